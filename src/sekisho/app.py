@@ -1,0 +1,5 @@
+"""Entry point and composition root: the only module that names adapters."""
+
+
+def main() -> None:
+    raise SystemExit("sekisho: nothing is wired yet")

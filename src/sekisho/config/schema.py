@@ -1,0 +1,163 @@
+"""The shape of sekisho.toml. Services take these as their settings. Durations are seconds, sizes octets.
+
+Every field says in one sentence what it does: `docs/operating/configuration.md` is generated from here.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork
+
+Seconds = Annotated[float, Field(gt=0)]
+Octets = Annotated[int, Field(ge=0)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=False)
+
+
+class Listener(Section):
+    kind: ListenerKind = Field(description="What is spoken there.")
+    address: IPvAnyAddress = Field(description="IP address to bind.")
+    port: Port = Field(description="TCP port; 0 lets the system choose.")
+    name: str = Field("", description="Name in logs and metrics; default: the kind.")
+    proxy_from: tuple[IPvAnyNetwork, ...] = Field((), description="Networks that must send a PROXY protocol v2 header; empty: nobody may.")
+
+
+class Certificate(Section):
+    cert_file: Path = Field(description="PEM chain, leaf first.")
+    key_file: Path = Field(description="PEM private key.")
+    names: tuple[str, ...] = Field(
+        (), description="SNI names it serves; empty: those in the certificate. The first certificate is the default."
+    )
+
+
+class ResolverSettings(Section):
+    servers: tuple[str, ...] = Field((), description='Resolvers as "address" or "address:port"; empty: those of /etc/resolv.conf.')
+    timeout_seconds: Seconds = Field(5.0, description="For one try of one question.")
+    tries: Annotated[int, Field(ge=1, le=10)] = Field(3, description="Tries over all servers.")
+    cache_entries: Annotated[int, Field(ge=0)] = Field(50_000, description="Answers kept per worker.")
+    trust_ad: bool | None = Field(None, description="Believe the AD bit; default: only from loopback resolvers.")
+
+
+class Limits(Section):
+    message_octets: Octets = Field(52_428_800, description="Largest message accepted; told in SIZE.")
+    recipients: Annotated[int, Field(ge=100)] = Field(
+        1000, description="Recipients of one transaction (RFC 5321 §4.5.3.1.8 wants at least 100)."
+    )
+    header_octets: Octets = Field(1_048_576, description="Largest header section.")
+    header_fields: Annotated[int, Field(ge=100)] = Field(1000, description="Fields in a header section.")
+    received_fields: Annotated[int, Field(ge=10)] = Field(100, description="Received fields before a message counts as looping.")
+    connections: Annotated[int, Field(ge=1)] = Field(4000, description="Open connections per listener kind, over all workers.")
+    connections_per_ip: Annotated[int, Field(ge=1)] = Field(50, description="The same for one client address (/64 for IPv6).")
+    errors_per_session: Annotated[int, Field(ge=1)] = Field(10, description="Protocol errors before 421.")
+    transactions_per_session: Annotated[int, Field(ge=1)] = Field(1000, description="MAIL commands in one session.")
+    free_disk_octets: Octets = Field(268_435_456, description="Below this MAIL gets 452.")
+    mailboxes_per_account: Annotated[int, Field(ge=10)] = Field(10_000, description="Mailboxes one account may have.")
+
+
+class ReceptionSettings(Section):
+    command_timeout_seconds: Seconds = Field(300.0, description="Waiting for a command (RFC 5321 §4.5.3.2.7: at least 5 minutes).")
+    data_timeout_seconds: Seconds = Field(180.0, description="Waiting for more of a message.")
+    session_timeout_seconds: Seconds = Field(3600.0, description="One connection in all.")
+    loose_dot_domains: tuple[str, ...] = Field(
+        ("docomo.ne.jp", "ezweb.ne.jp", "au.com"), description="Domains whose unquoted local parts may hold '..' or end in a dot."
+    )
+
+
+class SubmissionSettings(Section):
+    command_timeout_seconds: Seconds = Field(300.0, description="Waiting for a command.")
+    data_timeout_seconds: Seconds = Field(180.0, description="Waiting for more of a message.")
+    session_timeout_seconds: Seconds = Field(3600.0, description="One connection in all.")
+    login_timeout_seconds: Seconds = Field(60.0, description="From connection to login.")
+    hide_client_address: bool = Field(True, description="Leave the client's address out of Received.")
+    local_socket: Path | None = Field(None, description="Unix socket for sendmail(1); default: DATA_DIR/run/submission.sock.")
+    local_users: dict[str, str] = Field(
+        default_factory=dict, description='System user (name or uid) -> account address; "*" for all others.'
+    )
+
+
+class RelaySettings(Section):
+    port: Port = Field(25, description="Port of the next hop; other than 25 only for tests.")
+    source_ipv4: IPvAnyAddress | None = Field(None, description="Source address of outgoing IPv4 connections.")
+    source_ipv6: IPvAnyAddress | None = Field(None, description="Source address of outgoing IPv6 connections.")
+    ipv6: bool = Field(True, description="Use IPv6 next hops.")
+    connect_timeout_seconds: Seconds = Field(30.0, description="For one TCP connection.")
+    greeting_timeout_seconds: Seconds = Field(300.0, description="RFC 5321 §4.5.3.2.1.")
+    command_timeout_seconds: Seconds = Field(300.0, description="RFC 5321 §4.5.3.2.2–3.")
+    data_timeout_seconds: Seconds = Field(180.0, description="RFC 5321 §4.5.3.2.5.")
+    final_timeout_seconds: Seconds = Field(600.0, description="RFC 5321 §4.5.3.2.6.")
+    connections_per_next_hop: Annotated[int, Field(ge=1)] = Field(5, description="Simultaneous connections to one next hop, per worker.")
+    messages_per_connection: Annotated[int, Field(ge=1)] = Field(100, description="Then a new connection is made.")
+    concurrency: Annotated[int, Field(ge=1)] = Field(100, description="Simultaneous attempts per worker.")
+    routes: dict[str, str] = Field(default_factory=dict, description='Recipient domain -> "host:port" instead of MX; "*" for all others.')
+
+
+class QueueSettings(Section):
+    retry_seconds: tuple[Seconds, ...] = Field(
+        (300.0, 900.0, 1800.0, 3600.0, 7200.0, 10800.0), description="Waits between attempts; the last one repeats (STANDARDS §1.4)."
+    )
+    retry_jitter: Annotated[float, Field(ge=0, le=0.5)] = Field(0.2, description="Each wait varies by this part.")
+    lifetime_seconds: Seconds = Field(432_000.0, description="Then the sender is told (RFC 5321 §4.5.4.1: 4–5 days).")
+    notice_lifetime_seconds: Seconds = Field(172_800.0, description="The same for our own notices.")
+    delay_notice_seconds: Seconds = Field(14_400.0, description="After this the sender hears of a delay.")
+
+
+class AccessSettings(Section):
+    login_timeout_seconds: Seconds = Field(60.0, description="From connection to login.")
+    idle_timeout_seconds: Seconds = Field(1860.0, description="IMAP autologout (RFC 9051 §5.4: at least 30 minutes).")
+    pop3_idle_timeout_seconds: Seconds = Field(600.0, description="POP3 autologout (RFC 1939 §3: at least 10 minutes).")
+    append_octets: Octets = Field(104_857_600, description="Largest message by APPEND.")
+
+
+class LoginSettings(Section):
+    failure_seconds: Seconds = Field(2.0, description="When a failed login is answered, whatever its cause.")
+    failures_per_connection: Annotated[int, Field(ge=1)] = Field(3, description="Then the connection is closed.")
+    failures_per_network: Annotated[int, Field(ge=1)] = Field(
+        30, description="Failed logins of one network within the window before it must wait."
+    )
+    failures_per_account_and_network: Annotated[int, Field(ge=1)] = Field(10, description="The same for one account from one network.")
+    window_seconds: Annotated[int, Field(ge=1)] = Field(900, description="The window of both.")
+    cache_seconds: Annotated[float, Field(ge=0)] = Field(300.0, description="How long a verified login is remembered; 0: never.")
+    hashing_threads: Annotated[int, Field(ge=1)] = Field(2, description="Simultaneous Argon2id computations per worker (19 MiB each).")
+
+
+class MetricsSettings(Section):
+    address: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True, description="Loopback address of the exporter.")
+    port: Port | None = Field(None, description="Its port; absent: no exporter.")
+
+
+class LogSettings(Section):
+    format: Literal["json", "text"] = Field("json", description="One JSON object or one readable line per entry.")
+    file: Path | None = Field(None, description="Append there instead of to standard error.")
+
+
+class RoleOwners(Section):
+    """Who reads the mail to the role addresses of RFC 2142, for domains that have no account or alias of that name."""
+
+    postmaster: str = Field(description="Address of a local account: postmaster@ every domain.")
+    abuse: str = Field(description="Address of a local account: abuse@ every domain.")
+
+
+class Config(Section):
+    hostname: str = Field(description="Name in greeting, EHLO and Received; it should resolve to this machine.")
+    data_dir: Path = Field(description="Where mail, queue and sockets live.")
+    user: str | None = Field(None, description="Workers run as this user when started as root.")
+    workers: Annotated[int, Field(ge=0, le=64)] = Field(0, description="Worker processes; 0: one per core.")
+    language: Literal["en", "ja"] = Field("en", description="Language of notices and messages.")
+    event_loop: Literal["uvloop", "asyncio"] = Field("uvloop", description="asyncio is supported, uvloop is faster.")
+    roles: RoleOwners
+    listeners: tuple[Listener, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    resolver: ResolverSettings = ResolverSettings()
+    limits: Limits = Limits()
+    reception: ReceptionSettings = ReceptionSettings()
+    submission: SubmissionSettings = SubmissionSettings()
+    relay: RelaySettings = RelaySettings()
+    queue: QueueSettings = QueueSettings()
+    access: AccessSettings = AccessSettings()
+    login: LoginSettings = LoginSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()

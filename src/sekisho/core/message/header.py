@@ -1,0 +1,92 @@
+"""The header section, indexed once over the raw octets and handed on (DESIGN §5).
+
+Nothing is decoded, unfolded or repaired here; offsets are into the octets given, so that whole fields can be cut by range (law 6).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# RFC 5322 §2.2: printable US-ASCII without colon; §4.5.8 obsolete white space before the colon. §2.2.3 folding.
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
+_LINE = re.compile(rb"[^\n]*(?:\n|\Z)")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+
+
+class Field(NamedTuple):
+    """`octets[start:end]` is the whole field with its last CRLF; `octets[value:end]` begins after the colon.
+
+    `name` is lower-case; b"" marks a line that is no field at all.
+    """
+
+    name: bytes
+    start: int
+    value: int
+    end: int
+
+
+class HeaderSection:
+    """`octets[:end]` are the fields; `octets[body:]` is the body (body == end when there is no empty line)."""
+
+    __slots__ = ("_by_name", "body", "end", "fields", "is_complete", "octets", "too_many")
+
+    def __init__(self, octets: bytes, max_fields: int = 1000) -> None:
+        """Index the section at the start of `octets`. `is_complete` tells whether its empty line was found; `too_many`
+        whether indexing stopped at `max_fields` (THREATS 27)."""
+        self.octets = octets
+        self.end, self.body, self.is_complete = _find_end(octets)
+        self.fields: list[Field] = []
+        self.too_many = False
+        self._by_name: dict[bytes, list[Field]] = {}
+        position = 0
+        while position < self.end:
+            if len(self.fields) >= max_fields:
+                self.too_many = True
+                break
+            match = _FIELD.match(octets, position, self.end)
+            if match:
+                field = Field(match[1].lower(), position, match.start(2), match.end())
+            else:
+                line = _LINE.match(octets, position, self.end)
+                field = Field(b"", position, position, line.end() if line else self.end)
+            self.fields.append(field)
+            self._by_name.setdefault(field.name, []).append(field)
+            position = field.end
+
+    def all(self, name: bytes) -> list[Field]:
+        """The fields of a lower-case name, top first."""
+        return self._by_name.get(name, [])
+
+    def count(self, name: bytes) -> int:
+        return len(self._by_name.get(name, ()))
+
+    def value(self, field: Field) -> bytes:
+        """The body of a field, unfolded (RFC 5322 §2.2.3), without its line end and outer white space."""
+        return _FOLD.sub(b"", self.octets[field.value : field.end]).strip(b" \t\r\n")
+
+    def first(self, name: bytes) -> bytes | None:
+        found = self._by_name.get(name)
+        return self.value(found[0]) if found else None
+
+    def values(self, name: bytes) -> Iterator[bytes]:
+        return map(self.value, self._by_name.get(name, ()))
+
+    def without(self, names: frozenset[bytes]) -> bytes:
+        """The section's fields without those named (lower-case), each of the others untouched."""
+        kept = [self.octets[f.start : f.end] for f in self.fields if f.name not in names]
+        return b"".join(kept)
+
+
+def _find_end(octets: bytes) -> tuple[int, int, bool]:
+    """(end of the last field, start of the body, was there an empty line)."""
+    if octets.startswith(b"\r\n"):
+        return 0, 2, True
+    if octets.startswith(b"\n"):
+        return 0, 1, True
+    strict = octets.find(b"\r\n\r\n")
+    bare = octets.find(b"\n\n", 0, strict if strict >= 0 else len(octets))
+    if bare >= 0:
+        return bare + 1, bare + 2, True
+    if strict >= 0:
+        return strict + 2, strict + 4, True
+    return len(octets), len(octets), False

@@ -1,0 +1,27 @@
+"""Counts that are global over workers."""
+
+from typing import Protocol
+
+from sekisho.ports.stream import IpAddress
+
+
+class ConnectionCounts(Protocol):
+    """Open connections per listener kind and per client network (/32 or /64), in shared memory. Synchronous."""
+
+    def enter(self, kind: str, client: IpAddress) -> str | None:
+        """Count one in; returns None, or the name of the cap that refuses it ("total" or "per_ip") without counting."""
+        ...
+
+    def leave(self, kind: str, client: IpAddress) -> None: ...
+
+
+class Counters(Protocol):
+    """Sums that decay: guesses per network and account, messages per hour. Kept in hints.db or memory."""
+
+    async def add(self, key: str, amount: int, window_seconds: int) -> int:
+        """Add to the current window of `key` and return its sum (this and the previous window, weighted)."""
+        ...
+
+    async def total(self, key: str, window_seconds: int) -> int: ...
+
+    async def clear(self, key: str) -> None: ...

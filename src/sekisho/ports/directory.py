@@ -1,0 +1,106 @@
+"""Domains, accounts, aliases: who exists here."""
+
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from sekisho.core.terms.address import Address
+
+AccountState = Literal["active", "login_disabled", "sending_held", "deleted"]
+
+
+class DirectoryError(Exception):
+    """An operator's request that cannot be done; the message is a sentence for them."""
+
+
+class Domain(Struct, frozen=True):
+    name: str  # lower-case A-labels
+    created_at_us: int
+    subaddress_separators: str = "+"  # "" switches subaddressing off (RFC 5233)
+    catch_all: str | None = None  # an address, or None
+
+
+class Account(Struct, frozen=True):
+    id: int
+    address: str  # primary address, canonical
+    state: AccountState
+    display_name: str = ""
+    quota_octets: int = 0  # 0: none
+    used_octets: int = 0
+    created_at_us: int = 0
+    deleted_at_us: int = 0  # grace counts from here
+    credential_version: int = 1
+
+
+class Alias(Struct, frozen=True):
+    address: str  # canonical
+    targets: tuple[str, ...]  # addresses, local or remote
+    may_send: bool = True  # may its local targets use it as a sender
+
+
+class StoredPassword(Struct, frozen=True):
+    """`argon2` is an encoded Argon2id hash; `scram_sha256` the RFC 5803 form, or "" """
+
+    account_id: int
+    argon2: str
+    scram_sha256: str
+    version: int
+
+
+class Directory(Protocol):
+    """Reads are answered from memory or an indexed row (< 200 µs); writes are durable when they return.
+
+    Local parts are looked up by `Address.local_canonical`, domains by A-labels. "deleted" accounts are returned too: callers check `state`.
+    """
+
+    async def domain(self, name: str) -> Domain | None: ...
+
+    async def domains(self) -> list[Domain]: ...
+
+    async def account(self, account_id: int) -> Account | None: ...
+
+    async def account_by_address(self, address: Address) -> Account | None: ...
+
+    async def accounts(self, domain: str | None = None) -> list[Account]: ...
+
+    async def alias(self, address: Address) -> Alias | None: ...
+
+    async def aliases(self, domain: str | None = None) -> list[Alias]: ...
+
+    async def aliases_to(self, address: str) -> list[Alias]:
+        """Aliases that have this canonical address among their targets."""
+        ...
+
+    async def password(self, account_id: int) -> StoredPassword | None: ...
+
+    async def add_domain(self, domain: Domain) -> None:
+        """Raises DirectoryError if it exists. Likewise below."""
+        ...
+
+    async def change_domain(self, domain: Domain) -> None: ...
+
+    async def remove_domain(self, name: str) -> None:
+        """Refused while accounts or aliases are left in it."""
+        ...
+
+    async def add_account(self, address: Address, argon2: str, scram_sha256: str, display_name: str = "", quota_octets: int = 0) -> Account:
+        """Also creates its INBOX and the SPECIAL-USE mailboxes (Drafts, Sent, Junk, Trash, Archive)."""
+        ...
+
+    async def set_password(self, account_id: int, argon2: str, scram_sha256: str) -> None:
+        """Raises the credential version."""
+        ...
+
+    async def set_state(self, account_id: int, state: AccountState) -> None: ...
+
+    async def set_quota(self, account_id: int, quota_octets: int) -> None: ...
+
+    async def purge_account(self, account_id: int) -> None:
+        """Remove the account and its mail for good."""
+        ...
+
+    async def put_alias(self, alias: Alias) -> None:
+        """Create or replace; raises DirectoryError if the domain is unknown or the address is an account's."""
+        ...
+
+    async def remove_alias(self, address: Address) -> None: ...

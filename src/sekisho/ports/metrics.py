@@ -1,0 +1,27 @@
+"""Numbers for Prometheus, summed over workers by the supervisor's exporter."""
+
+from typing import Literal, Protocol
+
+# name -> (type, help, label names). Every metric is declared here, so that the docs can be generated.
+METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[str, ...]]] = {
+    "sekisho_connections_total": ("counter", "Connections accepted.", ("listener",)),
+    "sekisho_connections_refused_total": ("counter", "Connections refused by a cap.", ("listener", "cap")),
+    "sekisho_connections_open": ("gauge", "Connections open now.", ("listener",)),
+    "sekisho_tls_handshakes_total": ("counter", "TLS handshakes with clients.", ("listener", "result")),
+    "sekisho_messages_received_total": ("counter", "Messages that got a 250 or a refusal.", ("service", "result")),
+    "sekisho_message_octets_total": ("counter", "Octets of accepted messages.", ("service",)),
+    "sekisho_logins_total": ("counter", "Login attempts.", ("service", "result")),
+    "sekisho_relay_attempts_total": ("counter", "Delivery attempts to other hosts, per recipient.", ("result",)),
+    "sekisho_queue_recipients": ("gauge", "Recipients waiting in the queue.", ("state",)),
+    "sekisho_faults_total": ("counter", "Own bugs: tracebacks in the log.", ("where",)),
+    "sekisho_store_commits_total": ("counter", "Commits of the mail database.", ()),
+    "sekisho_store_commit_seconds": ("histogram", "Time from lock to committed.", ()),
+}
+
+
+class Metrics(Protocol):
+    def count(self, name: str, amount: float = 1.0, **labels: str) -> None: ...
+
+    def gauge(self, name: str, value: float, **labels: str) -> None: ...
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None: ...

@@ -1,0 +1,177 @@
+"""Accepting mail, and the queue of what must leave.
+
+`accept` is the one call behind every 250: message, deliveries into mailboxes and queue rows in one durable transaction.
+Relay is at-least-once; delivery into a mailbox is exactly-once by `delivery_id`.
+"""
+
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.content import ContentWriter, MessageOctets
+from sekisho.ports.leases import Owner
+
+RecipientState = Literal["waiting", "claimed", "held", "parked", "delivered", "failed"]
+
+
+class MailboxDelivery(Struct, frozen=True):
+    """One copy into one mailbox. `delivery_id` = message, recipient, action number: the same id never delivers twice.
+
+    `mailbox` None means INBOX; one that does not exist means INBOX too (nothing is lost).
+    """
+
+    delivery_id: str
+    account_id: int
+    prefix: bytes  # Return-Path, Authentication-Results, … ending in CRLF, or b""
+    mailbox: str | None = None
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+class RelayRecipient(Struct, frozen=True):
+    """One recipient that is not here. `next_hop`: the domain (A-labels) or a configured route such as "[smart.example]:587"."""
+
+    recipient: Recipient
+    next_hop: str
+    due_at_us: int
+    expires_at_us: int
+    held: bool = False
+    fresh_lease: Owner | None = None  # the accepting worker takes it at once (DESIGN §4 Leases)
+
+
+class Acceptance(Struct, frozen=True):
+    """A message on its way in. `prefix` is what every copy that leaves starts with (Received); mailbox copies have their own."""
+
+    message_id: str  # our id, told to the peer and written in Received
+    envelope: Envelope
+    content: ContentWriter
+    prefix: bytes
+    deliveries: tuple[MailboxDelivery, ...] = ()
+    relays: tuple[RelayRecipient, ...] = ()
+    origin: Literal["reception", "submission", "dsn", "local"] = "reception"
+    account_id: int | None = None  # who submitted it
+    header_message_id: str = ""  # normalised, for threads
+    references: tuple[str, ...] = ()
+    delivery_memory_seconds: int = 12 * 86400  # queue lifetime + 7 days
+
+
+class Accepted(Struct, frozen=True):
+    delivered_account_ids: tuple[int, ...]
+    over_quota_account_ids: tuple[int, ...]  # these copies were not made; the caller answers or bounces
+    jobs: tuple["QueueJob", ...] = ()  # relays with `fresh_lease`, already claimed
+
+
+class QueueRecipient(Struct, frozen=True):
+    id: int
+    recipient: Recipient
+    state: RecipientState
+    attempts: int  # begun, this one included
+    due_at_us: int
+    expires_at_us: int
+    delay_notified: bool = False
+    last_reply: str = ""
+    last_attempt_at_us: int = 0
+
+
+class QueueJob(Struct, frozen=True):
+    """Work for one worker: recipients of one message with one next hop. `epoch` fences the settle."""
+
+    message_id: str
+    next_hop: str
+    envelope: Envelope  # recipients empty: they are below
+    recipients: tuple[QueueRecipient, ...]
+    size_octets: int  # prefix and content
+    arrived_at_us: int
+    owner: Owner
+    epoch: int
+    origin: str = "submission"
+    account_id: int | None = None
+
+
+class Outcome(Struct, frozen=True):
+    """How an attempt ended for one recipient."""
+
+    recipient_id: int
+    result: Literal["delivered", "deferred", "failed"]
+    reply: Reply | None  # the remote's words, or our own
+    remote: str = ""  # "mx.example [192.0.2.1]", "" if none was reached
+    remote_has_dsn: bool = False
+    retry_at_us: int = 0  # deferred
+    delay_notified: bool = False
+    interrupted: bool = False  # we stopped it ourselves (shutdown): the attempt does not count
+
+
+class DestinationState(Struct, frozen=True):
+    next_hop: str
+    not_before_us: int
+    failures: int
+    last_error: str
+
+
+class QueuedMessage(Struct, frozen=True):
+    """For operators."""
+
+    message_id: str
+    envelope: Envelope
+    recipients: tuple[QueueRecipient, ...]
+    next_hops: tuple[str, ...]  # parallel to recipients
+    size_octets: int
+    arrived_at_us: int
+    origin: str
+    account_id: int | None
+
+
+class StaleLease(Exception):
+    """Somebody else owns this work now; nothing was written."""
+
+
+class Spool(Protocol):
+    def open_content(self) -> ContentWriter: ...
+
+    async def accept(self, acceptance: Acceptance) -> Accepted:
+        """Durable when it returns; raises StoreUnavailable, and then nothing of it exists.
+
+        Copies over quota are left out and named; if that leaves neither deliveries nor relays, nothing is stored.
+        """
+        ...
+
+    async def has_room(self) -> bool:
+        """Is the disk above the low-water mark? (452 4.3.1 at MAIL when not)"""
+        ...
+
+    async def claim(self, owner: Owner, limit: int) -> list[QueueJob]:
+        """Ready work by ready destination. Attempts are counted before they begin; what crashed three times is parked, not claimed."""
+        ...
+
+    async def open_queued(self, message_id: str) -> MessageOctets | None: ...
+
+    async def settle(
+        self, job: QueueJob, outcomes: tuple[Outcome, ...], *, notices: tuple[Acceptance, ...] = (), not_before_us: int | None = None
+    ) -> None:
+        """Write outcomes, notices (DSNs) and the destination's back-off in one transaction; raises StaleLease.
+
+        A message whose recipients are all done goes. `not_before_us` None clears the back-off of the next hop when something was delivered.
+        """
+        ...
+
+    async def next_due_at_us(self) -> int | None:
+        """When `claim` will next have something, or None."""
+        ...
+
+    async def queue(self, limit: int = 1000) -> list[QueuedMessage]: ...
+
+    async def queued(self, message_id: str) -> QueuedMessage | None: ...
+
+    async def retry(self, message_id: str | None) -> int:
+        """Make it (None: all waiting and parked) due now; clears back-off; returns how many recipients."""
+        ...
+
+    async def hold(self, message_id: str, held: bool) -> int: ...
+
+    async def drop(self, message_id: str) -> int:
+        """Remove without a notice."""
+        ...
+
+    async def destinations(self) -> list[DestinationState]: ...
