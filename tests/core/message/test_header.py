@@ -19,7 +19,7 @@ def test_fields_values_and_body() -> None:
 
 def test_no_empty_line() -> None:
     section = HeaderSection(b"From: a@b\r\nTo: x")
-    assert not section.is_complete and section.body == section.end == 17
+    assert not section.is_complete and section.body == section.end == 16
     assert section.first(b"to") == b"x"
 
 
