@@ -1,0 +1,276 @@
+"""Acceptance and the queue of the memory store. No method awaits between reading and writing: each is one transaction."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from sekisho.adapters.stores import rules
+from sekisho.adapters.stores.memory.content import MemoryContentWriter, MemoryOctets
+from sekisho.adapters.stores.memory.state import Destination, Message, QueueMessage, QueueRow, State, content_octets
+from sekisho.ports.changes import QueueChanged
+from sekisho.ports.content import ContentWriter, MessageOctets
+from sekisho.ports.leases import Owner
+from sekisho.ports.mailstore import MessageRow, OverQuota
+from sekisho.ports.spool import (
+    Acceptance,
+    Accepted,
+    DestinationState,
+    MailboxDelivery,
+    Outcome,
+    QueuedMessage,
+    QueueJob,
+    QueueRecipient,
+    StaleLease,
+)
+
+
+class MemorySpool:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def open_content(self) -> ContentWriter:
+        return MemoryContentWriter()
+
+    async def has_room(self) -> bool:
+        return self._state.has_room
+
+    async def accept(self, acceptance: Acceptance) -> Accepted:
+        self._state.check_available()
+        for delivery in acceptance.deliveries:
+            self._state.account(delivery.account_id)
+        return self._accept(acceptance)
+
+    def _accept(self, acceptance: Acceptance) -> Accepted:
+        content = content_octets(acceptance.content)
+        content_id = rules.object_id(self._state.clock, self._state.dice)
+        delivered: dict[int, None] = {}
+        over_quota: dict[int, None] = {}
+        for delivery in acceptance.deliveries:
+            try:
+                self._deliver(acceptance, delivery, content, content_id)
+                delivered[delivery.account_id] = None
+            except OverQuota:
+                over_quota[delivery.account_id] = None
+        jobs = self._enqueue(acceptance, content) if acceptance.relays else ()
+        for account_id in delivered:
+            self._state.account_changed(account_id)
+        return Accepted(tuple(delivered), tuple(over_quota), jobs)
+
+    def _deliver(self, acceptance: Acceptance, delivery: MailboxDelivery, content: bytes, content_id: str) -> None:
+        now_us = self._state.clock.now_us()
+        if self._state.delivered.get(delivery.delivery_id, 0) > now_us:
+            return
+        account = self._state.account(delivery.account_id)
+        octets = delivery.prefix + content
+        self._state.charge(account, len(octets))
+        self._state.delivered[delivery.delivery_id] = now_us + acceptance.delivery_memory_seconds * 1_000_000
+        mailbox = account.mailboxes.get(rules.canonical_name(delivery.mailbox or rules.INBOX), account.mailboxes[rules.INBOX])
+        row = MessageRow(
+            uid=0,
+            modseq=0,
+            flags=delivery.flags,
+            keywords=delivery.keywords,
+            internal_date_us=now_us,
+            internal_offset_minutes=0,
+            save_date_us=now_us,
+            size_octets=len(octets),
+            content_id=content_id,
+            prefix_octets=len(delivery.prefix),
+            email_id="M" + rules.object_id(self._state.clock, self._state.dice),
+            thread_id=self._state.thread_of(account, acceptance.header_message_id, acceptance.references),
+        )
+        self._state.place(mailbox, [Message(row, octets)])
+
+    def _enqueue(self, acceptance: Acceptance, content: bytes) -> tuple[QueueJob, ...]:
+        message = QueueMessage(
+            acceptance.message_id,
+            dataclasses.replace(acceptance.envelope, recipients=()),
+            acceptance.prefix + content,
+            self._state.clock.now_us(),
+            acceptance.origin,
+            acceptance.account_id,
+        )
+        fresh: dict[tuple[str, Owner], list[QueueRow]] = {}
+        for relay in acceptance.relays:
+            row = QueueRow(
+                self._state.dice.new_id(),
+                relay.recipient,
+                relay.next_hop,
+                "held" if relay.held else "waiting",
+                relay.due_at_us,
+                relay.expires_at_us,
+            )
+            message.rows.append(row)
+            if relay.fresh_lease and not relay.held:
+                fresh.setdefault((relay.next_hop, relay.fresh_lease), []).append(row)
+        self._state.queue[message.message_id] = message
+        self._state.changes.publish(QueueChanged())
+        return tuple(self._take(message, rows, owner) for (_, owner), rows in fresh.items())
+
+    def _take(self, message: QueueMessage, rows: list[QueueRow], owner: Owner) -> QueueJob:
+        epoch = self._state.dice.new_id()
+        for row in rows:
+            row.state, row.owner, row.epoch = "claimed", owner, epoch
+            row.attempts += 1
+            row.last_attempt_at_us = self._state.clock.now_us()
+        return QueueJob(
+            message.message_id,
+            rows[0].next_hop,
+            message.envelope,
+            tuple(map(_queue_recipient, rows)),
+            len(message.octets),
+            message.arrived_at_us,
+            owner,
+            epoch,
+            message.origin,
+            message.account_id,
+        )
+
+    async def claim(self, owner: Owner, limit: int) -> list[QueueJob]:
+        self._state.check_available()
+        now_us = self._state.clock.now_us()
+        ready: dict[tuple[int, str, str], list[QueueRow]] = {}
+        for message in self._state.queue.values():
+            for row in message.rows:
+                if row.state == "waiting" and row.due_at_us <= now_us and self._not_before_us(row.next_hop) <= now_us:
+                    ready.setdefault((message.arrived_at_us, message.message_id, row.next_hop), []).append(row)
+        return [self._take(self._state.queue[key[1]], rows, owner) for key, rows in sorted(ready.items())[:limit]]
+
+    def _not_before_us(self, next_hop: str) -> int:
+        destination = self._state.destinations.get(next_hop)
+        return destination.not_before_us if destination else 0
+
+    async def open_queued(self, message_id: str) -> MessageOctets | None:
+        message = self._state.queue.get(message_id)
+        return MemoryOctets(message.octets) if message else None
+
+    async def settle(
+        self, job: QueueJob, outcomes: tuple[Outcome, ...], *, notices: tuple[Acceptance, ...] = (), not_before_us: int | None = None
+    ) -> None:
+        self._state.check_available()
+        message = self._state.queue.get(job.message_id)
+        rows = {row.id: row for row in message.rows if row.state == "claimed" and row.epoch == job.epoch} if message else {}
+        if message is None or {r.id for r in job.recipients} != set(rows):
+            raise StaleLease(job.message_id)
+        if {outcome.recipient_id for outcome in outcomes} != set(rows):
+            raise ValueError("settle needs one outcome for each recipient of the job")
+        for notice in notices:
+            for delivery in notice.deliveries:
+                self._state.account(delivery.account_id)
+        for outcome in outcomes:
+            _apply(rows[outcome.recipient_id], outcome)
+        self._back_off(job.next_hop, outcomes, not_before_us)
+        self._finish(message)
+        for notice in notices:
+            self._accept(notice)
+        self._state.changes.publish(QueueChanged())
+
+    def _back_off(self, next_hop: str, outcomes: tuple[Outcome, ...], not_before_us: int | None) -> None:
+        if not_before_us is not None:
+            destination = self._state.destinations.setdefault(next_hop, Destination())
+            destination.not_before_us = not_before_us
+            destination.failures += 1
+            destination.last_error = next((str(o.reply) for o in outcomes if o.reply and o.result != "delivered"), "")
+        elif any(outcome.result == "delivered" for outcome in outcomes):
+            self._state.destinations.pop(next_hop, None)
+
+    def _finish(self, message: QueueMessage) -> None:
+        if all(row.state in ("delivered", "failed") for row in message.rows):
+            del self._state.queue[message.message_id]
+
+    async def next_due_at_us(self) -> int | None:
+        due = (max(row.due_at_us, self._not_before_us(row.next_hop)) for row in self._rows() if row.state == "waiting")
+        return min(due, default=None)
+
+    def _rows(self) -> Iterable[QueueRow]:
+        return (row for message in self._state.queue.values() for row in message.rows)
+
+    def free(self, is_dead: Callable[[Owner], bool]) -> None:
+        """Give back what a dead owner claimed; the third time it is parked."""
+        freed = [row for row in self._rows() if row.state == "claimed" and row.owner and is_dead(row.owner)]
+        for row in freed:
+            row.crashes += 1
+            row.owner = None
+            row.state = "parked" if row.crashes >= rules.CRASHES_UNTIL_PARKED else "waiting"
+            row.due_at_us = self._state.clock.now_us()
+        if freed:
+            self._state.changes.publish(QueueChanged())
+
+    async def queue(self, limit: int = 1000) -> list[QueuedMessage]:
+        messages = sorted(self._state.queue.values(), key=lambda m: (m.arrived_at_us, m.message_id))
+        return [_queued(message) for message in messages[:limit]]
+
+    async def queued(self, message_id: str) -> QueuedMessage | None:
+        message = self._state.queue.get(message_id)
+        return _queued(message) if message else None
+
+    async def retry(self, message_id: str | None) -> int:
+        rows = [row for row in self._chosen(message_id) if row.state in ("waiting", "parked")]
+        for row in rows:
+            row.state, row.due_at_us, row.crashes = "waiting", self._state.clock.now_us(), 0
+            self._state.destinations.pop(row.next_hop, None)
+        return self._told(len(rows))
+
+    async def hold(self, message_id: str, held: bool) -> int:
+        rows = [row for row in self._chosen(message_id) if row.state in (("waiting", "parked") if held else ("held",))]
+        for row in rows:
+            row.state = "held" if held else "waiting"
+        return self._told(len(rows))
+
+    async def drop(self, message_id: str) -> int:
+        count = sum(row.state not in ("delivered", "failed") for row in self._chosen(message_id))
+        self._state.queue.pop(message_id, None)
+        return self._told(count)
+
+    def _chosen(self, message_id: str | None) -> list[QueueRow]:
+        self._state.check_available()
+        if message_id is None:
+            return list(self._rows())
+        message = self._state.queue.get(message_id)
+        return message.rows if message else []
+
+    def _told(self, count: int) -> int:
+        if count:
+            self._state.changes.publish(QueueChanged())
+        return count
+
+    async def destinations(self) -> list[DestinationState]:
+        return [DestinationState(name, d.not_before_us, d.failures, d.last_error) for name, d in sorted(self._state.destinations.items())]
+
+
+def _apply(row: QueueRow, outcome: Outcome) -> None:
+    row.owner = None
+    row.crashes = 0
+    row.last_reply = str(outcome.reply) if outcome.reply else row.last_reply
+    if outcome.result == "deferred":
+        row.state, row.due_at_us = "waiting", outcome.retry_at_us
+        row.delay_notified = row.delay_notified or outcome.delay_notified
+        row.attempts -= outcome.interrupted
+    else:
+        row.state = outcome.result
+
+
+def _queue_recipient(row: QueueRow) -> QueueRecipient:
+    return QueueRecipient(
+        row.id,
+        row.recipient,
+        row.state,
+        row.attempts,
+        row.due_at_us,
+        row.expires_at_us,
+        row.delay_notified,
+        row.last_reply,
+        row.last_attempt_at_us,
+    )
+
+
+def _queued(message: QueueMessage) -> QueuedMessage:
+    return QueuedMessage(
+        message.message_id,
+        message.envelope,
+        tuple(map(_queue_recipient, message.rows)),
+        tuple(row.next_hop for row in message.rows),
+        len(message.octets),
+        message.arrived_at_us,
+        message.origin,
+        message.account_id,
+    )

@@ -1,0 +1,27 @@
+"""The memory store: the reference for every other store, and what services are tested on."""
+
+from sekisho.adapters.stores.memory.changes import LocalChanges
+from sekisho.adapters.stores.memory.directory import MemoryDirectory
+from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
+from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
+from sekisho.adapters.stores.memory.spool import MemorySpool
+from sekisho.adapters.stores.memory.state import State
+from sekisho.ports.changes import Changes
+from sekisho.ports.clock import Clock, Dice
+
+
+class MemoryStore:
+    """`spool`, `mail`, `directory`, `leases` and `counters` over one state in this process.
+
+    `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
+    and `state.unavailable = "why"` (every write raises StoreUnavailable).
+    """
+
+    def __init__(self, clock: Clock, dice: Dice, changes: Changes | None = None, mailboxes_per_account: int = 10_000) -> None:
+        self.changes: Changes = changes or LocalChanges()
+        self.state = State(clock, dice, self.changes, mailboxes_per_account)
+        self.spool = MemorySpool(self.state)
+        self.mail = MemoryMailStore(self.state)
+        self.directory = MemoryDirectory(self.state)
+        self.leases = MemoryLeases(clock, self.spool)
+        self.counters = MemoryCounters(clock)

@@ -1,0 +1,81 @@
+"""Accept = deliver, and what quota and repetition do to it."""
+
+from typing import Any
+
+import pytest
+from tests.stores.making import acceptance, delivery
+
+from sekisho.core.terms.uidset import UidSet
+from sekisho.ports.directory import Account
+from sekisho.testing.clock import ManualClock
+
+MESSAGE = b"Subject: hello\r\n\r\nhello\r\n"
+
+
+async def test_a_copy_is_readable_with_its_own_prefix(store: Any, alice: Account, bob: Account) -> None:
+    accepted = await store.spool.accept(
+        acceptance(store, MESSAGE, deliveries=(delivery(alice, prefix=b"X: alice\r\n"), delivery(bob, prefix=b"")))
+    )
+    assert accepted.delivered_account_ids == (alice.id, bob.id)
+    for account, expected in ((alice, b"X: alice\r\n" + MESSAGE), (bob, MESSAGE)):
+        info = await store.mail.mailbox(account.id, "inbox")
+        assert (info.messages, info.unseen, info.size_octets, info.uidnext) == (1, 1, len(expected), 2)
+        octets = await store.mail.open(info.id, 1)
+        assert octets.size_octets == len(expected)
+        assert await octets.read(0, 1000) == expected
+        assert await octets.read(5, 7) == expected[5:12]
+        assert await octets.read(len(expected) - 3, 10) == expected[-3:]
+
+
+@pytest.mark.parametrize("size", [0, 16_384, 16_385, 300_000])
+async def test_contents_of_all_sizes(store: Any, alice: Account, size: int) -> None:
+    octets = bytes(range(256)) * (size // 256 + 1)
+    octets = octets[:size]
+    item = acceptance(store, octets, deliveries=(delivery(alice, prefix=b"P\r\n"),))
+    assert item.content.size_octets == size
+    assert item.content.head(1000) == octets[:1000]
+    assert await item.content.read(16_000, 1000) == octets[16_000:17_000]
+    await store.spool.accept(item)
+    item.content.discard()
+    item.content.discard()
+    info = await store.mail.mailbox(alice.id, "INBOX")
+    opened = await store.mail.open(info.id, 1)
+    assert await opened.read(0, size + 10) == b"P\r\n" + octets
+    assert await opened.read(2, 20_000) == (b"P\r\n" + octets)[2:20_002]
+
+
+async def test_the_same_delivery_id_delivers_once_even_after_expunge(store: Any, clock: ManualClock, alice: Account) -> None:
+    again = delivery(alice)
+    for _ in range(2):
+        accepted = await store.spool.accept(acceptance(store, MESSAGE, deliveries=(again,), delivery_memory_seconds=100))
+        assert accepted.delivered_account_ids == (alice.id,)
+    info = await store.mail.mailbox(alice.id, "INBOX")
+    assert info.messages == 1
+    await store.mail.expunge(info.id, only_deleted=False)
+    await store.spool.accept(acceptance(store, MESSAGE, deliveries=(again,), delivery_memory_seconds=100))
+    assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 0
+    clock.advance(101)
+    await store.spool.accept(acceptance(store, MESSAGE, deliveries=(again,), delivery_memory_seconds=100))
+    assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 1
+
+
+async def test_a_mailbox_that_does_not_exist_means_inbox(store: Any, alice: Account) -> None:
+    await store.spool.accept(
+        acceptance(
+            store, MESSAGE, deliveries=(delivery(alice, mailbox="Junk", flags=1, keywords=("$Junk",)), delivery(alice, mailbox="No"))
+        )
+    )
+    junk = await store.mail.view(alice.id, "Junk", claim_recent=True)
+    assert (junk.info.messages, junk.keywords) == (1, ("$Junk",))
+    inbox = await store.mail.view(alice.id, "INBOX", claim_recent=True)
+    assert inbox.uids == inbox.recent == UidSet(((1, 1),))
+
+
+async def test_copies_over_quota_are_left_out_and_named(store: Any, alice: Account, bob: Account) -> None:
+    await store.directory.set_quota(alice.id, 10)
+    accepted = await store.spool.accept(acceptance(store, MESSAGE, deliveries=(delivery(alice), delivery(bob))))
+    assert (accepted.delivered_account_ids, accepted.over_quota_account_ids) == ((bob.id,), (alice.id,))
+    assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 0
+    assert (await store.directory.account(alice.id)).used_octets == 0
+    size = (await store.mail.mailbox(bob.id, "INBOX")).size_octets
+    assert (await store.directory.account(bob.id)).used_octets == size
