@@ -1,0 +1,54 @@
+"""Passwords at rest: Argon2id for whoever hands the password over, SCRAM keys for whoever proves it."""
+
+import secrets
+from typing import NamedTuple
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from sekisho.core.sasl.exchange import MAX_PASSWORD_OCTETS
+from sekisho.core.sasl.preparation import PreparationError, prepare_password
+from sekisho.core.sasl.scram import derive_secret
+
+MIN_PASSWORD_CHARACTERS = 8
+SCRAM_ITERATIONS = 50_000  # RFC 7677 §4 asks for at least 4096; phones must repeat this at each login
+# 19 MiB, two passes, one lane: 25 ms of one core.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+# A well-formed hash that no password has, with the parameters above: checking it costs what a real one costs (THREATS 19).
+NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$" + "A" * 22 + "$" + "A" * 43
+
+
+class WeakPassword(ValueError):
+    """The password is not taken; the message is a sentence for the person who chose it."""
+
+
+class HashedPassword(NamedTuple):
+    argon2: str
+    scram_sha256: str  # "" if SASLprep forbids a character of it
+
+
+def hash_password(password: str) -> HashedPassword:
+    """What `Directory.set_password` stores; raises `WeakPassword`. Takes about 50 ms of CPU."""
+    try:
+        prepared = prepare_password(password)
+    except PreparationError as error:
+        raise WeakPassword(str(error)) from error
+    if len(prepared) < MIN_PASSWORD_CHARACTERS:
+        raise WeakPassword(f"The password has {len(prepared)} characters; it needs at least {MIN_PASSWORD_CHARACTERS}.")
+    if len(prepared.encode()) > MAX_PASSWORD_OCTETS:
+        raise WeakPassword(f"The password is longer than {MAX_PASSWORD_OCTETS} octets.")
+    if len(set(prepared)) < 3:
+        raise WeakPassword("The password repeats one or two characters; choose a longer mixture.")
+    try:
+        scram = str(derive_secret(password, secrets.token_bytes(16), SCRAM_ITERATIONS))
+    except PreparationError:
+        scram = ""
+    return HashedPassword(_HASHER.hash(prepared), scram)
+
+
+def verify_password(argon2: str, prepared: str) -> bool:
+    """Does the prepared password fit the hash? Costs the same either way; raises argon2's exceptions for a broken hash."""
+    try:
+        return _HASHER.verify(argon2, prepared)
+    except VerifyMismatchError:
+        return False

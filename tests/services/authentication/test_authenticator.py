@@ -1,0 +1,250 @@
+"""The authenticator against small fakes of its ports; Argon2 is real, but counted."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from sekisho.config.schema import LoginSettings
+from sekisho.core.terms.address import Address
+from sekisho.core.terms.identity import Identity
+from sekisho.ports.authentication import LoginFailure, PasswordProof
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.directory import Account, StoredPassword
+from sekisho.services.authentication import authenticator as module
+from sekisho.services.authentication.authenticator import AuthenticationTools, PasswordAuthenticator
+from sekisho.services.authentication.limiter import network_of
+from sekisho.services.authentication.passwords import hash_password, verify_password
+from sekisho.testing.clock import ManualClock, SeededDice
+from sekisho.testing.records import MemoryJournal, MemoryMetrics
+
+HOME = ip_address("192.0.2.1")
+NEIGHBOUR = ip_address("192.0.2.200")
+ELSEWHERE = ip_address("2001:db8::1")
+GOOD = PasswordProof("alice@example.test", "correct horse")
+HASHED = hash_password("correct horse").argon2
+
+
+class Counters:
+    def __init__(self) -> None:
+        self.sums: dict[str, int] = {}
+
+    async def add(self, key: str, amount: int, window_seconds: int) -> int:
+        self.sums[key] = self.sums.get(key, 0) + amount
+        return self.sums[key]
+
+    async def total(self, key: str, window_seconds: int) -> int:
+        return self.sums.get(key, 0)
+
+    async def clear(self, key: str) -> None:
+        self.sums.pop(key, None)
+
+
+class Directory:
+    def __init__(self) -> None:
+        self.accounts = {
+            "alice@example.test": Account(1, "alice@example.test", "active"),
+            "bob@example.test": Account(2, "bob@example.test", "active"),
+        }
+        self.passwords = {1: StoredPassword(1, HASHED, "", 1), 2: StoredPassword(2, HASHED, "", 1)}
+        self.broken = False
+
+    async def account_by_address(self, address: Address) -> Account | None:
+        if self.broken:
+            raise StoreUnavailable
+        return self.accounts.get(str(address))
+
+    async def password(self, account_id: int) -> StoredPassword | None:
+        return self.passwords.get(account_id)
+
+
+class Changes:
+    def __init__(self) -> None:
+        self.wakes: list[Callable[[], None]] = []
+
+    def subscribe_directory(self, wake: Callable[[], None]) -> Callable[[], None]:
+        self.wakes.append(wake)
+        return lambda: self.wakes.remove(wake)
+
+
+class World:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+        self.directory, self.counters, self.changes = Directory(), Counters(), Changes()
+        self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
+        self.slept: list[float] = []
+        self.hashed: list[str] = []
+        monkeypatch.setattr(module, "verify_password", self._verify_password)
+        tools = AuthenticationTools(
+            self.directory, self.counters, self.changes, self.clock, SeededDice(), self.journal, self.metrics, self._sleep
+        )
+        self.authenticator = PasswordAuthenticator(tools, LoginSettings(**settings))
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def _verify_password(self, argon2: str, prepared: str) -> bool:
+        self.hashed.append(prepared)
+        self.clock.advance(0.025)
+        return verify_password(argon2, prepared)
+
+    async def login(self, proof: PasswordProof = GOOD, client: object = HOME, service: str = "imap") -> Identity | LoginFailure:
+        return await self.authenticator.verify(service, proof, client)
+
+    def cause(self) -> object:
+        return self.journal.entries[-1].fields["cause"]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+ALICE = Identity(1, Address("alice", "example.test"))
+
+
+async def test_a_good_login_is_answered_at_once(world: World) -> None:
+    assert await world.login() == ALICE
+    assert world.slept == [] and world.journal.kinds() == ["authentication.accepted"]
+    assert world.metrics.values[("sekisho_logins_total", (("result", "accepted"), ("service", "imap")))] == 1
+
+
+@pytest.mark.parametrize("username", ["ALICE@Example.Test", "ａｌｉｃｅ@example.test"])
+async def test_other_spellings_of_the_name(world: World, username: str) -> None:
+    assert await world.login(replace(GOOD, username=username)) == ALICE
+
+
+async def test_the_second_login_costs_no_hash(world: World) -> None:
+    await world.login()
+    assert await world.login() == ALICE and len(world.hashed) == 1
+    assert await world.login(service="pop3") == ALICE and len(world.hashed) == 2  # another service is another login
+    world.clock.advance(301)
+    assert await world.login() == ALICE and len(world.hashed) == 3
+
+
+async def test_a_new_password_ends_the_memory_of_the_old(world: World) -> None:
+    await world.login()
+    world.directory.passwords[1] = StoredPassword(1, hash_password("other staple").argon2, "", 2)
+    assert await world.login() is LoginFailure.REFUSED
+
+
+async def test_a_directory_change_ends_the_memory(world: World) -> None:
+    await world.login()
+    world.changes.wakes[0]()
+    await world.login()
+    assert len(world.hashed) == 2
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "authzid"),
+    [
+        ("alice@example.test", "wrong horse", ""),
+        ("alice@example.test", "wrong\0horse", ""),
+        ("alice@example.test", "", ""),
+        ("alice@example.test", "x" * 5000, ""),
+        ("nobody@example.test", "correct horse", ""),
+        ("alice", "correct horse", ""),
+        ("alice@example.test\r\n", "correct horse", ""),
+        ("x" * 5000, "correct horse", ""),
+        ("alice@example.test", "correct horse", "bob@example.test"),
+        ("alice@example.test", "correct horse", "root"),
+    ],
+)
+async def test_refusals_take_the_same_time_and_work(world: World, username: str, password: str, authzid: str) -> None:
+    assert await world.login(PasswordProof(username, password, authzid)) is LoginFailure.REFUSED
+    assert len(world.hashed) == 1 and world.slept == [pytest.approx(1.975)]
+
+
+async def test_acting_for_oneself_is_allowed(world: World) -> None:
+    assert await world.login(replace(GOOD, authzid="Alice@EXAMPLE.test")) == ALICE
+
+
+@pytest.mark.parametrize(("state", "allowed"), [("login_disabled", False), ("deleted", False), ("sending_held", True)])
+async def test_account_states(world: World, state: str, allowed: bool) -> None:
+    await world.login()  # remembered, and yet:
+    world.directory.accounts["alice@example.test"] = Account(1, "alice@example.test", state)
+    assert await world.login() == (ALICE if allowed else LoginFailure.REFUSED)
+
+
+async def test_the_limiter_speaks_before_any_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_account_and_network=3)
+    for number in range(3):
+        assert await world.login(replace(GOOD, password=f"wrong {number}")) is LoginFailure.REFUSED
+    world.hashed.clear()
+    assert await world.login() is LoginFailure.LIMITED
+    assert await world.login(client=NEIGHBOUR) is LoginFailure.LIMITED  # the same /24
+    assert world.hashed == [] and world.slept[-1] == 2.0
+    assert await world.login(client=ELSEWHERE) == ALICE  # never locked everywhere
+    assert await world.login(replace(GOOD, username="bob@example.test")) == Identity(2, Address("bob", "example.test"))
+
+
+async def test_a_network_that_sprays_is_limited_but_not_for_whom_it_is_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_network=3)
+    assert await world.login() == ALICE
+    for number in range(3):
+        await world.login(PasswordProof(f"user{number}@example.test", "correct horse"), NEIGHBOUR)
+    assert await world.login(replace(GOOD, username="bob@example.test")) is LoginFailure.LIMITED
+    assert await world.login() == ALICE
+
+
+async def test_a_device_with_an_old_password_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_account_and_network=3)
+    for _ in range(10):
+        assert await world.login(replace(GOOD, password="last year's")) is LoginFailure.REFUSED
+    assert len(world.hashed) == 1
+    assert await world.login() == ALICE
+
+
+async def test_success_forgives(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_account_and_network=2)
+    for number in range(5):
+        await world.login(replace(GOOD, password=f"wrong {number}"))
+        assert await world.login() == ALICE
+
+
+async def test_guesses_sent_at_once_do_not_pass_the_limit_by_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_account_and_network=3)
+    guesses = [world.login(replace(GOOD, password=f"wrong {number}")) for number in range(60)]
+    results = await asyncio.gather(*guesses)
+    assert len(world.hashed) <= 3 + 8 and results.count(LoginFailure.LIMITED) >= 49
+
+
+async def test_a_full_queue_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sekisho.services.authentication.hashing.WAITING_PER_THREAD", 1)
+    world = World(monkeypatch, hashing_threads=1)
+    clients = [ip_address(f"198.51.{n}.1") for n in range(5)]
+    results = await asyncio.gather(*(world.login(replace(GOOD, password=f"wrong {c}"), c) for c in clients))
+    assert results.count(LoginFailure.UNAVAILABLE) == 3 and results.count(LoginFailure.REFUSED) == 2
+    assert await world.login() == ALICE  # the queue is free again
+
+
+async def test_a_store_that_is_down_is_unavailable(world: World) -> None:
+    world.directory.broken = True
+    assert await world.login() is LoginFailure.UNAVAILABLE
+    assert world.slept == [2.0] and world.counters.sums == {}
+
+
+async def test_a_broken_hash_is_our_fault(world: World) -> None:
+    world.directory.passwords[1] = StoredPassword(1, "$argon2id$broken", "", 1)
+    assert await world.login() is LoginFailure.UNAVAILABLE
+    assert len(world.journal.faults) == 1
+
+
+async def test_causes_are_written_down(world: World) -> None:
+    await world.login(replace(GOOD, password="wrong horse"))
+    assert world.cause() == "wrong password"
+    await world.login(replace(GOOD, username="nobody@example.test"))
+    assert world.cause() == "no such account"
+    assert "correct horse" not in repr(world.journal.entries)
+
+
+def test_networks() -> None:
+    assert network_of(ip_address("192.0.2.77")) == "192.0.2.0/24"
+    assert network_of(ip_address("::ffff:192.0.2.77")) == "192.0.2.0/24"
+    assert network_of(ip_address("2001:db8:1:2:3::4")) == "2001:db8:1:2::/64"
+
+
+async def test_closing_unsubscribes(world: World) -> None:
+    world.authenticator.close()
+    assert world.changes.wakes == []
