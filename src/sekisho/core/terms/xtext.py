@@ -1,0 +1,29 @@
+"""xtext, the armour of ENVID and ORCPT (RFC 3461 §4), and its kin for non-ASCII addresses (RFC 6533 §3)."""
+
+import re
+
+# RFC 3461 §4: xchar = "!" to "~" except "+" and "=".
+_NEEDS_XTEXT = re.compile(rb"[^!-*,-<>-~]")
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
+_HEX = re.compile(rb"\+([0-9A-F]{2})")
+# RFC 6533 §3: QCHAR leaves out "+", "=" and the backslash.
+_NEEDS_UTF8_XTEXT = re.compile(r"[^!-*,-<>-\[\]-~]")
+
+
+def encode_xtext(text: str) -> str:
+    """Any text as xtext: what comes out holds no space, control or non-ASCII character."""
+    return _NEEDS_XTEXT.sub(lambda match: b"+%02X" % match[0][0], text.encode()).decode("ascii")
+
+
+def decode_xtext(text: str) -> str | None:
+    """The text inside, or None if it is not xtext. Octets that are not UTF-8 become U+FFFD; controls may come out."""
+    if not _XTEXT.match(text):
+        return None
+    if "+" not in text:
+        return text
+    return _HEX.sub(lambda match: bytes((int(match[1], 16),)), text.encode()).decode("utf-8", "replace")
+
+
+def encode_utf8_xtext(text: str) -> str:
+    """The 7-bit form of an address of type `utf-8`: `\\x{5B57}` for each character that cannot stand for itself."""
+    return _NEEDS_UTF8_XTEXT.sub(lambda match: f"\\x{{{ord(match[0]):02X}}}", text)

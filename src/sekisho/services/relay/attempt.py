@@ -1,0 +1,241 @@
+"""One attempt to get one job to its next hop: address after address, until everybody has an outcome."""
+
+from dataclasses import replace
+
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.policy.retry import SECOND_US
+from sekisho.core.policy.routing import worst_hope
+from sekisho.core.smtp.client.commands import Extensions, find_obstacle, recipients_per_transaction
+from sekisho.core.smtp.client.machine import TransactionDone
+from sekisho.core.terms.envelope import Envelope
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.content import MessageOctets, StoreUnavailable
+from sekisho.ports.journal import Entry
+from sekisho.ports.spool import Outcome, QueueJob, QueueRecipient
+from sekisho.services.relay.discovery import Discovery
+from sekisho.services.relay.session import CHUNK_OCTETS, BrokenContent, HostFailed, IsOurselves, Session, Target
+from sekisho.services.relay.surroundings import RelaySurroundings
+
+# RFC 5321 §5.1 wants at least two addresses; more than these only cost time.
+MAX_TARGETS = 6
+
+
+class Attempt:
+    """Outcomes grow while `run` works; what has none at its end gets `failures`' worst hope or "interrupted"."""
+
+    def __init__(self, job: QueueJob, octets: MessageOctets, around: RelaySurroundings) -> None:
+        self._job = job
+        self._octets = octets
+        self._around = around
+        self._head = b""
+        self._is_8bit: bool | None = None
+        self._header_needs_smtputf8 = False
+        self._pending: dict[int, QueueRecipient] = {recipient.id: recipient for recipient in job.recipients}
+        self._outcomes: dict[int, Outcome] = {}
+        self._failures: list[tuple[Reply, str]] = []
+        self._refused_by: set[Target] = set()  # a temporary no to MAIL: not asked again now
+        self._session: Session | None = None  # while a transaction runs
+        self._started = around.clock.monotonic()
+
+    async def run(self) -> None:
+        """Everything; the next hop's slot is held by the caller."""
+        try:
+            await self._read_head()
+            session = self._around.pool.take(self._job.next_hop)
+            if session is not None:
+                await self._use(session)
+                if session.target not in self._refused_by:
+                    self._failures.clear()  # an idle connection may have died: a new one decides
+            if self._pending:
+                await self._try_targets()
+        except StoreUnavailable:
+            self._settle_rest("deferred", Reply.of(451, "4.3.0", "The message cannot be read from the store now"), "")
+        if self._pending:
+            number = worst_hope([reply for reply, _ in self._failures])
+            reply, remote = self._failures[number] if number >= 0 else (Reply.of(451, "4.4.1", "No host could be tried"), "")
+            self._settle_rest("failed" if reply.is_permanent else "deferred", reply, remote)
+
+    def interrupt(self) -> None:
+        """Shutdown: what is under way is broken off before its final dot, or left unanswered behind it."""
+        is_open = False
+        if self._session is not None:
+            is_open = self._session.awaits_final_reply
+            self._session.abort()
+        reply = Reply.of(451, "4.3.2", "Interrupted by our own shutdown")
+        for recipient in list(self._pending.values()):
+            self._settle(recipient, Outcome(recipient.id, "deferred", reply, interrupted=True), may_be_duplicate=is_open)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return tuple(self._outcomes[recipient.id] for recipient in self._job.recipients)
+
+    async def _read_head(self) -> None:
+        head = self._head = await self._octets.read(0, CHUNK_OCTETS)
+        if not head and self._octets.size_octets:
+            raise StoreUnavailable("the stored message is empty")
+        if head.isascii():
+            self._is_8bit = False if len(head) >= self._octets.size_octets else None
+        else:
+            self._is_8bit = True
+            self._header_needs_smtputf8 = self._job.envelope.smtputf8 and not head[: HeaderSection(head).end].isascii()
+
+    async def _try_targets(self) -> None:
+        """RFC 5321 §5.1: in order, until one takes the message; a host that cannot be talked to is passed over."""
+        around, job = self._around, self._job
+        discovery = Discovery(job.next_hop, around.hostname, around.settings, around.resolver, around.dice)
+        tried = 0
+        async for target in discovery.targets():
+            if around.is_own_endpoint(target.endpoint):
+                discovery.is_ourselves()
+                continue
+            if target in self._refused_by:
+                continue
+            tried += 1
+            try:
+                session = around.pool.take_target(target) or await self._open(target)
+            except IsOurselves:
+                discovery.is_ourselves()
+            except HostFailed as failure:
+                self._failures.append((failure.reply, str(target)))
+            else:
+                await self._use(session)
+            if not self._pending or tried >= MAX_TARGETS:
+                return
+        self._failures[:0] = [(reply, "") for reply in discovery.failures]
+
+    async def _open(self, target: Target) -> Session:
+        """With TLS where offered; if only the handshake fails, once more without (RFC 7435 §3): opportunistic."""
+        try:
+            return await self._around.open_session(target, use_tls=True)
+        except HostFailed as failure:
+            if not failure.in_handshake:
+                raise
+            why = str(failure.__cause__)
+        self._around.journal.record(
+            Entry("relay.tls_failed", self._job.message_id, {"next_hop": self._job.next_hop, "remote": str(target), "error": why})
+        )
+        return await self._around.open_session(target, use_tls=False)
+
+    async def _use(self, session: Session) -> None:
+        """Transactions until nobody is left whom this host would take."""
+        self._session = session
+        while self._pending and session.is_usable:
+            if self._is_8bit is None and "8BITMIME" not in session.extensions:
+                self._is_8bit = await self._has_8bit_rest()
+            batch = self._next_batch(session.extensions)
+            envelope = self._envelope(batch)
+            obstacle = find_obstacle(envelope, session.extensions)
+            if obstacle is not None:
+                self._settle_all(batch, obstacle, session.name)
+                continue
+            try:
+                done = await session.transact(envelope, self._octets, self._head)
+            except BrokenContent:
+                self._settle_rest("failed", Reply.of(554, "5.6.0", "The message holds a bare CR, LF or NUL and cannot be sent"), "")
+                break
+            if not self._digest(batch, done, session):
+                break
+        self._session = None
+        self._around.pool.give_back(self._job.next_hop, session)
+
+    def _next_batch(self, extensions: Extensions) -> list[QueueRecipient]:
+        """Who goes into the next transaction. Who needs SMTPUTF8 in vain gets it said alone (RFC 6531 §3.2)."""
+        if "SMTPUTF8" not in extensions:
+            alien = [recipient for recipient in self._pending.values() if recipient.recipient.address.needs_smtputf8]
+            if alien:
+                return alien
+        return list(self._pending.values())[: recipients_per_transaction(extensions)]
+
+    async def _has_8bit_rest(self) -> bool:
+        """Look through a long message, for the rare server that must know (RFC 6152 §3)."""
+        offset = len(self._head)
+        while chunk := await self._octets.read(offset, CHUNK_OCTETS):
+            if not chunk.isascii():
+                return True
+            offset += len(chunk)
+        return False
+
+    def _envelope(self, batch: list[QueueRecipient]) -> Envelope:
+        envelope = self._job.envelope
+        sender = envelope.reverse_path.address
+        smtputf8 = (
+            self._header_needs_smtputf8
+            or (sender is not None and sender.needs_smtputf8)
+            or any(recipient.recipient.address.needs_smtputf8 for recipient in batch)
+        )
+        return replace(
+            envelope,
+            recipients=tuple(recipient.recipient for recipient in batch),
+            body="7BIT" if self._is_8bit is False else "8BITMIME",
+            smtputf8=smtputf8,
+            declared_octets=self._octets.size_octets,
+        )
+
+    def _digest(self, batch: list[QueueRecipient], done: TransactionDone, session: Session) -> bool:
+        """Turn replies into outcomes. False: this host is no use for the rest."""
+        if done.refused_at_mail and (reply := done.replies[0]) is not None and reply.is_transient:
+            self._failures.append((reply, session.name))  # perhaps another host has room
+            self._refused_by.add(session.target)
+            return False
+        closed = not session.is_usable
+        progress = any(reply is not None and reply.is_positive for reply in done.replies)
+        for number, (recipient, reply) in enumerate(zip(batch, done.replies, strict=True)):
+            if reply is None:
+                self._on_no_answer(recipient, done, session)
+            elif number in done.postponed:
+                if not progress or closed:
+                    self._settle(recipient, self._outcome(recipient, "deferred", reply, session))
+            elif reply.code == 421:
+                self._failures.append((reply, session.name))
+            elif reply.is_positive:
+                self._settle(recipient, self._outcome(recipient, "delivered", reply, session))
+            else:
+                self._settle(recipient, self._outcome(recipient, "deferred" if reply.is_transient else "failed", reply, session))
+        return not closed
+
+    def _on_no_answer(self, recipient: QueueRecipient, done: TransactionDone, session: Session) -> None:
+        reply = Reply.of(451, "4.4.2", f"The session with {session.name} ended early: {session.last_reason}")
+        if done.may_be_delivered:
+            # RFC 5321 §4.5.3.2.6: perhaps the answer was lost and the message was not; another host would double it now.
+            self._settle(recipient, self._outcome(recipient, "deferred", reply, session), may_be_duplicate=True)
+        else:
+            self._failures.append((reply, session.name))
+
+    def _outcome(self, recipient: QueueRecipient, result: str, reply: Reply, session: Session) -> Outcome:
+        has_dsn = "DSN" in session.extensions
+        if result == "delivered":
+            return Outcome(recipient.id, "delivered", reply, session.name, remote_has_dsn=has_dsn)
+        return Outcome(recipient.id, "failed" if result == "failed" else "deferred", reply, session.name, remote_has_dsn=has_dsn)
+
+    def _settle_all(self, batch: list[QueueRecipient], reply: Reply, remote: str) -> None:
+        for recipient in batch:
+            self._settle(recipient, Outcome(recipient.id, "failed", reply, remote))
+
+    def _settle_rest(self, result: str, reply: Reply, remote: str) -> None:
+        for recipient in list(self._pending.values()):
+            self._settle(recipient, Outcome(recipient.id, "failed" if result == "failed" else "deferred", reply, remote))
+
+    def _settle(self, recipient: QueueRecipient, outcome: Outcome, *, may_be_duplicate: bool = False) -> None:
+        self._outcomes[recipient.id] = outcome
+        del self._pending[recipient.id]
+        around, job = self._around, self._job
+        around.metrics.count("sekisho_relay_attempts_total", result=outcome.result)
+        around.journal.record(
+            Entry(
+                "relay.attempt",
+                job.message_id,
+                {
+                    "reverse_path": str(job.envelope.reverse_path),
+                    "recipient": str(recipient.recipient.address),
+                    "next_hop": job.next_hop,
+                    "remote": outcome.remote,
+                    "result": outcome.result,
+                    "reply": str(outcome.reply),
+                    "attempt": recipient.attempts,
+                    "age_seconds": max(0, around.clock.now_us() - job.arrived_at_us) / SECOND_US,
+                    "took_seconds": round(around.clock.monotonic() - self._started, 3),
+                    "tls": self._session.tls_version if self._session is not None else None,
+                    "interrupted": outcome.interrupted,
+                    "may_be_duplicate": may_be_duplicate,
+                },
+            )
+        )

@@ -1,0 +1,111 @@
+"""Open sessions per next hop: so many at once, and the idle ones kept a few seconds for the next message."""
+
+import asyncio
+from collections import deque
+
+from sekisho.config.schema import RelaySettings
+from sekisho.services.relay.session import Session, Target
+
+IDLE_SECONDS = 5.0
+
+
+class _Hop:
+    """One next hop while anybody cares about it."""
+
+    __slots__ = ("idle", "slots", "users")
+
+    def __init__(self, slots: int) -> None:
+        self.slots = asyncio.Semaphore(slots)
+        self.users = 0
+        self.idle: deque[tuple[Session, asyncio.TimerHandle]] = deque()
+
+
+class Pool:
+    def __init__(self, settings: RelaySettings, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._settings = settings
+        self._idle_seconds = idle_seconds
+        self._hops: dict[str, _Hop] = {}
+        self._goodbyes: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def enter(self, next_hop: str) -> None:
+        """Wait for one of the next hop's slots."""
+        hop = self._hops.get(next_hop)
+        if hop is None:
+            hop = self._hops[next_hop] = _Hop(self._settings.connections_per_next_hop)
+        hop.users += 1
+        try:
+            await hop.slots.acquire()
+        except BaseException:
+            self._forget(next_hop, hop)
+            raise
+
+    def leave(self, next_hop: str) -> None:
+        hop = self._hops[next_hop]
+        hop.slots.release()
+        self._forget(next_hop, hop)
+
+    def _forget(self, next_hop: str, hop: _Hop) -> None:
+        hop.users -= 1
+        self._drop_if_unused(next_hop, hop)
+
+    def _drop_if_unused(self, next_hop: str, hop: _Hop) -> None:
+        if not hop.users and not hop.idle:
+            self._hops.pop(next_hop, None)
+
+    def take(self, next_hop: str) -> Session | None:
+        """An idle session to this next hop."""
+        hop = self._hops.get(next_hop)
+        while hop is not None and hop.idle:
+            session, timer = hop.idle.pop()
+            timer.cancel()
+            if session.is_usable:
+                return session
+            self.dismiss(session)
+        return None
+
+    def take_target(self, target: Target) -> Session | None:
+        """An idle session to the same host and address, opened for another domain that it serves."""
+        for next_hop, hop in list(self._hops.items()):
+            for entry in hop.idle:
+                session, timer = entry
+                if session.target == target and session.is_usable:
+                    timer.cancel()
+                    hop.idle.remove(entry)
+                    self._drop_if_unused(next_hop, hop)
+                    return session
+        return None
+
+    def give_back(self, next_hop: str, session: Session) -> None:
+        """Keep the session for a while, if it can carry more."""
+        hop = self._hops.get(next_hop)
+        if self._closed or hop is None or session.used >= self._settings.messages_per_connection or not session.is_usable:
+            self.dismiss(session)
+            return
+        timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._expire, next_hop, session)
+        hop.idle.append((session, timer))
+
+    def _expire(self, next_hop: str, session: Session) -> None:
+        hop = self._hops.get(next_hop)
+        if hop is not None:
+            hop.idle = deque(entry for entry in hop.idle if entry[0] is not session)
+            self._drop_if_unused(next_hop, hop)
+        self.dismiss(session)
+
+    def dismiss(self, session: Session) -> None:
+        """Say goodbye in the background."""
+        task = asyncio.get_running_loop().create_task(session.quit())
+        self._goodbyes.add(task)
+        task.add_done_callback(self._goodbyes.discard)
+
+    async def close(self) -> None:
+        """QUIT on every idle session; bounded by the sessions' goodbye time."""
+        self._closed = True
+        for next_hop, hop in list(self._hops.items()):
+            while hop.idle:
+                session, timer = hop.idle.pop()
+                timer.cancel()
+                self.dismiss(session)
+            self._drop_if_unused(next_hop, hop)
+        if self._goodbyes:
+            await asyncio.wait(set(self._goodbyes))

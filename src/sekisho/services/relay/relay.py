@@ -1,0 +1,45 @@
+"""The relay: carries queued messages to other servers (MTA out)."""
+
+import asyncio
+
+from sekisho.config.schema import RelaySettings
+from sekisho.ports.content import MessageOctets
+from sekisho.ports.spool import Outcome, QueueJob
+from sekisho.ports.stream import Endpoint
+from sekisho.services.relay.attempt import Attempt
+from sekisho.services.relay.pool import IDLE_SECONDS, Pool
+from sekisho.services.relay.surroundings import RelayPorts, RelaySurroundings
+
+
+class Relay:
+    """`ports.courier.Courier` over SMTP."""
+
+    def __init__(
+        self,
+        hostname: str,
+        settings: RelaySettings,
+        ports: RelayPorts,
+        *,
+        own_endpoints: frozenset[Endpoint] = frozenset(),
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """`own_endpoints`: where this server takes mail on port 25, to see loops; idle connections live `idle_seconds`."""
+        self._pool = Pool(settings, idle_seconds)
+        self._around = RelaySurroundings(hostname, settings, ports, own_endpoints, self._pool)
+
+    async def carry(self, job: QueueJob, octets: MessageOctets) -> tuple[Outcome, ...]:
+        """One attempt. Cancelled, it gives the outcomes known so far and marks the rest as interrupted."""
+        attempt = Attempt(job, octets, self._around)
+        try:
+            await self._pool.enter(job.next_hop)
+            try:
+                await attempt.run()
+            finally:
+                self._pool.leave(job.next_hop)
+        except asyncio.CancelledError:
+            attempt.interrupt()
+        return attempt.outcomes()
+
+    async def close(self) -> None:
+        """Say goodbye on idle connections; within a few seconds."""
+        await self._pool.close()

@@ -1,0 +1,234 @@
+"""One outgoing connection: the client machine on a stream, with a deadline for each command."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sekisho.config.schema import RelaySettings
+from sekisho.core.smtp.client.commands import Extensions
+from sekisho.core.smtp.client.content import ContentError
+from sekisho.core.smtp.client.machine import (
+    ClientMachine,
+    Closed,
+    ContentWanted,
+    Event,
+    Ready,
+    TlsReady,
+    TransactionDone,
+)
+from sekisho.core.terms.envelope import Envelope
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.content import MessageOctets, StoreUnavailable
+from sekisho.ports.stream import ConnectionLost, Dialer, Endpoint, IpAddress, Stream, StreamError, StreamTimeout, TlsFailed
+
+CHUNK_OCTETS = 65536
+GOODBYE_SECONDS = 3.0
+
+
+class HostFailed(Exception):
+    """No session with that address. `reply`: the server's words or our own; `in_handshake`: TLS is to blame."""
+
+    def __init__(self, reply: Reply, *, in_handshake: bool = False) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+        self.in_handshake = in_handshake
+
+
+class IsOurselves(Exception):
+    """The connection ended at one of our own listeners."""
+
+
+class BrokenContent(Exception):
+    """The content must not be sent (bare CR, LF or NUL); the connection is aborted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address of one host."""
+
+    host: str
+    endpoint: Endpoint
+
+    def __str__(self) -> str:
+        return f"{self.host} [{self.endpoint.address}]"
+
+
+class Session:
+    """EHLO to QUIT. `used`: transactions begun; `last_reason`: why it closed."""
+
+    def __init__(self, target: Target, stream: Stream, machine: ClientMachine, settings: RelaySettings) -> None:
+        self.target = target
+        self.name = str(target)
+        self.used = 0
+        self.last_reason = ""
+        self._stream = stream
+        self._machine = machine
+        self._settings = settings
+
+    @classmethod
+    async def open(
+        cls,
+        target: Target,
+        *,
+        ehlo_name: str,
+        settings: RelaySettings,
+        dialer: Dialer,
+        use_tls: bool,
+        is_ourselves: Callable[[Stream], bool],
+    ) -> "Session":
+        """Connect, greet, and start TLS where it is offered; raises `HostFailed`, `IsOurselves`."""
+        source = settings.source_ipv6 if target.endpoint.address.version == 6 else settings.source_ipv4
+        try:
+            stream = await dialer.connect(
+                target.endpoint.address, target.endpoint.port, source=_as_address(source), timeout_seconds=settings.connect_timeout_seconds
+            )
+        except StreamTimeout:
+            raise HostFailed(Reply.of(451, "4.4.1", f"No answer from {target}")) from None
+        except (OSError, StreamError) as error:
+            raise HostFailed(Reply.of(451, "4.4.1", f"Cannot connect to {target}: {_why(error)}")) from error
+        if is_ourselves(stream):
+            stream.abort()
+            raise IsOurselves(str(target))
+        session = cls(target, stream, ClientMachine(ehlo_name), settings)
+        try:
+            await session._begin(use_tls)
+        except BaseException:
+            stream.abort()
+            raise
+        return session
+
+    async def _begin(self, use_tls: bool) -> None:
+        settings = self._settings
+        event = await self._advance(settings.greeting_timeout_seconds)
+        if isinstance(event, Ready) and use_tls and "STARTTLS" in event.extensions:
+            self._machine.start_tls()
+            event = await self._advance(settings.command_timeout_seconds)
+            if isinstance(event, TlsReady):
+                await self._shake_hands()
+                event = await self._advance(settings.command_timeout_seconds)
+        if isinstance(event, Closed):
+            raise HostFailed(event.reply or Reply.of(451, "4.4.2", f"The session with {self.name} failed: {event.reason}"))
+
+    async def _shake_hands(self) -> None:
+        """Opportunistic: encrypted, not authenticated (RFC 7435 §3). The stream refuses octets that came before (THREATS 3)."""
+        try:
+            await self._stream.start_tls_client(self.target.host, timeout_seconds=self._settings.command_timeout_seconds)
+        except (TlsFailed, ConnectionLost, StreamTimeout) as error:
+            reply = Reply.of(451, "4.4.2", f"The TLS handshake with {self.name} failed")
+            raise HostFailed(reply, in_handshake=True) from error
+        except StreamError as error:
+            raise HostFailed(Reply.of(451, "4.4.2", f"{self.name} spoke before the TLS handshake")) from error
+        self._machine.tls_started()
+
+    async def _advance(self, timeout_seconds: float) -> Event:
+        """The next event. Whatever ends the connection becomes one."""
+        machine, stream = self._machine, self._stream
+        loop = asyncio.get_running_loop()
+        deadline = 0.0
+        while True:
+            event = machine.next_event()
+            octets = machine.data_to_send()
+            if octets:
+                stream.write(octets)
+                deadline = 0.0  # a new command, a new wait (RFC 5321 §4.5.3.2)
+            if event is not None:
+                if isinstance(event, Closed):
+                    self.last_reason = event.reason
+                return event
+            now = loop.time()
+            deadline = deadline or now + timeout_seconds
+            try:
+                machine.receive_data(await stream.read(max(deadline - now, 0.001)))
+            except StreamTimeout:
+                machine.connection_lost(f"no answer within {timeout_seconds:g} seconds")
+            except StreamError as error:
+                machine.connection_lost(str(error) or "the connection was lost")
+
+    @property
+    def extensions(self) -> Extensions:
+        return self._machine.extensions
+
+    @property
+    def tls_version(self) -> str:
+        """ "TLSv1.3", or "" without TLS."""
+        return self._stream.tls.version if self._stream.tls is not None else ""
+
+    @property
+    def is_usable(self) -> bool:
+        """Idle, open, and the server has said nothing meanwhile (a 421, or the end)."""
+        return self._machine.is_idle and not self._stream.is_closing and not self._stream.has_input
+
+    @property
+    def awaits_final_reply(self) -> bool:
+        """Was everything sent and not yet answered?"""
+        return self._machine.awaits_final_reply
+
+    async def transact(self, envelope: Envelope, octets: MessageOctets, head: bytes) -> TransactionDone:
+        """One MAIL … DATA. `head`: the first octets of the message, already read.
+
+        Raises `BrokenContent` and `StoreUnavailable`; then the connection is aborted and nothing was delivered.
+        """
+        machine, settings = self._machine, self._settings
+        self.used += 1
+        machine.send_envelope(envelope)
+        event = await self._advance(settings.command_timeout_seconds)
+        if isinstance(event, ContentWanted):
+            try:
+                await self._send_content(octets, head)
+            except ContentError as error:
+                self.abort()
+                raise BrokenContent(str(error)) from error
+            except StoreUnavailable:
+                self.abort()
+                raise
+            event = await self._advance(settings.final_timeout_seconds)
+        if not isinstance(event, TransactionDone):
+            raise RuntimeError(f"unexpected event {event!r}")
+        if machine.is_closed:
+            await self._advance(0.001)  # the Closed behind it, for its reason
+            self.abort()
+        return event
+
+    async def _send_content(self, octets: MessageOctets, head: bytes) -> None:
+        """Chunk by chunk; a small message goes in one write together with its final dot."""
+        machine, stream, size = self._machine, self._stream, octets.size_octets
+        chunk, offset = head, 0
+        while True:
+            machine.send_content(chunk)
+            offset += len(chunk)
+            if offset >= size:
+                break
+            stream.write(machine.data_to_send())
+            try:
+                await stream.drain(self._settings.data_timeout_seconds)
+            except StreamError as error:
+                machine.connection_lost(str(error) or "the connection was lost")
+                return
+            if stream.has_input:
+                return  # the server does not wait for the end: hear why
+            chunk = await octets.read(offset, CHUNK_OCTETS)
+            if not chunk:
+                raise StoreUnavailable("the stored message is shorter than it should be")
+        machine.end_content()
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    async def quit(self) -> None:
+        """QUIT, wait for its answer a moment, close (RFC 5321 §4.1.1.10). Never raises."""
+        if self.is_usable:
+            self._machine.quit()
+            try:
+                await asyncio.wait_for(self._advance(GOODBYE_SECONDS), GOODBYE_SECONDS)
+            except TimeoutError:
+                pass
+        await self._stream.close()
+
+
+def _as_address(value: object) -> IpAddress | None:
+    return value  # type: ignore[return-value]  # pydantic's IPvAnyAddress is an IPv4Address or IPv6Address at run time
+
+
+def _why(error: BaseException) -> str:
+    """The system's word for it, without addresses or paths (law 8)."""
+    return getattr(error, "strerror", None) or type(error).__name__
