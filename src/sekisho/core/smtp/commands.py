@@ -3,7 +3,6 @@
 `check` parses the argument and refuses by raising; `act` changes the session and tells events or says replies.
 """
 
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ from sekisho.core.smtp.content import BdatDecoder, ContentCheck, DataDecoder
 from sekisho.core.smtp.events import ContentBegins, Hello, MailFrom, RcptTo, SaslBegins, TlsBegins, TransactionDropped
 from sekisho.core.smtp.paths import SyntaxRefused, parse_bdat, parse_hello_name, parse_mail, parse_rcpt, refuse
 from sekisho.core.smtp.session import Chunk, Phase, Session
+from sekisho.core.terms.base64 import Base64Error, decode_base64
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 
@@ -227,7 +227,7 @@ def _check_auth(session: Session, argument: str) -> tuple[str, bytes | None]:
         raise refuse(504, "5.5.4", "That mechanism is not offered")  # RFC 4954 §4
     if not space:
         return mechanism.upper(), None
-    return mechanism.upper(), decode_base64(initial.encode(), initial=True)
+    return mechanism.upper(), decode_response(initial.encode(), initial=True)
 
 
 def _act_auth(session: Session, argument: tuple[str, bytes | None]) -> None:
@@ -235,15 +235,15 @@ def _act_auth(session: Session, argument: tuple[str, bytes | None]) -> None:
     session.events.append(SaslBegins(*argument))
 
 
-def decode_base64(line: bytes, *, initial: bool = False) -> bytes:
-    """Strict (THREATS 11): no white space, no missing or surplus padding. An empty initial response is `=` (RFC 4954 §4)."""
+def decode_response(line: bytes, *, initial: bool = False) -> bytes:
+    """Strict base64 (THREATS 11). An empty initial response is written `=` (RFC 4954 §4)."""
     if initial and line == b"=":
         return b""
     if initial and not line:
         raise refuse(501, "5.5.2", "The initial response is empty; an empty one is written =")
     try:
-        return binascii.a2b_base64(line, strict_mode=True)
-    except binascii.Error:
+        return decode_base64(line)
+    except Base64Error:
         raise refuse(501, "5.5.2", "That is not base64") from None
 
 

@@ -68,7 +68,8 @@ def parse_hello_name(text: str) -> str:
     if not name:
         raise refuse(501, "5.5.4", "Say who you are: a host name or an address literal")
     try:
-        return parse_domain(name.replace("_", "-")) and name.lower()
+        domain = parse_domain(name.replace("_", "-"))
+        return name.lower() if name.isascii() else domain
     except AddressError:
         raise refuse(501, "5.5.4", "That is neither a host name nor an address literal") from None
 

@@ -9,7 +9,7 @@
 The same octets give the same events and replies, however they are cut. Only STARTTLS looks at what stands behind it: it must be nothing.
 """
 
-from sekisho.core.smtp.commands import COMMANDS, add_recipient, decode_base64, obstacle
+from sekisho.core.smtp.commands import COMMANDS, add_recipient, decode_response, obstacle
 from sekisho.core.smtp.content import ContentCheck, ContentFault
 from sekisho.core.smtp.events import (
     NEED_DATA,
@@ -273,7 +273,7 @@ class ServerMachine:
             session.refuse(_CANCELLED)
             return
         try:
-            session.events.append(SaslResponse(decode_base64(line)))
+            session.events.append(SaslResponse(decode_response(line)))
         except SyntaxRefused as error:
             self._leave_sasl()
             session.refuse(error.reply)
