@@ -6,8 +6,16 @@ Every field says in one sentence what it does: `docs/operating/configuration.md`
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, ValidationInfo
 
+
+def _from_folder(path: Path, info: ValidationInfo) -> Path:
+    """A relative path counts from the folder that the configuration file lies in, if validation was told of one."""
+    folder = (info.context or {}).get("folder")
+    return Path(folder) / path if folder is not None else path
+
+
+LocalPath = Annotated[Path, AfterValidator(_from_folder)]
 Seconds = Annotated[float, Field(gt=0)]
 Octets = Annotated[int, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -15,7 +23,7 @@ ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "po
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=False, allow_inf_nan=False)
 
 
 class Listener(Section):
@@ -27,8 +35,8 @@ class Listener(Section):
 
 
 class Certificate(Section):
-    cert_file: Path = Field(description="PEM chain, leaf first.")
-    key_file: Path = Field(description="PEM private key.")
+    cert_file: LocalPath = Field(description="PEM chain, leaf first.")
+    key_file: LocalPath = Field(description="PEM private key.")
     names: tuple[str, ...] = Field(
         (), description="SNI names it serves; empty: those in the certificate. The first certificate is the default."
     )
@@ -73,7 +81,7 @@ class SubmissionSettings(Section):
     session_timeout_seconds: Seconds = Field(3600.0, description="One connection in all.")
     login_timeout_seconds: Seconds = Field(60.0, description="From connection to login.")
     hide_client_address: bool = Field(True, description="Leave the client's address out of Received.")
-    local_socket: Path | None = Field(None, description="Unix socket for sendmail(1); default: DATA_DIR/run/submission.sock.")
+    local_socket: LocalPath | None = Field(None, description="Unix socket for sendmail(1); default: DATA_DIR/run/submission.sock.")
     local_users: dict[str, str] = Field(
         default_factory=dict, description='System user (name or uid) -> account address; "*" for all others.'
     )
@@ -131,7 +139,7 @@ class MetricsSettings(Section):
 
 class LogSettings(Section):
     format: Literal["json", "text"] = Field("json", description="One JSON object or one readable line per entry.")
-    file: Path | None = Field(None, description="Append there instead of to standard error.")
+    file: LocalPath | None = Field(None, description="Append there instead of to standard error.")
 
 
 class RoleOwners(Section):
@@ -143,7 +151,7 @@ class RoleOwners(Section):
 
 class Config(Section):
     hostname: str = Field(description="Name in greeting, EHLO and Received; it should resolve to this machine.")
-    data_dir: Path = Field(description="Where mail, queue and sockets live.")
+    data_dir: LocalPath = Field(description="Where mail, queue and sockets live.")
     user: str | None = Field(None, description="Workers run as this user when started as root.")
     workers: Annotated[int, Field(ge=0, le=64)] = Field(0, description="Worker processes; 0: one per core.")
     language: Literal["en", "ja"] = Field("en", description="Language of notices and messages.")

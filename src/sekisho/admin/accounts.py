@@ -1,0 +1,160 @@
+"""Accounts: who has a mailbox and may log in here."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from sekisho.admin.context import Context, Refused, find_account, parse_address
+from sekisho.ports.directory import Account, AccountState, Alias
+
+MIN_PASSWORD_CHARACTERS = 8
+# Argon2 takes any length; more than this is a mistake, not a password.
+MAX_PASSWORD_OCTETS = 1024
+
+
+class AccountRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    address: str
+
+
+class AddAccount(Struct, frozen=True, forbid_unknown_fields=True):
+    address: str
+    password: str
+    display_name: str = ""
+    quota_octets: int = 0
+
+
+class ListAccounts(Struct, frozen=True, forbid_unknown_fields=True):
+    domain: str | None = None
+
+
+class SetPassword(Struct, frozen=True, forbid_unknown_fields=True):
+    address: str
+    password: str
+
+
+class SetState(Struct, frozen=True, forbid_unknown_fields=True):
+    address: str
+    state: Literal["active", "login_disabled", "sending_held"]
+
+
+class SetQuota(Struct, frozen=True, forbid_unknown_fields=True):
+    address: str
+    quota_octets: int
+
+
+class RemoveAccount(Struct, frozen=True, forbid_unknown_fields=True):
+    """`purge`: remove the mail for good, at once, instead of after the grace period."""
+
+    address: str
+    purge: bool = False
+
+
+class AccountDetails(Struct, frozen=True):
+    account: Account
+    aliases: list[Alias]  # that lead to it
+
+
+async def add_account(context: Context, request: AddAccount) -> Account:
+    address = parse_address(request.address)
+    if await context.directory.domain(address.domain) is None:
+        raise Refused("There is no domain {name}; add it first: sekisho domain add {name}", name=address.domain)
+    existing = await context.directory.account_by_address(address)
+    if existing is not None and existing.state == "deleted":
+        raise Refused(
+            "The account {address} is deleted but still in its grace period; bring it back (undelete) or purge it.", address=str(address)
+        )
+    if existing is not None:
+        raise Refused("The account {address} already exists.", address=str(address))
+    if await context.directory.alias(address) is not None:
+        raise Refused("{address} is an alias; remove it first.", address=str(address))
+    _check_quota(request.quota_octets)
+    check_password(request.password)
+    argon2, scram = await context.hash_password(request.password)
+    account = await context.directory.add_account(address, argon2, scram, request.display_name, request.quota_octets)
+    context.audit("account.add", account.address, quota_octets=request.quota_octets)
+    context.directory_changed()
+    return account
+
+
+async def list_accounts(context: Context, request: ListAccounts) -> list[Account]:
+    return sorted(await context.directory.accounts(request.domain), key=lambda account: account.address)
+
+
+async def show_account(context: Context, request: AccountRequest) -> AccountDetails:
+    account = await find_account(context, request.address)
+    return AccountDetails(account, await context.directory.aliases_to(account.address))
+
+
+async def set_password(context: Context, request: SetPassword) -> Account:
+    account = await find_account(context, request.address)
+    check_password(request.password)
+    argon2, scram = await context.hash_password(request.password)
+    await context.directory.set_password(account.id, argon2, scram)
+    context.audit("account.passwd", account.address)
+    return await _changed(context, account)
+
+
+async def set_state(context: Context, request: SetState) -> Account:
+    account = await find_account(context, request.address)
+    if account.state == "deleted":
+        raise Refused("The account {address} is deleted; bring it back first: sekisho account undelete {address}", address=account.address)
+    return await _set_state(context, account, request.state)
+
+
+async def set_quota(context: Context, request: SetQuota) -> Account:
+    account = await find_account(context, request.address)
+    _check_quota(request.quota_octets)
+    await context.directory.set_quota(account.id, request.quota_octets)
+    context.audit("account.quota", account.address, quota_octets=request.quota_octets)
+    return await _changed(context, account)
+
+
+async def remove_account(context: Context, request: RemoveAccount) -> Account:
+    """Mark as deleted (it can be brought back), or purge. The owner of a role address cannot be removed."""
+    account = await find_account(context, request.address)
+    for role, owner in (("postmaster", context.roles.postmaster), ("abuse", context.roles.abuse)):
+        if parse_address(owner) == parse_address(account.address):
+            raise Refused(
+                "{address} reads the mail to {role}@; name another owner in roles.{role} first.", address=account.address, role=role
+            )
+    if not request.purge:
+        if account.state == "deleted":
+            raise Refused("The account {address} is already deleted; use --purge to remove its mail for good.", address=account.address)
+        return await _set_state(context, account, "deleted")
+    await context.directory.purge_account(account.id)
+    context.audit("account.purge", account.address)
+    context.directory_changed()
+    return account
+
+
+async def undelete_account(context: Context, request: AccountRequest) -> Account:
+    account = await find_account(context, request.address)
+    if account.state != "deleted":
+        raise Refused("The account {address} is not deleted.", address=account.address)
+    return await _set_state(context, account, "active")
+
+
+def check_password(password: str) -> None:
+    """Raises Refused for a password that is too short, too long or cannot be typed into a mail client."""
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        raise Refused("A password needs at least {count} characters.", count=MIN_PASSWORD_CHARACTERS)
+    if len(password.encode()) > MAX_PASSWORD_OCTETS:
+        raise Refused("A password has at most {count} octets.", count=MAX_PASSWORD_OCTETS)
+    if not password.isprintable():
+        raise Refused("A password holds no control characters.")
+
+
+def _check_quota(quota_octets: int) -> None:
+    if not 0 <= quota_octets < 2**62:
+        raise Refused("A quota is a number of octets, or 0 for none.")
+
+
+async def _set_state(context: Context, account: Account, state: AccountState) -> Account:
+    await context.directory.set_state(account.id, state)
+    context.audit("account.state", account.address, before=account.state, after=state)
+    return await _changed(context, account)
+
+
+async def _changed(context: Context, account: Account) -> Account:
+    context.directory_changed()
+    return await context.directory.account(account.id) or account

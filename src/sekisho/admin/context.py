@@ -1,0 +1,73 @@
+"""What an operator's action works with, and how it says no."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from sekisho.config.schema import RoleOwners
+from sekisho.core.terms.address import Address, AddressError, parse_domain
+from sekisho.ports.changes import Changes, DirectoryChanged, QueueChanged
+from sekisho.ports.clock import Clock
+from sekisho.ports.directory import Account, Directory
+from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.spool import Spool
+
+
+class Refused(Exception):
+    """What was asked cannot be done. `text` is an English sentence with `{name}` places; `values` fills them."""
+
+    def __init__(self, text: str, /, **values: object) -> None:
+        super().__init__(text.format(**values) if values else text)
+        self.text = text
+        self.values: Mapping[str, object] = values
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`hash_password` gives (encoded Argon2id hash, SCRAM-SHA-256 secret or ""). `actor` names who asks: "uid:0"."""
+
+    directory: Directory
+    spool: Spool
+    journal: Journal
+    changes: Changes
+    clock: Clock
+    hash_password: Callable[[str], Awaitable[tuple[str, str]]]
+    roles: RoleOwners
+    actor: str
+
+    def audit(self, action: str, subject: str, **fields: JournalValue) -> None:
+        """One journal entry for a finished change: kind "admin.account.add", id the subject."""
+        self.journal.record(Entry(f"admin.{action}", subject, {"actor": self.actor, **fields}))
+
+    def directory_changed(self) -> None:
+        self.changes.publish(DirectoryChanged())
+
+    def queue_changed(self) -> None:
+        self.changes.publish(QueueChanged())
+
+
+def parse_address(text: str) -> Address:
+    """The canonical address that an operator typed; raises Refused."""
+    try:
+        address = Address.from_text(text.strip()).canonical
+    except AddressError as error:
+        raise Refused("{text} is not an address: {reason}.", text=repr(text), reason=str(error)) from error
+    if address.is_literal:
+        raise Refused("{text} is at an IP address; addresses here are local@domain.", text=str(address))
+    return address
+
+
+def parse_domain_name(text: str) -> str:
+    """The domain as A-labels; raises Refused."""
+    try:
+        return parse_domain(text.strip(), literals=False)
+    except AddressError as error:
+        raise Refused("{text} is not a domain: {reason}.", text=repr(text), reason=str(error)) from error
+
+
+async def find_account(context: Context, text: str) -> Account:
+    """The account with this address; raises Refused when there is none."""
+    address = parse_address(text)
+    account = await context.directory.account_by_address(address)
+    if account is None:
+        raise Refused("There is no account {address}.", address=str(address))
+    return account

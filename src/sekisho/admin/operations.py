@@ -1,0 +1,121 @@
+"""Every operator action by name: the one table that the control socket and the direct mode both answer from.
+
+A request is one JSON object `{"operation": "account.show", "arguments": {"address": "…"}}`. The answer is
+`{"result": …}` or `{"refused": {"text": …, "values": …}}`; an own bug is `{"fault": "id of the traceback"}`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sekisho.admin import accounts, aliases, domains, queue, roles
+from sekisho.admin.context import Context, Refused
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.directory import Account, Alias, DirectoryError, Domain
+from sekisho.ports.spool import DestinationState
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`request` and `result` are the types that arguments and results are checked against."""
+
+    run: Callable[[Context, Any], Awaitable[Any]]
+    request: type
+    result: Any
+
+
+class Fault(Exception):
+    """The server hit an own bug; `str()` is the id under which its log has the traceback."""
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    operation: str
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    text: str
+    values: dict[str, Any] = {}
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    result: msgspec.Raw | None = None
+    refused: Refusal | None = None
+    fault: str | None = None
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "domain.add": Operation(domains.add_domain, domains.AddDomain, Domain),
+    "domain.list": Operation(domains.list_domains, domains.Nothing, list[Domain]),
+    "domain.show": Operation(domains.show_domain, domains.DomainRequest, domains.DomainDetails),
+    "domain.remove": Operation(domains.remove_domain, domains.DomainRequest, Domain),
+    "account.add": Operation(accounts.add_account, accounts.AddAccount, Account),
+    "account.list": Operation(accounts.list_accounts, accounts.ListAccounts, list[Account]),
+    "account.show": Operation(accounts.show_account, accounts.AccountRequest, accounts.AccountDetails),
+    "account.passwd": Operation(accounts.set_password, accounts.SetPassword, Account),
+    "account.state": Operation(accounts.set_state, accounts.SetState, Account),
+    "account.quota": Operation(accounts.set_quota, accounts.SetQuota, Account),
+    "account.remove": Operation(accounts.remove_account, accounts.RemoveAccount, Account),
+    "account.undelete": Operation(accounts.undelete_account, accounts.AccountRequest, Account),
+    "alias.add": Operation(aliases.add_alias, aliases.AddAlias, Alias),
+    "alias.list": Operation(aliases.list_aliases, aliases.ListAliases, list[Alias]),
+    "alias.remove": Operation(aliases.remove_alias, aliases.AliasRequest, Alias),
+    "roles.check": Operation(roles.check_roles, domains.Nothing, list[roles.RoleProblem]),
+    "queue.list": Operation(queue.list_queue, queue.ListQueue, list[queue.QueueMessageView]),
+    "queue.show": Operation(queue.show_queued, queue.MessageRequest, queue.QueueMessageView),
+    "queue.retry": Operation(queue.retry_queue, queue.RetryQueue, queue.Changed),
+    "queue.hold": Operation(queue.hold_queued, queue.MessageRequest, queue.Changed),
+    "queue.release": Operation(queue.release_queued, queue.MessageRequest, queue.Changed),
+    "queue.drop": Operation(queue.drop_queued, queue.MessageRequest, queue.Changed),
+    "queue.destinations": Operation(queue.list_destinations, domains.Nothing, list[DestinationState]),
+}
+
+
+async def answer(context: Context, request: bytes) -> bytes:
+    """Do what the request asks and say how it ended. Never raises: what peers send and own bugs are answers too."""
+    try:
+        return msgspec.json.encode(await _perform(context, request))
+    except Exception as error:  # the border of the control socket: any bug becomes a fault with a traceback in the log
+        return msgspec.json.encode(Answer(fault=context.journal.fault("admin", error)))
+
+
+async def _perform(context: Context, request: bytes) -> Answer:
+    try:
+        asked = msgspec.json.decode(request, type=Request)
+        operation = OPERATIONS.get(asked.operation)
+        if operation is None:
+            raise Refused("This server knows no operation {name}.", name=asked.operation)
+        arguments: Any = msgspec.json.decode(asked.arguments, type=operation.request)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return _refusal(Refused("The request cannot be read: {reason}.", reason=str(error)))
+    except Refused as refused:
+        return _refusal(refused)
+    try:
+        result = await operation.run(context, arguments)
+    except Refused as refused:
+        return _refusal(refused)
+    except DirectoryError as error:
+        return _refusal(Refused("{sentence}", sentence=str(error)))
+    except StoreUnavailable as error:
+        return _refusal(Refused("The mail store cannot be used now: {reason}.", reason=str(error)))
+    return Answer(result=msgspec.Raw(msgspec.json.encode(result)))
+
+
+def _refusal(refused: Refused) -> Answer:
+    return Answer(refused=Refusal(refused.text, dict(refused.values)))
+
+
+def make_request(operation: str, arguments: msgspec.Struct) -> bytes:
+    return msgspec.json.encode({"operation": operation, "arguments": arguments})
+
+
+def read_answer(operation: str, octets: bytes) -> Any:
+    """The result in the operation's result type; raises Refused, Fault, or ValueError for what is no answer."""
+    answered = msgspec.json.decode(octets, type=Answer)
+    if answered.refused is not None:
+        raise Refused(answered.refused.text, **answered.refused.values)
+    if answered.fault is not None:
+        raise Fault(answered.fault)
+    return msgspec.json.decode(answered.result or b"null", type=OPERATIONS[operation].result)

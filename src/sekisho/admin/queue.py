@@ -1,0 +1,127 @@
+"""The queue of what must leave, for the operator."""
+
+from msgspec import Struct
+
+from sekisho.admin.context import Context, Refused
+from sekisho.admin.domains import Nothing
+from sekisho.ports.spool import DestinationState, QueuedMessage, RecipientState
+
+
+class ListQueue(Struct, frozen=True, forbid_unknown_fields=True):
+    limit: int = 1000
+
+
+class MessageRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    message_id: str
+
+
+class RetryQueue(Struct, frozen=True, forbid_unknown_fields=True):
+    """`message_id` None: everything that waits."""
+
+    message_id: str | None = None
+
+
+class QueueRecipientView(Struct, frozen=True):
+    address: str
+    state: RecipientState
+    next_hop: str
+    attempts: int
+    due_at_us: int
+    expires_at_us: int
+    last_attempt_at_us: int
+    last_reply: str
+
+
+class QueueMessageView(Struct, frozen=True):
+    message_id: str
+    reverse_path: str  # "" is the null path
+    recipients: list[QueueRecipientView]
+    size_octets: int
+    arrived_at_us: int
+    origin: str
+    account: str  # address of who submitted it, or ""
+
+
+class Changed(Struct, frozen=True):
+    message_id: str | None
+    recipients: int  # how many were touched
+
+
+async def list_queue(context: Context, request: ListQueue) -> list[QueueMessageView]:
+    queued = await context.spool.queue(max(1, min(request.limit, 100_000)))
+    return [await _view(context, message) for message in queued]
+
+
+async def show_queued(context: Context, request: MessageRequest) -> QueueMessageView:
+    message = await context.spool.queued(request.message_id)
+    if message is None:
+        raise _unknown(request.message_id)
+    return await _view(context, message)
+
+
+async def retry_queue(context: Context, request: RetryQueue) -> Changed:
+    if request.message_id is not None:
+        await _must_exist(context, request.message_id)
+    count = await context.spool.retry(request.message_id)
+    return _done(context, "retry", request.message_id, count)
+
+
+async def hold_queued(context: Context, request: MessageRequest) -> Changed:
+    await _must_exist(context, request.message_id)
+    return _done(context, "hold", request.message_id, await context.spool.hold(request.message_id, True))
+
+
+async def release_queued(context: Context, request: MessageRequest) -> Changed:
+    await _must_exist(context, request.message_id)
+    return _done(context, "release", request.message_id, await context.spool.hold(request.message_id, False))
+
+
+async def drop_queued(context: Context, request: MessageRequest) -> Changed:
+    """Remove without telling the sender."""
+    await _must_exist(context, request.message_id)
+    return _done(context, "drop", request.message_id, await context.spool.drop(request.message_id))
+
+
+async def list_destinations(context: Context, request: Nothing) -> list[DestinationState]:
+    return sorted(await context.spool.destinations(), key=lambda destination: destination.next_hop)
+
+
+def _done(context: Context, action: str, message_id: str | None, count: int) -> Changed:
+    context.audit(f"queue.{action}", message_id or "", recipients=count)
+    context.queue_changed()
+    return Changed(message_id, count)
+
+
+async def _must_exist(context: Context, message_id: str) -> None:
+    if await context.spool.queued(message_id) is None:
+        raise _unknown(message_id)
+
+
+def _unknown(message_id: str) -> Refused:
+    return Refused("There is no message {id} in the queue; it may have been delivered.", id=repr(message_id))
+
+
+async def _view(context: Context, message: QueuedMessage) -> QueueMessageView:
+    account = await context.directory.account(message.account_id) if message.account_id is not None else None
+    recipients = [
+        QueueRecipientView(
+            str(row.recipient.address),
+            row.state,
+            next_hop,
+            row.attempts,
+            row.due_at_us,
+            row.expires_at_us,
+            row.last_attempt_at_us,
+            row.last_reply,
+        )
+        for row, next_hop in zip(message.recipients, message.next_hops, strict=True)
+    ]
+    return QueueMessageView(
+        message.message_id,
+        str(message.envelope.reverse_path),
+        recipients,
+        message.size_octets,
+        message.arrived_at_us,
+        message.origin,
+        account.address if account else "",
+    )

@@ -1,0 +1,235 @@
+"""What a schema cannot say: settings that must fit each other and texts that must have a form. Pure."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from sekisho.config.lines import toml_path
+from sekisho.config.problems import Problem
+from sekisho.config.schema import Config
+from sekisho.core.terms.address import Address, AddressError, parse_domain
+
+_IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
+_LOGIN_STARTTLS = ("submission", "imap", "pop3")
+_ROUTE = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})\Z")
+
+
+def check_config(config: Config) -> list[Problem]:
+    """All problems of a configuration that fits the schema; nothing outside of it is looked at."""
+    return [
+        *_check_hostname(config),
+        *_check_listeners(config),
+        *_check_resolver(config),
+        *_check_roles(config),
+        *_check_submission(config),
+        *_check_relay(config),
+        *_check_queue(config),
+        *_check_rest(config),
+    ]
+
+
+def _check_hostname(config: Config) -> Iterator[Problem]:
+    name = config.hostname
+    try:
+        canonical = parse_domain(name, literals=False)
+    except AddressError as error:
+        yield Problem(
+            "hostname",
+            "{name} is not a host name: {reason}.",
+            "Write the full name of this machine, such as mx.example.org.",
+            {"name": repr(name), "reason": str(error)},
+        )
+        return
+    labels = canonical.split(".")
+    if len(labels) < 2 or labels[-1].isdigit() or labels[-1] in ("localhost", "localdomain", "local", "invalid"):
+        # RFC 5321 §2.3.5: only a resolvable, fully-qualified name may be told in EHLO.
+        yield Problem(
+            "hostname",
+            "{name} is not a full host name that others can look up.",
+            "Write the name that the DNS has for this machine, such as mx.example.org.",
+            {"name": name},
+        )
+
+
+def _check_listeners(config: Config) -> Iterator[Problem]:
+    if not config.listeners:
+        yield Problem("listeners", "There is no listener, so nobody could reach this server.", "Add at least one [[listeners]] table.")
+    seen: dict[tuple[object, int], int] = {}
+    for index, listener in enumerate(config.listeners):
+        path = f"listeners[{index}]"
+        place = (listener.address, listener.port)
+        if listener.port and place in seen:
+            yield Problem(
+                f"{path}.port",
+                "{address} port {port} is already taken by listeners[{other}].",
+                "Each address and port can be given to one listener only.",
+                {"address": listener.address, "port": listener.port, "other": seen[place]},
+            )
+        seen.setdefault(place, index)
+        if not config.certificates:
+            yield from _check_needs_certificate(path, listener.kind)
+        for position, network in enumerate(listener.proxy_from):
+            if network.prefixlen == 0:
+                yield Problem(
+                    f"{path}.proxy_from[{position}]",
+                    "{network} is everybody: anyone could claim any address.",
+                    "Name only the addresses of your own proxies.",
+                    {"network": network},
+                )
+
+
+def _check_needs_certificate(path: str, kind: str) -> Iterator[Problem]:
+    if kind in _IMPLICIT_TLS:
+        yield Problem(
+            f"{path}.kind",
+            "{kind} speaks TLS from the first octet and needs a certificate.",
+            "Add a [[certificates]] table.",
+            {"kind": kind},
+        )
+    elif kind in _LOGIN_STARTTLS:
+        yield Problem(
+            f"{path}.kind",
+            "{kind} lets nobody log in without TLS, and there is no certificate.",
+            "Add a [[certificates]] table.",
+            {"kind": kind},
+        )
+    elif kind == "smtp":
+        yield Problem(
+            f"{path}.kind",
+            "Without a certificate all mail from other servers comes in unencrypted.",
+            "Add a [[certificates]] table.",
+            severity="warning",
+        )
+
+
+def _check_resolver(config: Config) -> Iterator[Problem]:
+    for index, text in enumerate(config.resolver.servers):
+        if parse_server(text) is None:
+            yield Problem(
+                f"resolver.servers[{index}]",
+                "{text} is not the address of a resolver.",
+                'Write "192.0.2.53", "192.0.2.53:5353", "2001:db8::53" or "[2001:db8::53]:5353".',
+                {"text": repr(text)},
+            )
+
+
+def parse_server(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int] | None:
+    """`address`, `address:port` or `[v6]:port` as (address, port); port 53 when none is given; None when it is neither."""
+    match = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([0-9.]+):([0-9]{1,5})", text)
+    host, port = (match[1] or match[3], match[2] or match[4] or "53") if match else (text, "53")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return (address, int(port)) if 0 < int(port) < 65536 else None
+
+
+def _check_roles(config: Config) -> Iterator[Problem]:
+    for role, owner in (("postmaster", config.roles.postmaster), ("abuse", config.roles.abuse)):
+        yield from _check_address(f"roles.{role}", owner)
+
+
+def _check_address(path: str, text: str) -> Iterator[Problem]:
+    try:
+        Address.from_text(text)
+    except AddressError as error:
+        yield Problem(
+            path,
+            "{text} is not an address: {reason}.",
+            "Write an address such as taro@example.org.",
+            {"text": repr(text), "reason": str(error)},
+        )
+
+
+def _check_submission(config: Config) -> Iterator[Problem]:
+    for user, address in config.submission.local_users.items():
+        yield from _check_address(toml_path(("submission", "local_users", user)), address)
+    for index, name in enumerate(config.reception.loose_dot_domains):
+        yield from _check_domain(f"reception.loose_dot_domains[{index}]", name)
+
+
+def _check_domain(path: str, name: str) -> Iterator[Problem]:
+    try:
+        parse_domain(name, literals=False)
+    except AddressError as error:
+        yield Problem(
+            path, "{name} is not a domain: {reason}.", "Write a domain such as example.org.", {"name": repr(name), "reason": str(error)}
+        )
+
+
+def _check_relay(config: Config) -> Iterator[Problem]:
+    for field, version in (("source_ipv4", 4), ("source_ipv6", 6)):
+        address = getattr(config.relay, field)
+        if address is not None and address.version != version:
+            yield Problem(
+                f"relay.{field}",
+                "{address} is not an IPv{version} address.",
+                "Put it into the other setting, or remove it.",
+                {"address": address, "version": version},
+            )
+    for domain, route in config.relay.routes.items():
+        path = toml_path(("relay", "routes", domain))
+        if domain != "*":
+            yield from _check_domain(path, domain)
+        if not _is_route(route):
+            yield Problem(
+                path,
+                "{route} does not name a host and a port.",
+                'Write "smtp.example.org:587", "192.0.2.25:25" or "[2001:db8::25]:25".',
+                {"route": repr(route)},
+            )
+
+
+def _is_route(route: str) -> bool:
+    match = _ROUTE.match(route)
+    if match is None or not 0 < int(match[3]) < 65536:
+        return False
+    host = match[1] or match[2]
+    try:
+        ipaddress.ip_address(host)
+        return True
+    except ValueError:
+        pass
+    try:
+        parse_domain(host, literals=False)
+    except AddressError:
+        return False
+    return True
+
+
+def _check_queue(config: Config) -> Iterator[Problem]:
+    queue = config.queue
+    if not queue.retry_seconds:
+        yield Problem("queue.retry_seconds", "The list of waits is empty.", "Name at least one wait in seconds.")
+    elif queue.retry_seconds[0] >= queue.lifetime_seconds:
+        yield Problem(
+            "queue.retry_seconds",
+            "The first wait is as long as a message lives, so nothing would be tried again.",
+            "Make it shorter than queue.lifetime_seconds ({lifetime}).",
+            {"lifetime": queue.lifetime_seconds},
+        )
+    if queue.delay_notice_seconds >= queue.lifetime_seconds:
+        yield Problem(
+            "queue.delay_notice_seconds",
+            "Senders would never hear of a delay: messages expire before it.",
+            "Make it shorter than queue.lifetime_seconds ({lifetime}).",
+            {"lifetime": queue.lifetime_seconds},
+            severity="warning",
+        )
+
+
+def _check_rest(config: Config) -> Iterator[Problem]:
+    if config.metrics.port is not None and not ipaddress.ip_address(str(config.metrics.address)).is_loopback:
+        yield Problem(
+            "metrics.address",
+            "{address} is not a loopback address; metrics tell too much for the world.",
+            'Write "127.0.0.1" or "::1", and let a proxy with a login stand before it.',
+            {"address": config.metrics.address},
+        )
+    if config.limits.header_octets > config.limits.message_octets:
+        yield Problem(
+            "limits.header_octets",
+            "A header section could be larger than a whole message.",
+            "Make it at most limits.message_octets ({limit}).",
+            {"limit": config.limits.message_octets},
+        )

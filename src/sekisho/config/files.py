@@ -1,0 +1,168 @@
+"""The files, folders and users that a configuration names: do they exist and fit."""
+
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from sekisho.config.problems import Problem
+from sekisho.config.schema import Certificate, Config
+
+_MIN_RSA_BITS = 2048
+_EXPIRY_WARNING = timedelta(days=14)
+
+
+def check_files(config: Config, now: datetime | None = None) -> list[Problem]:
+    """`now` (aware; default: the present) is what certificates are held against."""
+    now = now or datetime.now(UTC)
+    problems = [*_check_folders(config), *_check_user(config)]
+    names: set[str] = set()
+    for index, certificate in enumerate(config.certificates):
+        problems.extend(_check_certificate(f"certificates[{index}]", certificate, now, names))
+    if names and not _covers(names, config.hostname.lower()):
+        problems.append(
+            Problem(
+                "certificates",
+                "No certificate is for {hostname}; strict clients and servers will refuse it.",
+                "Get one for that name.",
+                {"hostname": config.hostname},
+                severity="warning",
+            )
+        )
+    return problems
+
+
+def _check_folders(config: Config) -> Iterator[Problem]:
+    if config.data_dir.exists():
+        if not config.data_dir.is_dir():
+            yield Problem("data_dir", "{path} is not a folder.", "Name a folder for mail and queue.", {"path": config.data_dir})
+    elif not config.data_dir.parent.is_dir():
+        yield Problem(
+            "data_dir",
+            "{path} does not exist, and neither does the folder above it.",
+            "Make it, or name another one.",
+            {"path": config.data_dir},
+        )
+    for path, file in (("log.file", config.log.file), ("submission.local_socket", config.submission.local_socket)):
+        if file is not None and not file.parent.is_dir():
+            # The default folder of sockets lies in data_dir and is made at the first start.
+            if config.data_dir in file.parents:
+                continue
+            yield Problem(path, "The folder of {path} does not exist.", "Make it, or name another one.", {"path": file})
+
+
+def _check_user(config: Config) -> Iterator[Problem]:
+    if config.user is None:
+        if os.geteuid() == 0:
+            yield Problem(
+                "user",
+                "Started as root, the workers would stay root.",
+                'Name an unprivileged user, such as user = "sekisho".',
+                severity="warning",
+            )
+        return
+    try:
+        entry = pwd.getpwnam(config.user)
+    except KeyError:
+        yield Problem(
+            "user",
+            "There is no user {user} on this machine.",
+            "Make it: useradd --system --home-dir {home} {user}",
+            {"user": config.user, "home": config.data_dir},
+        )
+        return
+    if os.geteuid() not in (0, entry.pw_uid):
+        yield Problem(
+            "user", "Only root can start workers as {user}.", "Start as root or as {user}, or remove the setting.", {"user": config.user}
+        )
+
+
+def _check_certificate(path: str, certificate: Certificate, now: datetime, names: set[str]) -> Iterator[Problem]:
+    chain = key = None
+    for field, file in (("cert_file", certificate.cert_file), ("key_file", certificate.key_file)):
+        try:
+            pem = file.read_bytes()
+        except OSError as error:
+            yield Problem(
+                f"{path}.{field}",
+                "{file} cannot be read: {reason}.",
+                "Name a readable PEM file.",
+                {"file": file, "reason": error.strerror or str(error)},
+            )
+            continue
+        try:
+            if field == "cert_file":
+                chain = x509.load_pem_x509_certificates(pem)
+            else:
+                key = load_pem_private_key(pem, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            wanted = "certificate chain" if field == "cert_file" else "private key without a passphrase"
+            yield Problem(
+                f"{path}.{field}",
+                "{file} holds no PEM {wanted}: {reason}.",
+                "Name the right file.",
+                {"file": file, "wanted": wanted, "reason": str(error).split("\n")[0].rstrip(".")},
+            )
+    if key is not None:
+        yield from _check_key_mode(path, certificate.key_file)
+    if chain:
+        names |= _names(chain[0])
+        yield from _check_dates(path, certificate.cert_file, chain[0], now)
+        if isinstance(public := chain[0].public_key(), rsa.RSAPublicKey) and public.key_size < _MIN_RSA_BITS:
+            yield Problem(
+                f"{path}.cert_file",
+                "The key has {bits} bits; peers refuse RSA keys under 2048.",
+                "Make a new P-256 or RSA-2048 key.",
+                {"bits": public.key_size},
+            )
+    if chain and key is not None:
+        form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if chain[0].public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
+            yield Problem(
+                f"{path}.key_file",
+                "The key does not belong to the first certificate of {file}.",
+                "Name the key that the certificate was made for; the chain starts with the server's own certificate.",
+                {"file": certificate.cert_file},
+            )
+
+
+def _check_key_mode(path: str, file: Path) -> Iterator[Problem]:
+    if stat.S_IMODE(file.stat().st_mode) & 0o007:
+        yield Problem(
+            f"{path}.key_file",
+            "Everybody on this machine may read or change the key.",
+            "chmod 600 {file}",
+            {"file": file},
+            severity="warning",
+        )
+
+
+def _check_dates(path: str, file: Path, leaf: x509.Certificate, now: datetime) -> Iterator[Problem]:
+    values = {"file": file, "date": leaf.not_valid_after_utc.date(), "start": leaf.not_valid_before_utc.date()}
+    advice = "Renew it and reload (SIGHUP)."
+    if leaf.not_valid_after_utc <= now:
+        yield Problem(f"{path}.cert_file", "The certificate expired on {date}.", advice, values, severity="warning")
+    elif leaf.not_valid_after_utc <= now + _EXPIRY_WARNING:
+        yield Problem(f"{path}.cert_file", "The certificate expires on {date}.", advice, values, severity="warning")
+    if leaf.not_valid_before_utc > now:
+        yield Problem(f"{path}.cert_file", "The certificate is valid only from {start}.", "Check the clock.", values, severity="warning")
+
+
+def _names(leaf: x509.Certificate) -> set[str]:
+    try:
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return set()
+    return {name.lower() for name in extension.value.get_values_for_type(x509.DNSName)}
+
+
+def _covers(names: set[str], hostname: str) -> bool:
+    """RFC 9525 §6.3: a wildcard stands for the whole left-most label."""
+    return hostname in names or f"*.{hostname.partition('.')[2]}" in names

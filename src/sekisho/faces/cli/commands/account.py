@@ -1,0 +1,217 @@
+"""`sekisho account`: the people who have a mailbox here."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sekisho.faces.cli import exits
+from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, pass_shell, when
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+class Size(click.ParamType[int]):
+    """`500M`, `2G`, `1048576`, `0` -> octets."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).upper().removesuffix("B").removesuffix("I")
+        number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS and text[-1:] else (text, "")
+        if not number.isdecimal():
+            self.fail(f"{value!r} is not a size; write for example 500M, 2G or 0 for none", param, ctx)
+        return int(number) * _UNITS[unit]
+
+
+def password_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")(command)
+
+
+def ask_password(shell: Shell, from_stdin: bool) -> str:
+    """The password, typed twice without echo, or one line of standard input; never an argument (others could read it)."""
+    if from_stdin:
+        line = sys.stdin.readline()
+        if not line:
+            raise CommandFailed("Standard input ended before a password.", exits.USAGE)
+        return line.rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise CommandFailed("There is no terminal to ask for the password; use --password-stdin.", exits.USAGE)
+    first: str = click.prompt(shell.say("Password"), hide_input=True)
+    if click.prompt(shell.say("The same again"), hide_input=True) != first:
+        raise CommandFailed("The two passwords differ; nothing was changed.")
+    return first
+
+
+@click.group("account")
+def account_command() -> None:
+    """The people who have a mailbox here."""
+
+
+@account_command.command("add", epilog="Example: sekisho account add taro@example.org --quota 2G")
+@click.argument("address")
+@click.option("--name", default="", help="Name for people.")
+@click.option("--quota", type=Size(), default=0, help="Largest mailbox, such as 2G; 0: no limit.")
+@password_option
+@config_option
+@json_option
+@pass_shell
+def add(shell: Shell, address: str, name: str, quota: int, password_stdin: bool, config_file: Path, as_json: bool) -> None:
+    """Make the account ADDRESS; its password is asked for."""
+    from sekisho.admin.accounts import AddAccount
+
+    password = ask_password(shell, password_stdin)
+    with shell.operator(config_file) as ask:
+        account = ask("account.add", AddAccount(address, password, name, quota))
+    shell.report(account, as_json, "{address} has a mailbox now.", address=account.address)
+
+
+@account_command.command("list", epilog="Example: sekisho account list --domain example.org")
+@click.option("--domain", help="Only those of this domain.")
+@config_option
+@json_option
+@pass_shell
+def list_(shell: Shell, domain: str | None, config_file: Path, as_json: bool) -> None:
+    """List accounts."""
+    from sekisho.admin.accounts import ListAccounts
+
+    with shell.operator(config_file) as ask:
+        accounts = ask("account.list", ListAccounts(domain))
+    if as_json:
+        shell.print_json(accounts)
+        return
+    say = shell.say
+    rows = [
+        (a.address, say(state_word(a.state)), octets(a.used_octets), octets(a.quota_octets) if a.quota_octets else "-", a.display_name)
+        for a in accounts
+    ]
+    shell.print_table((say("Address"), say("State"), say("Used"), say("Quota"), say("Name")), rows)
+
+
+def state_word(state: str) -> str:
+    return {
+        "active": "active",
+        "login_disabled": "login disabled",
+        "sending_held": "sending held",
+        "deleted": "deleted",
+    }[state]
+
+
+@account_command.command("show", epilog="Example: sekisho account show taro@example.org")
+@click.argument("address")
+@config_option
+@json_option
+@pass_shell
+def show(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
+    """Show one account and the aliases that lead to it."""
+    from sekisho.admin.accounts import AccountRequest
+
+    with shell.operator(config_file) as ask:
+        details = ask("account.show", AccountRequest(address))
+    if as_json:
+        shell.print_json(details)
+        return
+    say, account = shell.say, details.account
+    shell.print_fields(
+        (
+            (say("Address"), account.address),
+            (say("Name"), account.display_name or "-"),
+            (say("State"), say(state_word(account.state))),
+            (say("Used"), octets(account.used_octets)),
+            (say("Quota"), octets(account.quota_octets) if account.quota_octets else "-"),
+            (say("Since"), when(account.created_at_us)),
+            (say("Deleted"), when(account.deleted_at_us)),
+            (say("Aliases"), ", ".join(alias.address for alias in details.aliases) or "-"),
+        )
+    )
+
+
+@account_command.command("passwd", epilog="Example: sekisho account passwd taro@example.org")
+@click.argument("address")
+@password_option
+@config_option
+@json_option
+@pass_shell
+def passwd(shell: Shell, address: str, password_stdin: bool, config_file: Path, as_json: bool) -> None:
+    """Give the account a new password; it is asked for."""
+    from sekisho.admin.accounts import SetPassword
+
+    password = ask_password(shell, password_stdin)
+    with shell.operator(config_file) as ask:
+        account = ask("account.passwd", SetPassword(address, password))
+    shell.report(account, as_json, "{address} has a new password.", address=account.address)
+
+
+@account_command.command("state", epilog="Example: sekisho account state taro@example.org sending-held")
+@click.argument("address")
+@click.argument("state", type=click.Choice(["active", "login-disabled", "sending-held"]))
+@config_option
+@json_option
+@pass_shell
+def state_(shell: Shell, address: str, state: str, config_file: Path, as_json: bool) -> None:
+    """Let the account log in and send (active), not log in (login-disabled), or not send (sending-held)."""
+    from sekisho.admin.accounts import SetState
+
+    with shell.operator(config_file) as ask:
+        account = ask("account.state", SetState(address, state.replace("-", "_")))  # type: ignore[arg-type]  # click checked the choice
+    shell.report(account, as_json, "{address}: {state}.", address=account.address, state=shell.say(state_word(account.state)))
+
+
+@account_command.command("quota", epilog="Example: sekisho account quota taro@example.org 2G")
+@click.argument("address")
+@click.argument("size", type=Size())
+@config_option
+@json_option
+@pass_shell
+def quota_(shell: Shell, address: str, size: int, config_file: Path, as_json: bool) -> None:
+    """Set the largest size of the mailbox; 0: no limit."""
+    from sekisho.admin.accounts import SetQuota
+
+    with shell.operator(config_file) as ask:
+        account = ask("account.quota", SetQuota(address, size))
+    limit = octets(account.quota_octets) if account.quota_octets else "-"
+    shell.report(
+        account, as_json, "{address}: {used} of {limit} used.", address=account.address, used=octets(account.used_octets), limit=limit
+    )
+
+
+@account_command.command("remove", epilog="Example: sekisho account remove taro@example.org")
+@click.argument("address")
+@click.option("--purge", is_flag=True, help="Remove the account and its mail for good, at once.")
+@click.option("--yes", is_flag=True, help="Do not ask before a purge.")
+@config_option
+@json_option
+@pass_shell
+def remove(shell: Shell, address: str, purge: bool, yes: bool, config_file: Path, as_json: bool) -> None:
+    """Delete the account. Until it is purged it can be brought back with 'undelete'."""
+    from sekisho.admin.accounts import RemoveAccount
+
+    if purge and not yes:
+        click.confirm(shell.say("Remove {address} and all its mail for good?", address=address), abort=True)
+    with shell.operator(config_file) as ask:
+        account = ask("account.remove", RemoveAccount(address, purge))
+    if purge:
+        shell.report(account, as_json, "{address} and its mail are gone.", address=account.address)
+    else:
+        shell.report(
+            account, as_json, "{address} is deleted; 'sekisho account undelete {address}' brings it back.", address=account.address
+        )
+
+
+@account_command.command("undelete", epilog="Example: sekisho account undelete taro@example.org")
+@click.argument("address")
+@config_option
+@json_option
+@pass_shell
+def undelete(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
+    """Bring back a deleted account with its mail."""
+    from sekisho.admin.accounts import AccountRequest
+
+    with shell.operator(config_file) as ask:
+        account = ask("account.undelete", AccountRequest(address))
+    shell.report(account, as_json, "{address} is back.", address=account.address)

@@ -1,0 +1,55 @@
+"""What `sekisho try` tells a person: commands that can be pasted to send and read a first message."""
+
+from sekisho.faces.cli.handle import TryReady
+from sekisho.faces.i18n.catalogue import Catalogue
+
+
+def welcome(ready: TryReady, say: Catalogue) -> str:
+    """The whole text, ready to print."""
+    ports, (first, second) = ready.ports, ready.accounts[:2]
+    ca = f"--cacert {ready.ca_file}"
+    send = (
+        f"printf 'From: {first.address}\\r\\nTo: {second.address}\\r\\nSubject: Konnichiwa\\r\\n\\r\\nFirst message.\\r\\n' | \\\n"
+        f"    curl -sS {ca} --url smtps://127.0.0.1:{ports['submissions']} --user '{first.address}:{first.password}' \\\n"
+        f"      --mail-from {first.address} --mail-rcpt {second.address} --upload-file -"
+    )
+    stranger = (
+        f"swaks --server 127.0.0.1:{ports['smtp']} --tls --helo client.example.net \\\n"
+        f"      --from stranger@example.net --to {first.address} --header 'Subject: Hello from outside'"
+    )
+    read = f"curl -sS {ca} --user '{second.address}:{second.password}' 'imaps://127.0.0.1:{ports['imaps']}/INBOX;MAILINDEX=1'"
+    pop3 = f"curl -sS {ca} --user '{second.address}:{second.password}' pop3s://127.0.0.1:{ports['pop3s']}/1"
+    look = f"openssl s_client -quiet -CAfile {ready.ca_file} -connect 127.0.0.1:{ports['imaps']}"
+    accounts = "\n".join(f"  {account.address}   {account.password}" for account in ready.accounts)
+    width = max(map(len, ports))
+    listing = "\n".join(f"  {kind.ljust(width)}  127.0.0.1:{port}" for kind, port in ports.items())
+    return "\n".join(
+        (
+            say("The try-out server is running (process {pid}); Ctrl-C stops it. It lives in {dir}.", pid=ready.pid, dir=ready.dir),
+            "",
+            say("Accounts (address, password):"),
+            accounts,
+            "",
+            say("It listens on this machine only:"),
+            listing,
+            "",
+            say("1. Send a message from {first} to {second}:", first=first.address, second=second.address),
+            f"  {send}",
+            "",
+            say("2. Read it over IMAP, or over POP3:"),
+            f"  {read}",
+            f"  {pop3}",
+            "",
+            say("3. Send one in from outside, as another mail server would:"),
+            f"  {stranger}",
+            "",
+            say("4. Talk to it by hand:"),
+            f"  {look}",
+            "",
+            say("For a mail program: trust {ca_file}, server 127.0.0.1, user name = address, TLS on connect.", ca_file=ready.ca_file),
+            say(
+                "Mail to other domains really leaves this machine, if it can. The same server again: sekisho serve -c {file}",
+                file=f"{ready.dir}/sekisho.toml",
+            ),
+        )
+    )
