@@ -46,8 +46,9 @@ class MemoryStream:
         return bool(self._unread or self._incoming)
 
     async def _wait(self) -> None:
-        self._wake.clear()
-        await self._wake.wait()
+        if not self._expired:  # else `expire` came before anybody waited
+            self._wake.clear()
+            await self._wake.wait()
         if self._expired:
             self._expired = False
             raise StreamTimeout("the test let this deadline pass")
