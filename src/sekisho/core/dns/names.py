@@ -11,7 +11,7 @@ MAX_LABEL_OCTETS = 63  # RFC 1035 §2.3.4
 MAX_NAME_OCTETS = 255  # RFC 1035 §2.3.4, lengths and root label counted
 
 _PLAIN = re.compile(r"[!-\-/-\[\]-~]+(?:\.[!-\-/-\[\]-~]+)*\Z")
-_ESCAPED = re.compile(r"\\([0-9]{3})|\\([^0-9])|([!-\-/-\[\]-~])")
+_OCTET = re.compile(r"\\([0-9]{3})|\\[!-/:-~]|[!-\[\]-~]")
 _NOT_PLAIN = re.compile(rb"[^!-\-/-\[\]-~]")
 
 
@@ -28,7 +28,7 @@ def name_to_wire(name: str) -> bytes:
     if _PLAIN.match(text):
         labels = text.encode("ascii").split(b".")
     else:
-        labels = [_unescape(label) for label in _split_escaped(text)]
+        labels = _escaped_labels(text)
     out = b"".join(bytes((len(label),)) + label for label in labels if _check(label)) + b"\0"
     if len(out) > MAX_NAME_OCTETS:
         raise BadName("the name is longer than 255 octets")
@@ -41,19 +41,18 @@ def _check(label: bytes) -> bool:
     return True
 
 
-def _split_escaped(text: str) -> list[str]:
-    return [part.replace("\0", r"\.") for part in text.replace(r"\.", "\0").split(".")] if "\0" not in text else [text]
-
-
-def _unescape(label: str) -> bytes:
-    out, position = bytearray(), 0
-    while position < len(label):
-        match = _ESCAPED.match(label, position)
+def _escaped_labels(text: str) -> list[bytes]:
+    labels, position = [bytearray()], 0
+    while position < len(text):
+        match = _OCTET.match(text, position)
         if not match or int(match[1] or 0) > 255:
             raise BadName("the name holds an octet that must be escaped")
-        out.append(int(match[1]) if match[1] else ord(match[2] or match[3]))
+        if match[0] == ".":
+            labels.append(bytearray())
+        else:
+            labels[-1].append(int(match[1]) if match[1] else ord(match[0][-1]))
         position = match.end()
-    return bytes(out)
+    return list(map(bytes, labels))
 
 
 def label_to_text(label: bytes) -> str:
