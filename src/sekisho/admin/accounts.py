@@ -1,15 +1,13 @@
 """Accounts: who has a mailbox and may log in here."""
 
+import asyncio
 from typing import Literal
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, find_account, parse_address
+from sekisho.admin.context import Context, Refused, find_account, parse_address, parse_domain_name
 from sekisho.ports.directory import Account, AccountState, Alias
-
-MIN_PASSWORD_CHARACTERS = 8
-# Argon2 takes any length; more than this is a mistake, not a password.
-MAX_PASSWORD_OCTETS = 1024
+from sekisho.services.authentication.passwords import HashedPassword, WeakPassword, hash_password
 
 
 class AccountRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,16 +66,15 @@ async def add_account(context: Context, request: AddAccount) -> Account:
     if await context.directory.alias(address) is not None:
         raise Refused("{address} is an alias; remove it first.", address=str(address))
     _check_quota(request.quota_octets)
-    check_password(request.password)
-    argon2, scram = await context.hash_password(request.password)
+    argon2, scram = await _hash(request.password)
     account = await context.directory.add_account(address, argon2, scram, request.display_name, request.quota_octets)
     context.audit("account.add", account.address, quota_octets=request.quota_octets)
-    context.directory_changed()
     return account
 
 
 async def list_accounts(context: Context, request: ListAccounts) -> list[Account]:
-    return sorted(await context.directory.accounts(request.domain), key=lambda account: account.address)
+    domain = parse_domain_name(request.domain) if request.domain else None
+    return sorted(await context.directory.accounts(domain), key=lambda account: account.address)
 
 
 async def show_account(context: Context, request: AccountRequest) -> AccountDetails:
@@ -87,8 +84,7 @@ async def show_account(context: Context, request: AccountRequest) -> AccountDeta
 
 async def set_password(context: Context, request: SetPassword) -> Account:
     account = await find_account(context, request.address)
-    check_password(request.password)
-    argon2, scram = await context.hash_password(request.password)
+    argon2, scram = await _hash(request.password)
     await context.directory.set_password(account.id, argon2, scram)
     context.audit("account.passwd", account.address)
     return await _changed(context, account)
@@ -123,7 +119,6 @@ async def remove_account(context: Context, request: RemoveAccount) -> Account:
         return await _set_state(context, account, "deleted")
     await context.directory.purge_account(account.id)
     context.audit("account.purge", account.address)
-    context.directory_changed()
     return account
 
 
@@ -134,14 +129,12 @@ async def undelete_account(context: Context, request: AccountRequest) -> Account
     return await _set_state(context, account, "active")
 
 
-def check_password(password: str) -> None:
-    """Raises Refused for a password that is too short, too long or cannot be typed into a mail client."""
-    if len(password) < MIN_PASSWORD_CHARACTERS:
-        raise Refused("A password needs at least {count} characters.", count=MIN_PASSWORD_CHARACTERS)
-    if len(password.encode()) > MAX_PASSWORD_OCTETS:
-        raise Refused("A password has at most {count} octets.", count=MAX_PASSWORD_OCTETS)
-    if not password.isprintable():
-        raise Refused("A password holds no control characters.")
+async def _hash(password: str) -> HashedPassword:
+    """In a thread: the loop serves others meanwhile. Raises Refused for a password that is too weak."""
+    try:
+        return await asyncio.to_thread(hash_password, password)
+    except WeakPassword as error:
+        raise Refused(error.text, **error.values) from error
 
 
 def _check_quota(quota_octets: int) -> None:
@@ -156,5 +149,4 @@ async def _set_state(context: Context, account: Account, state: AccountState) ->
 
 
 async def _changed(context: Context, account: Account) -> Account:
-    context.directory_changed()
     return await context.directory.account(account.id) or account

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, parse_address
+from sekisho.admin.context import Context, Refused, parse_address, parse_domain_name
 from sekisho.ports.directory import Alias
 
 
@@ -38,12 +38,12 @@ async def add_alias(context: Context, request: AddAlias) -> Alias:
     alias = Alias(str(address), targets, request.may_send)
     await context.directory.put_alias(alias)
     context.audit("alias.add", alias.address, targets=" ".join(targets), may_send=request.may_send)
-    context.directory_changed()
     return alias
 
 
 async def list_aliases(context: Context, request: ListAliases) -> list[Alias]:
-    return sorted(await context.directory.aliases(request.domain), key=lambda alias: alias.address)
+    domain = parse_domain_name(request.domain) if request.domain else None
+    return sorted(await context.directory.aliases(domain), key=lambda alias: alias.address)
 
 
 async def remove_alias(context: Context, request: AliasRequest) -> Alias:
@@ -53,7 +53,6 @@ async def remove_alias(context: Context, request: AliasRequest) -> Alias:
         raise Refused("There is no alias {address}.", address=str(address))
     await context.directory.remove_alias(address)
     context.audit("alias.remove", alias.address, targets=" ".join(alias.targets))
-    context.directory_changed()
     return alias
 
 

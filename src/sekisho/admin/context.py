@@ -1,11 +1,10 @@
 """What an operator's action works with, and how it says no."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sekisho.config.schema import RoleOwners
 from sekisho.core.terms.address import Address, AddressError, parse_domain
-from sekisho.ports.changes import Changes, DirectoryChanged, QueueChanged
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
@@ -23,26 +22,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`hash_password` gives (encoded Argon2id hash, SCRAM-SHA-256 secret or ""). `actor` names who asks: "uid:0"."""
+    """`actor` names who asks: "uid:0". The stores tell the other workers of changes themselves."""
 
     directory: Directory
     spool: Spool
     journal: Journal
-    changes: Changes
     clock: Clock
-    hash_password: Callable[[str], Awaitable[tuple[str, str]]]
     roles: RoleOwners
     actor: str
 
     def audit(self, action: str, subject: str, **fields: JournalValue) -> None:
         """One journal entry for a finished change: kind "admin.account.add", id the subject."""
         self.journal.record(Entry(f"admin.{action}", subject, {"actor": self.actor, **fields}))
-
-    def directory_changed(self) -> None:
-        self.changes.publish(DirectoryChanged())
-
-    def queue_changed(self) -> None:
-        self.changes.publish(QueueChanged())
 
 
 def parse_address(text: str) -> Address:

@@ -38,7 +38,6 @@ async def add_domain(context: Context, request: AddDomain) -> Domain:
     domain = Domain(name, context.clock.now_us(), request.subaddress_separators, catch_all)
     await context.directory.add_domain(domain)
     context.audit("domain.add", name, catch_all=catch_all)
-    context.directory_changed()
     return domain
 
 
@@ -71,7 +70,6 @@ async def remove_domain(context: Context, request: DomainRequest) -> Domain:
         )
     await context.directory.remove_domain(domain.name)
     context.audit("domain.remove", domain.name)
-    context.directory_changed()
     return domain
 
 

@@ -41,7 +41,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
     refused: Refusal | None = None
     fault: str | None = None
 
@@ -118,4 +118,4 @@ def read_answer(operation: str, octets: bytes) -> Any:
         raise Refused(answered.refused.text, **answered.refused.values)
     if answered.fault is not None:
         raise Fault(answered.fault)
-    return msgspec.json.decode(answered.result or b"null", type=OPERATIONS[operation].result)
+    return msgspec.json.decode(answered.result, type=OPERATIONS[operation].result)

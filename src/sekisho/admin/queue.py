@@ -88,7 +88,6 @@ async def list_destinations(context: Context, request: Nothing) -> list[Destinat
 
 def _done(context: Context, action: str, message_id: str | None, count: int) -> Changed:
     context.audit(f"queue.{action}", message_id or "", recipients=count)
-    context.queue_changed()
     return Changed(message_id, count)
 
 

@@ -19,7 +19,12 @@ NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$" + "A" * 22 + "$" + "A" * 43
 
 
 class WeakPassword(ValueError):
-    """The password is not taken; the message is a sentence for the person who chose it."""
+    """The password is not taken. `text` is an English sentence with `{name}` places for the person who chose it; `values` fills them."""
+
+    def __init__(self, text: str, /, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text = text
+        self.values = values
 
 
 class HashedPassword(NamedTuple):
@@ -34,9 +39,11 @@ def hash_password(password: str) -> HashedPassword:
     except PreparationError as error:
         raise WeakPassword(str(error)) from error
     if len(prepared) < MIN_PASSWORD_CHARACTERS:
-        raise WeakPassword(f"The password has {len(prepared)} characters; it needs at least {MIN_PASSWORD_CHARACTERS}.")
+        raise WeakPassword(
+            "The password has {count} characters; it needs at least {needed}.", count=len(prepared), needed=MIN_PASSWORD_CHARACTERS
+        )
     if len(prepared.encode()) > MAX_PASSWORD_OCTETS:
-        raise WeakPassword(f"The password is longer than {MAX_PASSWORD_OCTETS} octets.")
+        raise WeakPassword("The password is longer than {limit} octets.", limit=MAX_PASSWORD_OCTETS)
     if len(set(prepared)) < 3:
         raise WeakPassword("The password repeats one or two characters; choose a longer mixture.")
     try:

@@ -1,0 +1,23 @@
+import pytest
+
+from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.admin.context import Context
+from sekisho.config.schema import RoleOwners
+from sekisho.testing.clock import ManualClock, SeededDice
+from sekisho.testing.records import MemoryJournal
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    return MemoryJournal()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore(ManualClock(), SeededDice())
+
+
+@pytest.fixture
+def context(store: MemoryStore, journal: MemoryJournal) -> Context:
+    roles = RoleOwners(postmaster="taro@example.org", abuse="Taro@example.org")
+    return Context(store.directory, store.spool, journal, ManualClock(), roles, "uid:0")
