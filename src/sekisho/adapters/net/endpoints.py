@@ -1,0 +1,18 @@
+"""Socket names as `Endpoint`s."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from sekisho.ports.stream import Endpoint, IpAddress
+
+NOWHERE = Endpoint(IPv4Address("127.0.0.1"), 0)  # a Unix socket
+
+
+def endpoint_of(name: object) -> Endpoint:
+    """From `getpeername()`; an IPv4 client of an IPv6 socket is an IPv4 client."""
+    if not isinstance(name, tuple):
+        return NOWHERE
+    return Endpoint(normal_address(ip_address(name[0].partition("%")[0])), name[1])
+
+
+def normal_address(address: IpAddress) -> IpAddress:
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address

@@ -1,0 +1,486 @@
+"""`ports.stream.Stream` over an asyncio transport, with TLS of our own on top: the same octets on uvloop and stock asyncio.
+
+The transport always stays plain TCP. After STARTTLS its octets go through a `TlsLayer`; they are decrypted as they come, so a
+command that arrives in the same flight as the client's Finished is kept, and what came in plaintext can never be read as TLS.
+"""
+
+import asyncio
+import math
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal, Protocol, cast
+
+from sekisho.adapters.net.endpoints import NOWHERE, endpoint_of
+from sekisho.adapters.net.tlslayer import RECORD_OCTETS, TlsLayer, tls_reason
+from sekisho.ports.stream import ConnectionLost, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
+
+RECEIVE_OCTETS = 65536  # one buffer per listener: octets are copied out before the loop goes on
+HELD_OCTETS = 65536  # received and unread: above this the peer is throttled
+WAITING_OCTETS = 65536  # unsent: above this `drain` waits
+CLOSE_SECONDS = 3.0
+HANDSHAKE_RECORDS = (0x15, 0x16)  # alert, handshake: what a TLS peer may begin with (RFC 8446 §5.1)
+
+
+class ServerTls(Protocol):
+    """How a listener's streams get their certificates, and whom they tell how a handshake ended."""
+
+    def context(self) -> ssl.SSLContext: ...
+
+    def handshake_ended(self, failure: str | None) -> None: ...
+
+
+class ClientTls(Protocol):
+    def context(self, verify: Literal["none", "pkix"]) -> ssl.SSLContext: ...
+
+
+class SocketStream(asyncio.BufferedProtocol):
+    """`on_connected` is called once, when `peer` and `local` are known."""
+
+    __slots__ = (
+        "_chunks",
+        "_client_tls",
+        "_closed",
+        "_closing",
+        "_deadline",
+        "_drained",
+        "_ended",
+        "_flush_soon",
+        "_gone",
+        "_handshake",
+        "_held",
+        "_loop",
+        "_lost",
+        "_on_connected",
+        "_out",
+        "_out_octets",
+        "_reader",
+        "_reading_paused",
+        "_server_tls",
+        "_space",
+        "_timer",
+        "_timer_at",
+        "_tls",
+        "_transport",
+        "_writing_paused",
+        "local",
+        "peer",
+        "tls",
+    )
+
+    def __init__(
+        self,
+        space: memoryview,
+        *,
+        on_connected: Callable[["SocketStream"], None] | None = None,
+        server_tls: ServerTls | None = None,
+        client_tls: ClientTls | None = None,
+    ) -> None:
+        """`space` is the receive buffer shared by the streams of one loop."""
+        self._space = space
+        self._on_connected = on_connected
+        self._server_tls = server_tls
+        self._client_tls = client_tls
+        self._loop = asyncio.get_running_loop()
+        self.peer = self.local = NOWHERE
+        self.tls: TlsInfo | None = None
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._out: list[bytes | memoryview] = []
+        self._out_octets = 0
+        self._flush_soon = self._reading_paused = self._writing_paused = self._closing = self._ended = self._gone = False
+        self._lost: str | None = None  # why nothing more will come
+        self._tls: TlsLayer | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._handshake: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = self._deadline = math.inf
+
+    # ------------------------------------------------------------------ what the transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WAITING_OCTETS, low=WAITING_OCTETS // 4)
+        sock: Any = transport.get_extra_info("socket")
+        if sock is not None and sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.peer = endpoint_of(transport.get_extra_info("peername"))
+        self.local = endpoint_of(transport.get_extra_info("sockname"))
+        if self._on_connected is not None:
+            self._on_connected(self)
+            self._on_connected = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._space
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._closing or self._ended or self._lost is not None:
+            return
+        if self._tls is None:
+            self._chunks.append(bytes(self._space[:nbytes]))
+            self._held += nbytes
+        else:
+            self._receive_tls(self._tls, self._space[:nbytes])
+        if self._held >= HELD_OCTETS and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+        self._wake_reader()
+
+    def eof_received(self) -> bool:
+        if self._tls is None or self._tls.ended:
+            self._ended = True
+            self._wake_reader()
+            return True  # replies may still go out
+        during = "during the handshake" if self.tls is None else "without close_notify"  # RFC 8446 §6.1: a truncation
+        self._lose(f"end of file {during}")
+        return False
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._gone = True
+        if not self._ended:
+            self._lose(f"connection lost: {exc}" if exc else "connection closed")
+        elif self._lost is None:
+            self._lost = "connection closed"
+        self._out.clear()
+        self._out_octets = 0
+        self._wake_reader()
+        self._wake_drained()
+        self._stop_timer()
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._flush()
+        if not self._out and not self._writing_paused:
+            self._wake_drained()
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def has_input(self) -> bool:
+        return bool(self._chunks)
+
+    @property
+    def is_closing(self) -> bool:
+        return self._closing or self._lost is not None
+
+    def unread(self, octets: bytes) -> None:
+        if octets:
+            self._chunks.insert(0, octets)
+            self._held += len(octets)
+
+    async def read(self, timeout_seconds: float | None = None) -> bytes:
+        while not self._chunks:
+            if self._ended and not self._closing:
+                return b""
+            if self._lost is not None or self._closing:
+                raise ConnectionLost(self._lost or "closed by us")
+            self._flush()
+            await self._wait_for_input(timeout_seconds)
+        chunks = self._chunks
+        octets = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._held = 0
+        if self._reading_paused and not self.is_closing:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return octets
+
+    async def _wait_for_input(self, timeout_seconds: float | None) -> None:
+        if self._reader is not None:
+            raise RuntimeError("two readers on one stream")
+        self._reader = self._loop.create_future()
+        if timeout_seconds is not None:
+            self._deadline = self._loop.time() + timeout_seconds
+            if self._timer_at > self._deadline:
+                self._start_timer()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+            self._deadline = math.inf
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # One timer stands for many reads: it is not moved at each command, but looks at the deadline when it fires.
+
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer_at = self._deadline
+        self._timer = self._loop.call_at(self._deadline, self._on_timer)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._timer_at = math.inf
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_at = math.inf
+        if self._reader is None or self._reader.done() or self._deadline == math.inf:
+            return
+        if self._loop.time() >= self._deadline - 0.001:
+            self._reader.set_exception(StreamTimeout("nothing came in time"))
+        else:
+            self._start_timer()
+
+    # ------------------------------------------------------------------ writing
+
+    def write(self, octets: bytes) -> None:
+        if not octets or self._closing or self._lost is not None:
+            return
+        self._out.append(octets)
+        self._out_octets += len(octets)
+        if not self._flush_soon:
+            self._flush_soon = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_soon = False
+        self._flush()
+
+    def _flush(self) -> None:
+        """Hand to the transport what it takes; while it says pause, or a handshake runs, octets wait here."""
+        if not self._out or self._writing_paused or self._handshake is not None or self._transport.is_closing():
+            return
+        pieces = self._out
+        octets = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._out_octets = 0
+        if self._tls is None:
+            self._transport.write(octets)
+        else:
+            self._send_tls(self._tls, memoryview(octets))
+
+    def _send_tls(self, tls: TlsLayer, octets: memoryview) -> None:
+        position, end = 0, len(octets)
+        try:
+            while position < end and not self._writing_paused:
+                records: list[bytes] = []
+                stop = min(end, position + WAITING_OCTETS)
+                while position < stop:
+                    tls.encrypt(octets[position : min(stop, position + RECORD_OCTETS)])
+                    position += RECORD_OCTETS
+                    records.append(tls.take())
+                self._transport.write(records[0] if len(records) == 1 else b"".join(records))
+        except ssl.SSLError as error:
+            self._lose(f"TLS: {tls_reason(error)}")
+            self._transport.abort()
+            return
+        if position < end:
+            rest = octets[position:]
+            self._out.insert(0, rest)
+            self._out_octets += len(rest)
+
+    async def drain(self, timeout_seconds: float | None = None) -> None:
+        self._flush()
+        if self._lost is not None:
+            raise ConnectionLost(self._lost)
+        if self._out_octets < WAITING_OCTETS and not self._writing_paused:
+            return
+        if self._drained is None or self._drained.done():
+            self._drained = self._loop.create_future()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await asyncio.shield(self._drained)
+        except TimeoutError:
+            raise StreamTimeout("the peer does not read") from None
+        if self._lost is not None:
+            raise ConnectionLost(self._lost)
+
+    def _wake_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    # ------------------------------------------------------------------ TLS
+
+    async def start_tls_server(self, timeout_seconds: float = 60.0) -> TlsInfo:
+        return await self._upgrade(timeout_seconds, self._server_layer)
+
+    async def accept_tls(self, timeout_seconds: float = 60.0) -> TlsInfo:
+        """Implicit TLS: octets that are here already (behind a PROXY header) belong to the handshake."""
+        early = b"".join(self._chunks)
+        self._chunks.clear()
+        self._held = 0
+        return await self._upgrade(timeout_seconds, self._server_layer, early)
+
+    async def start_tls_client(
+        self, server_name: str, *, verify: Literal["none", "pkix"] = "none", timeout_seconds: float = 60.0
+    ) -> TlsInfo:
+        if self._client_tls is None:
+            raise RuntimeError("this stream has no client side")
+        context = self._client_tls.context(verify)
+        name = server_name.rstrip(".") or None
+        info = await self._upgrade(timeout_seconds, lambda: TlsLayer(context, server_side=False, server_name=name))
+        self.tls = replace(info, sni=name, verified=verify == "pkix")
+        return self.tls
+
+    def _server_layer(self) -> TlsLayer:
+        """A new layer with the certificates of this moment."""
+        if self._server_tls is None:
+            raise RuntimeError("this stream has no server side")
+        return TlsLayer(self._server_tls.context(), server_side=True)
+
+    async def _upgrade(self, timeout_seconds: float, make_layer: Callable[[], TlsLayer], early: bytes = b"") -> TlsInfo:
+        if self._tls is not None:
+            raise RuntimeError("TLS is on already")
+        await self._finish_plaintext(timeout_seconds)
+        failure: str | None = "cancelled"
+        try:
+            info = await self._run_handshake(make_layer(), timeout_seconds, early)
+            failure = None
+            return info
+        except ValueError as error:  # a server name that no certificate can have
+            failure = str(error)
+            self.abort()
+            raise TlsFailed(failure) from error
+        except TimeoutError:
+            failure = "timeout"
+            self.abort()
+            raise StreamTimeout("the handshake took too long") from None
+        except (ConnectionLost, TlsFailed, PlaintextInjected) as error:
+            failure = str(error)
+            raise
+        finally:
+            self._handshake = None
+            if self._server_tls is not None:
+                self._server_tls.handshake_ended(failure)
+
+    async def _finish_plaintext(self, timeout_seconds: float) -> None:
+        """Send the 220; then nothing received may be left, or it would later pass for protected."""
+        self._flush()
+        if self._out or self._writing_paused:
+            await self.drain(timeout_seconds)
+        if self._chunks:  # RFC 3207 §6, RFC 9051 §6.2.1
+            self.abort()
+            raise PlaintextInjected("octets stood between STARTTLS and the handshake")
+        if self._lost is not None or self._ended or self._closing:
+            raise ConnectionLost(self._lost or "end of file before the handshake")
+
+    async def _run_handshake(self, tls: TlsLayer, timeout_seconds: float, early: bytes) -> TlsInfo:
+        self._tls = tls
+        waiter = self._handshake = self._loop.create_future()
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        if early:
+            self._receive_tls(tls, memoryview(early))
+        else:
+            self._step_handshake(tls)
+        async with asyncio.timeout(timeout_seconds):
+            await waiter
+        return tls.info()
+
+    def _receive_tls(self, tls: TlsLayer, octets: memoryview) -> None:
+        if not tls.begun and octets[0] not in HANDSHAKE_RECORDS:
+            self.abort()
+            self._end_handshake(PlaintextInjected("plaintext came instead of a handshake"))
+            return
+        try:
+            for start in range(0, len(octets), RECORD_OCTETS):
+                tls.feed(octets[start : start + RECORD_OCTETS])
+                if self.tls is None and not self._step_handshake(tls):
+                    continue
+                self._held += tls.decrypt(self._chunks)
+        except ssl.SSLError as error:
+            self._lose(f"TLS: {tls_reason(error)}")
+        if tls.ended:
+            self._ended = True
+        answer = tls.take()  # an alert, or the reply to a key update
+        if answer and not self._transport.is_closing():
+            self._transport.write(answer)
+        if self._lost is not None:
+            self._transport.close()
+
+    def _step_handshake(self, tls: TlsLayer) -> bool:
+        if self._handshake is None or self._handshake.done():
+            return False
+        try:
+            done = tls.handshake()
+        except ssl.SSLError as error:
+            failure = TlsFailed(tls_reason(error))
+            self._lost = str(failure)
+            self._transport.write(tls.take())  # the alert that tells the peer why
+            self._transport.close()
+            self._end_handshake(failure)
+            return False
+        self._transport.write(tls.take())
+        if done:
+            self.tls = tls.info()
+            self._end_handshake(None)
+        return done
+
+    def _end_handshake(self, error: Exception | None) -> None:
+        waiter, self._handshake = self._handshake, None
+        if waiter is None or waiter.done():
+            return
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
+
+    # ------------------------------------------------------------------ the end
+
+    def _lose(self, reason: str) -> None:
+        if self._lost is None:
+            self._lost = reason
+        self._end_handshake(ConnectionLost(reason))
+        self._wake_reader()
+        self._wake_drained()
+
+    def abort(self) -> None:
+        if self._lost is None:
+            self._lost = "aborted"
+        self._out.clear()
+        self._out_octets = 0
+        self._chunks.clear()
+        self._held = 0
+        self._transport.abort()
+        self._wake_reader()
+
+    async def close(self) -> None:
+        """Flush, close_notify, FIN; what does not go out within CLOSE_SECONDS is cut off."""
+        if self._gone:
+            self._closing = True
+            return
+        if self._closed is None:
+            self._closed = self._loop.create_future()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._close_politely()
+                await asyncio.shield(self._closed)
+        except (TimeoutError, ConnectionLost):
+            pass
+        finally:
+            self._closing = True
+            self._transport.abort()
+
+    async def _close_politely(self) -> None:
+        if self._closing:
+            return
+        self._flush()
+        self._closing = True
+        if self._lost is not None:
+            self._transport.close()
+            return
+        self._chunks.clear()
+        if self._reading_paused:  # what the kernel holds unread would turn our FIN into a reset and eat the last reply
+            self._reading_paused = False
+            self._transport.resume_reading()
+        while self._out:
+            await self.drain()
+            self._flush()
+        if self._tls is not None and self.tls is not None:
+            self._tls.close_notify()
+            self._transport.write(self._tls.take())
+        self._transport.close()

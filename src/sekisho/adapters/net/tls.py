@@ -1,0 +1,189 @@
+"""SSL contexts: the server's, by certificate settings and SNI; the client's, opportunistic or verified."""
+
+import functools
+import os
+import re
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+
+from sekisho.adapters.net.tlslayer import SniObject
+from sekisho.config.schema import Certificate
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; RFC 9325 §4.2
+# To strangers any encryption beats none (RFC 7435 §3), so keys are accepted there that only just pass.
+STRANGER_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:AESGCM:AES:!aNULL:!PSK:!SRP:@SECLEVEL=1"
+RECEPTION_KINDS = frozenset({"smtp"})
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+
+
+class CertificateProblem(Exception):
+    """A certificate or key that cannot be used; the message names the file and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateMaterial:
+    """A certificate as octets, so that the supervisor can read it as root and hand it to workers that cannot."""
+
+    cert_pem: bytes
+    key_pem: bytes
+    names: tuple[str, ...]  # lower case; "*.example.org" stands for one label
+    source: str  # for messages: the file
+
+
+def read_certificates(settings: Sequence[Certificate]) -> tuple[CertificateMaterial, ...]:
+    """Read and check each; raises CertificateProblem with all problems, one a line."""
+    problems, found = [], []
+    for number, setting in enumerate(settings):
+        try:
+            found.append(_read_certificate(setting))
+        except (OSError, ValueError, ssl.SSLError, CertificateProblem) as error:
+            problems.append(f"certificates[{number}]: {error}")
+    if problems:
+        raise CertificateProblem("\n".join(problems))
+    return tuple(found)
+
+
+def _read_certificate(setting: Certificate) -> CertificateMaterial:
+    cert_pem, key_pem = setting.cert_file.read_bytes(), setting.key_file.read_bytes()
+    try:
+        leaf = x509.load_pem_x509_certificate(cert_pem)
+    except ValueError as error:
+        raise CertificateProblem(f"{setting.cert_file} holds no PEM certificate ({error})") from error
+    names = setting.names or certificate_names(leaf)
+    material = CertificateMaterial(cert_pem, key_pem, tuple(name.lower() for name in names), str(setting.cert_file))
+    try:
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), material)
+    except ssl.SSLError as error:
+        raise CertificateProblem(f"{setting.key_file} is not the key of {setting.cert_file} ({error.reason})") from error
+    return material
+
+
+def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """DNS names of the subjectAltName (RFC 9525 §6.3: the common name does not count)."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(extension.value.get_values_for_type(x509.DNSName))
+
+
+def _load(context: ssl.SSLContext, material: CertificateMaterial) -> None:
+    """`load_cert_chain` takes only paths: the octets go through files that exist in memory alone."""
+    cert, key = _memory_file(material.cert_pem), _memory_file(material.key_pem)
+    try:
+        context.load_cert_chain(f"/proc/self/fd/{cert}", f"/proc/self/fd/{key}", password="")
+    finally:
+        os.close(cert)
+        os.close(key)
+
+
+def _memory_file(octets: bytes) -> int:
+    descriptor = os.memfd_create("sekisho", os.MFD_CLOEXEC)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(octets)
+    return descriptor
+
+
+def is_host_name(name: str) -> bool:
+    """A-labels, digits and hyphens only (THREATS 24): nothing else is ever looked up or written down."""
+    return _HOST_NAME.match(name) is not None
+
+
+class ServerContexts:
+    """The contexts of every listener kind. `replace` puts new certificates in place for the next handshakes; open connections stay."""
+
+    def __init__(self, materials: Sequence[CertificateMaterial]) -> None:
+        self._contexts: dict[bool, _Chains] = {}
+        self.replace(materials)
+
+    def replace(self, materials: Sequence[CertificateMaterial]) -> None:
+        """Raises CertificateProblem and changes nothing if one cannot be used."""
+        try:
+            self._contexts = {tickets: _Chains(materials, tickets) for tickets in (False, True)} if materials else {}
+        except ssl.SSLError as error:
+            raise CertificateProblem(f"a certificate cannot be used ({error.reason})") from error
+
+    @property
+    def has_certificates(self) -> bool:
+        return bool(self._contexts)
+
+    def context(self, kind: str) -> ssl.SSLContext:
+        """For a listener of this kind; raises KeyError without certificates."""
+        return self._contexts[kind not in RECEPTION_KINDS].default
+
+
+class _Chains:
+    """One context per certificate, chosen by SNI; the first answers unknown names (RFC 7672 §8.1: SNI is never enforced)."""
+
+    def __init__(self, materials: Sequence[CertificateMaterial], tickets: bool) -> None:
+        self._by_name: dict[str, ssl.SSLContext] = {}
+        contexts = []
+        for material in materials:
+            context = _server_context(tickets)
+            _load(context, material)
+            contexts.append(context)
+            for name in material.names:
+                self._by_name.setdefault(name, context)
+        self.default: ssl.SSLContext = contexts[0]
+        # mypy's stub wants SSLSocket here; with wrap_bio it is our SSLObject.
+        self.default.sni_callback = self._choose  # type: ignore[assignment]
+
+    def _choose(self, tls: SniObject, name: str | None, _context: ssl.SSLContext) -> None:
+        if name is None or not is_host_name(name := name.lower()):
+            return
+        tls.sni = name
+        chosen = self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
+        if chosen is not None:
+            tls.context = chosen
+
+
+def _server_context(tickets: bool) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = SniObject
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
+    context.verify_mode = ssl.CERT_NONE  # a client certificate is never asked for
+    if not tickets:
+        # A large sender could not deliver to servers that gave tickets on port 25 (THREATS, TLS tickets).
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+    return context
+
+
+class ClientContexts:
+    """For outgoing connections. `ca_file` replaces the system's authorities (an own authority in a closed network)."""
+
+    def __init__(self, ca_file: Path | None = None) -> None:
+        self._ca_file = ca_file
+
+    def context(self, verify: Literal["none", "pkix"]) -> ssl.SSLContext:
+        return self._stranger if verify == "none" else self._verified
+
+    @functools.cached_property
+    def _stranger(self) -> ssl.SSLContext:
+        context = _client_context()
+        context.set_ciphers(STRANGER_CIPHERS)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+    @functools.cached_property
+    def _verified(self) -> ssl.SSLContext:
+        context = _client_context()
+        context.set_ciphers(CIPHERS)
+        context.hostname_checks_common_name = False  # RFC 8461 §4.1: subjectAltName only
+        context.load_verify_locations(self._ca_file) if self._ca_file else context.load_default_certs()
+        return context
+
+
+def _client_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    return context

@@ -1,0 +1,118 @@
+"""One TLS connection over two memory BIOs: octets in, octets out, no socket.
+
+OpenSSL keeps no record buffers between records (Python sets SSL_MODE_RELEASE_BUFFERS). A memory BIO never shrinks, so nothing
+larger than one record is ever laid into one: an idle connection must not remember its largest message.
+"""
+
+import ssl
+from typing import Any
+
+from sekisho.ports.stream import TlsInfo
+
+RECORD_OCTETS = 16384  # RFC 8446 §5.1: the largest plaintext of one record
+
+
+class SniObject(ssl.SSLObject):
+    """An SSLObject that remembers which host name the client asked for."""
+
+    sni: str | None = None
+
+
+class TlsLayer:
+    __slots__ = ("_incoming", "_object", "_outgoing", "begun", "ended")
+
+    def __init__(self, context: ssl.SSLContext, *, server_side: bool, server_name: str | None = None) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name)
+        self.begun = False  # the peer has sent something
+        self.ended = False  # the peer said close_notify
+
+    def feed(self, octets: bytes | memoryview) -> None:
+        """Received octets, at most one record's worth at a time."""
+        self.begun = True
+        self._incoming.write(octets)
+
+    def handshake(self) -> bool:
+        """Go on as far as possible: True when finished; raises ssl.SSLError. Then look at `take`."""
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def decrypt(self, into: list[bytes]) -> int:
+        """Append what can be read now, return how many octets; raises ssl.SSLError. Sets `ended` at close_notify."""
+        total = 0
+        read, incoming, pending = self._object.read, self._incoming, self._object.pending
+        while incoming.pending or pending():
+            try:
+                octets = read(RECORD_OCTETS)
+            except ssl.SSLWantReadError:
+                break
+            if not octets:
+                self.ended = True
+                break
+            into.append(octets)
+            total += len(octets)
+        return total
+
+    def encrypt(self, octets: memoryview) -> None:
+        """At most RECORD_OCTETS; raises ssl.SSLError."""
+        self._object.write(octets)
+
+    def close_notify(self) -> None:
+        try:
+            self._object.unwrap()
+        except ssl.SSLError:
+            pass  # it wants the peer's close_notify, or data is under way; ours lies in the BIO either way
+
+    def take(self) -> bytes:
+        """What must go to the peer, b"" if nothing."""
+        return self._outgoing.read() if self._outgoing.pending else b""
+
+    def info(self) -> TlsInfo:
+        """What was agreed on, once `handshake` said True."""
+        cipher = self._object.cipher()
+        sni = self._object.sni if isinstance(self._object, SniObject) else None
+        chain = () if self._object.server_side else _peer_chain(self._object)
+        return TlsInfo(self._object.version() or "", iana_cipher_name(cipher[0]) if cipher else "", sni, peer_chain=chain)
+
+
+def _peer_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+    leaf = tls.getpeercert(binary_form=True)
+    if leaf is None:
+        return ()
+    public: Any = getattr(tls, "get_unverified_chain", None)  # Python 3.13
+    if public is not None:
+        return tuple(public())
+    private: Any = getattr(getattr(tls, "_sslobj", None), "get_unverified_chain", None)  # Python 3.10–3.12
+    if private is None:
+        return (leaf,)
+    return tuple(ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in private() or ())
+
+
+_KEY_EXCHANGES = ("ECDHE-ECDSA", "ECDHE-RSA", "DHE-RSA", "DHE-DSS")
+
+
+def iana_cipher_name(openssl_name: str) -> str:
+    """ "ECDHE-RSA-AES128-GCM-SHA256" → "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" (RFC 8314 §4.3 wants the registered name)."""
+    if openssl_name.startswith("TLS_"):
+        return openssl_name
+    exchange = next((name for name in _KEY_EXCHANGES if openssl_name.startswith(name + "-")), "RSA")
+    rest = openssl_name.removeprefix(exchange + "-").split("-")
+    cipher = rest[0].replace("AES", "AES_").replace("CAMELLIA", "CAMELLIA_")
+    if cipher == "CHACHA20":
+        rest = ["CHACHA20", "POLY1305", "SHA256"]
+    elif len(rest) == 2:
+        rest = [cipher, "CBC", rest[1]]
+    else:
+        rest[0] = cipher
+    return f"TLS_{exchange}_WITH_{'_'.join(rest)}".replace("-", "_")
+
+
+def tls_reason(error: ssl.SSLError) -> str:
+    """For the log: OpenSSL's reason, without the file and line of its source."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    return str(error.reason or error)[:200]
