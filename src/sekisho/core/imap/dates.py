@@ -1,0 +1,63 @@
+"""The two dates of IMAP: `date-time` of INTERNALDATE and APPEND, `date` of SEARCH (RFC 3501 §9)."""
+
+import datetime
+import re
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH_NUMBERS = {name.lower().encode(): number for number, name in enumerate(_MONTHS, 1)}
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_DATE_TIME = re.compile(rb"( [0-9]|[0-9]{2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})\Z")
+_DATE = re.compile(rb"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\Z")
+
+
+def parse_date_time(raw: bytes) -> tuple[int, int]:
+    """(µs since the epoch, offset in minutes) of the text inside the quotes; raises ValueError."""
+    match = _DATE_TIME.match(raw)
+    if not match or match[2].lower() not in _MONTH_NUMBERS:
+        raise ValueError("not a date-time")
+    offset = (int(match[8]) * 60 + int(match[9])) * (-1 if match[7] == b"-" else 1)
+    if not -1440 < offset < 1440 or int(match[9]) > 59:
+        raise ValueError("not a zone")
+    when = datetime.datetime(
+        int(match[3]),
+        _MONTH_NUMBERS[match[2].lower()],
+        int(match[1]),
+        int(match[4]),
+        int(match[5]),
+        min(int(match[6]), 59),
+        tzinfo=datetime.UTC,
+    )
+    return ((when - _EPOCH) // datetime.timedelta(seconds=1) - offset * 60) * 1_000_000, offset
+
+
+def format_date_time(when_us: int, offset_minutes: int) -> bytes:
+    """The `date-time` with its quotes."""
+    try:
+        local = _EPOCH + datetime.timedelta(seconds=when_us // 1_000_000 + offset_minutes * 60)
+    except OverflowError:
+        local, offset_minutes = _EPOCH, 0
+    hours, minutes = divmod(abs(offset_minutes), 60)
+    return b'"%02d-%b-%04d %02d:%02d:%02d %c%02d%02d"' % (
+        local.day,
+        _MONTHS[local.month - 1].encode(),
+        local.year,
+        local.hour,
+        local.minute,
+        local.second,
+        b"-" if offset_minutes < 0 else b"+",
+        hours,
+        minutes,
+    )
+
+
+def parse_date(raw: bytes) -> int:
+    """The day of a search key as a proleptic ordinal; raises ValueError."""
+    match = _DATE.match(raw)
+    if not match or match[2].lower() not in _MONTH_NUMBERS:
+        raise ValueError("not a date")
+    return datetime.date(int(match[3]), _MONTH_NUMBERS[match[2].lower()], int(match[1])).toordinal()
+
+
+def day_of(when_us: int, offset_minutes: int) -> int:
+    """The ordinal of the day that an instant falls on in its own zone (RFC 3501 §6.4.4 disregards time and zone)."""
+    return (when_us // 1_000_000 + offset_minutes * 60) // 86400 + 719163

@@ -1,0 +1,136 @@
+"""What FETCH and SEARCH want to know of a message again and again, as one small blob for the store's cache."""
+
+import re
+
+import msgspec
+
+from sekisho.core.imap.bodystructure import format_bodies
+from sekisho.core.imap.envelope import format_envelope
+from sekisho.core.message.structure import Kind, Structure
+
+VERSION = 1
+MAX_CACHED_FIELDS_OCTETS = 8192
+
+# The fields that mail programs ask for in lists; kept raw, so that a list costs no look at the content.
+CACHED_FIELDS = frozenset(
+    (
+        b"date",
+        b"subject",
+        b"from",
+        b"sender",
+        b"reply-to",
+        b"to",
+        b"cc",
+        b"bcc",
+        b"message-id",
+        b"in-reply-to",
+        b"references",
+        b"content-type",
+        b"content-transfer-encoding",
+        b"mime-version",
+        b"importance",
+        b"priority",
+        b"x-priority",
+        b"newsgroups",
+        b"list-id",
+        b"list-post",
+        b"list-unsubscribe",
+        b"user-agent",
+        b"x-mailer",
+        b"disposition-notification-to",
+    )
+)
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)", re.MULTILINE)
+
+
+class DigestPart(msgspec.Struct, frozen=True, array_like=True):
+    """One part by offsets into the content (not the prefix). `children` are indices."""
+
+    kind: int
+    start: int
+    body: int
+    end: int
+    children: tuple[int, ...]
+    type: bytes
+    encoding: bytes  # lower case
+    charset: bytes
+
+
+class Digest(msgspec.Struct, frozen=True, array_like=True):
+    """`fields`: the raw fields of CACHED_FIELDS in order, None when they were too long. `parts`: packed DigestParts."""
+
+    version: int
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+    fields: bytes | None
+    parts: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Digest).decode
+_decode_parts = msgspec.msgpack.Decoder(list[DigestPart]).decode
+
+
+def make_digest(structure: Structure) -> Digest:
+    """The digest of a scanned content."""
+    body, bodystructure = format_bodies(structure)
+    parts = [
+        DigestPart(
+            part.kind,
+            part.start,
+            part.body,
+            part.end,
+            tuple(part.children),
+            part.type,
+            (part.first(b"content-transfer-encoding") or b"7bit").strip().lower()[:50],
+            (part.parameter(b"charset") or b"us-ascii")[:50],
+        )
+        for part in structure.parts
+    ]
+    fields: bytes | None = select_fields(structure.header, CACHED_FIELDS)
+    if fields is not None and len(fields) > MAX_CACHED_FIELDS_OCTETS:
+        fields = None
+    return Digest(VERSION, format_envelope(structure.parts[0]), body, bodystructure, fields, _encode(parts))
+
+
+def encode_digest(digest: Digest) -> bytes:
+    return _encode(digest)
+
+
+def decode_digest(blob: bytes) -> Digest | None:
+    """None for a blob of another version or no digest at all: then the content is read again."""
+    try:
+        digest = _decode(blob)
+    except msgspec.MsgspecError:
+        return None
+    return digest if digest.version == VERSION else None
+
+
+def parts_of(digest: Digest) -> list[DigestPart]:
+    return _decode_parts(digest.parts)
+
+
+def select_fields(header: bytes, names: frozenset[bytes], *, others: bool = False) -> bytes:
+    """The whole fields of these lower-case names (or all others), untouched and in order; no empty line at the end."""
+    kept = [match[0] for match in _FIELD.finditer(header) if (match[1].lower() in names) is not others]
+    return b"".join(kept)
+
+
+def find_part(parts: list[DigestPart], numbers: tuple[int, ...]) -> DigestPart | None:
+    """The part "1.2" (RFC 3501 §6.4.5): numbers run through multiparts and through the messages inside message/rfc822; a message
+    whose body is no multipart has one part, 1."""
+    part = parts[0]
+    is_message = True  # else: a part, whose parts are those of the message inside it, if it holds one
+    for number in numbers:
+        if not is_message and part.kind == Kind.MESSAGE:
+            part = parts[part.children[0]]
+            is_message = True
+        if part.kind == Kind.MULTIPART:
+            if number > len(part.children):
+                return None
+            part = parts[part.children[number - 1]]
+        elif not is_message or number != 1:
+            return None
+        is_message = False
+    return part

@@ -1,0 +1,91 @@
+"""Octets of a message as text, for searching: encoded words (RFC 2047) and encoded, charset-labelled bodies (RFC 2045 §6).
+
+Forgiving and bounded: whatever cannot be decoded is replaced, never raised.
+"""
+
+import binascii
+import codecs
+import quopri
+import re
+
+_ENCODED_WORD = re.compile(rb"=\?([!-)+\-./0-9:;<>@A-Z\[\]^-~]{1,60})\?([BbQq])\?([!->@-~ ]{0,2000})\?=")
+_BETWEEN_WORDS = re.compile(rb"(\?=)[ \t\r\n]+(?==\?)")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+# Codecs of Python that are no charsets and would do anything from compressing to raising.
+_TEXT_CODECS: dict[bytes, str] = {}
+
+
+def charset_codec(label: bytes) -> str:
+    """The name of a text codec for a charset label; latin-1 when it is unknown, so that ASCII inside is still found."""
+    key = label.lower()[:50]
+    known = _TEXT_CODECS.get(key)
+    if known is None:
+        known = _find_codec(key)
+        if len(_TEXT_CODECS) < 500:
+            _TEXT_CODECS[key] = known
+    return known
+
+
+def _find_codec(label: bytes) -> str:
+    # RFC 2231 §5: a language may follow the charset.
+    name = label.split(b"*")[0].decode("ascii", "replace").strip()
+    name = {"iso-2022-jp": "iso2022_jp_ext", "shift_jis": "cp932", "gb2312": "gb18030", "us-ascii": "utf-8"}.get(name, name)
+    try:
+        codecs.lookup(name)
+        "a".encode(name)
+        b"a".decode(name, "replace")
+    except (LookupError, UnicodeError, ValueError, TypeError):
+        return "latin-1"
+    return name
+
+
+def decode_field(value: bytes) -> str:
+    """The text of an unfolded field: encoded words decoded, raw octets taken for UTF-8 (RFC 6532 §3)."""
+    if b"=?" not in value:
+        return value.decode("utf-8", "replace")
+    value = _BETWEEN_WORDS.sub(rb"\1", value)
+    out: list[str] = []
+    position = 0
+    for match in _ENCODED_WORD.finditer(value):
+        out.append(value[position : match.start()].decode("utf-8", "replace"))
+        if match[2] in b"Bb":
+            octets = _base64(match[3])
+        else:
+            octets = quopri.decodestring(match[3].replace(b"_", b" "), header=False)
+        out.append(octets.decode(charset_codec(match[1]), "replace"))
+        position = match.end()
+    out.append(value[position:].decode("utf-8", "replace"))
+    return "".join(out)
+
+
+def _base64(octets: bytes) -> bytes:
+    clean = _NOT_BASE64.sub(b"", octets)
+    clean = clean[: len(clean) - (len(clean) % 4 == 1)]
+    return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
+
+
+class BodyDecoder:
+    """Text of one body, fed in pieces of any size."""
+
+    def __init__(self, encoding: bytes, charset: bytes) -> None:
+        """`encoding`: Content-Transfer-Encoding in lower case."""
+        self._encoding = encoding
+        self._rest = b""
+        self._decoder = codecs.getincrementaldecoder(charset_codec(charset))("replace")
+
+    def feed(self, octets: bytes, *, final: bool = False) -> str:
+        octets = self._rest + octets
+        self._rest = b""
+        if self._encoding == b"base64":
+            clean = _NOT_BASE64.sub(b"", octets)
+            whole = len(clean) if final else len(clean) - len(clean) % 4
+            self._rest = clean[whole:]
+            octets = _base64(clean[:whole])
+        elif self._encoding == b"quoted-printable":
+            if not final:
+                cut = octets.rfind(b"\n") + 1
+                if not cut and len(octets) > 65536:
+                    cut = len(octets)
+                octets, self._rest = octets[:cut], octets[cut:]
+            octets = quopri.decodestring(octets)
+        return self._decoder.decode(octets, final)

@@ -1,0 +1,98 @@
+"""The not authenticated state: STARTTLS, LOGIN, AUTHENTICATE (RFC 3501 §6.2)."""
+
+from sekisho.core.imap.commands import Authenticate, Login
+from sekisho.core.sasl.exchange import Challenge, Credentials, SaslError
+from sekisho.core.sasl.mechanisms import password_mechanism
+from sekisho.core.terms.base64 import Base64Error, decode_base64, encode_base64
+from sekisho.core.terms.identity import Identity
+from sekisho.ports.authentication import LoginFailure, PasswordProof
+from sekisho.services.access.imap.session import CommandFailed, ImapSession, SessionEnds
+
+_PRIVACY = "NO [PRIVACYREQUIRED] Passwords are taken under TLS only"  # RFC 5530 §3
+_REFUSED = "NO [AUTHENTICATIONFAILED] The login is not valid"
+
+
+async def start_tls(session: ImapSession, tag: bytes) -> None:
+    """STARTTLS (RFC 3501 §6.2.1). Everything learned before it is forgotten; octets behind it end the connection (THREATS 2)."""
+    if session.identity is not None:
+        raise CommandFailed("BAD STARTTLS comes before the login")
+    if session.stream.tls is not None or not session.listener.can_starttls:
+        raise CommandFailed("BAD TLS is not to be had here or active already")
+    if session.reader.buffered_octets:
+        session.context.ports.metrics.count("sekisho_tls_handshakes_total", listener=session.listener.name, result="injected")
+        session.stream.abort()
+        raise SessionEnds("")
+    session.finish(tag, "OK Begin the TLS handshake now")
+    await session.flush()
+    await session.stream.start_tls_server()
+
+
+async def log_in(session: ImapSession, command: Login) -> str:
+    """LOGIN (RFC 3501 §6.2.3)."""
+    _check_state(session)
+    try:
+        proof = PasswordProof(command.username.decode(), command.password.decode())
+    except UnicodeDecodeError as error:
+        raise CommandFailed(_REFUSED) from error
+    return await _verify(session, proof)
+
+
+async def authenticate(session: ImapSession, command: Authenticate) -> str:
+    """AUTHENTICATE, with or without initial response (RFC 3501 §6.2.2, RFC 4959 §3)."""
+    _check_state(session)
+    mechanism = password_mechanism(command.mechanism)  # a new one for each exchange (THREATS 13)
+    if mechanism is None:
+        raise CommandFailed("NO This SASL mechanism is not offered")
+    try:
+        initial = command.initial
+        step = mechanism.start(None if initial is None else decode_base64(b"" if initial == b"=" else initial))
+        while isinstance(step, Challenge):
+            session.reader.expect_line(encode_base64(step.octets))
+            line = await session.next_line()
+            if line is None:
+                raise SessionEnds("")
+            if line == b"*":
+                raise CommandFailed("BAD Authentication was cancelled")
+            step = mechanism.respond(decode_base64(line))
+    except (Base64Error, SaslError) as error:
+        raise CommandFailed("BAD The response is not what this SASL mechanism says") from error
+    if not isinstance(step, Credentials):
+        raise CommandFailed("NO This SASL mechanism is not offered")
+    return await _verify(session, PasswordProof(step.username, step.password, step.authzid))
+
+
+def _check_state(session: ImapSession) -> None:
+    if session.identity is not None:
+        raise CommandFailed("BAD Somebody is logged in already")
+    if session.stream.tls is None:
+        raise CommandFailed(_PRIVACY)
+
+
+async def _verify(session: ImapSession, proof: PasswordProof) -> str:
+    ports = session.context.ports
+    found = await ports.authenticator.verify("imap", proof, session.stream.peer.address)
+    result = "ok" if isinstance(found, Identity) else found.value
+    ports.metrics.count("sekisho_logins_total", service="imap", result=result)
+    if isinstance(found, Identity):
+        await _enter(session, found)
+        return f"OK [CAPABILITY {session.capabilities.decode()}] Welcome"
+    session.failures += 1
+    if session.failures >= session.context.login.failures_per_connection:
+        raise SessionEnds("Too many failed logins")
+    if found is LoginFailure.UNAVAILABLE:
+        raise CommandFailed("NO [UNAVAILABLE] Logins cannot be checked at the moment, try again later")
+    raise CommandFailed(_REFUSED)
+
+
+async def _enter(session: ImapSession, identity: Identity) -> None:
+    session.identity = identity
+    session.reader.is_logged_in = True
+    session.unsubscribe = session.context.ports.changes.subscribe_account(identity.account_id, session.hint)
+
+
+async def is_still_welcome(session: ImapSession) -> bool:
+    """Is the account of this session still active (THREATS 15)? Sending may be held; reading goes on."""
+    if session.identity is None:
+        return True
+    account = await session.context.ports.directory.account(session.identity.account_id)
+    return account is not None and account.state in ("active", "sending_held")

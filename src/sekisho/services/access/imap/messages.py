@@ -1,0 +1,101 @@
+"""Commands on messages of the selected mailbox that move no octets: STORE, COPY, MOVE, EXPUNGE, CLOSE (RFC 3501 §6.4)."""
+
+from collections.abc import Iterable
+
+from sekisho.core.imap.commands import Copy, Expunge, Simple, Store
+from sekisho.core.imap.sequences import SequenceSet
+from sekisho.core.terms.uidset import UidSet
+from sekisho.services.access.imap.selected import Selected
+from sekisho.services.access.imap.session import CommandFailed, ImapSession
+
+# RFC 5530 §3: another session expunged some of them.
+EXPUNGE_ISSUED = "NO [EXPUNGEISSUED] Some of these messages are gone"
+_READ_ONLY = "NO The mailbox is open read-only"
+
+
+def resolve(selected: Selected, messages: SequenceSet, *, uid: bool) -> UidSet:
+    """The UIDs that a client names; raises CommandFailed for a number that is not there (RFC 3501 §9 `seq-number`)."""
+    if uid:
+        return messages.uids(selected.uids)
+    try:
+        return messages.uids_of_numbers(selected.uids)
+    except IndexError as error:
+        raise CommandFailed("BAD There is no message of this number") from error
+
+
+def portions(uids: UidSet, rows: int) -> Iterable[UidSet]:
+    """`uids` cut into sets of at most `rows`."""
+    count = len(uids)
+    if count <= rows:
+        return [uids] if count else []
+    return (UidSet(((uids.uid_at(start), uids.uid_at(min(start + rows - 1, count))),)) & uids for start in range(1, count + 1, rows))
+
+
+def writable(session: ImapSession) -> Selected:
+    selected = session.take_selected()
+    if selected.read_only:
+        raise CommandFailed(_READ_ONLY)
+    return selected
+
+
+async def store(session: ImapSession, command: Store) -> str:
+    """STORE (RFC 3501 §6.4.6)."""
+    selected = writable(session)
+    uids = resolve(selected, command.messages, uid=command.uid)
+    result = await session.context.ports.store.store_flags(selected.mailbox_id, uids, command.how, command.flags, command.keywords)
+    undisturbed = result.highestmodseq <= selected.modseq + 1  # each transaction raises it: nobody else was in between
+    told = {}
+    session.send_all(selected.keyword_responses(result.changed))
+    if not command.silent:
+        session.send_all(selected.flag_responses(result.changed))
+        told = {row.uid: row.modseq for row in result.changed}
+    if undisturbed:
+        selected.modseq = result.highestmodseq
+    else:
+        session.send_all(await selected.catch_up(session.context, may_expunge=command.uid, told=told))
+    return "OK Done" if len(result.changed) == len(uids) else EXPUNGE_ISSUED
+
+
+async def copy(session: ImapSession, command: Copy) -> str:
+    """COPY with COPYUID, and MOVE (RFC 3501 §6.4.7, RFC 4315 §3, RFC 6851 §4.3)."""
+    selected = writable(session) if command.move else session.take_selected()
+    uids = resolve(selected, command.messages, uid=command.uid)
+    if not uids:
+        return "OK Nothing to do"
+    result = await session.context.ports.store.copy(selected.mailbox_id, uids, session.account_id, command.target, move=command.move)
+    code = ""
+    if result.source_uids:
+        code = f"[COPYUID {result.uidvalidity} {UidSet.of(result.source_uids)} {UidSet.of(result.target_uids)}] "
+    if not command.move:
+        selected.is_stale = selected.is_stale or command.target == selected.name
+        return f"OK {code}Copied" if len(result.source_uids) == len(uids) else EXPUNGE_ISSUED
+    if code:
+        session.finish(None, f"OK {code}Moved")
+    session.send_all(await selected.catch_up(session.context, may_expunge=True))
+    return "OK Done"
+
+
+async def expunge(session: ImapSession, command: Expunge) -> str:
+    """EXPUNGE, UID EXPUNGE (RFC 3501 §6.4.3, RFC 4315 §2.1)."""
+    selected = writable(session)
+    uids = None if command.uids is None else command.uids.uids(selected.uids)
+    if uids is None or uids:
+        await session.context.ports.store.expunge(selected.mailbox_id, uids)
+    session.send_all(await selected.catch_up(session.context, may_expunge=True))
+    return "OK Done"
+
+
+async def close(session: ImapSession, command: Simple) -> str:
+    """CLOSE expunges silently, unless the mailbox was EXAMINEd (RFC 3501 §6.4.2)."""
+    selected = session.take_selected()
+    if not selected.read_only:
+        await session.context.ports.store.expunge(selected.mailbox_id)
+    session.deselect()
+    return "OK Closed"
+
+
+async def unselect(session: ImapSession, command: Simple) -> str:
+    """RFC 3691 §2."""
+    session.take_selected()
+    session.deselect()
+    return "OK Unselected"
