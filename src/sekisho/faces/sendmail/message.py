@@ -30,6 +30,12 @@ class Message:
             head += piece
             if head.startswith(b"\n") or b"\n\n" in head or len(head) > MAX_HEADER_OCTETS:
                 break
+        header = HeaderSection(head)
+        if header.fields and not header.fields[0].name:
+            # It begins with text: there is no header section.
+            head = b"\n" + head
+        elif not header.is_complete:
+            head += b"\n"
         self._head = head
         self.header = HeaderSection(head)
 
@@ -58,10 +64,6 @@ class Message:
 
     def octets(self) -> Iterator[bytes]:
         """The content for DATA, dot-stuffed (RFC 5321 §4.5.2), every line ending in CRLF, without the final dot."""
-        if not self.header.is_complete:
-            # Only fields, or no field at all: what is not a header section is a body.
-            has_fields = bool(self.header.fields) and all(field.name for field in self.header.fields)
-            self._head = self._head + b"\n" if has_fields else b"\n" + self._head
         yield _for_wire(self._head)
         for piece in self._lines:
             yield _for_wire(piece)
@@ -97,11 +99,10 @@ def addresses_in(text: str) -> list[str]:
     found: list[str] = []
     words: list[str] = []
     angle: list[str] | None = None
-    depth = 0
+    depth, inside = 0, False
 
     def finish() -> None:
         address = "".join(words if angle is None else angle).strip()
-        # RFC 5322 §4.4: a route `@a,@b:` before the address is obsolete and means nothing.
         if address:
             found.append(address)
 
@@ -112,15 +113,14 @@ def addresses_in(text: str) -> list[str]:
             depth -= 1
         elif depth:
             continue
-        elif token == "<":
-            angle = []
-        elif token == ">" and angle is not None:
-            pass
-        elif token in ",;":
+        elif token in "<>":
+            angle = [] if token == "<" else angle
+            inside = token == "<"
+        elif token in ",;" and not inside:
             finish()
             words, angle = [], None
         elif token == ":":
-            # The end of a group's name, or of a route.
+            # The end of a group's name, or of a route `@a,@b:` (RFC 5322 §4.4), which means nothing.
             words = []
             angle = None if angle is None else []
         else:

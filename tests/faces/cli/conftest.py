@@ -1,0 +1,97 @@
+"""A composition root for tests: the real operations over the memory store, and a record of everything else."""
+
+import asyncio
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.adapters.tryout import prepare
+from sekisho.admin.context import Context
+from sekisho.admin.operations import answer
+from sekisho.config.schema import Config
+from sekisho.faces.cli import exits
+from sekisho.faces.cli.handle import CommandFailed, OperatorLink, Progress, TryAccount, TryReady
+from sekisho.faces.cli.main import run
+from sekisho.testing.clock import ManualClock, SeededDice
+from sekisho.testing.records import MemoryJournal
+
+
+class FakeApp:
+    def __init__(self) -> None:
+        self.store = MemoryStore(ManualClock(), SeededDice())
+        self.journal = MemoryJournal()
+        self.calls: list[tuple[Any, ...]] = []
+        self.reachable = True
+        self.problems: list[str] = []
+
+    def serve(self, config_file: Path) -> int:
+        self.calls.append(("serve", config_file))
+        return 7
+
+    def try_out(self, folder: Path, base_port: int | None, announce: Callable[[TryReady], None]) -> int:
+        tryout = prepare(folder, base_port)
+        accounts = tuple(TryAccount(address, password) for address, password in tryout.passwords.items())
+        announce(TryReady(True, tryout.ports, accounts, str(tryout.ca_file), str(tryout.folder), 4242))
+        return 0
+
+    @contextmanager
+    def operator(self, config: Config) -> Iterator[OperatorLink]:
+        if not self.reachable:
+            raise CommandFailed("No server runs and {path} is locked.", exits.UNREACHABLE, path=str(config.data_dir))
+        context = Context(self.store.directory, self.store.spool, self.journal, ManualClock(), config.roles, "uid:0")
+        yield lambda request: asyncio.run(answer(context, request))
+
+    def backup(self, config: Config, target: Path, progress: Progress) -> dict[str, Any]:
+        progress("contents", 1, 2)
+        self.calls.append(("backup", target))
+        return {"messages": 3, "octets": 2048}
+
+    def verify(self, config: Config, backup: Path | None, progress: Progress) -> dict[str, Any]:
+        self.calls.append(("verify", backup))
+        return {"messages": 3, "problems": self.problems}
+
+    def restore(self, config: Config, backup: Path, progress: Progress) -> dict[str, Any]:
+        self.calls.append(("restore", backup))
+        return {"messages": 3}
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+class Cli:
+    """`cli("domain", "list")` gives (exit code, standard output, standard error)."""
+
+    def __init__(self, app: FakeApp, config_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.app, self.config_file, self._capsys, self._monkeypatch = app, config_file, capsys, monkeypatch
+
+    def __call__(self, *words: str, stdin: str = "", on_terminal: bool = False) -> tuple[int, str, str]:
+        stream = Terminal if on_terminal else io.TextIOWrapper
+        self._monkeypatch.setattr(sys, "stdin", stream(io.BytesIO(stdin.encode()), "utf-8"))
+        self._capsys.readouterr()
+        code = run(self.app, ["sekisho", *words])
+        out, err = self._capsys.readouterr()
+        return code, out, err
+
+
+@pytest.fixture
+def app() -> FakeApp:
+    return FakeApp()
+
+
+@pytest.fixture
+def cli(app: FakeApp, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line in English, with the configuration of a try-out server in SEKISHO_CONFIG."""
+    for name in ("LC_ALL", "LC_MESSAGES", "SEKISHO_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    config_file = prepare(tmp_path / "server", 20000).config_file
+    monkeypatch.setenv("SEKISHO_CONFIG", str(config_file))
+    return Cli(app, config_file, capsys, monkeypatch)

@@ -1,0 +1,278 @@
+"""Each command over the real operations: what it prints for people and for machines, and how it exits."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sekisho.config.load import load
+from sekisho.core.terms.address import Address, ReversePath
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.faces.cli import exits
+from sekisho.ports.spool import Acceptance, RelayRecipient
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def taro(cli: Any) -> Any:
+    assert cli("domain", "add", "example.org")[0] == exits.OK
+    assert (
+        cli("account", "add", "taro@example.org", "--quota", "2G", "--name", "太郎", "--password-stdin", stdin=PASSWORD + "\n")[0]
+        == exits.OK
+    )
+    return cli
+
+
+def test_domains(cli: Any) -> None:
+    assert cli("domain", "add", "example.org") == (0, "Mail for example.org is taken now.\n", "")
+    code, out, err = cli("domain", "add", "example.org")
+    assert (code, out, err) == (exits.FAILED, "", "sekisho: The domain example.org already exists.\n")
+    assert json.loads(cli("domain", "add", "example.net", "--catch-all", "a@example.org", "--json")[1])["catch_all"] == "a@example.org"
+    assert [row["name"] for row in json.loads(cli("domain", "list", "--json")[1])] == ["example.net", "example.org"]
+    assert [line.split("\t")[0] for line in cli("domain", "list")[1].splitlines()] == ["example.net", "example.org"]
+    assert "postmaster: alice@example.test" in cli("domain", "show", "example.org")[1]
+    assert json.loads(cli("domain", "show", "example.org", "--json")[1])["domain"]["name"] == "example.org"
+    assert cli("domain", "remove", "example.org") == (0, "Mail for example.org is refused now.\n", "")
+
+
+def test_accounts(taro: Any) -> None:
+    assert taro("account", "list")[1] == "taro@example.org\tactive\t0 B\t2.0 GiB\t太郎\n"
+    assert json.loads(taro("account", "list", "--domain", "example.net", "--json")[1]) == []
+    assert "Quota: 2.0 GiB" in taro("account", "show", "taro@example.org")[1]
+    assert json.loads(taro("account", "show", "taro@example.org", "--json")[1])["account"]["quota_octets"] == 2 * 2**30
+    assert taro("account", "passwd", "taro@example.org", "--password-stdin", stdin="something else\n")[0] == 0
+    assert taro("account", "state", "taro@example.org", "login-disabled")[1] == "taro@example.org: login disabled.\n"
+    assert taro("account", "quota", "taro@example.org", "500M")[1] == "taro@example.org: 0 B of 500.0 MiB used.\n"
+    assert "undelete" in taro("account", "remove", "taro@example.org")[1]
+    assert taro("account", "undelete", "taro@example.org")[1] == "taro@example.org is back.\n"
+    assert taro("account", "remove", "taro@example.org", "--purge", "--yes")[1] == "taro@example.org and its mail are gone.\n"
+    assert taro("account", "list") == (0, "", "")
+
+
+def test_a_purge_asks_first(taro: Any) -> None:
+    code, out, err = taro("account", "remove", "taro@example.org", "--purge", stdin="n\n")
+    assert code == exits.FAILED and "for good?" in out and "Stopped." in err
+    assert "taro" in taro("account", "list")[1]
+
+
+def test_passwords_are_never_arguments(taro: Any) -> None:
+    assert taro("account", "passwd", "taro@example.org", PASSWORD)[0] == exits.USAGE
+    assert "--password-stdin" in taro("account", "passwd", "taro@example.org")[2]
+    assert taro("account", "passwd", "taro@example.org", "--password-stdin")[0] == exits.USAGE
+    assert "needs at least 8" in taro("account", "passwd", "taro@example.org", "--password-stdin", stdin="short\n")[2]
+
+
+def test_passwords_are_asked_for_twice(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter([PASSWORD, PASSWORD, PASSWORD, "another one"])
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda prompt: next(typed))
+    assert taro("account", "passwd", "taro@example.org", on_terminal=True)[0] == 0
+    code, _, err = taro("account", "passwd", "taro@example.org", on_terminal=True)
+    assert code == exits.FAILED and "differ" in err
+
+
+@pytest.mark.parametrize(("size", "octets"), [("0", 0), ("1024", 1024), ("5k", 5120), ("2G", 2**31), ("1GiB", 2**30), ("3mb", 3 * 2**20)])
+def test_sizes(taro: Any, size: str, octets: int) -> None:
+    assert json.loads(taro("account", "quota", "taro@example.org", size, "--json")[1])["quota_octets"] == octets
+
+
+@pytest.mark.parametrize("size", ["", "G", "-1", "1.5G", "many", "1X"])
+def test_what_is_no_size(taro: Any, size: str) -> None:
+    code, _, err = taro("account", "quota", "--json", "--", "taro@example.org", size)
+    assert code == exits.USAGE and "is not a size" in err
+
+
+def test_aliases(taro: Any) -> None:
+    assert taro("alias", "add", "info@example.org", "taro@example.org")[1] == "info@example.org leads to taro@example.org.\n"
+    assert taro("alias", "add", "info@example.org", "x@elsewhere.example", "--no-send", "--replace")[0] == 0
+    assert taro("alias", "list")[1] == "info@example.org\tx@elsewhere.example\tno\n"
+    assert json.loads(taro("alias", "list", "--json")[1])[0]["targets"] == ["x@elsewhere.example"]
+    assert taro("alias", "remove", "info@example.org")[1] == "info@example.org is no alias any more.\n"
+
+
+def queue_one(app: Any) -> None:
+    content = app.store.spool.open_content()
+    content.write(b"Subject: x\r\n\r\nbody\r\n")
+    recipient = Recipient(Address.from_text("x@elsewhere.example"))
+    envelope = Envelope(ReversePath(Address.from_text("taro@example.org")), (recipient,))
+    relay = RelayRecipient(recipient, "elsewhere.example", 10**15, 2 * 10**15)
+    asyncio.run(app.store.spool.accept(Acceptance("m1", envelope, content, b"", relays=(relay,))))
+
+
+def test_the_queue(taro: Any) -> None:
+    queue_one(taro.app)
+    row = taro("queue", "list")[1].split("\t")
+    assert (row[0], row[2], row[3], row[4], row[5], row[6]) == ("m1", "20 B", "taro@example.org", "x@elsewhere.example", "waiting", "0")
+    assert json.loads(taro("queue", "list", "--json")[1])[0]["recipients"][0]["next_hop"] == "elsewhere.example"
+    shown = taro("queue", "show", "m1")[1]
+    assert "Next hop: elsewhere.example" in shown and "Account: -" in shown
+    assert taro("queue", "hold", "m1")[1] == "Recipients that are held: 1\n"
+    assert taro("queue", "release", "m1")[1] == "Recipients that may leave: 1\n"
+    assert taro("queue", "retry", "m1")[1] == "Recipients that are tried again now: 1\n"
+    assert taro("queue", "retry", "--all", "--json")[0] == 0
+    assert taro("queue", "retry")[0] == taro("queue", "retry", "m1", "--all")[0] == exits.USAGE
+    assert taro("queue", "destinations", "--json")[1] == "[]\n"
+    assert taro("queue", "drop", "m1", stdin="n\n")[0] == exits.FAILED
+    assert taro("queue", "drop", "m1", "--yes")[1] == "Recipients that were removed: 1\n"
+    assert "no message" in taro("queue", "show", "m1")[2]
+
+
+def test_tables_for_people_on_a_terminal(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    code, out, _ = taro("account", "list")
+    assert code == 0 and "Address" in out and "taro@example.org" in out
+
+
+def test_what_peers_wrote_cannot_steer_a_terminal() -> None:
+    from sekisho.faces.cli.shell import printable
+
+    assert printable("a\x1b[2Jb\r\n\u202e太郎") == "a\\u001b[2Jb\\r\\n\\u202e太郎"
+
+
+def test_config_check(cli: Any) -> None:
+    code, out, err = cli("config", "check")
+    assert code == exits.BAD_CONFIG and "roles.postmaster" in err and "alice@example.test" in err and out == ""
+    cli("domain", "add", "example.test")
+    cli("account", "add", "alice@example.test", "--password-stdin", stdin=PASSWORD + "\n")
+    assert cli("config", "check")[:2] == (0, f"{cli.config_file} is in order.\n")
+    cli.app.reachable = False
+    code, _, err = cli("config", "check")
+    assert code == 0 and "could not be checked" in err
+    assert "could not be checked" not in cli("config", "check", "--offline")[2]
+
+
+def test_config_check_prints_every_problem(cli: Any, tmp_path: Path) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text('hostname = "mx"\nworkerz = 1\n')
+    code, _, err = cli("config", "check", "-c", str(file))
+    assert code == exits.BAD_CONFIG
+    assert f"{file}:2: error: workerz: There is no such setting.\n    Did you mean workers?\n" in err
+    found = json.loads(cli("config", "check", "--json", "-c", str(file))[1])
+    assert found["ok"] is False
+    assert {"workerz", "hostname", "data_dir", "roles", "listeners"} <= {problem["path"] for problem in found["problems"]}
+
+
+def test_commands_do_nothing_with_a_broken_configuration(cli: Any, tmp_path: Path) -> None:
+    code, _, err = cli("domain", "list", "-c", str(tmp_path / "missing.toml"))
+    assert code == exits.BAD_CONFIG and "cannot be read" in err and "sekisho setup" in err
+
+
+def test_config_show_has_every_default(cli: Any) -> None:
+    shown = json.loads(cli("config", "show")[1])
+    assert shown["hostname"] == "mx.example.test" and shown["limits"]["message_octets"] == 52_428_800
+
+
+def test_no_server_and_no_store(cli: Any) -> None:
+    cli.app.reachable = False
+    code, _, err = cli("domain", "list")
+    assert code == exits.UNREACHABLE and err.startswith("sekisho: No server runs and ")
+
+
+def test_serve_hands_the_file_on(cli: Any) -> None:
+    assert cli("serve", "-c", "x.toml")[0] == 7
+    assert cli.app.calls == [("serve", Path("x.toml"))]
+
+
+def test_try_for_machines_is_one_line(cli: Any, tmp_path: Path) -> None:
+    code, out, _ = cli("try", "--json", "--dir", str(tmp_path / "try"), "--base-port", "20000")
+    ready = json.loads(out)
+    assert code == 0 and out.count("\n") == 1
+    assert ready["ready"] is True and ready["pid"] == 4242 and ready["ports"]["submissions"] == 20465
+    assert set(ready["ports"]) == {"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"}
+    assert [account["address"] for account in ready["accounts"]] == ["alice@example.test", "bob@example.test"]
+    assert Path(ready["ca_file"]).read_bytes().startswith(b"-----BEGIN CERTIFICATE")
+    assert load(Path(ready["dir"]) / "sekisho.toml").config.listeners
+
+
+def test_try_for_people_can_be_pasted(cli: Any, tmp_path: Path) -> None:
+    out = cli("try", "--dir", str(tmp_path / "try"), "--base-port", "20000")[1]
+    for word in (
+        "smtps://127.0.0.1:20465",
+        "imaps://127.0.0.1:20993",
+        "swaks --server 127.0.0.1:20025",
+        "openssl s_client",
+        "alice@example.test",
+    ):
+        assert word in out
+
+
+def test_setup_writes_a_configuration_that_loads(cli: Any, tmp_path: Path) -> None:
+    file = tmp_path / "etc" / "sekisho.toml"
+    words = (
+        "setup",
+        "mx.example.org",
+        "--owner",
+        "taro@example.org",
+        "--data-dir",
+        str(tmp_path / "mail"),
+        "--user",
+        "root",
+        "-c",
+        str(file),
+    )
+    folder = cli.config_file.parent
+    code, out, _ = cli(*words, "--cert-file", str(folder / "cert.pem"), "--key-file", str(folder / "key.pem"))
+    assert code == 0 and "config check" in out
+    config = load(file).config
+    assert config.hostname == "mx.example.org" and config.roles.abuse == "taro@example.org" and len(config.listeners) == 14
+    code, _, err = cli(*words)
+    assert code == exits.FAILED and "exists already" in err
+
+
+def test_backup_verify_restore(cli: Any, tmp_path: Path) -> None:
+    target = tmp_path / "backup"
+    assert cli("backup", str(target))[1] == "messages: 3\noctets: 2.0 KiB\n"
+    assert json.loads(cli("verify", str(target), "--json")[1]) == {"messages": 3, "problems": []}
+    cli.app.problems = ["content 7 is missing"]
+    code, out, _ = cli("verify")
+    assert code == exits.FAILED and "! content 7 is missing" in out
+    assert cli("restore", str(target))[0] == 0
+    assert cli.app.calls == [("backup", target), ("verify", target), ("verify", None), ("restore", target)]
+
+
+def test_an_own_bug_is_one_sentence(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(config_file: Path) -> int:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(cli.app, "serve", break_down)
+    code, _, err = cli("serve")
+    assert code == exits.SYSEXITS_SOFTWARE and err.count("\n") == 1 and "ZeroDivisionError" in err
+    monkeypatch.setenv("SEKISHO_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        cli("serve")
+
+
+def test_a_fault_of_the_server_names_its_id(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def break_down() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli.app.store.directory, "domains", break_down)
+    code, _, err = cli("domain", "list")
+    assert code == exits.FAILED and "fault-1" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("acount",), "There is no command acount. Did you mean account?"),
+        (("account", "ad"), "There is no command ad. Did you mean add?"),
+        (("account", "add"), "ADDRESS is missing."),
+        (("domain", "add", "a", "--catchall", "b"), "There is no option --catchall. Did you mean --catch-all?"),
+        (("account", "state", "a", "gone"), "STATE: 'gone' is not one of"),
+        (("try", "--base-port", "x"), "--base-port: 'x' is not a valid"),
+    ],
+)
+def test_a_wrong_command_line(cli: Any, words: tuple[str, ...], sentence: str) -> None:
+    code, out, err = cli(*words)
+    assert code == exits.USAGE and out == ""
+    assert "Usage: sekisho" in err and sentence in err
+
+
+def test_help_and_version(cli: Any) -> None:
+    code, out, _ = cli("--help")
+    assert code == 0 and "Commands:" in out and "sekisho try" in out
+    code, out, _ = cli("--version")
+    assert code == 0 and out.startswith("sekisho 0.")
