@@ -70,6 +70,9 @@ class ReceptionSettings(Section):
     command_timeout_seconds: Seconds = Field(300.0, description="Waiting for a command (RFC 5321 §4.5.3.2.7: at least 5 minutes).")
     data_timeout_seconds: Seconds = Field(180.0, description="Waiting for more of a message.")
     session_timeout_seconds: Seconds = Field(3600.0, description="One connection in all.")
+    text_line_octets: Octets = Field(
+        0, description="Longest line of a message, 0 for any; RFC 5321 says 998, much real mail is longer, and lines are never folded."
+    )
     loose_dot_domains: tuple[str, ...] = Field(
         ("docomo.ne.jp", "ezweb.ne.jp", "au.com"), description="Domains whose unquoted local parts may hold '..' or end in a dot."
     )

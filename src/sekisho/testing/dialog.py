@@ -132,7 +132,7 @@ class Player:
             if wanted.match(line):
                 return
             if not skipping:
-                raise self._failure(dialog, step, f"{line!r} instead of {pattern!r}")
+                raise self._failure(dialog, step, f"{line[:200]!r} instead of {pattern[:200]!r}")
 
     async def _control(self, dialog: Dialog, step: Step, what: str) -> None:
         self._heard.append(f"= {what}")
@@ -150,5 +150,5 @@ class Player:
             raise ValueError(f"{dialog.name}, line {step.number}: unknown '= {what}'")
 
     def _failure(self, dialog: Dialog, step: Step, what: str) -> DialogFailed:
-        talk = "\n  ".join(self._heard[-30:])
+        talk = "\n  ".join(line[:200] for line in self._heard[-30:])
         return DialogFailed(f"{dialog.name}, line {step.number}: {what}\n  {talk}")

@@ -76,6 +76,11 @@ class HeaderSection:
         kept = [self.octets[f.start : f.end] for f in self.fields if f.name not in names]
         return b"".join(kept)
 
+    def excluding(self, cuts: list[Field]) -> bytes:
+        """The section's fields without those given, each of the others untouched."""
+        gone = {field.start for field in cuts}
+        return b"".join(self.octets[f.start : f.end] for f in self.fields if f.start not in gone)
+
 
 def _find_end(octets: bytes) -> tuple[int, int, bool]:
     """(end of the last field, start of the body, was there an empty line)."""

@@ -52,11 +52,8 @@ _NOT_HTTP = Reply.of(502, "5.5.1", "This is a mail server")
 
 def obstacle(command: Command, session: Session) -> Reply | None:
     """Why the verb is out of place now, before its argument is looked at."""
-    if command.needs_login and session.settings.role == "submission":
-        if not session.tls:
-            return _NEED_TLS
-        if not session.authenticated:
-            return _NEED_LOGIN
+    if command.needs_login and session.settings.role == "submission" and not session.authenticated:
+        return _NEED_LOGIN if session.tls else _NEED_TLS
     if command.needs_hello and session.hello is None:
         return _NEED_HELLO
     if command.needs_transaction and session.transaction is None:

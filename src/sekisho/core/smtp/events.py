@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from sekisho.core.smtp.content import ContentFault
 from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import Reply
 
 
 class Need(enum.Enum):
@@ -62,10 +63,11 @@ class ContentEnds(NamedTuple):
 
 
 class ContentRefused(NamedTuple):
-    """The machine refused the content (and has said so): drop what was written. Not answered."""
+    """The machine refused the content (and has said `reply`): drop what was written. Not answered."""
 
     envelope: Envelope
     fault: ContentFault
+    reply: Reply
     size_octets: int
 
 
@@ -97,7 +99,7 @@ class TlsBegins(NamedTuple):
 class Ended(NamedTuple):
     """Send what is left and close."""
 
-    reason: Literal["quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "service"]
+    reason: Literal["quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "lost", "service"]
 
 
 Event = (

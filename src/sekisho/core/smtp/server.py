@@ -56,8 +56,9 @@ _FAULTS = {
 class ServerMachine:
     """One SMTP session. Bounded: it keeps one line, or a few octets of content, and the replies not fetched yet."""
 
-    def __init__(self, settings: ServerSettings, *, tls: bool = False) -> None:
-        self._session = Session(settings, tls, events=[Connected()])
+    def __init__(self, settings: ServerSettings, *, tls: bool = False, authenticated: bool = False) -> None:
+        """`authenticated`: who is there is known from elsewhere (peer credentials of a Unix socket)."""
+        self._session = Session(settings, tls, authenticated=authenticated, events=[Connected()])
         self._buffer = b""
         self._position = 0
         self._overlong = False
@@ -72,6 +73,13 @@ class ServerMachine:
         else:
             self._buffer = octets
         self._position = 0
+
+    def receive_eof(self) -> None:
+        """The client is gone: whatever was under way is over (THREATS 4)."""
+        if self._session.phase is not Phase.ENDED:
+            self._session.pending = None
+            self._session.events.clear()
+            self._session.end("lost")
 
     def next_event(self) -> Event | Need:
         """The next event; NEED_DATA or PAUSED as their names say. `Ended` comes again and again."""
@@ -380,7 +388,7 @@ class ServerMachine:
             session.events.append(ContentEnds(transaction.envelope, check.size_octets))
             return
         session.transaction = None
-        session.events.append(ContentRefused(transaction.envelope, fault, check.size_octets))
+        session.events.append(ContentRefused(transaction.envelope, fault, _FAULTS[fault], check.size_octets))
         session.refuse(_FAULTS[fault])
         # STANDARDS S-04: a stranger who sent what may be smuggling is not heard further.
         if fault in (ContentFault.BARE, ContentFault.NUL) and not session.authenticated and session.phase is not Phase.ENDED:

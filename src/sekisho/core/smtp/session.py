@@ -12,7 +12,7 @@ from sekisho.core.smtp.paths import PathRules
 from sekisho.core.terms.envelope import Envelope
 from sekisho.core.terms.reply import Reply
 
-EndReason = Literal["quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "service"]
+EndReason = Literal["quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "lost", "service"]
 
 
 @dataclass(frozen=True, slots=True)

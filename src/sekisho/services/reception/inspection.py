@@ -1,0 +1,50 @@
+"""The seam between the end of a message and its acceptance: mail authentication, door policy and the fields they add stand here."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sekisho.core.message.header import Field, HeaderSection
+from sekisho.core.terms.envelope import Envelope
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.content import ContentWriter
+from sekisho.ports.stream import Endpoint, TlsInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Everything that is known about a message before it is accepted. `header` indexes the section as it was received."""
+
+    message_id: str
+    envelope: Envelope
+    header: HeaderSection
+    content: ContentWriter
+    client: Endpoint
+    hello: str
+    tls: TlsInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """`refusal` None lets the message in; `fields` (whole fields with CRLF, or b"") go on top of every mailbox copy."""
+
+    refusal: Reply | None = None
+    fields: bytes = b""
+    because: str = ""  # for the journal, never for the peer
+
+
+class Inspector(Protocol):
+    def cuts(self, header: HeaderSection) -> list[Field]:
+        """Fields that must not reach a reader (forged Authentication-Results); Return-Path is cut without being asked."""
+        ...
+
+    async def inspect(self, arrival: Arrival) -> Inspection: ...
+
+
+class NoInspection:
+    """Lets everything in."""
+
+    def cuts(self, header: HeaderSection) -> list[Field]:
+        return []
+
+    async def inspect(self, arrival: Arrival) -> Inspection:
+        return Inspection()

@@ -1,0 +1,254 @@
+"""Reception (MTA in): port 25. Takes mail for local recipients from anyone, and nothing else from anybody."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sekisho.config.schema import Limits, QueueSettings, ReceptionSettings
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.references import header_message_id, header_references
+from sekisho.core.message.trace import Hop, format_received, format_return_path, is_looping, new_message_id
+from sekisho.core.smtp.events import Hello, SaslBegins, SaslResponse
+from sekisho.core.smtp.session import ServerSettings
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.clock import Clock, Dice
+from sekisho.ports.directory import Account
+from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.leases import Owner
+from sekisho.ports.metrics import Metrics
+from sekisho.ports.spool import Acceptance, Accepted, QueueJob, Spool
+from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError
+from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.acceptance import Destination, RelayTerms, deliveries_of, only_recipient, relays_of
+from sekisho.services.reception.inspection import Arrival, Inspector
+from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
+from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
+
+_SENDER_OK = Reply.of(250, "2.1.0", "Sender OK")
+_RECIPIENT_OK = Reply.of(250, "2.1.5", "Recipient OK")
+_NO_RELAY = Reply.of(550, "5.7.1", "Relaying denied: that domain is not served here")
+_NO_SUCH_USER = Reply.of(550, "5.1.1", "No such recipient here")
+_FULL = Reply.of(452, "4.2.2", "The mailbox is full; try again later")
+_NO_ROOM = Reply.of(452, "4.3.1", "Not enough room for mail now; try again later")
+_LOOP = Reply.of(554, "5.4.6", "Too many Received fields: the message goes in a loop")
+_NOT_OFFERED = Reply.of(502, "5.5.1", "Not implemented")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptionTools:
+    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it."""
+
+    spool: Spool
+    recipients: RecipientProbe
+    inspector: Inspector
+    clock: Clock
+    dice: Dice
+    journal: Journal
+    metrics: Metrics
+    shutdown: Shutdown
+    owner: Owner | None = None
+    started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptionConfig:
+    hostname: str
+    limits: Limits
+    reception: ReceptionSettings
+    queue: QueueSettings
+
+
+class Reception:
+    """Implements `ports.stream.ConnectionHandler`. One per worker."""
+
+    def __init__(self, tools: ReceptionTools, config: ReceptionConfig) -> None:
+        self._tools = tools
+        self._config = config
+        self._sessions = OpenSessions(tools.shutdown)
+        settings = config.reception
+        self._timeouts = Timeouts(settings.command_timeout_seconds, settings.data_timeout_seconds, settings.session_timeout_seconds)
+        self._session_tools = SessionTools(tools.clock, tools.journal, tools.metrics, tools.shutdown)
+        self._server_settings = lru_cache(maxsize=2)(self._make_server_settings)
+
+    def _make_server_settings(self, starttls: bool) -> ServerSettings:
+        limits = self._config.limits
+        return ServerSettings(
+            "reception",
+            self._config.hostname,
+            message_octets=limits.message_octets,
+            recipients=limits.recipients,
+            transactions=limits.transactions_per_session,
+            errors=limits.errors_per_session,
+            refused_recipients=10 * limits.errors_per_session,
+            text_line_octets=self._config.reception.text_line_octets,
+            starttls=starttls,
+            loose_dot_domains=frozenset(self._config.reception.loose_dot_domains),
+        )
+
+    async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
+        decider = _Transactions(stream, self._tools, self._config)
+        session = SmtpSession(stream, self._server_settings(listener.can_starttls), decider, self._timeouts, self._session_tools)
+        reason = "lost"
+        try:
+            reason = await self._sessions.run(session)
+        except StreamError as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self._tools.journal.record(Entry("reception.connection", fields=decider.summary(reason)))
+
+
+class _Transactions:
+    """The decisions of one connection (`services.smtp_session.Decider`)."""
+
+    is_authenticated = False
+    last_words: Reply | None = None
+
+    def __init__(self, stream: Stream, tools: ReceptionTools, config: ReceptionConfig) -> None:
+        self._stream = stream
+        self._tools = tools
+        self._config = config
+        self._hello = Hello(False, "")
+        self._destinations: list[Destination] = []
+        self._counts = {"accepted": 0, "refused": 0, "recipients_refused": 0}
+
+    def summary(self, reason: str) -> dict[str, str | int]:
+        tls = self._stream.tls
+        client = str(self._stream.peer.address)
+        return {"client": client, "hello": self._hello.name, "tls": tls.version if tls else "", "reason": reason, **self._counts}
+
+    async def hello(self, event: Hello) -> Reply | None:
+        self._hello = event
+        return None
+
+    def tls_started(self) -> None:
+        self._hello = Hello(False, "")
+
+    async def mail(self, envelope: Envelope) -> Reply:
+        self._destinations.clear()
+        return _SENDER_OK if await self._tools.spool.has_room() else _NO_ROOM
+
+    async def rcpt(self, recipient: Recipient) -> Reply:
+        found = await self._tools.recipients.resolve(recipient.address, self._stream.local.address)
+        if found.status == "local":
+            # A full mailbox beside one with room: the copy that fits is made, and who sends is not kept waiting for the other.
+            if found.accounts and not found.remotes and all(map(_is_full, found.accounts)):
+                return self._refuse_recipient(recipient, _FULL, "full")
+            self._destinations.append(Destination(recipient, tuple(a.id for a in found.accounts), found.remotes))
+            return _RECIPIENT_OK
+        reply = _NO_SUCH_USER if found.status == "unknown" else _NO_RELAY
+        return self._refuse_recipient(recipient, reply, found.alias_trouble or found.status)
+
+    def _refuse_recipient(self, recipient: Recipient, reply: Reply, because: str) -> Reply:
+        self._counts["recipients_refused"] += 1
+        client = str(self._stream.peer.address)
+        fields = {"client": client, "recipient": str(recipient.address), "reply": str(reply), "because": because}
+        self._tools.journal.record(Entry("reception.recipient_refused", fields=fields))
+        return reply
+
+    async def begin(self, envelope: Envelope) -> IncomingContent | Reply:
+        limits = self._config.limits
+        return IncomingContent(
+            self._tools.spool.open_content(), self._look_at_header, header_octets=limits.header_octets, header_fields=limits.header_fields
+        )
+
+    def _look_at_header(self, header: HeaderSection) -> HeaderVerdict:
+        if is_looping(header, self._config.limits.received_fields):
+            return HeaderVerdict(_LOOP)
+        # RFC 5321 §4.4: the Return-Path of final delivery is ours.
+        cuts = header.all(b"return-path") + self._tools.inspector.cuts(header)
+        return HeaderVerdict(replacement=header.excluding(cuts)) if cuts else HeaderVerdict()
+
+    async def message(self, envelope: Envelope, content: IncomingContent) -> Reply:
+        assert content.header is not None
+        tools = self._tools
+        now_us = tools.clock.now_us()
+        message_id = new_message_id(now_us, tools.dice.octets(8))
+        arrival = Arrival(message_id, envelope, content.header, content.writer, self._stream.peer, self._hello.name, self._stream.tls)
+        inspection = await tools.inspector.inspect(arrival)
+        if inspection.refusal is not None:
+            content.writer.discard()
+            return self._refuse_message(envelope, inspection.refusal, message_id, inspection.because)
+        received = format_received(self._hop(envelope, message_id, now_us))
+        copy_prefix = format_return_path(envelope.reverse_path) + inspection.fields + received
+        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, tools.owner)
+        acceptance = Acceptance(
+            message_id=message_id,
+            envelope=envelope,
+            content=content.writer,
+            prefix=received,
+            deliveries=deliveries_of(message_id, self._destinations, copy_prefix),
+            relays=relays_of(self._destinations, terms),
+            origin="reception",
+            header_message_id=header_message_id(content.header),
+            references=header_references(content.header),
+        )
+        accepted = await tools.spool.accept(acceptance)
+        return self._conclude(acceptance, accepted)
+
+    def _conclude(self, acceptance: Acceptance, accepted: Accepted) -> Reply:
+        if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
+            return self._refuse_message(acceptance.envelope, _FULL, acceptance.message_id, "full")
+        if accepted.jobs:
+            self._tools.started(accepted.jobs)
+        octets = acceptance.content.size_octets
+        self._counts["accepted"] += 1
+        self._tools.metrics.count("sekisho_messages_received_total", service="reception", result="accepted")
+        self._tools.metrics.count("sekisho_message_octets_total", octets, service="reception")
+        fields: dict[str, JournalValue] = {
+            "client": str(self._stream.peer.address),
+            "hello": self._hello.name,
+            "reverse_path": str(acceptance.envelope.reverse_path),
+            "recipients": len(acceptance.envelope.recipients),
+            "delivered": len(accepted.delivered_account_ids),
+            "over_quota": len(accepted.over_quota_account_ids),
+            "relayed": len(acceptance.relays),
+            "octets": octets,
+            "message_id": acceptance.header_message_id,
+        }
+        self._tools.journal.record(Entry("reception.accepted", acceptance.message_id, fields))
+        return Reply.of(250, "2.0.0", f"Accepted as {acceptance.message_id}")
+
+    def _hop(self, envelope: Envelope, message_id: str, now_us: int) -> Hop:
+        tls = self._stream.tls
+        return Hop(
+            by=self._config.hostname,
+            message_id=message_id,
+            at_us=now_us,
+            hello=self._hello.name,
+            client=self._stream.peer.address,
+            extended=self._hello.extended,
+            tls_cipher=tls.cipher if tls else "",
+            smtputf8=envelope.smtputf8,
+            recipient=only_recipient(envelope),
+        )
+
+    def _refuse_message(self, envelope: Envelope, reply: Reply, message_id: str, because: str) -> Reply:
+        self._counts["refused"] += 1
+        self._tools.metrics.count("sekisho_messages_received_total", service="reception", result="refused")
+        fields: dict[str, JournalValue] = {
+            "client": str(self._stream.peer.address),
+            "reverse_path": str(envelope.reverse_path),
+            "recipients": len(envelope.recipients),
+            "reply": str(reply),
+            "because": because,
+        }
+        self._tools.journal.record(Entry("reception.refused", message_id, fields))
+        return reply
+
+    def refused(self, envelope: Envelope, reply: Reply) -> None:
+        self._refuse_message(envelope, reply, "", "content")
+
+    def dropped(self) -> None:
+        self._destinations.clear()
+
+    async def sasl(self, event: SaslBegins | SaslResponse) -> Reply | bytes:
+        return _NOT_OFFERED
+
+    def sasl_dropped(self) -> None:
+        pass
+
+
+def _is_full(account: Account) -> bool:
+    return 0 < account.quota_octets <= account.used_octets

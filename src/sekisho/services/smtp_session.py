@@ -1,0 +1,290 @@
+"""Runs one SMTP session: octets between stream and machine, events to whoever decides. Shared by reception and submission."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from sekisho.core.smtp.events import (
+    NEED_DATA,
+    Connected,
+    ContentBegins,
+    ContentChunk,
+    ContentEnds,
+    ContentRefused,
+    Ended,
+    Event,
+    Hello,
+    MailFrom,
+    Need,
+    RcptTo,
+    SaslBegins,
+    SaslDropped,
+    SaslResponse,
+    TlsBegins,
+    TransactionDropped,
+)
+from sekisho.core.smtp.server import ServerMachine
+from sekisho.core.smtp.session import ServerSettings
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.clock import Clock
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.journal import Journal
+from sekisho.ports.metrics import Metrics
+from sekisho.ports.stream import Shutdown, Stream, StreamError, StreamTimeout
+from sekisho.services.smtp_content import STORE_TROUBLE, IncomingContent
+
+_TIMEOUT = Reply.of(421, "4.4.2", "Timeout, closing the connection")  # RFC 5321 §4.5.3.2.7
+_SHUTDOWN = Reply.of(421, "4.3.2", "The service is shutting down; come back soon")  # RFC 5321 §3.8
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `login_seconds` 0: there is no login."""
+
+    command_seconds: float
+    data_seconds: float
+    session_seconds: float
+    login_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTools:
+    clock: Clock
+    journal: Journal
+    metrics: Metrics
+    shutdown: Shutdown
+
+
+class Decider(Protocol):
+    """What reception and submission decide. Each call may await; a StoreUnavailable from it becomes a 452, a bug a 451."""
+
+    @property
+    def is_authenticated(self) -> bool: ...
+
+    async def hello(self, event: Hello) -> Reply | None: ...
+
+    async def mail(self, envelope: Envelope) -> Reply: ...
+
+    async def rcpt(self, recipient: Recipient) -> Reply: ...
+
+    async def begin(self, envelope: Envelope) -> IncomingContent | Reply: ...
+
+    async def message(self, envelope: Envelope, content: IncomingContent) -> Reply:
+        """The content is whole and nothing speaks against it so far."""
+        ...
+
+    def refused(self, envelope: Envelope, reply: Reply) -> None:
+        """The message was refused for its content or header section, before anybody was asked."""
+        ...
+
+    def dropped(self) -> None:
+        """No transaction is open any more."""
+        ...
+
+    async def sasl(self, event: SaslBegins | SaslResponse) -> Reply | bytes:
+        """A reply, or a challenge in base64."""
+        ...
+
+    def sasl_dropped(self) -> None: ...
+
+    @property
+    def last_words(self) -> Reply | None:
+        """A 421 if the session must end behind the reply just given to a SASL event."""
+        ...
+
+    def tls_started(self) -> None: ...
+
+
+class SmtpSession:
+    """One connection. `run` returns when it is over, or raises StreamError."""
+
+    def __init__(self, stream: Stream, settings: ServerSettings, decider: Decider, timeouts: Timeouts, tools: SessionTools) -> None:
+        self.stream = stream
+        self.machine = ServerMachine(settings, tls=stream.tls is not None, authenticated=decider.is_authenticated)
+        self._role = settings.role
+        self._decider = decider
+        self._timeouts = timeouts
+        self._tools = tools
+        self._content: IncomingContent | None = None
+        now = tools.clock.monotonic()
+        self._deadline = now + timeouts.session_seconds
+        self._login_deadline = now + timeouts.login_seconds if timeouts.login_seconds else self._deadline
+        self._reader: asyncio.Task[object] | None = None
+        self._stopping = False
+
+    async def run(self) -> str:
+        """The reason why the session ended."""
+        machine = self.machine
+        try:
+            while True:
+                event = machine.next_event()
+                if event is NEED_DATA:
+                    await self._flush()
+                    await self._read()
+                elif isinstance(event, Ended):
+                    await self._flush()
+                    return event.reason
+                elif isinstance(event, ContentChunk):
+                    assert self._content is not None
+                    self._content.write(event.octets)
+                else:
+                    assert not isinstance(event, Need)
+                    await self._handle(event)
+        except StreamTimeout:
+            machine.end(_TIMEOUT, "service")
+            await self._flush()
+            return "timeout"
+        finally:
+            self._drop()
+
+    def stop(self) -> None:
+        """The service goes down: end now if the session is idle, else after the transaction in hand."""
+        self._stopping = True
+        if self._reader is not None and not self.machine.in_transaction:
+            self._reader.cancel()
+
+    async def _flush(self) -> None:
+        octets = self.machine.data_to_send()
+        if octets:
+            self.stream.write(octets)
+            await self.stream.drain(self._timeouts.command_seconds)
+
+    async def _read(self) -> None:
+        machine = self.machine
+        if self._stopping and not machine.in_transaction:
+            machine.end(_SHUTDOWN, "shutdown")
+            return
+        task = asyncio.current_task()
+        self._reader = task
+        try:
+            octets = await self.stream.read(self._patience())
+        except asyncio.CancelledError:
+            # Ours (from `stop`) or somebody else's: only the latter leaves a request behind once ours is taken back.
+            if not self._stopping or task is None or task.uncancel() > 0:
+                raise
+            machine.end(_SHUTDOWN, "shutdown")
+            return
+        finally:
+            self._reader = None
+        if octets:
+            machine.receive_data(octets)
+        else:
+            machine.receive_eof()
+
+    def _patience(self) -> float:
+        now = self._tools.clock.monotonic()
+        deadline = self._deadline if self._decider.is_authenticated else min(self._deadline, self._login_deadline)
+        step = self._timeouts.data_seconds if self.machine.in_content else self._timeouts.command_seconds
+        if deadline <= now:
+            raise StreamTimeout("the session lasted too long")
+        return min(step, deadline - now)
+
+    async def _handle(self, event: Event) -> None:
+        try:
+            await self._decide(event)
+        except StreamError:
+            raise
+        except StoreUnavailable:
+            self._recover(event, STORE_TROUBLE)
+        except Exception as error:  # an own bug must never cost the sender the message (law 8)
+            fault = self._tools.journal.fault(self._role, error)
+            self._tools.metrics.count("sekisho_faults_total", where=self._role)
+            self._recover(event, Reply.of(451, "4.3.0", f"Internal error {fault}; try again later"))
+
+    def _recover(self, event: Event, reply: Reply) -> None:
+        machine = self.machine
+        if isinstance(event, MailFrom | RcptTo | ContentBegins | ContentEnds):
+            self._drop()
+            machine.answer(reply)
+        elif isinstance(event, SaslBegins | SaslResponse):
+            machine.answer(Reply.of(454, "4.7.0", "Temporary authentication failure"))  # RFC 4954 §6
+        else:
+            machine.end(Reply.of(421, "4.3.0", reply.text))
+
+    async def _decide(self, event: Event) -> None:
+        machine, decider = self.machine, self._decider
+        if isinstance(event, RcptTo):
+            machine.answer(await decider.rcpt(event.recipient))
+        elif isinstance(event, MailFrom):
+            machine.answer(await decider.mail(event.envelope))
+        elif isinstance(event, ContentBegins):
+            begun = await decider.begin(event.envelope)
+            if isinstance(begun, Reply):
+                machine.answer(begun)
+            else:
+                self._content = begun
+                machine.answer(None)
+        elif isinstance(event, ContentEnds):
+            await self._finish(event)
+        elif isinstance(event, ContentRefused):
+            decider.refused(event.envelope, event.reply)
+            self._drop()
+        elif isinstance(event, Hello):
+            machine.answer(await decider.hello(event))
+        elif isinstance(event, Connected):
+            machine.answer(_SHUTDOWN if self._stopping else None)
+        elif isinstance(event, SaslBegins | SaslResponse):
+            answer = await decider.sasl(event)
+            if not isinstance(answer, Reply):
+                machine.challenge(answer)
+                return
+            machine.answer(answer)
+            if decider.last_words is not None:
+                machine.end(decider.last_words, "errors")
+        elif isinstance(event, TlsBegins):
+            await self._start_tls()
+        elif isinstance(event, TransactionDropped):
+            self._drop()
+        elif isinstance(event, SaslDropped):
+            decider.sasl_dropped()
+
+    async def _finish(self, event: ContentEnds) -> None:
+        content = self._content
+        assert content is not None
+        content.finish()
+        if content.refusal is not None:
+            reply = content.refusal
+            self._decider.refused(event.envelope, reply)
+            self._drop()
+        else:
+            reply = await self._decider.message(event.envelope, content)
+            self._content = None
+        self.machine.answer(reply)
+
+    async def _start_tls(self) -> None:
+        await self._flush()
+        await self.stream.start_tls_server()
+        self._decider.tls_started()
+        self.machine.tls_started()
+
+    def _drop(self) -> None:
+        content, self._content = self._content, None
+        if content is not None:
+            content.writer.discard()
+        self._decider.dropped()
+
+
+class OpenSessions:
+    """The sessions of one service in this worker, told when it goes down."""
+
+    def __init__(self, shutdown: Shutdown) -> None:
+        self._shutdown = shutdown
+        self._sessions: set[SmtpSession] = set()
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def run(self, session: SmtpSession) -> str:
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
+        self._sessions.add(session)
+        if self._shutdown.is_set:
+            session.stop()
+        try:
+            return await session.run()
+        finally:
+            self._sessions.discard(session)
+
+    async def _watch(self) -> None:
+        await self._shutdown.wait()
+        for session in tuple(self._sessions):
+            session.stop()

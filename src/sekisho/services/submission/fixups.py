@@ -1,0 +1,63 @@
+"""What a submitted header section must be, and what is added or taken away once, before signing (RFC 6409 §8)."""
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from sekisho.core.message.address_list import parse_address_list
+from sekisho.core.message.date import format_date
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.terms.address import Address
+from sekisho.core.terms.reply import Reply
+from sekisho.services.smtp_content import HeaderVerdict
+
+# RFC 5322 §3.6: at most one of each. Two of them are read differently by different readers.
+_SINGLE = ("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References")
+_REMOVED = frozenset({b"bcc", b"resent-bcc", b"return-path"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What missing fields are made of."""
+
+    message_id: str
+    domain: str
+    at_us: int
+
+
+def check_header(header: HeaderSection, max_received: int) -> Reply | None:
+    """Why the header section cannot be sent as it is, said so that its author can mend it."""
+    if header.count(b""):
+        return Reply.of(554, "5.6.0", "A line of the header section is no field; the program that wrote this message must be corrected")
+    if header.count(b"received") > max_received:
+        return Reply.of(554, "5.4.6", "Too many Received fields: the message goes in a loop")
+    for name in _SINGLE:
+        count = header.count(name.lower().encode())
+        if count > 1:
+            return Reply.of(554, "5.6.0", f"The message has {count} {name} fields; send it with one")
+    if not header.count(b"from"):
+        return Reply.of(554, "5.6.0", "The message has no From field; send it with one that names your address")
+    return None
+
+
+def author_addresses(header: HeaderSection, loose_domains: Container[str]) -> tuple[tuple[str, Address], ...] | Reply:
+    """(field name, address) of everybody that From and Sender name, or the refusal of a field that names nobody for sure."""
+    found: list[tuple[str, Address]] = []
+    for name in ("From", "Sender"):
+        for value in header.values(name.lower().encode()):
+            addresses = parse_address_list(value, loose_domains)
+            if not addresses:
+                return Reply.of(554, "5.6.0", f"The {name} field is not a list of addresses; correct it and send again")
+            found.extend((name, address) for address in addresses)
+    return tuple(found)
+
+
+def fixed_header(header: HeaderSection, stamp: Stamp) -> HeaderVerdict:
+    """Date and Message-ID are added when missing (RFC 6409 §8.2, §8.3), Bcc and Return-Path go; everything else stays as it came."""
+    added = b""
+    if not header.count(b"date"):
+        added += f"Date: {format_date(stamp.at_us)}\r\n".encode()
+    if not header.count(b"message-id"):
+        added += f"Message-ID: <{stamp.message_id}@{stamp.domain}>\r\n".encode()
+    if not added and not any(header.count(name) for name in _REMOVED):
+        return HeaderVerdict()
+    return HeaderVerdict(replacement=added + header.without(_REMOVED))

@@ -1,0 +1,29 @@
+"""Who may send as whom (RFC 6409 §6.1; THREATS: a second From signed for somebody else's domain)."""
+
+from sekisho.core.terms.address import Address
+from sekisho.ports.directory import Account, Directory
+
+
+class SenderRights:
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def may_send_as(self, account: Account, address: Address) -> bool:
+        """True for the account's own address, an alias of it that may send, and subaddresses of either."""
+        domain = await self._directory.domain(address.domain)
+        if domain is None:
+            return False
+        candidates = [address]
+        for separator in domain.subaddress_separators:
+            user = address.local.partition(separator)[0]
+            if user and user != address.local:
+                candidates.append(Address(user, address.domain))
+        for candidate in candidates:
+            if str(candidate.canonical) == account.address:
+                return True
+            if await self._directory.account_by_address(candidate) is not None:
+                return False  # somebody else's own address
+            alias = await self._directory.alias(candidate)
+            if alias is not None:
+                return alias.may_send and account.address in alias.targets
+        return False

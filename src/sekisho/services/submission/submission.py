@@ -1,0 +1,329 @@
+"""Submission (MSA): ports 465 and 587. Takes mail from accounts of this server only, and only in their own names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sekisho.config.schema import Limits, LoginSettings, QueueSettings, SubmissionSettings
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.references import header_message_id, header_references
+from sekisho.core.message.trace import Hop, format_received, format_return_path, new_message_id
+from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISM_NAMES
+from sekisho.core.smtp.events import Hello, SaslBegins, SaslResponse
+from sekisho.core.smtp.session import ServerSettings
+from sekisho.core.terms.address import Address
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.identity import Identity
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.authentication import Authenticator
+from sekisho.ports.clock import Clock, Dice
+from sekisho.ports.directory import Account, Directory
+from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.leases import Owner
+from sekisho.ports.metrics import Metrics
+from sekisho.ports.spool import Acceptance, Accepted, QueueJob, Spool
+from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError
+from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.acceptance import Destination, RelayTerms, deliveries_of, only_recipient, relays_of
+from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
+from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
+from sekisho.services.submission.fixups import Stamp, author_addresses, check_header, fixed_header
+from sekisho.services.submission.login import Login
+from sekisho.services.submission.seams import OutboundJudge, Signer, Submitted
+from sekisho.services.submission.sender import SenderRights
+
+_SENDER_OK = Reply.of(250, "2.1.0", "Sender OK")
+_RECIPIENT_OK = Reply.of(250, "2.1.5", "Recipient OK")
+_NO_SUCH_USER = Reply.of(550, "5.1.1", "No such recipient here")
+_LITERAL = Reply.of(550, "5.1.2", "Mail to address literals is not sent; use a domain")
+_NOT_QUALIFIED = Reply.of(554, "5.1.2", "The recipient's domain is not fully qualified")  # RFC 6409 §4.2
+_FULL = Reply.of(452, "4.2.2", "The mailbox is full; try again later")
+_NO_ROOM = Reply.of(452, "4.3.1", "Not enough room for mail now; try again later")
+_HELD = Reply.of(550, "5.7.1", "Sending is held for this account; ask your postmaster to release it")
+_LOGGED_OUT = Reply.of(421, "4.7.0", "This login is no longer valid; log in again")
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionTools:
+    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it."""
+
+    spool: Spool
+    directory: Directory
+    recipients: RecipientProbe
+    authenticator: Authenticator
+    judge: OutboundJudge
+    signer: Signer
+    clock: Clock
+    dice: Dice
+    journal: Journal
+    metrics: Metrics
+    shutdown: Shutdown
+    owner: Owner | None = None
+    started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionConfig:
+    hostname: str
+    limits: Limits
+    submission: SubmissionSettings
+    login: LoginSettings
+    queue: QueueSettings
+    loose_dot_domains: tuple[str, ...] = ()
+
+
+class Submission:
+    """Implements `ports.stream.ConnectionHandler`. One per worker."""
+
+    def __init__(self, tools: SubmissionTools, config: SubmissionConfig) -> None:
+        self._tools = tools
+        self._config = config
+        self._sessions = OpenSessions(tools.shutdown)
+        settings = config.submission
+        self._timeouts = Timeouts(
+            settings.command_timeout_seconds,
+            settings.data_timeout_seconds,
+            settings.session_timeout_seconds,
+            settings.login_timeout_seconds,
+        )
+        self._session_tools = SessionTools(tools.clock, tools.journal, tools.metrics, tools.shutdown)
+        self._server_settings = lru_cache(maxsize=2)(self._make_server_settings)
+
+    def _make_server_settings(self, starttls: bool) -> ServerSettings:
+        limits = self._config.limits
+        return ServerSettings(
+            "submission",
+            self._config.hostname,
+            message_octets=limits.message_octets,
+            recipients=limits.recipients,
+            transactions=limits.transactions_per_session,
+            errors=limits.errors_per_session,
+            refused_recipients=10 * limits.errors_per_session,
+            starttls=starttls,
+            mechanisms=PASSWORD_MECHANISM_NAMES,
+            any_hello_name=True,
+            loose_dot_domains=frozenset(self._config.loose_dot_domains),
+        )
+
+    async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
+        await self.serve(stream, listener)
+
+    async def serve(self, stream: Stream, listener: ListenerInfo, identity: Identity | None = None) -> None:
+        """`identity`: who is there is known from the operating system; there is no login."""
+        decider = _Transactions(stream, self._tools, self._config, identity)
+        session = SmtpSession(stream, self._server_settings(listener.can_starttls), decider, self._timeouts, self._session_tools)
+        reason = "lost"
+        try:
+            reason = await self._sessions.run(session)
+        except StreamError as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self._tools.journal.record(Entry("submission.connection", fields=decider.summary(reason)))
+
+
+class _Transactions:
+    """The decisions of one connection (`services.smtp_session.Decider`)."""
+
+    def __init__(self, stream: Stream, tools: SubmissionTools, config: SubmissionConfig, identity: Identity | None) -> None:
+        self._stream = stream
+        self._tools = tools
+        self._config = config
+        self._rights = SenderRights(tools.directory)
+        self._login = Login(tools.authenticator, stream.peer.address, config.login.failures_per_connection)
+        self._login.identity = identity
+        self._is_local = identity is not None
+        self._account: Account | None = None
+        self._credential_version = 0
+        self._hello = Hello(False, "")
+        self._destinations: list[Destination] = []
+        self._message_id = ""
+        self._counts = {"accepted": 0, "refused": 0}
+
+    @property
+    def is_authenticated(self) -> bool:
+        return self._login.identity is not None
+
+    @property
+    def last_words(self) -> Reply | None:
+        return self._login.last_words
+
+    def summary(self, reason: str) -> dict[str, str | int]:
+        tls, identity = self._stream.tls, self._login.identity
+        return {
+            "client": str(self._stream.peer.address),
+            "hello": self._hello.name,
+            "tls": tls.version if tls else "",
+            "account": str(identity.address) if identity else "",
+            "reason": reason,
+            **self._counts,
+        }
+
+    async def hello(self, event: Hello) -> Reply | None:
+        self._hello = event
+        return None
+
+    def tls_started(self) -> None:
+        self._hello = Hello(False, "")
+
+    async def sasl(self, event: SaslBegins | SaslResponse) -> Reply | bytes:
+        answer = await self._login.take(event)
+        if self._login.identity is not None:
+            account = await self._tools.directory.account(self._login.identity.account_id)
+            self._credential_version = account.credential_version if account else 0
+        return answer
+
+    def sasl_dropped(self) -> None:
+        self._login.failed()
+
+    async def mail(self, envelope: Envelope) -> Reply:
+        self._destinations.clear()
+        account = await self._current_account()
+        if account is None:  # THREATS 15: an open session does not outlive its account
+            return _LOGGED_OUT
+        self._account = account
+        if account.state == "sending_held":
+            return _HELD
+        sender = envelope.reverse_path.address  # None is for notices (MDNs): their From is still checked
+        if sender is not None and not await self._rights.may_send_as(account, sender):
+            return self._refuse(_not_yours("envelope sender", sender, account), {"sender": str(sender)})
+        return _SENDER_OK if await self._tools.spool.has_room() else _NO_ROOM
+
+    async def _current_account(self) -> Account | None:
+        identity = self._login.identity
+        account = await self._tools.directory.account(identity.account_id) if identity else None
+        if account is None or account.state not in ("active", "sending_held"):
+            return None
+        if not self._is_local and account.credential_version != self._credential_version:
+            return None
+        return account
+
+    async def rcpt(self, recipient: Recipient) -> Reply:
+        address = recipient.address
+        found = await self._tools.recipients.resolve(address)
+        if found.status == "local":
+            if found.accounts and not found.remotes and all(0 < a.quota_octets <= a.used_octets for a in found.accounts):
+                return _FULL
+            self._destinations.append(Destination(recipient, tuple(a.id for a in found.accounts), found.remotes))
+            return _RECIPIENT_OK
+        if found.status == "unknown":
+            return _NO_SUCH_USER
+        if address.is_literal or not address.domain:
+            return _LITERAL
+        if "." not in address.domain:
+            return _NOT_QUALIFIED
+        self._destinations.append(Destination(recipient, remotes=(address,)))
+        return _RECIPIENT_OK
+
+    async def begin(self, envelope: Envelope) -> IncomingContent | Reply:
+        limits = self._config.limits
+        self._message_id = new_message_id(self._tools.clock.now_us(), self._tools.dice.octets(8))
+        return IncomingContent(
+            self._tools.spool.open_content(), self._look_at_header, header_octets=limits.header_octets, header_fields=limits.header_fields
+        )
+
+    def _look_at_header(self, header: HeaderSection) -> HeaderVerdict:
+        refusal = check_header(header, self._config.limits.received_fields)
+        if refusal is not None:
+            return HeaderVerdict(refusal)
+        assert self._account is not None
+        domain = self._account.address.rpartition("@")[2]
+        return fixed_header(header, Stamp(self._message_id, domain, self._tools.clock.now_us()))
+
+    async def message(self, envelope: Envelope, content: IncomingContent) -> Reply:
+        assert content.header is not None and self._account is not None and self._login.identity is not None
+        authors = author_addresses(content.header, self._config.loose_dot_domains)
+        if isinstance(authors, Reply):
+            return self._refuse_content(authors, content, {"because": "malformed author"})
+        for name, address in authors:
+            if not await self._rights.may_send_as(self._account, address):
+                return self._refuse_content(_not_yours(f"{name} field", address, self._account), content, {"author": str(address)})
+        from_addresses = tuple(address for name, address in authors if name == "From")
+        submitted = Submitted(self._message_id, self._login.identity, envelope, content.stored_header(), content.writer, from_addresses)
+        verdict = await self._tools.judge.judge(submitted)
+        if verdict.refusal is not None:
+            return self._refuse_content(verdict.refusal, content, {"because": verdict.because})
+        return await self._accept(submitted, held=verdict.held)
+
+    async def _accept(self, submitted: Submitted, *, held: bool) -> Reply:
+        tools, envelope, now_us = self._tools, submitted.envelope, self._tools.clock.now_us()
+        prefix = format_received(self._hop(envelope, now_us)) + await tools.signer.sign(submitted)
+        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, tools.owner, held)
+        acceptance = Acceptance(
+            message_id=self._message_id,
+            envelope=envelope,
+            content=submitted.content,
+            prefix=prefix,
+            deliveries=deliveries_of(self._message_id, self._destinations, format_return_path(envelope.reverse_path) + prefix),
+            relays=relays_of(self._destinations, terms),
+            origin="local" if self._is_local else "submission",
+            account_id=submitted.identity.account_id,
+            header_message_id=header_message_id(submitted.header),
+            references=header_references(submitted.header),
+        )
+        accepted = await tools.spool.accept(acceptance)
+        return self._conclude(acceptance, accepted)
+
+    def _conclude(self, acceptance: Acceptance, accepted: Accepted) -> Reply:
+        if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
+            return self._refuse(_FULL, {"because": "full"})
+        if accepted.jobs:
+            self._tools.started(accepted.jobs)
+        self._counts["accepted"] += 1
+        octets = acceptance.content.size_octets
+        self._tools.metrics.count("sekisho_messages_received_total", service="submission", result="accepted")
+        self._tools.metrics.count("sekisho_message_octets_total", octets, service="submission")
+        fields: dict[str, JournalValue] = {
+            "client": str(self._stream.peer.address),
+            "account": str(self._login.identity.address) if self._login.identity else "",
+            "reverse_path": str(acceptance.envelope.reverse_path),
+            "recipients": len(acceptance.envelope.recipients),
+            "delivered": len(accepted.delivered_account_ids),
+            "over_quota": len(accepted.over_quota_account_ids),
+            "relayed": len(acceptance.relays),
+            "octets": octets,
+            "message_id": acceptance.header_message_id,
+        }
+        self._tools.journal.record(Entry("submission.accepted", acceptance.message_id, fields))
+        return Reply.of(250, "2.0.0", f"Accepted as {acceptance.message_id}")
+
+    def _hop(self, envelope: Envelope, now_us: int) -> Hop:
+        tls = self._stream.tls
+        hidden = self._config.submission.hide_client_address or self._is_local
+        return Hop(
+            by=self._config.hostname,
+            message_id=self._message_id,
+            at_us=now_us,
+            hello=self._hello.name,
+            client=None if hidden else self._stream.peer.address,
+            extended=self._hello.extended,
+            tls_cipher=tls.cipher if tls else "",
+            authenticated=not self._is_local,
+            smtputf8=envelope.smtputf8,
+            local=self._is_local,
+            recipient=only_recipient(envelope),
+        )
+
+    def _refuse_content(self, reply: Reply, content: IncomingContent, fields: dict[str, str]) -> Reply:
+        content.writer.discard()
+        return self._refuse(reply, fields)
+
+    def _refuse(self, reply: Reply, fields: dict[str, str]) -> Reply:
+        self._counts["refused"] += 1
+        self._tools.metrics.count("sekisho_messages_received_total", service="submission", result="refused")
+        account = str(self._login.identity.address) if self._login.identity else ""
+        entry = {"client": str(self._stream.peer.address), "account": account, "reply": str(reply), **fields}
+        self._tools.journal.record(Entry("submission.refused", self._message_id, entry))
+        return reply
+
+    def refused(self, envelope: Envelope, reply: Reply) -> None:
+        self._refuse(reply, {"reverse_path": str(envelope.reverse_path), "because": "content"})
+
+    def dropped(self) -> None:
+        self._destinations.clear()
+
+
+def _not_yours(what: str, address: Address, account: Account) -> Reply:
+    """550 5.7.1 (RFC 6409 §6.1), naming what and what to do."""
+    text = f"The {what} {address} is not yours; send as {account.address} or one of its aliases"
+    return Reply.of(550, "5.7.1", text)

@@ -1,0 +1,157 @@
+"""A small server in memory for the SMTP services: one domain, a few accounts and aliases, no sockets."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.config.schema import Limits, LoginSettings, QueueSettings, ReceptionSettings, SubmissionSettings
+from sekisho.core.terms.address import Address
+from sekisho.core.terms.identity import Identity
+from sekisho.ports.authentication import LoginFailure, PasswordProof, ServiceName
+from sekisho.ports.directory import Account, Alias, Domain
+from sekisho.ports.leases import Owner
+from sekisho.ports.spool import QueueJob
+from sekisho.ports.stream import IpAddress, ListenerInfo
+from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.reception.inspection import Inspector, NoInspection
+from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
+from sekisho.services.submission.seams import NoJudge, NoSigner, OutboundJudge, Signer
+from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
+from sekisho.testing.clock import ManualClock, SeededDice
+from sekisho.testing.records import MemoryJournal, MemoryMetrics
+from sekisho.testing.stream import ManualShutdown, MemoryStream, connected_streams
+
+OWNER = Owner("host", 0, 1)
+HOSTNAME = "mx.local.example"
+
+
+class OnePassword:
+    """Everybody's password is one of `passwords`."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.unavailable = False
+        self.passwords = {"secret"}
+
+    async def verify(self, service: ServiceName, proof: PasswordProof, client: IpAddress) -> Identity | LoginFailure:
+        if self.unavailable:
+            return LoginFailure.UNAVAILABLE
+        account = await self._world.store.directory.account_by_address(Address.from_text(proof.username))
+        if account is None or proof.password not in self.passwords or account.state not in ("active", "sending_held"):
+            return LoginFailure.REFUSED
+        return Identity(account.id, Address.from_text(account.address))
+
+
+@dataclass
+class World:
+    limits: Limits = field(default_factory=Limits)
+    inspector: Inspector = field(default_factory=NoInspection)
+    judge: OutboundJudge = field(default_factory=NoJudge)
+    signer: Signer = field(default_factory=NoSigner)
+    clock: ManualClock = field(default_factory=ManualClock)
+    dice: SeededDice = field(default_factory=SeededDice)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
+    shutdown: ManualShutdown = field(default_factory=ManualShutdown)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    jobs: list[QueueJob] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(self.clock, self.dice)
+        self.authenticator = OnePassword(self)
+        self.recipients = RecipientProbe(
+            self.store.directory, HOSTNAME, {"postmaster": "user@local.example", "abuse": "other@local.example"}
+        )
+
+    async def fill(self) -> "World":
+        directory = self.store.directory
+        await directory.add_domain(Domain("local.example", 0))
+        await directory.add_domain(Domain("caught.example", 0, catch_all="user@local.example"))
+        for name in ("user", "other", "held", "closed", "gone"):
+            self.accounts[name] = await directory.add_account(Address.from_text(f"{name}@local.example"), "x", "")
+        await directory.set_state(self.accounts["held"].id, "sending_held")
+        await directory.set_state(self.accounts["closed"].id, "login_disabled")
+        await directory.set_state(self.accounts["gone"].id, "deleted")
+        for address, targets, may_send in (
+            ("both@local.example", ("user@local.example", "other@local.example"), True),
+            ("sales@local.example", ("user@local.example",), True),
+            ("quiet@local.example", ("user@local.example",), False),
+            ("away@local.example", ("friend@elsewhere.example",), True),
+            ("mixed@local.example", ("user@local.example", "friend@elsewhere.example"), True),
+            ("loop1@local.example", ("loop2@local.example",), True),
+            ("loop2@local.example", ("loop1@local.example",), True),
+            ("looped@local.example", ("looped@local.example", "user@local.example"), True),
+            ("dead@local.example", ("nobody@local.example",), True),
+        ):
+            await directory.put_alias(Alias(address, targets, may_send))
+        return self
+
+    def reception(self) -> Reception:
+        tools = ReceptionTools(
+            self.store.spool, self.recipients, self.inspector, self.clock, self.dice, self.journal, self.metrics,
+            self.shutdown, OWNER, self.jobs.extend,
+        )  # fmt: skip
+        return Reception(tools, ReceptionConfig(HOSTNAME, self.limits, ReceptionSettings(), QueueSettings()))
+
+    def submission(self) -> Submission:
+        tools = SubmissionTools(
+            self.store.spool, self.store.directory, self.recipients, self.authenticator, self.judge, self.signer, self.clock,
+            self.dice, self.journal, self.metrics, self.shutdown, OWNER, self.jobs.extend,
+        )  # fmt: skip
+        config = SubmissionConfig(HOSTNAME, self.limits, SubmissionSettings(), LoginSettings(), QueueSettings(), ("docomo.ne.jp",))
+        return Submission(tools, config)
+
+    def connect(self, kind: str = "smtp") -> MemoryStream:
+        """The client's end of a new connection to the service of that listener kind."""
+        client, server = connected_streams(port=25, tls=kind == "submissions")
+        if kind == "smtp":
+            listener = ListenerInfo("smtp", "smtp", True)
+            self.tasks.append(asyncio.create_task(self._serve(self.reception(), server, listener)))
+        else:
+            listener = ListenerInfo(kind, "submissions" if kind == "submissions" else "submission", kind == "submission")
+            self.tasks.append(asyncio.create_task(self._serve(self.submission(), server, listener)))
+        return client
+
+    async def _serve(self, handler: Reception | Submission, server: MemoryStream, listener: ListenerInfo) -> None:
+        try:
+            await handler(server, listener)
+        finally:
+            await server.close()
+
+    async def mailbox(self, name: str) -> list[bytes]:
+        """The messages in the account's INBOX, oldest first, prefix and content."""
+        mail, account_id = self.store.mail, self.accounts[name].id
+        view = await mail.view(account_id, "INBOX", claim_recent=False)
+        found = []
+        for uid in view.uids:
+            octets = await mail.open(view.info.id, uid)
+            assert octets is not None
+            found.append(await octets.read(0, octets.size_octets))
+        return found
+
+
+async def talk(client: MemoryStream, *sent: bytes) -> list[str]:
+    """Send each piece after the reply to the one before; all reply lines. The connection must be open and quiet afterwards."""
+    replies: list[str] = []
+    for piece in sent:
+        if piece:
+            client.write(piece)
+        replies += await reply(client)
+    return replies
+
+
+async def reply(client: MemoryStream) -> list[str]:
+    """One batch of replies, up to a last line; an empty list when the server closed."""
+    octets = b""
+    while True:
+        octets += await asyncio.wait_for(client.read(), 20)
+        if not octets:
+            return []
+        lines = octets.decode().splitlines()
+        if octets.endswith(b"\r\n") and lines[-1][3:4] == " ":
+            return lines
+
+
+def codes(lines: list[str]) -> list[int]:
+    return [int(line[:3]) for line in lines if line[3] == " "]
