@@ -73,6 +73,7 @@ class QueueRecipient(Struct, frozen=True):
     delay_notified: bool = False
     last_reply: str = ""
     last_attempt_at_us: int = 0
+    crashes: int = 0  # attempts that ended with their worker: the remote may have the message already
 
 
 class QueueJob(Struct, frozen=True):

@@ -101,7 +101,9 @@ def test_a_delay_says_until_when() -> None:
 
 
 def test_relayed_has_no_diagnosis_in_its_text() -> None:
-    relayed = DsnRecipient(Recipient(Address.from_text("b@r.example")), "relayed", EnhancedStatus(2, 0, 0), Reply.of(250, "2.0.0", "queued as Z"))
+    relayed = DsnRecipient(
+        Recipient(Address.from_text("b@r.example")), "relayed", EnhancedStatus(2, 0, 0), Reply.of(250, "2.0.0", "queued as Z")
+    )
     message, (text, status, _) = parts(compose_dsn(notice(relayed)))
     assert message["Subject"] == "Your message was passed on"
     assert status_groups(status)[1]["Action"] == "relayed"
@@ -160,7 +162,7 @@ def test_a_status_without_enhanced_code() -> None:
     assert status_for(None, "delivered") == EnhancedStatus(2, 0, 0)
 
 
-HOSTILE = st.text(st.sampled_from("a;+= \r\n\0\t\x85\u2028\u202e字:<>\"\\-"), max_size=60) | st.text(max_size=1500)
+HOSTILE = st.text(st.sampled_from('a;+= \r\n\0\t\x85\u2028\u202e字:<>"\\-'), max_size=60) | st.text(max_size=1500)
 
 
 @settings(max_examples=150)

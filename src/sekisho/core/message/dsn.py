@@ -8,9 +8,9 @@ import base64
 import re
 import textwrap
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import Literal
 
+from sekisho.core.message.date import format_date
 from sekisho.core.message.dsn_text import SUBJECTS, Action, Language, ending, introduction, recipient_paragraph
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address
@@ -109,7 +109,7 @@ def _header(dsn: Dsn, boundary: str, *, is_8bit: bool) -> bytes:
         f"From: Mail Delivery System <MAILER-DAEMON@{dsn.reporting_mta}>",
         f"To: <{dsn.to}>",
         f"Subject: {subject if subject.isascii() else _encoded_words(subject)}",
-        f"Date: {_date(dsn.date_us)}",
+        f"Date: {format_date(dsn.date_us)}",
         f"Message-ID: <{dsn.id}@{dsn.reporting_mta}>",
         "Auto-Submitted: auto-replied",  # RFC 3834 §5
     ]
@@ -148,7 +148,7 @@ def _text(dsn: Dsn, language: Language) -> str:
             )
         )
     until = dsn.recipients[0].will_retry_until_us
-    paragraphs.append(ending(language, _one_line(dsn.message_id), _date(until) if until else ""))
+    paragraphs.append(ending(language, _one_line(dsn.message_id), format_date(until) if until else ""))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
@@ -158,7 +158,7 @@ def _status_part(dsn: Dsn, *, is_global: bool) -> bytes:
     if dsn.envid is not None:
         groups[0].append(f"Original-Envelope-Id: {_safe_xtext(dsn.envid)}")
     if dsn.arrived_at_us:
-        groups[0].append(f"Arrival-Date: {_date(dsn.arrived_at_us)}")
+        groups[0].append(f"Arrival-Date: {format_date(dsn.arrived_at_us)}")
     groups += [_recipient_fields(recipient) for recipient in dsn.recipients]
     text = "\r\n".join("".join(f"{field}\r\n" for field in group) for group in groups)
     if is_global:
@@ -185,9 +185,9 @@ def _recipient_fields(recipient: DsnRecipient) -> list[str]:
     if recipient.reply is not None:
         fields.append(_folded("Diagnostic-Code", f"{'smtp' if recipient.remote else 'x-sekisho'}; {recipient.reply}"))
     if recipient.last_attempt_at_us:
-        fields.append(f"Last-Attempt-Date: {_date(recipient.last_attempt_at_us)}")
+        fields.append(f"Last-Attempt-Date: {format_date(recipient.last_attempt_at_us)}")
     if recipient.action == "delayed" and recipient.will_retry_until_us:  # RFC 3464 §2.3.9: in no other
-        fields.append(f"Will-Retry-Until: {_date(recipient.will_retry_until_us)}")
+        fields.append(f"Will-Retry-Until: {format_date(recipient.will_retry_until_us)}")
     return fields
 
 
@@ -246,11 +246,6 @@ def _folded(name: str, value: str) -> str:
     """A long value over several lines, broken only at spaces (RFC 5322 §2.2.3)."""
     lines = textwrap.wrap(f"{name}: {_one_line(value)}", 76, break_long_words=False, break_on_hyphens=False)
     return "\r\n ".join(lines)
-
-
-def _date(at_us: int) -> str:
-    """RFC 5322 §3.3 in UTC, numeric zone (RFC 3464 §2.2.5)."""
-    return formatdate(at_us / 1_000_000)[:-5] + "+0000"
 
 
 def _encoded_words(text: str) -> str:

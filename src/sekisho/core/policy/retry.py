@@ -64,12 +64,12 @@ def wants_success_notice(notify: frozenset[Notify] | None) -> bool:
     return notify is not None and "SUCCESS" in notify
 
 
-def is_about_next_hop(reply: Reply | None, remote: str) -> bool:
-    """Did the whole next hop fail (unreachable, refusing the session), and not only this message?
+def is_about_next_hop(reply: Reply | None) -> bool:
+    """Did the whole next hop fail (unreachable, or going down), and not only this message?
 
     RFC 5321 §4.5.4.1: then the destination must rest, for other messages too.
     """
-    if not remote or reply is None or reply.code == 421:
-        return True
+    if reply is None:
+        return False
     # RFC 3463 §3.5: 4.4.x is the network or the routing.
-    return reply.enhanced is not None and reply.enhanced.class_ == 4 and reply.enhanced.subject == 4
+    return reply.code == 421 or (reply.enhanced is not None and (reply.enhanced.class_, reply.enhanced.subject) == (4, 4))

@@ -4,8 +4,6 @@ import re
 
 # RFC 3461 §4: xchar = "!" to "~" except "+" and "=".
 _NEEDS_XTEXT = re.compile(rb"[^!-*,-<>-~]")
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
-_HEX = re.compile(rb"\+([0-9A-F]{2})")
 # RFC 6533 §3: QCHAR leaves out "+", "=" and the backslash.
 _NEEDS_UTF8_XTEXT = re.compile(r"[^!-*,-<>-\[\]-~]")
 
@@ -13,15 +11,6 @@ _NEEDS_UTF8_XTEXT = re.compile(r"[^!-*,-<>-\[\]-~]")
 def encode_xtext(text: str) -> str:
     """Any text as xtext: what comes out holds no space, control or non-ASCII character."""
     return _NEEDS_XTEXT.sub(lambda match: b"+%02X" % match[0][0], text.encode()).decode("ascii")
-
-
-def decode_xtext(text: str) -> str | None:
-    """The text inside, or None if it is not xtext. Octets that are not UTF-8 become U+FFFD; controls may come out."""
-    if not _XTEXT.match(text):
-        return None
-    if "+" not in text:
-        return text
-    return _HEX.sub(lambda match: bytes((int(match[1], 16),)), text.encode()).decode("utf-8", "replace")
 
 
 def encode_utf8_xtext(text: str) -> str:

@@ -260,6 +260,7 @@ def _queue_recipient(row: QueueRow) -> QueueRecipient:
         row.delay_notified,
         row.last_reply,
         row.last_attempt_at_us,
+        row.crashes,
     )
 
 

@@ -1,0 +1,82 @@
+"""What follows from an attempt: try again when, tell whom, let the destination rest; in one transaction."""
+
+from msgspec.structs import replace
+
+from sekisho.core.message.dsn import DsnRecipient, status_for
+from sekisho.core.policy.retry import is_about_next_hop, wants_failure_notice, wants_success_notice
+from sekisho.core.terms.reply import EnhancedStatus
+from sekisho.ports.content import MessageOctets
+from sekisho.ports.journal import Entry
+from sekisho.ports.spool import Outcome, QueueJob, QueueRecipient
+from sekisho.services.queue.notices import Notices
+from sekisho.services.queue.surroundings import QueuePorts, QueueRules
+
+# RFC 3463 §3.5, X.4.7: delivery time expired.
+EXPIRED = EnhancedStatus(4, 4, 7)
+
+
+class Settler:
+    def __init__(self, rules: QueueRules, ports: QueuePorts) -> None:
+        self._rules = rules
+        self._ports = ports
+        self._notices = Notices(rules, ports)
+
+    async def settle(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...]) -> None:
+        """Raises StaleLease and StoreUnavailable; then nothing was written."""
+        now_us = self._ports.clock.now_us()
+        told: list[DsnRecipient] = []
+        final = tuple(
+            self._decide(job, recipient, outcome, now_us, told) for recipient, outcome in zip(job.recipients, outcomes, strict=True)
+        )
+        notices = await self._notices.about(job, octets, told)
+        await self._ports.spool.settle(job, final, notices=notices, not_before_us=_rest_until_us(final))
+
+    def _decide(self, job: QueueJob, recipient: QueueRecipient, outcome: Outcome, now_us: int, told: list[DsnRecipient]) -> Outcome:
+        """The outcome with its consequences; who must be told goes into `told`."""
+        notify = recipient.recipient.notify
+        if outcome.result == "delivered":
+            # RFC 3461 §5.2.2: where the next hop cannot report success, we say "relayed".
+            if wants_success_notice(notify) and not outcome.remote_has_dsn:
+                told.append(_told(recipient, outcome, "relayed", now_us))
+            return outcome
+        if outcome.result == "failed":
+            if wants_failure_notice(notify):
+                told.append(_told(recipient, outcome, "failed", now_us))
+            return outcome
+        if outcome.interrupted:
+            return replace(outcome, retry_at_us=now_us)
+        schedule = self._rules.schedule
+        roll = self._ports.dice.uniform(-1.0, 1.0)
+        retry_at_us = schedule.retry_at_us(now_us, recipient.attempts, recipient.expires_at_us, roll)
+        if retry_at_us is None:
+            self._ports.journal.record(Entry("queue.expired", job.message_id, {"recipient": str(recipient.recipient.address)}))
+            if wants_failure_notice(notify):
+                told.append(_told(recipient, outcome, "failed", now_us, expired=True))
+            return replace(outcome, result="failed")
+        is_late = schedule.wants_delay_notice(now_us, job.arrived_at_us, notify, by_default=job.origin in ("submission", "local"))
+        if is_late and not recipient.delay_notified:
+            told.append(_told(recipient, outcome, "delayed", now_us))
+        return replace(outcome, retry_at_us=retry_at_us, delay_notified=recipient.delay_notified or is_late)
+
+
+def _told(recipient: QueueRecipient, outcome: Outcome, action: str, now_us: int, *, expired: bool = False) -> DsnRecipient:
+    if action == "delayed":
+        return DsnRecipient(
+            recipient.recipient,
+            "delayed",
+            status_for(outcome.reply, "delayed"),
+            outcome.reply,
+            outcome.remote,
+            now_us,
+            recipient.expires_at_us,
+        )
+    if action == "relayed":
+        return DsnRecipient(recipient.recipient, "relayed", status_for(outcome.reply, "relayed"), outcome.reply, outcome.remote, now_us)
+    status = EXPIRED if expired else status_for(outcome.reply, "failed")
+    return DsnRecipient(recipient.recipient, "failed", status, outcome.reply, outcome.remote, now_us)
+
+
+def _rest_until_us(outcomes: tuple[Outcome, ...]) -> int | None:
+    """RFC 5321 §4.5.4.1: a destination that could not be reached rests as long as its first message waits."""
+    waits = [o.retry_at_us for o in outcomes if o.result == "deferred" and not o.interrupted and is_about_next_hop(o.reply)]
+    return min(waits) if len(waits) == len(outcomes) else None
