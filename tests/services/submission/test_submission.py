@@ -1,0 +1,233 @@
+"""Submission over the memory store: who may send as whom, what is mended, and where it goes."""
+
+import base64
+
+import pytest
+from tests.services.smtp_world import World, codes, talk
+
+from sekisho.config.schema import SubmissionSettings
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.terms.reply import Reply
+from sekisho.services.submission.seams import OutboundVerdict, Submitted
+from sekisho.testing.stream import MemoryStream
+
+HELLO = b"EHLO client.example\r\n"
+MINE = b"MAIL FROM:<user@local.example>\r\n"
+HEADER = b"From: User <user@local.example>\r\nDate: Tue, 24 Nov 2026 05:30:00 +0000\r\nMessage-ID: <1@x>\r\n"
+
+
+def plain(name: str, password: str = "secret") -> bytes:
+    return b"AUTH PLAIN " + base64.b64encode(f"\0{name}\0{password}".encode()) + b"\r\n"
+
+
+async def logged_in(world: World, name: str = "user@local.example") -> MemoryStream:
+    client = world.connect("submissions")
+    replies = await talk(client, b"", HELLO, plain(name))
+    assert replies[-1].startswith("235")
+    return client
+
+
+async def submit(world: World, content: bytes, *recipients: str, mail: bytes = MINE, name: str = "user@local.example") -> str:
+    client = await logged_in(world, name)
+    await talk(client, mail, *(f"RCPT TO:<{r}>\r\n".encode() for r in recipients or ("other@local.example",)))
+    return (await talk(client, b"DATA\r\n", content + b"\r\n.\r\n"))[-1]
+
+
+async def queued(world: World) -> bytes:
+    (message,) = await world.store.spool.queue()
+    octets = await world.store.spool.open_queued(message.message_id)
+    assert octets is not None
+    return await octets.read(0, octets.size_octets)
+
+
+async def test_local_and_remote_recipients_in_one_transaction() -> None:
+    world = await World().fill()
+    answer = await submit(world, HEADER + b"Subject: x\r\n\r\nbody", "other@local.example", "friend@elsewhere.example")
+    assert answer.startswith("250 2.0.0")
+    (copy,) = await world.mailbox("other")
+    assert [f.name for f in HeaderSection(copy).fields][:2] == [b"return-path", b"received"]
+    left = await queued(world)
+    header = HeaderSection(left)
+    assert [f.name for f in header.fields] == [b"received", b"from", b"date", b"message-id", b"subject"]
+    received = header.first(b"received") or b""
+    assert received.startswith(b"by mx.local.example with ESMTPSA id ") and b"192.0.2.7" not in received
+    assert b"\ttls TLS_AES_256_GCM_SHA384" in left and b"for <" not in received
+    (message,) = await world.store.spool.queue()
+    assert message.origin == "submission" and message.account_id == world.accounts["user"].id
+    assert message.recipients[0].expires_at_us - message.arrived_at_us == 432_000_000_000
+    assert len(world.jobs) == 1
+
+
+async def test_missing_fields_are_added_and_blind_copies_removed() -> None:
+    world = await World().fill()
+    content = b"From: user@local.example\r\nBcc: hidden@elsewhere.example,\r\n other@local.example\r\n"
+    content += b"Return-Path: <x@y>\r\nTo: x@y.example\r\n\r\nb"
+    assert (await submit(world, content)).startswith("250")
+    (copy,) = await world.mailbox("other")
+    header = HeaderSection(copy)
+    assert b"hidden" not in copy and header.count(b"return-path") == 1
+    assert header.first(b"date") == b"Fri, 15 Jan 2027 08:00:00 +0000"
+    assert (header.first(b"message-id") or b"").endswith(b"@local.example>")
+    assert copy.endswith(b"From: user@local.example\r\nTo: x@y.example\r\n\r\nb\r\n")
+
+
+@pytest.mark.parametrize(
+    ("sender", "code"),
+    [
+        ("user@local.example", 250), ("USER@local.example", 250), ("user+list@local.example", 250), ("sales@local.example", 250),
+        ("both@local.example", 250), ("sales+x@local.example", 250), ("", 250), ("quiet@local.example", 550), ("other@local.example", 550),
+        ("user@caught.example", 550), ("user@elsewhere.example", 550), ("away@local.example", 550), ("nobody@local.example", 550),
+        ("user@mx.local.example", 550), ("user@[192.0.2.25]", 550),
+    ],
+)  # fmt: skip
+async def test_envelope_senders(sender: str, code: int) -> None:
+    world = await World().fill()
+    client = await logged_in(world)
+    answer = (await talk(client, f"MAIL FROM:<{sender}>\r\n".encode()))[-1]
+    assert codes([answer]) == [code]
+    if code == 550:
+        assert answer.startswith(f"550 5.7.1 The envelope sender {sender} is not yours")
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("From: user@local.example", 250),
+        ("From: user@local.example, sales@local.example", 250),
+        ("From: friends: user@local.example;", 250),
+        ("From: other@local.example", 550),
+        ("From: user@local.example, other@local.example", 550),
+        ("From: user@local.example\r\nSender: other@local.example", 550),
+        ("From: other@local.example\r\nSender: user@local.example", 550),
+        ("From: user@local.example\r\nFrom: other@local.example", 554),
+        ("From: user@local.example\r\nfrom : other@local.example", 554),
+        ("From: other@local.example <user@local.example>", 554),
+        ("From: nobody:;", 554),
+        ("From: user", 554),
+        ("From:", 554),
+        ("Subject: no author", 554),
+        ("From: user@local.example\r\nSubject: a\r\nSubject: b", 554),
+        ("From: user@local.example\r\nthis is no field", 554),
+        ("From: user@local.example\r\n" + "Received: x\r\n" * 101 + "X: y", 554),
+    ],
+)
+async def test_authors(header: str, code: int) -> None:
+    world = await World().fill()
+    answer = await submit(world, header.encode() + b"\r\n\r\nx")
+    assert codes([answer]) == [code]
+    assert len(await world.mailbox("other")) == (code == 250)
+    if code == 550:
+        assert "other@local.example is not yours; send as user@local.example" in answer
+
+
+async def test_a_null_sender_is_for_notices_from_oneself() -> None:
+    world = await World().fill()
+    assert (await submit(world, HEADER + b"\r\nread", mail=b"MAIL FROM:<>\r\n")).startswith("250")
+    assert (await submit(world, b"From: other@local.example\r\n\r\nx", mail=b"MAIL FROM:<>\r\n")).startswith("550 5.7.1")
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [("a@[192.0.2.9]", 550), ("a@[192.0.2.25]", 550), ("a@localhost", 554), ("nobody@local.example", 550), ("gone@local.example", 550),
+     ("a@elsewhere.example", 250), ("postmaster", 250), ("away@local.example", 250)],
+)  # fmt: skip
+async def test_recipients(address: str, code: int) -> None:
+    world = await World().fill()
+    client = await logged_in(world)
+    assert codes(await talk(client, MINE, f"RCPT TO:<{address}>\r\n".encode())) == [250, code]
+
+
+async def test_held_accounts_may_log_in_and_not_send() -> None:
+    world = await World().fill()
+    client = await logged_in(world, "held@local.example")
+    assert (await talk(client, b"MAIL FROM:<held@local.example>\r\n"))[0].startswith("550 5.7.1 Sending is held")
+
+
+@pytest.mark.parametrize("change", ["login_disabled", "deleted", "password"])
+async def test_an_open_session_does_not_outlive_its_account(change: str) -> None:
+    world = await World().fill()
+    client = await logged_in(world)
+    if change == "password":
+        await world.store.directory.set_password(world.accounts["user"].id, "new", "")
+    elif change == "login_disabled":
+        await world.store.directory.set_state(world.accounts["user"].id, "login_disabled")
+    else:
+        await world.store.directory.set_state(world.accounts["user"].id, "deleted")
+    assert (await talk(client, MINE))[0].startswith("421 4.7.0")
+    assert await client.read() == b""
+
+
+async def test_logins() -> None:
+    world = await World().fill()
+    client = world.connect("submissions")
+    await talk(client, b"", HELLO)
+    for bad in (plain("user@local.example", "wrong"), plain("nobody@local.example")):
+        assert (await talk(client, bad)) == ["535 5.7.8 Wrong user name or password"]
+    world.authenticator.unavailable = True
+    assert (await talk(client, plain("user@local.example")))[0].startswith("454 4.7.0")
+    world.authenticator.unavailable = False
+    assert codes(await talk(client, b"AUTH PLAIN AAAA\r\n")) == [501, 421]  # the third failure: no NUL-separated parts
+    assert await client.read() == b""
+
+
+async def test_a_broken_authenticator_is_temporary() -> None:
+    world = await World().fill()
+
+    async def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    world.authenticator.verify = broken  # type: ignore[method-assign,assignment]  # the bug of this test
+    client = world.connect("submissions")
+    assert (await talk(client, b"", HELLO, plain("user@local.example")))[-1].startswith("454 4.7.0")
+    assert len(world.journal.faults) == 1
+
+
+async def test_a_bare_lf_is_refused_and_an_authenticated_client_may_go_on() -> None:
+    world = await World().fill()
+    client = await logged_in(world)
+    await talk(client, MINE, b"RCPT TO:<other@local.example>\r\n", b"DATA\r\n")
+    assert (await talk(client, HEADER + b"\r\nx\ny\r\n.\r\n"))[0].startswith("550 5.5.2")
+    assert codes(await talk(client, b"NOOP\r\n")) == [250] and await world.mailbox("other") == []
+
+
+async def test_the_login_deadline() -> None:
+    world = await World().fill()
+    client = world.connect("submissions")
+    await talk(client, b"", HELLO)
+    assert client.other.last_timeout_seconds == SubmissionSettings().login_timeout_seconds
+    await talk(client, plain("user@local.example"))
+    assert client.other.last_timeout_seconds == 300.0
+
+
+class Watchful:
+    """Holds what has `hold` as its subject, refuses `stop`, signs the rest."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    async def judge(self, submitted: Submitted) -> OutboundVerdict:
+        self.order.append("judge")
+        assert submitted.header.count(b"bcc") == 0 and str(submitted.authors[0]) == "user@local.example"
+        subject = submitted.header.first(b"subject")
+        if subject == b"stop":
+            return OutboundVerdict(Reply.of(550, "5.7.1", "Too much mail for today"), because="rate")
+        return OutboundVerdict(held=subject == b"hold")
+
+    async def sign(self, submitted: Submitted) -> bytes:
+        self.order.append("sign")
+        assert submitted.header.count(b"message-id") == 1
+        assert (await submitted.content.read(0, 10_000)).startswith(b"Message-ID:")
+        return b"DKIM-Signature: v=1\r\n"
+
+
+async def test_judge_and_signer_stand_between_content_and_acceptance() -> None:
+    watchful = Watchful()
+    world = await World(judge=watchful, signer=watchful).fill()
+    start = b"From: user@local.example\r\nDate: x\r\nBcc: y@z.example\r\n"
+    assert (await submit(world, start + b"Subject: stop\r\n\r\nx", "a@elsewhere.example")).startswith("550 5.7.1 Too much")
+    assert await world.store.spool.queue() == []
+    assert (await submit(world, start + b"Subject: hold\r\n\r\nx", "a@elsewhere.example")).startswith("250")
+    (message,) = await world.store.spool.queue()
+    assert message.recipients[0].state == "held" and world.jobs == []
+    assert [f.name for f in HeaderSection(await queued(world)).fields][:3] == [b"received", b"dkim-signature", b"message-id"]
+    assert watchful.order == ["judge", "judge", "sign"]
