@@ -6,17 +6,27 @@ from typing import Any
 
 import pytest
 
+from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
 from sekisho.core.terms.address import Address
+from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Account, Domain
 from sekisho.testing.clock import ManualClock, SeededDice
 
-
-def open_memory(directory: Path, clock: ManualClock, **settings: Any) -> MemoryStore:
-    return MemoryStore(clock, SeededDice(), **settings)
+MAILBOXES = 60  # per account
 
 
-BACKENDS: dict[str, Callable[..., Any]] = {"memory": open_memory}
+def open_memory(directory: Path, clock: Clock, seed: int = 1) -> MemoryStore:
+    return MemoryStore(clock, SeededDice(seed), mailboxes_per_account=MAILBOXES)
+
+
+def open_sqlite(directory: Path, clock: Clock, seed: int = 1) -> SqliteStore:
+    settings = StoreSettings(free_disk_octets=1, mailboxes_per_account=MAILBOXES)
+    return SqliteStore(directory / "data", clock, SeededDice(seed), LocalChanges(), settings)
+
+
+BACKENDS: dict[str, Callable[..., Any]] = {"memory": open_memory, "sqlite": open_sqlite}
 
 
 @pytest.fixture
@@ -26,7 +36,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture(params=BACKENDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Any]:
-    store = BACKENDS[request.param](tmp_path, clock, mailboxes_per_account=60)
+    store = BACKENDS[request.param](tmp_path, clock)
     yield store
     if hasattr(store, "close"):
         await store.close()

@@ -1,0 +1,195 @@
+"""One accepted message: deliveries into mailboxes and queue rows (the hot path)."""
+
+import dataclasses
+
+from sekisho.adapters.stores import rules
+from sekisho.adapters.stores.sqlite import placing, queue_rows
+from sekisho.adapters.stores.sqlite.content import SqliteContentWriter
+from sekisho.adapters.stores.sqlite.ids import Ids
+from sekisho.adapters.stores.sqlite.placing import NewMessage
+from sekisho.adapters.stores.sqlite.writer import Transaction
+from sekisho.ports.changes import QueueChanged
+from sekisho.ports.clock import Clock
+from sekisho.ports.content import ContentWriter
+from sekisho.ports.leases import Owner
+from sekisho.ports.mailstore import NoSuchMailbox, OverQuota
+from sekisho.ports.spool import Acceptance, Accepted, MailboxDelivery, QueueJob, QueueRecipient, RelayRecipient
+
+
+def own_writer(content: ContentWriter) -> SqliteContentWriter:
+    if not isinstance(content, SqliteContentWriter):
+        raise TypeError("the content was not opened by this store")
+    return content
+
+
+class Acceptor:
+    def __init__(self, clock: Clock, ids: Ids) -> None:
+        self._clock, self._ids = clock, ids
+
+    def accept(self, tx: Transaction, acceptance: Acceptance) -> Accepted:
+        now_us = self._clock.now_us()
+        content = own_writer(acceptance.content)
+        delivered: dict[int, None] = {}
+        over_quota: dict[int, None] = {}
+        wanted: list[MailboxDelivery] = []
+        for delivery in acceptance.deliveries:
+            if self._is_repeated(tx, acceptance, delivery, now_us):
+                delivered[delivery.account_id] = None
+                continue
+            try:
+                placing.charge(tx, delivery.account_id, len(delivery.prefix) + content.size_octets)
+            except OverQuota:
+                tx.execute("DELETE FROM delivery WHERE delivery_id = ?", (delivery.delivery_id,))
+                over_quota[delivery.account_id] = None
+            else:
+                wanted.append(delivery)
+                delivered[delivery.account_id] = None
+        jobs: tuple[QueueJob, ...] = ()
+        refs = len(wanted) + bool(acceptance.relays)
+        if refs:
+            content_id = placing.add_content(tx, self._ids, content, refs)
+            # Whoever locks several mailboxes does it in one order.
+            for delivery in sorted(wanted, key=lambda d: (d.account_id, d.mailbox or "")) if len(wanted) > 1 else wanted:
+                self._place(tx, acceptance, delivery, content_id, now_us)
+            if acceptance.relays:
+                jobs = self._enqueue(tx, acceptance, content_id, now_us)
+        return Accepted(tuple(delivered), tuple(over_quota), jobs)
+
+    def _is_repeated(self, tx: Transaction, acceptance: Acceptance, delivery: MailboxDelivery, now_us: int) -> bool:
+        forget_at_us = now_us + acceptance.delivery_memory_seconds * 1_000_000
+        tx.execute(
+            "INSERT INTO delivery VALUES (?1, ?2) ON CONFLICT (delivery_id) DO UPDATE SET forget_at_us = ?2 WHERE forget_at_us <= ?3",
+            (delivery.delivery_id, forget_at_us, now_us),
+        )
+        return not tx.touched()
+
+    def _place(self, tx: Transaction, acceptance: Acceptance, delivery: MailboxDelivery, content_id: int, now_us: int) -> None:
+        message = NewMessage(
+            delivery.account_id,
+            content_id,
+            acceptance.content.size_octets,
+            delivery.prefix,
+            delivery.flags,
+            delivery.keywords,
+            now_us,
+            0,
+            now_us,
+            acceptance.header_message_id,
+            acceptance.references,
+        )
+        name = rules.canonical_name(delivery.mailbox) if delivery.mailbox else rules.INBOX
+        try:
+            placing.place(tx, self._ids, name, [message])
+        except NoSuchMailbox:
+            placing.place(tx, self._ids, rules.INBOX, [message])
+
+    def _enqueue(self, tx: Transaction, acceptance: Acceptance, content_id: int, now_us: int) -> tuple[QueueJob, ...]:
+        envelope = dataclasses.replace(acceptance.envelope, recipients=())
+        size = len(acceptance.prefix) + acceptance.content.size_octets
+        tx.execute(
+            "INSERT INTO queue_message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                acceptance.message_id,
+                content_id,
+                acceptance.prefix,
+                size,
+                now_us,
+                acceptance.origin,
+                acceptance.account_id,
+                queue_rows.to_json(envelope),
+            ),
+        )
+        fresh: dict[tuple[str, Owner], list[QueueRecipient]] = {}
+        epochs: dict[tuple[str, Owner], int] = {}
+        for position, relay in enumerate(acceptance.relays):
+            owner = relay.fresh_lease if self._may_go_now(tx, relay, now_us) else None
+            epoch = epochs.setdefault((relay.next_hop, owner), self._ids.new()) if owner else 0
+            recipient = self._add_recipient(tx, acceptance.message_id, position, relay, owner, epoch, now_us)
+            if owner:
+                fresh.setdefault((relay.next_hop, owner), []).append(recipient)
+        tx.changed(QueueChanged())
+        return tuple(
+            QueueJob(
+                acceptance.message_id,
+                next_hop,
+                envelope,
+                tuple(recipients),
+                size,
+                now_us,
+                owner,
+                epochs[next_hop, owner],
+                acceptance.origin,
+                acceptance.account_id,
+            )
+            for (next_hop, owner), recipients in fresh.items()
+        )
+
+    def _may_go_now(self, tx: Transaction, relay: RelayRecipient, now_us: int) -> bool:
+        """A fresh lease is given unless the recipient is held or early, or its destination is backing off."""
+        if relay.fresh_lease is None or relay.held or relay.due_at_us > now_us:
+            return False
+        found = tx.execute("SELECT 1 FROM destination WHERE next_hop = ? AND not_before_us > ?", (relay.next_hop, now_us))
+        return not found.fetchall()
+
+    def _add_recipient(
+        self, tx: Transaction, message_id: str, position: int, relay: RelayRecipient, owner: Owner | None, epoch: int, now_us: int
+    ) -> QueueRecipient:
+        state = "claimed" if owner else "held" if relay.held else "waiting"
+        attempts, key = (1, queue_rows.owner_key(owner)) if owner else (0, "")
+        last_us = now_us if owner else 0
+        text = queue_rows.to_json(relay.recipient)
+
+        def insert(new: int) -> bool:
+            values = (
+                new,
+                message_id,
+                position,
+                relay.next_hop,
+                state,
+                relay.due_at_us,
+                relay.expires_at_us,
+                attempts,
+                key,
+                epoch,
+                last_us,
+                text,
+            )
+            tx.execute(
+                "INSERT INTO queue_recipient VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, 0, '', ?11, ?12) "
+                "ON CONFLICT (id) DO NOTHING",
+                values,
+            )
+            return tx.touched() == 1
+
+        id_ = self._ids.insert(insert)
+        if state == "waiting":
+            announce(tx, relay.next_hop, relay.due_at_us)
+        return QueueRecipient(
+            id_,
+            relay.recipient,
+            "claimed" if owner else "waiting",
+            attempts,
+            relay.due_at_us,
+            relay.expires_at_us,
+            last_attempt_at_us=last_us,
+        )
+
+
+def announce(tx: Transaction, next_hop: str, due_at_us: int) -> None:
+    """A recipient for `next_hop` waits for `due_at_us`: its destination is ready then, or earlier as before."""
+    tx.execute(
+        "INSERT INTO destination VALUES (?1, ?2, 0, 0, '') ON CONFLICT (next_hop) DO UPDATE "
+        "SET ready_at_us = min(coalesce(ready_at_us, max(?2, not_before_us)), max(?2, not_before_us))",
+        (next_hop, due_at_us),
+    )
+
+
+def refresh(tx: Transaction, next_hop: str) -> None:
+    """Work out anew when the destination is ready; without waiting recipients and back-off its row goes."""
+    tx.execute("INSERT INTO destination VALUES (?, NULL, 0, 0, '') ON CONFLICT (next_hop) DO NOTHING", (next_hop,))
+    tx.execute(
+        "UPDATE destination SET ready_at_us = (SELECT max(min(due_at_us), destination.not_before_us) FROM queue_recipient "
+        "WHERE queue_recipient.next_hop = destination.next_hop AND state = 'waiting') WHERE next_hop = ?",
+        (next_hop,),
+    )
+    tx.execute("DELETE FROM destination WHERE next_hop = ? AND ready_at_us IS NULL AND failures = 0", (next_hop,))

@@ -1,0 +1,239 @@
+"""Contents: small ones stay in memory until they become a row, larger ones are files that are durable before the row is.
+
+A file is written below `content/tmp`, synced, renamed into its place and the folder synced; only then may a transaction name it.
+What a crash leaves without a row is an orphan, swept after a day.
+"""
+
+import enum
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from sekisho.adapters.stores import rules
+from sekisho.adapters.stores.sqlite.connection import store_errors
+from sekisho.adapters.stores.sqlite.files import Files
+from sekisho.ports.clock import Dice
+from sekisho.ports.content import StoreUnavailable
+
+T = TypeVar("T")
+BUFFER_OCTETS = 49_152
+HEAD_OCTETS = 1_048_576
+TEMPORARY = "tmp"
+PLAIN = 0  # the codec that is written today
+
+
+class ContentFolder:
+    """`data_dir/content`: names are random hex; the place of a name is two levels of folders below."""
+
+    def __init__(self, path: Path, dice: Dice, files: Files) -> None:
+        self.path, self.files = path, files
+        self._dice = dice
+        self._syncers: ThreadPoolExecutor | None = None
+        self._durable: set[Path] = set()  # folders whose own entries were synced by this process
+
+    def prepare(self) -> None:
+        """Make the folders; raises StoreUnavailable."""
+        with store_errors():
+            for folder in (self.path, self.path / TEMPORARY):
+                if self.files.make_folder(folder):
+                    self.files.sync_folder(folder.parent)
+
+    def new_name(self) -> str:
+        return self._dice.octets(16).hex()
+
+    def temporary(self, name: str) -> Path:
+        return self.path / TEMPORARY / name
+
+    def place(self, name: str) -> Path:
+        return self.path / name[:2] / name[2:4] / name
+
+    def settle(self, writers: Iterable["SqliteContentWriter"]) -> None:
+        """Make the files of these writers durable in their places, several at a time; raises StoreUnavailable."""
+        pending = [writer for writer in writers if writer.is_unsettled]
+        if not pending:
+            return
+        with store_errors():
+            self._map(SqliteContentWriter.sync, pending)
+            touched: dict[Path, None] = {}
+            for writer in pending:
+                for folder in self._make_place(writer.name):
+                    touched[folder] = None
+                writer.rename(self.place(writer.name))
+            self._map(self.files.sync_folder, list(touched))
+            self._durable.update(touched)
+            for writer in pending:
+                writer.is_unsettled = False
+
+    def _map(self, function: Callable[[T], None], items: list[T]) -> None:
+        if len(items) == 1:
+            function(items[0])
+            return
+        if self._syncers is None:
+            self._syncers = ThreadPoolExecutor(8, "sync")
+        list(self._syncers.map(function, items))
+
+    def _make_place(self, name: str) -> list[Path]:
+        """The folders whose entries change when `name` moves in."""
+        upper, lower = self.path / name[:2], self.path / name[:2] / name[2:4]
+        if lower in self._durable:
+            return [lower]
+        # A sibling may have made the folders and died before it synced them: the first use syncs whoever made them.
+        self.files.make_folder(upper)
+        self.files.make_folder(lower)
+        return [lower, upper, self.path]
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Unlink; what cannot be unlinked is left to the sweep."""
+        for name in names:
+            try:
+                self.files.unlink(self.place(name))
+            except OSError:
+                continue
+
+    def close(self) -> None:
+        if self._syncers is not None:
+            self._syncers.shutdown()
+
+
+class _Stage(enum.Enum):
+    OPEN = 1
+    HELD = 2  # a transaction is deciding about it
+    KEPT = 3
+    GONE = 4
+
+
+class SqliteContentWriter:
+    """`ContentWriter`: octets in memory up to 16 KB, then in a file of its own."""
+
+    def __init__(self, folder: ContentFolder) -> None:
+        self._folder = folder
+        self._buffer = bytearray()
+        self._written = 0  # octets in the file
+        self._descriptor = -1
+        self._path: Path | None = None
+        self._stage = _Stage.OPEN
+        self._is_unwanted = False
+        self.is_unsettled = False  # has a file that is not yet durable in its place
+        self.name = ""
+
+    @property
+    def size_octets(self) -> int:
+        return self._written + len(self._buffer)
+
+    def write(self, octets: bytes) -> None:
+        if self._stage is not _Stage.OPEN:
+            raise ValueError("the content was given away or discarded")
+        if self._descriptor < 0 and len(self._buffer) + len(octets) <= rules.INLINE_OCTETS:
+            self._buffer += octets
+            return
+        with store_errors():
+            if self._descriptor < 0:
+                self._open()
+            if len(self._buffer) + len(octets) <= BUFFER_OCTETS:
+                self._buffer += octets
+            else:
+                self._flush()
+                self._folder.files.write(self._descriptor, octets)
+                self._written += len(octets)
+
+    def _open(self) -> None:
+        self.name = self._folder.new_name()
+        path = self._folder.temporary(self.name)
+        self._descriptor = self._folder.files.create(path)
+        self._path, self.is_unsettled = path, True
+
+    def _flush(self) -> None:
+        if self._buffer and self._descriptor >= 0:
+            self._folder.files.write(self._descriptor, self._buffer)
+            self._written += len(self._buffer)
+            self._buffer = bytearray()
+
+    def _range(self, offset: int, length: int) -> bytes:
+        if self._descriptor < 0:
+            return bytes(self._buffer[offset : offset + length])
+        with store_errors():
+            self._flush()
+            return self._folder.files.read(self._descriptor, offset, length)
+
+    def head(self, limit_octets: int) -> bytes:
+        return self._range(0, min(limit_octets, HEAD_OCTETS))
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._range(offset, length)
+
+    def sync(self) -> None:
+        self._flush()
+        self._folder.files.sync(self._descriptor)
+
+    def rename(self, place: Path) -> None:
+        if self._path is None:
+            raise ValueError("the content has no file")
+        self._folder.files.rename(self._path, place)
+        self._path = place
+
+    def inline_octets(self) -> bytes | None:
+        """What goes into the row, or None when there is a file."""
+        return None if self._descriptor >= 0 else bytes(self._buffer)
+
+    def hold(self) -> None:
+        """From now on a transaction decides; `discard` waits for it. Raises StoreUnavailable when it was discarded before."""
+        if self._stage is not _Stage.OPEN:
+            raise StoreUnavailable("the content was given away or discarded before")
+        self._stage = _Stage.HELD
+
+    def decide(self, kept: bool) -> None:
+        """The transaction is over."""
+        if self._stage is not _Stage.HELD:
+            return
+        if kept:
+            self._stage = _Stage.KEPT
+            self._close()
+        else:
+            self._stage = _Stage.OPEN
+            if self._is_unwanted:
+                self.discard()
+
+    def discard(self) -> None:
+        if self._stage is _Stage.HELD:
+            self._is_unwanted = True
+        elif self._stage is _Stage.OPEN:
+            self._stage = _Stage.GONE
+            self._close()
+            if self._path is not None:
+                try:
+                    self._folder.files.unlink(self._path)
+                except OSError:
+                    return  # the sweep takes it
+            self._buffer = bytearray()
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            self._folder.files.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.discard()
+
+
+class StoredOctets:
+    """`MessageOctets`: prefix‖content. It keeps its file open, so that it stays readable after an expunge."""
+
+    def __init__(self, prefix: bytes, size_octets: int, octets: bytes | None, files: Files, descriptor: int = -1) -> None:
+        self._prefix, self._octets, self._files, self._descriptor = prefix, octets, files, descriptor
+        self.size_octets = len(prefix) + size_octets
+
+    async def read(self, offset: int, length: int) -> bytes:
+        start = len(self._prefix)
+        head = self._prefix[offset : offset + length]
+        if len(head) == length or offset + length <= start:
+            return head
+        begin, count = max(offset - start, 0), length - len(head)
+        if self._octets is not None:
+            return head + self._octets[begin : begin + count]
+        with store_errors():
+            return head + self._files.read(self._descriptor, begin, count)
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            self._files.close(self._descriptor)

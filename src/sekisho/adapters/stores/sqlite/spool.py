@@ -1,0 +1,114 @@
+"""The port Spool over mail.db."""
+
+import os
+from pathlib import Path
+
+from sekisho.adapters.stores.sqlite import queue_rows
+from sekisho.adapters.stores.sqlite.acceptance import Acceptor, own_writer
+from sekisho.adapters.stores.sqlite.connection import Database, store_errors
+from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentWriter
+from sekisho.adapters.stores.sqlite.octets import open_octets
+from sekisho.adapters.stores.sqlite.queueing import Queueing
+from sekisho.adapters.stores.sqlite.reader import Reader
+from sekisho.adapters.stores.sqlite.writer import Writer
+from sekisho.ports.content import ContentWriter, MessageOctets
+from sekisho.ports.leases import Owner
+from sekisho.ports.spool import Acceptance, Accepted, DestinationState, Outcome, QueuedMessage, QueueJob
+
+
+class SqliteSpool:
+    def __init__(
+        self,
+        reader: Reader,
+        writer: Writer,
+        folder: ContentFolder,
+        data_dir: Path,
+        free_disk_octets: int,
+        steps: tuple[Acceptor, Queueing],
+    ) -> None:
+        self._reader, self._writer, self._folder = reader, writer, folder
+        self._data_dir, self._free_disk_octets = data_dir, free_disk_octets
+        self._acceptor, self._queueing = steps
+
+    def open_content(self) -> ContentWriter:
+        return SqliteContentWriter(self._folder)
+
+    async def accept(self, acceptance: Acceptance) -> Accepted:
+        return await self._writer.write(lambda tx: self._acceptor.accept(tx, acceptance), (own_writer(acceptance.content),))
+
+    async def has_room(self) -> bool:
+        with store_errors():
+            disk = os.statvfs(self._data_dir)
+        has_inodes = disk.f_files == 0 or disk.f_favail > 1000
+        return disk.f_bavail * disk.f_frsize >= self._free_disk_octets and has_inodes
+
+    async def claim(self, owner: Owner, limit: int) -> list[QueueJob]:
+        next_due_us = await self.next_due_at_us()
+        if next_due_us is None or next_due_us > self._queueing.clock.now_us():
+            return []
+        return await self._writer.write(lambda tx: self._queueing.claim(tx, owner, limit))
+
+    async def open_queued(self, message_id: str) -> MessageOctets | None:
+        sql = (
+            "SELECT prefix, codec, content.size_octets, file, octets FROM queue_message "
+            "JOIN content ON content.id = content_id WHERE message_id = ?"
+        )
+        return open_octets(self._reader.connection, self._folder, sql, (message_id,))
+
+    async def settle(
+        self, job: QueueJob, outcomes: tuple[Outcome, ...], *, notices: tuple[Acceptance, ...] = (), not_before_us: int | None = None
+    ) -> None:
+        contents = [own_writer(notice.content) for notice in notices]
+        await self._writer.write(lambda tx: self._queueing.settle(tx, job, outcomes, notices, not_before_us), contents)
+
+    async def next_due_at_us(self) -> int | None:
+        sql = "SELECT min(ready_at_us) FROM destination WHERE ready_at_us IS NOT NULL"
+        ((due_us,),) = self._reader.read(lambda db: db.execute(sql).fetchall())
+        return None if due_us is None else int(due_us)
+
+    async def queue(self, limit: int = 1000) -> list[QueuedMessage]:
+        return self._queued("", (), limit)
+
+    async def queued(self, message_id: str) -> QueuedMessage | None:
+        found = self._queued("WHERE message_id = ?", (message_id,), 1)
+        return found[0] if found else None
+
+    def _queued(self, where: str, values: tuple[str, ...], limit: int) -> list[QueuedMessage]:
+        messages = (
+            "SELECT message_id, envelope, size_octets, arrived_at_us, origin, account_id FROM queue_message "
+            f"{where} ORDER BY arrived_at_us, message_id LIMIT {int(limit)}"
+        )
+        recipients = f"SELECT {queue_rows.RECIPIENT_COLUMNS}, next_hop FROM queue_recipient WHERE message_id = ? ORDER BY position"
+
+        def read(db: Database) -> list[QueuedMessage]:
+            found = []
+            for message_id, envelope, size, arrived, origin, account_id in db.execute(messages, values).fetchall():
+                rows = db.execute(recipients, (message_id,)).fetchall()
+                found.append(
+                    QueuedMessage(
+                        message_id,
+                        queue_rows.envelope(envelope),
+                        tuple(queue_rows.queue_recipient(row[:-1]) for row in rows),
+                        tuple(row[-1] for row in rows),
+                        size,
+                        arrived,
+                        origin,
+                        account_id,
+                    )
+                )
+            return found
+
+        return self._reader.read(read)
+
+    async def retry(self, message_id: str | None) -> int:
+        return await self._writer.write(lambda tx: self._queueing.retry(tx, message_id))
+
+    async def hold(self, message_id: str, held: bool) -> int:
+        return await self._writer.write(lambda tx: self._queueing.hold(tx, message_id, held))
+
+    async def drop(self, message_id: str) -> int:
+        return await self._writer.write(lambda tx: self._queueing.drop(tx, message_id))
+
+    async def destinations(self) -> list[DestinationState]:
+        sql = "SELECT next_hop, not_before_us, failures, last_error FROM destination WHERE failures > 0 ORDER BY next_hop"
+        return self._reader.read(lambda db: [DestinationState(*row) for row in db.execute(sql)])

@@ -1,0 +1,105 @@
+"""The SQLite store: one object per worker over one data directory."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from msgspec import Struct
+
+from sekisho.adapters.stores.sqlite.acceptance import Acceptor
+from sekisho.adapters.stores.sqlite.connection import check_version, store_errors
+from sekisho.adapters.stores.sqlite.content import ContentFolder
+from sekisho.adapters.stores.sqlite.directory import SqliteDirectory
+from sekisho.adapters.stores.sqlite.files import Files
+from sekisho.adapters.stores.sqlite.hints import SqliteCounters, SqliteLeases, Structures
+from sekisho.adapters.stores.sqlite.ids import Ids
+from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree
+from sekisho.adapters.stores.sqlite.mailstore import SqliteMailStore
+from sekisho.adapters.stores.sqlite.migrate import migrate
+from sekisho.adapters.stores.sqlite.queueing import Queueing
+from sekisho.adapters.stores.sqlite.reader import Reader
+from sekisho.adapters.stores.sqlite.spool import SqliteSpool
+from sekisho.adapters.stores.sqlite.writer import Writer
+from sekisho.ports.changes import Changes
+from sekisho.ports.clock import Clock, Dice
+from sekisho.ports.metrics import Metrics
+
+MAIL, HINTS, CONTENT = "mail.db", "hints.db", "content"
+MAIL_LOCK, HINTS_LOCK = "mail.lock", "hints.lock"
+
+
+class StoreSettings(Struct, frozen=True):
+    free_disk_octets: int = 268_435_456
+    mailboxes_per_account: int = 10_000
+    vfs: str | None = None  # SQLite's own; a test names another
+
+
+def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
+    """Make or migrate what lies in `data_dir`. Called once before the workers are forked, and harmless at any time.
+
+    Raises UnsafeSqlite, SchemaTooNew (both with a sentence for the operator), StoreUnavailable.
+    """
+    check_version()
+    vfs = settings.vfs if settings else None
+    with store_errors():
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(data_dir / MAIL_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            migrate(data_dir / MAIL, "mail", vfs=vfs)
+            migrate(data_dir / HINTS, "hints", vfs=vfs)
+            Files().sync_folder(data_dir)
+        finally:
+            os.close(lock)
+
+
+class SqliteStore:
+    """`spool`, `mail`, `directory`, `leases` and `counters` of one worker. Open it after fork; it belongs to one event loop."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Clock,
+        dice: Dice,
+        changes: Changes,
+        settings: StoreSettings | None = None,
+        metrics: Metrics | None = None,
+        files: Files | None = None,
+    ) -> None:
+        settings = settings or StoreSettings()
+        prepare(data_dir, settings)
+        self.data_dir = data_dir
+        self.folder = ContentFolder(data_dir / CONTENT, dice, files or Files())
+        self.folder.prepare()
+        ids = Ids(clock, dice)
+        self.reader = Reader(data_dir / MAIL, settings.vfs)
+        self.hints_reader = Reader(data_dir / HINTS, settings.vfs)
+        self.writer = Writer(
+            data_dir / MAIL,
+            data_dir / MAIL_LOCK,
+            synchronous="FULL",
+            changes=changes,
+            folder=self.folder,
+            metrics=metrics,
+            vfs=settings.vfs,
+        )
+        self.hints_writer = Writer(
+            data_dir / HINTS, data_dir / HINTS_LOCK, synchronous="NORMAL", changes=changes, metrics=metrics, vfs=settings.vfs
+        )
+        acceptor = Acceptor(clock, ids)
+        queueing = Queueing(clock, ids, acceptor)
+        tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
+        structures = Structures(self.hints_reader, self.hints_writer, clock)
+        self.spool = SqliteSpool(self.reader, self.writer, self.folder, data_dir, settings.free_disk_octets, (acceptor, queueing))
+        self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
+        self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
+        self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
+        self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
+
+    async def close(self) -> None:
+        """Finish what is being written, then close everything. Contents opened before stay readable."""
+        await self.writer.close()
+        await self.hints_writer.close()
+        self.reader.close()
+        self.hints_reader.close()
+        self.folder.close()

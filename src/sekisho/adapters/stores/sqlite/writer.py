@@ -1,0 +1,282 @@
+"""Group commit: everything that waits to be written goes into one transaction and one fsync.
+
+The steps run on the loop, where the interpreter lock is at hand (a thread would have to win it back after every statement); only
+what waits for the disk or for a sibling, that is syncing contents, the lock and COMMIT, happens in one thread of the writer.
+`flock` queues the workers fairly, where SQLite's busy handler polls; it is let go before COMMIT, so that the next worker gets
+ready meanwhile and at most one of them polls.
+"""
+
+import asyncio
+import fcntl
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import apsw
+
+from sekisho.adapters.stores.sqlite.connection import BUSY_TIMEOUT_MS, UNAVAILABLE, connect, store_errors
+from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentWriter
+from sekisho.ports.changes import Change, Changes
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.metrics import Metrics
+
+T = TypeVar("T")
+MAX_BATCH = 500
+
+
+class Transaction:
+    """What a step works with. `changes` and `garbage` (files to unlink) take effect only if it is committed.
+
+    `touched()` is the number of rows that the last statement changed.
+    """
+
+    __slots__ = ("changes", "execute", "executemany", "garbage", "touched")
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.execute: Callable[..., Any] = connection.execute  # rows come as the schema says
+        self.executemany = connection.executemany
+        self.touched = connection.changes
+        self.changes: dict[Change, None] = {}
+        self.garbage: list[str] = []
+
+    def changed(self, change: Change) -> None:
+        self.changes[change] = None
+
+
+Step = Callable[[Transaction], T]
+
+
+class _Work:
+    __slots__ = ("contents", "error", "future", "is_long", "result", "step")
+
+    def __init__(self, step: Step[Any], contents: Sequence[SqliteContentWriter], is_long: bool, future: "asyncio.Future[Any]") -> None:
+        self.step, self.contents, self.is_long, self.future = step, contents, is_long, future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """One per worker and database; belongs to the loop that it is first used on."""
+
+    def __init__(
+        self,
+        database: Path,
+        lock: Path,
+        *,
+        synchronous: Literal["FULL", "NORMAL"],
+        changes: Changes,
+        folder: ContentFolder | None = None,
+        metrics: Metrics | None = None,
+        vfs: str | None = None,
+    ) -> None:
+        self._connection = connect(database, synchronous=synchronous, vfs=vfs)
+        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._syncs = synchronous == "FULL"
+        self._changes, self._folder, self._metrics = changes, folder, metrics
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[_Work] = []
+        self._is_busy = False
+        self._is_closed = False
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._idle: asyncio.Event | None = None
+        self.commits = 0
+
+    async def write(self, step: Step[T], contents: Sequence[SqliteContentWriter] = (), *, is_long: bool = False) -> T:
+        """Run `step` inside the next transaction; returns when it is durable.
+
+        `contents` become durable before it. `is_long`: a step of more than a few ms, which runs alone, in the thread.
+        Raises what the step raised, or StoreUnavailable; then nothing of it was written.
+        """
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._bind(loop)
+        for content in contents:
+            content.hold()
+        work = _Work(step, contents, is_long, loop.create_future())
+        self._waiting.append(work)
+        if not self._is_busy:
+            self._is_busy = True
+            loop.call_soon(self._begin)
+        result: T = await work.future
+        return result
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            raise RuntimeError("a store belongs to the event loop that it was first used on")
+        self._loop, self._is_busy, self._waiting = loop, False, []
+        self._idle = asyncio.Event()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run_jobs, name="store-writer", daemon=True)
+            self._thread.start()
+
+    # --- the loop's side
+
+    def _begin(self) -> None:
+        batch = self._waiting[:MAX_BATCH]
+        if any(work.is_long for work in batch):
+            batch = [next(work for work in batch if work.is_long)]
+        gone = set(map(id, batch))
+        self._waiting = [work for work in self._waiting if id(work) not in gone]
+        if batch[0].is_long:
+            self._jobs.put(lambda: self._do_all(batch))
+        elif not any(content.is_unsettled for work in batch for content in work.contents) and self._try_lock():
+            self._run(batch)
+        else:
+            self._jobs.put(lambda: self._prepare(batch))
+
+    def _try_lock(self) -> bool:
+        """Get the lock and begin without waiting for anybody."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        try:
+            self._connection.set_busy_timeout(0)
+            self._connection.execute("BEGIN IMMEDIATE")
+        except apsw.Error:
+            self._unlock()
+            return False
+        finally:
+            self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        return True
+
+    def _run(self, batch: list[_Work]) -> None:
+        """The transaction is open: run the steps and hand COMMIT to the thread."""
+        if self._waiting and len(batch) < MAX_BATCH:
+            late = [w for w in self._waiting if not w.is_long and not any(content.is_unsettled for content in w.contents)]
+            batch += late
+            taken = set(map(id, late))
+            self._waiting = [work for work in self._waiting if id(work) not in taken]
+        transactions = self._run_steps(batch)
+        self._unlock()
+        if self._syncs:
+            self._jobs.put(lambda: self._commit(batch, transactions))
+        else:
+            self._finish(batch, transactions, self._try_commit())
+
+    def _finish(self, batch: list[_Work], transactions: list[Transaction], error: BaseException | None) -> None:
+        for work in batch:
+            outcome = work.error or error
+            for content in work.contents:
+                content.decide(outcome is None)
+            if work.future.done():
+                continue
+            if outcome is None:
+                work.future.set_result(work.result)
+            else:
+                work.future.set_exception(outcome)
+        if error is None:
+            for change in {change: None for transaction in transactions for change in transaction.changes}:
+                self._changes.publish(change)
+        if self._waiting:
+            self._begin()
+        else:
+            self._is_busy = False
+            if self._idle is not None:
+                self._idle.set()
+
+    # --- both sides
+
+    def _run_steps(self, batch: list[_Work]) -> list[Transaction]:
+        execute = self._connection.execute
+        transactions = []
+        for work in batch:
+            transaction = Transaction(self._connection)
+            try:
+                execute("SAVEPOINT step")
+                work.result = work.step(transaction)
+                execute("RELEASE step")
+            except BaseException as error:
+                work.error = _as_store_error(error)
+                if self._connection.in_transaction:
+                    execute("ROLLBACK TO step")
+                    execute("RELEASE step")
+            else:
+                transactions.append(transaction)
+        return transactions
+
+    def _unlock(self) -> None:
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _try_commit(self) -> BaseException | None:
+        try:
+            if not self._connection.in_transaction:
+                return StoreUnavailable("the database gave the whole transaction up")
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            return _as_store_error(error)
+        self.commits += 1
+        return None
+
+    # --- the thread's side
+
+    def _run_jobs(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        loop.call_soon_threadsafe(function, *arguments)
+
+    def _lock_and_begin(self, batch: list[_Work]) -> bool:
+        """Wait for our turn; False when the batch has failed. The lock is held afterwards only if True."""
+        try:
+            if self._folder is not None:
+                self._folder.settle([content for work in batch for content in work.contents])
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            try:
+                with store_errors():
+                    self._connection.execute("BEGIN IMMEDIATE")
+            except BaseException:
+                self._unlock()
+                raise
+        except BaseException as error:
+            self._tell(self._finish, batch, [], _as_store_error(error))
+            return False
+        return True
+
+    def _prepare(self, batch: list[_Work]) -> None:
+        if self._lock_and_begin(batch):
+            self._tell(self._run, batch)
+
+    def _do_all(self, batch: list[_Work]) -> None:
+        if self._lock_and_begin(batch):
+            transactions = self._run_steps(batch)
+            self._unlock()
+            self._commit(batch, transactions)
+
+    def _commit(self, batch: list[_Work], transactions: list[Transaction]) -> None:
+        error = self._try_commit()
+        self._tell(self._finish, batch, transactions, error)
+        if error is None and self._folder is not None:
+            self._folder.remove(name for transaction in transactions for name in transaction.garbage)
+
+    async def close(self) -> None:
+        """Wait for what is being written, then close. More than once is harmless."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        while self._is_busy and self._idle is not None:
+            self._idle.clear()
+            await self._idle.wait()
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join()
+        self._connection.close()
+        os.close(self._lock)
+
+
+def _as_store_error(error: BaseException) -> BaseException:
+    if isinstance(error, UNAVAILABLE):
+        return StoreUnavailable(f"{type(error).__name__}: {error}")
+    return error
