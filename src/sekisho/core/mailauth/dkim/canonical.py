@@ -1,0 +1,127 @@
+"""Canonicalisation of header fields and bodies (RFC 6376 §3.4), on whole buffers and on streams.
+
+Messages have CRLF line ends. Nothing here visits lines or octets one by one.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+Canonicalization = Literal["simple", "relaxed"]
+HashName = Literal["sha256", "sha1"]
+
+
+def relax_field(name: bytes, value: bytes) -> bytes:
+    """RFC 6376 §3.4.2, without the final CRLF. `name` is lower-case, `value` what stands behind the colon."""
+    value = value.replace(b"\r\n", b"").replace(b"\t", b" ")
+    while b"  " in value:
+        value = value.replace(b"  ", b" ")
+    return name + b":" + value.strip(b" ")
+
+
+def _relax_lines(octets: bytes) -> bytes:
+    """RFC 6376 §3.4.4 (a): runs of WSP become one space, and none stays before a line end."""
+    if b"\t" in octets:
+        octets = octets.replace(b"\t", b" ")
+    while b"  " in octets:
+        octets = octets.replace(b"  ", b" ")
+    return octets.replace(b" \r\n", b"\r\n")
+
+
+class BodyCanonicalizer:
+    """Feed a body in pieces; the pieces that come back, with that of `finish`, are its canonical form (RFC 6376 §3.4.3, §3.4.4).
+
+    What it holds back is counted, not kept: empty lines that may turn out to be the last ones, one space, one CR.
+    """
+
+    def __init__(self, canonicalization: Canonicalization) -> None:
+        self._is_relaxed = canonicalization == "relaxed"
+        self._line_ends = 0  # CRLFs at the end of what came so far
+        self._tail = b""  # after them: b"", b" ", b"\r" or b" \r"
+        self._is_empty = True  # no content yet
+
+    def feed(self, octets: bytes) -> bytes:
+        data = self._tail + octets
+        if self._is_relaxed:
+            data = _relax_lines(data)
+        end = len(data)
+        if data.endswith(b"\r"):
+            end -= 1
+        if self._is_relaxed and data.endswith(b" ", 0, end):
+            end -= 1
+        self._tail = data[end:]
+        content_end = _before_line_ends(data, end)
+        line_ends = (end - content_end) // 2
+        if not content_end:
+            self._line_ends += line_ends
+            return b""
+        out = self._take_line_ends() + data[:content_end]
+        self._line_ends, self._is_empty = line_ends, False
+        return out
+
+    def finish(self) -> bytes:
+        out = b""
+        if "\r" in self._tail.decode("ascii") or (self._tail and not self._is_relaxed):
+            out, self._is_empty = self._take_line_ends() + self._tail, False  # a bare CR is content
+        if self._is_empty:
+            return b"" if self._is_relaxed else b"\r\n"
+        return out + b"\r\n"
+
+    def _take_line_ends(self) -> bytes:
+        count, self._line_ends = self._line_ends, 0
+        return b"\r\n" * count
+
+
+def _before_line_ends(data: bytes, end: int) -> int:
+    """Where the CRLFs at the end of `data[:end]` begin."""
+    if not data.endswith(b"\r\n", 0, end):
+        return end
+    run_start = len(data[:end].rstrip(b"\r\n"))
+    # In the run, whatever follows the last doubled CR or LF alternates; of it, the part from a CR on is CRLFs.
+    broken = max(data.rfind(b"\r\r", run_start, end), data.rfind(b"\n\n", run_start, end))
+    start = run_start if broken < 0 else broken + 1
+    return start + 1 if data.startswith(b"\n", start) else start
+
+
+class BodyHashSpec(NamedTuple):
+    """One wanted body hash. `limit_octets`: the l= tag, None for the whole body (RFC 6376 §3.5)."""
+
+    canonicalization: Canonicalization
+    hash_name: HashName = "sha256"
+    limit_octets: int | None = None
+
+
+class BodyHashes:
+    """All hashes of one body in one pass: each canonicalisation is done once, however many signatures want it."""
+
+    def __init__(self, specs: Iterable[BodyHashSpec]) -> None:
+        self._hashes = {spec: hashlib.new(spec.hash_name, usedforsecurity=False) for spec in specs}
+        self._canonicalizers = {spec.canonicalization: BodyCanonicalizer(spec.canonicalization) for spec in self._hashes}
+        self._octets: dict[Canonicalization, int] = dict.fromkeys(self._canonicalizers, 0)
+
+    def feed(self, octets: bytes) -> None:
+        for canonicalization, canonicalizer in self._canonicalizers.items():
+            self._update(canonicalization, canonicalizer.feed(octets))
+
+    def finish(self) -> None:
+        """The body has ended; call it once."""
+        for canonicalization, canonicalizer in self._canonicalizers.items():
+            self._update(canonicalization, canonicalizer.finish())
+
+    def _update(self, canonicalization: Canonicalization, octets: bytes) -> None:
+        before = self._octets[canonicalization]
+        self._octets[canonicalization] = before + len(octets)
+        for spec, body_hash in self._hashes.items():
+            if spec.canonicalization != canonicalization:
+                continue
+            if spec.limit_octets is None:
+                body_hash.update(octets)
+            elif before < spec.limit_octets:
+                body_hash.update(octets[: spec.limit_octets - before])
+
+    def digest(self, spec: BodyHashSpec) -> bytes:
+        return self._hashes[spec].digest()
+
+    def canonical_octets(self, canonicalization: Canonicalization) -> int:
+        """Length of the canonical body: an l= below it leaves octets out."""
+        return self._octets[canonicalization]

@@ -1,0 +1,191 @@
+"""One DKIM-Signature field, or ARC-Message-Signature, which is its twin (RFC 6376 §3.5, RFC 8617 §4.1.2)."""
+
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from sekisho.core.mailauth.dkim.canonical import BodyHashSpec, Canonicalization, HashName
+from sekisho.core.mailauth.dkim.tags import without_white_space
+from sekisho.core.terms.address import AddressError, parse_domain
+
+KeyType = Literal["rsa", "ed25519"]
+_ALGORITHMS: dict[bytes, tuple[KeyType, HashName]] = {
+    b"rsa-sha256": ("rsa", "sha256"),
+    b"ed25519-sha256": ("ed25519", "sha256"),  # RFC 8463 §3
+    b"rsa-sha1": ("rsa", "sha1"),  # parsed only so that its refusal can be told apart (RFC 8301 §3.1)
+}
+_BODY_HASH_OCTETS: dict[HashName, int] = {"sha256": 32, "sha1": 20}
+# Selectors are sub-domains (RFC 6376 §3.1); underscores occur in them.
+_SELECTOR = re.compile(r"[a-z0-9_](?:[a-z0-9_\-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_\-]{0,62}))*\Z")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_NUMBER = re.compile(rb"[0-9]{1,76}\Z")
+_FIELD_NAME = re.compile(rb"[!-9;-~]+\Z")
+# b= and what belongs to it, up to the next tag (RFC 6376 §3.7).
+_B_VALUE = re.compile(rb"((?:\A|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
+_QUERY_METHODS = frozenset({b"dns/txt", b"dns"})  # "dns": before RFC 4871
+_QUOTED = re.compile(rb"=([0-9A-F]{2})")  # RFC 6376 §2.11 dkim-quoted-printable
+MAX_SIGNED_NAMES = 500
+
+
+class SignatureError(ValueError):
+    """The signature cannot be evaluated (PERMFAIL of RFC 6376 §6.1.1); the text is a short reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature field as it was written, checked for form only. Times are seconds since 1970."""
+
+    key_type: KeyType
+    hash_name: HashName
+    signature: bytes
+    body_hash: bytes
+    header_canonicalization: Canonicalization
+    body_canonicalization: Canonicalization
+    domain: str  # d=, A-labels
+    selector: str
+    identity: str  # i= as written, or "@" and d=
+    identity_domain: str
+    signed_names: tuple[bytes, ...]  # h=, lower-case, in order
+    limit_octets: int | None  # l=
+    signed_at: int | None
+    expires_at: int | None
+
+    @property
+    def body_spec(self) -> BodyHashSpec:
+        return BodyHashSpec(self.body_canonicalization, self.hash_name, self.limit_octets)
+
+    @property
+    def key_name(self) -> str:
+        return f"{self.selector}._domainkey.{self.domain}"
+
+
+def parse_signature(tags: dict[str, bytes], *, is_arc: bool = False, versions: tuple[bytes, ...] = (b"1",)) -> Signature:
+    """Raises `SignatureError`. An ARC-Message-Signature has neither v= nor an agent in i= (RFC 8617 §4.1.2)."""
+    for name in ("a", "b", "bh", "d", "h", "s"):
+        if not tags.get(name):
+            raise SignatureError(f"no {name}=")
+    if is_arc and "v" in tags:
+        raise SignatureError("v= in an ARC field")
+    # RFC 6376 §3.5 wants v=1. A named leniency: signers of before RFC 4871 left it out, and their signatures say the same.
+    if tags.get("v", b"1") not in versions:
+        raise SignatureError("unknown version")
+    key_type, hash_name = parse_algorithm(tags["a"])
+    if _QUERY_METHODS.isdisjoint(without_white_space(tags.get("q", b"dns/txt")).lower().split(b":")):
+        raise SignatureError("unknown query method")
+    header_canonicalization, body_canonicalization = _parse_canonicalization(tags.get("c", b"simple/simple"))
+    domain, selector = parse_domain_and_selector(tags)
+    if is_arc:
+        identity, identity_domain = f"@{domain}", domain
+    else:
+        identity, identity_domain = _parse_identity(tags, domain)
+    signed_at, expires_at = _parse_number(tags, "t"), _parse_number(tags, "x")
+    if signed_at is not None and expires_at is not None and expires_at <= signed_at:
+        raise SignatureError("expires before it was made")
+    body_hash = decode_base64_tag(tags["bh"], "bh")
+    if len(body_hash) != _BODY_HASH_OCTETS[hash_name]:
+        raise SignatureError("bh= has the wrong length")
+    return Signature(
+        key_type,
+        hash_name,
+        decode_base64_tag(tags["b"], "b"),
+        body_hash,
+        header_canonicalization,
+        body_canonicalization,
+        domain,
+        selector,
+        identity,
+        identity_domain,
+        _parse_signed_names(tags["h"]),
+        _parse_number(tags, "l"),
+        signed_at,
+        expires_at,
+    )
+
+
+def remove_signature_value(value: bytes) -> bytes:
+    """The field's value with the value of b= taken out, white space around it included (RFC 6376 §3.5)."""
+    return _B_VALUE.sub(rb"\1", value, count=1)
+
+
+def parse_algorithm(value: bytes) -> tuple[KeyType, HashName]:
+    algorithm = _ALGORITHMS.get(value.lower())
+    if algorithm is None:
+        raise SignatureError("unknown algorithm")
+    return algorithm
+
+
+def decode_base64_tag(value: bytes, name: str) -> bytes:
+    """base64 in which folding white space may stand anywhere; raises `SignatureError`."""
+    try:
+        octets = binascii.a2b_base64(without_white_space(value), strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise SignatureError(f"{name}= is not base64") from error
+    if not octets:
+        raise SignatureError(f"{name}= is empty")
+    return octets
+
+
+def parse_domain_and_selector(tags: dict[str, bytes]) -> tuple[str, str]:
+    """d= and s= as A-labels, fit to be asked for (THREATS 40; RFC 8616 §4)."""
+    try:
+        domain = parse_domain(tags["d"].decode("utf-8"), literals=False)
+    except (AddressError, UnicodeDecodeError) as error:
+        raise SignatureError("d= is not a domain") from error
+    try:
+        selector_text = tags["s"].decode("utf-8")
+        selector = selector_text.lower() if selector_text.isascii() else parse_domain(selector_text, literals=False)
+    except (AddressError, UnicodeDecodeError) as error:
+        raise SignatureError("s= is not a selector") from error
+    if not _SELECTOR.match(selector):
+        raise SignatureError("s= is not a selector")
+    if len(selector) + len(domain) + 12 > 253:
+        raise SignatureError("the key's name is too long")
+    return domain, selector
+
+
+def _parse_canonicalization(value: bytes) -> tuple[Canonicalization, Canonicalization]:
+    """RFC 6376 §3.5: header "/" body; a missing body part means simple."""
+    header, _, body = without_white_space(value).lower().partition(b"/")
+    names: dict[bytes, Canonicalization] = {b"simple": "simple", b"relaxed": "relaxed"}
+    if header not in names or (body or b"simple") not in names:
+        raise SignatureError("unknown canonicalization")
+    return names[header], names[body or b"simple"]
+
+
+def _parse_identity(tags: dict[str, bytes], domain: str) -> tuple[str, str]:
+    """i=: `[local-part] "@" domain-name`, where the domain is d= or below it (RFC 6376 §3.5)."""
+    if "i" not in tags:
+        return f"@{domain}", domain
+    octets = _QUOTED.sub(lambda match: bytes.fromhex(match[1].decode()), without_white_space(tags["i"]))
+    _, at, domain_octets = octets.rpartition(b"@")
+    try:
+        identity = octets.decode("utf-8")
+        identity_domain = parse_domain(domain_octets.decode("utf-8"), literals=False)
+    except (AddressError, UnicodeDecodeError) as error:
+        raise SignatureError("i= is not an identity") from error
+    if not at or _CONTROLS.search(identity):
+        raise SignatureError("i= is not an identity")
+    if identity_domain != domain and not identity_domain.endswith("." + domain):
+        raise SignatureError("i= is not within d=")
+    return identity, identity_domain
+
+
+def _parse_number(tags: dict[str, bytes], name: str) -> int | None:
+    value = tags.get(name)
+    if value is None:
+        return None
+    if not _NUMBER.match(value):
+        raise SignatureError(f"{name}= is not a number")
+    return int(value)
+
+
+def _parse_signed_names(value: bytes) -> tuple[bytes, ...]:
+    names = tuple(name.strip(b" \t\r\n") for name in value.lower().split(b":"))
+    if len(names) > MAX_SIGNED_NAMES:
+        raise SignatureError("h= names too many fields")
+    if not all(map(_FIELD_NAME.match, names)):
+        raise SignatureError("h= is not a list of field names")
+    if b"from" not in names:
+        raise SignatureError("h= without From")  # RFC 6376 §5.4
+    return names
