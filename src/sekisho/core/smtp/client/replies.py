@@ -4,6 +4,7 @@ What comes out is bounded and printable, so it can go into a DSN, a queue row or
 """
 
 import re
+from functools import lru_cache
 
 from sekisho.core.terms.reply import EnhancedStatus, Reply
 
@@ -17,6 +18,9 @@ _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r\n")
 # RFC 2034 §4: on every line, and of the class of the code.
 _STATUS = re.compile(r"([245]\.(?:0|[1-9][0-9]{0,2})\.(?:0|[1-9][0-9]{0,2}))(?:[ \t]+|\Z)")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffc]")
+
+
+_enhanced_status = lru_cache(maxsize=512)(EnhancedStatus.from_text)  # the same few all day
 
 
 class ReplyError(Exception):
@@ -51,6 +55,8 @@ class ReplyParser:
     def next_reply(self) -> Reply | None:
         """The next whole reply, or None while it is incomplete; raises `ReplyError`."""
         while True:
+            if not self._buffer:
+                return None
             end = self._buffer.find(b"\n")
             if end < 0:
                 if len(self._buffer) >= MAX_LINE_OCTETS:
@@ -77,7 +83,7 @@ class ReplyParser:
         status = _STATUS.match(text)
         if status is not None and ord(text[0]) == match[1][0]:
             if self._enhanced is None:
-                self._enhanced = EnhancedStatus.from_text(status[1])
+                self._enhanced = _enhanced_status(status[1])
             text = text[status.end() :]
         self._lines.append(text)
 
