@@ -18,7 +18,6 @@ MAX_LITERAL_BEFORE_LOGIN = 8192
 MAX_COMMAND = 65536
 MAX_CONTINUATION_LINE = 16384  # RFC 4954 §4 counts 12,288 as the least for a SASL exchange
 PIECE_OCTETS = 65536
-MAX_LITERAL_MINUS = 4096  # RFC 7888 §5
 
 _LITERAL_AT_END = re.compile(rb"(~?)\{([0-9]{1,20})(\+?)\}\r\n\Z")
 _APPEND = re.compile(rb"[^\x00-\x20]{1,100} APPEND ", re.IGNORECASE)

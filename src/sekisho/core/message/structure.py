@@ -177,7 +177,8 @@ class StructureScanner:
             self._end_header(base + match.start() + 1, base + match.end())
             return True
         if delimiter:
-            self._end_header(limit, limit)  # no empty line before the delimiter
+            before = max(self._body_end(delimiter), start)
+            self._end_header(before, before)  # no empty line before the delimiter
             return True
         if final:
             return False
@@ -243,9 +244,7 @@ class StructureScanner:
         if delimiter is None:
             self._move_on(end)
             return False
-        start = delimiter.found
-        before = start - self._base - 1  # the line end before a delimiter belongs to it (RFC 2046 §5.1.1)
-        body_end = start - 2 if before > 0 and self._window[before - 1] == 13 else start - 1
+        body_end = self._body_end(delimiter)
         level = self._boundaries.index(delimiter)
         self._close_parts(self._open.index(delimiter.part) + 1, body_end)
         self._position = delimiter.found_end
@@ -260,10 +259,15 @@ class StructureScanner:
             self._boundaries.clear()
         return True
 
+    def _body_end(self, delimiter: _Boundary) -> int:
+        """The line end before a delimiter belongs to it (RFC 2046 §5.1.1)."""
+        before = delimiter.found - self._base - 1
+        return delimiter.found - 2 if before > 0 and self._window[before - 1] == 13 else delimiter.found - 1
+
     def _close_parts(self, from_level: int, end: int) -> None:
         for index in reversed(self._open[from_level:]):
             part = self._parts[index]
-            part.end = max(end, part.body)
+            part.end = end = max(end, part.body)  # a part holds its children, empty ones too
             part.lines = self._count_to(part.end) - self._lines_at_body[index]
         del self._open[from_level:]
 

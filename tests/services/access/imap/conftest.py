@@ -1,7 +1,7 @@
 """An IMAP server over the memory store, and connections to it in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -155,8 +155,19 @@ class Client:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    server = Server()
-    await server.add_accounts()
-    yield server
-    await server.stop()
+async def make_server() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+    servers: list[Server] = []
+
+    async def make(**access: Any) -> Server:
+        servers.append(Server(**access))
+        await servers[-1].add_accounts()
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def server(make_server: Callable[..., Awaitable[Server]]) -> Server:
+    return await make_server()

@@ -72,9 +72,10 @@ class MemoryMailStore:
             target = self._state.add_mailbox(state, new, None)
             self._copy(old, list(old.messages), target, needs_room=False)
             self._state.remove(old, list(old.messages))
+        old_name = old.name
         for mailbox in moving:
             self._state.forget_name(state, mailbox)
-            mailbox.name = rules.moved_name(mailbox.name, old.name, new)
+            mailbox.name = rules.moved_name(mailbox.name, old_name, new)
             state.mailboxes[mailbox.name] = mailbox
             # RFC 9051 §2.3.1.1: whoever knew an earlier mailbox of this name must see a greater UIDVALIDITY.
             if state.past_uidvalidity.get(mailbox.name, 0) > mailbox.uidvalidity:

@@ -31,7 +31,7 @@ class _Plan:
     def __init__(self, selected: Selected, items: Sequence[FetchItem], *, use_cached_fields: bool = True) -> None:
         self.sets_seen = not selected.read_only and any(isinstance(item, Section) and not item.peek for item in items)
         if self.sets_seen and "FLAGS" not in items:
-            items = (*items, "FLAGS")  # the change is told in the same answer (RFC 3501 §6.4.5)
+            items = ("FLAGS", *items)  # the change is told in the same answer (RFC 3501 §6.4.5)
         self.items = items
         self.texts = FlagTexts(selected.recent)
         self.slow = [item for item in items if isinstance(item, Section) and not (use_cached_fields and _is_cached(item))]
