@@ -1,0 +1,213 @@
+"""DMARC of RFC 9989: what the author's domain asks for, and whether the message is authenticated in its name.
+
+Evidence, not a decision: RFC 9989 §5.4 leaves the handling to the receiver's policy.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sekisho.core.mailauth.dmarc.record import Alignment, DmarcRecord, Policy, is_dmarc_record, parse_record
+from sekisho.core.mailauth.synchronous import run_synchronously
+from sekisho.core.terms.address import AddressError, parse_domain
+from sekisho.core.terms.dns import DnsStatus, Resolver
+
+DmarcResult = Literal["pass", "fail", "none", "temperror", "permerror"]
+PolicyTag = Literal["p", "sp", "np", ""]
+
+MAX_LABELS = 8  # RFC 9989 §4.10 step 4
+MAX_DKIM_DOMAINS = 10
+
+_POLICIES: tuple[Policy, ...] = ("none", "quarantine", "reject")  # mild to harsh
+
+
+@dataclass(frozen=True, slots=True)
+class DmarcFinding:
+    """The result with all that a policy and an aggregate report (RFC 9990) need.
+
+    `policy` is what the domain owner asks for this author domain, one level milder while `record.testing` (§4.7); `requested` the
+    same before that; `tag` where it was read. `policy_domain` is where the record stands. `organizational_domain` is the author's,
+    "" where it did not have to be found. `spf_aligned` and `dkim_aligned` are the authenticated domains that align.
+    """
+
+    result: DmarcResult
+    author_domain: str = ""
+    policy_domain: str = ""
+    organizational_domain: str = ""
+    record: DmarcRecord | None = None
+    policy: Policy = "none"
+    requested: Policy = "none"
+    tag: PolicyTag = ""
+    spf_aligned: str = ""
+    dkim_aligned: tuple[str, ...] = ()
+    author_exists: bool | None = None  # None: it was not asked
+    problem: str = ""
+
+
+async def evaluate_dmarc(
+    resolver: Resolver, author_domains: Sequence[str], *, spf_domain: str | None = None, dkim_domains: Iterable[str] = ()
+) -> DmarcFinding:
+    """`author_domains`: the domains of the one From field; `spf_domain`: that of MAIL FROM if SPF says pass (RFC 9989 §4.4.2, never
+    HELO's); `dkim_domains`: d= of the signatures that pass.
+    """
+    try:
+        domains = {parse_domain(domain, literals=False) for domain in author_domains}
+    except AddressError as error:
+        return DmarcFinding("permerror", problem=f"the domain in From is not valid: {error}")
+    if len(domains) != 1:  # RFC 9989 §5.3.1
+        return DmarcFinding("permerror", problem="From does not hold precisely one domain")
+    (author,) = domains
+    walks = _Walks(resolver)
+    try:
+        finding = await _discover(walks, author)
+        if finding.record is None:
+            return finding
+        return await _align(walks, await _choose_policy(walks, finding), spf_domain, dkim_domains)
+    except _Unknown as unknown:
+        return DmarcFinding("temperror", author, problem=str(unknown))
+
+
+def evaluate_dmarc_now(
+    resolver: Resolver, author_domains: Sequence[str], *, spf_domain: str | None = None, dkim_domains: Iterable[str] = ()
+) -> DmarcFinding:
+    """`evaluate_dmarc` for a resolver that answers without waiting (`synchronous.LookupResolver`)."""
+    return run_synchronously(evaluate_dmarc(resolver, author_domains, spf_domain=spf_domain, dkim_domains=dkim_domains))
+
+
+class _Unknown(Exception):
+    """DNS could not say: the message neither passes nor fails (RFC 9989 §5.3.6)."""
+
+
+_Found = tuple[str, DmarcRecord]
+
+
+class _Walks:
+    """The tree walks of one message; no name is asked twice."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+        self._records: dict[str, DmarcRecord | None] = {}
+        self._walked: dict[str, list[_Found]] = {}
+        self.organizations: dict[str, str] = {}
+
+    async def record(self, domain: str) -> DmarcRecord | None:
+        """The one record of a name (RFC 9989 §4.10 steps 2 and 6). Raises _Unknown."""
+        if domain in self._records:
+            return self._records[domain]
+        answer = await self.resolver.resolve(f"_dmarc.{domain}", "TXT")
+        if answer.is_unknown:
+            raise _Unknown(f"the DMARC record of {domain} could not be had: {answer.status.value}")
+        found = [octets for octets in answer.records if isinstance(octets, bytes) and is_dmarc_record(octets)]
+        record = self._records[domain] = parse_record(found[0]) if len(found) == 1 else None
+        return record
+
+    async def walk(self, domain: str) -> list[_Found]:
+        """The names with a record from `domain` up to the root, longest first (RFC 9989 §4.10). Raises _Unknown."""
+        if domain not in self._walked:
+            found: list[_Found] = []
+            target = domain
+            while target:
+                record = await self.record(target)
+                if record is not None:
+                    found.append((target, record))
+                    if record.psd != "u":
+                        break
+                labels = target.split(".")
+                target = ".".join(labels[-(MAX_LABELS - 1) :] if len(labels) >= MAX_LABELS else labels[1:])
+            self._walked[domain] = found
+        return self._walked[domain]
+
+    async def organization(self, domain: str) -> str:
+        """The Organizational Domain of a domain (RFC 9989 §4.10.2). Raises _Unknown."""
+        if domain not in self.organizations:
+            found = await self.walk(domain)
+            name, record = found[-1] if found else (domain, None)
+            if record is not None and record.psd == "y" and name != domain:  # then it is the domain one label below
+                name = ".".join(domain.split(".")[-name.count(".") - 2 :])
+            self.organizations[domain] = name
+        return self.organizations[domain]
+
+
+async def _discover(walks: _Walks, author: str) -> DmarcFinding:
+    """RFC 9989 §4.10.1: the author domain's own record, else its organization's, else its public suffix's."""
+    record, domain, organization = await walks.record(author), author, ""
+    if record is None:
+        found = dict(await walks.walk(author))
+        organization = domain = await walks.organization(author)
+        record = found.get(domain)
+        if record is None and found:
+            domain, record = next(reversed(found.items()))
+    if record is None:
+        return DmarcFinding("none", author, problem="no DMARC record applies to the domain")
+    finding = DmarcFinding("none", author, domain, organization, record)
+    if not record.is_usable:
+        return replace(finding, record=None, problem=f"the DMARC record of {domain} has no valid policy and asks for no reports")
+    return finding
+
+
+async def _choose_policy(walks: _Walks, finding: DmarcFinding) -> DmarcFinding:
+    """RFC 9989 §4.7, §4.10.1: p for the name itself; np or sp for a name below, else p."""
+    record = finding.record
+    if record is None or record.is_faulty or record.p is None:
+        return finding
+    requested: Policy = record.p
+    tag: PolicyTag = "p"
+    exists: bool | None = None
+    if finding.author_domain != finding.policy_domain:
+        requested, tag = (record.sp, "sp") if record.sp is not None else (record.p, "p")
+        if record.np is not None and record.np != requested:
+            exists = await _exists(walks.resolver, finding.author_domain)
+            # Where DNS cannot say whether the name exists, the milder of the two counts.
+            if exists is False or (exists is None and _POLICIES.index(record.np) < _POLICIES.index(requested)):
+                requested, tag = record.np, "np"
+    policy = _POLICIES[max(0, _POLICIES.index(requested) - 1)] if record.testing else requested
+    return replace(finding, policy=policy, requested=requested, tag=tag, author_exists=exists)
+
+
+async def _exists(resolver: Resolver, domain: str) -> bool | None:
+    """RFC 9989 §3.2.13: NXDOMAIN for the name itself (not for where an alias leads); None if DNS cannot say."""
+    answer = await resolver.resolve(domain, "A")
+    if answer.is_unknown:
+        return None
+    return answer.status is not DnsStatus.NXDOMAIN or answer.canonical_name not in ("", domain)
+
+
+async def _align(walks: _Walks, finding: DmarcFinding, spf_domain: str | None, dkim_domains: Iterable[str]) -> DmarcFinding:
+    """RFC 9989 §4.4, §5.3.4, §5.3.5: pass if any authenticated domain aligns."""
+    record, author = finding.record, finding.author_domain
+    assert record is not None  # the caller has one
+    problem = ""
+    candidates = [(spf_domain, record.aspf)] if spf_domain else []
+    candidates += [(domain, record.adkim) for domain in list(dict.fromkeys(dkim_domains))[:MAX_DKIM_DOMAINS]]
+    results = []
+    for text, mode in candidates:
+        try:
+            results.append(await _is_aligned(walks, author, parse_domain(text, literals=False), mode))
+        except AddressError:
+            results.append(False)  # THREATS 40: no domain, no alignment
+        except _Unknown as unknown:
+            problem = str(unknown)
+            results.append(False)
+    aligned = [text.lower() for (text, _), good in zip(candidates, results, strict=True) if good]
+    spf_aligned = aligned.pop(0) if spf_domain and results[0] else ""
+    passed = bool(spf_aligned or aligned)
+    result: DmarcResult = "pass" if passed else "temperror" if problem else "fail"
+    return replace(
+        finding,
+        result=result,
+        organizational_domain=finding.organizational_domain or walks.organizations.get(author, ""),
+        spf_aligned=spf_aligned,
+        dkim_aligned=tuple(aligned),
+        problem="" if passed else problem,
+    )
+
+
+async def _is_aligned(walks: _Walks, author: str, domain: str, mode: Alignment) -> bool:
+    if domain == author:
+        return True
+    if mode == "s" or domain.rpartition(".")[2] != author.rpartition(".")[2]:
+        return False  # without a common last label there is no common organization
+    organization = await walks.organization(author)
+    if domain != organization and not domain.endswith("." + organization):
+        return False  # an organization is the domain itself or above it
+    return await walks.organization(domain) == organization
