@@ -24,7 +24,12 @@ _TOO_HIGH = 65535 - max(USUAL_PORTS.values())
 
 
 class TryOutRefused(Exception):
-    """The folder cannot be used; `str()` is a sentence."""
+    """The folder cannot be used. `text` is an English sentence with `{name}` places, `values` fills them."""
+
+    def __init__(self, text: str, /, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text = text
+        self.values = values
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +53,13 @@ def prepare(folder: Path, base_port: int | None = None, now: datetime | None = N
     folder = folder.absolute()
     now = now or datetime.now(UTC)
     if base_port is not None and not 0 <= base_port <= _TOO_HIGH:
-        raise TryOutRefused(f"The base port must be at most {_TOO_HIGH}: the highest port is 995 above it.")
+        raise TryOutRefused("The base port must be at most {limit}: the highest port is 995 above it.", limit=_TOO_HIGH)
     folder.mkdir(parents=True, exist_ok=True)
     state_file = folder / "tryout.json"
     state = _read_state(state_file)
     if state is None:
         if any(folder.iterdir()):
-            raise TryOutRefused(f"{folder} is not empty and was not made by a try-out; name another folder with --dir.")
+            raise TryOutRefused("{folder} is not empty and was not made by a try-out; name another folder with --dir.", folder=folder)
         folder.chmod(0o755)
     passwords = state["passwords"] if state else {f"{name}@{DOMAIN}": _new_password() for name in LOCAL_PARTS}
     ports = state["ports"] if state and (base_port is None or base_port == state["base_port"]) else _choose_ports(base_port)
@@ -75,9 +80,9 @@ def _read_state(file: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise TryOutRefused(f"{file} is damaged; remove the folder and start again.") from error
+        raise TryOutRefused("{file} is damaged; remove the folder and start again.", file=file) from error
     if not isinstance(state, dict) or not {"base_port", "ports", "passwords"} <= state.keys():
-        raise TryOutRefused(f"{file} is damaged; remove the folder and start again.")
+        raise TryOutRefused("{file} is damaged; remove the folder and start again.", file=file)
     return state
 
 

@@ -103,13 +103,13 @@ def _check_certificate(path: str, certificate: Certificate, now: datetime, names
             else:
                 key = load_pem_private_key(pem, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            wanted = "certificate chain" if field == "cert_file" else "private key without a passphrase"
-            yield Problem(
-                f"{path}.{field}",
-                "{file} holds no PEM {wanted}: {reason}.",
-                "Name the right file.",
-                {"file": file, "wanted": wanted, "reason": str(error).split("\n")[0].rstrip(".")},
-            )
+            values = {"file": file, "reason": str(error).split("\n")[0].rstrip(".")}
+            if field == "cert_file":
+                yield Problem(f"{path}.{field}", "{file} holds no PEM certificate chain: {reason}.", "Name the right file.", values)
+            else:
+                yield Problem(
+                    f"{path}.{field}", "{file} holds no PEM private key without a passphrase: {reason}.", "Name the right file.", values
+                )
     if key is not None:
         yield from _check_key_mode(path, certificate.key_file)
     if chain:
@@ -146,11 +146,14 @@ def _check_key_mode(path: str, file: Path) -> Iterator[Problem]:
 
 def _check_dates(path: str, file: Path, leaf: x509.Certificate, now: datetime) -> Iterator[Problem]:
     values = {"file": file, "date": leaf.not_valid_after_utc.date(), "start": leaf.not_valid_before_utc.date()}
-    advice = "Renew it and reload (SIGHUP)."
     if leaf.not_valid_after_utc <= now:
-        yield Problem(f"{path}.cert_file", "The certificate expired on {date}.", advice, values, severity="warning")
+        yield Problem(
+            f"{path}.cert_file", "The certificate expired on {date}.", "Renew it and reload (SIGHUP).", values, severity="warning"
+        )
     elif leaf.not_valid_after_utc <= now + _EXPIRY_WARNING:
-        yield Problem(f"{path}.cert_file", "The certificate expires on {date}.", advice, values, severity="warning")
+        yield Problem(
+            f"{path}.cert_file", "The certificate expires on {date}.", "Renew it and reload (SIGHUP).", values, severity="warning"
+        )
     if leaf.not_valid_before_utc > now:
         yield Problem(f"{path}.cert_file", "The certificate is valid only from {start}.", "Check the clock.", values, severity="warning")
 

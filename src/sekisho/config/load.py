@@ -22,7 +22,8 @@ from sekisho.config.problems import ConfigError, Problem
 from sekisho.config.schema import Config
 
 # pydantic's error type -> (what is wrong, what to do); `{…}` come from the error's context and `value` from the input.
-_TEXTS: Mapping[str, tuple[str, str]] = {
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "other": ("{value} is not possible here: {reason}.", ""),
     "missing": ("This setting is required.", "Add it; 'sekisho config reference' explains each setting."),
     "int_type": ("{value} is not a whole number.", "Write a number without quotes."),
     "int_from_float": ("{value} is not a whole number.", "Write a number without a fraction."),
@@ -192,7 +193,7 @@ def _schema_problem(details: ErrorDetails, lines: Mapping[Location, int]) -> Pro
         return _unknown_key(location, path, line)
     if details["type"] == "missing":
         line = line_of(lines, location[:-1])
-    text, advice = _TEXTS.get(details["type"], ("{value} is not possible here: {reason}.", ""))
+    text, advice = TEXTS.get(details["type"], TEXTS["other"])
     return Problem(path, text, advice, {**values, "reason": details["msg"]}, line)
 
 

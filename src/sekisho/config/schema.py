@@ -96,10 +96,10 @@ class RelaySettings(Section):
     source_ipv6: IPvAnyAddress | None = Field(None, description="Source address of outgoing IPv6 connections.")
     ipv6: bool = Field(True, description="Use IPv6 next hops.")
     connect_timeout_seconds: Seconds = Field(30.0, description="For one TCP connection.")
-    greeting_timeout_seconds: Seconds = Field(300.0, description="RFC 5321 §4.5.3.2.1.")
-    command_timeout_seconds: Seconds = Field(300.0, description="RFC 5321 §4.5.3.2.2–3.")
-    data_timeout_seconds: Seconds = Field(180.0, description="RFC 5321 §4.5.3.2.5.")
-    final_timeout_seconds: Seconds = Field(600.0, description="RFC 5321 §4.5.3.2.6.")
+    greeting_timeout_seconds: Seconds = Field(300.0, description="Waiting for the greeting (RFC 5321 §4.5.3.2.1).")
+    command_timeout_seconds: Seconds = Field(300.0, description="Waiting for the reply to a command (RFC 5321 §4.5.3.2.2–3).")
+    data_timeout_seconds: Seconds = Field(180.0, description="Waiting until the other side takes more of a message (RFC 5321 §4.5.3.2.5).")
+    final_timeout_seconds: Seconds = Field(600.0, description="Waiting for the reply to a whole message (RFC 5321 §4.5.3.2.6).")
     connections_per_next_hop: Annotated[int, Field(ge=1)] = Field(5, description="Simultaneous connections to one next hop, per worker.")
     messages_per_connection: Annotated[int, Field(ge=1)] = Field(100, description="Then a new connection is made.")
     concurrency: Annotated[int, Field(ge=1)] = Field(100, description="Simultaneous attempts per worker.")
@@ -108,7 +108,7 @@ class RelaySettings(Section):
 
 class QueueSettings(Section):
     retry_seconds: tuple[Seconds, ...] = Field(
-        (300.0, 900.0, 1800.0, 3600.0, 7200.0, 10800.0), description="Waits between attempts; the last one repeats (STANDARDS §1.4)."
+        (300.0, 900.0, 1800.0, 3600.0, 7200.0, 10800.0), description="Waits between attempts; the last one repeats (RFC 5321 §4.5.4.1)."
     )
     retry_jitter: Annotated[float, Field(ge=0, le=0.5)] = Field(0.2, description="Each wait varies by this part.")
     lifetime_seconds: Seconds = Field(432_000.0, description="Then the sender is told (RFC 5321 §4.5.4.1: 4–5 days).")

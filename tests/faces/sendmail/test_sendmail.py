@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sekisho.faces.cli import exits
+from sekisho.faces.cli.handle import CommandFailed
 from sekisho.faces.i18n.catalogue import Catalogue
-from sekisho.faces.sendmail.arguments import UsageError, parse_arguments
+from sekisho.faces.sendmail.arguments import parse_arguments
 from sekisho.faces.sendmail.main import run_sendmail
-from sekisho.faces.sendmail.message import BadMessage, Message, addresses_in
+from sekisho.faces.sendmail.message import Message, addresses_in
 
 MESSAGE = b"From: taro@example.org\nTo: Hanako <hanako@example.org>\nSubject: x\n\n.dot\nbody\n"
 
@@ -210,7 +211,7 @@ def test_options_that_change_nothing() -> None:
 def test_any_command_line_is_read_or_refused(words: list[str]) -> None:
     try:
         parse_arguments(words)
-    except UsageError:
+    except CommandFailed:
         pass
 
 
@@ -254,5 +255,5 @@ def test_small_reads_give_the_same(octets: bytes) -> None:
 
 
 def test_a_line_without_end_is_no_message() -> None:
-    with pytest.raises(BadMessage):
+    with pytest.raises(CommandFailed):
         Message(io.BytesIO(b"a" * 2_000_000), False)

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
-from sekisho.config.schema import Config
+if TYPE_CHECKING:  # pydantic takes 50 ms to import, and the sendmail shim does without
+    from sekisho.config.schema import Config
 
 # (what is done in one word, done so far, all or 0 when unknown), in octets
 Progress = Callable[[str, int, int], None]
@@ -52,21 +53,21 @@ class AppHandle(Protocol):
         """Prepare the folder (adapters.tryout.prepare), start the same server, call `announce` once all ports listen."""
         ...
 
-    def operator(self, config: Config) -> AbstractContextManager[OperatorLink]:
+    def operator(self, config: "Config") -> AbstractContextManager[OperatorLink]:
         """The running server's control socket; with the server down, the store opened here after taking the data folder's lock.
 
         Raises CommandFailed with exits.UNREACHABLE when neither is possible (locked, no permission).
         """
         ...
 
-    def backup(self, config: Config, target: Path, progress: Progress) -> dict[str, Any]:
+    def backup(self, config: "Config", target: Path, progress: Progress) -> dict[str, Any]:
         """A consistent copy into the new folder `target`, hot; returns numbers for people and machines ("messages", "octets", …)."""
         ...
 
-    def verify(self, config: Config, backup: Path | None, progress: Progress) -> dict[str, Any]:
+    def verify(self, config: "Config", backup: Path | None, progress: Progress) -> dict[str, Any]:
         """Check a backup, or the live data (`backup` None): databases, contents, counters; "problems" is a list of sentences."""
         ...
 
-    def restore(self, config: Config, backup: Path, progress: Progress) -> dict[str, Any]:
+    def restore(self, config: "Config", backup: Path, progress: Progress) -> dict[str, Any]:
         """Fill an empty data folder from a backup; refuses while a server runs or anything is there."""
         ...

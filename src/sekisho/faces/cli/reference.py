@@ -29,7 +29,7 @@ def configuration_reference(say: Catalogue) -> str:
         name, model = sections.pop(0)
         rows = []
         for field_name, field in model.model_fields.items():
-            inner = _model_in(field.annotation)
+            inner = table_in(field.annotation)
             if inner is None:
                 rows.append(_row(field_name, field, say))
             else:
@@ -43,7 +43,7 @@ def configuration_reference(say: Catalogue) -> str:
 
 
 def _row(name: str, field: FieldInfo, say: Catalogue) -> str:
-    cells = (f"`{name}`", say(_type_word(field.annotation)), _default(field, say), say(field.description or ""))
+    cells = (f"`{name}`", say(type_word(field.annotation)), _default(field, say), say(field.description or ""))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
@@ -57,17 +57,17 @@ def _default(field: FieldInfo, say: Catalogue) -> str:
     return f"`{json.dumps(field.default, default=str, ensure_ascii=False)}`"
 
 
-def _type_word(annotation: Any) -> str:
+def type_word(annotation: Any) -> str:
     """A word for a type, as a person writes it in TOML."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return _type_word(arguments[0])
+        return type_word(arguments[0])
     if origin in (typing.Union, types.UnionType):
-        return _type_word(next(argument for argument in arguments if argument is not type(None)))
+        return type_word(next(argument for argument in arguments if argument is not type(None)))
     if origin is Literal:
         return ", ".join(json.dumps(argument) for argument in arguments)
     if origin is tuple:
-        return {"number": "list of numbers", "network": "list of networks"}.get(_type_word(arguments[0]), "list of texts")
+        return {"number": "list of numbers", "network": "list of networks"}.get(type_word(arguments[0]), "list of texts")
     if origin is dict:
         return "table of texts"
     words: dict[Any, str] = {
@@ -83,7 +83,7 @@ def _type_word(annotation: Any) -> str:
     return words[annotation]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def table_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((model for model in map(_model_in, typing.get_args(annotation)) if model is not None), None)
+    return next((model for model in map(table_in, typing.get_args(annotation)) if model is not None), None)

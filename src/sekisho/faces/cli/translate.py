@@ -1,6 +1,7 @@
 """click in two languages: help texts of a command tree, headings, and what is wrong with a command line."""
 
 import copy
+import inspect
 from typing import TypeVar
 
 import click
@@ -25,9 +26,9 @@ class Formatter(click.HelpFormatter):
 def translated(command: CommandT, say: Catalogue) -> CommandT:
     """A copy of the command (and of all below it) whose help speaks the catalogue's language."""
     command = copy.copy(command)
-    command.help = say(command.help) if command.help else None
-    command.short_help = say(command.short_help) if command.short_help else None
-    command.epilog = say(command.epilog) if command.epilog else None
+    command.help = say(inspect.cleandoc(command.help)) if command.help else None
+    if command.epilog:
+        command.epilog = command.epilog.replace("Example:", f"{say('Example')}:", 1)
     params = []
     for parameter in command.params:
         parameter = copy.copy(parameter)
@@ -63,6 +64,15 @@ def usage_message(error: click.UsageError, say: Catalogue) -> str:
         name = error.param.opts[-1] if isinstance(error.param, click.Option) else error.param.human_readable_name
         return say("{name} is missing.", name=name)
     if isinstance(error, click.BadParameter) and error.param is not None:
-        name = error.param.opts[-1] if isinstance(error.param, click.Option) else error.param.human_readable_name
-        return say("{name}: {reason}", name=name, reason=error.message)
+        return _bad_value(error, error.param, say)
     return error.format_message()
+
+
+def _bad_value(error: click.BadParameter, parameter: click.Parameter, say: Catalogue) -> str:
+    name = parameter.opts[-1] if isinstance(parameter, click.Option) else parameter.human_readable_name
+    kind = parameter.type
+    if isinstance(kind, click.Choice):
+        return say("{name} must be one of: {choices}.", name=name, choices=", ".join(kind.choices))
+    if isinstance(kind, click.IntRange):
+        return say("{name} must be a whole number from {low} to {high}.", name=name, low=kind.min, high=kind.max)
+    return say("{name}: {reason}", name=name, reason=error.message)

@@ -26,7 +26,12 @@ class Catalogue:
     def __call__(self, text: str, /, **values: object) -> str:
         """What has no translation comes out in English."""
         wording = self.messages.get(text, text)
-        return wording.format(**values) if values else wording
+        if not values:
+            return wording
+        # A reason is a sentence too: "no @ in the address".
+        if isinstance(reason := values.get("reason"), str):
+            values["reason"] = self.messages.get(reason, reason)
+        return wording.format(**values)
 
 
 def catalogue(language: Language) -> Catalogue:

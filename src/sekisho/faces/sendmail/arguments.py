@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-
-class UsageError(Exception):
-    """The command line asks for something that is not done here; `str()` is a sentence."""
+from sekisho.faces.cli.exits import SYSEXITS_USAGE
+from sekisho.faces.cli.handle import CommandFailed
 
 
 @dataclass(slots=True)
@@ -26,7 +25,7 @@ class Arguments:
 # Options with a value that mean nothing here: body type, log file, queue tags, hop count, protocol, macros, error handling.
 _IGNORED_WITH_VALUE = "BXLhpMOde"
 _IGNORED = "vUGnmGA"
-_REFUSED_MODES = {
+REFUSED_MODES = {
     "s": "SMTP on standard input is not spoken here; use the submission port.",
     "p": "The queue is listed by: sekisho queue list",
     "d": "The server is started by: sekisho serve",
@@ -37,7 +36,10 @@ _REFUSED_MODES = {
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
-    """`argv` without the program's name; raises UsageError. Values may follow directly (-fa@b) or as the next word (-f a@b)."""
+    """`argv` without the program's name; raises CommandFailed with EX_USAGE.
+
+    Values may follow directly (-fa@b) or as the next word (-f a@b).
+    """
     arguments = Arguments()
     words = list(argv)
     while words:
@@ -57,7 +59,7 @@ def _take_option(arguments: Arguments, word: str, words: list[str]) -> None:
     if letter in "frFCNRV" or letter in _IGNORED_WITH_VALUE:
         value = rest or (words.pop(0) if words else None)
         if value is None and letter not in "de":
-            raise UsageError(f"-{letter} needs a value.")
+            raise CommandFailed("-{letter} needs a value.", SYSEXITS_USAGE, letter=letter)
         _set_value(arguments, letter, value or "")
     elif letter == "t":
         arguments.from_header = True
@@ -69,15 +71,15 @@ def _take_option(arguments: Arguments, word: str, words: list[str]) -> None:
         # -oi is the old -i; -odi, -oem and the other old options change nothing here.
         arguments.ignore_dots |= rest == "i"
     elif letter == "b":
-        if rest in _REFUSED_MODES:
-            raise UsageError(_REFUSED_MODES[rest])
+        if rest in REFUSED_MODES:
+            raise CommandFailed(REFUSED_MODES[rest], SYSEXITS_USAGE)
         arguments.rebuild_aliases |= rest == "i"
     elif letter == "q":
-        raise UsageError("The queue is run by the server; to try everything now: sekisho queue retry --all")
+        raise CommandFailed("The queue is run by the server; to try everything now: sekisho queue retry --all", SYSEXITS_USAGE)
     elif letter in _IGNORED:
         _take_cluster(arguments, rest, words)
     else:
-        raise UsageError(f"There is no option -{letter}.")
+        raise CommandFailed("There is no option {name}.", SYSEXITS_USAGE, name=f"-{letter}")
 
 
 def _take_cluster(arguments: Arguments, rest: str, words: list[str]) -> None:
@@ -97,7 +99,7 @@ def _set_value(arguments: Arguments, letter: str, value: str) -> None:
         arguments.notify = _notify(value)
     elif letter == "R":
         if value.upper() not in ("FULL", "HDRS"):
-            raise UsageError("-R is either full or hdrs.")
+            raise CommandFailed("-R is either full or hdrs.", SYSEXITS_USAGE)
         arguments.ret = value.upper()
     elif letter == "V":
         arguments.envid = value
@@ -106,5 +108,5 @@ def _set_value(arguments: Arguments, letter: str, value: str) -> None:
 def _notify(value: str) -> str:
     words = {word.strip().upper() for word in value.split(",")}
     if not words <= {"NEVER", "SUCCESS", "FAILURE", "DELAY"} or ("NEVER" in words and len(words) > 1):
-        raise UsageError("-N is never, or a list of success, failure, delay.")
+        raise CommandFailed("-N is never, or a list of success, failure, delay.", SYSEXITS_USAGE)
     return ",".join(sorted(words))

@@ -12,12 +12,13 @@ from typing import IO
 
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.faces.cli import exits
+from sekisho.faces.cli.handle import CommandFailed
 from sekisho.faces.cli.shell import DEFAULT_CONFIG, printable
 from sekisho.faces.i18n.catalogue import Catalogue
-from sekisho.faces.sendmail.arguments import Arguments, UsageError, parse_arguments
+from sekisho.faces.sendmail.arguments import Arguments, parse_arguments
 from sekisho.faces.sendmail.client import Client, Refusal, ServerGone
-from sekisho.faces.sendmail.message import BadMessage, Message
-from sekisho.faces.sendmail.settings import BadSettings, Settings, read_settings
+from sekisho.faces.sendmail.message import Message
+from sekisho.faces.sendmail.settings import Settings, read_settings
 
 
 def run_sendmail(argv: Sequence[str], environment: Mapping[str, str], say: Catalogue, source: IO[bytes] | None = None) -> int:
@@ -28,14 +29,10 @@ def run_sendmail(argv: Sequence[str], environment: Mapping[str, str], say: Catal
             return exits.SYSEXITS_OK
         path = arguments.config_file or Path(environment.get("SEKISHO_CONFIG", DEFAULT_CONFIG))
         return _submit(arguments, read_settings(path), source or sys.stdin.buffer)
-    except UsageError as error:
-        return _complain(say(str(error)), exits.SYSEXITS_USAGE)
+    except CommandFailed as failed:
+        return _complain(say(failed.text, **failed.values), failed.exit_code)
     except AddressError as error:
         return _complain(say("That is not an address: {reason}.", reason=str(error)), exits.SYSEXITS_DATA)
-    except BadMessage as error:
-        return _complain(say(str(error)), exits.SYSEXITS_DATA)
-    except BadSettings as error:
-        return _complain(str(error), exits.SYSEXITS_CONFIG)
     except Refusal as refusal:
         about = f"{refusal.recipient}: " if refusal.recipient else ""
         return _complain(f"{about}{refusal.code} {refusal.text}", exit_code_of(refusal))
@@ -50,7 +47,7 @@ def _submit(arguments: Arguments, settings: Settings, source: IO[bytes]) -> int:
     message = Message(source, arguments.ignore_dots)
     names = arguments.recipients + (message.recipients() if arguments.from_header else [])
     if not names:
-        raise UsageError("Nobody to send to: name recipients, or use -t and a To field.")
+        raise CommandFailed("Nobody to send to: name recipients, or use -t and a To field.", exits.SYSEXITS_USAGE)
     recipients = [_wire_address(settings.qualify(name)) for name in dict.fromkeys(names)]
     reverse_path = arguments.reverse_path
     if reverse_path is None:

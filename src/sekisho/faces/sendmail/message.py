@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from sekisho.core.message.header import HeaderSection
+from sekisho.faces.cli.exits import SYSEXITS_DATA
+from sekisho.faces.cli.handle import CommandFailed
 
 # What programs hand in has a header section of a few KB.
 MAX_HEADER_OCTETS = 1_048_576
@@ -14,10 +16,6 @@ _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\\.|[()<>,:;]|[^"\\()<>,:;]+|.', re.DOTA
 _DOT_LINE = re.compile(rb"^\.$", re.MULTILINE)
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 _ENCODED_UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\]')
-
-
-class BadMessage(Exception):
-    """What came is no message; `str()` is a sentence."""
 
 
 class Message:
@@ -78,7 +76,7 @@ def _whole_lines(source: IO[bytes], ignore_dots: bool) -> Iterator[bytes]:
         if not end:
             # RFC 5322 §2.1.1 allows 998 octets; without a bound this would be quadratic.
             if len(rest) > _MAX_LINE_OCTETS:
-                raise BadMessage("A line of the message is longer than a megabyte.")
+                raise CommandFailed("A line of the message is longer than a megabyte.", SYSEXITS_DATA)
             continue
         piece, rest = rest[:end].replace(b"\r\n", b"\n"), rest[end:]
         if not ignore_dots and (dot := _DOT_LINE.search(piece)):

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
-class BadSettings(Exception):
-    """The configuration file cannot be read; `str()` is a sentence."""
+from sekisho.faces.cli.exits import SYSEXITS_CONFIG
+from sekisho.faces.cli.handle import CommandFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Settings:
 
 
 def read_settings(path: Path) -> Settings:
-    """Raises BadSettings. Paths count from the file's folder, as everywhere."""
+    """Raises CommandFailed with EX_CONFIG. Paths count from the file's folder, as everywhere."""
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
         submission: dict[str, Any] = raw.get("submission", {})
@@ -34,6 +33,6 @@ def read_settings(path: Path) -> Settings:
         socket_path = folder / submission["local_socket"] if "local_socket" in submission else default
         return Settings(socket_path, raw["hostname"], submission.get("local_users", {}))
     except OSError as error:
-        raise BadSettings(f"{path} cannot be read: {error.strerror}.") from error
+        raise CommandFailed("{path} cannot be read: {reason}.", SYSEXITS_CONFIG, path=str(path), reason=error.strerror) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise BadSettings(f"{path} has errors; see: sekisho config check -c {path}") from error
+        raise CommandFailed("{path} has errors; see: sekisho config check -c {path}", SYSEXITS_CONFIG, path=str(path)) from error

@@ -25,7 +25,7 @@ class Size(click.ParamType[int]):
         text = str(value).upper().removesuffix("B").removesuffix("I")
         number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS and text[-1:] else (text, "")
         if not number.isdecimal():
-            self.fail(f"{value!r} is not a size; write for example 500M, 2G or 0 for none", param, ctx)
+            self.fail("write a size such as 500M or 2G, or 0 for none.", param, ctx)
         return int(number) * _UNITS[unit]
 
 
