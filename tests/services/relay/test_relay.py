@@ -5,13 +5,10 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
+from tests.services.relay.jobs import Octets, job
 
 from sekisho.config.schema import RelaySettings
-from sekisho.core.terms.address import Address, ReversePath
-from sekisho.core.terms.envelope import Envelope, Recipient
-from sekisho.ports.content import StoreUnavailable
-from sekisho.ports.leases import Owner
-from sekisho.ports.spool import Outcome, QueueJob, QueueRecipient
+from sekisho.ports.spool import Outcome
 from sekisho.ports.stream import Endpoint, StreamTimeout
 from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
@@ -29,18 +26,6 @@ mx2.example.com  A 192.0.2.2
 other.example    MX 10 mx1.example.com
 """
 MX1, MX2 = "192.0.2.1:25", "192.0.2.2:25"
-
-
-class Octets:
-    def __init__(self, content: bytes, *, broken_at: int | None = None) -> None:
-        self.content = content
-        self.size_octets = len(content)
-        self.broken_at = broken_at
-
-    async def read(self, offset: int, length: int) -> bytes:
-        if self.broken_at is not None and offset >= self.broken_at:
-            raise StoreUnavailable("test")
-        return self.content[offset : offset + length]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -68,15 +53,6 @@ class World:
     async def replies(self, *recipients: str, **more: object) -> list[tuple[str, str]]:
         outcomes = await self.send(*recipients, **more)  # type: ignore[arg-type]  # test shorthand
         return [(outcome.result, str(outcome.reply)) for outcome in outcomes]
-
-
-def job(*recipients: str, next_hop: str = "example.com", sender: str | None = "a@sender.example", **envelope: object) -> QueueJob:
-    path = ReversePath(Address.from_text(sender) if sender else None)
-    rows = tuple(
-        QueueRecipient(number, Recipient(Address.from_text(text)), "claimed", 1, 0, 10**18)
-        for number, text in enumerate(recipients or ("bob@example.com",), 7)
-    )
-    return QueueJob("m1", next_hop, Envelope(path, **envelope), rows, 0, 0, Owner("h", 0, 1), 1)  # type: ignore[arg-type]  # test shorthand
 
 
 async def test_delivered_over_tls_and_pipelined() -> None:
