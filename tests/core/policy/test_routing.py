@@ -109,3 +109,9 @@ def test_who_speaks_for_all() -> None:
     no, later, gone = Reply.of(550, None, "no"), Reply.of(450, None, "later"), Reply.of(421, None, "gone")
     assert worst_hope([]) == -1 and worst_hope([no, no]) == 1
     assert worst_hope([later, no]) == 0 and worst_hope([later, gone, no]) == 1
+
+
+@pytest.mark.parametrize("host", ["a..b", ".a", "x" * 64, "a\\032b", "a b", "\u00e9.example", ".".join(["x" * 60] * 5)])
+def test_hosts_that_are_no_names_are_passed_over(host: str) -> None:
+    assert choose_mx(answer(Mx(1, host), Mx(2, "b_c.example")), "me", keep) == (Mx(2, "b_c.example"),)
+    assert str(choose_mx(answer(Mx(1, host)), "me", keep)).startswith("550 5.4.4")

@@ -14,6 +14,8 @@ MAX_MX_HOSTS = 16
 MAX_ADDRESSES_PER_HOST = 8
 
 _ROUTE = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})\Z")
+# A name that can be looked up and put into a TLS handshake; "" (the root) is none. Real host names hold underscores.
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\Z")
 Shuffle = Callable[[MutableSequence[Any]], None]
 
 
@@ -51,7 +53,10 @@ def choose_mx(answer: Answer, own_name: str, shuffle: Shuffle) -> tuple[Mx, ...]
     records = [record for record in answer.records if isinstance(record, Mx)]
     if records and not any(record.host for record in records):
         return Reply.of(556, "5.1.10", f"The domain {domain} takes no mail (null MX)")  # RFC 7505 §3
-    records = [Mx(preference, host.rstrip(".").lower()) for preference, host in records if host]
+    records = [Mx(preference, host.rstrip(".").lower()) for preference, host in records]
+    records = [record for record in records if _HOST.match(record.host)]
+    if not records:
+        return Reply.of(550, "5.4.4", f"The domain {domain} names no usable mail exchanger")
     usable = without_us(records, [record.preference for record in records if record.host == own_name.lower()])
     if not usable:
         return routing_loop(domain)

@@ -35,6 +35,7 @@ class Queue:
         self._was_full = False
         self._stopping = asyncio.Event()
         self._known_parked: set[int] = set()
+        self._recount_at = 0.0  # on the monotonic clock
 
     def take(self, jobs: tuple[QueueJob, ...]) -> None:
         """Jobs with a fresh lease of this worker (`Accepted.jobs`): the accepting worker delivers first. Never blocks."""
@@ -50,8 +51,7 @@ class Queue:
         try:
             await self._watch_over_parked()
             while not shutdown.is_set:
-                await self._claim()
-                await self._wait()
+                await self._wait(await self._claim_due())
         finally:
             unsubscribe()
             watcher.cancel()
@@ -61,48 +61,47 @@ class Queue:
         await shutdown.wait()
         self._wake.set()
 
-    async def _wait(self) -> None:
-        """Sleep until a hint, the next due time or the recheck, whichever is first."""
-        timeout = RECHECK_SECONDS
-        if not self._was_full:
-            due_at_us = await self._next_due_at_us()
-            if due_at_us is not None:
-                # What is due and was not given to us belongs to somebody else: no need to hurry.
-                timeout = min(timeout, max((due_at_us - self._ports.clock.now_us()) / SECOND_US, 1.0))
+    async def _wait(self, seconds: float) -> None:
+        """Sleep so long, or until a hint, or until a slot is free if that is what was missing."""
+        if not seconds:
+            return
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
             if not self._was_full:
                 await asyncio.sleep(GATHER_SECONDS)
         except TimeoutError:
-            await self._watch_over_parked()
+            pass
         self._wake.clear()
+        await self._watch_over_parked()
 
-    async def _next_due_at_us(self) -> int | None:
-        try:
-            return await self._ports.spool.next_due_at_us()
-        except StoreUnavailable:
-            return None
-        except Exception as error:
-            self._ports.journal.fault("queue.next_due", error)
-            return None
+    async def _claim_due(self) -> float:
+        """Take what is due, as far as there is room; gives the seconds until somebody should look again.
 
-    async def _claim(self) -> None:
-        """Take what is due, as far as there is room; half the room again may wait here, so that no next hop blocks others."""
-        room = self._rules.concurrency + self._rules.concurrency // 2 - len(self._tasks) - self._ready_count
-        if room <= 0:
-            self._was_full = True
-            return
+        Half the room again may wait here, so that no next hop blocks others.
+        """
+        ports, rules = self._ports, self._rules
+        room = rules.concurrency + rules.concurrency // 2 - len(self._tasks) - self._ready_count
+        self._was_full = room <= 0
+        if self._was_full:
+            return RECHECK_SECONDS
         try:
-            jobs = await self._ports.spool.claim(self._rules.owner, room)
+            due_at_us = await ports.spool.next_due_at_us()
+            if due_at_us is None:
+                return RECHECK_SECONDS
+            left_us = due_at_us - ports.clock.now_us()
+            if left_us > 0:
+                return min(left_us / SECOND_US, RECHECK_SECONDS)
+            jobs = await ports.spool.claim(rules.owner, room)
         except StoreUnavailable as error:
-            self._ports.journal.record(Entry("queue.store_unavailable", "", {"error": str(error)}))
-            jobs = []
+            ports.journal.record(Entry("queue.store_unavailable", "", {"error": str(error)}))
+            return RECHECK_SECONDS
         except Exception as error:
-            self._ports.journal.fault("queue.claim", error)
-            jobs = []
-        self._was_full = len(jobs) >= room
+            ports.journal.fault("queue.claim", error)
+            return RECHECK_SECONDS
         self.take(tuple(jobs))
+        # Due and not given to us: another worker was quicker.
+        return 0.0 if jobs else 1.0
 
     def _start_ready(self) -> None:
         while len(self._tasks) < self._rules.concurrency and not self._stopping.is_set():
@@ -207,8 +206,10 @@ class Queue:
 
     async def _watch_over_parked(self) -> None:
         """One worker counts the queue and raises the alarm about what crashed its workers three times."""
-        if self._rules.owner.slot != 0:
+        now = self._ports.clock.monotonic()
+        if self._rules.owner.slot != 0 or now < self._recount_at:
             return
+        self._recount_at = now + RECHECK_SECONDS
         try:
             messages = await self._ports.spool.queue()
         except StoreUnavailable:

@@ -1,5 +1,6 @@
 """One attempt to get one job to its next hop: address after address, until everybody has an outcome."""
 
+from contextlib import aclosing
 from dataclasses import replace
 
 from sekisho.core.message.header import HeaderSection
@@ -83,29 +84,33 @@ class Attempt:
         around, job = self._around, self._job
         discovery = Discovery(job.next_hop, around.hostname, around.settings, around.resolver, around.dice)
         tried = 0
-        async for target in discovery.targets():
-            if around.is_own_endpoint(target.endpoint):
-                discovery.is_ourselves()
-                continue
-            if target in self._refused_by:
-                continue
-            tried += 1
-            try:
-                session = around.pool.take_target(target) or await self._open(target)
-            except IsOurselves:
-                discovery.is_ourselves()
-            except HostFailed as failure:
-                self._failures.append((failure.reply, str(target)))
-            else:
-                await self._use(session)
-            if not self._pending or tried >= MAX_TARGETS:
-                return
+        async with aclosing(discovery.targets()) as targets:
+            async for target in targets:
+                if around.is_own_endpoint(target.endpoint):
+                    discovery.is_ourselves()
+                    continue
+                if target in self._refused_by:
+                    continue
+                tried += 1
+                await self._try_target(target, discovery)
+                if not self._pending or tried >= MAX_TARGETS:
+                    break
         self._failures[:0] = [(reply, "") for reply in discovery.failures]
+
+    async def _try_target(self, target: Target, discovery: Discovery) -> None:
+        try:
+            session = self._around.pool.take_target(target) or await self._open(target)
+        except IsOurselves:
+            discovery.is_ourselves()
+        except HostFailed as failure:
+            self._failures.append((failure.reply, str(target)))
+        else:
+            await self._use(session)
 
     async def _open(self, target: Target) -> Session:
         """With TLS where offered; if only the handshake fails, once more without (RFC 7435 §3): opportunistic."""
         try:
-            return await self._around.open_session(target, use_tls=True)
+            return await self._around.open_session(target, message_id=self._job.message_id, use_tls=True)
         except HostFailed as failure:
             if not failure.in_handshake:
                 raise
@@ -113,7 +118,7 @@ class Attempt:
         self._around.journal.record(
             Entry("relay.tls_failed", self._job.message_id, {"next_hop": self._job.next_hop, "remote": str(target), "error": why})
         )
-        return await self._around.open_session(target, use_tls=False)
+        return await self._around.open_session(target, message_id=self._job.message_id, use_tls=False)
 
     async def _use(self, session: Session) -> None:
         """Transactions until nobody is left whom this host would take."""

@@ -1,7 +1,7 @@
 """From next hop to addresses: asks the DNS, leaves the choices to core/policy/routing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from ipaddress import ip_address
 
 from sekisho.config.schema import RelaySettings
@@ -34,7 +34,7 @@ class Discovery:
         self._current = Mx(0, "")
         self.failures: list[Reply] = []
 
-    async def targets(self) -> AsyncIterator[Target]:
+    async def targets(self) -> AsyncGenerator[Target, None]:
         """Host after host is looked up only when the ones before did not do."""
         port = self._settings.port
         route = parse_route(self._next_hop)

@@ -1,6 +1,7 @@
 """One outgoing connection: the client machine on a stream, with a deadline for each command."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from sekisho.ports.stream import ConnectionLost, Dialer, Endpoint, IpAddress, St
 
 CHUNK_OCTETS = 65536
 GOODBYE_SECONDS = 3.0
+# One exchange (an envelope of 100 recipients, say) may not last longer, however slowly the replies drip.
+MAX_WAIT_SECONDS = 1800.0
 
 
 class HostFailed(Exception):
@@ -121,22 +124,27 @@ class Session:
         self._machine.tls_started()
 
     async def _advance(self, timeout_seconds: float) -> Event:
-        """The next event. Whatever ends the connection becomes one."""
-        machine, stream = self._machine, self._stream
-        loop = asyncio.get_running_loop()
-        deadline = 0.0
+        """The next event. Each command and each reply begins a new wait (RFC 5321 §4.5.3.2), all of them within `MAX_WAIT_SECONDS`.
+
+        Whatever ends the connection becomes an event.
+        """
+        machine, stream, loop = self._machine, self._stream, asyncio.get_running_loop()
+        deadline = latest = 0.0
+        heard = -1
         while True:
             event = machine.next_event()
             octets = machine.data_to_send()
             if octets:
                 stream.write(octets)
-                deadline = 0.0  # a new command, a new wait (RFC 5321 §4.5.3.2)
             if event is not None:
                 if isinstance(event, Closed):
                     self.last_reason = event.reason
                 return event
             now = loop.time()
-            deadline = deadline or now + timeout_seconds
+            latest = latest or now + MAX_WAIT_SECONDS
+            if octets or machine.replies_heard != heard:
+                heard = machine.replies_heard
+                deadline = min(now + timeout_seconds, latest)
             try:
                 machine.receive_data(await stream.read(max(deadline - now, 0.001)))
             except StreamTimeout:
@@ -229,6 +237,6 @@ def _as_address(value: object) -> IpAddress | None:
     return value  # type: ignore[return-value]  # pydantic's IPvAnyAddress is an IPv4Address or IPv6Address at run time
 
 
-def _why(error: BaseException) -> str:
+def _why(error: OSError | StreamError) -> str:
     """The system's word for it, without addresses or paths (law 8)."""
-    return getattr(error, "strerror", None) or type(error).__name__
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__

@@ -47,7 +47,7 @@ class RelaySurroundings:
             own.port == stream.peer.port and own.address.is_unspecified for own in self._own_endpoints
         )
 
-    async def open_session(self, target: Target, *, use_tls: bool) -> Session:
+    async def open_session(self, target: Target, *, message_id: str, use_tls: bool) -> Session:
         """Raises `HostFailed`, `IsOurselves`."""
         try:
             session = await Session.open(
@@ -59,7 +59,7 @@ class RelaySurroundings:
                 is_ourselves=self._ended_here,
             )
         except HostFailed as failure:
-            self.journal.record(Entry("relay.host_failed", "", {"remote": str(target), "reply": str(failure.reply)}))
+            self.journal.record(Entry("relay.host_failed", message_id, {"remote": str(target), "reply": str(failure.reply)}))
             raise
-        self.journal.record(Entry("relay.connected", "", {"remote": str(target), "tls": session.tls_version}))
+        self.journal.record(Entry("relay.connected", message_id, {"remote": str(target), "tls": session.tls_version}))
         return session

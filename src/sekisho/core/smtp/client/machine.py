@@ -113,6 +113,7 @@ class ClientMachine:
         self._encoder: ContentEncoder | None = None
         self.extensions: Extensions = {}
         self.is_closed = False
+        self.replies_heard = 0
 
     # Octets
 
@@ -249,6 +250,7 @@ class ClientMachine:
                 return
             if reply is None:
                 return
+            self.replies_heard += 1
             self._on_reply(reply)
 
     def _on_reply(self, reply: Reply) -> None:
