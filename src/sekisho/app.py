@@ -1,5 +1,56 @@
-"""Entry point and composition root: the only module that names adapters."""
+"""Entry point: the command line over the composition root, whose parts in `wiring` are imported only where used."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from sekisho.adapters.net.opensslconf import reexec_with_openssl_conf
+from sekisho.config.schema import Config
+from sekisho.faces.cli.handle import OperatorLink, Progress, TryReady
+from sekisho.faces.cli.main import run
+
+
+class App:
+    """`faces.cli.handle.AppHandle`."""
+
+    def serve(self, config_file: Path) -> int:
+        reexec_with_openssl_conf()
+        from sekisho.wiring.server import serve
+
+        return serve(config_file)
+
+    def try_out(self, folder: Path, base_port: int | None, announce: Callable[[TryReady], None]) -> int:
+        reexec_with_openssl_conf()
+        from sekisho.wiring.tryout import try_out
+
+        return try_out(folder, base_port, announce)
+
+    def operator(self, config: Config) -> AbstractContextManager[OperatorLink]:
+        from sekisho.wiring.operator import operator
+
+        return operator(config)
+
+    def backup(self, config: Config, target: Path, progress: Progress) -> dict[str, Any]:
+        from sekisho.wiring.storage import backup
+
+        return backup(config, target, progress)
+
+    def verify(self, config: Config, backup: Path | None, progress: Progress) -> dict[str, Any]:
+        from sekisho.wiring.storage import verify
+
+        return verify(config, backup, progress)
+
+    def restore(self, config: Config, backup: Path, progress: Progress) -> dict[str, Any]:
+        from sekisho.wiring.storage import restore
+
+        return restore(config, backup, progress)
 
 
 def main() -> None:
-    raise SystemExit("sekisho: nothing is wired yet")
+    sys.exit(run(App(), sys.argv))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""How a command reaches the data: through the running server, or alone when there is none."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sekisho.adapters.clock import SystemClock
+from sekisho.adapters.journal import StructlogJournal
+from sekisho.adapters.process.control import ServerNotRunning, ask_server
+from sekisho.adapters.process.lock import lock_data_directory
+from sekisho.adapters.process.plan import StartRefused
+from sekisho.admin import operations
+from sekisho.config.schema import Config
+from sekisho.faces.cli import exits
+from sekisho.faces.cli.handle import CommandFailed, OperatorLink
+from sekisho.wiring.server import control_socket
+from sekisho.wiring.stores import StoreProblem, admin_context, open_log, opened_store
+
+
+@contextmanager
+def operator(config: Config) -> Iterator[OperatorLink]:
+    """Raises CommandFailed when neither way is open."""
+    path = control_socket(config)
+    try:
+        with ask_server(path) as ask:
+            yield ask
+            return
+    except ServerNotRunning:
+        pass
+    except PermissionError as error:
+        raise CommandFailed(
+            "{path}: no permission; run this as root or as the user of the server.", exits.UNREACHABLE, path=str(path)
+        ) from error
+    with owned_data(config):
+        yield lambda request: asyncio.run(_answer_alone(config, request))
+
+
+@contextmanager
+def owned_data(config: Config) -> Iterator[None]:
+    """The data folder's lock, so that no server starts meanwhile; raises CommandFailed."""
+    if not config.data_dir.is_dir():
+        raise CommandFailed(
+            "{path} does not exist: start the server once, or correct data_dir.", exits.UNREACHABLE, path=str(config.data_dir)
+        )
+    try:
+        descriptor = lock_data_directory(config.data_dir, 0.0)
+    except StartRefused as refused:
+        raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(refused)) from refused
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _answer_alone(config: Config, request: bytes) -> bytes:
+    descriptor = None if config.log.file is None else open_log(config.log.file)
+    journal = StructlogJournal(SystemClock(), form=config.log.format, descriptor=descriptor, worker="command")
+    try:
+        async with opened_store(config) as store:
+            return await operations.answer(admin_context(store, config, journal, f"uid:{os.getuid()}"), request)
+    except StoreProblem as problem:
+        raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(problem)) from problem
+    finally:
+        journal.flush()

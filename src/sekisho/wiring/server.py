@@ -1,0 +1,118 @@
+"""The supervisor's plan: what `serve` runs."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from sekisho.adapters.clock import SystemClock
+from sekisho.adapters.journal import StructlogJournal
+from sekisho.adapters.net.tls import CertificateProblem, read_certificates
+from sekisho.adapters.process.counts import SharedConnectionCounts
+from sekisho.adapters.process.metrics import SharedMetrics
+from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, ReloadRefused, StartRefused, UnixSpec, WorkerContext
+from sekisho.adapters.process.supervisor import Supervisor
+from sekisho.adapters.stores.sqlite.store import SqliteStore
+from sekisho.config.load import load
+from sekisho.config.problems import ConfigError
+from sekisho.config.schema import Config
+from sekisho.faces.cli import exits
+from sekisho.faces.cli.handle import CommandFailed
+from sekisho.ports.journal import Entry
+from sekisho.ports.leases import Owner
+from sekisho.wiring.stores import HOST, StoreProblem, open_log, opened_store
+from sekisho.wiring.worker import CONTROL, METRICS, Setup, Shared, listener_names, run_worker
+
+# Work with the opened store before the first worker starts (a try-out makes its accounts there).
+Preparation = Callable[[SqliteStore, Config], Awaitable[None]]
+OnReady = Callable[[Mapping[str, int]], None]
+
+
+def serve(config_file: Path, prepare: Preparation | None = None, on_ready: OnReady | None = None) -> int:
+    """Until SIGTERM or SIGINT. Raises ConfigError with everything that is wrong, CommandFailed when it cannot start."""
+    setup = read_setup(config_file)
+    try:
+        return Supervisor(_plan(config_file, setup, prepare, on_ready)).run()
+    except StartRefused as refused:
+        raise CommandFailed("{problem}", exits.FAILED, problem=str(refused)) from refused
+
+
+def read_setup(config_file: Path) -> Setup:
+    """The configuration and the certificates; raises ConfigError, CommandFailed."""
+    loaded = load(config_file)
+    for warning in loaded.warnings:
+        print(f"sekisho: {warning}", file=sys.stderr)
+    try:
+        certificates = read_certificates(loaded.config.certificates)
+    except CertificateProblem as problem:
+        raise CommandFailed("{problem}", exits.BAD_CONFIG, problem=str(problem)) from problem
+    return Setup(loaded.config.model_dump_json(), list(certificates))
+
+
+def control_socket(config: Config) -> Path:
+    return config.data_dir / "run" / "control.sock"
+
+
+def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready: OnReady | None) -> ProcessPlan:
+    config = setup.config
+    workers = config.workers or len(os.sched_getaffinity(0))
+    shared = Shared(SharedConnectionCounts(workers, config.limits.connections, config.limits.connections_per_ip), SharedMetrics(workers))
+    listeners = [
+        ListenSpec(name, listener.address, listener.port) for name, listener in zip(listener_names(config), config.listeners, strict=True)
+    ]
+    if config.metrics.port is not None:
+        listeners.append(ListenSpec(METRICS, config.metrics.address, config.metrics.port, shared=True))
+    latest = [setup]  # a replaced worker starts with what the others were told at the last SIGHUP
+
+    def reload() -> bytes:
+        try:
+            latest[0] = read_setup(config_file)
+        except ConfigError as error:
+            raise ReloadRefused("\n".join(str(problem) for problem in error.problems if problem.is_error)) from error
+        except CommandFailed as failed:
+            raise ReloadRefused(str(failed)) from failed
+        return msgspec.msgpack.encode(latest[0])
+
+    async def worker_main(context: WorkerContext) -> None:
+        await run_worker(latest[0], shared, context)
+
+    return ProcessPlan(
+        data_dir=config.data_dir,
+        workers=workers,
+        worker_main=worker_main,
+        listeners=listeners,
+        unix_sockets=[UnixSpec(CONTROL, control_socket(config))],
+        user=config.user,
+        event_loop=config.event_loop,
+        prepare=lambda: asyncio.run(_prepare(config, prepare)),
+        on_worker_death=lambda slot, incarnation: asyncio.run(_free(config, Owner(HOST, slot, incarnation))),
+        on_reload=reload,
+        on_ready=on_ready,
+        columns=(shared.counts, shared.metrics),
+        report=_reporter(config),
+    )
+
+
+async def _prepare(config: Config, work: Preparation | None) -> None:
+    """Bring the store's schema up to date and free what an earlier run of this host held."""
+    try:
+        async with opened_store(config) as store:
+            await store.leases.free_host(HOST)
+            if work is not None:
+                await work(store, config)
+    except StoreProblem as problem:
+        raise StartRefused(str(problem)) from problem
+
+
+async def _free(config: Config, owner: Owner) -> None:
+    async with opened_store(config) as store:
+        await store.leases.free_owner(owner)
+
+
+def _reporter(config: Config) -> Callable[[str, Mapping[str, str | int]], None]:
+    descriptor = None if config.log.file is None else open_log(config.log.file)
+    journal = StructlogJournal(SystemClock(), form=config.log.format, descriptor=descriptor, worker="supervisor")
+    return lambda kind, fields: journal.record(Entry(kind, fields=fields))

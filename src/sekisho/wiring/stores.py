@@ -1,0 +1,54 @@
+"""Opening the store, for workers and for commands."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sekisho.adapters.clock import SystemClock, SystemDice
+from sekisho.adapters.stores.memory.changes import LocalChanges
+from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite
+from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
+from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
+from sekisho.admin.context import Context
+from sekisho.config.schema import Config
+from sekisho.ports.changes import Changes
+from sekisho.ports.clock import Clock, Dice
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.journal import Journal
+from sekisho.ports.metrics import Metrics
+
+HOST = os.uname().nodename
+
+
+class StoreProblem(Exception):
+    """The store cannot be opened; the message is a sentence for the operator."""
+
+
+def open_store(config: Config, clock: Clock, dice: Dice, changes: Changes, metrics: Metrics | None = None) -> SqliteStore:
+    """After the fork, inside the loop that uses it."""
+    settings = StoreSettings(config.limits.free_disk_octets, config.limits.mailboxes_per_account)
+    return SqliteStore(config.data_dir, clock, dice, changes, settings, metrics)
+
+
+@asynccontextmanager
+async def opened_store(config: Config, changes: Changes | None = None) -> AsyncIterator[SqliteStore]:
+    """For a short piece of work outside a worker; raises StoreProblem."""
+    try:
+        store = open_store(config, SystemClock(), SystemDice(), changes or LocalChanges())
+    except (UnsafeSqlite, SchemaTooNew, StoreUnavailable, OSError) as problem:
+        raise StoreProblem(f"data_dir: {problem}") from problem
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def admin_context(store: SqliteStore, config: Config, journal: Journal, actor: str) -> Context:
+    return Context(store.directory, store.spool, journal, SystemClock(), config.roles, actor)
+
+
+def open_log(file: Path) -> int:
+    """For appending; each line goes out with one write, so workers can share it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)

@@ -1,0 +1,218 @@
+"""One worker process: its store, its services, its listeners, put together and taken apart."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import msgspec
+
+from sekisho.adapters.clock import SystemClock, SystemDice
+from sekisho.adapters.dns.resolver import StubResolver
+from sekisho.adapters.journal import StructlogJournal
+from sekisho.adapters.net.dialer import AsyncioDialer
+from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
+from sekisho.adapters.net.tls import CertificateMaterial, ClientContexts, ServerContexts
+from sekisho.adapters.process.changes import DatagramChanges
+from sekisho.adapters.process.control import ControlServer
+from sekisho.adapters.process.counts import SharedConnectionCounts
+from sekisho.adapters.process.exporter import Exporter
+from sekisho.adapters.process.metrics import SharedMetrics
+from sekisho.adapters.process.plan import WorkerContext
+from sekisho.admin import operations
+from sekisho.config.schema import Config
+from sekisho.ports.clock import Clock, Dice
+from sekisho.ports.journal import Entry
+from sekisho.ports.leases import Owner
+from sekisho.ports.stream import ConnectionHandler, Endpoint, ListenerInfo, Stream
+from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.access.imap.context import ImapPorts
+from sekisho.services.access.imap.handler import ImapHandler
+from sekisho.services.access.pop3.service import Pop3Service
+from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
+from sekisho.services.authentication.authenticator import AuthenticationTools, PasswordAuthenticator
+from sekisho.services.queue.queue import Queue
+from sekisho.services.queue.surroundings import QueuePorts, QueueRules
+from sekisho.services.reception.inspection import NoInspection
+from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
+from sekisho.services.relay.relay import Relay
+from sekisho.services.relay.surroundings import RelayPorts
+from sekisho.services.submission.seams import NoJudge, NoSigner
+from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
+from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Memory that the supervisor mapped before it forked."""
+
+    counts: SharedConnectionCounts
+    metrics: SharedMetrics
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What a worker runs by: read by the supervisor, as root, at the start and at each SIGHUP."""
+
+    config_json: str
+    certificates: list[CertificateMaterial]
+
+    @property
+    def config(self) -> Config:
+        return Config.model_validate_json(self.config_json, strict=True)
+
+
+CONTROL = "control"
+METRICS = "metrics"
+_DRAIN_SECONDS = 2.5  # of the supervisor's 5: connections say goodbye, then the queue settles
+
+
+def listener_names(config: Config) -> list[str]:
+    """The name of each listener: as configured, else its kind, numbered when that is taken."""
+    names: list[str] = []
+    for listener in config.listeners:
+        name = listener.name or listener.kind
+        while name in names:
+            name += "+"
+        names.append(name)
+    return names
+
+
+async def run_worker(setup: Setup, shared: Shared, context: WorkerContext) -> None:
+    async with AsyncExitStack() as stack:
+        await Worker(setup, shared, context, stack).run()
+
+
+class Worker:
+    def __init__(self, setup: Setup, shared: Shared, context: WorkerContext, stack: AsyncExitStack) -> None:
+        self._config = setup.config
+        self._shared = shared
+        self._context = context
+        self._stack = stack
+        self._clock: Clock = SystemClock()
+        self._dice: Dice = SystemDice()
+        self._owner = Owner(HOST, context.slot, context.incarnation)
+        shared.counts.take_slot(context.slot)
+        shared.metrics.take_slot(context.slot)
+        stack.callback(shared.metrics.publish)
+        log = self._config.log
+        descriptor = None if log.file is None else open_log(log.file)
+        self._journal = StructlogJournal(self._clock, form=log.format, descriptor=descriptor, worker=context.slot)
+        stack.callback(self._journal.flush)
+        self._tls = ServerContexts(setup.certificates)
+        self._changes = DatagramChanges(context.changes_socket, context.sibling_sockets)
+        self._changes.start()
+        stack.callback(self._changes.close)
+        self._handlers: dict[str, ConnectionHandler] = {}
+        self._listeners: list[Listener] = []
+
+    async def run(self) -> None:
+        context = self._context
+        self._store = open_store(self._config, self._clock, self._dice, self._changes, self._shared.metrics)
+        self._stack.push_async_callback(self._store.close)
+        self._resolver = StubResolver(self._config.resolver, self._clock)
+        self._stack.push_async_callback(self._resolver.close)
+        self._recipients = RecipientProbe(self._store.directory, self._config.hostname, self._config.roles.model_dump())
+        self._build_outbound()
+        self._build_handlers()
+        await self._listen()
+        context.ready()
+        background = [
+            asyncio.create_task(self._queue.run(context.shutdown)),
+            asyncio.create_task(self._follow_reloads()),
+        ]
+        if context.slot == 0:
+            background.append(asyncio.create_task(self._tell_about_resolver()))
+        queue_task = background[0]
+        shutdown = asyncio.create_task(context.shutdown.wait())
+        await asyncio.wait([shutdown, *background[:2]], return_when=asyncio.FIRST_COMPLETED)
+        if not context.shutdown.is_set:
+            for task in background[:2]:  # one of them must not end by itself: its error ends the worker, the supervisor starts the next
+                if task.done():
+                    task.result()
+        await asyncio.gather(*(listener.finish(_DRAIN_SECONDS) for listener in self._listeners))
+        await queue_task
+        await self._relay.close()
+        for task in background[1:]:
+            task.cancel()
+        await asyncio.gather(*background[1:], return_exceptions=True)
+
+    def _build_outbound(self) -> None:
+        config, store = self._config, self._store
+        own = frozenset(Endpoint(listener.address, listener.port) for listener in config.listeners if listener.kind == "smtp")
+        ports = RelayPorts(self._resolver, AsyncioDialer(ClientContexts()), self._clock, self._dice, self._journal, self._shared.metrics)
+        self._relay = Relay(config.hostname, config.relay, ports, own_endpoints=own)
+        rules = QueueRules.of(config.hostname, config.language, self._owner, config.queue, config.relay)
+        self._queue = Queue(
+            rules,
+            QueuePorts(
+                store.spool, self._relay, self._recipients, self._changes, self._clock, self._dice, self._journal, self._shared.metrics
+            ),
+        )
+
+    def _build_handlers(self) -> None:
+        """The services under the present settings; connections that are open keep theirs."""
+        config, store, context = self._config, self._store, self._context
+        clock, dice, journal, metrics, shutdown = self._clock, self._dice, self._journal, self._shared.metrics, context.shutdown
+        tools = AuthenticationTools(store.directory, store.counters, self._changes, clock, dice, journal, metrics)
+        authenticator = PasswordAuthenticator(tools, config.login)
+        self._stack.callback(authenticator.close)
+        reception = Reception(
+            ReceptionTools(
+                store.spool, self._recipients, NoInspection(), clock, dice, journal, metrics, shutdown, self._owner, self._queue.take
+            ),
+            ReceptionConfig(config.hostname, config.limits, config.reception, config.queue),
+        )
+        submission = Submission(
+            SubmissionTools(
+                store.spool, store.directory, self._recipients, authenticator, NoJudge(), NoSigner(),
+                clock, dice, journal, metrics, shutdown, self._owner, self._queue.take,
+            ),
+            SubmissionConfig(
+                config.hostname, config.limits, config.submission, config.login, config.queue, config.reception.loose_dot_domains
+            ),
+        )  # fmt: skip
+        imap_ports = ImapPorts(store.mail, store.spool, store.directory, authenticator, self._changes, journal, metrics, clock, shutdown)
+        imap = ImapHandler(imap_ports, config.access, config.login, config.hostname)
+        pop3 = Pop3Service(
+            Pop3Tools(authenticator, store.mail, store.leases, self._owner, clock, journal, shutdown),
+            Pop3Settings(config.hostname, config.access, config.login, config.limits),
+        )
+        self._handlers = {
+            "smtp": reception, "submission": submission, "submissions": submission,
+            "imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3,
+        }  # fmt: skip
+
+    async def _handle(self, stream: Stream, listener: ListenerInfo) -> None:
+        await self._handlers[listener.kind](stream, listener)
+
+    async def _listen(self) -> None:
+        sockets = self._context.sockets
+        tools = ListenerTools(self._tls, self._shared.counts, self._journal, self._shared.metrics, self._clock, self._config.hostname)
+        for name, settings in zip(listener_names(self._config), self._config.listeners, strict=True):
+            listener = Listener(listener_info(name, settings.kind, self._tls), self._handle, tools, settings.proxy_from)
+            await listener.start(sockets[name])
+            self._listeners.append(listener)
+        control = ControlServer(self._answer, self._journal)
+        await control.start(sockets[CONTROL])
+        self._stack.callback(control.close)
+        if METRICS in sockets:
+            exporter = Exporter(self._shared.metrics)
+            await exporter.start(sockets[METRICS])
+            self._stack.callback(exporter.close)
+
+    async def _answer(self, request: bytes, uid: int) -> bytes:
+        context = admin_context(self._store, self._config, self._journal, f"uid:{uid}")
+        return await operations.answer(context, request)
+
+    async def _follow_reloads(self) -> None:
+        while True:
+            setup = msgspec.msgpack.decode(await self._context.reloads.get(), type=Setup)
+            self._config = setup.config
+            self._tls.replace(setup.certificates)
+            limits = self._config.limits
+            self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
+            self._build_handlers()
+            self._journal.record(Entry("worker.reloaded"))
+
+    async def _tell_about_resolver(self) -> None:
+        facts = await self._resolver.probe()
+        self._journal.record(Entry("resolver.probed", fields={"text": facts.sentence}))
