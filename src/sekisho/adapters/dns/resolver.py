@@ -71,6 +71,10 @@ class StubResolver:
             asking.start()
         return await asking.wait()
 
+    def cached(self, name: str, rtype: RecordType) -> Answer | None:
+        """The answer if it is at hand; `name` must be spelled as in `Answer.name`."""
+        return self._cache.get((name, rtype))
+
     async def probe(self) -> ResolverFacts:
         """Is the resolver local, and does it validate? The root's SOA is signed, so a validating one sets AD on it."""
         answer = await self.resolve("", "SOA")

@@ -1,0 +1,23 @@
+"""What every probe of a message may look at."""
+
+from dataclasses import dataclass
+
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.terms.dns import Resolver
+from sekisho.core.terms.envelope import Envelope
+from sekisho.ports.content import ContentWriter
+from sekisho.ports.stream import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeContext:
+    """One message after its last octet and before the reply. `resolver` is this message's own `BudgetedResolver`."""
+
+    client: Endpoint
+    hello: str
+    envelope: Envelope
+    header: HeaderSection
+    content: ContentWriter
+    resolver: Resolver
+    hostname: str  # ours
+    now_us: int

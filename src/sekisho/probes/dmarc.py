@@ -1,0 +1,23 @@
+"""DMARC over what SPF and DKIM found (RFC 9989 §5.3)."""
+
+from collections.abc import Iterable
+
+from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, evaluate_dmarc
+from sekisho.core.mailauth.spf.terms import SpfEvidence
+from sekisho.core.message.address_list import parse_address_list
+from sekisho.core.message.header import HeaderSection
+from sekisho.probes.context import ProbeContext
+
+
+async def probe_dmarc(context: ProbeContext, spf: SpfEvidence, dkim_domains: Iterable[str]) -> DmarcFinding:
+    """`dkim_domains`: d= of the signatures that pass, aligned or not."""
+    spf_domain = spf.mailfrom.domain if spf.mailfrom.result == "pass" else None
+    return await evaluate_dmarc(context.resolver, author_domains(context.header), spf_domain=spf_domain, dkim_domains=dkim_domains)
+
+
+def author_domains(header: HeaderSection) -> tuple[str, ...]:
+    """The domains in From; none unless there is exactly one such field and it can be read (THREATS 40)."""
+    if header.count(b"from") != 1 or header.too_many:
+        return ()
+    addresses = parse_address_list(header.first(b"from") or b"")
+    return tuple(address.domain for address in addresses or ())

@@ -1,0 +1,92 @@
+from ipaddress import ip_address
+from typing import cast
+
+import pytest
+
+from sekisho.core.mailauth.results import dmarc_result, iprev_result, spf_results
+from sekisho.core.message.authentication_results import format_authentication_results
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.terms.address import Address, ReversePath
+from sekisho.core.terms.envelope import Envelope
+from sekisho.ports.content import ContentWriter
+from sekisho.ports.stream import Endpoint
+from sekisho.probes.context import ProbeContext
+from sekisho.probes.dmarc import author_domains, probe_dmarc
+from sekisho.probes.iprev import probe_iprev
+from sekisho.probes.spf import probe_spf
+from sekisho.testing.zones import ZoneResolver
+
+ZONE = """
+example.com             TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.example.com      TXT "v=DMARC1; p=reject"
+mx.example.com          A   192.0.2.1
+mx.example.com          TXT "v=spf1 a -all"
+1.2.0.192.in-addr.arpa  PTR mx.example.com
+"""
+
+
+def _context(
+    client: str = "192.0.2.1", reverse_path: str = "joe@example.com", header: bytes = b"From: joe@example.com\r\n\r\n"
+) -> ProbeContext:
+    path = ReversePath(Address.from_text(reverse_path) if reverse_path else None)
+    return ProbeContext(
+        client=Endpoint(ip_address(client), 25000),
+        hello="mx.example.com",
+        envelope=Envelope(path),
+        header=HeaderSection(header),
+        content=cast(ContentWriter, None),  # none of these probes reads the body
+        resolver=ZoneResolver(ZONE),
+        hostname="mx.example.org",
+        now_us=1_800_000_000_000_000,
+    )
+
+
+async def _written(context: ProbeContext, dkim_domains: tuple[str, ...] = ()) -> list[str]:
+    spf, iprev = await probe_spf(context), await probe_iprev(context)
+    dmarc = await probe_dmarc(context, spf, dkim_domains)
+    results = (*spf_results(spf, str(context.envelope.reverse_path), context.hello), iprev_result(iprev), dmarc_result(dmarc))
+    field = format_authentication_results(context.hostname, results).decode()
+    return [line.strip() for line in field.replace("\r\n\t  ", " ").split("\r\n\t")[1:]]
+
+
+async def test_everything_passes() -> None:
+    assert await _written(_context()) == [
+        "spf=pass smtp.mailfrom=joe@example.com;",
+        "spf=pass smtp.helo=mx.example.com;",
+        "iprev=pass (mx.example.com) policy.iprev=192.0.2.1;",
+        "dmarc=pass header.from=example.com policy.dmarc=reject",
+    ]
+
+
+async def test_a_stranger_in_the_name_of_the_domain() -> None:
+    assert await _written(_context("192.0.2.66")) == [
+        "spf=fail smtp.mailfrom=joe@example.com;",
+        "spf=fail smtp.helo=mx.example.com;",
+        "iprev=permerror policy.iprev=192.0.2.66;",
+        "dmarc=fail header.from=example.com policy.dmarc=reject",
+    ]
+
+
+async def test_null_reverse_path_is_about_helo_and_aligns_with_it() -> None:
+    assert (await _written(_context(reverse_path="")))[0] == "spf=pass smtp.helo=mx.example.com;"
+    spf = await probe_spf(_context(reverse_path=""))
+    assert (spf.mailfrom.result, spf.mailfrom.domain) == ("pass", "mx.example.com")  # RFC 7208 §2.4
+
+
+async def test_dkim_alone_can_pass() -> None:
+    assert (await _written(_context("192.0.2.66"), ("example.com",)))[-1] == "dmarc=pass header.from=example.com policy.dmarc=reject"
+
+
+@pytest.mark.parametrize(
+    ("header", "domains"),
+    [
+        (b"From: Joe <joe@Example.COM>\r\n\r\n", ("example.com",)),
+        (b"From: a@example.com, b@example.net\r\n\r\n", ("example.com", "example.net")),
+        (b"From: a@example.com\r\nFrom: b@example.net\r\n\r\n", ()),
+        (b"From: a@example.com\r\nfrom : b@example.com\r\n\r\n", ()),
+        (b"Subject: x\r\n\r\n", ()),
+        (b"From: <a@example.com\r\n\r\n", ()),
+    ],
+)
+def test_author_domains(header: bytes, domains: tuple[str, ...]) -> None:
+    assert author_domains(HeaderSection(header)) == domains
