@@ -18,6 +18,9 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; RFC 9325 §4.2
 # To strangers any encryption beats none (RFC 7435 §3), so keys are accepted there that only just pass.
 STRANGER_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:AESGCM:AES:!aNULL:!PSK:!SRP:@SECLEVEL=1"
 RECEPTION_KINDS = frozenset({"smtp"})
+# Without tickets OpenSSL keeps 1.1 KB for each TLS 1.2 session, up to 20,480 of them, and Python cannot switch that off:
+# a new context after so many handshakes forgets them.
+RECEPTION_USES = 1000
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 
@@ -99,10 +102,12 @@ class ServerContexts:
 
     def __init__(self, materials: Sequence[CertificateMaterial]) -> None:
         self._contexts: dict[bool, _Chains] = {}
+        self._reception_uses = 0
         self.replace(materials)
 
     def replace(self, materials: Sequence[CertificateMaterial]) -> None:
         """Raises CertificateProblem and changes nothing if one cannot be used."""
+        self._materials = tuple(materials)
         try:
             self._contexts = {tickets: _Chains(materials, tickets) for tickets in (False, True)} if materials else {}
         except ssl.SSLError as error:
@@ -114,7 +119,12 @@ class ServerContexts:
 
     def context(self, kind: str) -> ssl.SSLContext:
         """For a listener of this kind; raises KeyError without certificates."""
-        return self._contexts[kind not in RECEPTION_KINDS].default
+        if kind not in RECEPTION_KINDS:
+            return self._contexts[True].default
+        self._reception_uses += 1
+        if self._reception_uses % RECEPTION_USES == 0:
+            self._contexts[False] = _Chains(self._materials, False)
+        return self._contexts[False].default
 
 
 class _Chains:
@@ -149,6 +159,7 @@ def _server_context(tickets: bool) -> ssl.SSLContext:
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
     context.verify_mode = ssl.CERT_NONE  # a client certificate is never asked for
+    context.num_tickets = 1
     if not tickets:
         # A large sender could not deliver to servers that gave tickets on port 25 (THREATS, TLS tickets).
         context.options |= ssl.OP_NO_TICKET

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sekisho.adapters.process.plan import StartRefused
@@ -26,13 +27,11 @@ def lock_data_directory(data_dir: Path, wait_seconds: float) -> int:
     except OSError as error:
         raise StartRefused(f"data_dir: {path} cannot be opened: {error.strerror or error}") from error
     deadline = time.monotonic() + wait_seconds
-    while not _try_lock(descriptor):
-        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-        if time.monotonic() >= deadline or (holder.isdigit() and _is_alive(int(holder))):
+    while not (_try(fcntl.lockf, descriptor) and _try(fcntl.flock, descriptor)):
+        if time.monotonic() >= deadline or not _try(fcntl.lockf, descriptor):
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
-            raise StartRefused(
-                f"data_dir: {data_dir} is in use by another running instance (process {holder or 'unknown'}); stop that first"
-            )
+            raise StartRefused(f"data_dir: {data_dir} is in use by another running instance (process {holder}); stop that first")
         time.sleep(_POLL_SECONDS)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -44,19 +43,10 @@ def hand_over_lock(descriptor: int) -> None:
     os.environ[ENVIRONMENT] = str(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try(lock: Callable[[int, int], None], descriptor: int) -> bool:
+    """`lockf` belongs to one process and tells a living supervisor; `flock` goes on to forked workers and tells orphans."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
         return False
-    return True
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
     return True

@@ -71,7 +71,10 @@ def bind_all(
     listeners: Sequence[ListenSpec], unix_sockets: Iterable[UnixSpec], slots: int, environment: MutableMapping[str, str] = os.environ
 ) -> BoundSockets:
     """Raises StartRefused with every problem; then nothing stays bound."""
-    heirloom = _Heirloom(environment)
+    try:
+        heirloom = _Heirloom(environment)
+    except (OSError, ValueError) as error:
+        raise StartRefused(f"the sockets handed over by LISTEN_FDS or {INHERITED} cannot be used: {error}") from error
     bound = BoundSockets([{} for _ in range(slots)])
     problems: list[str] = []
     for spec in listeners:

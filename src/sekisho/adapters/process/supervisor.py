@@ -17,7 +17,7 @@ from sekisho.adapters.process.notify import notify, notify_reloading
 from sekisho.adapters.process.plan import ProcessPlan, ReloadRefused, StartRefused
 from sekisho.adapters.process.privileges import drop_privileges, make_directory, service_user
 from sekisho.adapters.process.sockets import INHERITED, BoundSockets, bind_all
-from sekisho.adapters.process.worker import FRAME_HEAD, LISTENING, RELOAD, STOP, Seat, run_worker
+from sekisho.adapters.process.worker import FRAME_HEAD, LISTENING, RELOAD, STOP, Seat, loop_factory, run_worker
 
 SHORT_LIFE_SECONDS = 5.0  # dying earlier counts as dying at once
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
@@ -80,6 +80,7 @@ class Supervisor:
         if plan.prepare is not None:
             self._run_prepare(plan.prepare)
         self._catch_signals()
+        loop_factory(plan.event_loop)  # imported once, and while we may still read every file
         gc.collect()
         gc.freeze()  # what is imported stays shared with the workers
         for slot in range(plan.workers):
@@ -132,9 +133,8 @@ class Supervisor:
             drop_privileges(self._user)
             work()
             status = 0
-        except StartRefused as refused:
-            if report is not None:
-                os.write(report, str(refused).encode("utf-8", "replace")[:4000])
+        except (StartRefused, OSError) as problem:
+            os.write(2 if report is None else report, str(problem).encode("utf-8", "replace")[:4000])
         except BaseException:
             sys.excepthook(*sys.exc_info())
         _leave(status)

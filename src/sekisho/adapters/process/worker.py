@@ -1,6 +1,7 @@
 """The child's side: from the fork to the end of the process."""
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401  # asyncio would import it late, when a worker may not read it any more
 import faulthandler
 import os
 import pwd
