@@ -157,6 +157,7 @@ def test_dead_worker_is_replaced_on_its_slot(start: Callable[..., Program], how:
     assert program.deaths() == [["1", str(before[1].incarnation)]]
 
 
+@pytest.mark.slow
 def test_hung_worker_says_where_and_is_replaced(start: Callable[..., Program]) -> None:
     program = start(heartbeat_seconds=2.0).ready()
     before = every_slot(program.port)
@@ -166,6 +167,7 @@ def test_hung_worker_says_where_and_is_replaced(start: Callable[..., Program]) -
     assert every_slot(program.port)[0].incarnation > before[0].incarnation
 
 
+@pytest.mark.slow
 def test_stopped_worker_is_killed(start: Callable[..., Program]) -> None:
     program = start(heartbeat_seconds=2.0).ready()
     before = every_slot(program.port)
@@ -185,6 +187,7 @@ def test_workers_end_with_their_supervisor_and_a_new_one_starts(start: Callable[
     start().ready()
 
 
+@pytest.mark.slow
 def test_a_new_supervisor_waits_for_orphans(start: Callable[..., Program]) -> None:
     program = start(refuse_to_stop=True, stop_seconds=1.0, heartbeat_seconds=2.0).ready()
     workers = every_slot(program.port)

@@ -1,0 +1,123 @@
+import json
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sekisho.adapters.journal import StructlogJournal, escape
+from sekisho.ports.journal import Entry
+from sekisho.testing.clock import ManualClock
+
+Written = Callable[[], list[bytes]]
+
+
+@pytest.fixture
+def pipe():
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    yield write_end, lambda: os.read(read_end, 1_000_000).splitlines(keepends=True)
+    os.close(read_end)
+    os.close(write_end)
+
+
+def test_json(pipe) -> None:
+    descriptor, written = pipe
+    journal = StructlogJournal(ManualClock(1_800_000_000_123_456), descriptor=descriptor, worker=3)
+    journal.record(Entry("reception.accepted", "abc", {"size": 5, "spf": "pass", "tls": True, "note": None}))
+    assert [json.loads(line) for line in written()] == [
+        {
+            "time": "2027-01-15T08:00:00.123Z",
+            "kind": "reception.accepted",
+            "worker": 3,
+            "size": 5,
+            "spf": "pass",
+            "tls": True,
+            "note": None,
+            "id": "abc",
+        }
+    ]
+
+
+def test_text(pipe) -> None:
+    descriptor, written = pipe
+    journal = StructlogJournal(ManualClock(), form="text", descriptor=descriptor, worker=3)
+    journal.record(Entry("reception.refused", "abc", {"helo": 'a "b" c', "empty": "", "tls": False, "none": None, "pair": "a=b"}))
+    assert written() == [b'2027-01-15T08:00:00.000Z reception.refused worker=3 helo="a \\"b\\" c" empty="" tls=false pair="a=b" id=abc\n']
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_peer_cannot_forge_a_line(pipe, form) -> None:
+    descriptor, written = pipe
+    journal = StructlogJournal(ManualClock(), form=form, descriptor=descriptor)
+    journal.record(Entry("x", "id\nid", {"helo": 'a\r\n2027 forged\x1b[31m\x85\u2028\u202e\udc80"', "long": "x" * 10_000}))
+    (line,) = written()
+    assert line.count(b"\n") == 1
+    assert b"\\x0d\\x0a" in line.replace(b"\\\\", b"\\")
+    assert not any(octet < 32 for octet in line[:-1])
+    assert len(line) < 1000
+
+
+@given(st.text())
+def test_escape(text: str) -> None:
+    escaped = escape(text)
+    assert escaped.encode("utf-8").decode() == escaped
+    assert escaped.isprintable() or not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u2028\u2029" for c in escaped)
+
+
+def test_a_fault_has_its_traceback_in_one_line(pipe) -> None:
+    descriptor, written = pipe
+    journal = StructlogJournal(ManualClock(), descriptor=descriptor)
+    try:
+        raise ValueError("broken\nhere")
+    except ValueError as error:
+        fault_id = journal.fault("smtp", error)
+    (line,) = written()
+    said = json.loads(line)
+    assert (said["kind"], said["where"], said["id"]) == ("fault", "smtp", fault_id)
+    assert said["error"] == "ValueError('broken\\nhere')"
+    assert "test_journal.py" in said["traceback"]
+    assert "ValueError: broken" in said["traceback"]
+
+
+def test_a_value_of_no_known_type_is_told_and_raises_nothing(pipe) -> None:
+    descriptor, written = pipe
+    journal = StructlogJournal(ManualClock(), descriptor=descriptor)
+    journal.record(Entry("x", fields={"bad": object()}))  # type: ignore[dict-item]  # the mistake under test
+    journal.record(Entry("x", fields={"big": 1 << 70}))
+    kinds = [json.loads(line)["kind"] for line in written()]
+    assert kinds[0] == "journal.unwritable"
+    assert len(kinds) == 2
+
+
+def test_names_of_fields_are_free(pipe) -> None:
+    descriptor, written = pipe
+    StructlogJournal(ManualClock(), descriptor=descriptor).record(Entry("x", fields={"event": "e", "self": "s", "method_name": "m"}))
+    said = json.loads(written()[0])
+    assert (said["kind"], said["event"], said["self"], said["method_name"]) == ("x", "e", "s", "m")
+
+
+def test_a_closed_descriptor_loses_lines_only() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    journal = StructlogJournal(ManualClock(), descriptor=write_end)
+    journal.record(Entry("x"))
+    os.close(write_end)
+    journal.record(Entry("x"))
+
+
+async def test_lines_of_one_turn_go_out_together(pipe) -> None:
+    import asyncio
+
+    descriptor, written = pipe
+    journal = StructlogJournal(ManualClock(), descriptor=descriptor)
+    for number in range(3):
+        journal.record(Entry("x", fields={"n": number}))
+    with pytest.raises(BlockingIOError):
+        written()
+    await asyncio.sleep(0)
+    assert [json.loads(line)["n"] for line in written()] == [0, 1, 2]
+    journal.record(Entry("last"))
+    journal.flush()
+    assert len(written()) == 1
