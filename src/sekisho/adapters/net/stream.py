@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Literal, Protocol, cast
 
 from sekisho.adapters.net.endpoints import NOWHERE, endpoint_of
-from sekisho.adapters.net.tlslayer import RECORD_OCTETS, TlsLayer, tls_reason
+from sekisho.adapters.net.tlslayer import PIECE_OCTETS, RECORD_OCTETS, TlsLayer, tls_reason
 from sekisho.ports.stream import ConnectionLost, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
 
 RECEIVE_OCTETS = 65536  # one buffer per listener: octets are copied out before the loop goes on
@@ -269,8 +269,8 @@ class SocketStream(asyncio.BufferedProtocol):
                 records: list[bytes] = []
                 stop = min(end, position + WAITING_OCTETS)
                 while position < stop:
-                    tls.encrypt(octets[position : min(stop, position + RECORD_OCTETS)])
-                    position += RECORD_OCTETS
+                    tls.encrypt(octets[position : min(stop, position + PIECE_OCTETS)])
+                    position += PIECE_OCTETS
                     records.append(tls.take())
                 self._transport.write(records[0] if len(records) == 1 else b"".join(records))
         except ssl.SSLError as error:

@@ -1,7 +1,7 @@
 """One TLS connection over two memory BIOs: octets in, octets out, no socket.
 
 OpenSSL keeps no record buffers between records (Python sets SSL_MODE_RELEASE_BUFFERS). A memory BIO never shrinks, so nothing
-larger than one record is ever laid into one: an idle connection must not remember its largest message.
+larger than a piece is ever laid into one: an idle connection must not remember its largest message.
 """
 
 import ssl
@@ -9,7 +9,9 @@ from typing import Any
 
 from sekisho.ports.stream import TlsInfo
 
-RECORD_OCTETS = 16384  # RFC 8446 §5.1: the largest plaintext of one record
+RECORD_OCTETS = 16384  # the largest plaintext of one record (RFC 8446 §5.1)
+# What one `encrypt` takes. An idle IMAP connection that once gave out a message costs 24 KB instead of 46; a MB takes 0.4 ms CPU more.
+PIECE_OCTETS = 4096
 
 
 class SniObject(ssl.SSLObject):
@@ -29,7 +31,7 @@ class TlsLayer:
         self.ended = False  # the peer said close_notify
 
     def feed(self, octets: bytes | memoryview) -> None:
-        """Received octets, at most one record's worth at a time."""
+        """Received octets, at most RECORD_OCTETS at a time."""
         self.begun = True
         self._incoming.write(octets)
 
@@ -58,7 +60,7 @@ class TlsLayer:
         return total
 
     def encrypt(self, octets: memoryview) -> None:
-        """At most RECORD_OCTETS; raises ssl.SSLError."""
+        """At most PIECE_OCTETS, as one record; raises ssl.SSLError."""
         self._object.write(octets)
 
     def close_notify(self) -> None:
