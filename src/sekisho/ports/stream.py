@@ -53,6 +53,7 @@ class Stream(Protocol):
     peer: Endpoint  # after PROXY protocol, the real client
     local: Endpoint
     tls: TlsInfo | None
+    peer_uid: int | None  # who is at the other end of a Unix socket (SO_PEERCRED); None on TCP
 
     async def read(self, timeout_seconds: float | None = None) -> bytes:
         """The next octets (any number, ≤ 256 KB), b"" at an orderly end; raises ConnectionLost, StreamTimeout.

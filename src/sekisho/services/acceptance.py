@@ -1,8 +1,9 @@
 """From resolved recipients to one `Acceptance`, for reception and submission alike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from sekisho.core.policy.routing import next_hop_for
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.ports.leases import Owner
@@ -24,6 +25,7 @@ class RelayTerms:
 
     now_us: int
     lifetime_seconds: float
+    routes: Mapping[str, str]
     owner: Owner | None = None
     held: bool = False
 
@@ -42,7 +44,14 @@ def relays_of(destinations: Iterable[Destination], terms: RelayTerms) -> tuple[R
             rows.setdefault(address, replace(destination.recipient, address=address))
     expires_at_us = terms.now_us + int(terms.lifetime_seconds * 1_000_000)
     return tuple(
-        RelayRecipient(recipient, recipient.address.domain, terms.now_us, expires_at_us, held=terms.held, fresh_lease=terms.owner)
+        RelayRecipient(
+            recipient,
+            next_hop_for(recipient.address.domain, terms.routes),
+            terms.now_us,
+            expires_at_us,
+            held=terms.held,
+            fresh_lease=terms.owner,
+        )
         for recipient in rows.values()
     )
 

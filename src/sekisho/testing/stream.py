@@ -21,6 +21,7 @@ class MemoryStream:
         self.local = local
         self.peer = peer
         self.tls = tls
+        self.peer_uid: int | None = None
         self.other: MemoryStream
         self.sent = bytearray()
         self.last_timeout_seconds: float | None = None

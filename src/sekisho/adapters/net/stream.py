@@ -8,6 +8,7 @@ import asyncio
 import math
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, Protocol, cast
@@ -20,6 +21,7 @@ RECEIVE_OCTETS = 65536  # one buffer per listener: octets are copied out before 
 HELD_OCTETS = 65536  # received and unread: above this the peer is throttled
 WAITING_OCTETS = 65536  # unsent: above this `drain` waits
 CLOSE_SECONDS = 3.0
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 HANDSHAKE_RECORDS = (0x15, 0x16)  # alert, handshake: what a TLS peer may begin with (RFC 8446 §5.1)
 
 
@@ -66,6 +68,7 @@ class SocketStream(asyncio.BufferedProtocol):
         "_writing_paused",
         "local",
         "peer",
+        "peer_uid",
         "tls",
     )
 
@@ -85,6 +88,7 @@ class SocketStream(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self.peer = self.local = NOWHERE
         self.tls: TlsInfo | None = None
+        self.peer_uid: int | None = None
         self._chunks: list[bytes] = []
         self._held = 0
         self._out: list[bytes | memoryview] = []
@@ -105,7 +109,9 @@ class SocketStream(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WAITING_OCTETS, low=WAITING_OCTETS // 4)
         sock: Any = transport.get_extra_info("socket")
-        if sock is not None and sock.family != socket.AF_UNIX:
+        if sock is not None and sock.family == socket.AF_UNIX:
+            _pid, self.peer_uid, _gid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+        elif sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.peer = endpoint_of(transport.get_extra_info("peername"))
         self.local = endpoint_of(transport.get_extra_info("sockname"))

@@ -213,10 +213,10 @@ def _act_starttls(session: Session, argument: None) -> None:
 def _check_auth(session: Session, argument: str) -> tuple[str, bytes | None]:
     if session.settings.role != "submission":
         raise refuse(502, "5.5.1", "Not implemented")
-    if not session.tls:
-        raise refuse(530, "5.7.0", _NEED_TLS.text)
     if session.authenticated:
         raise refuse(503, "5.5.1", _LOGGED_IN.text)
+    if not session.tls:
+        raise refuse(530, "5.7.0", _NEED_TLS.text)
     mechanism, space, initial = argument.partition(" ")
     if not mechanism:
         raise refuse(501, "5.5.4", "AUTH wants a mechanism")

@@ -1,7 +1,7 @@
 """Reception (MTA in): port 25. Takes mail for local recipients from anyone, and nothing else from anybody."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from sekisho.config.schema import Limits, QueueSettings, ReceptionSettings
@@ -57,6 +57,7 @@ class ReceptionConfig:
     limits: Limits
     reception: ReceptionSettings
     queue: QueueSettings
+    routes: Mapping[str, str] = field(default_factory=dict)  # config: relay.routes
 
 
 class Reception:
@@ -172,7 +173,7 @@ class _Transactions:
             return self._refuse_message(envelope, inspection.refusal, message_id, inspection.because)
         received = format_received(self._hop(envelope, message_id, now_us))
         copy_prefix = format_return_path(envelope.reverse_path) + inspection.fields + received
-        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, tools.owner)
+        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner)
         acceptance = Acceptance(
             message_id=message_id,
             envelope=envelope,

@@ -1,7 +1,7 @@
 """Submission (MSA): ports 465 and 587. Takes mail from accounts of this server only, and only in their own names."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from sekisho.config.schema import Limits, LoginSettings, QueueSettings, SubmissionSettings
@@ -70,6 +70,7 @@ class SubmissionConfig:
     login: LoginSettings
     queue: QueueSettings
     loose_dot_domains: tuple[str, ...] = ()
+    routes: Mapping[str, str] = field(default_factory=dict)  # config: relay.routes
 
 
 class Submission:
@@ -248,7 +249,7 @@ class _Transactions:
     async def _accept(self, submitted: Submitted, *, held: bool) -> Reply:
         tools, envelope, now_us = self._tools, submitted.envelope, self._tools.clock.now_us()
         prefix = format_received(self._hop(envelope, now_us)) + await tools.signer.sign(submitted)
-        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, tools.owner, held)
+        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner, held)
         acceptance = Acceptance(
             message_id=self._message_id,
             envelope=envelope,
