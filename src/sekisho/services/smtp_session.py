@@ -110,12 +110,14 @@ class SmtpSession:
         now = tools.clock.monotonic()
         self._deadline = now + timeouts.session_seconds
         self._login_deadline = now + timeouts.login_seconds if timeouts.login_seconds else self._deadline
-        self._reader: asyncio.Task[object] | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._is_reading = False
         self._stopping = False
 
     async def run(self) -> str:
         """The reason why the session ended."""
         machine = self.machine
+        self._task = asyncio.current_task()
         try:
             while True:
                 event = machine.next_event()
@@ -130,7 +132,14 @@ class SmtpSession:
                     self._content.write(event.octets)
                 else:
                     assert not isinstance(event, Need)
-                    await self._handle(event)
+                    try:
+                        await self._decide(event)
+                    except StreamError:
+                        raise
+                    except StoreUnavailable:
+                        self._recover(event, STORE_TROUBLE)
+                    except Exception as error:  # an own bug must never cost the sender the message (law 8)
+                        self._recover(event, self._own_bug(error))
         except StreamTimeout:
             machine.end(_TIMEOUT, "service")
             await self._flush()
@@ -141,8 +150,8 @@ class SmtpSession:
     def stop(self) -> None:
         """The service goes down: end now if the session is idle, else after the transaction in hand."""
         self._stopping = True
-        if self._reader is not None and not self.machine.in_transaction:
-            self._reader.cancel()
+        if self._is_reading and self._task is not None and not self.machine.in_transaction:
+            self._task.cancel()
 
     async def _flush(self) -> None:
         octets = self.machine.data_to_send()
@@ -155,18 +164,17 @@ class SmtpSession:
         if self._stopping and not machine.in_transaction:
             machine.end(_SHUTDOWN, "shutdown")
             return
-        task = asyncio.current_task()
-        self._reader = task
+        self._is_reading = True
         try:
             octets = await self.stream.read(self._patience())
         except asyncio.CancelledError:
             # Ours (from `stop`) or somebody else's: only the latter leaves a request behind once ours is taken back.
-            if not self._stopping or task is None or task.uncancel() > 0:
+            if not self._stopping or self._task is None or self._task.uncancel() > 0:
                 raise
             machine.end(_SHUTDOWN, "shutdown")
             return
         finally:
-            self._reader = None
+            self._is_reading = False
         if octets:
             machine.receive_data(octets)
         else:
@@ -180,17 +188,10 @@ class SmtpSession:
             raise StreamTimeout("the session lasted too long")
         return min(step, deadline - now)
 
-    async def _handle(self, event: Event) -> None:
-        try:
-            await self._decide(event)
-        except StreamError:
-            raise
-        except StoreUnavailable:
-            self._recover(event, STORE_TROUBLE)
-        except Exception as error:  # an own bug must never cost the sender the message (law 8)
-            fault = self._tools.journal.fault(self._role, error)
-            self._tools.metrics.count("sekisho_faults_total", where=self._role)
-            self._recover(event, Reply.of(451, "4.3.0", f"Internal error {fault}; try again later"))
+    def _own_bug(self, error: Exception) -> Reply:
+        fault = self._tools.journal.fault(self._role, error)
+        self._tools.metrics.count("sekisho_faults_total", where=self._role)
+        return Reply.of(451, "4.3.0", f"Internal error {fault}; try again later")
 
     def _recover(self, event: Event, reply: Reply) -> None:
         machine = self.machine

@@ -59,7 +59,7 @@ def test_looping() -> None:
 
 def test_ids_ascend() -> None:
     first, second = new_message_id(AT_US, b"\xff" * 8), new_message_id(AT_US + 1, b"\0" * 8)
-    assert first < second and len(first) == 24 and first.isalnum() and first == first.lower()
+    assert first < second and len(first) == 29 and first.isalnum() and first == first.lower()
 
 
 def test_message_ids_for_threads() -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # RFC 5322 §2.2: printable US-ASCII without colon; §4.5.8 obsolete white space before the colon. §2.2.3 folding.
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
-_LINE = re.compile(rb"[^\n]*(?:\n|\Z)")
+_FIELD_OR_LINE = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)|[^\n]*\n|[^\n]+\Z")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -38,20 +37,19 @@ class HeaderSection:
         self.fields: list[Field] = []
         self.too_many = False
         self._by_name: dict[bytes, list[Field]] = {}
-        position = 0
-        while position < self.end:
+        by_name = self._by_name
+        for match in _FIELD_OR_LINE.finditer(octets, 0, self.end):
             if len(self.fields) >= max_fields:
                 self.too_many = True
                 break
-            match = _FIELD.match(octets, position, self.end)
-            if match:
-                field = Field(match[1].lower(), position, match.start(2), match.end())
-            else:
-                line = _LINE.match(octets, position, self.end)
-                field = Field(b"", position, position, line.end() if line else self.end)
+            start, end = match.span()
+            name = match[1]
+            field = Field(b"", start, start, end) if name is None else Field(name.lower(), start, match.start(2), end)
             self.fields.append(field)
-            self._by_name.setdefault(field.name, []).append(field)
-            position = field.end
+            if field.name in by_name:
+                by_name[field.name].append(field)
+            else:
+                by_name[field.name] = [field]
 
     def all(self, name: bytes) -> list[Field]:
         """The fields of a lower-case name, top first."""

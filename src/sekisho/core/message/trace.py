@@ -1,6 +1,5 @@
 """Trace fields: Received and Return-Path (RFC 5321 §4.4), and the id that a message carries here."""
 
-import base64
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -68,5 +67,5 @@ def is_looping(header: HeaderSection, max_received: int) -> bool:
 
 
 def new_message_id(at_us: int, random_octets: bytes) -> str:
-    """Our id of a message: 24 lower-case letters and digits, ascending with time. Needs 8 random octets."""
-    return base64.b32hexencode(at_us.to_bytes(7, "big") + random_octets[:8]).decode().lower()
+    """Our id of a message: 29 lower-case hexadecimal digits, ascending with time. Needs 8 random octets."""
+    return f"{at_us:013x}{random_octets[:8].hex()}"

@@ -31,11 +31,12 @@ from sekisho.core.smtp.events import (
     TlsBegins,
 )
 from sekisho.core.smtp.paths import SyntaxRefused, decode_line
-from sekisho.core.smtp.session import Chunk, EndReason, Phase, ServerSettings, Session, Transaction, extensions, hello_wire
+from sekisho.core.smtp.session import Chunk, EndReason, Phase, ServerSettings, Session, Transaction
 from sekisho.core.terms.reply import Reply
 
+_CR = 0x0D
 _PIECE_OCTETS = 65_532  # with what a decoder held back, a chunk stays within 64 KB
-_ANSWERED = (Connected, Hello, MailFrom, RcptTo, ContentBegins, ContentEnds, SaslBegins, SaslResponse, TlsBegins)
+_ANSWERED = frozenset({Connected, Hello, MailFrom, RcptTo, ContentBegins, ContentEnds, SaslBegins, SaslResponse, TlsBegins})
 
 _GO_AHEAD = b"354 End data with <CRLF>.<CRLF>\r\n"
 _UNKNOWN = Reply.of(500, "5.5.2", "Unknown command")
@@ -89,11 +90,11 @@ class ServerMachine:
         while True:
             if session.events:
                 event = session.events.pop(0)
-                if isinstance(event, Ended):
-                    session.events.clear()
-                    session.events.append(event)
-                elif isinstance(event, _ANSWERED):
+                kind = type(event)
+                if kind in _ANSWERED:
                     session.pending = event
+                elif kind is Ended:
+                    session.events[:] = [event]
                 return event
             phase = session.phase
             if phase is Phase.DATA:
@@ -218,8 +219,10 @@ class ServerMachine:
             return
         session.hello = event.name
         session.extended = event.extended
-        session.renew_rules()
-        session.output.append(hello_wire(extensions(session.settings, session.tls, session.authenticated), event.extended))
+        if event.extended:
+            session.output.append(session.settings.hello_wire(session.tls, session.authenticated))
+        else:
+            session.output.append(f"250 {session.settings.hostname}\r\n".encode())
 
     def _answer_sasl(self, reply: Reply | None) -> None:
         session = self._session
@@ -236,24 +239,25 @@ class ServerMachine:
         session, buffer, start = self._session, self._buffer, self._position
         line_end = buffer.find(b"\n", start)
         if line_end < 0:
-            if len(buffer) - start > self._line_cap(buffer, start):
+            waiting = len(buffer) - start
+            if waiting > session.settings.command_line_octets and waiting > self._line_cap(buffer, start):
                 self._overlong = True
                 self._buffer, self._position = b"", 0
             elif self._overlong:
                 self._buffer, self._position = b"", 0
             return False
         self._position = line_end + 1
-        if self._overlong or line_end + 1 - start > self._line_cap(buffer, start):
+        length = line_end + 1 - start
+        if self._overlong or (length > session.settings.command_line_octets and length > self._line_cap(buffer, start)):
             self._overlong = False
             self._leave_sasl()
             session.refuse(_LINE_TOO_LONG)
             return True
-        line = buffer[start:line_end]
-        if not line.endswith(b"\r"):  # RFC 5321 §2.3.8
+        line = buffer[start : line_end - 1]
+        if length < 2 or buffer[line_end - 1] != _CR:  # RFC 5321 §2.3.8
             session.say(_BARE_LF)
             session.end("syntax")
             return True
-        line = line[:-1]
         if b"\r" in line or b"\0" in line:
             self._leave_sasl()
             session.refuse(_CONTROL)

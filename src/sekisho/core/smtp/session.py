@@ -3,7 +3,6 @@
 import enum
 from collections.abc import Container
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from sekisho.core.smtp.content import BdatDecoder, DataDecoder
@@ -40,6 +39,27 @@ class ServerSettings:
     mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
     any_hello_name: bool = False
     loose_dot_domains: Container[str] = ()
+    # What is made of the settings once, not for each session: path rules without and with EHLO, answers to EHLO.
+    _rules: tuple[PathRules, PathRules] = field(init=False, repr=False, compare=False)
+    _hellos: dict[tuple[bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        sasl = self.role == "submission"
+        plain, extended = (
+            PathRules(self.message_octets, self.dsn, self.smtputf8, sasl, ehlo, self.loose_dot_domains) for ehlo in (False, True)
+        )
+        object.__setattr__(self, "_rules", (plain, extended))
+
+    def path_rules(self, extended: bool) -> PathRules:
+        return self._rules[extended]
+
+    def hello_wire(self, tls: bool, authenticated: bool) -> bytes:
+        """The answer to EHLO: no enhanced status there (RFC 2034 §4)."""
+        wire = self._hellos.get((tls, authenticated))
+        if wire is None:
+            wire = Reply.of(250, None, "\n".join(extensions(self, tls, authenticated))).to_wire()
+            self._hellos[(tls, authenticated)] = wire
+        return wire
 
 
 class Phase(enum.Enum):
@@ -88,21 +108,10 @@ class Session:
     errors: int = 0
     refused_recipients: int = 0
     transactions: int = 0
-    rules: PathRules = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.renew_rules()
-
-    def renew_rules(self) -> None:
-        settings = self.settings
-        self.rules = PathRules(
-            settings.message_octets,
-            settings.dsn,
-            settings.smtputf8,
-            settings.role == "submission",
-            self.extended,
-            settings.loose_dot_domains,
-        )
+    @property
+    def rules(self) -> PathRules:
+        return self.settings.path_rules(self.extended)
 
     def say(self, reply: Reply) -> None:
         """Queue a reply; it is sent with others of its batch (RFC 2920 §3.2)."""
@@ -133,14 +142,6 @@ class Session:
         self.authenticated = False
         self.transaction = None
         self.data = None
-        self.renew_rules()
-
-
-@lru_cache(maxsize=64)
-def hello_wire(settings_key: tuple[str, ...], extended: bool) -> bytes:
-    """The answer to EHLO (first line and keywords) or HELO: no enhanced status there (RFC 2034 §4)."""
-    lines = settings_key if extended else settings_key[:1]
-    return Reply.of(250, None, "\n".join(lines)).to_wire()
 
 
 def extensions(settings: ServerSettings, tls: bool, authenticated: bool) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Container
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import idna
 
@@ -116,6 +117,7 @@ class ReversePath:
         return "" if self.address is None else str(self.address)
 
 
+@lru_cache(maxsize=4096)
 def parse_domain(text: str, *, literals: bool = True) -> str:
     """A domain as lower-case A-labels, or an address literal in its canonical form; raises `AddressError`.
 

@@ -1,7 +1,7 @@
 """SMTP replies and enhanced status codes (RFC 5321 §4.2, RFC 3463)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _UNSAFE = re.compile(r"[^\x20-\x7e\u0080-\U0010ffff]")
 # RFC 5321 §4.5.3.1.5: 512 octets with the code and CRLF.
@@ -33,6 +33,8 @@ class Reply:
     code: int
     enhanced: EnhancedStatus | None
     lines: tuple[str, ...]
+    # Most replies are constants said again and again: their octets are made once.
+    _wire: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.enhanced is not None and self.enhanced.class_ != self.code // 100:
@@ -62,13 +64,17 @@ class Reply:
 
     def to_wire(self) -> bytes:
         """The reply's octets: every line carries code and status (RFC 2034 §4), none can carry a line break."""
+        if self._wire:
+            return self._wire
         status = f"{self.enhanced} " if self.enhanced is not None else ""
         last = len(self.lines) - 1
         out = []
         for number, line in enumerate(self.lines):
             text = f"{self.code}{' ' if number == last else '-'}{status}{_UNSAFE.sub('?', line)}"
             out.append(text.encode()[: MAX_REPLY_LINE_OCTETS - 2] + b"\r\n")
-        return b"".join(out)
+        wire = b"".join(out)
+        object.__setattr__(self, "_wire", wire)
+        return wire
 
     def __str__(self) -> str:
         status = f"{self.enhanced} " if self.enhanced is not None else ""

@@ -11,7 +11,7 @@ from sekisho.core.message.trace import Hop, format_received, format_return_path,
 from sekisho.core.smtp.events import Hello, SaslBegins, SaslResponse
 from sekisho.core.smtp.session import ServerSettings
 from sekisho.core.terms.envelope import Envelope, Recipient
-from sekisho.core.terms.reply import Reply
+from sekisho.core.terms.reply import EnhancedStatus, Reply
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.directory import Account
 from sekisho.ports.journal import Entry, Journal, JournalValue
@@ -25,6 +25,7 @@ from sekisho.services.reception.inspection import Arrival, Inspector
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
 
+_SUCCESS = EnhancedStatus(2, 0, 0)
 _SENDER_OK = Reply.of(250, "2.1.0", "Sender OK")
 _RECIPIENT_OK = Reply.of(250, "2.1.5", "Recipient OK")
 _NO_RELAY = Reply.of(550, "5.7.1", "Relaying denied: that domain is not served here")
@@ -108,6 +109,7 @@ class _Transactions:
 
     def __init__(self, stream: Stream, tools: ReceptionTools, config: ReceptionConfig) -> None:
         self._stream = stream
+        self._client = str(stream.peer.address)
         self._tools = tools
         self._config = config
         self._hello = Hello(False, "")
@@ -116,7 +118,7 @@ class _Transactions:
 
     def summary(self, reason: str) -> dict[str, str | int]:
         tls = self._stream.tls
-        client = str(self._stream.peer.address)
+        client = self._client
         return {"client": client, "hello": self._hello.name, "tls": tls.version if tls else "", "reason": reason, **self._counts}
 
     async def hello(self, event: Hello) -> Reply | None:
@@ -143,7 +145,7 @@ class _Transactions:
 
     def _refuse_recipient(self, recipient: Recipient, reply: Reply, because: str) -> Reply:
         self._counts["recipients_refused"] += 1
-        client = str(self._stream.peer.address)
+        client = self._client
         fields = {"client": client, "recipient": str(recipient.address), "reply": str(reply), "because": because}
         self._tools.journal.record(Entry("reception.recipient_refused", fields=fields))
         return reply
@@ -198,7 +200,7 @@ class _Transactions:
         self._tools.metrics.count("sekisho_messages_received_total", service="reception", result="accepted")
         self._tools.metrics.count("sekisho_message_octets_total", octets, service="reception")
         fields: dict[str, JournalValue] = {
-            "client": str(self._stream.peer.address),
+            "client": self._client,
             "hello": self._hello.name,
             "reverse_path": str(acceptance.envelope.reverse_path),
             "recipients": len(acceptance.envelope.recipients),
@@ -209,7 +211,7 @@ class _Transactions:
             "message_id": acceptance.header_message_id,
         }
         self._tools.journal.record(Entry("reception.accepted", acceptance.message_id, fields))
-        return Reply.of(250, "2.0.0", f"Accepted as {acceptance.message_id}")
+        return Reply(250, _SUCCESS, (f"Accepted as {acceptance.message_id}",))
 
     def _hop(self, envelope: Envelope, message_id: str, now_us: int) -> Hop:
         tls = self._stream.tls
@@ -229,7 +231,7 @@ class _Transactions:
         self._counts["refused"] += 1
         self._tools.metrics.count("sekisho_messages_received_total", service="reception", result="refused")
         fields: dict[str, JournalValue] = {
-            "client": str(self._stream.peer.address),
+            "client": self._client,
             "reverse_path": str(envelope.reverse_path),
             "recipients": len(envelope.recipients),
             "reply": str(reply),
