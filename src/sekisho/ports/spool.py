@@ -142,8 +142,11 @@ class Spool(Protocol):
         """Is the disk above the low-water mark? (452 4.3.1 at MAIL when not)"""
         ...
 
-    async def claim(self, owner: Owner, limit: int) -> list[QueueJob]:
-        """Ready work by ready destination. Attempts are counted before they begin; what crashed three times is parked, not claimed."""
+    async def claim(self, owner: Owner, limit: int, *, per_next_hop: int = 1_000_000, busy: frozenset[str] = frozenset()) -> list[QueueJob]:
+        """Ready work by ready destination. Attempts are counted before they begin; what crashed three times is parked, not claimed.
+
+        At most `per_next_hop` jobs of one next hop, none of those in `busy`: a slow destination holds up no other.
+        """
         ...
 
     async def open_queued(self, message_id: str) -> MessageOctets | None: ...
@@ -157,8 +160,8 @@ class Spool(Protocol):
         """
         ...
 
-    async def next_due_at_us(self) -> int | None:
-        """When `claim` will next have something, or None."""
+    async def next_due_at_us(self, busy: frozenset[str] = frozenset()) -> int | None:
+        """When `claim` (with the same `busy`) will next have something, or None."""
         ...
 
     async def queue(self, limit: int = 1000) -> list[QueuedMessage]: ...

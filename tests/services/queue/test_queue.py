@@ -404,3 +404,20 @@ async def test_dropped_meanwhile(world: World) -> None:
     queue = Queue(world.queue._rules, world.queue._ports)
     queue.take(tuple(jobs))
     await world.until(lambda: "queue.gone" in world.journal.kinds())
+
+
+async def test_a_slow_next_hop_does_not_fill_the_queue() -> None:
+    world = World(concurrency=4, connections_per_next_hop=1)
+    await world.start()
+    gate = asyncio.Event()
+    world.courier.gate = lambda job: gate if job.next_hop == "slow.example" else None
+    for _ in range(20):
+        await world.put(next_hop="slow.example")
+    await world.until(lambda: bool(world.courier.carried))
+    await world.put(next_hop="quick.example")
+    await world.until(lambda: any(job.next_hop == "quick.example" for job in world.courier.carried))
+    assert sum(job.next_hop == "slow.example" for job in world.courier.carried) == 1
+    gate.set()
+    await world.settled(21)
+    assert await world.store.spool.queue() == []
+    await world.stop()

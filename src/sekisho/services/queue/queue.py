@@ -17,6 +17,7 @@ GATHER_SECONDS = 0.02  # hints come in bursts: one claim for many
 GRACE_SECONDS = 2.5  # at shutdown, for what is under way
 SETTLE_SECONDS = 1.5  # after it, to write down what was interrupted
 SETTLE_RETRY_SECONDS = 2.0
+PORTION = 4  # jobs of one next hop claimed at once, for each of its connections
 
 
 class Queue:
@@ -33,6 +34,7 @@ class Queue:
         self._carrying: set[asyncio.Task[None]] = set()  # those that may be interrupted: a settle may not
         self._wake = asyncio.Event()
         self._was_full = False
+        self._busy: frozenset[str] = frozenset()  # next hops left out of the last claim
         self._stopping = asyncio.Event()
         self._known_parked: set[int] = set()
         self._recount_at = 0.0  # on the monotonic clock
@@ -78,21 +80,22 @@ class Queue:
     async def _claim_due(self) -> float:
         """Take what is due, as far as there is room; gives the seconds until somebody should look again.
 
-        Half the room again may wait here, so that no next hop blocks others.
+        Half the room again may wait here. Of a next hop that has jobs waiting here no more are taken: it holds up no other.
         """
         ports, rules = self._ports, self._rules
         room = rules.concurrency + rules.concurrency // 2 - len(self._tasks) - self._ready_count
         self._was_full = room <= 0
         if self._was_full:
             return RECHECK_SECONDS
+        busy = self._busy = frozenset(self._ready)
         try:
-            due_at_us = await ports.spool.next_due_at_us()
+            due_at_us = await ports.spool.next_due_at_us(busy)
             if due_at_us is None:
                 return RECHECK_SECONDS
             left_us = due_at_us - ports.clock.now_us()
             if left_us > 0:
                 return min(left_us / SECOND_US, RECHECK_SECONDS)
-            jobs = await ports.spool.claim(rules.owner, room)
+            jobs = await ports.spool.claim(rules.owner, room, per_next_hop=PORTION * rules.per_next_hop, busy=busy)
         except StoreUnavailable as error:
             ports.journal.record(Entry("queue.store_unavailable", "", {"error": str(error)}))
             return RECHECK_SECONDS
@@ -129,7 +132,7 @@ class Queue:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._start_ready()
-        if self._was_full:
+        if self._was_full or not self._busy.issubset(self._ready):
             self._wake.set()
 
     async def _work(self, job: QueueJob) -> None:

@@ -1,6 +1,7 @@
 """Acceptance and the queue of the memory store. No method awaits between reading and writing: each is one transaction."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from sekisho.adapters.stores import rules
@@ -125,15 +126,23 @@ class MemorySpool:
             message.account_id,
         )
 
-    async def claim(self, owner: Owner, limit: int) -> list[QueueJob]:
+    async def claim(self, owner: Owner, limit: int, *, per_next_hop: int = 1_000_000, busy: frozenset[str] = frozenset()) -> list[QueueJob]:
         self._state.check_available()
         now_us = self._state.clock.now_us()
         ready: dict[tuple[int, str, str], list[QueueRow]] = {}
         for message in self._state.queue.values():
             for row in message.rows:
-                if row.state == "waiting" and row.due_at_us <= now_us and self._not_before_us(row.next_hop) <= now_us:
+                if row.next_hop in busy or self._not_before_us(row.next_hop) > now_us:
+                    continue
+                if row.state == "waiting" and row.due_at_us <= now_us:
                     ready.setdefault((message.arrived_at_us, message.message_id, row.next_hop), []).append(row)
-        return [self._take(self._state.queue[key[1]], rows, owner) for key, rows in sorted(ready.items())[:limit]]
+        taken: Counter[str] = Counter()
+        jobs: list[QueueJob] = []
+        for (_, message_id, next_hop), rows in sorted(ready.items()):
+            if len(jobs) < limit and taken[next_hop] < per_next_hop:
+                taken[next_hop] += 1
+                jobs.append(self._take(self._state.queue[message_id], rows, owner))
+        return jobs
 
     def _not_before_us(self, next_hop: str) -> int:
         destination = self._state.destinations.get(next_hop)
@@ -177,8 +186,9 @@ class MemorySpool:
         if all(row.state in ("delivered", "failed") for row in message.rows):
             del self._state.queue[message.message_id]
 
-    async def next_due_at_us(self) -> int | None:
-        due = (max(row.due_at_us, self._not_before_us(row.next_hop)) for row in self._rows() if row.state == "waiting")
+    async def next_due_at_us(self, busy: frozenset[str] = frozenset()) -> int | None:
+        waiting = (row for row in self._rows() if row.state == "waiting" and row.next_hop not in busy)
+        due = (max(row.due_at_us, self._not_before_us(row.next_hop)) for row in waiting)
         return min(due, default=None)
 
     def _rows(self) -> Iterable[QueueRow]:

@@ -8,7 +8,7 @@ from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.ports.leases import Owner
 from sekisho.ports.spool import QueueRecipient
 
-RECIPIENT_COLUMNS = "id, recipient, state, attempts, due_at_us, expires_at_us, delay_notified, last_reply, last_attempt_at_us"
+RECIPIENT_COLUMNS = "id, recipient, state, attempts, due_at_us, expires_at_us, delay_notified, last_reply, last_attempt_at_us, crashes"
 
 _encoder = msgspec.json.Encoder()
 _recipient = msgspec.json.Decoder(Recipient)
@@ -19,14 +19,19 @@ def to_json(value: Envelope | Recipient) -> str:
     return _encoder.encode(value).decode()
 
 
+def names_to_json(names: frozenset[str]) -> str:
+    """For `json_each`."""
+    return _encoder.encode(sorted(names)).decode()
+
+
 def envelope(text: str) -> Envelope:
     return _envelope.decode(text)
 
 
 def queue_recipient(row: tuple[Any, ...]) -> QueueRecipient:
     """From RECIPIENT_COLUMNS."""
-    id_, recipient, state, attempts, due, expires, notified, reply, last = row
-    return QueueRecipient(id_, _recipient.decode(recipient), state, attempts, due, expires, bool(notified), reply, last)
+    id_, recipient, state, attempts, due, expires, notified, reply, last, crashes = row
+    return QueueRecipient(id_, _recipient.decode(recipient), state, attempts, due, expires, bool(notified), reply, last, crashes)
 
 
 def owner_key(owner: Owner) -> str:

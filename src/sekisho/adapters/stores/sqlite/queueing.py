@@ -19,14 +19,17 @@ class Queueing:
     def __init__(self, clock: Clock, ids: Ids, acceptor: Acceptor) -> None:
         self.clock, self._ids, self._acceptor = clock, ids, acceptor
 
-    def claim(self, tx: Transaction, owner: Owner, limit: int) -> list[QueueJob]:
+    def claim(self, tx: Transaction, owner: Owner, limit: int, per_next_hop: int, busy: frozenset[str]) -> list[QueueJob]:
         """Ready destinations first, oldest first, each with a fair share of `limit`; due messages are never scanned."""
         now_us = self.clock.now_us()
-        sql = "SELECT next_hop FROM destination WHERE ready_at_us <= ? ORDER BY ready_at_us LIMIT ?"
-        ready = [hop for (hop,) in tx.execute(sql, (now_us, limit)).fetchall()]
+        sql = (
+            "SELECT next_hop FROM destination WHERE ready_at_us <= ? AND next_hop NOT IN (SELECT value FROM json_each(?)) "
+            "ORDER BY ready_at_us LIMIT ?"
+        )
+        ready = [hop for (hop,) in tx.execute(sql, (now_us, queue_rows.names_to_json(busy), limit)).fetchall()]
         jobs: list[QueueJob] = []
         for number, next_hop in enumerate(ready):
-            share = max(1, (limit - len(jobs)) // (len(ready) - number))
+            share = min(max(1, (limit - len(jobs)) // (len(ready) - number)), per_next_hop)
             sql = (
                 "SELECT message_id FROM queue_recipient WHERE next_hop = ? AND state = 'waiting' AND due_at_us <= ? "
                 "GROUP BY message_id ORDER BY min(due_at_us), message_id LIMIT ?"

@@ -42,11 +42,11 @@ class SqliteSpool:
         has_inodes = disk.f_files == 0 or disk.f_favail > 1000
         return disk.f_bavail * disk.f_frsize >= self._free_disk_octets and has_inodes
 
-    async def claim(self, owner: Owner, limit: int) -> list[QueueJob]:
-        next_due_us = await self.next_due_at_us()
+    async def claim(self, owner: Owner, limit: int, *, per_next_hop: int = 1_000_000, busy: frozenset[str] = frozenset()) -> list[QueueJob]:
+        next_due_us = await self.next_due_at_us(busy)
         if next_due_us is None or next_due_us > self._queueing.clock.now_us():
             return []
-        return await self._writer.write(lambda tx: self._queueing.claim(tx, owner, limit))
+        return await self._writer.write(lambda tx: self._queueing.claim(tx, owner, limit, per_next_hop, busy))
 
     async def open_queued(self, message_id: str) -> MessageOctets | None:
         sql = (
@@ -61,10 +61,13 @@ class SqliteSpool:
         contents = [own_writer(notice.content) for notice in notices]
         await self._writer.write(lambda tx: self._queueing.settle(tx, job, outcomes, notices, not_before_us), contents)
 
-    async def next_due_at_us(self) -> int | None:
-        sql = "SELECT min(ready_at_us) FROM destination WHERE ready_at_us IS NOT NULL"
-        ((due_us,),) = self._reader.read(lambda db: db.execute(sql).fetchall())
-        return None if due_us is None else int(due_us)
+    async def next_due_at_us(self, busy: frozenset[str] = frozenset()) -> int | None:
+        sql = (
+            "SELECT ready_at_us FROM destination WHERE ready_at_us IS NOT NULL "
+            "AND next_hop NOT IN (SELECT value FROM json_each(?)) ORDER BY ready_at_us LIMIT 1"
+        )
+        found = self._reader.read(lambda db: db.execute(sql, (queue_rows.names_to_json(busy),)).fetchall())
+        return int(found[0][0]) if found else None
 
     async def queue(self, limit: int = 1000) -> list[QueuedMessage]:
         return self._queued("", (), limit)
