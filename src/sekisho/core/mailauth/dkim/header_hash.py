@@ -26,12 +26,5 @@ def signed_header_octets(header: HeaderSection, own: Field, names: tuple[bytes, 
 
 def signed_fields(header: HeaderSection, own: Field | None, names: tuple[bytes, ...], canonicalization: Canonicalization) -> list[bytes]:
     """A name that h= lists more often than it occurs adds nothing: then its later insertion breaks the signature."""
-    left: dict[bytes, list[Field]] = {}
-    parts = []
-    for name in names:
-        fields = left.get(name)
-        if fields is None:
-            fields = left[name] = [field for field in header.all(name) if field is not own]
-        if fields:
-            parts.append(canonical_field(header, fields.pop(), canonicalization))
-    return parts
+    left = {name: [field for field in header.all(name) if field is not own] for name in set(names)}
+    return [canonical_field(header, left[name].pop(), canonicalization) for name in names if left[name]]

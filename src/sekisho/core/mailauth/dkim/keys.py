@@ -48,20 +48,20 @@ def parse_key_record(record: bytes) -> KeyRecord | str:
 
 def _parse(record: bytes) -> KeyRecord:
     tags = parse_tags(record)
-    if "v" in tags and (tags["v"] != b"DKIM1" or next(iter(tags)) != "v"):
+    if b"v" in tags and (tags[b"v"] != b"DKIM1" or next(iter(tags)) != b"v"):
         raise KeyRecordError("unknown key record version")
-    if "p" not in tags:
+    if b"p" not in tags:
         raise KeyRecordError("key record without p=")
-    if not tags["p"]:
+    if not tags[b"p"]:
         raise KeyRecordError("key revoked")
-    services = _split(tags.get("s", b"*"))
+    services = _split(tags.get(b"s", b"*"))
     if "*" not in services and "email" not in services:
         raise KeyRecordError("key is not for mail")
-    hash_names = frozenset(_split(tags["h"])) if "h" in tags else None
-    flags = _split(tags.get("t", b""))
-    kind = tags.get("k", b"rsa").lower()
+    hash_names = frozenset(_split(tags[b"h"])) if b"h" in tags else None
+    flags = _split(tags.get(b"t", b""))
+    kind = tags.get(b"k", b"rsa").lower()
     try:
-        octets = binascii.a2b_base64(without_white_space(tags["p"]), strict_mode=True)
+        octets = binascii.a2b_base64(without_white_space(tags[b"p"]), strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise KeyRecordError("p= is not base64") from error
     if kind == b"rsa":

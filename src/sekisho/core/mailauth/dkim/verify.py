@@ -6,7 +6,7 @@ A signature that cannot be evaluated because DNS did not answer is temperror, ne
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sekisho.core.mailauth.dkim.canonical import BodyHashes
 from sekisho.core.mailauth.dkim.evidence import STRICT, DkimEvidence, DkimPolicy, DkimResult
@@ -27,8 +27,7 @@ SINGLETON_FIELDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """A signature field. `signature` None: it could not be read; `refusal`: the result that is certain already, and why."""
 
     field: Field
@@ -113,7 +112,7 @@ def _choose(fields: list[Field], header: HeaderSection, author_domain: str) -> l
 
     def is_foreign(field: Field) -> bool:
         try:
-            domain = parse_tags(header.octets[field.value : field.end]).get("d", b"").decode("utf-8", "replace").lower()
+            domain = parse_tags(header.octets[field.value : field.end]).get(b"d", b"").decode("utf-8", "replace").lower()
         except TagError:
             return True
         own = author_domain.lower()
@@ -127,7 +126,7 @@ def _examine(header: HeaderSection, field: Field, now_seconds: int, policy: Dkim
     start = ""
     try:
         tags = parse_tags(header.octets[field.value : field.end])
-        start = without_white_space(tags.get("b", b""))[:8].decode("ascii", "replace")
+        start = without_white_space(tags.get(b"b", b""))[:8].decode("ascii", "replace")
         signature = parse_signature(tags, versions=policy.versions)
     except TagError as error:
         return _Candidate(field, start, None, ("permerror", f"signature syntax: {error}"))
