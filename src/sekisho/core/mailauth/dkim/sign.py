@@ -109,11 +109,12 @@ class DkimSigner:
         )
         lower = tuple(name.lower().encode() for name in names)
         signed = b"".join(signed_fields(header, None, lower, "relaxed")) + relax_field(b"dkim-signature", value)
-        signature = encode_base64(self._sign_octets(signed))
+        signature = encode_base64(self.sign_octets(signed))
         lines = [signature[start : start + _LINE_OCTETS] for start in range(0, len(signature), _LINE_OCTETS)]
         return b"DKIM-Signature:" + value + b"\r\n\t".join(lines) + b"\r\n"
 
-    def _sign_octets(self, octets: bytes) -> bytes:
+    def sign_octets(self, octets: bytes) -> bytes:
+        """The bare signature of canonical octets."""
         if isinstance(self.key, RSAPrivateKey):
             return self.key.sign(octets, PKCS1v15(), hashes.SHA256())
         return self.key.sign(hashlib.sha256(octets).digest())  # RFC 8463 §3

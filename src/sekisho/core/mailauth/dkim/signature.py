@@ -57,19 +57,20 @@ class Signature(NamedTuple):
 
 
 def parse_signature(tags: dict[bytes, bytes], *, is_arc: bool = False, versions: tuple[bytes, ...] = (b"1",)) -> Signature:
-    """Raises `SignatureError`. An ARC-Message-Signature has neither v= nor an agent in i= (RFC 8617 §4.1.2)."""
+    """Raises `SignatureError`. In an ARC-Message-Signature i= is the instance, and c= may be left out, for it is always relaxed
+    (RFC 8617 §4.1.2)."""
     for name in _REQUIRED:
         if not tags.get(name):
             raise SignatureError(f"no {name.decode()}=")
-    if is_arc and b"v" in tags:
-        raise SignatureError("v= in an ARC field")
     # RFC 6376 §3.5 wants v=1. A named leniency: signers of before RFC 4871 left it out, and their signatures say the same.
     if tags.get(b"v", b"1") not in versions:
         raise SignatureError("unknown version")
     key_type, hash_name = parse_algorithm(tags[b"a"])
     if _QUERY_METHODS.isdisjoint(without_white_space(tags.get(b"q", b"dns/txt")).lower().split(b":")):
         raise SignatureError("unknown query method")
-    header_canonicalization, body_canonicalization = _parse_canonicalization(tags.get(b"c", b"simple/simple"))
+    header_canonicalization, body_canonicalization = _parse_canonicalization(
+        tags.get(b"c", b"relaxed/relaxed" if is_arc else b"simple/simple")
+    )
     domain, selector = parse_domain_and_selector(tags)
     if is_arc:
         identity, identity_domain = f"@{domain}", domain
