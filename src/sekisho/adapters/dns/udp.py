@@ -99,16 +99,17 @@ class UdpChannel:
     def send(self, build: Callable[[int], bytes], receive: Receive) -> Callable[[], None] | None:
         """Send `build(id)`; `receive` gets the answer or b"". Returns the function that gives the query up, or None
         if it could not be sent."""
+        bits = self._random.getrandbits(32)
         try:
-            link = self._pick()
+            link = self._pick(bits >> 16)
         except OSError:
             return None
-        bits = self._random.getrandbits(16)
-        while bits in link.waiting:
-            bits = self._random.getrandbits(16)
-        if not link.send(bits, build(bits), receive):
+        query_id = bits & 0xFFFF
+        while query_id in link.waiting:
+            query_id = self._random.getrandbits(16)
+        if not link.send(query_id, build(query_id), receive):
             return None
-        return lambda: link.forget(bits)
+        return lambda: link.forget(query_id)
 
     @property
     def ports(self) -> set[int]:
@@ -120,12 +121,12 @@ class UdpChannel:
             link.close()
         self._sockets.clear()
 
-    def _pick(self) -> _Socket:
+    def _pick(self, bits: int) -> _Socket:
         if len(self._sockets) < SOCKETS_PER_SERVER:
             link = _Socket(self._server, asyncio.get_running_loop())
             self._sockets.append(link)
             return link
-        index = self._random.randrange(SOCKETS_PER_SERVER)
+        index = bits % SOCKETS_PER_SERVER
         link = self._sockets[index]
         if link.uses >= QUERIES_PER_SOCKET:
             link.retire()

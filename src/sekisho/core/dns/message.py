@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from sekisho.core.dns.names import MAX_LABEL_OCTETS, MAX_NAME_OCTETS, label_to_text
+from sekisho.core.dns.names import MAX_LABEL_OCTETS, MAX_NAME_OCTETS, label_to_text, name_to_wire
 from sekisho.core.terms.dns import DnsStatus, Mx, Record, RecordType, Soa, Srv, Tlsa
 
 TYPE_CODES: dict[RecordType, int] = {
@@ -89,7 +89,7 @@ def answers_query(response: bytes, query: bytes) -> bool:
 def read_response(octets: bytes, name: str, rtype: RecordType) -> Reading:
     """The answer to `name`/`rtype` (normalised), aliases inside the message followed; raises WireError.
 
-    The caller has checked id and question with `answers_query`.
+    The caller has checked id and question with `answers_query`; raises BadName for a name that no query can have.
     """
     try:
         return _read(octets, name, rtype)
@@ -143,10 +143,13 @@ def _read(octets: bytes, name: str, rtype: RecordType) -> Reading:
         raise WireError(f"more than {MAX_RECORDS} records")
     if flags & _TC:
         return Reading(DnsStatus.SERVFAIL, truncated=True)
-    question, position = read_name(octets, 12)
-    rows, position = _read_rows(octets, position + 4, answers, question)
-    authority, position = _read_rows(octets, position, authorities, question)
-    extra, _ = _read_rows(octets, position, additionals, question)
+    wire = name_to_wire(name)
+    position = 12 + len(wire)
+    if octets[12:position].lower() != wire:
+        raise WireError("an answer to another question")
+    rows, position = _read_rows(octets, position + 4, answers, name)
+    authority, position = _read_rows(octets, position, authorities, name)
+    extra, _ = _read_rows(octets, position, additionals, name)
     extended, bogus = _read_opt(octets, extra)
     rcode = extended << 4 | flags & 0xF
     if rcode not in (_NOERROR, _NXDOMAIN):
@@ -168,6 +171,8 @@ def _read_rows(octets: bytes, position: int, count: int, question: str) -> tuple
     for _ in range(count):
         if octets[position] == 0xC0 and octets[position + 1] == 12:  # nearly always: the question's name
             owner, position = question, position + 2
+        elif octets[position] == 0:  # the root: the OPT record's
+            owner, position = "", position + 1
         else:
             owner, position = read_name(octets, position)
         code, class_, ttl, length = _RECORD.unpack_from(octets, position)
