@@ -56,23 +56,24 @@ class MemoryMailStore:
     async def rename_mailbox(self, account_id: int, name: str, new_name: str) -> None:
         self._state.check_available()
         old = self._state.mailbox(account_id, name)
+        old_name = old.name
         state, new = self._state.account(account_id), rules.new_name(new_name)
         if new in state.mailboxes:
             raise MailboxExists(new)
-        moving = [] if old.name == rules.INBOX else [m for m in state.mailboxes.values() if (m.name + "/").startswith(old.name + "/")]
-        if moving and new.startswith(old.name + "/"):
+        moving = [] if old_name == rules.INBOX else [m for m in state.mailboxes.values() if (m.name + "/").startswith(old_name + "/")]
+        if moving and new.startswith(old_name + "/"):
             raise MailboxRefused("A mailbox cannot be moved below itself.")
         for mailbox in moving:
-            rules.new_name(rules.moved_name(mailbox.name, old.name, new))
+            rules.new_name(rules.moved_name(mailbox.name, old_name, new))
         missing = [n for n in rules.superiors(new) if n not in state.mailboxes]
         self._check_count(state, len(missing) + (not moving))
         for made in missing:
             self._state.add_mailbox(state, made, None)
         if not moving:
             target = self._state.add_mailbox(state, new, None)
-            self._copy(old, list(old.messages), target, needs_room=False)
-            self._state.remove(old, list(old.messages))
-        old_name = old.name
+            if old.messages:
+                self._copy(old, list(old.messages), target, needs_room=False)
+                self._state.remove(old, list(old.messages))
         for mailbox in moving:
             self._state.forget_name(state, mailbox)
             mailbox.name = rules.moved_name(mailbox.name, old_name, new)

@@ -101,7 +101,10 @@ class MemorySpool:
                 relay.expires_at_us,
             )
             message.rows.append(row)
-            if relay.fresh_lease and not relay.held:
+            now_us = message.arrived_at_us
+            # A fresh lease is given unless the recipient is held or early, or its destination is backing off.
+            is_ready = not relay.held and relay.due_at_us <= now_us and self._not_before_us(relay.next_hop) <= now_us
+            if relay.fresh_lease and is_ready:
                 fresh.setdefault((relay.next_hop, relay.fresh_lease), []).append(row)
         self._state.queue[message.message_id] = message
         self._state.changes.publish(QueueChanged())

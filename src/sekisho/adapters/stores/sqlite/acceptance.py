@@ -67,7 +67,7 @@ class Acceptor:
         message = NewMessage(
             delivery.account_id,
             content_id,
-            acceptance.content.size_octets,
+            len(delivery.prefix) + acceptance.content.size_octets,
             delivery.prefix,
             delivery.flags,
             delivery.keywords,

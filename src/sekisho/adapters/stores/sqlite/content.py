@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sekisho.adapters.stores import rules
+from sekisho.adapters.stores.sqlite.backup_mark import is_backup_running
 from sekisho.adapters.stores.sqlite.connection import store_errors
 from sekisho.adapters.stores.sqlite.files import Files
 from sekisho.ports.clock import Dice
@@ -84,7 +85,10 @@ class ContentFolder:
         return [lower, upper, self.path]
 
     def remove(self, names: Iterable[str]) -> None:
-        """Unlink; what cannot be unlinked is left to the sweep."""
+        """Unlink; what cannot be unlinked, or is needed by a backup, is left to the sweep."""
+        names = list(names)
+        if not names or is_backup_running(self.path.parent):
+            return
         for name in names:
             try:
                 self.files.unlink(self.place(name))

@@ -1,4 +1,5 @@
-"""Ids of rows: 42 bits of milliseconds, so that rows made together lie together, then 21 random bits; clashes are tried again."""
+"""Ids of rows: 42 bits of milliseconds, so that rows made together lie together, then 21 bits that start at random in each
+millisecond and count up; a clash with another worker's is tried again."""
 
 from collections.abc import Callable
 
@@ -11,9 +12,17 @@ _TRIES = 100
 class Ids:
     def __init__(self, clock: Clock, dice: Dice) -> None:
         self._clock, self._dice = clock, dice
+        self._millisecond = -1
+        self._last = 0
 
     def new(self) -> int:
-        return (self._clock.now_us() // 1000) << _RANDOM_BITS | self._dice.new_id() & (1 << _RANDOM_BITS) - 1
+        millisecond = self._clock.now_us() // 1000
+        if millisecond == self._millisecond:
+            self._last += 1
+        else:
+            self._millisecond = millisecond
+            self._last = millisecond << _RANDOM_BITS | self._dice.new_id() & (1 << _RANDOM_BITS) - 1
+        return self._last
 
     def insert(self, insert: Callable[[int], bool]) -> int:
         """An id with which `insert` succeeded; it returns False when the id was taken."""
@@ -21,6 +30,7 @@ class Ids:
             new = self.new()
             if insert(new):
                 return new
+            self._millisecond = -1
         raise RuntimeError("no free id in 100 tries: is the clock standing still?")
 
 

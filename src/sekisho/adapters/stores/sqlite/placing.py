@@ -1,8 +1,7 @@
 """Putting messages into mailboxes: content, email, quota, thread, UID and modseq, all inside the caller's transaction."""
 
 import hashlib
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite.content import PLAIN, SqliteContentWriter
@@ -26,12 +25,12 @@ ALLOCATE_BY_ID = ALLOCATE.format("WHERE id = ?5")
 INSERT_MESSAGE = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class NewMessage(Struct):
-    """One message on its way into one mailbox of `account_id`."""
+class NewMessage(NamedTuple):
+    """One message on its way into one mailbox of `account_id`. `size_octets`: prefix and content."""
 
     account_id: int
     content_id: int
-    content_octets: int
+    size_octets: int
     prefix: bytes
     flags: int
     keywords: tuple[str, ...]
@@ -40,10 +39,6 @@ class NewMessage(Struct):
     save_date_us: int
     message_id: str
     references: tuple[str, ...]
-
-    @property
-    def size_octets(self) -> int:
-        return len(self.prefix) + self.content_octets
 
 
 def add_content(tx: Transaction, ids: Ids, content: SqliteContentWriter, refs: int) -> int:
@@ -123,40 +118,38 @@ def place(tx: Transaction, ids: Ids, name: str, messages: list[NewMessage]) -> t
 
     The octets are already charged, the contents already there.
     """
-    unseen = sum(not message.flags & SEEN for message in messages)
-    deleted = sum(bool(message.flags & DELETED) for message in messages)
-    size = sum(message.size_octets for message in messages)
+    unseen = deleted = size = 0
+    for message in messages:
+        unseen += not message.flags & SEEN
+        deleted += bool(message.flags & DELETED)
+        size += message.size_octets
     account_id = messages[0].account_id
     allocated = allocate(tx, (account_id, name), (len(messages), unseen, deleted, size))
     if allocated is None:
         raise NoSuchMailbox(name)
     mailbox_id, first_uid, modseq, known, uidvalidity = allocated
-    rows: list[tuple[int | str, ...]] = []
     for uid, message in enumerate(messages, first_uid):
         keywords = ""
         if message.keywords:
             keywords, known = merge(tx, mailbox_id, known, message.keywords)
-        rows.append(
-            (
-                mailbox_id,
-                uid,
-                modseq,
-                message.flags,
-                keywords,
-                message.internal_date_us,
-                message.internal_offset_minutes,
-                message.save_date_us,
-                message.size_octets,
-                len(message.prefix),
-                message.content_id,
-                add_email(tx, ids, message.content_id, message.prefix),
-                thread_of(tx, ids, message),
-            )
+        row = (
+            mailbox_id,
+            uid,
+            modseq,
+            message.flags,
+            keywords,
+            message.internal_date_us,
+            message.internal_offset_minutes,
+            message.save_date_us,
+            message.size_octets,
+            len(message.prefix),
+            message.content_id,
+            add_email(tx, ids, message.content_id, message.prefix),
+            thread_of(tx, ids, message),
         )
-    for row in rows:
         tx.execute(INSERT_MESSAGE, row)
     tx.changed(AccountChanged(account_id))
-    return uidvalidity, [first_uid + n for n in range(len(rows))]
+    return uidvalidity, list(range(first_uid, first_uid + len(messages)))
 
 
 def merge(tx: Transaction, mailbox_id: int, known: str, wanted: tuple[str, ...]) -> tuple[str, str]:

@@ -28,16 +28,27 @@ class Queueing:
         )
         ready = [hop for (hop,) in tx.execute(sql, (now_us, queue_rows.names_to_json(busy), limit)).fetchall()]
         jobs: list[QueueJob] = []
-        for number, next_hop in enumerate(ready):
-            share = min(max(1, (limit - len(jobs)) // (len(ready) - number)), per_next_hop)
-            sql = (
-                "SELECT message_id FROM queue_recipient WHERE next_hop = ? AND state = 'waiting' AND due_at_us <= ? "
-                "GROUP BY message_id ORDER BY min(due_at_us), message_id LIMIT ?"
-            )
-            for (message_id,) in tx.execute(sql, (next_hop, now_us, share)).fetchall():
-                jobs.append(self._take(tx, message_id, next_hop, owner, now_us))
+        room = dict.fromkeys(ready, per_next_hop)
+        while room and len(jobs) < limit:
+            for number, next_hop in enumerate(list(room)):
+                share = max(1, (limit - len(jobs)) // max(1, len(room) - number))
+                wanted = min(share, room[next_hop], limit - len(jobs))
+                taken = self._take_some(tx, next_hop, owner, now_us, wanted)
+                jobs += taken
+                room[next_hop] -= len(taken)
+                if len(taken) < wanted or not room[next_hop]:
+                    del room[next_hop]
+        for next_hop in ready:
             refresh(tx, next_hop)
         return jobs
+
+    def _take_some(self, tx: Transaction, next_hop: str, owner: Owner, now_us: int, limit: int) -> list[QueueJob]:
+        sql = (
+            "SELECT message_id FROM queue_recipient WHERE next_hop = ? AND state = 'waiting' AND due_at_us <= ? "
+            "GROUP BY message_id ORDER BY min(due_at_us), message_id LIMIT ?"
+        )
+        due = tx.execute(sql, (next_hop, now_us, limit)).fetchall()
+        return [self._take(tx, message_id, next_hop, owner, now_us) for (message_id,) in due]
 
     def _take(self, tx: Transaction, message_id: str, next_hop: str, owner: Owner, now_us: int) -> QueueJob:
         epoch = self._ids.new()

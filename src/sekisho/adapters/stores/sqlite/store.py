@@ -15,6 +15,7 @@ from sekisho.adapters.stores.sqlite.hints import SqliteCounters, SqliteLeases, S
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree
 from sekisho.adapters.stores.sqlite.mailstore import SqliteMailStore
+from sekisho.adapters.stores.sqlite.maintenance import Maintenance
 from sekisho.adapters.stores.sqlite.migrate import migrate
 from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
@@ -54,7 +55,10 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `leases` and `counters` of one worker. Open it after fork; it belongs to one event loop."""
+    """`spool`, `mail`, `directory`, `leases` and `counters` of one worker. Open it after fork; it belongs to one event loop.
+
+    Each worker also runs `maintenance.run(owner)`; one of them at a time gets the work.
+    """
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class SqliteStore:
     ) -> None:
         settings = settings or StoreSettings()
         prepare(data_dir, settings)
-        self.data_dir = data_dir
+        self.data_dir, self.changes = data_dir, changes
         self.folder = ContentFolder(data_dir / CONTENT, dice, files or Files())
         self.folder.prepare()
         ids = Ids(clock, dice)
@@ -94,6 +98,8 @@ class SqliteStore:
         self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
         self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
         self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
+        mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
+        self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)
         self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
 
     async def close(self) -> None:

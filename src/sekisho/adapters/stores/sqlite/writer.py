@@ -72,10 +72,11 @@ class Writer:
         metrics: Metrics | None = None,
         vfs: str | None = None,
     ) -> None:
+        self.database, self.lock, self.folder = database, lock, folder
         self._connection = connect(database, synchronous=synchronous, vfs=vfs)
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._syncs = synchronous == "FULL"
-        self._changes, self._folder, self._metrics = changes, folder, metrics
+        self._changes, self._metrics = changes, metrics
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[_Work] = []
         self._is_busy = False
@@ -231,8 +232,8 @@ class Writer:
     def _lock_and_begin(self, batch: list[_Work]) -> bool:
         """Wait for our turn; False when the batch has failed. The lock is held afterwards only if True."""
         try:
-            if self._folder is not None:
-                self._folder.settle([content for work in batch for content in work.contents])
+            if self.folder is not None:
+                self.folder.settle([content for work in batch for content in work.contents])
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             try:
                 with store_errors():
@@ -258,8 +259,8 @@ class Writer:
     def _commit(self, batch: list[_Work], transactions: list[Transaction]) -> None:
         error = self._try_commit()
         self._tell(self._finish, batch, transactions, error)
-        if error is None and self._folder is not None:
-            self._folder.remove(name for transaction in transactions for name in transaction.garbage)
+        if error is None and self.folder is not None:
+            self.folder.remove(name for transaction in transactions for name in transaction.garbage)
 
     async def close(self) -> None:
         """Wait for what is being written, then close. More than once is harmless."""
