@@ -30,8 +30,9 @@ class Queueing:
         jobs: list[QueueJob] = []
         room = dict.fromkeys(ready, per_next_hop)
         while room and len(jobs) < limit:
-            for number, next_hop in enumerate(list(room)):
-                share = max(1, (limit - len(jobs)) // max(1, len(room) - number))
+            hops = list(room)
+            for number, next_hop in enumerate(hops):
+                share = max(1, (limit - len(jobs)) // (len(hops) - number))
                 wanted = min(share, room[next_hop], limit - len(jobs))
                 taken = self._take_some(tx, next_hop, owner, now_us, wanted)
                 jobs += taken
