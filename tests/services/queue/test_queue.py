@@ -219,7 +219,7 @@ async def test_no_failure_notice(world: World, sender: str, notify: tuple[str, .
     await world.put(recipient("bob@there.example", *notify), sender=sender)
     await world.settled()
     assert await world.inbox() == [] and await world.store.spool.queue() == []
-    assert ("queue.notice_about_notice" in world.journal.kinds()) is (sender == "")
+    assert ("notice.about_notice" in world.journal.kinds()) is (sender == "")
     await world.stop()
 
 
@@ -238,7 +238,7 @@ async def test_a_sender_that_left_is_not_told(world: World) -> None:
     world.courier.says["*"] = NO_SUCH_USER
     await world.put(sender="gone@here.example")
     await world.settled()
-    assert "queue.notice_undeliverable" in world.journal.kinds() and await world.store.spool.queue() == []
+    assert "notice.undeliverable" in world.journal.kinds() and await world.store.spool.queue() == []
     await world.stop()
 
 

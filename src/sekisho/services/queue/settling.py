@@ -5,10 +5,10 @@ from msgspec.structs import replace
 from sekisho.core.message.dsn import DsnRecipient, status_for
 from sekisho.core.policy.retry import is_about_next_hop, wants_failure_notice, wants_success_notice
 from sekisho.core.terms.reply import EnhancedStatus
-from sekisho.ports.content import MessageOctets
+from sekisho.ports.content import MessageOctets, StoreUnavailable
 from sekisho.ports.journal import Entry
-from sekisho.ports.spool import Outcome, QueueJob, QueueRecipient
-from sekisho.services.queue.notices import Notices
+from sekisho.ports.spool import Acceptance, Outcome, QueueJob, QueueRecipient
+from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
 
 # RFC 3463 §3.5, X.4.7: delivery time expired.
@@ -19,7 +19,10 @@ class Settler:
     def __init__(self, rules: QueueRules, ports: QueuePorts) -> None:
         self._rules = rules
         self._ports = ports
-        self._notices = Notices(rules, ports)
+        self._notices = Notices(
+            NoticeRules(rules.hostname, rules.language, rules.routes, rules.schedule.notice_lifetime_us),
+            NoticePorts(ports.spool, ports.recipients, ports.clock, ports.dice, ports.journal),
+        )
 
     async def settle(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...]) -> None:
         """Raises StaleLease and StoreUnavailable; then nothing was written."""
@@ -28,7 +31,10 @@ class Settler:
         final = tuple(
             self._decide(job, recipient, outcome, now_us, told) for recipient, outcome in zip(job.recipients, outcomes, strict=True)
         )
-        notices = await self._notices.about(job, octets, told)
+        notices: tuple[Acceptance, ...] = ()
+        if told:
+            message = NoticedMessage(job.message_id, job.envelope, job.arrived_at_us, await _head(octets), octets.size_octets)
+            notices = await self._notices.about(message, told)
         await self._ports.spool.settle(job, final, notices=notices, not_before_us=_rest_until_us(final))
 
     def _decide(self, job: QueueJob, recipient: QueueRecipient, outcome: Outcome, now_us: int, told: list[DsnRecipient]) -> Outcome:
@@ -57,6 +63,14 @@ class Settler:
         if is_late and not recipient.delay_notified:
             told.append(_told(recipient, outcome, "delayed", now_us))
         return replace(outcome, retry_at_us=retry_at_us, delay_notified=recipient.delay_notified or is_late)
+
+
+async def _head(octets: MessageOctets) -> bytes:
+    """The beginning of the message; nothing when it cannot be read: the notice matters more."""
+    try:
+        return await octets.read(0, HEAD_OCTETS)
+    except StoreUnavailable:
+        return b""
 
 
 def _told(recipient: QueueRecipient, outcome: Outcome, action: str, now_us: int, *, expired: bool = False) -> DsnRecipient:

@@ -1,0 +1,141 @@
+"""Notices to senders (DSNs): composed, and addressed to whoever is behind the reverse path. For the queue, reception and submission."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sekisho.core.message.dsn import MAX_FULL_OCTETS, MAX_HEADER_OCTETS, Dsn, DsnRecipient, compose_dsn
+from sekisho.core.message.dsn_text import Action, Language
+from sekisho.core.message.trace import format_return_path, new_message_id
+from sekisho.core.policy.retry import wants_failure_notice, wants_success_notice
+from sekisho.core.policy.routing import next_hop_for
+from sekisho.core.terms.address import Address, ReversePath
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import EnhancedStatus, Reply
+from sekisho.ports.clock import Clock, Dice
+from sekisho.ports.journal import Entry, Journal
+from sekisho.ports.spool import Acceptance, MailboxDelivery, RelayRecipient, Spool
+from sekisho.probes.recipient import RecipientProbe
+
+# As much of a message as a notice may need.
+HEAD_OCTETS = max(MAX_FULL_OCTETS, MAX_HEADER_OCTETS)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRules:
+    """`lifetime_us`: how long a notice is tried."""
+
+    hostname: str
+    language: Language
+    routes: Mapping[str, str]
+    lifetime_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticePorts:
+    spool: Spool
+    recipients: RecipientProbe
+    clock: Clock
+    dice: Dice
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class NoticedMessage:
+    """What a notice is about. `head`: the first `HEAD_OCTETS` of the message at most, of `size_octets`."""
+
+    message_id: str
+    envelope: Envelope
+    arrived_at_us: int
+    head: bytes
+    size_octets: int
+
+
+def delivered(recipients: Iterable[Recipient], now_us: int) -> tuple[DsnRecipient, ...]:
+    """What is to be told after delivery into mailboxes here: those with NOTIFY=SUCCESS (RFC 3461 §4.1)."""
+    status = EnhancedStatus(2, 0, 0)
+    return tuple(
+        DsnRecipient(recipient, "delivered", status, last_attempt_at_us=now_us)
+        for recipient in recipients
+        if wants_success_notice(recipient.notify)
+    )
+
+
+def failed(recipients: Iterable[Recipient], reply: Reply, now_us: int) -> tuple[DsnRecipient, ...]:
+    """What is to be told when we accepted a message and one copy could not be made (over quota, say)."""
+    status = reply.enhanced or EnhancedStatus(5, 0, 0)
+    return tuple(
+        DsnRecipient(recipient, "failed", status, reply, last_attempt_at_us=now_us)
+        for recipient in recipients
+        if wants_failure_notice(recipient.notify)
+    )
+
+
+class Notices:
+    def __init__(self, rules: NoticeRules, ports: NoticePorts) -> None:
+        self._rules = rules
+        self._ports = ports
+
+    async def about(self, message: NoticedMessage, told: Sequence[DsnRecipient]) -> tuple[Acceptance, ...]:
+        """One notice per action that occurs in `told`, to be accepted by the spool; none about a notice (RFC 5321 §4.5.4).
+
+        Raises StoreUnavailable.
+        """
+        to = message.envelope.reverse_path.address
+        found: list[Acceptance] = []
+        for action in dict.fromkeys(recipient.action for recipient in told):
+            group = tuple(recipient for recipient in told if recipient.action == action)
+            if to is None:
+                # RFC 3461 §5.2: a null reverse path is never told anything.
+                self._journal(message, "notice.about_notice", action, {"recipient": str(group[0].recipient.address)})
+            elif (notice := await self._notice(message, to, group, action)) is not None:
+                found.append(notice)
+        return tuple(found)
+
+    async def _notice(self, message: NoticedMessage, to: Address, told: tuple[DsnRecipient, ...], action: Action) -> Acceptance | None:
+        ports, rules = self._ports, self._rules
+        now_us = ports.clock.now_us()
+        resolution = await ports.recipients.resolve(to)
+        if resolution.status == "unknown":
+            self._journal(message, "notice.undeliverable", action, {"reverse_path": str(to)})
+            return None
+        # RFC 3461 §4.3: RET says what a failure notice carries; the others carry the header section.
+        is_whole = action == "failed" and message.envelope.ret == "FULL" and message.size_octets == len(message.head)
+        notice_id = new_message_id(now_us, ports.dice.octets(8))
+        composed = compose_dsn(
+            Dsn(
+                id=notice_id,
+                reporting_mta=rules.hostname,
+                to=to,
+                date_us=now_us,
+                arrived_at_us=message.arrived_at_us,
+                recipients=told,
+                original=message.head,
+                is_whole=is_whole,
+                envid=message.envelope.envid,
+                message_id=message.message_id,
+                language=rules.language,
+            )
+        )
+        content = ports.spool.open_content()
+        content.write(composed.octets)
+        remotes = (to,) if resolution.status == "not_ours" else resolution.remotes
+        self._journal(message, "notice.composed", action, {"reverse_path": str(to), "notice": notice_id})
+        return Acceptance(
+            message_id=notice_id,
+            envelope=Envelope(ReversePath(), (Recipient(to),), composed.body, composed.smtputf8),  # RFC 3464 §2: from <>
+            content=content,
+            prefix=b"",
+            deliveries=tuple(
+                MailboxDelivery(f"{notice_id}/{account.id}/0", account.id, format_return_path(ReversePath()))
+                for account in resolution.accounts
+            ),
+            relays=tuple(
+                RelayRecipient(Recipient(address), next_hop_for(address.domain, rules.routes), now_us, now_us + rules.lifetime_us)
+                for address in remotes
+            ),
+            origin="dsn",
+            header_message_id=composed.header_message_id,
+        )
+
+    def _journal(self, message: NoticedMessage, kind: str, action: Action, fields: dict[str, str]) -> None:
+        self._ports.journal.record(Entry(kind, message.message_id, {"action": action, **fields}))
