@@ -176,6 +176,12 @@ def test_serve_hands_the_file_on(cli: Any) -> None:
     assert cli.app.calls == [("serve", Path("x.toml"))]
 
 
+def test_serve_with_a_broken_configuration(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.app, "serve", load)
+    code, out, err = cli("serve", "-c", "/no/such/file.toml")
+    assert code == exits.BAD_CONFIG and out == "" and "error: The configuration file cannot be read" in err
+
+
 def test_try_for_machines_is_one_line(cli: Any, tmp_path: Path) -> None:
     code, out, _ = cli("try", "--json", "--dir", str(tmp_path / "try"), "--base-port", "20000")
     ready = json.loads(out)

@@ -46,7 +46,7 @@ class AppHandle(Protocol):
     """Each method runs to its end; what goes wrong in a way a person can mend is CommandFailed."""
 
     def serve(self, config_file: Path) -> int:
-        """Run the server in the foreground until it is told to stop; returns the exit code. Loads the file itself (reload needs it)."""
+        """Run the server in the foreground until it is told to stop; returns the exit code. Loads the file itself; raises ConfigError."""
         ...
 
     def try_out(self, folder: Path, base_port: int | None, announce: Callable[[TryReady], None]) -> int:

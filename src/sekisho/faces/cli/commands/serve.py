@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import TryReady
 from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell
 
@@ -19,7 +20,13 @@ def serve_command(shell: Shell, config_file: Path) -> int:
 
     SIGHUP reads the configuration and the certificates again; if they are broken, the old ones stay in force.
     """
-    return shell.app.serve(config_file)
+    from sekisho.config.problems import ConfigError
+
+    try:
+        return shell.app.serve(config_file)
+    except ConfigError as error:
+        shell.print_problems(config_file, error.problems)
+        return exits.BAD_CONFIG
 
 
 @click.command("try", epilog="Example: sekisho try --dir /tmp/sekisho --base-port 20000")
