@@ -67,6 +67,7 @@ def _extension(part: Part) -> bytes:
     field = part.first(b"content-disposition")
     found = None if field is None else parse_disposition(field)
     disposition = b"NIL" if found is None else b"(%b %b)" % (string(found[0]), _parameters(found[1]))
-    words = parse_words(part.first(b"content-language") or b"")
+    languages = part.first(b"content-language")
+    words = parse_words(languages) if languages else []
     language = b"NIL" if not words else string(words[0]) if len(words) == 1 else b"(" + b" ".join(map(string, words)) + b")"
     return b" %b %b %b" % (disposition, language, nstring(part.first(b"content-location")))

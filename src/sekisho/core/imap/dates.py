@@ -2,10 +2,13 @@
 
 import datetime
 import re
+from functools import lru_cache
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH_NUMBERS = {name.lower().encode(): number for number, name in enumerate(_MONTHS, 1)}
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_EPOCH_ORDINAL = 719163
+_LAST_ORDINAL = datetime.date.max.toordinal()
 _DATE_TIME = re.compile(rb"( [0-9]|[0-9]{2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})\Z")
 _DATE = re.compile(rb"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\Z")
 
@@ -30,24 +33,25 @@ def parse_date_time(raw: bytes) -> tuple[int, int]:
     return ((when - _EPOCH) // datetime.timedelta(seconds=1) - offset * 60) * 1_000_000, offset
 
 
+@lru_cache(1000)
+def _day_text(day: int) -> bytes:
+    """`dd-Mon-yyyy` of a day counted from 1970."""
+    date = datetime.date.fromordinal(min(max(day + _EPOCH_ORDINAL, 1), _LAST_ORDINAL))
+    return b"%02d-%b-%04d" % (date.day, _MONTHS[date.month - 1].encode(), date.year)
+
+
+@lru_cache(200)
+def _zone_text(offset_minutes: int) -> bytes:
+    hours, minutes = divmod(abs(offset_minutes), 60)
+    return b"%c%02d%02d" % (b"-" if offset_minutes < 0 else b"+", hours, minutes)
+
+
 def format_date_time(when_us: int, offset_minutes: int) -> bytes:
     """The `date-time` with its quotes."""
-    try:
-        local = _EPOCH + datetime.timedelta(seconds=when_us // 1_000_000 + offset_minutes * 60)
-    except OverflowError:
-        local, offset_minutes = _EPOCH, 0
-    hours, minutes = divmod(abs(offset_minutes), 60)
-    return b'"%02d-%b-%04d %02d:%02d:%02d %c%02d%02d"' % (
-        local.day,
-        _MONTHS[local.month - 1].encode(),
-        local.year,
-        local.hour,
-        local.minute,
-        local.second,
-        b"-" if offset_minutes < 0 else b"+",
-        hours,
-        minutes,
-    )
+    day, second = divmod(when_us // 1_000_000 + offset_minutes * 60, 86400)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return b'"%b %02d:%02d:%02d %b"' % (_day_text(day), hour, minute, second, _zone_text(offset_minutes))
 
 
 def parse_date(raw: bytes) -> int:
@@ -60,4 +64,4 @@ def parse_date(raw: bytes) -> int:
 
 def day_of(when_us: int, offset_minutes: int) -> int:
     """The ordinal of the day that an instant falls on in its own zone (RFC 3501 §6.4.4 disregards time and zone)."""
-    return (when_us // 1_000_000 + offset_minutes * 60) // 86400 + 719163
+    return (when_us // 1_000_000 + offset_minutes * 60) // 86400 + _EPOCH_ORDINAL

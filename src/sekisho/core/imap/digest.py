@@ -1,6 +1,7 @@
 """What FETCH and SEARCH want to know of a message again and again, as one small blob for the store's cache."""
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -57,13 +58,14 @@ class DigestPart(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Digest(msgspec.Struct, frozen=True, array_like=True):
-    """`fields`: the raw fields of CACHED_FIELDS in order, None when they were too long. `parts`: packed DigestParts."""
+    """`fields`: the raw fields of CACHED_FIELDS in order as (lower-case name, whole field), None when they were too long.
+    `parts`: packed DigestParts."""
 
     version: int
     envelope: bytes
     body: bytes
     bodystructure: bytes
-    fields: bytes | None
+    fields: tuple[tuple[bytes, bytes], ...] | None
     parts: bytes
 
 
@@ -88,8 +90,8 @@ def make_digest(structure: Structure) -> Digest:
         )
         for part in structure.parts
     ]
-    fields: bytes | None = select_fields(structure.header, CACHED_FIELDS)
-    if fields is not None and len(fields) > MAX_CACHED_FIELDS_OCTETS:
+    fields: tuple[tuple[bytes, bytes], ...] | None = tuple(pair for pair in split_fields(structure.header) if pair[0] in CACHED_FIELDS)
+    if fields is not None and sum(len(field) for _, field in fields) > MAX_CACHED_FIELDS_OCTETS:
         fields = None
     return Digest(VERSION, format_envelope(structure.parts[0]), body, bodystructure, fields, _encode(parts))
 
@@ -111,10 +113,15 @@ def parts_of(digest: Digest) -> list[DigestPart]:
     return _decode_parts(digest.parts)
 
 
+def split_fields(header: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(lower-case name, whole field with its line end) of each field, untouched and in order."""
+    for match in _FIELD.finditer(header):
+        yield match[1].lower(), match[0]
+
+
 def select_fields(header: bytes, names: frozenset[bytes], *, others: bool = False) -> bytes:
-    """The whole fields of these lower-case names (or all others), untouched and in order; no empty line at the end."""
-    kept = [match[0] for match in _FIELD.finditer(header) if (match[1].lower() in names) is not others]
-    return b"".join(kept)
+    """The whole fields of these names, or all others; no empty line at the end."""
+    return b"".join([field for name, field in split_fields(header) if (name in names) is not others])
 
 
 def find_part(parts: list[DigestPart], numbers: tuple[int, ...]) -> DigestPart | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sekisho.core.imap.commands import Fetch
 from sekisho.core.imap.dates import format_date_time
-from sekisho.core.imap.digest import CACHED_FIELDS, Digest, select_fields
+from sekisho.core.imap.digest import CACHED_FIELDS, Digest
 from sekisho.core.imap.fetch_items import FetchItem, Section
 from sekisho.core.imap.formatting import literal
 from sekisho.core.terms.uidset import UidSet
@@ -79,7 +79,7 @@ def _cached_section(section: Section) -> Getter:
 
     def get(row: MessageRow, digest: Digest | None) -> bytes:
         fields = digest.fields if digest is not None else None
-        return literal(select_fields(fields or b"", names) + b"\r\n")
+        return literal(b"".join([field for name, field in fields or () if name in names]) + b"\r\n")
 
     return get
 

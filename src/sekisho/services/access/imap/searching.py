@@ -4,7 +4,7 @@ import datetime
 import re
 from collections.abc import Sequence
 
-from sekisho.core.imap.digest import CACHED_FIELDS, Digest, DigestPart, parts_of, select_fields
+from sekisho.core.imap.digest import CACHED_FIELDS, Digest, DigestPart, parts_of, split_fields
 from sekisho.core.imap.search_keys import DateKey, HeaderKey, TextKey
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.structure import Kind
@@ -15,6 +15,7 @@ from sekisho.services.access.imap.contents import MAX_HEADER_OCTETS, WINDOW_OCTE
 from sekisho.services.access.imap.session import ImapSession
 
 _SPACE = re.compile(r"\s+")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _DATE = re.compile(r"\b([0-9]{1,2})\s+([A-Za-z]{3})[a-z]*\s+([0-9]{2,4})\b")
 _MONTHS = {
     name: number for number, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
@@ -64,9 +65,8 @@ class _Look:
         fields = self._digest.fields
         if fields is None or name not in CACHED_FIELDS:
             octets = await self._open()
-            fields = b"" if octets is None else await self._header(octets)
-        section = HeaderSection(select_fields(fields, frozenset((name,))))
-        return [decode_field(value) for value in section.values(name)]
+            fields = () if octets is None else tuple(split_fields(await self._header(octets)))
+        return [decode_field(_FOLD.sub(b"", field.partition(b":")[2]).strip()) for key, field in fields if key == name]
 
     async def _text_matches(self, key: TextKey) -> bool:
         octets = await self._open()
