@@ -154,6 +154,14 @@ class Client:
         return self
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not happen")
+
+
 @pytest.fixture
 async def make_server() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
     servers: list[Server] = []

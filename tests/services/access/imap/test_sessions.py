@@ -2,12 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.services.access.imap.conftest import Client, Server
+from tests.services.access.imap.conftest import Client, Server, until
 
 _FETCH = re.compile(rb"\* (\d+) FETCH \((?:UID (\d+) )?FLAGS \(([^)]*)\)")
 _NUMBER = re.compile(rb"\* (\d+) (EXISTS|RECENT|EXPUNGE)")
@@ -157,14 +156,6 @@ async def test_a_lost_hint_is_made_good_by_the_recheck(server: Any, monkeypatch:
     await server.append(b"Subject: x\r\n\r\nx\r\n")
     idle.server_stream.expire()
     assert await idle.line() == b"* 1 EXISTS"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it did not happen")
 
 
 async def test_idle_ends_with_autologout(server: Any) -> None:
