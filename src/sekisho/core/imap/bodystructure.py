@@ -6,6 +6,9 @@ from sekisho.core.message.mimefields import Parameters, parse_disposition, parse
 from sekisho.core.message.structure import Kind, Part, Structure
 
 _ENCODING_WORD = 100
+_EMPTY = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0%b)'
+_EMPTY_SHORT = _EMPTY % b""
+_EMPTY_LONG = _EMPTY % b" NIL NIL NIL NIL"
 
 
 def format_bodies(structure: Structure) -> tuple[bytes, bytes]:
@@ -14,11 +17,12 @@ def format_bodies(structure: Structure) -> tuple[bytes, bytes]:
     long: list[bytes] = [b""] * len(structure.parts)
     for index in range(len(structure.parts) - 1, -1, -1):  # children stand behind their parents
         part = structure.parts[index]
-        if part.kind is Kind.MULTIPART and part.children:
+        if part.type == b"multipart":
+            # RFC 3501 §9 wants at least one part: an empty text stands for those that are not there.
             extension = b" %b%b" % (_parameters(part.parameters), _extension(part))
             subtype = string(part.subtype)
-            short[index] = b"(%b %b)" % (b"".join(short[child] for child in part.children), subtype)
-            long[index] = b"(%b %b%b)" % (b"".join(long[child] for child in part.children), subtype, extension)
+            short[index] = b"(%b %b)" % (b"".join(short[child] for child in part.children) or _EMPTY_SHORT, subtype)
+            long[index] = b"(%b %b%b)" % (b"".join(long[child] for child in part.children) or _EMPTY_LONG, subtype, extension)
         else:
             basic, tail = _single(structure, part)
             extension = b" %b%b" % (nstring(part.first(b"content-md5")), _extension(part))
@@ -34,13 +38,10 @@ def format_bodies(structure: Structure) -> tuple[bytes, bytes]:
 def _single(structure: Structure, part: Part) -> tuple[bytes, bytes]:
     """`body-fields` and what follows them: lines of text, envelope and lines of a message."""
     type_, subtype, parameters = part.type, part.subtype, part.parameters
-    if type_ == b"multipart":
-        # A multipart without parts cannot be written as one: an empty text stands for it.
-        type_, subtype, parameters = b"text", b"plain", ()
     if type_ == b"message" and subtype == b"rfc822" and part.kind is not Kind.MESSAGE:
         type_, subtype = b"application", b"octet-stream"  # too deep to look into
     if type_ == b"text" and not any(name == b"charset" for name, _ in parameters):
-        parameters = ((b"charset", b"us-ascii"), *parameters)  # RFC 2046 §4.1.2
+        parameters = (*parameters, (b"charset", b"us-ascii"))  # RFC 2046 §4.1.2
     encoding = (part.first(b"content-transfer-encoding") or b"7bit").split(b";")[0].strip()[:_ENCODING_WORD] or b"7bit"
     basic = b"%b %b %b %b %b %b %d" % (
         string(type_),

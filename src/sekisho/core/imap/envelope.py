@@ -107,9 +107,9 @@ class _AddressReader:
             self._in_angle = False
         elif piece == b"@":
             if self._in_angle and not self._words and self._local is None:
-                self._route = b"@"
+                self._route = (self._route or b"") + b"@"
             elif self._local is None:
-                self._local = b"".join(self._words)
+                self._local = _joined(self._words)
                 self._words = []
         elif piece == b":" and self._in_angle:
             if self._route is not None:  # RFC 5322 §4.4: the route before the address
@@ -130,15 +130,21 @@ class _AddressReader:
 
     def _finish(self) -> None:
         """The end of one address."""
-        rest = b"".join(self._words) if self._local is not None or self._seen_angle else b" ".join(self._words)
-        if self._local is None:
-            local, host = rest, b""
-        else:
-            local, host = self._local, rest
-        name = self._name
+        name, local, host = self._name, self._local, b""
+        if local is not None:
+            host = b"".join(self._words)
+        elif self._seen_angle or len(self._words) < 2:
+            local = _joined(self._words)
+        else:  # words without any address: more of a name than of a mailbox
+            name, local = b" ".join(self._words), b""
         if name is None and self._comment:
             name = b"".join(self._comment).strip() or None  # the old way to write a display name
-        if local or host or name:
+        if local or host or self._name or self._words:
             # A missing host is written as an empty string: NIL would mean a group.
             self.found.append(b"(%b %b %b %b)" % (nstring(name), nstring(self._route), string(local), string(host)))
         self._clear()
+
+
+def _joined(words: list[bytes]) -> bytes:
+    """A local part of several words; white space around dots means nothing (RFC 5322 §4.4 obs-local-part)."""
+    return b" ".join(words).replace(b" .", b".").replace(b". ", b".")

@@ -83,6 +83,8 @@ class _Boundary:
     found: int = -1
     found_end: int = -1
     closes: bool = False
+    shadows: "_Boundary | None" = None  # an outer multipart with the same boundary, which sleeps meanwhile
+    sleeps: bool = False
 
 
 class StructureScanner:
@@ -129,7 +131,9 @@ class StructureScanner:
 
     def _move_on(self, end: int) -> None:
         """Nothing happens before `end`, as far as the boundaries were searched: let go of the front of the window."""
-        self._position = max(self._position, min([end - _TAIL, *(boundary.searched for boundary in self._boundaries)]))
+        self._position = max(
+            self._position, min([end - _TAIL, *(boundary.searched for boundary in self._boundaries if not boundary.sleeps)])
+        )
         keep_from = self._position - 4
         if keep_from - self._base >= 65536:
             self._count_to(keep_from)
@@ -207,7 +211,7 @@ class StructureScanner:
             boundary = (part.parameter(b"boundary") or b"").rstrip(b" \t")
             if boundary and len(boundary) <= _MAX_BOUNDARY and self._has_room():
                 part.kind = Kind.MULTIPART
-                self._boundaries.append(_Boundary(index, b"\n--" + boundary, body))
+                self._push_boundary(index, b"\n--" + boundary, body)
         elif part.type == b"message" and part.subtype == b"rfc822" and self._has_room():
             part.kind = Kind.MESSAGE
             self._begin_part(body)
@@ -249,15 +253,29 @@ class StructureScanner:
         self._close_parts(self._open.index(delimiter.part) + 1, body_end)
         self._position = delimiter.found_end
         if delimiter.closes:
-            del self._boundaries[level:]
+            self._pop_boundaries(level)
             return True
-        del self._boundaries[level + 1 :]
+        self._pop_boundaries(level + 1)
         delimiter.found, delimiter.searched = -1, delimiter.found_end - 1
         if self._has_room():
             self._begin_part(delimiter.found_end)
         else:
             self._boundaries.clear()
         return True
+
+    def _push_boundary(self, part: int, delimiter: bytes, body: int) -> None:
+        """Where two multiparts inside each other have one boundary, delimiters are the inner one's until it is closed."""
+        shadowed = next((boundary for boundary in reversed(self._boundaries) if boundary.delimiter == delimiter), None)
+        if shadowed is not None:
+            shadowed.sleeps = True
+        self._boundaries.append(_Boundary(part, delimiter, body, shadows=shadowed))
+
+    def _pop_boundaries(self, level: int) -> None:
+        for boundary in self._boundaries[level:]:
+            if boundary.shadows is not None:
+                boundary.shadows.sleeps = False
+                boundary.shadows.found, boundary.shadows.searched = -1, self._position - 1
+        del self._boundaries[level:]
 
     def _body_end(self, delimiter: _Boundary) -> int:
         """The line end before a delimiter belongs to it (RFC 2046 §5.1.1)."""
@@ -277,6 +295,8 @@ class StructureScanner:
         nearest = None
         limit = self._base + len(self._window)
         for boundary in self._boundaries:
+            if boundary.sleeps:
+                continue
             if boundary.found < 0:
                 self._search(boundary, limit, final=final)
             if 0 <= boundary.found < limit:

@@ -8,9 +8,19 @@ import codecs
 import quopri
 import re
 
-_ENCODED_WORD = re.compile(rb"=\?([!-)+\-./0-9:;<>@A-Z\[\]^-~]{1,60})\?([BbQq])\?([!->@-~ ]{0,2000})\?=")
+_ENCODED_WORD = re.compile(rb"=\?([!-)*+\-./0-9:;<>@A-Z\[\]^-~]{1,60})\?([BbQq])\?([!->@-~ ]{0,2000})\?=")
 _BETWEEN_WORDS = re.compile(rb"(\?=)[ \t\r\n]+(?==\?)")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+# Supersets that real mail means by these labels; UTF-16 without a mark is big-endian (RFC 2781 §4.3).
+_BETTER = {
+    "iso-2022-jp": "iso2022_jp_ext",
+    "shift_jis": "cp932",
+    "gb2312": "gb18030",
+    "us-ascii": "utf-8",
+    "utf-16": "utf-16-be",
+    "utf-32": "utf-32-be",
+}
+_NO_CHARSETS = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"))
 # Codecs of Python that are no charsets and would do anything from compressing to raising.
 _TEXT_CODECS: dict[bytes, str] = {}
 
@@ -29,14 +39,12 @@ def charset_codec(label: bytes) -> str:
 def _find_codec(label: bytes) -> str:
     # RFC 2231 §5: a language may follow the charset.
     name = label.split(b"*")[0].decode("ascii", "replace").strip()
-    name = {"iso-2022-jp": "iso2022_jp_ext", "shift_jis": "cp932", "gb2312": "gb18030", "us-ascii": "utf-8"}.get(name, name)
     try:
-        codecs.lookup(name)
-        "a".encode(name)
-        b"a".decode(name, "replace")
-    except (LookupError, UnicodeError, ValueError, TypeError):
+        name = codecs.lookup(_BETTER.get(name, name)).name
+        "a".encode(name)  # refuses codecs between octets and octets
+    except (LookupError, UnicodeError, ValueError):
         return "latin-1"
-    return name
+    return "latin-1" if name.replace("-", "_") in _NO_CHARSETS else _BETTER.get(name, name)
 
 
 def decode_field(value: bytes) -> str:
