@@ -52,7 +52,8 @@ def append(tx: Transaction, clock: Clock, ids: Ids, account_id: int, name: str, 
 def claim_recent(tx: Transaction, account_id: int, name: str) -> View:
     view = mailbox_reads.view(tx, account_id, name)
     tx.execute("UPDATE mailbox SET first_recent_uid = uidnext WHERE id = ?", (view.info.id,))
-    return view
+    info = msgspec.structs.replace(view.info, first_recent_uid=view.info.uidnext)
+    return msgspec.structs.replace(view, info=info)
 
 
 def store_flags(
@@ -150,7 +151,7 @@ def copy_rows(tx: Transaction, now_us: int, mailbox_id: int, chosen: Picked, goa
         f"WHERE mailbox_id = ?1 AND uid {_IN} GROUP BY email_id) AS more WHERE email.id = more.email_id",
         (mailbox_id, members),
     )
-    for text in {keywords for *_, keywords in chosen if keywords}:
+    for text in dict.fromkeys(keywords for *_, keywords in chosen if keywords):
         spelled, known = placing.merge(tx, goal_id, known, tuple(text.split()))
         if spelled != text:
             sql = "UPDATE message SET keywords = ?3 WHERE mailbox_id = ?1 AND uid >= ?2 AND keywords = ?4"
