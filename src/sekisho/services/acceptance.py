@@ -1,13 +1,22 @@
 """From resolved recipients to one `Acceptance`, for reception and submission alike."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sekisho.core.message.dsn import DsnRecipient
 from sekisho.core.policy.routing import next_hop_for
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.leases import Owner
-from sekisho.ports.spool import MailboxDelivery, RelayRecipient
+from sekisho.ports.spool import Accepted, MailboxDelivery, RelayRecipient, Spool
+from sekisho.services.notices import NoticedMessage, Notices, delivered, failed
+
+FULL = Reply.of(452, "4.2.2", "The mailbox is full; try again later")
+# What the sender is told when others got their copy: there will be no other try.
+_COPY_REFUSED = Reply.of(552, "5.2.2", "The mailbox is full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,33 @@ def relays_of(destinations: Iterable[Destination], terms: RelayTerms) -> tuple[R
         )
         for recipient in rows.values()
     )
+
+
+def outcome_for_senders(destinations: Sequence[Destination], accepted: Accepted, now_us: int) -> tuple[DsnRecipient, ...]:
+    """Whose copy was not made for want of room, and who asked to hear of success (RFC 3461 §4.1); mostly nobody."""
+    over = set(accepted.over_quota_account_ids)
+    missed = [d.recipient for d in destinations if over.intersection(d.account_ids)] if over else []
+    # What went on to other hosts carries its NOTIFY along.
+    made = [d.recipient for d in destinations if d.recipient.notify and not d.remotes and not over.intersection(d.account_ids)]
+    return failed(missed, _COPY_REFUSED, now_us) + delivered(made, now_us)
+
+
+class SenderNotices:
+    """Tells senders what came of local copies, after the acceptance and before the 250."""
+
+    def __init__(self, notices: Notices, spool: Spool, journal: Journal) -> None:
+        self._notices = notices
+        self._spool = spool
+        self._journal = journal
+
+    async def tell(self, message: NoticedMessage, told: tuple[DsnRecipient, ...]) -> None:
+        """The message is accepted: whatever happens here, it stays so."""
+        try:
+            for notice in await self._notices.about(message, told):
+                await self._spool.accept(notice)
+        except StoreUnavailable as error:
+            recipients = " ".join(str(recipient.recipient.address) for recipient in told)
+            self._journal.record(Entry("notice.lost", message.message_id, {"recipients": recipients, "reason": str(error)}))
 
 
 def only_recipient(envelope: Envelope) -> Address | None:

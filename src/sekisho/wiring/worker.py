@@ -159,7 +159,7 @@ class Worker:
             ReceptionTools(
                 store.spool, self._recipients, NoInspection(), clock, dice, journal, metrics, shutdown, self._owner, self._queue.take
             ),
-            ReceptionConfig(config.hostname, config.limits, config.reception, config.queue),
+            ReceptionConfig(config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language),
         )
         submission = Submission(
             SubmissionTools(
@@ -167,7 +167,8 @@ class Worker:
                 clock, dice, journal, metrics, shutdown, self._owner, self._queue.take,
             ),
             SubmissionConfig(
-                config.hostname, config.limits, config.submission, config.login, config.queue, config.reception.loose_dot_domains
+                config.hostname, config.limits, config.submission, config.login, config.queue, config.reception.loose_dot_domains,
+                dict(config.relay.routes), config.language,
             ),
         )  # fmt: skip
         imap_ports = ImapPorts(store.mail, store.spool, store.directory, authenticator, self._changes, journal, metrics, clock, shutdown)

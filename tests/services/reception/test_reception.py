@@ -143,6 +143,43 @@ async def test_a_full_mailbox_and_a_full_disk_are_temporary() -> None:
     assert (await talk(world.connect(), b"", HELLO, MAIL))[-1].startswith("452 4.3.1")
 
 
+async def test_who_sent_hears_of_the_copy_that_had_no_room_and_of_wanted_success() -> None:
+    world = await World().fill()
+    await world.store.directory.set_quota(world.accounts["user"].id, 500)
+    client = world.connect()
+    wanted = b"RCPT TO:<other@local.example> NOTIFY=SUCCESS\r\n"
+    silent = b"RCPT TO:<closed@local.example>\r\n"
+    await talk(client, b"", HELLO, MAIL, rcpt("user@local.example"), wanted, silent, b"DATA\r\n")
+    assert codes(await talk(client, b"Subject: big\r\n\r\n" + b"x" * 1000 + b"\r\n.\r\n")) == [250]
+    assert await world.mailbox("user") == [] and len(await world.mailbox("other")) == 1
+    notices = await world.store.spool.queue()
+    assert [str(n.envelope.reverse_path) for n in notices] == ["", ""] and {n.origin for n in notices} == {"dsn"}
+    texts = []
+    for notice in notices:
+        octets = await world.store.spool.open_queued(notice.message_id)
+        assert octets is not None and str(notice.recipients[0].recipient.address) == "a@b.example"
+        texts.append(await octets.read(0, 100_000))
+    failure, success = sorted(texts, key=lambda text: b"Action: delivered" in text)
+    assert b"Action: failed" in failure and b"Status: 5.2.2" in failure and b"user@local.example" in failure
+    assert b"Action: delivered" in success and b"other@local.example" in success and b"closed@" not in success
+
+
+async def test_a_notice_that_cannot_be_kept_does_not_undo_the_acceptance() -> None:
+    world = await World().fill()
+    real = world.store.spool.accept
+
+    async def fill_up(acceptance: Any) -> Any:
+        accepted = await real(acceptance)
+        world.store.state.unavailable = "disk full"
+        return accepted
+
+    world.store.spool.accept = fill_up  # type: ignore[method-assign]  # the disk fills up behind the acceptance
+    client = world.connect()
+    await talk(client, b"", HELLO, MAIL, b"RCPT TO:<user@local.example> NOTIFY=SUCCESS\r\n", b"DATA\r\n")
+    assert codes(await talk(client, b"\r\nx\r\n.\r\n")) == [250]
+    assert "notice.lost" in world.journal.kinds() and world.journal.faults == []
+
+
 async def test_a_dead_store_and_an_own_bug_are_temporary() -> None:
     world = await World().fill()
     world.store.state.unavailable = "disk full"

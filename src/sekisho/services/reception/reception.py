@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from sekisho.config.schema import Limits, QueueSettings, ReceptionSettings
+from sekisho.core.message.dsn_text import Language
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.references import header_message_id, header_references
 from sekisho.core.message.trace import Hop, format_received, format_return_path, is_looping, new_message_id
@@ -20,7 +21,17 @@ from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import Acceptance, Accepted, QueueJob, Spool
 from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError
 from sekisho.probes.recipient import RecipientProbe
-from sekisho.services.acceptance import Destination, RelayTerms, deliveries_of, only_recipient, relays_of
+from sekisho.services.acceptance import (
+    FULL,
+    Destination,
+    RelayTerms,
+    SenderNotices,
+    deliveries_of,
+    only_recipient,
+    outcome_for_senders,
+    relays_of,
+)
+from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.reception.inspection import Arrival, Inspector
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
@@ -30,7 +41,6 @@ _SENDER_OK = Reply.of(250, "2.1.0", "Sender OK")
 _RECIPIENT_OK = Reply.of(250, "2.1.5", "Recipient OK")
 _NO_RELAY = Reply.of(550, "5.7.1", "Relaying denied: that domain is not served here")
 _NO_SUCH_USER = Reply.of(550, "5.1.1", "No such recipient here")
-_FULL = Reply.of(452, "4.2.2", "The mailbox is full; try again later")
 _NO_ROOM = Reply.of(452, "4.3.1", "Not enough room for mail now; try again later")
 _LOOP = Reply.of(554, "5.4.6", "Too many Received fields: the message goes in a loop")
 _NOT_OFFERED = Reply.of(502, "5.5.1", "Not implemented")
@@ -59,6 +69,7 @@ class ReceptionConfig:
     reception: ReceptionSettings
     queue: QueueSettings
     routes: Mapping[str, str] = field(default_factory=dict)  # config: relay.routes
+    language: Language = "en"  # of notices
 
 
 class Reception:
@@ -68,6 +79,9 @@ class Reception:
         self._tools = tools
         self._config = config
         self._sessions = OpenSessions(tools.shutdown)
+        rules = NoticeRules(config.hostname, config.language, config.routes, int(config.queue.notice_lifetime_seconds * 1_000_000))
+        ports = NoticePorts(tools.spool, tools.recipients, tools.clock, tools.dice, tools.journal)
+        self._notices = SenderNotices(Notices(rules, ports), tools.spool, tools.journal)
         settings = config.reception
         self._timeouts = Timeouts(settings.command_timeout_seconds, settings.data_timeout_seconds, settings.session_timeout_seconds)
         self._session_tools = SessionTools(tools.clock, tools.journal, tools.metrics, tools.shutdown)
@@ -89,7 +103,7 @@ class Reception:
         )
 
     async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
-        decider = _Transactions(stream, self._tools, self._config)
+        decider = _Transactions(stream, self._tools, self._config, self._notices)
         session = SmtpSession(stream, self._server_settings(listener.can_starttls), decider, self._timeouts, self._session_tools)
         reason = "lost"
         try:
@@ -107,11 +121,12 @@ class _Transactions:
     is_authenticated = False
     last_words: Reply | None = None
 
-    def __init__(self, stream: Stream, tools: ReceptionTools, config: ReceptionConfig) -> None:
+    def __init__(self, stream: Stream, tools: ReceptionTools, config: ReceptionConfig, notices: SenderNotices) -> None:
         self._stream = stream
         self._client = str(stream.peer.address)
         self._tools = tools
         self._config = config
+        self._notices = notices
         self._hello = Hello(False, "")
         self._destinations: list[Destination] = []
         self._counts = {"accepted": 0, "refused": 0, "recipients_refused": 0}
@@ -137,7 +152,7 @@ class _Transactions:
         if found.status == "local":
             # A full mailbox beside one with room: the copy that fits is made, and who sends is not kept waiting for the other.
             if found.accounts and not found.remotes and all(map(_is_full, found.accounts)):
-                return self._refuse_recipient(recipient, _FULL, "full")
+                return self._refuse_recipient(recipient, FULL, "full")
             self._destinations.append(Destination(recipient, tuple(a.id for a in found.accounts), found.remotes))
             return _RECIPIENT_OK
         reply = _NO_SUCH_USER if found.status == "unknown" else _NO_RELAY
@@ -188,11 +203,16 @@ class _Transactions:
             references=header_references(content.header),
         )
         accepted = await tools.spool.accept(acceptance)
+        if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
+            return self._refuse_message(envelope, FULL, message_id, "full")
+        told = outcome_for_senders(self._destinations, accepted, now_us)
+        if told:
+            head = content.stored_header().octets
+            message = NoticedMessage(acceptance.message_id, envelope, now_us, head[:HEAD_OCTETS], acceptance.content.size_octets)
+            await self._notices.tell(message, told)
         return self._conclude(acceptance, accepted)
 
     def _conclude(self, acceptance: Acceptance, accepted: Accepted) -> Reply:
-        if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
-            return self._refuse_message(acceptance.envelope, _FULL, acceptance.message_id, "full")
         if accepted.jobs:
             self._tools.started(accepted.jobs)
         octets = acceptance.content.size_octets

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from sekisho.config.schema import Limits, LoginSettings, QueueSettings, SubmissionSettings
+from sekisho.core.message.dsn_text import Language
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.references import header_message_id, header_references
 from sekisho.core.message.trace import Hop, format_received, format_return_path, new_message_id
@@ -24,7 +25,17 @@ from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import Acceptance, Accepted, QueueJob, Spool
 from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError
 from sekisho.probes.recipient import RecipientProbe
-from sekisho.services.acceptance import Destination, RelayTerms, deliveries_of, only_recipient, relays_of
+from sekisho.services.acceptance import (
+    FULL,
+    Destination,
+    RelayTerms,
+    SenderNotices,
+    deliveries_of,
+    only_recipient,
+    outcome_for_senders,
+    relays_of,
+)
+from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
 from sekisho.services.submission.fixups import Stamp, author_addresses, check_header, fixed_header
@@ -37,7 +48,6 @@ _RECIPIENT_OK = Reply.of(250, "2.1.5", "Recipient OK")
 _NO_SUCH_USER = Reply.of(550, "5.1.1", "No such recipient here")
 _LITERAL = Reply.of(550, "5.1.2", "Mail to address literals is not sent; use a domain")
 _NOT_QUALIFIED = Reply.of(554, "5.1.2", "The recipient's domain is not fully qualified")  # RFC 6409 §4.2
-_FULL = Reply.of(452, "4.2.2", "The mailbox is full; try again later")
 _NO_ROOM = Reply.of(452, "4.3.1", "Not enough room for mail now; try again later")
 _HELD = Reply.of(550, "5.7.1", "Sending is held for this account; ask your postmaster to release it")
 _LOGGED_OUT = Reply.of(421, "4.7.0", "This login is no longer valid; log in again")
@@ -71,6 +81,7 @@ class SubmissionConfig:
     queue: QueueSettings
     loose_dot_domains: tuple[str, ...] = ()
     routes: Mapping[str, str] = field(default_factory=dict)  # config: relay.routes
+    language: Language = "en"  # of notices
 
 
 class Submission:
@@ -80,6 +91,9 @@ class Submission:
         self._tools = tools
         self._config = config
         self._sessions = OpenSessions(tools.shutdown)
+        rules = NoticeRules(config.hostname, config.language, config.routes, int(config.queue.notice_lifetime_seconds * 1_000_000))
+        ports = NoticePorts(tools.spool, tools.recipients, tools.clock, tools.dice, tools.journal)
+        self._notices = SenderNotices(Notices(rules, ports), tools.spool, tools.journal)
         settings = config.submission
         self._timeouts = Timeouts(
             settings.command_timeout_seconds,
@@ -111,7 +125,7 @@ class Submission:
 
     async def serve(self, stream: Stream, listener: ListenerInfo, identity: Identity | None = None) -> None:
         """`identity`: who is there is known from the operating system; there is no login."""
-        decider = _Transactions(stream, self._tools, self._config, identity)
+        decider = _Transactions(stream, self._tools, self._config, self._notices, identity)
         session = SmtpSession(stream, self._server_settings(listener.can_starttls), decider, self._timeouts, self._session_tools)
         reason = "lost"
         try:
@@ -126,10 +140,13 @@ class Submission:
 class _Transactions:
     """The decisions of one connection (`services.smtp_session.Decider`)."""
 
-    def __init__(self, stream: Stream, tools: SubmissionTools, config: SubmissionConfig, identity: Identity | None) -> None:
+    def __init__(
+        self, stream: Stream, tools: SubmissionTools, config: SubmissionConfig, notices: SenderNotices, identity: Identity | None
+    ) -> None:
         self._stream = stream
         self._tools = tools
         self._config = config
+        self._notices = notices
         self._rights = SenderRights(tools.directory)
         self._login = Login(tools.authenticator, stream.peer.address, config.login.failures_per_connection)
         self._login.identity = identity
@@ -204,7 +221,7 @@ class _Transactions:
         found = await self._tools.recipients.resolve(address)
         if found.status == "local":
             if found.accounts and not found.remotes and all(0 < a.quota_octets <= a.used_octets for a in found.accounts):
-                return _FULL
+                return FULL
             self._destinations.append(Destination(recipient, tuple(a.id for a in found.accounts), found.remotes))
             return _RECIPIENT_OK
         if found.status == "unknown":
@@ -263,11 +280,16 @@ class _Transactions:
             references=header_references(submitted.header),
         )
         accepted = await tools.spool.accept(acceptance)
+        if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
+            return self._refuse(FULL, {"because": "full"})
+        told = outcome_for_senders(self._destinations, accepted, now_us)
+        if told:
+            head = submitted.header.octets
+            message = NoticedMessage(acceptance.message_id, envelope, now_us, head[:HEAD_OCTETS], acceptance.content.size_octets)
+            await self._notices.tell(message, told)
         return self._conclude(acceptance, accepted)
 
     def _conclude(self, acceptance: Acceptance, accepted: Accepted) -> Reply:
-        if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
-            return self._refuse(_FULL, {"because": "full"})
         if accepted.jobs:
             self._tools.started(accepted.jobs)
         self._counts["accepted"] += 1
