@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 from collections.abc import Callable
@@ -107,9 +108,19 @@ def test_a_closed_descriptor_loses_lines_only() -> None:
     journal.record(Entry("x"))
 
 
-async def test_lines_of_one_turn_go_out_together(pipe) -> None:
-    import asyncio
+def test_a_rotated_file_is_written_to_anew(pipe) -> None:
+    descriptor, written = pipe
+    old, new = os.pipe()
+    journal = StructlogJournal(ManualClock(), descriptor=new)
+    journal.record(Entry("before"))
+    journal.redirect(descriptor)
+    journal.record(Entry("after"))
+    assert [json.loads(line)["kind"] for line in (*os.read(old, 1000).splitlines(), *written())] == ["before", "after"]
+    os.close(old)
+    os.close(new)
 
+
+async def test_lines_of_one_turn_go_out_together(pipe) -> None:
     descriptor, written = pipe
     journal = StructlogJournal(ManualClock(), descriptor=descriptor)
     for number in range(3):

@@ -56,6 +56,10 @@ class LineSink:
         else:
             loop.call_soon(self.flush)
 
+    def redirect(self, descriptor: int) -> None:
+        self.flush()
+        self._descriptor = descriptor
+
     def flush(self) -> None:
         data = b"".join(self._lines)
         self._lines.clear()
@@ -101,6 +105,10 @@ class StructlogJournal:
     def flush(self) -> None:
         """Before the process ends."""
         self._sink.flush()
+
+    def redirect(self, descriptor: int) -> None:
+        """From now on write there: the log file was rotated."""
+        self._sink.redirect(descriptor)
 
     def _write(self, kind: str, fields: Mapping[str, JournalValue]) -> None:
         try:

@@ -67,9 +67,12 @@ async def worker_main(context: WorkerContext) -> None:
 
 
 def on_reload() -> bytes:
-    text = (DATA_DIR / "settings").read_text()
+    settings = DATA_DIR / "settings"
+    text = settings.read_text() if settings.exists() else ""
     if text == "broken":
         raise ReloadRefused("settings: this is broken")
+    if text == "crash":
+        raise ValueError("a bug in the reader")
     return text.encode()
 
 

@@ -130,7 +130,7 @@ class SocketStream(asyncio.BufferedProtocol):
             self._held += nbytes
         else:
             self._receive_tls(self._tls, self._space[:nbytes])
-        if self._held >= HELD_OCTETS and not self._reading_paused:
+        if self._held >= HELD_OCTETS and not self._reading_paused and not self._transport.is_closing():
             self._reading_paused = True
             self._transport.pause_reading()
         self._wake_reader()
@@ -194,10 +194,14 @@ class SocketStream(asyncio.BufferedProtocol):
         octets = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._held = 0
-        if self._reading_paused and not self.is_closing:
-            self._reading_paused = False
-            self._transport.resume_reading()
+        self._resume_reading()
         return octets
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused:
+            self._reading_paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
 
     async def _wait_for_input(self, timeout_seconds: float | None) -> None:
         if self._reader is not None:
@@ -288,6 +292,10 @@ class SocketStream(asyncio.BufferedProtocol):
             self._out.insert(0, rest)
             self._out_octets += len(rest)
 
+    def _send(self, octets: bytes) -> None:
+        if octets and not self._transport.is_closing():
+            self._transport.write(octets)
+
     async def drain(self, timeout_seconds: float | None = None) -> None:
         self._flush()
         if self._lost is not None:
@@ -376,9 +384,7 @@ class SocketStream(asyncio.BufferedProtocol):
     async def _run_handshake(self, tls: TlsLayer, timeout_seconds: float, early: bytes) -> TlsInfo:
         self._tls = tls
         waiter = self._handshake = self._loop.create_future()
-        if self._reading_paused:
-            self._reading_paused = False
-            self._transport.resume_reading()
+        self._resume_reading()
         if early:
             self._receive_tls(tls, memoryview(early))
         else:
@@ -402,9 +408,7 @@ class SocketStream(asyncio.BufferedProtocol):
             self._lose(f"TLS: {tls_reason(error)}")
         if tls.ended:
             self._ended = True
-        answer = tls.take()  # an alert, or the reply to a key update
-        if answer and not self._transport.is_closing():
-            self._transport.write(answer)
+        self._send(tls.take())  # an alert, or the reply to a key update
         if self._lost is not None:
             self._transport.close()
 
@@ -416,11 +420,11 @@ class SocketStream(asyncio.BufferedProtocol):
         except ssl.SSLError as error:
             failure = TlsFailed(tls_reason(error))
             self._lost = str(failure)
-            self._transport.write(tls.take())  # the alert that tells the peer why
+            self._send(tls.take())  # the alert that tells the peer why
             self._transport.close()
             self._end_handshake(failure)
             return False
-        self._transport.write(tls.take())
+        self._send(tls.take())
         if done:
             self.tls = tls.info()
             self._end_handshake(None)
@@ -480,13 +484,11 @@ class SocketStream(asyncio.BufferedProtocol):
             self._transport.close()
             return
         self._chunks.clear()
-        if self._reading_paused:  # what the kernel holds unread would turn our FIN into a reset and eat the last reply
-            self._reading_paused = False
-            self._transport.resume_reading()
+        self._resume_reading()  # what the kernel holds unread would turn our FIN into a reset and eat the last reply
         while self._out:
             await self.drain()
             self._flush()
         if self._tls is not None and self.tls is not None:
             self._tls.close_notify()
-            self._transport.write(self._tls.take())
+            self._send(self._tls.take())
         self._transport.close()

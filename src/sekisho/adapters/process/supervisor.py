@@ -3,6 +3,7 @@
 import gc
 import os
 import pwd
+import resource
 import selectors
 import signal
 import socket
@@ -24,6 +25,7 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 STILLBORN_LIMIT = 5  # so many deaths before anybody ever listened: the start has failed
 KILL_MARGIN = 1.25  # a hung worker has this much of its heartbeat time to say itself where it hangs
 EXIT_FAILED = 1
+DESCRIPTORS = 65536
 HELPER_SECONDS = 10.0  # at the end, for those who free a dead worker's leases
 CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 
@@ -75,6 +77,9 @@ class Supervisor:
         make_directory(plan.data_dir, self._user)
         make_directory(plan.data_dir / "run", self._user)
         self._lock = lock_data_directory(plan.data_dir, plan.stop_seconds + 2.0)
+        if self._user is not None:
+            os.fchown(self._lock, self._user.pw_uid, self._user.pw_gid)  # its commands lock too, when no server runs
+        _raise_descriptor_limit()
         self._bound: BoundSockets = bind_all(plan.listeners, plan.unix_sockets, plan.workers)
         self._give_unix_sockets()
         if plan.prepare is not None:
@@ -218,26 +223,40 @@ class Supervisor:
         if signals & {signal.SIGTERM, signal.SIGINT}:
             self._stop(self._plan.stop_seconds if self._stopping_until is None else 0.0)
         elif signal.SIGUSR2 in signals and self._stopping_until is None:
-            self._upgrading = True
-            self._plan.report("server.upgrade", {"pid": os.getpid()})
-            notify_reloading()
-            self._stop(self._plan.stop_seconds)
+            self._upgrade()
         elif signal.SIGHUP in signals and self._stopping_until is None:
             self._reload()
 
     def _reload(self) -> None:
-        if self._plan.on_reload is None:
-            return
         notify_reloading()
-        try:
-            payload = self._plan.on_reload()
-        except ReloadRefused as refused:
-            self._plan.report("config.refused", {"problems": str(refused), "what_now": "the old configuration stays in force"})
-        else:
+        payload = self._read_again()
+        if payload is not None:
             for child in self._children.values():
                 self._post(child, RELOAD, payload)
             self._plan.report("config.reloaded", {"workers": len(self._children)})
         notify("READY=1")
+
+    def _upgrade(self) -> None:
+        if self._read_again() is None:
+            return  # the new self could not start with it either
+        self._upgrading = True
+        self._plan.report("server.upgrade", {"pid": os.getpid()})
+        notify_reloading()
+        self._stop(self._plan.stop_seconds)
+
+    def _read_again(self) -> bytes | None:
+        """None, and a report, when the new configuration cannot be used: whatever the reason, the server goes on."""
+        if self._plan.on_reload is None:
+            return b""
+        try:
+            return self._plan.on_reload()
+        except ReloadRefused as refused:
+            problems = str(refused)
+        except Exception as error:
+            sys.excepthook(*sys.exc_info())
+            problems = f"internal error, its traceback stands on standard error: {error!r}"
+        self._plan.report("config.refused", {"problems": problems, "what_now": "the old configuration stays in force"})
+        return None
 
     def _post(self, child: _Child, kind: bytes, payload: bytes = b"") -> None:
         child.outbox += FRAME_HEAD.pack(kind, len(payload)) + payload
@@ -276,11 +295,11 @@ class Supervisor:
         child.channel.close()
         for columns in self._plan.columns:
             columns.forget_worker(child.slot)
+        if self._stopping_until is not None:
+            return  # the next start frees what is left
         on_death = self._plan.on_worker_death
         if on_death is not None:
             self._helpers.add(self._fork_helper(lambda: on_death(child.slot, child.incarnation)))
-        if self._stopping_until is not None:
-            return
         self._plan.report("worker.died", {"slot": child.slot, "pid": child.pid, "status": status, "hung": int(child.killed)})
         now = time.monotonic()
         lived_short = now - child.started < SHORT_LIFE_SECONDS
@@ -359,6 +378,14 @@ class Supervisor:
         hand_over_lock(self._lock)
         _flush_standard_streams()
         os.execv(sys.executable, sys.orig_argv)
+
+
+def _raise_descriptor_limit() -> None:
+    """Each connection is a descriptor; the usual soft limit of 1024 is for programs that use select."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _flush_standard_streams() -> None:
