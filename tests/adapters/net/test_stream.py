@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from ipaddress import ip_address
 
 import pytest
 from tests.adapters.net.conftest import Papers, Wire, read_exactly
@@ -212,31 +213,66 @@ async def test_command_in_the_flight_of_finished_is_kept(wire: Wire) -> None:
         assert await client.read(30) == b"250 ok\r\n"
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_one_segment_with_finished_and_command(wire: Wire, version: ssl.TLSVersion) -> None:
-    server, reader, writer = await wire.raw()
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+
+class RawTls:
+    """The other side by hand: what it says next leaves in the segment of its last handshake message."""
+
+    def __init__(self, context: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, server_side: bool) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        name = None if server_side else "mx.example.test"
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=name)
+        self._reader, self._writer = reader, writer
+
+    async def handshake_and_say(self, octets: bytes) -> None:
+        done = False
+        while not done:
+            try:
+                self.tls.do_handshake()
+                done = True
+                self.tls.write(octets)
+            except ssl.SSLWantReadError:
+                pass
+            if self._outgoing.pending:
+                self._writer.write(self._outgoing.read())
+            if not done:
+                more = await self._reader.read(65536)
+                assert more
+                self._incoming.write(more)
+
+
+@VERSIONS
+async def test_client_speaks_in_the_segment_of_its_finished(wire: Wire, version: ssl.TLSVersion) -> None:
+    context = ClientContexts().context("none")
     context.minimum_version = context.maximum_version = version
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, server_hostname="mx.example.test")
-    task = asyncio.ensure_future(server.start_tls_server(30))
-    await asyncio.sleep(0)  # the handshake has begun
-    done = False
-    while not done:
-        try:
-            tls.do_handshake()
-            done = True
-            tls.write(b"EHLO in one flight\r\n")  # TLS 1.3: behind Finished, in the same segment
-        except ssl.SSLWantReadError:
-            pass
-        if outgoing.pending:
-            writer.write(outgoing.read())
-        if not done:
-            incoming.write(await reader.read(65536))
-    await task
-    assert await server.read(30) == b"EHLO in one flight\r\n"
-    writer.close()
+    for number in range(50):
+        server, reader, writer = await wire.raw()
+        task = asyncio.ensure_future(server.start_tls_server(30))
+        await asyncio.sleep(0)  # the handshake has begun
+        await RawTls(context, reader, writer, server_side=False).handshake_and_say(b"EHLO %d\r\n" % number)
+        await task
+        assert await server.read(30) == b"EHLO %d\r\n" % number
+        writer.close()
+
+
+@VERSIONS
+async def test_server_speaks_in_the_segment_of_its_finished(wire: Wire, version: ssl.TLSVersion) -> None:
+    context = wire.dialer._tls.context("none")
+    context.minimum_version = context.maximum_version = version
+    accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    listening = await asyncio.start_server(lambda *pair: accepted.put_nowait(pair), "127.0.0.1", 0)
+    for number in range(50):
+        port = listening.sockets[0].getsockname()[1]
+        client = await wire.dialer.connect(ip_address("127.0.0.1"), port, source=None, timeout_seconds=30)
+        reader, writer = await accepted.get()
+        task = asyncio.ensure_future(client.start_tls_client("mx.example.test"))
+        await RawTls(wire.side.context(), reader, writer, server_side=True).handshake_and_say(b"220 %d\r\n" % number)
+        await task
+        assert await client.read(30) == b"220 %d\r\n" % number
+        client.abort()
+        writer.close()
+    listening.close()
 
 
 async def test_plaintext_behind_starttls_ends_the_connection(wire: Wire) -> None:
