@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from sekisho.core.mailauth.dkim.canonical import relax_field
+from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
 from sekisho.core.mailauth.dkim.signature import remove_signature_value
 from sekisho.core.message.header import Field, HeaderSection
 
@@ -54,10 +55,10 @@ def _instance(header: HeaderSection, field: Field) -> int:
     return int(match[1])
 
 
-def sealed_octets(header: HeaderSection, sets: list[ArcSet]) -> bytes:
+def sealed_octets(header: HeaderSection, canonical: CanonicalHeader, sets: list[ArcSet]) -> bytes:
     """What the seal of the last of these sets covers: all of them in order, that seal without its b= and CRLF (RFC 8617 §5.1.1)."""
     fields = [field for arc_set in sets for field in arc_set]
-    parts = [relax_field(field.name, header.octets[field.value : field.end]) for field in fields[:-1]]
-    last = fields[-1]
+    last = fields.pop()
+    parts = [canonical.field(field, "relaxed") for field in fields]
     parts.append(relax_field(last.name, remove_signature_value(header.octets[last.value : last.end])))
-    return b"\r\n".join(parts)
+    return b"".join(parts)

@@ -3,7 +3,7 @@
 from sekisho.core.mailauth.arc.chain import MAX_INSTANCES, ArcSet, collect_sets, sealed_octets
 from sekisho.core.mailauth.arc.verify import ArcEvidence
 from sekisho.core.mailauth.dkim.canonical import relax_field
-from sekisho.core.mailauth.dkim.header_hash import signed_fields
+from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
 from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningRefused, names_to_sign
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.base64 import encode_base64
@@ -46,15 +46,15 @@ def seal_message(
     )  # fmt: skip
     own = HeaderSection(field + signature + seal)
     own_set = ArcSet(*own.fields)
-    covered = _whole_sets(header) + sealed_octets(own, [own_set])
+    covered = _whole_sets(header) + sealed_octets(own, CanonicalHeader(own), [own_set])
     sealed = seal.replace(b" b=;", b" b=" + encode_base64(sealer.sign_octets(covered)) + b";", 1)
     return sealed + signature + field
 
 
 def _whole_sets(header: HeaderSection) -> bytes:
     """The sets that are there already, as a later seal covers them."""
-    fields = [field for arc_set in collect_sets(header) for field in arc_set]
-    return b"".join(relax_field(f.name, header.octets[f.value : f.end]) + b"\r\n" for f in fields)
+    canonical = CanonicalHeader(header)
+    return b"".join(canonical.field(field, "relaxed") for arc_set in collect_sets(header) for field in arc_set)
 
 
 def _message_signature(
@@ -68,6 +68,6 @@ def _message_signature(
         sealer.algorithm.encode(), encode_base64(body_hash), sealer.domain.encode(), b":".join(lower),
         instance, sealer.selector.encode(), now_seconds,
     )  # fmt: skip
-    signed = b"".join(signed_fields(header, None, lower, "relaxed")) + relax_field(b"arc-message-signature", value)
+    signed = b"".join(CanonicalHeader(header).fields(None, lower, "relaxed")) + relax_field(b"arc-message-signature", value)
     signature = encode_base64(sealer.sign_octets(signed))
     return b"ARC-Message-Signature:" + value.replace(b" b=;", b" b=" + signature + b";", 1) + b"\r\n"

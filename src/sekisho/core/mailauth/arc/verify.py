@@ -8,7 +8,7 @@ from typing import Literal
 from sekisho.core.mailauth.arc.chain import ArcSet, ChainError, collect_sets, sealed_octets
 from sekisho.core.mailauth.dkim.canonical import BodyHashes
 from sekisho.core.mailauth.dkim.evidence import STRICT
-from sekisho.core.mailauth.dkim.header_hash import signed_header_octets
+from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
 from sekisho.core.mailauth.dkim.keys import KeyRecord, is_signed_by
 from sekisho.core.mailauth.dkim.signature import (
     Signature,
@@ -52,6 +52,7 @@ class ArcVerifier:
 
     def __init__(self, header: HeaderSection, now_seconds: int) -> None:
         self._header = header
+        self._canonical = CanonicalHeader(header)
         self._sets: list[ArcSet] = []
         self._seals: list[Signature] = []
         self._message_signature: Signature | None = None
@@ -151,14 +152,14 @@ class ArcVerifier:
             raise _Failed("l= is not the length of the body")
         key = await fetch_key(signature, resolver, STRICT)
         field = self._sets[-1].message_signature
-        octets = signed_header_octets(self._header, field, signature.signed_names, signature.header_canonicalization)
+        octets = self._canonical.signed_octets(field, signature.signed_names, signature.header_canonicalization)
         if not _fits(key, signature, octets):
             raise _Failed("the newest message signature did not verify")
 
     async def _check_seal(self, number: int, resolver: Resolver) -> None:
         seal = self._seals[number - 1]
         key = await fetch_key(seal, resolver, STRICT)
-        if not _fits(key, seal, sealed_octets(self._header, self._sets[:number])):
+        if not _fits(key, seal, sealed_octets(self._header, self._canonical, self._sets[:number])):
             raise _Failed(f"seal {number} did not verify")
 
     def _evidence(self, result: ChainStatus, reason: str, *, is_temporary: bool = False, was_failed: bool = False) -> ArcEvidence:

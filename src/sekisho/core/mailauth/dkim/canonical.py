@@ -9,27 +9,31 @@ from typing import Literal, NamedTuple
 
 Canonicalization = Literal["simple", "relaxed"]
 HashName = Literal["sha256", "sha1"]
+_WIDE = b" " * 64
 
 
 def relax_field(name: bytes, value: bytes) -> bytes:
     """RFC 6376 §3.4.2, without the final CRLF. `name` is lower-case, `value` what stands behind the colon."""
-    value = value.replace(b"\r\n", b"").replace(b"\t", b" ")
-    while b"  " in value:
-        value = value.replace(b"  ", b" ")
-    return name + b":" + value.strip(b" ")
+    return name + b":" + _collapse_spaces(value.replace(b"\r\n", b"").replace(b"\t", b" ")).strip(b" ")
+
+
+def _collapse_spaces(octets: bytes) -> bytes:
+    """Runs of spaces become one. Most text has none; `rfind` sees that in half the time that `in` and `replace` take."""
+    if octets.rfind(b"  ") < 0:
+        return octets
+    octets = octets.replace(b"  ", b" ")
+    while octets.rfind(b"  ") >= 0:  # long runs: the wide step bounds the passes over hostile input
+        octets = octets.replace(_WIDE, b" ").replace(b"  ", b" ")
+    return octets
 
 
 def _relax_lines(octets: bytes) -> bytes:
-    """RFC 6376 §3.4.4 (a): runs of WSP become one space, and none stays before a line end.
-
-    Most bodies need no change; `rfind` sees that in half the time that `in` and `replace` take.
-    """
+    """RFC 6376 §3.4.4 (a): runs of WSP become one space, and none stays before a line end."""
     if b"\t" in octets:
         octets = octets.replace(b"\t", b" ")
     if b" " not in octets:
         return octets
-    while octets.rfind(b"  ") >= 0:
-        octets = octets.replace(b"  ", b" ")
+    octets = _collapse_spaces(octets)
     return octets.replace(b" \r\n", b"\r\n") if octets.rfind(b" \r\n") >= 0 else octets
 
 

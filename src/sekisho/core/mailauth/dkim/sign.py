@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from sekisho.core.mailauth.dkim.canonical import BodyHashes, BodyHashSpec, relax_field
-from sekisho.core.mailauth.dkim.header_hash import signed_fields
+from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.base64 import encode_base64
 
@@ -108,7 +108,7 @@ class DkimSigner:
             )
         )
         lower = tuple(name.lower().encode() for name in names)
-        signed = b"".join(signed_fields(header, None, lower, "relaxed")) + relax_field(b"dkim-signature", value)
+        signed = b"".join(CanonicalHeader(header).fields(None, lower, "relaxed")) + relax_field(b"dkim-signature", value)
         signature = encode_base64(self.sign_octets(signed))
         lines = [signature[start : start + _LINE_OCTETS] for start in range(0, len(signature), _LINE_OCTETS)]
         return b"DKIM-Signature:" + value + b"\r\n\t".join(lines) + b"\r\n"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sekisho.core.mailauth.dkim.canonical import BodyHashes
 from sekisho.core.mailauth.dkim.evidence import STRICT, DkimEvidence, DkimPolicy, DkimResult
-from sekisho.core.mailauth.dkim.header_hash import signed_header_octets
+from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
 from sekisho.core.mailauth.dkim.keys import KeyRecord, is_signed_by, parse_key_record
 from sekisho.core.mailauth.dkim.signature import Signature, SignatureError, parse_signature
 from sekisho.core.mailauth.dkim.tags import TagError, parse_tags, without_white_space
@@ -53,7 +53,7 @@ class DkimVerifier:
     """One message. `now_seconds`: seconds since 1970, for x=. `author_domain`: whose signatures go first when there are too many."""
 
     def __init__(self, header: HeaderSection, now_seconds: int, *, author_domain: str = "", policy: DkimPolicy = STRICT) -> None:
-        self._header = header
+        self._canonical = CanonicalHeader(header)
         self._policy = policy
         self._candidates = [
             _examine(header, field, now_seconds, policy) for field in _choose(header.all(b"dkim-signature"), header, author_domain)
@@ -92,7 +92,7 @@ class DkimVerifier:
             key = await fetch_key(signature, resolver, self._policy)
         except KeyProblem as problem:
             return _evidence(candidate, problem.result, problem.reason)
-        octets = signed_header_octets(self._header, candidate.field, signature.signed_names, signature.header_canonicalization)
+        octets = self._canonical.signed_octets(candidate.field, signature.signed_names, signature.header_canonicalization)
         if not is_signed_by(key, signature.hash_name, signature.signature, octets, _digest(key, octets)):
             return _evidence(candidate, "fail", "signature did not verify", key)
         if signature.limit_octets is not None and signature.limit_octets < body_octets:

@@ -243,6 +243,7 @@ class Pop3Session:
             portion = UidSet.of(uids[first : first + _ROWS_PER_READ])
             for row in await store.rows(self._mailbox_id, portion):
                 maildrop.add(row.uid, row.size_octets)
+            await asyncio.sleep(0)  # a large maildrop must not hold up the others
         return maildrop
 
     # -- messages -------------------------------------------------------------------------------------------------------
