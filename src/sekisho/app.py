@@ -4,12 +4,14 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sekisho.adapters.net.opensslconf import reexec_with_openssl_conf
-from sekisho.config.schema import Config
 from sekisho.faces.cli.handle import OperatorLink, Progress, TryReady
 from sekisho.faces.cli.main import run
+
+if TYPE_CHECKING:  # `sekisho --help` and the sendmail shim do without the schema
+    from sekisho.config.schema import Config
 
 
 class App:
@@ -27,22 +29,22 @@ class App:
 
         return try_out(folder, base_port, announce)
 
-    def operator(self, config: Config) -> AbstractContextManager[OperatorLink]:
+    def operator(self, config: "Config") -> AbstractContextManager[OperatorLink]:
         from sekisho.wiring.operator import operator
 
         return operator(config)
 
-    def backup(self, config: Config, target: Path, progress: Progress) -> dict[str, Any]:
+    def backup(self, config: "Config", target: Path, progress: Progress) -> dict[str, Any]:
         from sekisho.wiring.storage import backup
 
         return backup(config, target, progress)
 
-    def verify(self, config: Config, backup: Path | None, progress: Progress) -> dict[str, Any]:
+    def verify(self, config: "Config", backup: Path | None, progress: Progress) -> dict[str, Any]:
         from sekisho.wiring.storage import verify
 
         return verify(config, backup, progress)
 
-    def restore(self, config: Config, backup: Path, progress: Progress) -> dict[str, Any]:
+    def restore(self, config: "Config", backup: Path, progress: Progress) -> dict[str, Any]:
         from sekisho.wiring.storage import restore
 
         return restore(config, backup, progress)

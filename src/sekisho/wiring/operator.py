@@ -1,21 +1,16 @@
 """How a command reaches the data: through the running server, or alone when there is none."""
 
-import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sekisho.adapters.clock import SystemClock
-from sekisho.adapters.journal import StructlogJournal
 from sekisho.adapters.process.control import ServerNotRunning, ask_server
 from sekisho.adapters.process.lock import lock_data_directory
 from sekisho.adapters.process.plan import StartRefused
-from sekisho.admin import operations
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed, OperatorLink
-from sekisho.wiring.server import control_socket
-from sekisho.wiring.stores import StoreProblem, admin_context, open_log, opened_store
+from sekisho.wiring.paths import control_socket
 
 
 @contextmanager
@@ -32,8 +27,11 @@ def operator(config: Config) -> Iterator[OperatorLink]:
         raise CommandFailed(
             "{path}: no permission; run this as root or as the user of the server.", exits.UNREACHABLE, path=str(path)
         ) from error
+    # The store and all under it take a quarter of a second to import, and with a running server nobody needs them.
+    from sekisho.wiring.alone import answer_alone
+
     with owned_data(config):
-        yield lambda request: asyncio.run(_answer_alone(config, request))
+        yield lambda request: answer_alone(config, request)
 
 
 @contextmanager
@@ -51,15 +49,3 @@ def owned_data(config: Config) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-async def _answer_alone(config: Config, request: bytes) -> bytes:
-    descriptor = None if config.log.file is None else open_log(config.log.file)
-    journal = StructlogJournal(SystemClock(), form=config.log.format, descriptor=descriptor, worker="command")
-    try:
-        async with opened_store(config) as store:
-            return await operations.answer(admin_context(store, config, journal, f"uid:{os.getuid()}"), request)
-    except StoreProblem as problem:
-        raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(problem)) from problem
-    finally:
-        journal.flush()

@@ -23,6 +23,7 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
+from sekisho.wiring.paths import control_socket
 from sekisho.wiring.stores import HOST, StoreProblem, open_log, opened_store
 from sekisho.wiring.worker import CONTROL, METRICS, Setup, Shared, listener_names, run_worker
 
@@ -50,10 +51,6 @@ def read_setup(config_file: Path) -> Setup:
     except CertificateProblem as problem:
         raise CommandFailed("{problem}", exits.BAD_CONFIG, problem=str(problem)) from problem
     return Setup(loaded.config.model_dump_json(), list(certificates))
-
-
-def control_socket(config: Config) -> Path:
-    return config.data_dir / "run" / "control.sock"
 
 
 def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready: OnReady | None) -> ProcessPlan:

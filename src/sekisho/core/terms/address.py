@@ -19,10 +19,11 @@ MAX_DOMAIN_OCTETS = 255
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 # RFC 5321 §4.1.2 Dot-string, extended by RFC 6531 §3.3 (atext may be any non-ASCII character).
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]"
+# Written as what it excludes: a class with the whole of Unicode takes 10 ms to compile.
+_ATEXT = r"[^\x00-\x20\"(),.:;<>@\[\\\]\x7f]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _LOOSE_DOT_STRING = re.compile(rf"{_ATEXT}(?:{_ATEXT}|\.)*\Z")
-_QUOTED_STRING = re.compile(r'"((?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*)"')
+_QUOTED_STRING = re.compile(r'"((?:[^\x00-\x1f"\\\x7f]|\\[ -~])*)"')
 # RFC 5321 §4.1.2 sub-domain: letters, digits, inner hyphens. The underscore occurs in real host names but not in mail domains.
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\Z")
 
