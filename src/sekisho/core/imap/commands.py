@@ -64,11 +64,17 @@ class Subscribe(Struct, frozen=True):
 
 
 class ListMailboxes(Struct, frozen=True):
-    """LIST and LSUB, reference and pattern joined. An empty pattern asks for the separator (RFC 3501 §6.3.8)."""
+    """LIST and LSUB, reference and patterns joined; an empty pattern asks for the separator (RFC 3501 §6.3.8).
 
-    pattern: str
-    subscribed: bool = False
+    `select` and `give`: options of RFC 5258 §3, in upper case. `status`: items of RFC 5819 §2.
+    """
+
+    patterns: tuple[str, ...]
+    lsub: bool = False
     asks_root: bool = False
+    select: frozenset[str] = frozenset()
+    give: frozenset[str] = frozenset()
+    status: tuple[str, ...] = ()
 
 
 class Status(Struct, frozen=True):

@@ -15,7 +15,6 @@ from sekisho.core.imap.commands import (
     Enable,
     Expunge,
     Fetch,
-    ListMailboxes,
     Login,
     Rename,
     Search,
@@ -29,13 +28,13 @@ from sekisho.core.imap.cursor import Cursor, ParseError
 from sekisho.core.imap.dates import parse_date_time
 from sekisho.core.imap.fetch_items import parse_fetch_items
 from sekisho.core.imap.formatting import FLAG_BITS
+from sekisho.core.imap.listing import parse_list, parse_status_items
 from sekisho.core.imap.search_keys import SearchParser
 
 # RFC 3501 §9 `tag`: ASTRING-CHAR except "+".
 TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,100}(?= )")
 _FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,200}")
 _INITIAL = re.compile(rb"[A-Za-z0-9+/]*={0,2}\Z")
-_STATUS_ITEMS = frozenset(("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED"))
 _CHARSETS = {"US-ASCII": "utf-8", "ASCII": "utf-8", "UTF-8": "utf-8"}
 MAX_KEYWORDS = 100
 MAX_ID_FIELDS = 30  # RFC 2971 §3.3
@@ -179,31 +178,10 @@ def _subscribe(cursor: Cursor, name: bytes, uid: bool) -> Command:
     return Subscribe(_mailbox_argument(cursor), name == b"SUBSCRIBE")
 
 
-def _list(cursor: Cursor, name: bytes, uid: bool) -> Command:
-    cursor.expect(b" ")
-    reference = cursor.mailbox()
-    cursor.expect(b" ")
-    pattern = cursor.list_mailbox()
-    joined = reference + pattern
-    if joined[:5].upper() == "INBOX" and joined[5:6] in ("", "/"):
-        joined = "INBOX" + joined[5:]
-    return ListMailboxes(joined, name == b"LSUB", asks_root=not pattern)
-
-
 def _status(cursor: Cursor, name: bytes, uid: bool) -> Command:
     mailbox = _mailbox_argument(cursor)
-    cursor.expect(b" (")
-    items: list[str] = []
-    while not cursor.accept(b")"):
-        if items:
-            cursor.expect(b" ")
-        item = cursor.keyword().decode()
-        if item not in _STATUS_ITEMS:
-            raise ParseError("an unknown STATUS item")
-        items.append(item)
-    if not items:
-        raise ParseError("STATUS needs an item")
-    return Status(mailbox, tuple(dict.fromkeys(items)))
+    cursor.expect(b" ")
+    return Status(mailbox, parse_status_items(cursor))
 
 
 def _append(cursor: Cursor, name: bytes, uid: bool) -> Command:
@@ -312,8 +290,8 @@ _COMMANDS: dict[bytes, Callable[[Cursor, bytes, bool], Command]] = {
     b"RENAME": _rename,
     b"SUBSCRIBE": _subscribe,
     b"UNSUBSCRIBE": _subscribe,
-    b"LIST": _list,
-    b"LSUB": _list,
+    b"LIST": parse_list,
+    b"LSUB": parse_list,
     b"STATUS": _status,
     b"APPEND": _append,
     b"EXPUNGE": _expunge,

@@ -11,6 +11,7 @@ from sekisho.services.access.imap import login, mailboxes, messages
 from sekisho.services.access.imap.append import append
 from sekisho.services.access.imap.fetch import fetch
 from sekisho.services.access.imap.idle import idle
+from sekisho.services.access.imap.listing import list_mailboxes
 from sekisho.services.access.imap.search import search
 from sekisho.services.access.imap.selected import MailboxGone
 from sekisho.services.access.imap.session import CommandFailed, ImapSession, SessionEnds
@@ -144,7 +145,7 @@ _HANDLERS: dict[type, Callable[[ImapSession, Any], Awaitable[str]]] = {
     c.Delete: mailboxes.delete,
     c.Rename: mailboxes.rename,
     c.Subscribe: mailboxes.subscribe,
-    c.ListMailboxes: mailboxes.list_mailboxes,
+    c.ListMailboxes: list_mailboxes,
     c.Status: mailboxes.status,
     c.Expunge: messages.expunge,
     c.Search: search,

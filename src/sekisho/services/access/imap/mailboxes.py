@@ -3,8 +3,7 @@
 from typing import get_args
 
 from sekisho.core.imap import formatting
-from sekisho.core.imap.commands import Create, Delete, ListMailboxes, Rename, Select, Status, Subscribe
-from sekisho.core.imap.patterns import ListPattern
+from sekisho.core.imap.commands import Create, Delete, Rename, Select, Status, Subscribe
 from sekisho.ports.mailstore import HIERARCHY_SEPARATOR, MailboxInfo, SpecialUse
 from sekisho.services.access.imap.selected import Selected, flags_response
 from sekisho.services.access.imap.session import CommandFailed, ImapSession
@@ -66,51 +65,14 @@ async def subscribe(session: ImapSession, command: Subscribe) -> str:
     return "OK Subscribed" if command.subscribed else "OK Unsubscribed"
 
 
-async def list_mailboxes(session: ImapSession, command: ListMailboxes) -> str:
-    """LIST with CHILDREN and SPECIAL-USE attributes, and LSUB (RFC 3501 §6.3.8–9, RFC 3348 §3, RFC 6154 §2)."""
-    word = b"LSUB" if command.subscribed else b"LIST"
-    account_id = session.account_id
-    if command.asks_root:
-        session.send(b'* %b (\\Noselect) "/" ""\r\n' % word)
-        return "OK Done"
-    store = session.context.ports.store
-    pattern = ListPattern(command.pattern)
-    if command.subscribed:
-        for name, attributes in _subscribed(await store.subscriptions(account_id), pattern):
-            session.send(b'* LSUB (%b) "/" %b\r\n' % (attributes, formatting.mailbox(name)))
-        return "OK Done"
-    infos = await store.mailboxes(account_id)
-    parents = {info.name.rpartition(HIERARCHY_SEPARATOR)[0] for info in infos}
-    for info in infos:
-        if pattern.matches(info.name):
-            attributes = b"\\HasChildren" if info.name in parents else b"\\HasNoChildren"
-            if info.special_use is not None:
-                attributes += b" " + info.special_use.encode()
-            session.send(b'* LIST (%b) "/" %b\r\n' % (attributes, formatting.mailbox(info.name)))
-            await session.breathe()
+async def status(session: ImapSession, command: Status) -> str:
+    """STATUS, with SIZE and DELETED (RFC 8438 §3, RFC 9051 §6.3.11)."""
+    info = await session.context.ports.store.mailbox(session.account_id, command.name)
+    await send_status(session, info, command.items)
     return "OK Done"
 
 
-def _subscribed(names: list[str], pattern: ListPattern) -> list[tuple[str, bytes]]:
-    """Names to answer LSUB with; a parent that is not subscribed itself shows for its hidden child (RFC 3501 §6.3.9)."""
-    found: dict[str, bytes] = {}
-    for name in names:
-        if pattern.matches(name):
-            found[name] = b""
-            continue
-        levels = name.split(HIERARCHY_SEPARATOR)
-        for depth in range(len(levels) - 1, 0, -1):
-            parent = HIERARCHY_SEPARATOR.join(levels[:depth])
-            if pattern.matches(parent):
-                found.setdefault(parent, b"\\Noselect")
-                break
-    return sorted(found.items())
-
-
-async def status(session: ImapSession, command: Status) -> str:
-    """STATUS, with SIZE and DELETED (RFC 8438 §3, RFC 9051 §6.3.11)."""
-    store = session.context.ports.store
-    info = await store.mailbox(session.account_id, command.name)
+async def send_status(session: ImapSession, info: MailboxInfo, items: tuple[str, ...]) -> None:
     values = {
         "MESSAGES": info.messages,
         "UIDNEXT": info.uidnext,
@@ -119,11 +81,10 @@ async def status(session: ImapSession, command: Status) -> str:
         "SIZE": info.size_octets,
         "DELETED": info.deleted,
     }
-    if "RECENT" in command.items:
+    if "RECENT" in items:
         values["RECENT"] = await _count_recent(session, info)
-    pairs = " ".join(f"{item} {values[item]}" for item in command.items)
+    pairs = " ".join(f"{item} {values[item]}" for item in items)
     session.send(b"* STATUS %b (%b)\r\n" % (formatting.mailbox(info.name), pairs.encode()))
-    return "OK Done"
 
 
 async def _count_recent(session: ImapSession, info: MailboxInfo) -> int:

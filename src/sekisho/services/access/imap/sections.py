@@ -18,7 +18,7 @@ async def send_section(session: ImapSession, section: Section, octets: MessageOc
         return
     start, end = span
     if section.names:
-        header = await octets.read(start, min(end - start, MAX_HEADER_OCTETS))
+        header = await _read(octets, start, min(end - start, MAX_HEADER_OCTETS))
         value = select_fields(header, section.names, others=section.kind == "HEADER.FIELDS.NOT") + b"\r\n"
         if section.partial is not None:
             first, count = section.partial
@@ -35,16 +35,20 @@ async def send_section(session: ImapSession, section: Section, octets: MessageOc
 
 async def _send_range(session: ImapSession, octets: MessageOctets, start: int, end: int) -> None:
     while start < end:
-        try:
-            piece = await octets.read(start, min(RANGE_OCTETS, end - start))
-        except StoreUnavailable as error:
-            # The literal's size is announced: the connection cannot go on.
-            raise SessionEnds("The mail store cannot be used at the moment, try again later") from error
+        piece = await _read(octets, start, min(RANGE_OCTETS, end - start))
         if not piece:
             raise SessionEnds("The message is shorter than it should be")
         session.send(piece)
         start += len(piece)
         await session.breathe()
+
+
+async def _read(octets: MessageOctets, start: int, length: int) -> bytes:
+    try:
+        return await octets.read(start, length)
+    except StoreUnavailable as error:
+        # The answer has begun, its end cannot be made: the connection cannot go on.
+        raise SessionEnds("The mail store cannot be used at the moment, try again later") from error
 
 
 def find_span(section: Section, digest: Digest, prefix_octets: int, size_octets: int) -> tuple[int, int] | None:
