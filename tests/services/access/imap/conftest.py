@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings, prepare
 from sekisho.config.schema import AccessSettings, LoginSettings
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
@@ -40,9 +43,13 @@ class OnePassword:
 
 
 class Server:
-    def __init__(self, **access: Any) -> None:
+    def __init__(self, data_dir: Path | None = None, **access: Any) -> None:
+        """Over the memory store, or over SQLite in `data_dir`."""
         self.clock = ManualClock()
-        self.store = MemoryStore(self.clock, SeededDice())
+        self.store: Any = MemoryStore(self.clock, SeededDice())
+        if data_dir is not None:
+            prepare(data_dir)
+            self.store = SqliteStore(data_dir, self.clock, SeededDice(), LocalChanges(), StoreSettings(free_disk_octets=1))
         self.journal, self.metrics, self.shutdown = MemoryJournal(), MemoryMetrics(), ManualShutdown()
         self.accounts: dict[str, Account] = {}
         ports = ImapPorts(
@@ -86,6 +93,8 @@ class Server:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        if isinstance(self.store, SqliteStore):
+            await self.store.close()
 
 
 class Client:
@@ -162,12 +171,12 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen")
 
 
-@pytest.fixture
-async def make_server() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+@pytest.fixture(params=["memory", "sqlite"])
+async def make_server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Server]]]:
     servers: list[Server] = []
 
     async def make(**access: Any) -> Server:
-        servers.append(Server(**access))
+        servers.append(Server(tmp_path / "data" if request.param == "sqlite" else None, **access))
         await servers[-1].add_accounts()
         return servers[-1]
 

@@ -114,6 +114,7 @@ class _Nowhere(MemoryContentWriter):
 @pytest.mark.slow
 async def test_appending_100_mb_takes_no_memory(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server.store.spool, "open_content", _Nowhere)
+    _Nowhere.size = 0
     client = await server.connect().log_in()
     size = 100_000_000
     client.send(b"a APPEND INBOX {%d}\r\n" % size)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.services.access.imap.conftest import Client, Server, until
@@ -207,6 +208,7 @@ async def test_the_session_ends_when_its_mailbox_is_deleted(server: Any) -> None
     assert (await one.line()).startswith(b"* BYE The selected mailbox was deleted")
 
 
+@pytest.mark.parametrize("make_server", ["memory"], indirect=True)
 async def test_a_store_that_is_unavailable_is_said_so(server: Any) -> None:
     await server.append(b"Subject: x\r\n\r\nx\r\n")
     client = await server.connect().log_in()
