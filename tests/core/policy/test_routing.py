@@ -32,6 +32,7 @@ def test_routes() -> None:
     routes = {"x.example": "smart.example:587", "*": "other:25"}
     assert next_hop_for("x.example", routes) == "smart.example:587"
     assert next_hop_for("y.example", routes) == "other:25" and next_hop_for("y.example", {}) == "y.example"
+    assert next_hop_for("[192.0.2.1]", routes) == "[192.0.2.1]"
 
 
 @pytest.mark.parametrize(

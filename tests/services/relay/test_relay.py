@@ -449,3 +449,11 @@ async def test_extensions_of_the_clear_are_forgotten() -> None:
     server.answers["EHLO"] = [b"250-x\r\n250-STARTTLS\r\n250-DSN\r\n250 SIZE 5\r\n", b"250 x\r\n"]
     (outcome,) = await World({MX1: server}).send(envid="e")
     assert outcome.result == "delivered" and not outcome.remote_has_dsn and server.received[0].mail == "MAIL FROM:<a@sender.example>"
+
+
+async def test_a_route_configured_after_queueing_is_used() -> None:
+    world = World({}, routes={"example.com": "192.0.2.8:587", "*": "192.0.2.9:26"})
+    await world.send()
+    await world.send(next_hop="other.example")
+    await world.send(next_hop="192.0.2.7:25")
+    assert world.dialer.dialled == ["192.0.2.8:587", "192.0.2.9:26", "192.0.2.7:25"]

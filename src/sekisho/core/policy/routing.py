@@ -27,7 +27,12 @@ class Route(NamedTuple):
 
 
 def next_hop_for(domain: str, routes: Mapping[str, str]) -> str:
-    """The next hop of a recipient domain (A-labels): its configured route, that of "*", or the domain itself."""
+    """The next hop of a recipient domain (A-labels): its configured route, that of "*", or the domain itself.
+
+    An address literal has no route: mail to it is not sent.
+    """
+    if is_address_literal(domain):
+        return domain
     return routes.get(domain) or routes.get("*") or domain
 
 

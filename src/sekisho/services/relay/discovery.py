@@ -10,6 +10,7 @@ from sekisho.core.policy.routing import (
     choose_mx,
     explain_no_address,
     is_address_literal,
+    next_hop_for,
     parse_route,
     routing_loop,
     without_us,
@@ -25,7 +26,7 @@ class Discovery:
     """The addresses of one next hop, best first. What could not be found is in `failures` when iteration ends."""
 
     def __init__(self, next_hop: str, own_name: str, settings: RelaySettings, resolver: Resolver, dice: Dice) -> None:
-        self._next_hop = next_hop
+        self._next_hop = next_hop_for(next_hop, settings.routes) if parse_route(next_hop) is None else next_hop
         self._own_name = own_name
         self._settings = settings
         self._resolver = resolver
