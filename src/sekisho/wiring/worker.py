@@ -118,6 +118,7 @@ class Worker:
         background = [
             asyncio.create_task(self._queue.run(context.shutdown)),
             asyncio.create_task(self._follow_reloads()),
+            asyncio.create_task(self._store.maintenance.run(self._owner)),
         ]
         if context.slot == 0:
             background.append(asyncio.create_task(self._tell_about_resolver()))

@@ -30,6 +30,8 @@ class BackupRefused(Exception):
 class Manifest(msgspec.Struct, frozen=True):
     made_at_us: int
     schema: int
+    messages: int
+    octets: int  # of all contents, each counted once
     files: int
 
 
@@ -64,7 +66,7 @@ def backup(data_dir: Path, target: Path, clock: Clock, progress: Progress = no_p
                 _gather(data_dir / CONTENT, part / CONTENT, names, progress, link=link)
         except BlockingIOError:
             raise BackupRefused("Another backup of this store is running.") from None
-        manifest = Manifest(clock.now_us(), schema, len(names))
+        manifest = Manifest(clock.now_us(), schema, *_count(part / MAIL), len(names))
         (part / MANIFEST).write_bytes(msgspec.json.encode(manifest))
         _sync_tree(part)
         if target.exists():
@@ -98,6 +100,16 @@ def _file_names(database: Path) -> list[str]:
     try:
         found = connection.execute("SELECT file FROM content WHERE file IS NOT NULL ORDER BY file").fetchall()
         return [str(name) for (name,) in found]
+    finally:
+        connection.close()
+
+
+def _count(database: Path) -> tuple[int, int]:
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        sql = "SELECT (SELECT count(*) FROM message), (SELECT coalesce(sum(size_octets), 0) FROM content)"
+        ((messages, octets),) = connection.execute(sql).fetchall()
+        return int(str(messages)), int(str(octets))
     finally:
         connection.close()
 

@@ -109,7 +109,7 @@ def verify(data_dir: Path, progress: Progress = no_progress) -> list[str]:
     """
     check_version()
     problems: list[str] = []
-    db = connect(data_dir / MAIL)
+    db = connect(data_dir / MAIL, read_only=True)
     try:
         with store_errors():
             check_stamp(db, data_dir / MAIL, max(steps("mail")))

@@ -1,0 +1,323 @@
+"""Versions, migrations, maintenance, and what a failing disk does."""
+
+import asyncio
+import os
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+from tests.stores.conftest import open_sqlite
+from tests.stores.making import acceptance, appended, content, delivery, relay
+
+from sekisho.adapters.stores.memory.changes import LocalChanges
+from sekisho.adapters.stores.sqlite import migrate, writer
+from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite, check_version, connect
+from sekisho.adapters.stores.sqlite.files import Files
+from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
+from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
+from sekisho.adapters.stores.sqlite.verify import verify
+from sekisho.core.terms.address import Address
+from sekisho.core.terms.uidset import UidSet
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.directory import Account, Domain
+from sekisho.ports.leases import Owner
+from sekisho.ports.mailstore import NoSuchMailbox
+from sekisho.testing.clock import ManualClock, SeededDice
+
+BIG = b"B" * 50_000
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[SqliteStore]:
+    store = open_sqlite(tmp_path, clock)
+    await store.directory.add_domain(Domain("example.test", 0))
+    await store.directory.add_account(Address("alice", "example.test"), "", "")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def alice(store: SqliteStore) -> Account:
+    account = await store.directory.account_by_address(Address("alice", "example.test"))
+    assert account
+    return account
+
+
+@pytest.mark.parametrize("version", ["3.40.1", "3.44.5", "3.45.3", "3.50.6", "3.51.0", "3.51.2"])
+def test_a_sqlite_that_loses_commits_is_refused(version: str) -> None:
+    with pytest.raises(UnsafeSqlite, match=r"3\.51\.3 or newer"):
+        check_version(version)
+
+
+@pytest.mark.parametrize("version", ["3.44.6", "3.50.7", "3.51.3", "3.52.0", "3.54.1", "4.0.0"])
+def test_a_mended_sqlite_is_taken(version: str) -> None:
+    check_version(version)
+
+
+def stamp(path: Path) -> int:
+    connection = apsw.Connection(str(path))
+    try:
+        return int(str(connection.pragma("user_version")))
+    finally:
+        connection.close()
+
+
+def test_migrations_run_in_order_once_and_with_a_snapshot(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    first = {1: "CREATE TABLE a (x); INSERT INTO a VALUES (1);"}
+    second = first | {2: "UPDATE a SET x = x + 1; CREATE TABLE b (y);"}
+    for known, number in ((first, 1), (first, 1), (second, 2), (second, 2)):
+        migrate.migrate(path, "mail", known=known)
+        assert stamp(path) == number
+    connection = connect(path)
+    assert connection.execute("SELECT x FROM a").fetchall() == [(2,)]
+    connection.close()
+    assert stamp(tmp_path / "mail.db.before-2") == 1
+
+
+def test_a_failing_migration_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    migrate.migrate(path, "mail", known={1: "CREATE TABLE a (x)"})
+    with pytest.raises(apsw.SQLError):
+        migrate.migrate(path, "mail", known={1: "", 2: "CREATE TABLE b (x); INSERT INTO nowhere VALUES (1)"})
+    assert stamp(path) == 1
+    connection = connect(path)
+    assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("a",)]
+    connection.close()
+    migrate.migrate(path, "mail", known={1: "", 2: "CREATE TABLE b (x)"})
+    assert stamp(path) == 2
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path, store: SqliteStore, clock: ManualClock) -> None:
+    await store.close()
+    connection = apsw.Connection(str(tmp_path / "data/mail.db"))
+    connection.pragma("user_version", 999)
+    connection.close()
+    with pytest.raises(SchemaTooNew, match="written by a newer version"):
+        open_sqlite(tmp_path, clock)
+    with pytest.raises(SchemaTooNew):
+        verify(tmp_path / "data")
+
+
+def test_every_shipped_migration_has_a_number() -> None:
+    for database in ("mail", "hints"):
+        numbers = list(migrate.steps(database))
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_has_room_looks_at_the_disk(tmp_path: Path, clock: ManualClock, store: SqliteStore) -> None:
+    assert await store.spool.has_room()
+    full = SqliteStore(tmp_path / "data", clock, SeededDice(5), LocalChanges(), StoreSettings(free_disk_octets=1 << 60))
+    assert not await full.spool.has_room()
+    await full.close()
+
+
+async def test_checkpoints_move_the_wal(tmp_path: Path, store: SqliteStore, alice: Account) -> None:
+    await store.mail.append(alice.id, "INBOX", [appended(store, b"x" * 16_000) for _ in range(20)])
+    wal = tmp_path / "data/mail.db-wal"
+    size = (tmp_path / "data/mail.db").stat().st_size
+    assert wal.stat().st_size > 300_000
+    await store.maintenance.checkpoint()
+    assert (tmp_path / "data/mail.db").stat().st_size > size
+    await store.maintenance.checkpoint(truncate=True)
+    assert wal.stat().st_size == 0
+    assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 20
+
+
+async def test_maintenance_is_one_workers_at_a_time(store: SqliteStore, clock: ManualClock) -> None:
+    assert await store.maintenance.tick(Owner("h", 0, 1))
+    assert not await store.maintenance.tick(Owner("h", 1, 2))
+    clock.advance(61)
+    assert await store.maintenance.tick(Owner("h", 1, 2))
+
+
+async def test_the_sweep_forgets_and_removes_orphans(tmp_path: Path, store: SqliteStore, alice: Account, clock: ManualClock) -> None:
+    for number in range(3):
+        item = delivery(alice, delivery_id=f"d{number}")
+        await store.spool.accept(acceptance(store, BIG, deliveries=(item,), delivery_memory_seconds=10 + number))
+    folder = tmp_path / "data/content"
+    named = set(folder.glob("??/??/*"))
+    orphan, young, temporary = named.copy().pop().with_name("0" * 32), named.copy().pop().with_name("1" * 32), folder / "tmp/left"
+    for path in (orphan, young, temporary):
+        path.write_bytes(b"x")
+    for path in (*named, orphan, temporary):
+        os.utime(path, (1, 1))
+    clock.advance(11.5)
+    await store.maintenance.sweep()
+    assert set(folder.glob("??/??/*")) == named | {young}
+    assert not temporary.exists()
+    kept = store.reader.read(lambda db: db.execute("SELECT delivery_id FROM delivery ORDER BY 1").fetchall())
+    assert kept == [("d2",)]
+
+
+async def test_one_failing_step_does_not_hurt_its_group(store: SqliteStore, alice: Account) -> None:
+    before = store.writer.commits
+    good = [store.mail.append(alice.id, "INBOX", [appended(store)]) for _ in range(5)]
+    bad = [store.mail.append(alice.id, "none", [appended(store)]) for _ in range(5)]
+    mixed = [step for pair in zip(good, bad, strict=True) for step in pair]
+    results = await asyncio.gather(*mixed, return_exceptions=True)
+    assert [type(result) for result in results] == [tuple, NoSuchMailbox] * 5
+    assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 5
+    assert store.writer.commits - before <= 2
+
+
+async def test_a_cancelled_waiter_does_not_lose_the_content(store: SqliteStore, alice: Account) -> None:
+    item = appended(store, BIG)
+    task = asyncio.create_task(store.mail.append(alice.id, "INBOX", [item]))
+    await asyncio.sleep(0)
+    task.cancel()
+    item.content.discard()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.mail.append(alice.id, "INBOX", [appended(store)])
+    info = await store.mail.mailbox(alice.id, "INBOX")
+    for row in await store.mail.rows(info.id, UidSet(((1, 9),))):
+        octets = await store.mail.open(info.id, row.uid)
+        assert octets is not None
+        assert len(await octets.read(0, 100_000)) == row.size_octets
+
+
+async def test_a_full_database_refuses_and_recovers(store: SqliteStore, alice: Account) -> None:
+    connection = store.writer._connection
+    pages = int(str(connection.pragma("page_count")))
+    connection.pragma("max_page_count", pages + 4)
+    items = []
+
+    async def fill() -> None:
+        for _ in range(20):
+            items.append(appended(store, b"x" * 15_000))
+            await store.mail.append(alice.id, "INBOX", [items[-1]])
+
+    with pytest.raises(StoreUnavailable):
+        await fill()
+    connection.pragma("max_page_count", 1_000_000)
+    info = await store.mail.mailbox(alice.id, "INBOX")
+    assert info.messages == len(items) - 1
+    await store.mail.append(alice.id, "INBOX", [items[-1]])
+    assert (await store.mail.mailbox(alice.id, "INBOX")).messages == len(items)
+
+
+async def test_a_locked_database_is_unavailable(tmp_path: Path, store: SqliteStore, alice: Account) -> None:
+    store.writer._connection.set_busy_timeout(10)
+    other = apsw.Connection(str(tmp_path / "data/mail.db"))
+    other.execute("BEGIN IMMEDIATE")
+    patched = pytest.MonkeyPatch()
+    patched.setattr(writer, "BUSY_TIMEOUT_MS", 10)
+    try:
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await store.mail.append(alice.id, "INBOX", [appended(store)])
+    finally:
+        patched.undo()
+        other.close()
+    await store.mail.append(alice.id, "INBOX", [appended(store)])
+
+
+class FailingFiles(Files):
+    """`fails` names the call that raises ENOSPC."""
+
+    def __init__(self) -> None:
+        self.fails = ""
+
+    def _check(self, call: str) -> None:
+        if call == self.fails:
+            raise OSError(28, "No space left on device")
+
+    def create(self, path: Path) -> int:
+        self._check("create")
+        return super().create(path)
+
+    def write(self, descriptor: int, octets: bytes | bytearray) -> None:
+        self._check("write")
+        super().write(descriptor, octets)
+
+    def sync(self, descriptor: int) -> None:
+        self._check("sync")
+        super().sync(descriptor)
+
+    def rename(self, old: Path, new: Path) -> None:
+        self._check("rename")
+        super().rename(old, new)
+
+    def sync_folder(self, path: Path) -> None:
+        self._check("sync_folder")
+        super().sync_folder(path)
+
+
+@pytest.mark.parametrize("call", ["create", "write", "sync", "rename", "sync_folder"])
+async def test_a_full_disk_refuses_and_leaves_nothing(
+    tmp_path: Path, clock: ManualClock, store: SqliteStore, alice: Account, call: str
+) -> None:
+    files = FailingFiles()
+    other = SqliteStore(tmp_path / "data", clock, SeededDice(7), LocalChanges(), StoreSettings(free_disk_octets=1), files=files)
+    files.fails = call
+    writer = other.spool.open_content()
+    item = acceptance(other, b"", deliveries=(delivery(alice),), relays=(relay("x", "a.test", 0),))
+
+    async def receive() -> None:
+        writer.write(BIG)
+        await other.spool.accept(msgspec.structs.replace(item, content=writer))
+
+    with pytest.raises(StoreUnavailable):
+        await receive()
+    writer.discard()
+    assert (await other.mail.mailbox(alice.id, "INBOX")).messages == 0
+    assert await other.spool.queue() == []
+    assert [path for path in (tmp_path / "data/content").rglob("*") if path.is_file()] == []
+    files.fails = ""
+    await other.mail.append(alice.id, "INBOX", [appended(other, BIG)])
+    await other.close()
+    assert verify(tmp_path / "data") == []
+
+
+async def test_temporary_files_are_private_and_go_with_discard(tmp_path: Path, store: SqliteStore) -> None:
+    incoming = content(store, BIG)
+    (path,) = (tmp_path / "data/content/tmp").iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data/content").stat().st_mode & 0o777 == 0o700
+    incoming.discard()
+    assert not path.exists()
+    content(store, BIG)
+    assert list((tmp_path / "data/content/tmp").iterdir()) == []
+
+
+async def test_a_long_content_holds_little_memory(store: SqliteStore) -> None:
+    writer = store.spool.open_content()
+    part = b"p" * 65_536
+    tracemalloc.start()
+    try:
+        for _ in range(320):
+            writer.write(part)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert writer.size_octets == 320 * 65_536
+    assert peak < 200_000
+    writer.discard()
+
+
+async def test_many_messages_are_one_step_in_the_thread(store: SqliteStore, alice: Account) -> None:
+    await store.mail.append(alice.id, "INBOX", [appended(store, b"x") for _ in range(700)])
+    info = await store.mail.mailbox(alice.id, "INBOX")
+    every = UidSet(((1, 700),))
+    result = await store.mail.store_flags(info.id, every, "add", 4, ("$k",))
+    assert len(result.changed) == 700
+    copied = await store.mail.copy(info.id, every, alice.id, "Trash")
+    assert copied.target_uids == tuple(range(1, 701))
+    await store.mail.create_mailbox(alice.id, "x")
+    await store.mail.copy(info.id, every, alice.id, "x", move=True)
+    await store.mail.rename_mailbox(alice.id, "x", "y")
+    await store.mail.delete_mailbox(alice.id, "y")
+    trash = await store.mail.mailbox(alice.id, "Trash")
+    gone, _ = await store.mail.expunge(trash.id)
+    assert len(gone) == 700
+    assert verify(store.data_dir) == []
+    ((contents,),) = store.reader.read(lambda db: db.execute("SELECT count(*) FROM content").fetchall())
+    assert contents == 0
