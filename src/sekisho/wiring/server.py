@@ -23,9 +23,9 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
-from sekisho.wiring.paths import control_socket
+from sekisho.wiring.paths import control_socket, submission_socket
 from sekisho.wiring.stores import HOST, StoreProblem, open_log, opened_store
-from sekisho.wiring.worker import CONTROL, METRICS, Setup, Shared, listener_names, run_worker
+from sekisho.wiring.worker import CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
 
 # Work with the opened store before the first worker starts (a try-out makes its accounts there).
 Preparation = Callable[[SqliteStore, Config], Awaitable[None]]
@@ -81,7 +81,8 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         workers=workers,
         worker_main=worker_main,
         listeners=listeners,
-        unix_sockets=[UnixSpec(CONTROL, control_socket(config))],
+        # Anybody may knock at the submission socket: who it is decides (submission.local_users).
+        unix_sockets=[UnixSpec(CONTROL, control_socket(config)), UnixSpec(LOCAL, submission_socket(config), 0o666)],
         user=config.user,
         event_loop=config.event_loop,
         prepare=lambda: asyncio.run(_prepare(config, prepare)),

@@ -1,6 +1,7 @@
 """One worker process: its store, its services, its listeners, put together and taken apart."""
 
 import asyncio
+import pwd
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ from sekisho.services.reception.inspection import NoInspection
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
 from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
+from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.seams import NoJudge, NoSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
 from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
@@ -62,6 +64,7 @@ class Setup(msgspec.Struct, frozen=True):
 
 CONTROL = "control"
 METRICS = "metrics"
+LOCAL = "local"  # the submission socket of sendmail(1)
 _DRAIN_SECONDS = 2.5  # of the supervisor's 5: connections say goodbye, then the queue settles
 
 
@@ -172,6 +175,7 @@ class Worker:
                 dict(config.relay.routes), config.language,
             ),
         )  # fmt: skip
+        local = LocalSubmission(submission, store.directory, journal, config.submission.local_users, _user_name)
         imap_ports = ImapPorts(store.mail, store.spool, store.directory, authenticator, self._changes, journal, metrics, clock, shutdown)
         imap = ImapHandler(imap_ports, config.access, config.login, config.hostname)
         pop3 = Pop3Service(
@@ -179,7 +183,7 @@ class Worker:
             Pop3Settings(config.hostname, config.access, config.login, config.limits),
         )
         self._handlers = {
-            "smtp": reception, "submission": submission, "submissions": submission,
+            "smtp": reception, "submission": submission, "submissions": submission, "local": local,
             "imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3,
         }  # fmt: skip
 
@@ -193,6 +197,9 @@ class Worker:
             listener = Listener(listener_info(name, settings.kind, self._tls), self._handle, tools, settings.proxy_from)
             await listener.start(sockets[name])
             self._listeners.append(listener)
+        local = Listener(ListenerInfo(LOCAL, "local", False), self._handle, tools)
+        await local.start(sockets[LOCAL])
+        self._listeners.append(local)
         control = ControlServer(self._answer, self._journal)
         await control.start(sockets[CONTROL])
         self._stack.callback(control.close)
@@ -218,3 +225,10 @@ class Worker:
     async def _tell_about_resolver(self) -> None:
         facts = await self._resolver.probe()
         self._journal.record(Entry("resolver.probed", fields={"text": facts.sentence}))
+
+
+def _user_name(uid: int) -> str | None:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
