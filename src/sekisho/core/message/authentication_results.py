@@ -17,6 +17,8 @@ FIELD_NAME = b"authentication-results"
 MAX_VALUE_OCTETS = 65_536
 MAX_RESULTS = 100
 MAX_PROPERTIES = 64
+MAX_FIELDS = 100
+MAX_ID_OCTETS = 1024
 
 # RFC 2045 §5.1 token (extended by RFC 8601 §2.2 to UTF-8), RFC 5322 §3.2.4 quoted-string, and the specials of the grammar.
 _TOKEN = re.compile(
@@ -29,6 +31,7 @@ _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _MARK = re.compile("\0([0-9]+)\0")
 _VERSION = re.compile(r"[0-9]{1,9}\Z")
 _AROUND_DOTS = re.compile(r"(?<! ) *\. *")
+_SIMPLE_ID = re.compile(r"[ \t\r\n]*([A-Za-z0-9\-.]+)[ \t\r\n]*;")
 # RFC 8601 §2.2 methodspec, reasonspec and propspec; keywords are those of RFC 5321 §4.1.2.
 _METHOD = re.compile(r" *([A-Za-z0-9\-_]+) *(?:/ *([0-9]{1,9}) *)?= *([A-Za-z0-9\-_]+)(?= |\Z)")
 _REASON = re.compile(r" +reason *= *([^ ]+)", re.IGNORECASE)
@@ -163,15 +166,15 @@ def _decode(value: bytes) -> str:
 
 def parse_authentication_results(value: bytes) -> AuthenticationResults | None:
     """A field's value (folded or not); None if it has no authserv-id."""
-    segments, quoted, broken = _segments(_decode(value))
+    segments, quoted, broken = _segments(_decode(value), MAX_RESULTS + 1)
     head = segments[0].split()
     if not head or len(head) > 2 or (len(head) == 2 and not _VERSION.match(head[1])):
         return None
     authserv_id = _resolve(head[0], quoted)
     if broken and len(segments) == 1:
         return None
-    results, dropped = [], int(broken) + max(0, len(segments) - 1 - MAX_RESULTS)
-    for segment in segments[1 : MAX_RESULTS + 1]:
+    results, dropped = [], int(broken)
+    for segment in segments[1:]:
         if not segment.strip() or segment.strip() == "none":
             continue
         result = _parse_result(segment, quoted)
@@ -182,12 +185,15 @@ def parse_authentication_results(value: bytes) -> AuthenticationResults | None:
     return AuthenticationResults(authserv_id, tuple(results), int(head[1]) if len(head) == 2 else None, dropped)
 
 
-def _segments(text: str) -> tuple[list[str], list[str], bool]:
-    """(parts between semicolons with comments as spaces and the n-th quoted string as `\0n\0`, those strings, is an end missing)."""
+def _segments(text: str, limit: int) -> tuple[list[str], list[str], bool]:
+    """(at most `limit` parts between semicolons, comments as spaces and the n-th quoted string as `\0n\0`; those strings; is a
+    part not whole, for a quote or comment that does not end)."""
     parts: list[list[str]] = [[]]
     quoted: list[str] = []
     for token in _tokens(text):
         if token.kind == ";":
+            if len(parts) == limit:
+                break
             parts.append([])
         elif token.kind == "quoted":
             parts[-1].append(f"\0{len(quoted)}\0")
@@ -226,29 +232,31 @@ def find_forged(section: HeaderSection, authserv_id: str) -> list[Field]:
     """The fields that claim our `authserv_id`, however it is spelled: they must be cut before we add ours (RFC 8601 §5).
 
     Letter case, comments, folding, quotes, quoted pairs, U-labels, full-width letters, a trailing dot and spaces around dots
-    change nothing. A field that breaks the grammar counts as claiming ours if our id is anywhere in it, one beyond
-    `MAX_VALUE_OCTETS` always.
+    change nothing. A field that breaks the grammar counts as claiming ours if our id is anywhere in it; one whose id has not
+    ended after `MAX_ID_OCTETS`, and all beyond the first `MAX_FIELDS`, always.
     """
     ours = _canonical(authserv_id)
-    return [
-        found
-        for found in section.all(FIELD_NAME)
-        if found.end - found.value > MAX_VALUE_OCTETS or ours in _claimed(section.octets[found.value : found.end])
-    ]
+    fields = section.all(FIELD_NAME)
+    claiming = [found for found in fields[:MAX_FIELDS] if _claims(section.octets[found.value : found.end], ours)]
+    return claiming + fields[MAX_FIELDS:]
 
 
-def _claimed(value: bytes) -> set[str]:
-    """Every id that some reader might find in a field."""
-    text = _decode(value)
-    segments, quoted, broken = _segments(text)
+def _claims(value: bytes, ours: str) -> bool:
+    """Might any reader find our id in the field?"""
+    text = _decode(value[:MAX_ID_OCTETS])
+    if simple := _SIMPLE_ID.match(text):
+        return _canonical(simple[1]) == ours
+    segments, quoted, broken = _segments(text, 2)
+    if len(segments) == 1 and len(value) > MAX_ID_OCTETS:
+        return True
     heads = [segments[0], segments[0].replace(" ", "")]
     if broken:
         heads.append(re.sub(r'[()";\\]', " ", text))
     words: set[str] = set()
     for head in heads:
-        words.update(_canonical(word) for word in _resolve(_AROUND_DOTS.sub(".", head), quoted).split())
-        words.add(_canonical("".join(_resolve(head, quoted).split())))
-    return words
+        words.update(_resolve(_AROUND_DOTS.sub(".", head), quoted).split())
+        words.add("".join(_resolve(head, quoted).split()))
+    return ours in map(_canonical, words)
 
 
 def _canonical(name: str) -> str:
