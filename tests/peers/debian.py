@@ -29,6 +29,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "curl": ("curl",),
     "openssl": ("openssl",),
     "postfix": ("postfix",),
+    "unbound": ("unbound",),
 }
 
 
