@@ -1,5 +1,9 @@
 """Findings as the result words and properties of an Authentication-Results field (RFC 8601 §2.7)."""
 
+from collections.abc import Sequence
+
+from sekisho.core.mailauth.arc.verify import ArcEvidence
+from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.mailauth.spf.terms import SpfEvidence
@@ -25,3 +29,29 @@ def dmarc_result(finding: DmarcFinding) -> MethodResult:
     if finding.record is not None:
         properties += (Property("policy", "dmarc", finding.policy),)
     return MethodResult("dmarc", finding.result, properties)
+
+
+def dkim_results(evidence: Sequence[DkimEvidence]) -> tuple[MethodResult, ...]:
+    """One per signature (RFC 8601 §2.7.1), told apart by header.b (RFC 6008 §4); "none" if there was no signature."""
+    if not evidence:
+        return (MethodResult("dkim", "none"),)
+    return tuple(_dkim_result(one) for one in evidence)
+
+
+def _dkim_result(evidence: DkimEvidence) -> MethodResult:
+    values = (
+        ("d", evidence.domain),
+        ("i", evidence.identity if evidence.identity != f"@{evidence.domain}" else ""),
+        ("s", evidence.selector),
+        ("a", evidence.algorithm),
+        ("b", evidence.signature_start),
+    )
+    properties = tuple(Property("header", name, value) for name, value in values if value)
+    comment = f"{evidence.key_bits}-bit key{', testing' if evidence.is_testing else ''}" if evidence.key_bits else ""
+    return MethodResult("dkim", evidence.result, properties, evidence.reason or None, comment=comment)
+
+
+def arc_result(evidence: ArcEvidence) -> MethodResult:
+    """RFC 8617 §10.2: the chain's status; how long it is and who sealed it last as a comment."""
+    comment = f"{evidence.instances} sets, last by {evidence.sealers[-1]}" if evidence.sealers else ""
+    return MethodResult("arc", evidence.result, (), evidence.reason or None, comment=comment)
