@@ -33,6 +33,17 @@ def test_every_metric_is_documented(path: str) -> None:
         assert rows[name].split(" | ")[1:3] == [kind, ", ".join(labels) or "–"]
 
 
+@pytest.mark.parametrize("path", ["docs/operating/monitoring.md", "docs/operating/ja/monitoring.md"])
+def test_every_kind_of_log_entry_is_documented(path: str) -> None:
+    """Kinds are written as text where an entry is made: Entry("queue.parked", …), report("worker.died", …)."""
+    text = (ROOT / path).read_text("utf-8")
+    kinds: set[str] = set()
+    for source in (ROOT / "src").rglob("*.py"):
+        kinds |= set(re.findall(r'(?:Entry|report)\(\s*"([a-z_]+\.[a-z_]+)"', source.read_text("utf-8")))
+    assert len(kinds) > 20
+    assert sorted(kind for kind in kinds if f"`{kind}`" not in text) == []
+
+
 @pytest.mark.parametrize("path", ["docs/operating/commands.md", "docs/operating/ja/commands.md"])
 def test_every_command_is_documented(path: str) -> None:
     text = (ROOT / path).read_text("utf-8")

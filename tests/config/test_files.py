@@ -116,7 +116,10 @@ def test_folders(config: Config, tmp_path: Path) -> None:
     inside = SubmissionSettings(local_socket=tmp_path / "data" / "run" / "s.sock")
     assert found(config.model_copy(update={"submission": inside})) == []
     outside = {"submission": SubmissionSettings(local_socket=tmp_path / "no" / "s.sock"), "log": LogSettings(file=tmp_path / "no" / "log")}
-    assert [problem.split()[1] for problem in found(config.model_copy(update=outside))] == ["log.file", "submission.local_socket"]
+    assert [problem.split()[:2] for problem in found(config.model_copy(update=outside))] == [
+        ["error", "log.file"],
+        ["warning", "submission.local_socket"],
+    ]
 
 
 def test_users(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -55,7 +56,10 @@ def _check_folders(config: Config) -> Iterator[Problem]:
             # The default folder of sockets lies in data_dir and is made at the first start.
             if config.data_dir in file.parents:
                 continue
-            yield Problem(path, "The folder of {path} does not exist.", "Make it, or name another one.", {"path": file})
+            # systemd makes the folder of a socket (RuntimeDirectory=) only when it starts the server.
+            severity: Literal["error", "warning"] = "error" if path == "log.file" else "warning"
+            values = {"path": file}
+            yield Problem(path, "The folder of {path} does not exist.", "Make it, or name another one.", values, severity=severity)
 
 
 def _check_user(config: Config) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from sekisho.faces.i18n.catalogue import Catalogue
 from sekisho.faces.sendmail.arguments import parse_arguments
 from sekisho.faces.sendmail.main import run_sendmail
 from sekisho.faces.sendmail.message import Message, addresses_in
+from sekisho.faces.sendmail.settings import Settings
 
 MESSAGE = b"From: taro@example.org\nTo: Hanako <hanako@example.org>\nSubject: x\n\n.dot\nbody\n"
 
@@ -146,6 +147,7 @@ def test_null_path_and_smtputf8(server: Server, config: Path) -> None:
     ("verb", "reply", "code"),
     [
         ("", "421 4.3.2 busy", exits.SYSEXITS_TEMPORARY),
+        ("", "554 System user x has no account here", exits.SYSEXITS_NO_PERMISSION),
         ("MAIL", "452 4.3.1 disk", exits.SYSEXITS_TEMPORARY),
         ("MAIL", "550 5.7.1 not your address", exits.SYSEXITS_NO_PERMISSION),
         ("RCPT", "550 5.1.1 no such user", exits.SYSEXITS_NO_USER),
@@ -257,3 +259,16 @@ def test_small_reads_give_the_same(octets: bytes) -> None:
 def test_a_line_without_end_is_no_message() -> None:
     with pytest.raises(CommandFailed):
         Message(io.BytesIO(b"a" * 2_000_000), False)
+
+
+@pytest.mark.parametrize(
+    ("users", "account"),
+    [
+        ({"root": "a@example.org", "0": "b@example.org", "*": "c@example.org"}, "a@example.org"),
+        ({"0": "b@example.org", "*": "c@example.org"}, "b@example.org"),
+        ({"*": "c@example.org"}, "c@example.org"),
+        ({}, "root@mx.example.org"),
+    ],
+)
+def test_the_sender_of_a_system_user(users: dict[str, str], account: str) -> None:
+    assert Settings(Path("s"), "mx.example.org", users).account_of(0) == account

@@ -14,9 +14,11 @@ def welcome(ready: TryReady, say: Catalogue) -> str:
         f"      --mail-from {first.address} --mail-rcpt {second.address} --upload-file -"
     )
     stranger = (
-        f"swaks --server 127.0.0.1:{ports['smtp']} --tls --helo client.example.net \\\n"
-        f"      --from stranger@example.net --to {first.address} --header 'Subject: Hello from outside'"
+        f"printf 'From: stranger@example.net\\r\\nTo: {first.address}\\r\\nSubject: Hello\\r\\n\\r\\nFrom outside.\\r\\n' | \\\n"
+        f"    curl -sS --ssl-reqd {ca} --url smtp://127.0.0.1:{ports['smtp']}/client.example.net \\\n"
+        f"      --mail-from stranger@example.net --mail-rcpt {first.address} --upload-file -"
     )
+    swaks = f"swaks --server 127.0.0.1:{ports['smtp']} --tls --from stranger@example.net --to {first.address}"
     read = f"curl -sS {ca} --user '{second.address}:{second.password}' 'imaps://127.0.0.1:{ports['imaps']}/INBOX;MAILINDEX=1'"
     pop3 = f"curl -sS {ca} --user '{second.address}:{second.password}' pop3s://127.0.0.1:{ports['pop3s']}/1"
     look = f"openssl s_client -quiet -CAfile {ready.ca_file} -connect 127.0.0.1:{ports['imaps']}"
@@ -40,8 +42,9 @@ def welcome(ready: TryReady, say: Catalogue) -> str:
             f"  {read}",
             f"  {pop3}",
             "",
-            say("3. Send one in from outside, as another mail server would:"),
+            say("3. Send one in from outside, as another mail server would (with curl, or with swaks):"),
             f"  {stranger}",
+            f"  {swaks}",
             "",
             say("4. Talk to it by hand:"),
             f"  {look}",

@@ -4,7 +4,6 @@ It knows no password: the server sees which system user asks. Exit codes are tho
 """
 
 import os
-import pwd
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +50,7 @@ def _submit(arguments: Arguments, settings: Settings, source: IO[bytes]) -> int:
     recipients = [_wire_address(settings.qualify(name)) for name in dict.fromkeys(names)]
     reverse_path = arguments.reverse_path
     if reverse_path is None:
-        reverse_path = pwd.getpwuid(os.getuid()).pw_name
+        reverse_path = settings.account_of(os.getuid())
     if reverse_path:
         reverse_path = _wire_address(settings.qualify(reverse_path))
     message.qualify_from(reverse_path, arguments.full_name)
@@ -81,6 +80,9 @@ def exit_code_of(refusal: Refusal) -> int:
     """Which of sysexits(3) a reply is."""
     if refusal.code < 500:
         return exits.SYSEXITS_TEMPORARY
+    if refusal.code == 554 and not refusal.text.startswith("5."):
+        # Said instead of a greeting: this system user has no account.
+        return exits.SYSEXITS_NO_PERMISSION
     if refusal.recipient is not None and refusal.text.startswith(("5.1.", "5.7.1")):
         return exits.SYSEXITS_NO_USER if refusal.text.startswith("5.1.") else exits.SYSEXITS_NO_PERMISSION
     if refusal.text.startswith("5.7."):

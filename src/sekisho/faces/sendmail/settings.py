@@ -1,5 +1,6 @@
 """The few settings that the shim needs, read without the whole schema: cron calls it often."""
 
+import pwd
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ class Settings:
         if "@" in name:
             return name
         return self.local_users.get(name) or self.local_users.get("*") or f"{name}@{self.hostname}"
+
+    def account_of(self, uid: int) -> str:
+        """The sender that a system user has when it names none."""
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            name = str(uid)
+        return self.local_users.get(name) or self.local_users.get(str(uid)) or self.qualify(name)
 
 
 def read_settings(path: Path) -> Settings:
