@@ -232,11 +232,12 @@ def test_backup_verify_restore(cli: Any, tmp_path: Path) -> None:
     target = tmp_path / "backup"
     assert cli("backup", str(target))[1] == "messages: 3\noctets: 2.0 KiB\n"
     assert json.loads(cli("verify", str(target), "--json")[1]) == {"messages": 3, "problems": []}
+    assert cli("verify")[1].endswith("Nothing is missing or damaged.\n")
     cli.app.problems = ["content 7 is missing"]
     code, out, _ = cli("verify")
     assert code == exits.FAILED and "! content 7 is missing" in out
     assert cli("restore", str(target))[0] == 0
-    assert cli.app.calls == [("backup", target), ("verify", target), ("verify", None), ("restore", target)]
+    assert cli.app.calls == [("backup", target), ("verify", target), ("verify", None), ("verify", None), ("restore", target)]
 
 
 def test_an_own_bug_is_one_sentence(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,8 @@ def _print_summary(shell: Shell, summary: dict[str, Any], as_json: bool) -> None
         if name == "problems":
             for sentence in value:
                 click.echo(f"! {sentence}")
+            if not value:
+                click.echo(shell.say("Nothing is missing or damaged."))
         else:
             click.echo(f"{shell.say(name)}: {octets(value) if name == 'octets' else value}")
 
