@@ -37,8 +37,8 @@ class _Plan:
         self.slow = [item for item in items if isinstance(item, Section) and not (use_cached_fields and _is_cached(item))]
         self.names = [item for item in items if item not in self.slow]
         self.uses_fields = any(isinstance(item, Section) for item in self.names)
-        self.uses_digest = bool(self.slow) or not _FROM_ROW.issuperset(self.names)
-        self.uses_rows = self.uses_digest or not _FROM_FLAG_ROW.issuperset(self.names)
+        self.uses_digest = any(section.part or section.kind for section in self.slow) or not _FROM_ROW.issuperset(self.names)
+        self.uses_rows = bool(self.slow) or self.uses_digest or not _FROM_FLAG_ROW.issuperset(self.names)
         self.getters = [self._getter(item) for item in self.names]
         labels = [item.label.replace(b"%", b"%%") if isinstance(item, Section) else item.encode() for item in self.names]
         pieces = [label + b" " + _DIRECTIVE.get(item, b"%b") for label, item in zip(labels, self.names, strict=True)]
@@ -122,7 +122,7 @@ async def _answer_portion(session: ImapSession, selected: Selected, plan: _Plan,
     answered = 0
     for number, row in numbered:
         digest = digests.get(row.content_id)
-        if plan.slow and digest is not None:
+        if plan.slow:
             answered += await _answer_slowly(session, selected, plan, (number, row, digest))
         elif plan.uses_fields and digest is not None and digest.fields is None:
             slow_plan = _Plan(selected, plan.items, use_cached_fields=False)
@@ -145,7 +145,7 @@ def _flag_answers(selected: Selected, plan: _Plan, rows: list[FlagRow]) -> bytes
     return b"".join([template % (n, *[get(row, None) for get in getters]) for n, row in zip(numbers, rows, strict=True)])
 
 
-async def _answer_slowly(session: ImapSession, selected: Selected, plan: _Plan, message: tuple[int, MessageRow, Digest]) -> int:
+async def _answer_slowly(session: ImapSession, selected: Selected, plan: _Plan, message: tuple[int, MessageRow, Digest | None]) -> int:
     """One message whose octets are asked for: 1 if it was still there."""
     number, row, digest = message
     octets = await session.context.ports.store.open(selected.mailbox_id, row.uid)

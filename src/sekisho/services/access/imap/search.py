@@ -1,6 +1,6 @@
 """SEARCH (RFC 3501 §6.4.4): sets where the store knows the answer, rows and contents only for what is left."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sekisho.core.imap.commands import Search
 from sekisho.core.imap.dates import day_of
@@ -57,7 +57,10 @@ class _Evaluation:
             return among
         match key:
             case AndKey():
-                for inner in sorted(key.keys, key=_cost):
+                flags = [inner for inner in key.keys if isinstance(inner, FlagKey) and inner.bit]
+                if flags:
+                    among = await self._find_flags(flags, among)
+                for inner in sorted((inner for inner in key.keys if inner not in flags), key=_cost):
                     among = await self.find(inner, among)
                 return among
             case OrKey():
@@ -68,8 +71,11 @@ class _Evaluation:
                 return among - await self.find(key.key, among)
             case MessagesKey():
                 return resolve(self._selected, key.messages, uid=key.uid) & among
+            case FlagKey() if key.bit:
+                return await self._find_flags([key], among)
             case FlagKey():
-                return await self._find_flag(key, among)
+                recent = self._selected.recent
+                return among & recent if key.is_set else among - recent
             case KeywordKey():
                 return await self._find_keyword(key, among)
             case SizeKey():
@@ -80,13 +86,15 @@ class _Evaluation:
             case DateKey() | HeaderKey() | TextKey():
                 return await self._find_contents(among, key)
 
-    async def _find_flag(self, key: FlagKey, among: UidSet) -> UidSet:
-        if not key.bit:
-            recent = self._selected.recent
-            return among & recent if key.is_set else among - recent
-        if key.is_set:
-            return among & await self._store.find(self._selected.mailbox_id, with_flags=key.bit)
-        return among & await self._store.find(self._selected.mailbox_id, without_flags=key.bit)
+    async def _find_flags(self, keys: Sequence[FlagKey], among: UidSet) -> UidSet:
+        """Several system flags at once: one question to the store."""
+        present = absent = 0
+        for key in keys:
+            if key.is_set:
+                present |= key.bit
+            else:
+                absent |= key.bit
+        return among & await self._store.find(self._selected.mailbox_id, with_flags=present, without_flags=absent)
 
     async def _find_keyword(self, key: KeywordKey, among: UidSet) -> UidSet:
         wanted = key.keyword.lower()
