@@ -421,3 +421,11 @@ async def test_a_slow_next_hop_does_not_fill_the_queue() -> None:
     await world.settled(21)
     assert await world.store.spool.queue() == []
     await world.stop()
+
+
+async def test_what_is_accepted_while_stopping_is_given_back(world: World) -> None:
+    await world.stop()
+    await world.put(fresh=True)
+    await world.until(lambda: not world.queue._tasks)
+    state, attempts, wait = await world.row()
+    assert (state, attempts, wait) == ("waiting", 0, 0) and world.courier.carried == []

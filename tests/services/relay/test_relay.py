@@ -10,6 +10,7 @@ from tests.services.relay.jobs import Octets, job
 from sekisho.config.schema import RelaySettings
 from sekisho.ports.spool import Outcome
 from sekisho.ports.stream import Endpoint, StreamTimeout
+from sekisho.services.relay import pool
 from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
 from sekisho.testing.clock import ManualClock, SeededDice
@@ -457,3 +458,13 @@ async def test_a_route_configured_after_queueing_is_used() -> None:
     await world.send(next_hop="other.example")
     await world.send(next_hop="192.0.2.7:25")
     assert world.dialer.dialled == ["192.0.2.8:587", "192.0.2.9:26", "192.0.2.7:25"]
+
+
+async def test_closing_does_not_wait_for_who_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "CLOSE_SECONDS", 0.01)
+    server = RemoteServer(answers={"QUIT": "hang"})
+    world = World({MX1: server})
+    await world.send()
+    await world.relay.close()
+    await until(lambda: world.dialer.streams[0].aborted)
+    assert "QUIT" in server.commands

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 
 from sekisho.core.policy.retry import SECOND_US
 from sekisho.core.terms.reply import Reply
@@ -40,7 +41,13 @@ class Queue:
         self._recount_at = 0.0  # on the monotonic clock
 
     def take(self, jobs: tuple[QueueJob, ...]) -> None:
-        """Jobs with a fresh lease of this worker (`Accepted.jobs`): the accepting worker delivers first. Never blocks."""
+        """Jobs with a fresh lease of this worker (`Accepted.jobs`): the accepting worker delivers first. Never blocks.
+
+        While the queue stops they are given back at once, so that their leases do not look like those of a crash.
+        """
+        if self._stopping.is_set():
+            self._give_back_soon(jobs)
+            return
         for job in jobs:
             self._ready.setdefault(job.next_hop, deque()).append(job)
             self._ready_count += 1
@@ -243,10 +250,15 @@ class Queue:
             await asyncio.wait(set(self._tasks), timeout=GRACE_SECONDS)
         for task in set(self._carrying):
             task.cancel()
-        give_back = [asyncio.create_task(self._give_back(job)) for job in waiting]
-        rest = {*self._tasks, *give_back}
-        if rest:
-            await asyncio.wait(rest, timeout=SETTLE_SECONDS)
+        self._give_back_soon(waiting)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=SETTLE_SECONDS)
+
+    def _give_back_soon(self, jobs: Iterable[QueueJob]) -> None:
+        for job in jobs:
+            task = asyncio.get_running_loop().create_task(self._give_back(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _give_back(self, job: QueueJob) -> None:
         reply = Reply.of(451, "4.3.2", "Interrupted by our own shutdown")

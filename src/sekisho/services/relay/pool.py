@@ -7,6 +7,7 @@ from sekisho.config.schema import RelaySettings
 from sekisho.services.relay.session import Session, Target
 
 IDLE_SECONDS = 5.0
+CLOSE_SECONDS = 0.7  # at shutdown, for all goodbyes together
 
 
 class _Hop:
@@ -99,7 +100,7 @@ class Pool:
         task.add_done_callback(self._goodbyes.discard)
 
     async def close(self) -> None:
-        """QUIT on every idle session; bounded by the sessions' goodbye time."""
+        """QUIT on every idle session; who does not answer soon is left standing."""
         self._closed = True
         for next_hop, hop in list(self._hops.items()):
             while hop.idle:
@@ -108,4 +109,6 @@ class Pool:
                 self.dismiss(session)
             self._drop_if_unused(next_hop, hop)
         if self._goodbyes:
-            await asyncio.wait(set(self._goodbyes))
+            _, late = await asyncio.wait(set(self._goodbyes), timeout=CLOSE_SECONDS)
+            for task in late:
+                task.cancel()

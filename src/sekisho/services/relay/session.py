@@ -223,14 +223,18 @@ class Session:
         self._stream.abort()
 
     async def quit(self) -> None:
-        """QUIT, wait for its answer a moment, close (RFC 5321 §4.1.1.10). Never raises."""
-        if self.is_usable:
-            self._machine.quit()
-            try:
-                await asyncio.wait_for(self._advance(GOODBYE_SECONDS), GOODBYE_SECONDS)
-            except TimeoutError:
-                pass
-        await self._stream.close()
+        """QUIT, wait for its answer a moment, close (RFC 5321 §4.1.1.10). Raises only its own cancellation, then aborts."""
+        try:
+            if self.is_usable:
+                self._machine.quit()
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await self._advance(GOODBYE_SECONDS)
+            await self._stream.close()
+        except TimeoutError:
+            self._stream.abort()
+        except asyncio.CancelledError:
+            self._stream.abort()
+            raise
 
 
 def _as_address(value: object) -> IpAddress | None:
