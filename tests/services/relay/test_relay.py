@@ -199,7 +199,11 @@ async def test_limits_cut_transactions() -> None:
     server = RemoteServer(extensions=("PIPELINING", "LIMITS MAILMAX=9 RCPTMAX=2"))
     world = World({MX1: server})
     await world.send(*[f"u{number}@example.com" for number in range(5)])
-    assert [len(mail.recipients) for mail in server.received] == [2, 2, 1]
+    assert [len(mail.recipients) for mail in server.received] == [2, 2, 1] and server.connections == 1
+    server = RemoteServer(extensions=("PIPELINING", "LIMITS RCPTMAX=2 MAILMAX=2"))
+    outcomes = await World({MX1: server}).send(*[f"u{number}@example.com" for number in range(5)])
+    assert {outcome.result for outcome in outcomes} == {"delivered"}
+    assert [len(mail.recipients) for mail in server.received] == [2, 2, 1] and server.connections == 2
 
 
 async def test_150_recipients_go_in_portions_of_100() -> None:

@@ -99,13 +99,12 @@ class Attempt:
 
     async def _try_target(self, target: Target, discovery: Discovery) -> None:
         try:
-            session = self._around.pool.take_target(target) or await self._open(target)
+            while await self._use(self._around.pool.take_target(target) or await self._open(target)):
+                pass  # the session carried all it may, and there is more
         except IsOurselves:
             discovery.is_ourselves()
         except HostFailed as failure:
             self._failures.append((failure.reply, str(target)))
-        else:
-            await self._use(session)
 
     async def _open(self, target: Target) -> Session:
         """With TLS where offered; if only the handshake fails, once more without (RFC 7435 §3): opportunistic."""
@@ -120,10 +119,10 @@ class Attempt:
         )
         return await self._around.open_session(target, message_id=self._job.message_id, use_tls=False)
 
-    async def _use(self, session: Session) -> None:
-        """Transactions until nobody is left whom this host would take."""
+    async def _use(self, session: Session) -> bool:
+        """Transactions until nobody is left whom this host would take. True: only the session's limit stood in the way."""
         self._session = session
-        while self._pending and session.is_usable:
+        while self._pending and session.is_usable and not session.is_spent:
             if self._is_8bit is None and "8BITMIME" not in session.extensions:
                 self._is_8bit = await self._has_8bit_rest()
             batch = self._next_batch(session.extensions)
@@ -140,7 +139,9 @@ class Attempt:
             if not self._digest(batch, done, session):
                 break
         self._session = None
+        is_spent = bool(self._pending) and session.is_usable and session.is_spent
         self._around.pool.give_back(self._job.next_hop, session)
+        return is_spent
 
     def _next_batch(self, extensions: Extensions) -> list[QueueRecipient]:
         """Who goes into the next transaction. Who needs SMTPUTF8 in vain gets it said alone (RFC 6531 §3.2)."""

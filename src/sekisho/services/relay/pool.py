@@ -80,7 +80,7 @@ class Pool:
     def give_back(self, next_hop: str, session: Session) -> None:
         """Keep the session for a while, if it can carry more."""
         hop = self._hops.get(next_hop)
-        if self._closed or hop is None or session.used >= self._settings.messages_per_connection or not session.is_usable:
+        if self._closed or hop is None or session.is_spent or not session.is_usable:
             self.dismiss(session)
             return
         timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._expire, next_hop, session)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sekisho.config.schema import RelaySettings
-from sekisho.core.smtp.client.commands import Extensions
+from sekisho.core.smtp.client.commands import Extensions, transactions_per_session
 from sekisho.core.smtp.client.content import ContentError
 from sekisho.core.smtp.client.machine import (
     ClientMachine,
@@ -160,6 +160,12 @@ class Session:
     def tls_version(self) -> str:
         """ "TLSv1.3", or "" without TLS."""
         return self._stream.tls.version if self._stream.tls is not None else ""
+
+    @property
+    def is_spent(self) -> bool:
+        """Has it carried as many transactions as we, or the server, allow?"""
+        limit = transactions_per_session(self.extensions)
+        return self.used >= self._settings.messages_per_connection or (limit is not None and self.used >= limit)
 
     @property
     def is_usable(self) -> bool:

@@ -11,6 +11,7 @@ Extensions = Mapping[str, str]  # EHLO keyword in upper case -> its parameters
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_MAILMAX = re.compile(r"(?:^| )MAILMAX=([0-9]{1,6})(?= |$)", re.IGNORECASE)
 _RCPTMAX = re.compile(r"(?:^| )RCPTMAX=([0-9]{1,6})(?= |$)", re.IGNORECASE)
 # RFC 5321 §4.5.3.1.8: every server takes as many in one transaction; §4.5.3.1.10 retries in such portions too.
 RECIPIENTS_PER_TRANSACTION = 100
@@ -30,6 +31,12 @@ def recipients_per_transaction(extensions: Extensions) -> int:
     """At most 100, or fewer if LIMITS says so (RFC 9422 §4)."""
     limit = _RCPTMAX.search(extensions.get("LIMITS", ""))
     return max(1, min(RECIPIENTS_PER_TRANSACTION, int(limit[1]))) if limit else RECIPIENTS_PER_TRANSACTION
+
+
+def transactions_per_session(extensions: Extensions) -> int | None:
+    """What LIMITS MAILMAX allows, if it is there (RFC 9422 §4.1)."""
+    limit = _MAILMAX.search(extensions.get("LIMITS", ""))
+    return max(1, int(limit[1])) if limit else None
 
 
 def find_obstacle(envelope: Envelope, extensions: Extensions) -> Reply | None:
