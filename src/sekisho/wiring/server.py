@@ -11,10 +11,12 @@ import msgspec
 from sekisho.adapters.clock import SystemClock
 from sekisho.adapters.journal import StructlogJournal
 from sekisho.adapters.net.tls import CertificateProblem, read_certificates
+from sekisho.adapters.process.changes import DatagramChanges
 from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, ReloadRefused, StartRefused, UnixSpec, WorkerContext
 from sekisho.adapters.process.supervisor import Supervisor
+from sekisho.adapters.process.worker import changes_socket
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.load import load
 from sekisho.config.problems import ConfigError
@@ -86,7 +88,7 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         user=config.user,
         event_loop=config.event_loop,
         prepare=lambda: asyncio.run(_prepare(config, prepare)),
-        on_worker_death=lambda slot, incarnation: asyncio.run(_free(config, Owner(HOST, slot, incarnation))),
+        on_worker_death=lambda slot, incarnation: asyncio.run(_free(config, workers, Owner(HOST, slot, incarnation))),
         on_reload=reload,
         on_ready=on_ready,
         columns=(shared.counts, shared.metrics),
@@ -105,9 +107,16 @@ async def _prepare(config: Config, work: Preparation | None) -> None:
         raise StartRefused(str(problem)) from problem
 
 
-async def _free(config: Config, owner: Owner) -> None:
-    async with opened_store(config) as store:
-        await store.leases.free_owner(owner)
+async def _free(config: Config, workers: int, owner: Owner) -> None:
+    """Free what a dead worker held, and tell the living that there is work."""
+    siblings = tuple(changes_socket(config.data_dir, slot) for slot in range(workers))
+    changes = DatagramChanges(config.data_dir / "run" / f"changes-helper-{os.getpid()}.sock", siblings)
+    changes.start()
+    try:
+        async with opened_store(config, changes) as store:
+            await store.leases.free_owner(owner)
+    finally:
+        changes.close()
 
 
 def _reporter(config: Config) -> Callable[[str, Mapping[str, str | int]], None]:
