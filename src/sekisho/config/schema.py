@@ -157,6 +157,7 @@ class Config(Section):
     data_dir: LocalPath = Field(description="Where mail, queue and sockets live.")
     user: str | None = Field(None, description="Workers run as this user when started as root.")
     workers: Annotated[int, Field(ge=0, le=64)] = Field(0, description="Worker processes; 0: one per core.")
+    worker_heartbeat_seconds: Annotated[float, Field(ge=1)] = Field(20.0, description="A worker that stands still for so long is replaced.")
     language: Literal["en", "ja"] = Field("en", description="Language of notices and messages.")
     event_loop: Literal["uvloop", "asyncio"] = Field("uvloop", description="asyncio is supported, uvloop is faster.")
     roles: RoleOwners

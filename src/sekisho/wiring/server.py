@@ -87,6 +87,7 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         unix_sockets=[UnixSpec(CONTROL, control_socket(config)), UnixSpec(LOCAL, submission_socket(config), 0o666)],
         user=config.user,
         event_loop=config.event_loop,
+        heartbeat_seconds=config.worker_heartbeat_seconds,
         prepare=lambda: asyncio.run(_prepare(config, prepare)),
         on_worker_death=lambda slot, incarnation: asyncio.run(_free(config, workers, Owner(HOST, slot, incarnation))),
         on_reload=reload,
