@@ -39,6 +39,12 @@ class RelayTerms:
     held: bool = False
 
 
+def check_complete(destinations: Sequence[Destination], envelope: Envelope) -> None:
+    """Raises RuntimeError unless every recipient that was told 250 has its destination: nothing may be lost in silence (law 5)."""
+    if [destination.recipient for destination in destinations] != list(envelope.recipients):
+        raise RuntimeError(f"{len(destinations)} destinations for {len(envelope.recipients)} recipients")
+
+
 def deliveries_of(message_id: str, destinations: Iterable[Destination], prefix: bytes) -> tuple[MailboxDelivery, ...]:
     """One copy per account, however many recipients lead to it."""
     accounts = dict.fromkeys(account_id for destination in destinations for account_id in destination.account_ids)
@@ -86,10 +92,17 @@ class SenderNotices:
         """The message is accepted: whatever happens here, it stays so."""
         try:
             for notice in await self._notices.about(message, told):
-                await self._spool.accept(notice)
+                accepted = await self._spool.accept(notice)
+                if accepted.over_quota_account_ids:
+                    self._lost(message, told, "the mailbox of the sender is full")
         except StoreUnavailable as error:
-            recipients = " ".join(str(recipient.recipient.address) for recipient in told)
-            self._journal.record(Entry("notice.lost", message.message_id, {"recipients": recipients, "reason": str(error)}))
+            self._lost(message, told, str(error))
+        except Exception as error:  # an own bug: a 451 now would have the message sent, and kept, twice
+            self._lost(message, told, self._journal.fault("notices", error))
+
+    def _lost(self, message: NoticedMessage, told: tuple[DsnRecipient, ...], reason: str) -> None:
+        recipients = " ".join(str(recipient.recipient.address) for recipient in told)
+        self._journal.record(Entry("notice.lost", message.message_id, {"recipients": recipients, "reason": reason}))
 
 
 def only_recipient(envelope: Envelope) -> Address | None:

@@ -195,9 +195,11 @@ class SmtpSession:
 
     def _recover(self, event: Event, reply: Reply) -> None:
         machine = self.machine
-        if isinstance(event, MailFrom | RcptTo | ContentBegins | ContentEnds):
+        if isinstance(event, ContentEnds):
             self._drop()
             machine.answer(reply)
+        elif isinstance(event, MailFrom | RcptTo | ContentBegins):
+            machine.answer(reply)  # the transaction stays as it was: recipients that were told 250 still count
         elif isinstance(event, SaslBegins | SaslResponse):
             machine.answer(Reply.of(454, "4.7.0", "Temporary authentication failure"))  # RFC 4954 §6
         else:

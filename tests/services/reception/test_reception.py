@@ -12,8 +12,11 @@ from tests.services.smtp_world import World, codes, reply, talk
 
 from sekisho.config.schema import Limits
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.terms.address import Address
 from sekisho.core.terms.reply import Reply
-from sekisho.ports.stream import ConnectionLost
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.stream import ConnectionLost, IpAddress
+from sekisho.probes.recipient import Resolution
 from sekisho.services.reception.inspection import Arrival, Inspection, NoInspection
 
 HELLO = b"EHLO client.example\r\n"
@@ -194,6 +197,38 @@ async def test_a_dead_store_and_an_own_bug_are_temporary() -> None:
     answer = await deliver(world, b"\r\nx", "user@local.example")
     assert answer == ["451 4.3.0 Internal error fault-1; try again later"]
     assert len(world.journal.faults) == 1
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("the disk is gone"), RuntimeError("a bug")])
+async def test_a_recipient_that_could_not_be_looked_up_takes_no_other_along(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await World().fill()
+    resolve = world.recipients.resolve
+
+    async def sometimes(address: Address, own_address: IpAddress | None = None) -> Resolution:
+        if address.local == "other":
+            raise error
+        return await resolve(address, own_address)
+
+    monkeypatch.setattr(world.recipients, "resolve", sometimes)
+    client = world.connect()
+    opening = (b"", HELLO, MAIL, rcpt("user@local.example"), rcpt("other@local.example"), b"DATA\r\n", b"\r\nx\r\n.\r\n")
+    answers = codes(await talk(client, *opening))
+    assert answers[:4] == [220, 250, 250, 250] and answers[4] in (451, 452) and answers[5:] == [354, 250]
+    assert len(await world.mailbox("user")) == 1
+
+
+async def test_a_bug_behind_the_acceptance_does_not_undo_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await World().fill()
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("sekisho.services.notices.compose_dsn", broken)
+    client = world.connect()
+    wanted = b"RCPT TO:<user@local.example> NOTIFY=SUCCESS\r\n"
+    answers = await talk(client, b"", HELLO, MAIL, wanted, b"DATA\r\n", b"\r\nx\r\n.\r\n")
+    assert codes(answers)[-1] == 250 and len(await world.mailbox("user")) == 1
+    assert "notice.lost" in world.journal.kinds() and len(world.journal.faults) == 1
 
 
 async def test_the_session_goes_on_after_an_own_bug() -> None:

@@ -26,6 +26,7 @@ from sekisho.services.acceptance import (
     Destination,
     RelayTerms,
     SenderNotices,
+    check_complete,
     deliveries_of,
     only_recipient,
     outcome_for_senders,
@@ -180,6 +181,7 @@ class _Transactions:
 
     async def message(self, envelope: Envelope, content: IncomingContent) -> Reply:
         assert content.header is not None
+        check_complete(self._destinations, envelope)
         tools = self._tools
         now_us = tools.clock.now_us()
         message_id = new_message_id(now_us, tools.dice.octets(8))

@@ -30,6 +30,7 @@ from sekisho.services.acceptance import (
     Destination,
     RelayTerms,
     SenderNotices,
+    check_complete,
     deliveries_of,
     only_recipient,
     outcome_for_senders,
@@ -196,6 +197,7 @@ class _Transactions:
 
     async def mail(self, envelope: Envelope) -> Reply:
         self._destinations.clear()
+        self._message_id = ""
         account = await self._current_account()
         if account is None:  # THREATS 15: an open session does not outlive its account
             return _LOGGED_OUT
@@ -250,6 +252,7 @@ class _Transactions:
 
     async def message(self, envelope: Envelope, content: IncomingContent) -> Reply:
         assert content.header is not None and self._account is not None and self._login.identity is not None
+        check_complete(self._destinations, envelope)
         authors = author_addresses(content.header, self._config.loose_dot_domains)
         if isinstance(authors, Reply):
             return self._refuse_content(authors, content, {"because": "malformed author"})
