@@ -179,7 +179,7 @@ class Worker:
         imap_ports = ImapPorts(store.mail, store.spool, store.directory, authenticator, self._changes, journal, metrics, clock, shutdown)
         imap = ImapHandler(imap_ports, config.access, config.login, config.hostname)
         pop3 = Pop3Service(
-            Pop3Tools(authenticator, store.mail, store.leases, self._owner, clock, journal, shutdown),
+            Pop3Tools(authenticator, store.directory, store.mail, store.leases, self._owner, clock, journal, shutdown),
             Pop3Settings(config.hostname, config.access, config.login, config.limits),
         )
         self._handlers = {

@@ -205,6 +205,11 @@ class Pop3Machine:
         if not self._closed:
             self._close("shutdown", "-ERR [SYS/TEMP] The server is shutting down")
 
+    def expel(self) -> None:
+        """The account may not be used any more: nothing is given out or removed."""
+        self._answered(Retrieve, Quit)
+        self._close("expelled", "-ERR [AUTH] This login is no longer valid")
+
     # -- AUTHORIZATION state --------------------------------------------------------------------------------------------
 
     def _receive_command(self, line: bytes) -> Event | None:

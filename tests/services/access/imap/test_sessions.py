@@ -199,6 +199,14 @@ async def test_sessions_of_a_disabled_account_end(server: Any) -> None:
     await bob.ok("NOOP")  # reading goes on
 
 
+async def test_a_new_password_ends_the_sessions_of_the_old_one(server: Any) -> None:
+    alice, bob = await server.connect().log_in(), await server.connect().log_in("bob")
+    await server.store.directory.set_password(server.accounts["alice@example.test"].id, "new", "")
+    assert (await alice.line()).startswith(b"* BYE This account")
+    assert await alice.at_end()
+    await bob.ok("NOOP")
+
+
 async def test_the_session_ends_when_its_mailbox_is_deleted(server: Any) -> None:
     one, other = await server.connect().log_in(), await server.connect().log_in()
     await other.ok("CREATE x")

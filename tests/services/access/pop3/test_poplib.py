@@ -64,7 +64,7 @@ class House:
         tools = AuthenticationTools(store.directory, store.counters, store.changes, self.clock, self.dice, self.journal, self.metrics)
         self.authenticator = PasswordAuthenticator(tools, login)
         pop3_tools = Pop3Tools(
-            self.authenticator, store.mail, store.leases, Owner("here", 0, 1), self.clock, self.journal, ManualShutdown()
+            self.authenticator, store.directory, store.mail, store.leases, Owner("here", 0, 1), self.clock, self.journal, ManualShutdown()
         )
         service = Pop3Service(pop3_tools, Pop3Settings("pop.example.test", AccessSettings(), login, Limits()))
         counts = SharedConnectionCounts(1, 100, 100)

@@ -50,7 +50,8 @@ class World:
         self.store, self.account_id = store, account_id
         self.authenticator, self.journal, self.shutdown = OneAccount(account_id), MemoryJournal(), ManualShutdown()
         self.clock = ManualClock()
-        tools = Pop3Tools(self.authenticator, store.mail, store.leases, Owner("here", 0, 1), self.clock, self.journal, self.shutdown)
+        owner = Owner("here", 0, 1)
+        tools = Pop3Tools(self.authenticator, store.directory, store.mail, store.leases, owner, self.clock, self.journal, self.shutdown)
         self.service = Pop3Service(tools, Pop3Settings("pop.example.test", AccessSettings(), LoginSettings(), Limits()))
 
     async def append(self, octets: bytes) -> None:
@@ -121,6 +122,45 @@ async def world() -> World:
     for octets in MESSAGES:
         await made.append(octets)
     return made
+
+
+@pytest.mark.parametrize("change", ["password", "state", "purge"])
+async def test_an_open_session_does_not_outlive_its_login(world: World, change: str) -> None:
+    for last in ("RETR 2", "QUIT"):
+        async with world.client() as client:
+            assert (await client.login()).startswith(b"+OK")
+            assert (await client.say("DELE 1")).startswith(b"+OK")
+            if change == "password":
+                await world.store.directory.set_password(world.account_id, "new", "")
+            elif change == "state":
+                await world.store.directory.set_state(world.account_id, "login_disabled")
+            else:
+                await world.store.directory.set_state(world.account_id, "deleted")
+            assert await client.say(last) == b"-ERR [AUTH] This login is no longer valid\r\n"
+            await client.closed()
+        await world.store.directory.set_state(world.account_id, "active")
+    assert await world.inbox_uids() == [1, 2, 3]
+
+
+async def test_the_maildrop_is_free_when_quit_is_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world.client() as first:
+        await first.login()
+        released: list[bool] = []
+        release, line = world.store.leases.release, first.far.write
+
+        async def slow_release(name: str, owner: Owner, epoch: int) -> None:
+            await release(name, owner, epoch)
+            released.append(True)
+
+        def watched(octets: bytes) -> None:
+            assert b"+OK Bye" not in octets or released
+            line(octets)
+
+        monkeypatch.setattr(world.store.leases, "release", slow_release)
+        monkeypatch.setattr(first.far, "write", watched)
+        assert await first.say("QUIT") == b"+OK Bye\r\n"
+        await first.closed()
+    assert released == [True]
 
 
 async def test_retrieve_and_remove(world: World) -> None:

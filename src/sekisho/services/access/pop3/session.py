@@ -49,6 +49,7 @@ class Pop3Session:
         self._login_ends_at = tools.clock.monotonic() + settings.access.login_timeout_seconds
         self._mechanism: Mechanism | None = None
         self._identity: Identity | None = None
+        self._credential_version = 0
         self._lock: tuple[str, int] | None = None  # lease name, epoch
         self._mailbox_id = 0
         self._retrieved = self._retrieved_octets = self._removed = 0
@@ -151,6 +152,8 @@ class Pop3Session:
                 for chunk in chunks:
                     self._stream.write(chunk)
                     await self._stream.drain(self._settings.access.pop3_idle_timeout_seconds)
+            case Retrieve() | Quit() if not await self._is_still_welcome():
+                self._machine.expel()
             case Retrieve():
                 await self._retrieve(event)
             case Quit(deleted_uids):
@@ -223,6 +226,8 @@ class Pop3Session:
                 self._machine.refuse_login("in_use")
                 return
             self._lock = (name, epoch)
+            account = await self._tools.directory.account(identity.account_id)
+            self._credential_version = account.credential_version if account else 0
             maildrop = await self._look(identity.account_id)
         except StoreUnavailable:
             if self._lock is not None:
@@ -245,6 +250,18 @@ class Pop3Session:
                 maildrop.add(row.uid, row.size_octets)
             await asyncio.sleep(0)  # a large maildrop must not hold up the others
         return maildrop
+
+    async def _is_still_welcome(self) -> bool:
+        """An open session does not outlive its account or its password (THREATS 15): asked before mail is given out or removed."""
+        if self._identity is None:
+            return True
+        try:
+            account = await self._tools.directory.account(self._identity.account_id)
+        except StoreUnavailable:
+            return True  # then no message can be read or removed either
+        return (
+            account is not None and account.state in ("active", "sending_held") and account.credential_version == self._credential_version
+        )
 
     # -- messages -------------------------------------------------------------------------------------------------------
 
@@ -288,4 +305,8 @@ class Pop3Session:
                 self._removed = len(removed)
             except (StoreUnavailable, NoSuchMailbox):
                 is_done = False
+        # Before the answer: who hears +OK may come back at once and must not find the maildrop in use.
+        if self._lock is not None:
+            await self._release_lock(*self._lock)
+            self._lock = None
         self._machine.finish(is_done=is_done)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sekisho.config.schema import AccessSettings, Limits, LoginSettings
 from sekisho.ports.authentication import Authenticator
 from sekisho.ports.clock import Clock
+from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Journal
 from sekisho.ports.leases import Leases, Owner
 from sekisho.ports.mailstore import MailStore
@@ -16,6 +17,7 @@ class Pop3Tools:
     """What the service works with."""
 
     authenticator: Authenticator
+    directory: Directory
     store: MailStore
     leases: Leases
     owner: Owner
