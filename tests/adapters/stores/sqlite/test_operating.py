@@ -169,6 +169,17 @@ async def test_one_failing_step_does_not_hurt_its_group(store: SqliteStore, alic
     assert store.writer.commits - before <= 2
 
 
+async def test_when_sqlite_gives_up_nothing_of_the_group_is_written(store: SqliteStore, alice: Account) -> None:
+    """After some faults SQLite rolls the whole transaction back by itself; the steps behind must not slip through."""
+    append = [store.mail.append(alice.id, "INBOX", [appended(store)]) for _ in range(2)]
+    give_up = store.writer.write(lambda tx: tx.execute("ROLLBACK; SELECT nonsense"))
+    results = await asyncio.gather(append[0], give_up, append[1], return_exceptions=True)
+    assert [type(result) for result in results] == [StoreUnavailable, apsw.SQLError, StoreUnavailable]
+    assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 0
+    await store.mail.append(alice.id, "INBOX", [appended(store)])
+    assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 1
+
+
 async def test_a_cancelled_waiter_does_not_lose_the_content(store: SqliteStore, alice: Account) -> None:
     item = appended(store, BIG)
     task = asyncio.create_task(store.mail.append(alice.id, "INBOX", [item]))

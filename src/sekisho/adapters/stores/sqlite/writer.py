@@ -11,6 +11,7 @@ import fcntl
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -29,6 +30,7 @@ T = TypeVar("T")
 GATHER_SECONDS = 0.002
 GATHER_UNTIL = 8
 MAX_BATCH = 500
+GIVEN_UP = "the database gave the whole transaction up"
 
 
 class Transaction:
@@ -89,6 +91,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._idle: asyncio.Event | None = None
         self.commits = 0
+        self._began = 0.0
 
     async def write(self, step: Step[T], contents: Sequence[SqliteContentWriter] = (), *, is_long: bool = False) -> T:
         """Run `step` inside the next transaction; returns when it is durable.
@@ -177,6 +180,9 @@ class Writer:
             else:
                 work.future.set_exception(outcome)
         if error is None:
+            if self._metrics is not None and self._syncs:
+                self._metrics.count("sekisho_store_commits_total")
+                self._metrics.observe("sekisho_store_commit_seconds", time.perf_counter() - self._began)
             for change in {change: None for transaction in transactions for change in transaction.changes}:
                 self._changes.publish(change)
         if len(self._waiting) < GATHER_UNTIL and len(batch) > 1 and self._syncs and self._loop is not None:
@@ -197,7 +203,12 @@ class Writer:
     def _run_steps(self, batch: list[_Work]) -> list[Transaction]:
         execute = self._connection.execute
         transactions = []
+        self._began = time.perf_counter()
         for work in batch:
+            if not self._connection.in_transaction:
+                # An earlier step met a fault after which SQLite rolled everything back: a savepoint would now commit by itself.
+                work.error = StoreUnavailable(GIVEN_UP)
+                continue
             transaction = Transaction(self._connection)
             try:
                 execute("SAVEPOINT step")
@@ -205,12 +216,20 @@ class Writer:
                 execute("RELEASE step")
             except BaseException as error:
                 work.error = _as_store_error(error)
-                if self._connection.in_transaction:
-                    execute("ROLLBACK TO step")
-                    execute("RELEASE step")
+                self._undo("ROLLBACK TO step; RELEASE step")
             else:
                 transactions.append(transaction)
         return transactions
+
+    def _undo(self, sql: str) -> None:
+        """Take a step or everything back; when even that fails, all of it, which the commit then notices."""
+        if not self._connection.in_transaction:
+            return
+        try:
+            self._connection.execute(sql)
+        except apsw.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _unlock(self) -> None:
         fcntl.flock(self._lock, fcntl.LOCK_UN)
@@ -218,11 +237,10 @@ class Writer:
     def _try_commit(self) -> BaseException | None:
         try:
             if not self._connection.in_transaction:
-                return StoreUnavailable("the database gave the whole transaction up")
+                return StoreUnavailable(GIVEN_UP)
             self._connection.execute("COMMIT")
         except BaseException as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._undo("ROLLBACK")
             return _as_store_error(error)
         self.commits += 1
         return None
