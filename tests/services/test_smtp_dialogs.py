@@ -1,11 +1,11 @@
 """Plays tests/dialogs/smtp against the services over the memory store."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 from tests.services.smtp_world import World
+from tests.vectors import find_vectors
 
 from sekisho.config.schema import Limits
 from sekisho.core.terms.address import Address
@@ -23,7 +23,7 @@ async def test_dialog(dialog: Dialog) -> None:
     assert world.journal.faults == []
 
 
-VECTORS = Path(os.environ.get("SEKISHO_VECTORS", "/nonexistent")) / "smtp" / "chasquid-dialogs"
+VECTORS = find_vectors("smtp", "chasquid-dialogs")
 
 # Where we answer otherwise, and why: (script, line) -> our code.
 OTHERWISE = {

@@ -3,12 +3,11 @@
 import asyncio
 import base64
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.services.smtp_world import World, codes, reply, talk
+from tests.vectors import find_vectors
 
 from sekisho.config.schema import Limits
 from sekisho.core.message.header import HeaderSection
@@ -367,7 +366,7 @@ async def test_the_inspector_stands_before_acceptance() -> None:
     assert names == [b"return-path", b"authentication-results", b"received", b"subject"] and b"forged" not in message
 
 
-VECTORS = Path(os.environ.get("SEKISHO_VECTORS", "/nonexistent")) / "smtp"
+VECTORS = find_vectors("smtp")
 FORMS = json.loads((VECTORS / "address-forms.json").read_text("utf-8"))["cases"] if VECTORS.exists() else []
 
 

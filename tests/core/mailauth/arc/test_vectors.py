@@ -1,12 +1,11 @@
 """The published ARC suites (RFC 8617 wire format): validation, fed with LF turned into CRLF, and signing."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from tests.vectors import vectors
 
 from sekisho.core.mailauth.arc.seal import results_to_seal, seal_message
 from sekisho.core.mailauth.arc.verify import verify_chain_now
@@ -15,7 +14,7 @@ from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 
-ROOT = Path(os.environ.get("SEKISHO_VECTORS", Path(__file__).parents[5] / "shared/vectors")) / "arc"
+ROOT = vectors("arc")
 pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason="the test vectors are not here")
 NOW = 1_700_000_000
 

@@ -1,19 +1,18 @@
 """Messages made to hurt: nothing is raised, nothing passes, and none costs more than its size deserves."""
 
-import os
 import re
 import tarfile
 import time
-from pathlib import Path
 
 import pytest
+from tests.vectors import vectors
 
 from sekisho.core.mailauth.arc.verify import verify_chain_now
 from sekisho.core.mailauth.dkim.verify import verify_message_now
 from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 
-ROOT = Path(os.environ.get("SEKISHO_VECTORS", Path(__file__).parents[5] / "shared/vectors"))
+ROOT = vectors()
 NOW = 1_800_000_000
 KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 BODY_HASH = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # of an empty relaxed body

@@ -2,18 +2,17 @@
 
 import base64
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
+from tests.vectors import vectors
 
 from sekisho.core.mailauth.dkim.evidence import DkimEvidence, DkimPolicy
 from sekisho.core.mailauth.dkim.verify import verify_message_now
 from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 
-ROOT = Path(os.environ.get("SEKISHO_VECTORS", Path(__file__).parents[5] / "shared/vectors"))
+ROOT = vectors()
 pytestmark = pytest.mark.skipif(not (ROOT / "dkim").is_dir(), reason="the test vectors are not here")
 PERMISSIVE = DkimPolicy(min_rsa_bits=512, allows_sha1=True, versions=(b"1", b"0.5"))
 # Every key of the corpus is of its time.
