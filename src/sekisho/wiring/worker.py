@@ -113,7 +113,7 @@ class Worker:
         self._stack.push_async_callback(self._store.close)
         self._resolver = StubResolver(self._config.resolver, self._clock)
         self._stack.push_async_callback(self._resolver.close)
-        self._recipients = RecipientProbe(self._store.directory, self._config.hostname, self._config.roles.model_dump())
+        self._make_recipients()
         self._build_outbound()
         self._build_handlers()
         await self._listen()
@@ -139,17 +139,23 @@ class Worker:
             task.cancel()
         await asyncio.gather(*background[1:], return_exceptions=True)
 
+    def _make_recipients(self) -> None:
+        self._recipients = RecipientProbe(self._store.directory, self._config.hostname, self._config.roles.model_dump())
+
     def _build_outbound(self) -> None:
-        config, store = self._config, self._store
+        config = self._config
         own = frozenset(Endpoint(listener.address, listener.port) for listener in config.listeners if listener.kind == "smtp")
         ports = RelayPorts(self._resolver, AsyncioDialer(ClientContexts()), self._clock, self._dice, self._journal, self._shared.metrics)
         self._relay = Relay(config.hostname, config.relay, ports, own_endpoints=own)
-        rules = QueueRules.of(config.hostname, config.language, self._owner, config.queue, config.relay)
-        self._queue = Queue(
-            rules,
-            QueuePorts(
-                store.spool, self._relay, self._recipients, self._changes, self._clock, self._dice, self._journal, self._shared.metrics
-            ),
+        self._queue = Queue(self._queue_rules(), self._queue_ports())
+
+    def _queue_rules(self) -> QueueRules:
+        config = self._config
+        return QueueRules.of(config.hostname, config.language, self._owner, config.queue, config.relay)
+
+    def _queue_ports(self) -> QueuePorts:
+        return QueuePorts(
+            self._store.spool, self._relay, self._recipients, self._changes, self._clock, self._dice, self._journal, self._shared.metrics
         )
 
     def _build_handlers(self) -> None:
@@ -219,6 +225,9 @@ class Worker:
             self._tls.replace(setup.certificates)
             limits = self._config.limits
             self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
+            self._make_recipients()
+            self._relay.use(self._config.hostname, self._config.relay)
+            self._queue.use(self._queue_rules(), self._queue_ports())
             self._build_handlers()
             self._journal.record(Entry("worker.reloaded"))
 

@@ -40,6 +40,12 @@ class Queue:
         self._known_parked: set[int] = set()
         self._recount_at = 0.0  # on the monotonic clock
 
+    def use(self, rules: QueueRules, ports: QueuePorts) -> None:
+        """New rules, from the next decision on."""
+        self._rules, self._ports = rules, ports
+        self._settler = Settler(rules, ports)
+        self._wake.set()
+
     def take(self, jobs: tuple[QueueJob, ...]) -> None:
         """Jobs with a fresh lease of this worker (`Accepted.jobs`): the accepting worker delivers first. Never blocks.
 

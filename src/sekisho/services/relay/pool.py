@@ -29,6 +29,10 @@ class Pool:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._closed = False
 
+    def use(self, settings: RelaySettings) -> None:
+        """New settings, for next hops that nobody uses at the moment."""
+        self._settings = settings
+
     async def enter(self, next_hop: str) -> None:
         """Wait for one of the next hop's slots."""
         hop = self._hops.get(next_hop)

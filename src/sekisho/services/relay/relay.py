@@ -24,8 +24,14 @@ class Relay:
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         """`own_endpoints`: where this server takes mail on port 25, to see loops; idle connections live `idle_seconds`."""
+        self._ports, self._own_endpoints = ports, own_endpoints
         self._pool = Pool(settings, idle_seconds)
         self._around = RelaySurroundings(hostname, settings, ports, own_endpoints, self._pool)
+
+    def use(self, hostname: str, settings: RelaySettings) -> None:
+        """New settings, for the attempts that begin from now on."""
+        self._pool.use(settings)
+        self._around = RelaySurroundings(hostname, settings, self._ports, self._own_endpoints, self._pool)
 
     async def carry(self, job: QueueJob, octets: MessageOctets) -> tuple[Outcome, ...]:
         """One attempt. Cancelled, it gives the outcomes known so far and marks the rest as interrupted."""

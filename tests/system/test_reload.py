@@ -1,0 +1,30 @@
+"""SIGHUP: what the configuration says now holds for the next message."""
+
+import signal
+import smtplib
+from pathlib import Path
+
+import pytest
+from tests.system.server import Server, running, wait_until
+
+pytestmark = pytest.mark.slow
+
+
+def _deliver(server: Server, recipient: str) -> None:
+    with smtplib.SMTP("localhost", server.ports["smtp"], local_hostname="stranger.test") as stranger:
+        stranger.sendmail("someone@stranger.test", [recipient], "Subject: x\r\n\r\nx\r\n")
+
+
+def test_roles_and_routes_are_read_again(tmp_path: Path) -> None:
+    with running(tmp_path / "try") as server:
+        workers = len(server.workers())
+        toml = server.config_file.read_text()
+        assert 'postmaster = "alice@' in toml
+        toml = toml.replace('postmaster = "alice@', 'postmaster = "bob@')
+        server.config_file.write_text(toml + '\n[relay.routes]\n"elsewhere.test" = "[127.0.0.1]:1"\n')
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: server.log.count("worker.reloaded") == workers, lambda: server.log)
+        before = {account["address"]: account["used_octets"] for account in server.command("account", "list")}
+        _deliver(server, "postmaster@example.test")
+        after = {account["address"]: account["used_octets"] for account in server.command("account", "list")}
+        assert [address for address in after if after[address] > before[address]] == ["bob@example.test"]
