@@ -36,6 +36,7 @@ from sekisho.services.smtp_content import STORE_TROUBLE, IncomingContent
 
 _TIMEOUT = Reply.of(421, "4.4.2", "Timeout, closing the connection")  # RFC 5321 §4.5.3.2.7
 _SHUTDOWN = Reply.of(421, "4.3.2", "The service is shutting down; come back soon")  # RFC 5321 §3.8
+_TURN_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class SmtpSession:
         now = tools.clock.monotonic()
         self._deadline = now + timeouts.session_seconds
         self._login_deadline = now + timeouts.login_seconds if timeouts.login_seconds else self._deadline
+        self._turn_began = now
         self._task: asyncio.Task[object] | None = None
         self._is_reading = False
         self._stopping = False
@@ -140,6 +142,7 @@ class SmtpSession:
                         self._recover(event, STORE_TROUBLE)
                     except Exception as error:  # an own bug must never cost the sender the message (law 8)
                         self._recover(event, self._own_bug(error))
+                    await self._breathe()
         except StreamTimeout:
             machine.end(_TIMEOUT, "service")
             await self._flush()
@@ -152,6 +155,12 @@ class SmtpSession:
         self._stopping = True
         if self._is_reading and self._task is not None and not self.machine.in_transaction:
             self._task.cancel()
+
+    async def _breathe(self) -> None:
+        """A batch of commands may cost much (a thousand recipients behind aliases): others get their turn every few ms."""
+        if self._tools.clock.monotonic() - self._turn_began > _TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._turn_began = self._tools.clock.monotonic()
 
     async def _flush(self) -> None:
         octets = self.machine.data_to_send()
@@ -175,6 +184,7 @@ class SmtpSession:
             return
         finally:
             self._is_reading = False
+            self._turn_began = self._tools.clock.monotonic()
         if octets:
             machine.receive_data(octets)
         else:

@@ -230,6 +230,33 @@ async def test_a_bug_behind_the_acceptance_does_not_undo_it(monkeypatch: pytest.
     assert "notice.lost" in world.journal.kinds() and len(world.journal.faults) == 1
 
 
+async def test_a_batch_of_dear_recipients_lets_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await World().fill()
+    resolve, turns, seen = world.recipients.resolve, 0, []
+
+    async def dear(address: Address, own_address: IpAddress | None = None) -> Resolution:
+        world.clock.advance(0.01)
+        seen.append(turns)
+        return await resolve(address, own_address)
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    monkeypatch.setattr(world.recipients, "resolve", dear)
+    client = world.connect()
+    await talk(client, b"", HELLO)
+    task = asyncio.create_task(other())
+    client.write(MAIL + rcpt("user@local.example") * 20)
+    lines: list[str] = []
+    while len(lines) < 21:
+        lines += await reply(client)
+    task.cancel()
+    assert codes(lines) == [250] * 21 and len(set(seen)) == 20
+
+
 async def test_the_session_goes_on_after_an_own_bug() -> None:
     world = await World().fill()
     client = world.connect()
