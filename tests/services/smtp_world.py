@@ -90,14 +90,14 @@ class World:
     def reception(self) -> Reception:
         tools = ReceptionTools(
             self.store.spool, self.recipients, self.inspector, self.clock, self.dice, self.journal, self.metrics,
-            self.shutdown, OWNER, self.jobs.extend,
+            self.shutdown, lambda: OWNER, self.jobs.extend,
         )  # fmt: skip
         return Reception(tools, ReceptionConfig(HOSTNAME, self.limits, ReceptionSettings(), QueueSettings()))
 
     def submission(self) -> Submission:
         tools = SubmissionTools(
             self.store.spool, self.store.directory, self.recipients, self.authenticator, self.judge, self.signer, self.clock,
-            self.dice, self.journal, self.metrics, self.shutdown, OWNER, self.jobs.extend,
+            self.dice, self.journal, self.metrics, self.shutdown, lambda: OWNER, self.jobs.extend,
         )  # fmt: skip
         config = SubmissionConfig(HOSTNAME, self.limits, SubmissionSettings(), LoginSettings(), QueueSettings(), ("docomo.ne.jp",))
         return Submission(tools, config)

@@ -167,14 +167,23 @@ class Worker:
         self._stack.callback(authenticator.close)
         reception = Reception(
             ReceptionTools(
-                store.spool, self._recipients, NoInspection(), clock, dice, journal, metrics, shutdown, self._owner, self._queue.take
+                store.spool,
+                self._recipients,
+                NoInspection(),
+                clock,
+                dice,
+                journal,
+                metrics,
+                shutdown,
+                self._queue.owner_for_new,
+                self._queue.take,
             ),
             ReceptionConfig(config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language),
         )
         submission = Submission(
             SubmissionTools(
                 store.spool, store.directory, self._recipients, authenticator, NoJudge(), NoSigner(),
-                clock, dice, journal, metrics, shutdown, self._owner, self._queue.take,
+                clock, dice, journal, metrics, shutdown, self._queue.owner_for_new, self._queue.take,
             ),
             SubmissionConfig(
                 config.hostname, config.limits, config.submission, config.login, config.queue, config.reception.loose_dot_domains,

@@ -429,3 +429,19 @@ async def test_what_is_accepted_while_stopping_is_given_back(world: World) -> No
     await world.until(lambda: not world.queue._tasks)
     state, attempts, wait = await world.row()
     assert (state, attempts, wait) == ("waiting", 0, 0) and world.courier.carried == []
+
+
+async def test_a_full_queue_takes_no_more_fresh_work() -> None:
+    world = World(concurrency=2, connections_per_next_hop=2)
+    gate = asyncio.Event()
+    world.courier.gate = lambda job: gate
+    await world.start()
+    for _ in range(4):
+        assert world.queue.owner_for_new() == OWNER
+        await world.put(fresh=True)
+    assert world.queue.owner_for_new() is None
+    gate.set()
+    await world.settled(4)
+    assert world.queue.owner_for_new() == OWNER
+    await world.stop()
+    assert world.queue.owner_for_new() is None

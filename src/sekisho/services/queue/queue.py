@@ -8,6 +8,7 @@ from sekisho.core.policy.retry import SECOND_US
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import MessageOctets, StoreUnavailable
 from sekisho.ports.journal import Entry
+from sekisho.ports.leases import Owner
 from sekisho.ports.spool import Outcome, QueueJob, StaleLease
 from sekisho.ports.stream import Shutdown
 from sekisho.services.queue.settling import Settler
@@ -45,6 +46,14 @@ class Queue:
         self._rules, self._ports = rules, ports
         self._settler = Settler(rules, ports)
         self._wake.set()
+
+    def owner_for_new(self) -> Owner | None:
+        """Who takes what is accepted now: this worker while it has room, else nobody yet.
+
+        What waits here is memory, and would count as crashed if this worker died.
+        """
+        is_full = len(self._tasks) + self._ready_count >= 2 * self._rules.concurrency
+        return None if is_full or self._stopping.is_set() else self._rules.owner
 
     def take(self, jobs: tuple[QueueJob, ...]) -> None:
         """Jobs with a fresh lease of this worker (`Accepted.jobs`): the accepting worker delivers first. Never blocks.

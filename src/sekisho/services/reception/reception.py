@@ -49,7 +49,7 @@ _NOT_OFFERED = Reply.of(502, "5.5.1", "Not implemented")
 
 @dataclass(frozen=True, slots=True)
 class ReceptionTools:
-    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it."""
+    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it, or gives None: whoever has time then."""
 
     spool: Spool
     recipients: RecipientProbe
@@ -59,7 +59,7 @@ class ReceptionTools:
     journal: Journal
     metrics: Metrics
     shutdown: Shutdown
-    owner: Owner | None = None
+    owner: Callable[[], Owner | None] = lambda: None
     started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
 
 
@@ -192,7 +192,7 @@ class _Transactions:
             return self._refuse_message(envelope, inspection.refusal, message_id, inspection.because)
         received = format_received(self._hop(envelope, message_id, now_us))
         copy_prefix = format_return_path(envelope.reverse_path) + inspection.fields + received
-        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner)
+        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner())
         acceptance = Acceptance(
             message_id=message_id,
             envelope=envelope,

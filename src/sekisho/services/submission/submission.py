@@ -56,7 +56,7 @@ _LOGGED_OUT = Reply.of(421, "4.7.0", "This login is no longer valid; log in agai
 
 @dataclass(frozen=True, slots=True)
 class SubmissionTools:
-    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it."""
+    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it, or gives None: whoever has time then."""
 
     spool: Spool
     directory: Directory
@@ -69,7 +69,7 @@ class SubmissionTools:
     journal: Journal
     metrics: Metrics
     shutdown: Shutdown
-    owner: Owner | None = None
+    owner: Callable[[], Owner | None] = lambda: None
     started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
 
 
@@ -269,7 +269,7 @@ class _Transactions:
     async def _accept(self, submitted: Submitted, *, held: bool) -> Reply:
         tools, envelope, now_us = self._tools, submitted.envelope, self._tools.clock.now_us()
         prefix = format_received(self._hop(envelope, now_us)) + await tools.signer.sign(submitted)
-        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner, held)
+        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner(), held)
         acceptance = Acceptance(
             message_id=self._message_id,
             envelope=envelope,
