@@ -50,8 +50,10 @@ def pop3(server: Server, name: str) -> poplib.POP3_SSL:
 def numbers(server: Server, name: str, mailbox: str = "INBOX") -> Counter[int]:
     """How often each number lies in a mailbox."""
     with imap(server, name) as client:
-        answer, _ = client.select(mailbox, readonly=True)
+        answer, (count,) = client.select(mailbox, readonly=True)
         assert answer == "OK"
+        if count == b"0":
+            return Counter()
         _, rows = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (X-Number)])")
     return Counter(int(found[1]) for row in rows if isinstance(row, tuple) and (found := NUMBER.search(row[1])))
 
