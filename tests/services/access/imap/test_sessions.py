@@ -190,6 +190,32 @@ async def test_sessions_end_at_shutdown(server: Any) -> None:
     assert (await server.connect().line()).startswith(b"* BYE")
 
 
+async def test_an_idle_client_that_does_not_read_is_waited_for(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await server.append(b"Subject: x\r\n\r\nx\r\n")
+    idle, other = await server.connect().log_in(), await server.connect().log_in()
+    await idle.ok("SELECT INBOX")
+    await other.ok("SELECT INBOX")
+    idle.send(b"i IDLE\r\n")
+    assert await idle.line() == b"+ idling"
+    reads = asyncio.Event()
+
+    async def drain(timeout_seconds: float | None = None) -> None:
+        await reads.wait()
+
+    monkeypatch.setattr(idle.server_stream, "drain", drain)
+    before = len(idle.server_stream.sent)
+    for flag in ("\\Seen", "\\Flagged", "\\Deleted", "\\Answered", "\\Draft"):
+        await other.ok(f"STORE 1 +FLAGS ({flag})")
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert idle.server_stream.sent[before:].count(b"FETCH") == 1
+    reads.set()
+    idle.send(b"DONE\r\n")
+    while not (line := await idle.line()).startswith(b"i OK"):
+        last = line
+    assert b"\\Seen" in last and b"\\Draft" in last and idle.server_stream.sent[before:].count(b"FETCH") == 2
+
+
 async def test_sessions_of_a_disabled_account_end(server: Any) -> None:
     alice, bob = await server.connect().log_in(), await server.connect().log_in("bob")
     await server.store.directory.set_state(server.accounts["alice@example.test"].id, "login_disabled")

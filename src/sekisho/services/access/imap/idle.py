@@ -8,6 +8,7 @@ import asyncio
 from sekisho.core.imap.commands import Simple
 from sekisho.core.imap.reader import ContinuationLine, Fatal
 from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.stream import StreamError
 from sekisho.services.access.imap.selected import MailboxGone
 from sekisho.services.access.imap.session import CommandFailed, ImapSession, SessionEnds
 
@@ -82,10 +83,13 @@ class _Watcher:
                 # Nothing else of this session runs: EXPUNGE is allowed (RFC 2177 §3).
                 lines = await session.selected.catch_up(session.context, may_expunge=True)
                 session.send_all(lines)
-                session.write_out()
+                # Waited for: what happens while the client does not read is told in one piece later, not kept line by line.
+                await session.flush()
         except StoreUnavailable:
             self._again = True  # the next recheck tries again
         except MailboxGone:
             session.interrupt("The selected mailbox was deleted")
+        except StreamError:
+            session.stream.abort()  # ends the read of the connection's own coroutine
         finally:
             self._task = None
