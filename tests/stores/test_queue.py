@@ -171,9 +171,18 @@ async def test_notices_are_accepted_with_the_outcome(store: Any, clock: ManualCl
     (job,) = await store.spool.claim(ONE, 9)
     local = acceptance(store, b"dsn" * 10_000, deliveries=(delivery(alice),), origin="dsn")
     remote = acceptance(store, b"dsn", relays=(relay("sender", "c.test", clock.now_us()),), origin="dsn")
-    await store.spool.settle(job, outcomes(job, "failed", GONE), notices=(local, remote))
+    assert await store.spool.settle(job, outcomes(job, "failed", GONE), notices=(local, remote)) == ()
     assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 1
     assert [(q.message_id, q.origin) for q in await store.spool.queue()] == [(remote.message_id, "dsn")]
+
+
+async def test_a_notice_for_a_full_mailbox_is_named(store: Any, clock: ManualClock, alice: Account) -> None:
+    await store.directory.set_quota(alice.id, 10)
+    await queue(store, clock, "x@a.test")
+    (job,) = await store.spool.claim(ONE, 9)
+    notice = acceptance(store, b"dsn" * 10, deliveries=(delivery(alice),), origin="dsn")
+    assert await store.spool.settle(job, outcomes(job, "failed", GONE), notices=(notice,)) == (notice,)
+    assert await store.spool.queue() == []
 
 
 async def test_three_crashes_park_it(store: Any, clock: ManualClock) -> None:

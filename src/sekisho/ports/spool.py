@@ -153,10 +153,11 @@ class Spool(Protocol):
 
     async def settle(
         self, job: QueueJob, outcomes: tuple[Outcome, ...], *, notices: tuple[Acceptance, ...] = (), not_before_us: int | None = None
-    ) -> None:
+    ) -> tuple[Acceptance, ...]:
         """Write outcomes, notices (DSNs) and the destination's back-off in one transaction; raises StaleLease.
 
         A message whose recipients are all done goes. `not_before_us` None clears the back-off of the next hop when something was delivered.
+        Gives back those `notices` of which a copy found its mailbox full.
         """
         ...
 

@@ -149,6 +149,16 @@ async def world() -> World:
     return world
 
 
+async def test_a_notice_that_finds_a_full_mailbox_is_journaled(world: World) -> None:
+    await world.store.directory.set_quota(world.account.id, 10)
+    world.courier.says["*"] = NO_SUCH_USER
+    await world.put()
+    await world.settled()
+    assert await world.inbox() == [] and await world.store.spool.queue() == []
+    assert world.journal.kinds().count("notice.lost") == 1
+    await world.stop()
+
+
 def recipient(text: str, *notify: str, orcpt: str | None = None) -> Recipient:
     return Recipient(Address.from_text(text), frozenset(notify) if notify else None, orcpt)  # type: ignore[arg-type]  # test shorthand
 

@@ -35,7 +35,11 @@ class Settler:
         if told:
             message = NoticedMessage(job.message_id, job.envelope, job.arrived_at_us, await _head(octets), octets.size_octets)
             notices = await self._notices.about(message, told)
-        await self._ports.spool.settle(job, final, notices=notices, not_before_us=_rest_until_us(final))
+        full = await self._ports.spool.settle(job, final, notices=notices, not_before_us=_rest_until_us(final))
+        for notice in full:
+            to = str(notice.envelope.recipients[0].address)
+            fields = {"recipients": to, "reason": "the mailbox of the sender is full"}
+            self._ports.journal.record(Entry("notice.lost", job.message_id, fields))
 
     def _decide(self, job: QueueJob, recipient: QueueRecipient, outcome: Outcome, now_us: int, told: list[DsnRecipient]) -> Outcome:
         """The outcome with its consequences; who must be told goes into `told`."""

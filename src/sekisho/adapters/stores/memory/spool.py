@@ -157,7 +157,7 @@ class MemorySpool:
 
     async def settle(
         self, job: QueueJob, outcomes: tuple[Outcome, ...], *, notices: tuple[Acceptance, ...] = (), not_before_us: int | None = None
-    ) -> None:
+    ) -> tuple[Acceptance, ...]:
         self._state.check_available()
         message = self._state.queue.get(job.message_id)
         rows = {row.id: row for row in message.rows if row.state == "claimed" and row.epoch == job.epoch} if message else {}
@@ -172,9 +172,9 @@ class MemorySpool:
             _apply(rows[outcome.recipient_id], outcome)
         self._back_off(job.next_hop, outcomes, not_before_us)
         self._finish(message)
-        for notice in notices:
-            self._accept(notice)
+        full = tuple(notice for notice in notices if self._accept(notice).over_quota_account_ids)
         self._state.changes.publish(QueueChanged())
+        return full
 
     def _back_off(self, next_hop: str, outcomes: tuple[Outcome, ...], not_before_us: int | None) -> None:
         if not_before_us is not None:

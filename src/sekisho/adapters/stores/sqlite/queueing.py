@@ -67,7 +67,7 @@ class Queueing:
 
     def settle(
         self, tx: Transaction, job: QueueJob, outcomes: tuple[Outcome, ...], notices: tuple[Acceptance, ...], not_before_us: int | None
-    ) -> None:
+    ) -> tuple[Acceptance, ...]:
         sql = "SELECT id FROM queue_recipient WHERE message_id = ? AND state = 'claimed' AND epoch = ?"
         owned = {id_ for (id_,) in tx.execute(sql, (job.message_id, job.epoch))}
         if owned != {recipient.id for recipient in job.recipients}:
@@ -89,9 +89,9 @@ class Queueing:
             refresh(tx, job.next_hop)
         if not waits:
             self._finish(tx, job.message_id)
-        for notice in notices:
-            self._acceptor.accept(tx, notice)
+        full = tuple(notice for notice in notices if self._acceptor.accept(tx, notice).over_quota_account_ids)
         tx.changed(QueueChanged())
+        return full
 
     def _finish(self, tx: Transaction, message_id: str) -> None:
         """With its last recipient the message goes."""

@@ -57,9 +57,9 @@ class SqliteSpool:
 
     async def settle(
         self, job: QueueJob, outcomes: tuple[Outcome, ...], *, notices: tuple[Acceptance, ...] = (), not_before_us: int | None = None
-    ) -> None:
+    ) -> tuple[Acceptance, ...]:
         contents = [own_writer(notice.content) for notice in notices]
-        await self._writer.write(lambda tx: self._queueing.settle(tx, job, outcomes, notices, not_before_us), contents)
+        return await self._writer.write(lambda tx: self._queueing.settle(tx, job, outcomes, notices, not_before_us), contents)
 
     async def next_due_at_us(self, busy: frozenset[str] = frozenset()) -> int | None:
         sql = (
