@@ -72,12 +72,29 @@ class Postfix:
         return done.stdout
 
     def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        """Returns when nothing of it is alive. The master leads a session of its own, apart from the one that started it."""
         try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(20)
+            groups = [int((self.directory / "spool/pid/master.pid").read_text()), self._process.pid]
+        except (OSError, ValueError):  # it never came so far
+            groups = [self._process.pid]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + 20
+            while _signal_group(groups, number) and time.monotonic() < deadline:
+                self._process.poll()  # a zombie would count as alive
+                time.sleep(0.02)
+        self._process.wait(20)
+
+
+def _signal_group(groups: list[int], number: int) -> bool:
+    """Signal all processes of the groups; False if there are none left."""
+    alive = False
+    for group in groups:
+        try:
+            os.killpg(group, number)
+            alive = True
+        except ProcessLookupError:
+            pass
+    return alive
 
 
 def _configure(directory: Path, tools: Peer, address: str, domain: str, certificate: tuple[Path, Path], extra: dict[str, str]) -> None:
