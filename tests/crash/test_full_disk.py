@@ -1,15 +1,17 @@
 """A disk without room: refused for now, nothing promised is lost, and it goes on when there is room again."""
 
 import os
+import resource
 import smtplib
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.crash.clients import imap, message, numbers, send
+from tests.crash.clients import imap, message, numbers, route_to, send, submit
+from tests.crash.sink import running_sink
 from tests.system.server import ENVIRONMENT, Server, restart, running, wait_until
 
 pytestmark = pytest.mark.slow
@@ -124,3 +126,52 @@ def test_a_read_only_disk_refuses_the_start_with_a_sentence(disk: Path) -> None:
         assert numbers(server, "alice") == {1: 1}
         send(server, 2, server.accounts["alice"].address)
         assert numbers(server, "alice") == {1: 1, 2: 1}
+
+
+def test_a_disk_that_refuses_every_write_is_met_with_not_now(tmp_path: Path) -> None:
+    """Workers and their log may not write into any file for a while, as when a file system turned read-only."""
+    with running(tmp_path / "try", change=lambda text: f"{text}\n[limits]\nfree_disk_octets = 0\n") as server:
+        client = imap(server, "bob")
+        with numb(server.workers()):
+            codes = [_try_to_send(server, number, size) for number, size in enumerate((4_000, 40_000) * 5, 1)]
+            assert set(codes) <= {451, 452}
+            assert client.append("INBOX", "", "", message(1, 40_000))[0] == "NO"
+            assert client.append("INBOX", "", "", message(2, 4_000))[0] == "NO"
+            assert client.select("INBOX")[0] == "OK"
+        assert _try_to_send(server, 100, 40_000) == 250
+        assert client.append("INBOX", "", "", message(100, 40_000))[0] == "OK"
+        client.logout()
+        assert numbers(server, "alice") == {100: 1}
+        assert numbers(server, "bob") == {100: 1}
+        assert "worker.died" not in server.log
+        assert server.command("verify") == {"problems": []}
+
+
+@contextmanager
+def numb(pids: list[int], octets: int = 0) -> Iterator[None]:
+    """Every write of these processes into a file fails (EFBIG) beyond its first `octets`."""
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (octets, hard))
+    try:
+        yield
+    finally:
+        for pid, limits in before.items():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def test_what_was_relayed_and_cannot_be_written_down_is_not_sent_again(tmp_path: Path) -> None:
+    with running_sink() as sink, running(tmp_path / "try", change=lambda text: route_to(sink.port, text)) as server, ExitStack() as stack:
+        write_ahead_log = server.folder / "data" / "mail.db-wal"
+
+        def take_and_fill(_number: int, _port: int) -> bytes:
+            # The log of entries is shorter and goes on.
+            stack.enter_context(numb(server.workers(), write_ahead_log.stat().st_size))
+            return b"250 2.0.0 taken"
+
+        sink.behave = take_and_fill
+        submit(server, 1, "friend@remote.test")
+        wait_until(lambda: "queue.store_unavailable" in server.log, lambda: server.log[-3000:])
+        stack.close()
+        wait_until(lambda: not server.command("queue", "list"), lambda: server.log[-3000:])
+        assert sink.taken == {(1, "friend@remote.test"): 1}
