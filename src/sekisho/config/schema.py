@@ -78,6 +78,21 @@ class ReceptionSettings(Section):
     )
 
 
+class DoorSettings(Section):
+    dmarc: Literal["enforce", "observe"] = Field(
+        "enforce", description="Refuse or put into Junk what fails DMARC, as its domain asks; observe: only write it down."
+    )
+    own_domains: Literal["enforce", "observe"] = Field(
+        "enforce", description="Refuse strangers who write in the name of a domain served here; observe: only write it down."
+    )
+    on_temperror: Literal["accept", "defer"] = Field(
+        "accept", description="What to do with a message when the DNS does not say whether DMARC passes."
+    )
+    unchecked_networks: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="Clients whose mail is not checked: backup MX hosts and machines of your own."
+    )
+
+
 class SubmissionSettings(Section):
     command_timeout_seconds: Seconds = Field(300.0, description="Waiting for a command.")
     data_timeout_seconds: Seconds = Field(180.0, description="Waiting for more of a message.")
@@ -166,6 +181,7 @@ class Config(Section):
     resolver: ResolverSettings = ResolverSettings()
     limits: Limits = Limits()
     reception: ReceptionSettings = ReceptionSettings()
+    door: DoorSettings = DoorSettings()
     submission: SubmissionSettings = SubmissionSettings()
     relay: RelaySettings = RelaySettings()
     queue: QueueSettings = QueueSettings()

@@ -25,6 +25,7 @@ class Starter:
     workers: int = 0
     language: str = "en"
     log_format: str = "json"
+    unchecked_networks: Sequence[str] = ()
 
 
 def render(starter: Starter) -> str:
@@ -61,6 +62,10 @@ cert_file = {quote(starter.cert_file)}
 key_file = {quote(starter.key_file)}
 """
     tail = f"""
+# Mail from these clients is taken without SPF, DKIM and DMARC: backup MX hosts and machines of your own.
+[door]
+unchecked_networks = [{", ".join(map(quote, starter.unchecked_networks))}]
+
 [log]
 format = {quote(starter.log_format)}
 

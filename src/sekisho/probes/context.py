@@ -21,3 +21,4 @@ class ProbeContext:
     resolver: Resolver
     hostname: str  # ours
     now_us: int
+    body_offset: int = 0  # of the body in `content`

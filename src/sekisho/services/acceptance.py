@@ -14,6 +14,8 @@ from sekisho.ports.leases import Owner
 from sekisho.ports.spool import Accepted, MailboxDelivery, RelayRecipient, Spool
 from sekisho.services.notices import NoticedMessage, Notices, delivered, failed
 
+JUNK = "Junk"
+JUNK_KEYWORD = "$Junk"  # in the IANA registry of IMAP keywords
 FULL = Reply.of(452, "4.2.2", "The mailbox is full; try again later")
 # What the sender is told when others got their copy: there will be no other try.
 _COPY_REFUSED = Reply.of(552, "5.2.2", "The mailbox is full")
@@ -45,10 +47,13 @@ def check_complete(destinations: Sequence[Destination], envelope: Envelope) -> N
         raise RuntimeError(f"{len(destinations)} destinations for {len(envelope.recipients)} recipients")
 
 
-def deliveries_of(message_id: str, destinations: Iterable[Destination], prefix: bytes) -> tuple[MailboxDelivery, ...]:
-    """One copy per account, however many recipients lead to it."""
+def deliveries_of(
+    message_id: str, destinations: Iterable[Destination], prefix: bytes, *, is_junk: bool = False
+) -> tuple[MailboxDelivery, ...]:
+    """One copy per account, however many recipients lead to it; into Junk, or where there is none marked so into INBOX."""
     accounts = dict.fromkeys(account_id for destination in destinations for account_id in destination.account_ids)
-    return tuple(MailboxDelivery(f"{message_id}/{account_id}/0", account_id, prefix) for account_id in accounts)
+    mailbox, keywords = (JUNK, (JUNK_KEYWORD,)) if is_junk else (None, ())
+    return tuple(MailboxDelivery(f"{message_id}/{account_id}/0", account_id, prefix, mailbox, keywords=keywords) for account_id in accounts)
 
 
 def relays_of(destinations: Iterable[Destination], terms: RelayTerms) -> tuple[RelayRecipient, ...]:

@@ -69,6 +69,12 @@ class IncomingContent:
         assert self.header is not None
         return self.header if self._stored is None else HeaderSection(self._stored + b"\r\n", self._header_fields + 10)
 
+    @property
+    def body_offset(self) -> int:
+        """Where the body begins in the store. Only after `finish`, without a refusal."""
+        assert self.header is not None
+        return self.header.body if self._stored is None else len(self._stored) + self.header.body - self.header.end
+
     def _write_header(self, octets: bytes) -> None:
         if not self._waiting and (octets.startswith(b"\r\n") or b"\r\n\r\n" in octets):
             self._judge(octets)

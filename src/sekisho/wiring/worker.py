@@ -21,10 +21,12 @@ from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import WorkerContext
 from sekisho.admin import operations
 from sekisho.config.schema import Config
+from sekisho.core.policy.door import DoorRules
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
 from sekisho.ports.stream import ConnectionHandler, Endpoint, ListenerInfo, Stream
+from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.access.imap.context import ImapPorts
 from sekisho.services.access.imap.handler import ImapHandler
@@ -33,7 +35,7 @@ from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
 from sekisho.services.authentication.authenticator import AuthenticationTools, PasswordAuthenticator
 from sekisho.services.queue.queue import Queue
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
-from sekisho.services.reception.inspection import NoInspection
+from sekisho.services.reception.inspector import DoorInspector
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
 from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
@@ -169,7 +171,7 @@ class Worker:
             ReceptionTools(
                 store.spool,
                 self._recipients,
-                NoInspection(),
+                self._inspector(),
                 clock,
                 dice,
                 journal,
@@ -201,6 +203,14 @@ class Worker:
             "smtp": reception, "submission": submission, "submissions": submission, "local": local,
             "imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3,
         }  # fmt: skip
+
+    def _inspector(self) -> DoorInspector:
+        config, resolver = self._config, self._resolver
+        rules = DoorRules(config.door.dmarc, config.door.own_domains, config.door.on_temperror)
+        return DoorInspector(
+            config.hostname, rules, config.door.unchecked_networks,
+            self._store.directory, lambda: BudgetedResolver(resolver), self._clock, self._journal,
+        )  # fmt: skip
 
     async def _handle(self, stream: Stream, listener: ListenerInfo) -> None:
         await self._handlers[listener.kind](stream, listener)

@@ -2,15 +2,36 @@
 
 from dataclasses import dataclass
 
+from sekisho.core.mailauth.arc.verify import ArcEvidence
+from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.iprev.check import IprevFinding
+from sekisho.core.mailauth.results import arc_result, dkim_results, dmarc_result, iprev_result, spf_results
 from sekisho.core.mailauth.spf.terms import SpfEvidence
+from sekisho.core.message.authentication_results import MethodResult
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One field per check; None means that it was not made."""
+    """One field per check; None means that it was not made.
+
+    `own_authors`: the domains of this server that From names. `list_id`: what the message says in List-Id, "" without.
+    """
 
     iprev: IprevFinding | None = None
     spf: SpfEvidence | None = None
+    dkim: tuple[DkimEvidence, ...] | None = None
+    arc: ArcEvidence | None = None
     dmarc: DmarcFinding | None = None
+    own_authors: tuple[str, ...] = ()
+    list_id: str = ""
+
+    def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
+        """Of every check that was made, for Authentication-Results and the journal."""
+        return (
+            *(spf_results(self.spf, reverse_path, helo) if self.spf else ()),
+            *(dkim_results(self.dkim) if self.dkim is not None else ()),
+            *((dmarc_result(self.dmarc),) if self.dmarc else ()),
+            *((arc_result(self.arc),) if self.arc else ()),
+            *((iprev_result(self.iprev),) if self.iprev else ()),
+        )

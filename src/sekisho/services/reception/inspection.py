@@ -18,6 +18,7 @@ class Arrival:
     envelope: Envelope
     header: HeaderSection
     content: ContentWriter
+    body_offset: int  # of the body in `content`
     client: Endpoint
     hello: str
     tls: TlsInfo | None
@@ -30,6 +31,7 @@ class Inspection:
     refusal: Reply | None = None
     fields: bytes = b""
     because: str = ""  # for the journal, never for the peer
+    is_junk: bool = False  # mailbox copies go into Junk
 
 
 class Inspector(Protocol):

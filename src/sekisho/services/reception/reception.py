@@ -185,7 +185,9 @@ class _Transactions:
         tools = self._tools
         now_us = tools.clock.now_us()
         message_id = new_message_id(now_us, tools.dice.octets(8))
-        arrival = Arrival(message_id, envelope, content.header, content.writer, self._stream.peer, self._hello.name, self._stream.tls)
+        arrival = Arrival(
+            message_id, envelope, content.header, content.writer, content.body_offset, self._stream.peer, self._hello.name, self._stream.tls
+        )
         inspection = await tools.inspector.inspect(arrival)
         if inspection.refusal is not None:
             content.writer.discard()
@@ -198,7 +200,7 @@ class _Transactions:
             envelope=envelope,
             content=content.writer,
             prefix=received,
-            deliveries=deliveries_of(message_id, self._destinations, copy_prefix),
+            deliveries=deliveries_of(message_id, self._destinations, copy_prefix, is_junk=inspection.is_junk),
             relays=relays_of(self._destinations, terms),
             origin="reception",
             header_message_id=header_message_id(content.header),

@@ -1,0 +1,101 @@
+"""The inspector at the door: evidence gathered, judged, journaled, and written on the message."""
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network
+
+from sekisho.core.message.authentication_results import find_forged, format_authentication_results
+from sekisho.core.message.header import Field, HeaderSection
+from sekisho.core.policy.door import DoorRules, DoorVerdict, judge
+from sekisho.core.policy.evidence import Evidence
+from sekisho.core.terms.dns import Resolver
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.clock import Clock
+from sekisho.ports.directory import Directory
+from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.probes.context import ProbeContext
+from sekisho.probes.table import gather_evidence
+from sekisho.services.reception.inspection import Arrival, Inspection
+
+
+class DoorInspector:
+    """Implements `inspection.Inspector`. One per worker.
+
+    `hostname` is our authserv-id; clients in `unchecked` are taken as they are; `budgeted` gives each message a resolver of its own.
+    """
+
+    def __init__(
+        self,
+        hostname: str,
+        rules: DoorRules,
+        unchecked: Sequence[IPv4Network | IPv6Network],
+        directory: Directory,
+        budgeted: Callable[[], Resolver],
+        clock: Clock,
+        journal: Journal,
+    ) -> None:
+        self._hostname = hostname
+        self._rules = rules
+        self._unchecked = unchecked
+        self._directory = directory
+        self._budgeted = budgeted
+        self._clock = clock
+        self._journal = journal
+        self._nothing_checked = format_authentication_results(hostname, ())
+
+    def cuts(self, header: HeaderSection) -> list[Field]:
+        return find_forged(header, self._hostname)
+
+    async def inspect(self, arrival: Arrival) -> Inspection:
+        if any(arrival.client.address in network for network in self._unchecked):
+            return Inspection(fields=self._nothing_checked)
+        context = ProbeContext(
+            client=arrival.client,
+            hello=arrival.hello,
+            envelope=arrival.envelope,
+            header=arrival.header,
+            content=arrival.content,
+            body_offset=arrival.body_offset,
+            resolver=self._budgeted(),
+            hostname=self._hostname,
+            now_us=self._clock.now_us(),
+        )
+        evidence = await gather_evidence(context, self._directory)
+        verdict = judge(evidence, self._rules)
+        results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
+        self._record(arrival, evidence, verdict)
+        return Inspection(
+            refusal=_with_id(verdict.reply, arrival.message_id) if verdict.reply else None,
+            fields=format_authentication_results(self._hostname, results),
+            because=f"{verdict.rule}: {verdict.because}" if verdict.rule else "",
+            is_junk=verdict.action == "junk",
+        )
+
+    def _record(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> None:
+        fields: dict[str, JournalValue] = {
+            "client": str(arrival.client.address),
+            "verdict": verdict.action,
+            "rule": verdict.rule,
+            "because": verdict.because,
+            "observed": verdict.observed,
+        }
+        if evidence.iprev is not None:
+            fields |= {"iprev": evidence.iprev.result, "client_name": evidence.iprev.name}
+        if evidence.spf is not None:
+            fields |= {
+                "spf": evidence.spf.mailfrom.result,
+                "spf_domain": evidence.spf.mailfrom.domain,
+                "spf_helo": evidence.spf.helo.result,
+            }
+        if evidence.dkim is not None:
+            fields["dkim"] = " ".join(f"{one.result}:{one.domain}" for one in evidence.dkim) or "none"
+        if evidence.arc is not None:
+            fields["arc"] = evidence.arc.result
+        if evidence.dmarc is not None:
+            dmarc = evidence.dmarc
+            fields |= {"dmarc": dmarc.result, "dmarc_policy": dmarc.policy, "author_domain": dmarc.author_domain}
+        self._journal.record(Entry("reception.evidence", arrival.message_id, fields))
+
+
+def _with_id(reply: Reply, message_id: str) -> Reply:
+    """The id lets the sender's postmaster ask ours about this refusal."""
+    return Reply(reply.code, reply.enhanced, (*reply.lines[:-1], f"{reply.lines[-1]} (id {message_id})"))

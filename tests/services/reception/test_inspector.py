@@ -1,0 +1,128 @@
+"""Reception with its papers checked: what a zone and a client give as Authentication-Results, reply, mailbox and journal."""
+
+from ipaddress import ip_network
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.services.smtp_world import HOSTNAME, World, codes, reply, talk
+
+from sekisho.core.mailauth.dkim.sign import DkimSigner, sign_message
+from sekisho.core.message.authentication_results import AuthenticationResults, parse_authentication_results
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.policy.door import DoorRules
+from sekisho.probes.budget import BudgetedResolver
+from sekisho.services.reception.inspector import DoorInspector
+from sekisho.testing.zones import ZoneResolver
+
+SIGNER = DkimSigner("bank.example", "s", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+ZONE = f"""
+good.example             TXT "v=spf1 ip4:192.0.2.7 -all"
+bank.example             TXT "v=spf1 -all"
+_dmarc.bank.example      TXT "v=DMARC1; p=reject"
+s._domainkey.bank.example TXT "{SIGNER.key_record}"
+_dmarc.mild.example      TXT "v=DMARC1; p=quarantine"
+_dmarc.testing.example   TXT "v=DMARC1; p=reject; t=y"
+7.2.0.192.in-addr.arpa   PTR client.example
+client.example           A   192.0.2.7
+"""
+
+
+def _world(rules: DoorRules | None = None, unchecked: str = "") -> World:
+    world = World()
+    networks = [ip_network(unchecked)] if unchecked else []
+    resolver = ZoneResolver(ZONE)
+    world.inspector = DoorInspector(
+        HOSTNAME, rules or DoorRules(), networks, world.store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal
+    )
+    return world
+
+
+async def _deliver(world: World, content: bytes, sender: str = "a@good.example") -> list[str]:
+    client = world.connect()
+    await talk(client, b"", b"EHLO client.example\r\n", f"MAIL FROM:<{sender}>\r\n".encode(), b"RCPT TO:<user@local.example>\r\n")
+    await talk(client, b"DATA\r\n")
+    client.write(content + b"\r\n.\r\n")
+    return await reply(client)
+
+
+def _results(message: bytes) -> AuthenticationResults:
+    header = HeaderSection(message)
+    (field,) = header.values(b"authentication-results")
+    parsed = parse_authentication_results(field)
+    assert parsed is not None
+    return parsed
+
+
+def _words(message: bytes) -> dict[str, str]:
+    found = _results(message)
+    assert found.authserv_id == HOSTNAME and not found.dropped
+    return {result.method: result.result for result in reversed(found.results)}
+
+
+async def test_every_method_is_written_and_journaled() -> None:
+    world = await _world().fill()
+    assert codes(await _deliver(world, b"From: a@good.example\r\n\r\nx")) == [250]
+    (message,) = await world.mailbox("user")
+    assert _words(message) == {"spf": "pass", "dkim": "none", "dmarc": "none", "arc": "none", "iprev": "pass"}
+    assert [field.name for field in HeaderSection(message).fields][:3] == [b"return-path", b"authentication-results", b"received"]
+    (entry,) = [entry for entry in world.journal.entries if entry.kind == "reception.evidence"]
+    assert entry.fields["spf"] == "pass" and entry.fields["verdict"] == "accept" and entry.id.encode() in message
+
+
+async def test_forged_results_go_and_foreign_ones_stay() -> None:
+    world = await _world().fill()
+    forged = b"Authentication-Results: (x) MX.local.example.; spf=pass\r\nAuthentication-Results: other.example; spf=pass\r\n"
+    await _deliver(world, forged + b"From: a@good.example\r\n\r\nx")
+    (message,) = await world.mailbox("user")
+    values = list(HeaderSection(message).values(b"authentication-results"))
+    assert len(values) == 2 and values[1] == b"other.example; spf=pass" and b"(x)" not in message
+
+
+@pytest.mark.parametrize("extra", [b"", b"Return-Path: <x@y>\r\nAuthentication-Results: mx.local.example; spf=pass\r\n"])
+async def test_a_signature_verifies_over_a_large_body_and_behind_cut_fields(extra: bytes) -> None:
+    world = await _world().fill()
+    text = b"From: a@bank.example\r\nSubject: x\r\n\r\n" + b"a line of text \r\n" * 20_000 + b"end\r\n"
+    signed = extra + sign_message([SIGNER], text, world.clock.now_us() // 1_000_000) + text
+    assert codes(await _deliver(world, signed[:-2], "x@bank.example")) == [250]
+    (message,) = await world.mailbox("user")
+    assert _words(message) == {"spf": "fail", "dkim": "pass", "dmarc": "pass", "arc": "none", "iprev": "pass"}
+
+
+async def test_a_changed_body_is_refused_by_name_and_id() -> None:
+    world = await _world().fill()
+    text = b"From: a@bank.example\r\n\r\nx\r\n"
+    signed = sign_message([SIGNER], text, world.clock.now_us() // 1_000_000) + text
+    answer = await _deliver(world, signed + b"and more")
+    assert answer[0].startswith("550 5.7.1 DMARC") and await world.mailbox("user") == []
+    refused = world.journal.entries[-1]
+    assert refused.kind == "reception.refused" and refused.id in answer[0] and "dmarc-reject" in str(refused.fields["because"])
+
+
+async def test_observe_lets_it_in() -> None:
+    world = await _world(DoorRules(dmarc="observe")).fill()
+    assert codes(await _deliver(world, b"From: a@bank.example\r\n\r\nx")) == [250]
+    (message,) = await world.mailbox("user")
+    assert _words(message)["dmarc"] == "fail"
+
+
+@pytest.mark.parametrize("domain", ["mild", "testing"])
+async def test_quarantine_goes_into_junk(domain: str) -> None:
+    world = await _world().fill()
+    assert codes(await _deliver(world, f"From: a@{domain}.example\r\n\r\nx".encode())) == [250]
+    assert await world.mailbox("user") == []
+    account = world.accounts["user"].id
+    view = await world.store.mail.view(account, "Junk", claim_recent=False)
+    assert view.info.messages == 1 and view.keywords == ("$Junk",)
+
+
+@pytest.mark.parametrize(
+    "author",
+    [b"From: user@local.example\r\n", b"From: a@good.example\r\nFrom: b@local.example\r\n", b"From: a@x.example, b@local.example\r\n"],
+)
+async def test_our_domains_are_not_a_strangers(author: bytes) -> None:
+    world = await _world().fill()
+    assert (await _deliver(world, author + b"\r\nx"))[0].startswith("550 5.7.1")
+    trusted = await _world(unchecked="192.0.2.0/24").fill()
+    assert codes(await _deliver(trusted, author + b"\r\nx")) == [250]
+    (message,) = await trusted.mailbox("user")
+    assert _results(message).results == ()
