@@ -20,4 +20,4 @@ def store() -> MemoryStore:
 @pytest.fixture
 def context(store: MemoryStore, journal: MemoryJournal) -> Context:
     roles = RoleOwners(postmaster="taro@example.org", abuse="Taro@example.org")
-    return Context(store.directory, store.spool, journal, ManualClock(), roles, "uid:0")
+    return Context(store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0")

@@ -8,6 +8,7 @@ from sekisho.core.terms.address import Address, AddressError, parse_domain
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.keys import Keys
 from sekisho.ports.spool import Spool
 
 
@@ -26,6 +27,7 @@ class Context:
 
     directory: Directory
     spool: Spool
+    keys: Keys
     journal: Journal
     clock: Clock
     roles: RoleOwners

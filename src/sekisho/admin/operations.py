@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sekisho.admin import accounts, aliases, domains, queue, roles
+from sekisho.admin import accounts, aliases, dkim, domains, queue, roles
 from sekisho.admin.context import Context, Refused
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Account, Alias, DirectoryError, Domain
@@ -62,6 +62,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "alias.add": Operation(aliases.add_alias, aliases.AddAlias, Alias),
     "alias.list": Operation(aliases.list_aliases, aliases.ListAliases, list[Alias]),
     "alias.remove": Operation(aliases.remove_alias, aliases.AliasRequest, Alias),
+    "dkim.add": Operation(dkim.add_key, dkim.AddKey, dkim.KeyView),
+    "dkim.list": Operation(dkim.list_keys, dkim.ListKeys, list[dkim.KeyView]),
+    "dkim.rotate": Operation(dkim.rotate_keys, dkim.KeysOfDomain, list[dkim.KeyView]),
+    "dkim.retire": Operation(dkim.retire_keys, dkim.KeysOfDomain, list[dkim.KeyView]),
     "roles.check": Operation(roles.check_roles, domains.Nothing, list[roles.RoleProblem]),
     "queue.list": Operation(queue.list_queue, queue.ListQueue, list[queue.QueueMessageView]),
     "queue.show": Operation(queue.show_queued, queue.MessageRequest, queue.QueueMessageView),

@@ -45,7 +45,7 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
 
 
 def admin_context(store: SqliteStore, config: Config, journal: Journal, actor: str) -> Context:
-    return Context(store.directory, store.spool, journal, SystemClock(), config.roles, actor)
+    return Context(store.directory, store.spool, store.keys, journal, SystemClock(), config.roles, actor)
 
 
 def open_log(file: Path) -> int:

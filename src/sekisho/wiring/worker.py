@@ -40,7 +40,8 @@ from sekisho.services.reception.reception import Reception, ReceptionConfig, Rec
 from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
 from sekisho.services.submission.local import LocalSubmission
-from sekisho.services.submission.seams import NoJudge, NoSigner
+from sekisho.services.submission.seams import NoJudge
+from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
 from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
 
@@ -184,7 +185,7 @@ class Worker:
         )
         submission = Submission(
             SubmissionTools(
-                store.spool, store.directory, self._recipients, authenticator, NoJudge(), NoSigner(),
+                store.spool, store.directory, self._recipients, authenticator, NoJudge(), DomainSigner(store.keys, clock, journal),
                 clock, dice, journal, metrics, shutdown, self._queue.owner_for_new, self._queue.take,
             ),
             SubmissionConfig(

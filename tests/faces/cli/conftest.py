@@ -44,7 +44,7 @@ class FakeApp:
     def operator(self, config: Config) -> Iterator[OperatorLink]:
         if not self.reachable:
             raise CommandFailed("No server runs and {path} is locked.", exits.UNREACHABLE, path=str(config.data_dir))
-        context = Context(self.store.directory, self.store.spool, self.journal, ManualClock(), config.roles, "uid:0")
+        context = Context(self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0")
         yield lambda request: asyncio.run(answer(context, request))
 
     def backup(self, config: Config, target: Path, progress: Progress) -> dict[str, Any]:

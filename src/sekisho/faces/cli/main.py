@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "domain": ("domain", "The domains that mail is taken for."),
     "account": ("account", "The people who have a mailbox here."),
     "alias": ("alias", "Addresses that lead to other addresses."),
+    "dkim": ("dkim", "The keys that mail is signed with."),
     "queue": ("queue", "The mail that waits to leave."),
     "backup": ("storage", "Copy everything, while the server runs."),
     "verify": ("storage", "Check a backup, or the live data."),

@@ -2,6 +2,7 @@
 
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.directory import MemoryDirectory
+from sekisho.adapters.stores.memory.keys import MemoryKeys
 from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
 from sekisho.adapters.stores.memory.spool import MemorySpool
@@ -11,7 +12,7 @@ from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `leases` and `counters` over one state in this process.
+    """`spool`, `mail`, `directory`, `keys`, `leases` and `counters` over one state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
     and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -23,5 +24,6 @@ class MemoryStore:
         self.spool = MemorySpool(self.state)
         self.mail = MemoryMailStore(self.state)
         self.directory = MemoryDirectory(self.state)
+        self.keys = MemoryKeys(self.state)
         self.leases = MemoryLeases(clock, self.spool)
         self.counters = MemoryCounters(clock)

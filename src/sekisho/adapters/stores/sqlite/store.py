@@ -13,6 +13,7 @@ from sekisho.adapters.stores.sqlite.directory import SqliteDirectory
 from sekisho.adapters.stores.sqlite.files import Files
 from sekisho.adapters.stores.sqlite.hints import SqliteCounters, SqliteLeases, Structures
 from sekisho.adapters.stores.sqlite.ids import Ids
+from sekisho.adapters.stores.sqlite.keys import SqliteKeys
 from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree
 from sekisho.adapters.stores.sqlite.mailstore import SqliteMailStore
 from sekisho.adapters.stores.sqlite.maintenance import Maintenance
@@ -55,7 +56,7 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `leases` and `counters` of one worker. Open it after fork; it belongs to one event loop.
+    """`spool`, `mail`, `directory`, `keys`, `leases` and `counters` of one worker. Open it after fork; it belongs to one event loop.
 
     Each worker also runs `maintenance.run(owner)`; one of them at a time gets the work.
     """
@@ -97,6 +98,7 @@ class SqliteStore:
         self.spool = SqliteSpool(self.reader, self.writer, self.folder, data_dir, settings.free_disk_octets, (acceptor, queueing))
         self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
         self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
+        self.keys = SqliteKeys(self.reader, self.writer)
         self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
         self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)

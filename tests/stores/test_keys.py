@@ -1,0 +1,37 @@
+"""Keys that mail is signed with."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.keys import DkimKey
+
+KEY = DkimKey("b.test", "s1", "rsa", "next", b"secret pem", 5, 6)
+
+
+async def test_keys_are_kept_changed_and_forgotten(store: Any) -> None:
+    other = msgspec.structs.replace(KEY, domain="a.test", algorithm="ed25519")
+    second = msgspec.structs.replace(KEY, selector="s2")
+    await store.keys.put_dkim_keys((second, KEY, other))
+    assert await store.keys.dkim_keys() == [other, KEY, second]
+    assert await store.keys.dkim_keys("b.test") == [KEY, second]
+    active = msgspec.structs.replace(KEY, state="active", changed_at_us=9)
+    await store.keys.put_dkim_keys((active, msgspec.structs.replace(second, state="retired")))
+    assert [key.state for key in await store.keys.dkim_keys("b.test")] == ["active", "retired"]
+    await store.keys.remove_dkim_keys((second, other))
+    assert await store.keys.dkim_keys() == [active]
+    assert await store.keys.dkim_keys("c.test") == []
+
+
+def test_a_private_key_is_never_shown() -> None:
+    assert "secret" not in repr(KEY)
+
+
+async def test_nothing_is_kept_by_a_store_that_cannot_write(store: Any) -> None:
+    if not hasattr(store, "state"):
+        pytest.skip("only the memory store can be told to refuse")
+    store.state.unavailable = "disk full"
+    with pytest.raises(StoreUnavailable):
+        await store.keys.put_dkim_keys((KEY,))
