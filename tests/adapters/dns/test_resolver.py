@@ -67,7 +67,8 @@ async def test_records_and_the_final_statuses(server: DnsServer) -> None:
 async def test_silence_is_a_timeout_after_all_tries(server: DnsServer) -> None:
     async with resolving(server.address, timeout_seconds=0.02, tries=3) as resolver:
         assert (await resolver.resolve("silent.example", "A")).status is DnsStatus.TIMEOUT
-        assert server.questions == 3
+        while server.questions < 3:  # on a loaded machine the timers may run before the server has read all three
+            await asyncio.sleep(0)
         assert (await resolver.resolve("silent.example", "A")).status is DnsStatus.TIMEOUT  # remembered for a moment
         assert server.questions == 3
 
