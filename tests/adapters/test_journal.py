@@ -1,15 +1,17 @@
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sekisho.adapters.journal import StructlogJournal, escape
+from sekisho.adapters.journal import StructlogJournal, catch_strays, escape
 from sekisho.ports.journal import Entry
 from sekisho.testing.clock import ManualClock
+from sekisho.testing.records import MemoryJournal
 
 Written = Callable[[], list[bytes]]
 
@@ -132,3 +134,21 @@ async def test_lines_of_one_turn_go_out_together(pipe) -> None:
     journal.record(Entry("last"))
     journal.flush()
     assert len(written()) == 1
+
+
+async def test_strays_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    journal, loop = MemoryJournal(), asyncio.get_running_loop()
+    catch_strays(journal, loop)
+    loop.call_soon(lambda: 1 // 0)
+    await asyncio.sleep(0)
+    loop.call_exception_handler({"message": "something odd"})
+    assert [where for where, _ in journal.faults] == ["loop"]
+    assert journal.entries[0].fields == {"message": "something odd"}
+
+    class Awkward:
+        def __del__(self) -> None:
+            raise ValueError("in a destructor")
+
+    Awkward()
+    assert "in a destructor" in str(journal.entries[1].fields["error"])

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from sekisho.ports.clock import Clock
-from sekisho.ports.journal import Entry, JournalValue
+from sekisho.ports.journal import Entry, Journal, JournalValue
 
 VALUE_CHARACTERS = 500
 TRACEBACK_CHARACTERS = 8000
@@ -130,6 +130,24 @@ class StructlogJournal:
         if second != self._second:
             self._second, self._second_text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         return f"{self._second_text}.{rest // 1000:03d}Z"
+
+
+def catch_strays(journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+    """Into the journal with what Python would print in many lines: errors of forgotten tasks, and those that C code cannot raise
+    (a server name in a TLS handshake that is not ASCII: anybody can send one)."""
+
+    def from_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, BaseException):
+            journal.fault("loop", error)
+        else:
+            journal.record(Entry("loop.complaint", fields={"message": str(context.get("message"))}))
+
+    def from_python(stray: Any) -> None:
+        journal.record(Entry("python.stray", fields={"error": repr(stray.exc_value), "at": repr(stray.object)}))
+
+    loop.set_exception_handler(from_loop)
+    sys.unraisablehook = from_python
 
 
 _encode = msgspec.json.Encoder().encode

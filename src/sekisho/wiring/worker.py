@@ -9,7 +9,7 @@ import msgspec
 
 from sekisho.adapters.clock import SystemClock, SystemDice
 from sekisho.adapters.dns.resolver import StubResolver
-from sekisho.adapters.journal import StructlogJournal
+from sekisho.adapters.journal import StructlogJournal, catch_strays
 from sekisho.adapters.net.dialer import AsyncioDialer
 from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
 from sekisho.adapters.net.tls import CertificateMaterial, ClientContexts, ServerContexts
@@ -103,6 +103,7 @@ class Worker:
         descriptor = None if log.file is None else open_log(log.file)
         self._journal = StructlogJournal(self._clock, form=log.format, descriptor=descriptor, worker=context.slot)
         stack.callback(self._journal.flush)
+        catch_strays(self._journal, asyncio.get_running_loop())
         self._tls = ServerContexts(setup.certificates)
         self._changes = DatagramChanges(context.changes_socket, context.sibling_sockets)
         self._changes.start()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import sys
 from ipaddress import ip_address
 
 import pytest
@@ -345,6 +346,34 @@ async def test_garbage_handshake_fails_with_an_alert(wire: Wire) -> None:
     with pytest.raises(TlsFailed):
         await server.start_tls_server(30)
     assert (await reader.read(1))[0] == 0x15
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff\xfe.example.test", b"mx.example.test\\", b"mx\n.example.test"], ids=["octets", "backslash", "newline"]
+)
+async def test_hostile_server_name(wire: Wire, name: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never written down, never looked up: an unknown name gets the default chain, what is not ASCII an alert."""
+    strays = []
+    monkeypatch.setattr(sys, "unraisablehook", strays.append)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ClientContexts().context("none").wrap_bio(incoming, outgoing, server_hostname="x" * len(name))
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    server, reader, writer = await wire.raw()
+    task = asyncio.ensure_future(server.start_tls_server(30))
+    await asyncio.sleep(0)
+    writer.write(outgoing.read().replace(b"x" * len(name), name))
+    record = (await reader.readexactly(1))[0]
+    if name.isascii():
+        assert record == 0x16  # it answers; the transcript does not match ours, so it goes no further
+        server.abort()
+    else:
+        assert record == 0x15
+    with pytest.raises((TlsFailed, ConnectionLost)):
+        await task
+    assert len(strays) == (not name.isascii())
+    assert server.tls is None
     writer.close()
 
 

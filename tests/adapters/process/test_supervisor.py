@@ -327,12 +327,15 @@ def test_systemd_gives_the_socket(tmp_path: Path, reuse: str) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    with process:
+    try:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["ports"]["smtp"] == port
         assert Talk(port).ask("ping") == "pong"
         process.terminate()
         assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root's rights")

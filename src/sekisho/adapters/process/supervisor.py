@@ -80,11 +80,11 @@ class Supervisor:
         if self._user is not None:
             os.fchown(self._lock, self._user.pw_uid, self._user.pw_gid)  # its commands lock too, when no server runs
         _raise_descriptor_limit()
+        self._catch_signals()
         self._bound: BoundSockets = bind_all(plan.listeners, plan.unix_sockets, plan.workers)
         self._give_unix_sockets()
         if plan.prepare is not None:
             self._run_prepare(plan.prepare)
-        self._catch_signals()
         loop_factory(plan.event_loop)  # imported once, and while we may still read every file
         gc.collect()
         gc.freeze()  # what is imported stays shared with the workers
@@ -95,6 +95,7 @@ class Supervisor:
         self._clean_up()
         if self._upgrading:
             self._become_new()
+        plan.report("server.stopped", {"status": self._exit_status})
         return self._exit_status
 
     # ------------------------------------------------------------------ start
@@ -336,6 +337,7 @@ class Supervisor:
             notify(f"READY=1\nMAINPID={os.getpid()}")
             if self._plan.on_ready is not None:
                 self._plan.on_ready(dict(self._bound.ports))
+            self._plan.report("server.ready", {"workers": len(self._children), "pid": os.getpid()})
 
     # ------------------------------------------------------------------ the end
 
