@@ -179,7 +179,7 @@ def test_bad_host_names(name: str) -> None:
 
 GROUPS_SERVER = """
 import sys
-from sekisho.adapters.net.opensslconf import reexec_with_openssl_conf
+from sekisho.adapters.net.opensslconf import name_openssl_conf, reexec_with_openssl_conf
 {early}
 reexec_with_openssl_conf()
 import os, socket, ssl
@@ -204,7 +204,7 @@ context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1]))), s
 """
 
 
-@pytest.mark.parametrize("early", ["", "import ssl"])
+@pytest.mark.parametrize("early", ["", "import hashlib", "name_openssl_conf()", "import hashlib; name_openssl_conf()"])
 def test_finite_field_groups_are_refused(papers: Papers, tmp_path: Path, early: str) -> None:
     """Whether OpenSSL was loaded before or not: the groups are ours."""
     setting = write(papers, tmp_path, "a.test")
