@@ -43,7 +43,7 @@ def _context(
 
 async def _written(context: ProbeContext, dkim_domains: tuple[str, ...] = ()) -> list[str]:
     spf, iprev = await probe_spf(context), await probe_iprev(context)
-    dmarc = await probe_dmarc(context, spf, dkim_domains)
+    dmarc = await probe_dmarc(context, author_domains(context.header), spf, dkim_domains)
     results = (*spf_results(spf, str(context.envelope.reverse_path), context.hello), iprev_result(iprev), dmarc_result(dmarc))
     field = format_authentication_results(context.hostname, results).decode()
     return [line.strip() for line in field.replace("\r\n\t  ", " ").split("\r\n\t")[1:]]

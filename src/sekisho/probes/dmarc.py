@@ -1,6 +1,6 @@
 """DMARC over what SPF and DKIM found (RFC 9989 §5.3)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, evaluate_dmarc
 from sekisho.core.mailauth.spf.terms import SpfEvidence
@@ -9,10 +9,10 @@ from sekisho.core.message.header import HeaderSection
 from sekisho.probes.context import ProbeContext
 
 
-async def probe_dmarc(context: ProbeContext, spf: SpfEvidence, dkim_domains: Iterable[str]) -> DmarcFinding:
-    """`dkim_domains`: d= of the signatures that pass, aligned or not."""
+async def probe_dmarc(context: ProbeContext, authors: Sequence[str], spf: SpfEvidence, dkim_domains: Iterable[str]) -> DmarcFinding:
+    """`authors`: the `author_domains`; `dkim_domains`: d= of the signatures that pass, aligned or not."""
     spf_domain = spf.mailfrom.domain if spf.mailfrom.result == "pass" else None
-    return await evaluate_dmarc(context.resolver, author_domains(context.header), spf_domain=spf_domain, dkim_domains=dkim_domains)
+    return await evaluate_dmarc(context.resolver, authors, spf_domain=spf_domain, dkim_domains=dkim_domains)
 
 
 def author_domains(header: HeaderSection) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ async def gather_evidence(context: ProbeContext, directory: Directory) -> Eviden
     iprev, spf, (dkim, arc) = await asyncio.gather(
         probe_iprev(context), probe_spf(context), probe_signatures(context, authors[0] if authors else "")
     )
-    dmarc = await probe_dmarc(context, spf, [one.domain for one in dkim if one.result == "pass"])
+    dmarc = await probe_dmarc(context, authors, spf, [one.domain for one in dkim if one.result == "pass"])
     own = await _own_authors(context, authors, directory)
     return Evidence(iprev, spf, dkim, arc, dmarc, own, list_id(context.header))
 
