@@ -71,8 +71,6 @@ def _check_state(session: ImapSession) -> None:
 async def _verify(session: ImapSession, proof: PasswordProof) -> str:
     ports = session.context.ports
     found = await ports.authenticator.verify("imap", proof, session.stream.peer.address)
-    result = "ok" if isinstance(found, Identity) else found.value
-    ports.metrics.count("sekisho_logins_total", service="imap", result=result)
     if isinstance(found, Identity):
         await _enter(session, found)
         return f"OK [CAPABILITY {session.capabilities.decode()}] Welcome"
