@@ -119,7 +119,8 @@ def test_a_rotated_file_is_written_to_anew(pipe) -> None:
     journal.record(Entry("after"))
     assert [json.loads(line)["kind"] for line in (*os.read(old, 1000).splitlines(), *written())] == ["before", "after"]
     os.close(old)
-    os.close(new)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(new)  # the old one is closed
 
 
 async def test_lines_of_one_turn_go_out_together(pipe) -> None:

@@ -65,8 +65,7 @@ def test_killed_at_every_statement(tmp_path: Path) -> None:
         assert stamp in (1, *NEW) and witness == "here before" and problems == ["ok"]
         migrate(path, "mail", known=NEW)
         assert _state(path) == (max(NEW), "here before", ["ok"])
-        snapshot = _state(path.with_name(f"{path.name}.before-{max(NEW)}"))
-        assert snapshot[1:] == ("here before", ["ok"])
+        assert _state(path.with_name(f"{path.name}.schema-1")) == (1, "here before", ["ok"])
     assert statement > 10  # it was really killed, at many places
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -105,16 +106,23 @@ def start(folder: Path, log_file: Path, *command: str) -> Server:
 
 
 def restart(server: Server) -> None:
-    """`serve -c` on the same folder, after the process ended or was killed; returns when the ports answer."""
-    with server.log_file.open("ab") as log:
-        server.process = subprocess.Popen(
-            [sys.executable, "-m", "sekisho.app", "serve", "-c", str(server.config_file)],
-            stdout=log,
-            stderr=log,
-            env=ENVIRONMENT,
-            start_new_session=True,
-        )
-    wait_until(lambda: is_listening(server.ports["smtp"]) and is_listening(server.ports["imaps"]), lambda: server.log[-3000:])
+    """`serve -c` on the same folder, after the process ended or was killed; returns when it says that it is ready."""
+    with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"{place}/notify")
+        manager.settimeout(START_SECONDS)
+        with server.log_file.open("ab") as log:
+            server.process = subprocess.Popen(
+                [sys.executable, "-m", "sekisho.app", "serve", "-c", str(server.config_file)],
+                stdout=log,
+                stderr=log,
+                env={**ENVIRONMENT, "NOTIFY_SOCKET": f"{place}/notify"},
+                start_new_session=True,
+            )
+        try:
+            while b"READY=1" not in manager.recv(4096):
+                pass
+        except TimeoutError:
+            raise AssertionError(f"the server did not get ready\n{server.log[-3000:]}") from None
 
 
 def is_listening(port: int, address: str = "127.0.0.1") -> bool:

@@ -28,3 +28,20 @@ def test_roles_and_routes_are_read_again(tmp_path: Path) -> None:
         _deliver(server, "postmaster@example.test")
         after = {account["address"]: account["used_octets"] for account in server.command("account", "list")}
         assert [address for address in after if after[address] > before[address]] == ["bob@example.test"]
+
+
+def test_a_rotated_log_is_opened_anew(tmp_path: Path) -> None:
+    log, rotated = tmp_path / "sekisho.log", tmp_path / "sekisho.log.1"
+
+    def to_file(toml: str) -> str:
+        assert "[log]\n" in toml
+        return toml.replace("[log]\n", f'[log]\nfile = "{log}"\n')
+
+    with running(tmp_path / "try", change=to_file) as server:
+        workers = len(server.workers())
+        log.rename(rotated)
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: log.exists() and log.read_text().count("worker.reloaded") == workers, lambda: server.log)
+        _deliver(server, "bob@example.test")
+        wait_until(lambda: "reception.accepted" in log.read_text(), log.read_text)
+        assert "reception.accepted" not in rotated.read_text()

@@ -57,7 +57,10 @@ class LineSink:
             loop.call_soon(self.flush)
 
     def redirect(self, descriptor: int) -> None:
+        """The old descriptor is closed, unless it is a standard stream."""
         self.flush()
+        if self._descriptor > 2:
+            os.close(self._descriptor)
         self._descriptor = descriptor
 
     def flush(self) -> None:

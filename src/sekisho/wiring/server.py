@@ -15,6 +15,7 @@ from sekisho.adapters.process.changes import DatagramChanges
 from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, ReloadRefused, StartRefused, UnixSpec, WorkerContext
+from sekisho.adapters.process.privileges import service_user
 from sekisho.adapters.process.supervisor import Supervisor
 from sekisho.adapters.process.worker import changes_socket
 from sekisho.adapters.stores.sqlite.store import SqliteStore
@@ -64,15 +65,19 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
     ]
     if config.metrics.port is not None:
         listeners.append(ListenSpec(METRICS, config.metrics.address, config.metrics.port, shared=True))
+    reporter = _Reporter(config)
     latest = [setup]  # a replaced worker starts with what the others were told at the last SIGHUP
 
     def reload() -> bytes:
         try:
+            reporter.reopen()
             latest[0] = read_setup(config_file)
         except ConfigError as error:
             raise ReloadRefused("\n".join(str(problem) for problem in error.problems if problem.is_error)) from error
         except CommandFailed as failed:
             raise ReloadRefused(str(failed)) from failed
+        except OSError as error:
+            raise ReloadRefused(f"{error.filename}: {error.strerror}") from error
         return msgspec.msgpack.encode(latest[0])
 
     async def worker_main(context: WorkerContext) -> None:
@@ -93,7 +98,7 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         on_reload=reload,
         on_ready=on_ready,
         columns=(shared.counts, shared.metrics),
-        report=_reporter(config),
+        report=reporter,
     )
 
 
@@ -120,7 +125,26 @@ async def _free(config: Config, workers: int, owner: Owner) -> None:
         changes.close()
 
 
-def _reporter(config: Config) -> Callable[[str, Mapping[str, str | int]], None]:
-    descriptor = None if config.log.file is None else open_log(config.log.file)
-    journal = StructlogJournal(SystemClock(), form=config.log.format, descriptor=descriptor, worker="supervisor")
-    return lambda kind, fields: journal.record(Entry(kind, fields=fields))
+class _Reporter:
+    """The supervisor's words in the journal. A log file is made here, by root perhaps, and given to the workers' user."""
+
+    def __init__(self, config: Config) -> None:
+        self._log, self._user = config.log, config.user
+        self._journal = StructlogJournal(SystemClock(), form=self._log.format, descriptor=self._open(), worker="supervisor")
+
+    def __call__(self, kind: str, fields: Mapping[str, str | int]) -> None:
+        self._journal.record(Entry(kind, fields=fields))
+
+    def reopen(self) -> None:
+        """At SIGHUP, before the workers do: the file may have been rotated."""
+        if (descriptor := self._open()) is not None:
+            self._journal.redirect(descriptor)
+
+    def _open(self) -> int | None:
+        if self._log.file is None:
+            return None
+        descriptor = open_log(self._log.file)
+        user = service_user(self._user)
+        if user is not None:
+            os.fchown(descriptor, user.pw_uid, user.pw_gid)
+        return descriptor

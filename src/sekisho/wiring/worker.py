@@ -100,6 +100,7 @@ class Worker:
         shared.metrics.take_slot(context.slot)
         stack.callback(shared.metrics.publish)
         log = self._config.log
+        self._log_file = log.file  # a changed setting wants a restart; the same file is opened anew at SIGHUP
         descriptor = None if log.file is None else open_log(log.file)
         self._journal = StructlogJournal(self._clock, form=log.format, descriptor=descriptor, worker=context.slot)
         stack.callback(self._journal.flush)
@@ -250,7 +251,17 @@ class Worker:
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())
             self._build_handlers()
+            self._reopen_log()
             self._journal.record(Entry("worker.reloaded"))
+
+    def _reopen_log(self) -> None:
+        """It may have been rotated. One that cannot be opened leaves the old one in use."""
+        if self._log_file is None:
+            return
+        try:
+            self._journal.redirect(open_log(self._log_file))
+        except OSError as error:
+            self._journal.fault("log", error)
 
     async def _tell_about_resolver(self) -> None:
         facts = await self._resolver.probe()

@@ -49,7 +49,7 @@ def migrate(path: Path, database: DatabaseName, *, known: dict[int, str] | None 
         with store_errors():
             stamp = check_stamp(connection, path, newest)
             if 0 < stamp < newest and database == "mail":
-                _snapshot(connection, path.with_name(f"{path.name}.before-{newest}"))
+                _snapshot(connection, path.with_name(f"{path.name}.schema-{stamp}"))
             for number, sql in known.items():
                 if number > stamp:
                     _apply(connection, number, sql)
