@@ -11,12 +11,14 @@ JournalValue = str | int | float | bool | None
 class Entry:
     """`kind` is "service.what" ("reception.accepted", "relay.attempt"); `id` is what a peer was told (queue or session id).
 
-    Values are raw: the writer bounds and escapes them (THREATS 25).
+    Values are raw: the writer bounds and escapes them (THREATS 25). `about`: what the ledger finds the entry by besides its id:
+    addresses, message-ids, client networks, domain names, as text.
     """
 
     kind: str
     id: str = ""
     fields: Mapping[str, JournalValue] = field(default_factory=dict)
+    about: tuple[str, ...] = ()
 
 
 class Journal(Protocol):
