@@ -3,27 +3,13 @@
 Every field says in one sentence what it does: `docs/operating/configuration.md` is generated from here.
 """
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, ValidationInfo
+from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 
+from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
 
-def _from_folder(path: Path, info: ValidationInfo) -> Path:
-    """A relative path counts from the folder that the configuration file lies in, if validation was told of one."""
-    folder = (info.context or {}).get("folder")
-    return Path(folder) / path if folder is not None else path
-
-
-LocalPath = Annotated[Path, AfterValidator(_from_folder)]
-Seconds = Annotated[float, Field(gt=0)]
-Octets = Annotated[int, Field(ge=0)]
-Port = Annotated[int, Field(ge=0, le=65535)]
 ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=False, allow_inf_nan=False)
 
 
 class Listener(Section):
