@@ -108,7 +108,7 @@ async def test_a_newer_schema_is_refused(tmp_path: Path, store: SqliteStore, clo
 
 
 def test_every_shipped_migration_has_a_number() -> None:
-    for database in ("mail", "hints"):
+    for database in ("mail", "hints", "ledger"):
         numbers = list(migrate.steps(database))
         assert numbers == list(range(1, len(numbers) + 1))
 

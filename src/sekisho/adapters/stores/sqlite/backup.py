@@ -1,6 +1,6 @@
 """Backing up a running store, and restoring it.
 
-A backup is a folder: snapshots of both databases, then every file that the snapshot of mail.db names. Files are immutable,
+A backup is a folder: snapshots of the databases, then every file that the snapshot of mail.db names. Files are immutable,
 so that a hard link is as good as a copy while both lie on one disk.
 """
 
@@ -14,6 +14,7 @@ import msgspec
 
 from sekisho.adapters.stores.sqlite.backup_mark import backup_mark
 from sekisho.adapters.stores.sqlite.connection import check_version, connect, store_errors
+from sekisho.adapters.stores.sqlite.ledger import LEDGER
 from sekisho.adapters.stores.sqlite.migrate import check_stamp, steps
 from sekisho.adapters.stores.sqlite.store import CONTENT, HINTS, MAIL
 from sekisho.ports.clock import Clock
@@ -62,6 +63,8 @@ def backup(data_dir: Path, target: Path, clock: Clock, progress: Progress = no_p
             with backup_mark(data_dir):
                 schema = _snapshot(data_dir / MAIL, part / MAIL, progress)
                 _snapshot(data_dir / HINTS, part / HINTS, no_progress)
+                if (data_dir / LEDGER).exists():
+                    _snapshot(data_dir / LEDGER, part / LEDGER, no_progress)
                 names = _file_names(part / MAIL)
                 _gather(data_dir / CONTENT, part / CONTENT, names, progress, link=link)
         except BlockingIOError:
@@ -152,8 +155,9 @@ def restore(source: Path, target: Path, clock: Clock, progress: Progress = no_pr
             leftover.unlink()
         shutil.copyfile(source / MAIL, part)
         _renew(part, clock, hold_queue=hold_queue)
-        if (source / HINTS).exists():
-            shutil.copyfile(source / HINTS, target / HINTS)
+        for name in (HINTS, LEDGER):
+            if (source / name).exists():
+                shutil.copyfile(source / name, target / name)
         _gather(source / CONTENT, target / CONTENT, _file_names(part), progress, link=False)
         (target / CONTENT).mkdir(mode=0o700, exist_ok=True)
         _sync_tree(target)

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import apsw
@@ -70,6 +71,7 @@ class Maintenance:
         self._mail, self._hints = mail, hints
         self._checkpointers = [Checkpointer(writer.database, writer.lock, vfs) for _, writer in (mail, hints)]
         self._swept_at = float("-inf")
+        self.chores: list[Callable[[], Awaitable[None]]] = []  # of others, once a round; they may raise StoreUnavailable
 
     async def run(self, owner: Owner) -> None:
         """Until it is cancelled. A store that is unavailable is tried again."""
@@ -91,6 +93,8 @@ class Maintenance:
         if self._clock.monotonic() - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = self._clock.monotonic()
             await self.sweep()
+        for chore in self.chores:
+            await chore()
         return True
 
     async def checkpoint(self, *, truncate: bool = False) -> None:

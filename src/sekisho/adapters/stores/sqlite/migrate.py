@@ -12,7 +12,7 @@ import apsw
 
 from sekisho.adapters.stores.sqlite.connection import connect, store_errors
 
-DatabaseName = Literal["mail", "hints"]
+DatabaseName = Literal["mail", "hints", "ledger"]
 
 
 class SchemaTooNew(Exception):

@@ -8,9 +8,11 @@ from sekisho.adapters.stores.sqlite import uidruns
 from sekisho.adapters.stores.sqlite.backup import Progress, no_progress, place_of
 from sekisho.adapters.stores.sqlite.connection import Database, check_version, connect, store_errors
 from sekisho.adapters.stores.sqlite.content import PLAIN
+from sekisho.adapters.stores.sqlite.ledger import LEDGER
 from sekisho.adapters.stores.sqlite.migrate import check_stamp, steps
 from sekisho.adapters.stores.sqlite.store import CONTENT, MAIL
 from sekisho.core.terms.uidset import UidSet
+from sekisho.ports.content import StoreUnavailable
 
 MOST = 100  # problems of one kind that are listed
 
@@ -125,7 +127,22 @@ def verify(data_dir: Path, progress: Progress = no_progress) -> list[str]:
             db.execute("COMMIT")
     finally:
         db.close()
-    return problems
+    return problems + _damage_of_ledger(data_dir / LEDGER)
+
+
+def _damage_of_ledger(database: Path) -> list[str]:
+    if not database.exists():
+        return []
+    try:
+        db = connect(database, read_only=True)
+        try:
+            with store_errors():
+                found = [str(text) for (text,) in db.execute(f"PRAGMA integrity_check({MOST})")]
+        finally:
+            db.close()
+    except StoreUnavailable as error:
+        found = [str(error)]
+    return [f"the ledger is damaged: {text}" for text in found if text != "ok"]
 
 
 def _wrong_runs(db: Database) -> list[str]:

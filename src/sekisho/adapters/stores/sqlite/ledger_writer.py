@@ -1,0 +1,178 @@
+"""Writing ledger.db: entries wait in memory for at most a second and go to the disk in one transaction, from a thread of their own.
+
+The statements take whole arrays, so that the thread holds the interpreter for moments only, and each statement appends to
+the end of its table: what an entry costs is a few microseconds, whatever the size of the ledger.
+"""
+
+import fcntl
+import os
+import threading
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from sekisho.adapters.stores.sqlite.connection import connect, store_errors
+from sekisho.adapters.stores.sqlite.ledger_places import DAY_US, PLACE_BITS, POSTING_SHIFT, SEGMENT_ENTRIES, key_hash
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.journal import Entry
+from sekisho.ports.ledger import LedgerEntry, normal_key
+
+INTERVAL_SECONDS = 1.0
+GATHER_SECONDS = 0.05  # after a quiet second
+MOST_WAITING = 50_000
+BATCH = 4_096
+FRESH_MOST = 32_768  # read through by each question: 2 ms
+ENTRY_OCTETS = 16_384  # beyond it each text is cut
+VALUE_CHARACTERS = 1_000
+
+# How many entries were lost, and why. Called in the writer's thread.
+Lost = Callable[[int, str], None]
+_encode = msgspec.msgpack.Encoder().encode
+_Waiting = tuple[int, bytes, str, tuple[str, ...]]  # time, entry, id, about
+
+
+class LedgerWriter:
+    """Implements `ports.ledger.Recorder`. One per worker; `free_octets` of disk are left to the mail."""
+
+    def __init__(self, database: Path, lock: Path, *, free_octets: int, lost: Lost, vfs: str | None = None) -> None:
+        self._database, self._free_octets, self._report = database, free_octets, lost
+        self._connection = connect(database, synchronous="NORMAL", vfs=vfs)
+        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._waiting: deque[_Waiting] = deque()
+        self._lost = 0
+        self._why_lost = ""
+        self._is_told = False
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def keep(self, at_us: int, entry: Entry) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._lost += 1
+            self._why_lost = "too much at once"
+            return
+        kept = LedgerEntry(at_us, entry.kind, entry.id, entry.fields, entry.about)  # type: ignore[arg-type]  # any mapping will do
+        try:
+            octets = _encode(kept)
+            if len(octets) > ENTRY_OCTETS:
+                octets = _encode(_bounded(kept))
+        except (TypeError, ValueError, OverflowError):  # lone surrogates, or a value that is our own mistake
+            octets = _encode(_bounded(kept))
+        self._waiting.append((at_us, octets, entry.id, entry.about))
+        if not self._is_told:
+            self._is_told = True
+            self._wake.set()
+            if self._thread is None:
+                self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        written = float("-inf")
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            self._closing.wait(max(GATHER_SECONDS, written + INTERVAL_SECONDS - time.monotonic()))
+            self.flush()
+            written = time.monotonic()
+
+    def flush(self) -> None:
+        """Write everything that waits now. From any thread."""
+        with self._writing:
+            self._is_told = False
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+                try:
+                    self._write(batch)
+                except Exception as error:  # whatever it is, mail goes on, and so does this thread
+                    self._lost += len(batch)
+                    self._why_lost = str(error) if isinstance(error, StoreUnavailable) else repr(error)
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                self._report(lost, self._why_lost)
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        times = [at_us for at_us, _, _, _ in batch]
+        postings = array(
+            "q",
+            [
+                hash_ << PLACE_BITS | place
+                for place, (_, _, id_, about) in enumerate(batch)
+                for hash_ in {key_hash(normal_key(text)) for text in (id_, *about) if text}
+            ],
+        )
+        with store_errors():
+            disk = os.statvfs(self._database.parent)
+            if disk.f_bavail * disk.f_frsize < self._free_octets:
+                raise StoreUnavailable("the disk is nearly full, and what is left is kept for mail")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            try:
+                self._transact(tuple(octets for _, octets, _, _ in batch), min(times), max(times), postings)
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _transact(self, entries: tuple[bytes, ...], first_at_us: int, last_at_us: int, postings: "array[int]") -> None:
+        execute: Callable[..., Any] = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        number, place = self._place_for(len(entries), first_at_us, last_at_us)
+        # carray counts from 1.
+        execute("INSERT INTO entry SELECT ?1 + rowid, value FROM carray(?2)", ((number << PLACE_BITS | place) - 1, apsw.carray(entries)))
+        if postings:
+            base = number << POSTING_SHIFT | place
+            execute("INSERT INTO fresh SELECT ?1 + value FROM carray(?2)", (base, apsw.carray(postings)))
+        ((fresh,),) = execute("SELECT coalesce(max(rowid), 0) FROM fresh").fetchall()
+        if fresh >= FRESH_MOST:
+            execute("INSERT OR IGNORE INTO posting SELECT place FROM fresh ORDER BY place")
+            execute("DELETE FROM fresh")
+        execute("COMMIT")
+
+    def _place_for(self, count: int, first_at_us: int, last_at_us: int) -> tuple[int, int]:
+        """Segment and place of the first of `count` entries."""
+        execute: Callable[..., Any] = self._connection.execute
+        day = first_at_us // DAY_US
+        last = execute("SELECT number, day, entries FROM segment ORDER BY number DESC LIMIT 1").fetchall()
+        if last and last[0][1] >= day and last[0][2] + count <= SEGMENT_ENTRIES:
+            ((number, _, entries),) = last
+            execute(
+                "UPDATE segment SET entries = entries + ?, first_at_us = min(first_at_us, ?), last_at_us = max(last_at_us, ?) "
+                "WHERE number = ?",
+                (count, first_at_us, last_at_us, number),
+            )
+            return int(number), int(entries)
+        number = last[0][0] + 1 if last else 1
+        execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", (number, day, count, first_at_us, last_at_us))
+        return number, 0
+
+    def close(self) -> None:
+        """Write what waits. More than once is harmless."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.flush()
+        self._connection.close()
+        os.close(self._lock)
+
+
+def _bounded(entry: LedgerEntry) -> LedgerEntry:
+    """With every text short and encodable, and what is no value of a journal as text."""
+    fields = {str(name): value if isinstance(value, int | float | None) else _text(str(value)) for name, value in entry.fields.items()}
+    return LedgerEntry(entry.at_us, _text(entry.kind), _text(entry.id), fields, tuple(map(_text, entry.about)))
+
+
+def _text(text: str) -> str:
+    if len(text) > VALUE_CHARACTERS:
+        text = text[:VALUE_CHARACTERS] + "…"
+    return text.encode("utf-8", "replace").decode()
