@@ -9,6 +9,7 @@ from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.keys import Keys
+from sekisho.ports.ledger import Ledger
 from sekisho.ports.spool import Spool
 
 
@@ -23,7 +24,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`actor` names who asks: "uid:0". The stores tell the other workers of changes themselves."""
+    """`actor` names who asks: "uid:0". The stores tell the other workers of changes themselves. `ledger` None: there is none now."""
 
     directory: Directory
     spool: Spool
@@ -32,6 +33,7 @@ class Context:
     clock: Clock
     roles: RoleOwners
     actor: str
+    ledger: Ledger | None = None
 
     def audit(self, action: str, subject: str, **fields: JournalValue) -> None:
         """One journal entry for a finished change: kind "admin.account.add", id the subject."""

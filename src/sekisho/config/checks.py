@@ -11,6 +11,7 @@ from sekisho.core.terms.address import Address, AddressError, parse_domain
 
 _IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
 _LOGIN_STARTTLS = ("submission", "imap", "pop3")
+_WHY_URL = re.compile(r"https?://[!-~]{1,200}\Z")
 _ROUTE = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})\Z")
 
 
@@ -24,6 +25,7 @@ def check_config(config: Config) -> list[Problem]:
         *_check_submission(config),
         *_check_relay(config),
         *_check_queue(config),
+        *_check_ledger(config),
         *_check_rest(config),
     ]
 
@@ -215,6 +217,17 @@ def _check_queue(config: Config) -> Iterator[Problem]:
             "Make it shorter than queue.lifetime_seconds ({lifetime}).",
             {"lifetime": queue.lifetime_seconds},
             severity="warning",
+        )
+
+
+def _check_ledger(config: Config) -> Iterator[Problem]:
+    url = config.ledger.why_url
+    if url and not (_WHY_URL.match(url) and url.count("{") == url.count("}") == url.count("{id}") == 1):
+        yield Problem(
+            "ledger.why_url",
+            "{url} is not an address that an id can be put into.",
+            "Write it like https://mail.example.org/why/{place}, with {place} where the id goes.",
+            {"url": repr(url), "place": "{id}"},
         )
 
 

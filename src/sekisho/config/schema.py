@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 
+from sekisho.config.ledger import LedgerSettings
 from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
 
 ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
@@ -175,3 +176,4 @@ class Config(Section):
     login: LoginSettings = LoginSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
+    ledger: LedgerSettings = LedgerSettings()

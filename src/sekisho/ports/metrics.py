@@ -14,6 +14,7 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_relay_attempts_total": ("counter", "Delivery attempts to other hosts, per recipient.", ("result",)),
     "sekisho_queue_recipients": ("gauge", "Recipients waiting in the queue.", ("state",)),
     "sekisho_faults_total": ("counter", "Own bugs: tracebacks in the log.", ("where",)),
+    "sekisho_ledger_lost_total": ("counter", "Entries that the ledger could not keep.", ()),
     "sekisho_store_commits_total": ("counter", "Commits of the mail database.", ()),
     "sekisho_store_commit_seconds": ("histogram", "Time from lock to committed.", ()),
 }

@@ -9,6 +9,7 @@ from sekisho.admin import operations
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
+from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.stores import StoreProblem, admin_context, open_log, opened_store
 
 
@@ -19,11 +20,15 @@ def answer_alone(config: Config, request: bytes) -> bytes:
 
 async def _answer(config: Config, request: bytes) -> bytes:
     descriptor = None if config.log.file is None else open_log(config.log.file)
-    journal = StructlogJournal(SystemClock(), form=config.log.format, descriptor=descriptor, worker="command")
+    log = StructlogJournal(SystemClock(), form=config.log.format, descriptor=descriptor, worker="command")
+    link = LedgerLink(log, SystemClock(), alone=True)
     try:
         async with opened_store(config) as store:
-            return await operations.answer(admin_context(store, config, journal, f"uid:{os.getuid()}"), request)
+            link.use(config)
+            context = admin_context(store, config, link.journal, f"uid:{os.getuid()}", link.ledger)
+            return await operations.answer(context, request)
     except StoreProblem as problem:
         raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(problem)) from problem
     finally:
-        journal.flush()
+        link.close()
+        log.flush()

@@ -16,6 +16,7 @@ from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Journal
+from sekisho.ports.ledger import Ledger
 from sekisho.ports.metrics import Metrics
 
 HOST = os.uname().nodename
@@ -44,8 +45,8 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
         await store.close()
 
 
-def admin_context(store: SqliteStore, config: Config, journal: Journal, actor: str) -> Context:
-    return Context(store.directory, store.spool, store.keys, journal, SystemClock(), config.roles, actor)
+def admin_context(store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None) -> Context:
+    return Context(store.directory, store.spool, store.keys, journal, SystemClock(), config.roles, actor, ledger)
 
 
 def open_log(file: Path) -> int:

@@ -43,6 +43,7 @@ from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.seams import NoJudge
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
+from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
 
 
@@ -102,8 +103,10 @@ class Worker:
         log = self._config.log
         self._log_file = log.file  # a changed setting wants a restart; the same file is opened anew at SIGHUP
         descriptor = None if log.file is None else open_log(log.file)
-        self._journal = StructlogJournal(self._clock, form=log.format, descriptor=descriptor, worker=context.slot)
-        stack.callback(self._journal.flush)
+        self._lines = StructlogJournal(self._clock, form=log.format, descriptor=descriptor, worker=context.slot)
+        stack.callback(self._lines.flush)
+        self._ledger = LedgerLink(self._lines, self._clock, shared.metrics)
+        self._journal = self._ledger.journal
         catch_strays(self._journal, asyncio.get_running_loop())
         self._tls = ServerContexts(setup.certificates)
         self._changes = DatagramChanges(context.changes_socket, context.sibling_sockets)
@@ -116,6 +119,9 @@ class Worker:
         context = self._context
         self._store = open_store(self._config, self._clock, self._dice, self._changes, self._shared.metrics)
         self._stack.push_async_callback(self._store.close)
+        self._ledger.use(self._config)
+        self._stack.callback(self._ledger.close)
+        self._store.maintenance.chores.append(self._ledger.keep_house)
         self._resolver = StubResolver(self._config.resolver, self._clock)
         self._stack.push_async_callback(self._resolver.close)
         self._make_recipients()
@@ -237,7 +243,7 @@ class Worker:
             self._stack.callback(exporter.close)
 
     async def _answer(self, request: bytes, uid: int) -> bytes:
-        context = admin_context(self._store, self._config, self._journal, f"uid:{uid}")
+        context = admin_context(self._store, self._config, self._journal, f"uid:{uid}", self._ledger.ledger)
         return await operations.answer(context, request)
 
     async def _follow_reloads(self) -> None:
@@ -247,6 +253,7 @@ class Worker:
             self._tls.replace(setup.certificates)
             limits = self._config.limits
             self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
+            self._ledger.use(self._config)
             self._make_recipients()
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())
@@ -259,7 +266,7 @@ class Worker:
         if self._log_file is None:
             return
         try:
-            self._journal.redirect(open_log(self._log_file))
+            self._lines.redirect(open_log(self._log_file))
         except OSError as error:
             self._journal.fault("log", error)
 
