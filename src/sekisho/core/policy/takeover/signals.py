@@ -1,0 +1,214 @@
+"""The table of signals: each looks at one thing and says how many points it counts and why, in words.
+
+Points add up; `verdict` says from where on they slow, hold or freeze. "context" signals (from where, by what, when) are capped together
+and count only against an account with a history: a stranger's place alone never holds mail, and a traveller has one every day. "volume"
+signals do not count for who has the bulk right. How large each is follows from one question: what must come together before it is more
+likely a thief than the owner? A strange place (≤ 45) wants a doubtful deed (≥ 55) beside it; from the owner's own desk the deed
+alone must be far beyond what the account ever did.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sekisho.core.policy.takeover.situation import Situation
+from sekisho.core.policy.takeover.state import COUNTS, DAY_US, MINUTE_US
+
+CONTEXT_CAP = 45
+MANY_NETWORKS = 4
+SAME_CONTENT = 8
+SAME_CONTENT_GROWTH = 12  # points more with each doubling
+MANY_DOMAINS = 10
+MANY_DORMANT = 10
+MANY_HIDDEN = 10
+FEW_BOUNCES = 3
+MANY_BOUNCES = 5
+ENOUGH = 100  # by itself a reason to hold
+
+Group = Literal["context", "volume", "deed", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one signal says. `text` has `{name}` places, so that it can be said in the reader's language."""
+
+    signal: str
+    points: int
+    text: str
+    values: dict[str, str | int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text.format(**self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """`points`: the most it counts, or what it counts at its threshold when it grows without bound (`grows`)."""
+
+    name: str
+    group: Group
+    points: int
+    look: Callable[[Situation, int], Reason | None]
+    grows: bool = False
+
+
+def _network(s: Situation, points: int) -> Reason | None:
+    count = round(points * s.familiarity.network)
+    return Reason("network", count, "The network {network} is new for this account.", {"network": s.sending.network}) if count else None
+
+
+def _client(s: Situation, points: int) -> Reason | None:
+    count = round(points * s.familiarity.client)
+    return Reason("client", count, "The mail program ({client}) is new for this account.", {"client": s.sending.client}) if count else None
+
+
+def _credential(s: Situation, points: int) -> Reason | None:
+    count = round(points * s.familiarity.credential)
+    return Reason("credential", count, "This password has hardly been used for sending before.") if count else None
+
+
+def _hour(s: Situation, points: int) -> Reason | None:
+    return Reason("hour", points, "The account hardly ever sends at this time of day.") if s.familiarity.hour else None
+
+
+def _networks(s: Situation, points: int) -> Reason | None:
+    count = s.familiarity.new_networks
+    if count < MANY_NETWORKS:
+        return None
+    return Reason("networks", points, "Mail came from {count} new networks within an hour.", {"count": count})
+
+
+def _identity(s: Situation, points: int) -> Reason | None:
+    if s.familiarity.identity < 1.0:
+        return None
+    if s.sending.reply_elsewhere:
+        return Reason("identity", points, "Answers would go to {address}, never used before.", {"address": s.sending.reply_elsewhere})
+    return Reason("identity", points // 2, "The author's name or address was never used before.")
+
+
+def _link(s: Situation, points: int) -> Reason | None:
+    host = s.familiarity.link
+    return Reason("link", points, "It links to {host}, which the account never did before.", {"host": host}) if host else None
+
+
+def _strangers(s: Situation, points: int) -> Reason | None:
+    count = _growing(s.strangers, s.allowed_strangers, points)
+    if not count or not s.reach.strangers:
+        return None
+    text = "Within a day it wrote to many people for the first time; they count {count}, up to {usual} would be usual."
+    return Reason("strangers", count, text, {"count": round(s.strangers), "usual": round(s.allowed_strangers)})
+
+
+def _fan_out(s: Situation, points: int) -> Reason | None:
+    count = _growing(s.fan_out, s.allowed_fan_out, points)
+    if not count:
+        return None
+    text = "Within a day it wrote to very many people it knows; they count {count}, up to {usual} would be usual."
+    return Reason("fan-out", count, text, {"count": round(s.fan_out), "usual": round(s.allowed_fan_out)})
+
+
+def _dormant(s: Situation, points: int) -> Reason | None:
+    count = s.window.dormant
+    if count < MANY_DORMANT:
+        return None
+    return Reason("dormant", points, "{count} of the recipients had no mail from it for more than a month.", {"count": count})
+
+
+def _domains(s: Situation, points: int) -> Reason | None:
+    if not s.reach.strangers or len(s.state.domains) < MANY_DOMAINS:
+        return None
+    since = (s.sending.at_us - DAY_US) // MINUTE_US
+    count = sum(minute > since for minute in s.state.domains.values())
+    if count < MANY_DOMAINS:
+        return None
+    return Reason("domains", points, "The new recipients are scattered over {count} domains or more.", {"count": count})
+
+
+def _hidden(s: Situation, points: int) -> Reason | None:
+    count = s.sending.hidden
+    if count < MANY_HIDDEN:
+        return None
+    return Reason("hidden", points, "{count} recipients are named neither in To nor in Cc.", {"count": count})
+
+
+def _same_content(s: Situation, points: int) -> Reason | None:
+    keys = (*s.sending.contents, *(link.key for link in s.sending.links))
+    fresh = (s.sending.at_us - DAY_US) // MINUTE_US * COUNTS  # older texts are the account's own: a signature, a form
+    repeats = [s.state.contents.get(key, 0) for key in keys]
+    count = max((repeat % COUNTS for repeat in repeats if repeat > fresh), default=0)
+    if count < SAME_CONTENT:
+        return None
+    points += round(SAME_CONTENT_GROWTH * math.log2(count / SAME_CONTENT))
+    points = round(points * (1 + s.settled) / 2)  # a newcomer introduces himself
+    return Reason("same-content", points, "The same text or link went out in {count} messages.", {"count": count})
+
+
+def _first_time_budget(s: Situation, points: int) -> Reason | None:
+    limit = s.rules.service_recipients_per_day if s.sending.is_service else s.rules.first_time_per_day
+    if s.state.first_time <= limit:
+        return None
+    values: dict[str, str | int] = {"count": s.state.first_time, "limit": limit}
+    return Reason("first-time-budget", points, "{count} first-time recipients on one day; {limit} are allowed.", values)
+
+
+def _budget(s: Situation, points: int) -> Reason | None:
+    rules = s.rules
+    limit = rules.bulk_recipients_per_day if s.bulk else rules.recipients_per_day
+    limit = rules.service_recipients_per_day if s.sending.is_service else limit
+    if s.state.recipients <= limit:
+        return None
+    values: dict[str, str | int] = {"count": s.state.recipients, "limit": limit}
+    return Reason("budget", points, "{count} recipients on one day; {limit} are allowed.", values)
+
+
+def _bounces(s: Situation, points: int) -> Reason | None:
+    bounced, answered = s.window.bounced, s.window.bounced + s.window.delivered
+    share = bounced / answered if answered else 0.0
+    # STANDARDS: above 10 % unknown users a list was bought or guessed, not written to before.
+    if not (bounced >= FEW_BOUNCES and share > 0.3) and not (bounced >= MANY_BOUNCES and share > 0.1):
+        return None
+    count = points if bounced >= 2 * MANY_BOUNCES and share > 0.3 else points * 2 // 3
+    values: dict[str, str | int] = {"bounced": bounced, "answered": answered}
+    return Reason("bounces", count, "{bounced} of {answered} recipients do not exist.", values)
+
+
+def _complaints(s: Situation, points: int) -> Reason | None:
+    count = s.window.complaints
+    if not count:
+        return None
+    return Reason("complaints", points * min(count, 3), "Other servers called its mail spam or too much, {count} times.", {"count": count})
+
+
+def _content(s: Situation, points: int) -> Reason | None:
+    said = s.sending.content_says
+    return Reason("content", points, "The content check says: {said}.", {"said": said}) if said else None
+
+
+def _growing(value: float, allowed: float, points: int) -> int:
+    """0 below what is allowed, `points` there, as much again with each doubling."""
+    ratio = value / allowed if allowed else 0.0
+    return round(points * (1 + math.log2(ratio))) if ratio >= 1.0 else 0
+
+
+SIGNALS: tuple[Signal, ...] = (
+    Signal("network", "context", 20, _network),
+    Signal("client", "context", 15, _client),
+    Signal("credential", "context", 10, _credential),
+    Signal("hour", "context", 10, _hour),
+    Signal("networks", "deed", 40, _networks),
+    Signal("identity", "deed", 15, _identity),
+    Signal("link", "volume", 10, _link),
+    Signal("strangers", "volume", 40, _strangers, grows=True),
+    Signal("fan-out", "volume", 25, _fan_out, grows=True),
+    Signal("dormant", "volume", 15, _dormant),
+    Signal("domains", "volume", 15, _domains),
+    Signal("hidden", "volume", 15, _hidden),
+    Signal("same-content", "volume", 30, _same_content, grows=True),
+    Signal("first-time-budget", "volume", ENOUGH, _first_time_budget),
+    Signal("budget", "answer", ENOUGH, _budget),
+    Signal("bounces", "answer", 60, _bounces),
+    Signal("complaints", "answer", 30, _complaints),
+    Signal("content", "answer", 30, _content),
+)
+NAMES = frozenset(signal.name for signal in SIGNALS)
