@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.config.ledger import LedgerSettings
 from sekisho.config.schema import Limits, LoginSettings, QueueSettings, ReceptionSettings, SubmissionSettings
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
@@ -45,6 +46,7 @@ class OnePassword:
 @dataclass
 class World:
     limits: Limits = field(default_factory=Limits)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
     inspector: Inspector = field(default_factory=NoInspection)
     judge: OutboundJudge = field(default_factory=NoJudge)
     signer: Signer = field(default_factory=NoSigner)
@@ -92,14 +94,16 @@ class World:
             self.store.spool, self.recipients, self.inspector, self.clock, self.dice, self.journal, self.metrics,
             self.shutdown, lambda: OWNER, self.jobs.extend,
         )  # fmt: skip
-        return Reception(tools, ReceptionConfig(HOSTNAME, self.limits, ReceptionSettings(), QueueSettings()))
+        return Reception(tools, ReceptionConfig(HOSTNAME, self.limits, ReceptionSettings(), QueueSettings(), ledger=self.ledger))
 
     def submission(self) -> Submission:
         tools = SubmissionTools(
             self.store.spool, self.store.directory, self.recipients, self.authenticator, self.judge, self.signer, self.clock,
             self.dice, self.journal, self.metrics, self.shutdown, lambda: OWNER, self.jobs.extend,
         )  # fmt: skip
-        config = SubmissionConfig(HOSTNAME, self.limits, SubmissionSettings(), LoginSettings(), QueueSettings(), ("docomo.ne.jp",))
+        config = SubmissionConfig(
+            HOSTNAME, self.limits, SubmissionSettings(), LoginSettings(), QueueSettings(), ("docomo.ne.jp",), ledger=self.ledger
+        )
         return Submission(tools, config)
 
     def connect(self, kind: str = "smtp") -> MemoryStream:

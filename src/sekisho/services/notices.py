@@ -119,7 +119,7 @@ class Notices:
         content = ports.spool.open_content()
         content.write(composed.octets)
         remotes = (to,) if resolution.status == "not_ours" else resolution.remotes
-        self._journal(message, "notice.composed", action, {"reverse_path": str(to), "notice": notice_id})
+        self._journal(message, "notice.composed", action, {"reverse_path": str(to), "notice": notice_id}, about=(notice_id,))
         return Acceptance(
             message_id=notice_id,
             envelope=Envelope(ReversePath(), (Recipient(to),), composed.body, composed.smtputf8),  # RFC 3464 §2: from <>
@@ -137,5 +137,5 @@ class Notices:
             header_message_id=composed.header_message_id,
         )
 
-    def _journal(self, message: NoticedMessage, kind: str, action: Action, fields: dict[str, str]) -> None:
-        self._ports.journal.record(Entry(kind, message.message_id, {"action": action, **fields}))
+    def _journal(self, message: NoticedMessage, kind: str, action: Action, fields: dict[str, str], about: tuple[str, ...] = ()) -> None:
+        self._ports.journal.record(Entry(kind, message.message_id, {"action": action, **fields}, about))

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sekisho.core.smtp.events import (
     NEED_DATA,
@@ -14,6 +14,7 @@ from sekisho.core.smtp.events import (
     Ended,
     Event,
     Hello,
+    LimitReached,
     MailFrom,
     Need,
     RcptTo,
@@ -24,18 +25,27 @@ from sekisho.core.smtp.events import (
     TransactionDropped,
 )
 from sekisho.core.smtp.server import ServerMachine
-from sekisho.core.smtp.session import ServerSettings
+from sekisho.core.smtp.session import EndReason, ServerSettings
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
-from sekisho.ports.journal import Journal
+from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import Shutdown, Stream, StreamError, StreamTimeout
+from sekisho.services.references import References
 from sekisho.services.smtp_content import STORE_TROUBLE, IncomingContent
 
 _TIMEOUT = Reply.of(421, "4.4.2", "Timeout, closing the connection")  # RFC 5321 §4.5.3.2.7
 _SHUTDOWN = Reply.of(421, "4.3.2", "The service is shutting down; come back soon")  # RFC 5321 §3.8
+_COMMANDS: dict[type[Any], str] = {
+    Connected: "connect",
+    Hello: "EHLO",
+    ContentBegins: "DATA",
+    ContentEnds: "DATA",
+    SaslBegins: "AUTH",
+    SaslResponse: "AUTH",
+}
 _TURN_SECONDS = 0.005
 
 
@@ -75,8 +85,16 @@ class Decider(Protocol):
         """The content is whole and nothing speaks against it so far."""
         ...
 
-    def refused(self, envelope: Envelope, reply: Reply) -> None:
-        """The message was refused for its content or header section, before anybody was asked."""
+    @property
+    def references(self) -> References:
+        """The ids of this connection's refusals: whoever writes one down takes an id from there."""
+        ...
+
+    @property
+    def client(self) -> str: ...
+
+    def refused(self, envelope: Envelope, reply: Reply, id_: str) -> None:
+        """The message was refused for its content or header section, before anybody was asked; the client was told `id_`."""
         ...
 
     def dropped(self) -> None:
@@ -102,7 +120,10 @@ class SmtpSession:
 
     def __init__(self, stream: Stream, settings: ServerSettings, decider: Decider, timeouts: Timeouts, tools: SessionTools) -> None:
         self.stream = stream
-        self.machine = ServerMachine(settings, tls=stream.tls is not None, authenticated=decider.is_authenticated)
+        self._references = decider.references
+        self.machine = ServerMachine(
+            settings, tls=stream.tls is not None, authenticated=decider.is_authenticated, reference=self._references.of_session
+        )
         self._role = settings.role
         self._decider = decider
         self._timeouts = timeouts
@@ -144,7 +165,7 @@ class SmtpSession:
                         self._recover(event, self._own_bug(error))
                     await self._breathe()
         except StreamTimeout:
-            machine.end(_TIMEOUT, "service")
+            self._end(_TIMEOUT, "service")
             await self._flush()
             return "timeout"
         finally:
@@ -171,7 +192,7 @@ class SmtpSession:
     async def _read(self) -> None:
         machine = self.machine
         if self._stopping and not machine.in_transaction:
-            machine.end(_SHUTDOWN, "shutdown")
+            self._end(_SHUTDOWN, "shutdown")
             return
         self._is_reading = True
         try:
@@ -180,7 +201,7 @@ class SmtpSession:
             # Ours (from `stop`) or somebody else's: only the latter leaves a request behind once ours is taken back.
             if not self._stopping or self._task is None or self._task.uncancel() > 0:
                 raise
-            machine.end(_SHUTDOWN, "shutdown")
+            self._end(_SHUTDOWN, "shutdown")
             return
         finally:
             self._is_reading = False
@@ -204,53 +225,78 @@ class SmtpSession:
         return Reply.of(451, "4.3.0", f"Internal error {fault}; try again later")
 
     def _recover(self, event: Event, reply: Reply) -> None:
-        machine = self.machine
         if isinstance(event, ContentEnds):
             self._drop()
-            machine.answer(reply)
+            self._answer(event, reply)
         elif isinstance(event, MailFrom | RcptTo | ContentBegins):
-            machine.answer(reply)  # the transaction stays as it was: recipients that were told 250 still count
+            self._answer(event, reply)  # the transaction stays as it was: recipients that were told 250 still count
         elif isinstance(event, SaslBegins | SaslResponse):
-            machine.answer(Reply.of(454, "4.7.0", "Temporary authentication failure"))  # RFC 4954 §6
+            self._answer(event, Reply.of(454, "4.7.0", "Temporary authentication failure"))  # RFC 4954 §6
         else:
-            machine.end(Reply.of(421, "4.3.0", reply.text))
+            self._end(Reply.of(421, "4.3.0", reply.text))
 
     async def _decide(self, event: Event) -> None:
         machine, decider = self.machine, self._decider
         if isinstance(event, RcptTo):
-            machine.answer(await decider.rcpt(event.recipient))
+            self._answer(event, await decider.rcpt(event.recipient))
         elif isinstance(event, MailFrom):
-            machine.answer(await decider.mail(event.envelope))
+            self._answer(event, await decider.mail(event.envelope))
         elif isinstance(event, ContentBegins):
             begun = await decider.begin(event.envelope)
             if isinstance(begun, Reply):
-                machine.answer(begun)
+                self._answer(event, begun)
             else:
                 self._content = begun
                 machine.answer(None)
         elif isinstance(event, ContentEnds):
             await self._finish(event)
         elif isinstance(event, ContentRefused):
-            decider.refused(event.envelope, event.reply)
+            decider.refused(event.envelope, event.reply, self._references.session)
+            self._references.taken()  # the machine has told it
             self._drop()
         elif isinstance(event, Hello):
-            machine.answer(await decider.hello(event))
+            self._answer(event, await decider.hello(event))
         elif isinstance(event, Connected):
-            machine.answer(_SHUTDOWN if self._stopping else None)
+            self._answer(event, _SHUTDOWN if self._stopping else None)
         elif isinstance(event, SaslBegins | SaslResponse):
-            answer = await decider.sasl(event)
-            if not isinstance(answer, Reply):
-                machine.challenge(answer)
-                return
-            machine.answer(answer)
-            if decider.last_words is not None:
-                machine.end(decider.last_words, "errors")
+            await self._decide_login(event)
         elif isinstance(event, TlsBegins):
             await self._start_tls()
         elif isinstance(event, TransactionDropped):
             self._drop()
         elif isinstance(event, SaslDropped):
             decider.sasl_dropped()
+        elif isinstance(event, LimitReached):
+            self._write_down(event.command, "", event.reply, self._references.session)
+
+    async def _decide_login(self, event: SaslBegins | SaslResponse) -> None:
+        answer = await self._decider.sasl(event)
+        if not isinstance(answer, Reply):
+            self.machine.challenge(answer)
+            return
+        self._answer(event, answer)
+        if self._decider.last_words is not None:
+            self._end(self._decider.last_words, "errors")
+
+    def _answer(self, event: Event, reply: Reply | None) -> None:
+        """A refusal goes out with the id that the decider wrote it down under; if it did not, that is done here."""
+        if reply is not None and reply.code >= 400:
+            id_ = self._references.taken()
+            if not id_:
+                command, argument = _command(event)
+                id_ = self._references.new()
+                self._write_down(command, argument, reply, id_)
+            reply = self._references.refer(reply, id_)
+        self.machine.answer(reply)
+
+    def _write_down(self, command: str, argument: str, reply: Reply, id_: str) -> None:
+        references, client = self._references, self._decider.client
+        fields = {"client": client, "command": command, "argument": argument, "reply": str(reply), "session": references.session}
+        self._tools.journal.record(Entry(f"{self._role}.command_refused", id_, fields, (client, references.session, argument)))
+
+    def _end(self, reply: Reply, reason: EndReason = "service") -> None:
+        """Say a last reply, which the connection's own entry explains."""
+        self.machine.end(self._references.refer(reply, self._references.session), reason)
 
     async def _finish(self, event: ContentEnds) -> None:
         content = self._content
@@ -258,12 +304,12 @@ class SmtpSession:
         content.finish()
         if content.refusal is not None:
             reply = content.refusal
-            self._decider.refused(event.envelope, reply)
+            self._decider.refused(event.envelope, reply, self._references.new())
             self._drop()
         else:
             reply = await self._decider.message(event.envelope, content)
             self._content = None
-        self.machine.answer(reply)
+        self._answer(event, reply)
 
     async def _start_tls(self) -> None:
         await self._flush()
@@ -276,6 +322,15 @@ class SmtpSession:
         if content is not None:
             content.writer.discard()
         self._decider.dropped()
+
+
+def _command(event: Event) -> tuple[str, str]:
+    """What was refused: a verb and its argument, as people know them."""
+    if isinstance(event, RcptTo):
+        return "RCPT", str(event.recipient.address)
+    if isinstance(event, MailFrom):
+        return "MAIL", str(event.envelope.reverse_path)
+    return _COMMANDS.get(type(event), ""), ""
 
 
 class OpenSessions:

@@ -10,6 +10,7 @@ import msgspec
 from sekisho.adapters.clock import SystemClock, SystemDice
 from sekisho.adapters.dns.resolver import StubResolver
 from sekisho.adapters.journal import StructlogJournal, catch_strays
+from sekisho.adapters.net.caps import CapRefusals
 from sekisho.adapters.net.dialer import AsyncioDialer
 from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
 from sekisho.adapters.net.tls import CertificateMaterial, ClientContexts, ServerContexts
@@ -189,7 +190,9 @@ class Worker:
                 self._queue.owner_for_new,
                 self._queue.take,
             ),
-            ReceptionConfig(config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language),
+            ReceptionConfig(
+                config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language, config.ledger
+            ),
         )
         submission = Submission(
             SubmissionTools(
@@ -198,7 +201,7 @@ class Worker:
             ),
             SubmissionConfig(
                 config.hostname, config.limits, config.submission, config.login, config.queue, config.reception.loose_dot_domains,
-                dict(config.relay.routes), config.language,
+                dict(config.relay.routes), config.language, config.ledger,
             ),
         )  # fmt: skip
         local = LocalSubmission(submission, store.directory, journal, config.submission.local_users, _user_name)
@@ -226,7 +229,10 @@ class Worker:
 
     async def _listen(self) -> None:
         sockets = self._context.sockets
-        tools = ListenerTools(self._tls, self._shared.counts, self._journal, self._shared.metrics, self._clock, self._config.hostname)
+        refusals = CapRefusals(self._journal, self._clock, self._dice, self._config.ledger.why_url)
+        tools = ListenerTools(
+            self._tls, self._shared.counts, self._journal, self._shared.metrics, self._clock, self._config.hostname, refusals
+        )
         for name, settings in zip(listener_names(self._config), self._config.listeners, strict=True):
             listener = Listener(listener_info(name, settings.kind, self._tls), self._handle, tools, settings.proxy_from)
             await listener.start(sockets[name])

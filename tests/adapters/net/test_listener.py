@@ -4,18 +4,19 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 from tests.adapters.net.conftest import Papers
 from tests.adapters.net.test_proxy import V4, V6
 
 from sekisho.adapters.net.alarm import HandshakeAlarm
+from sekisho.adapters.net.caps import MOST_CLIENTS, CapRefusals
 from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
 from sekisho.adapters.net.tls import ServerContexts
 from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.ports.stream import ListenerInfo, Stream, StreamTimeout
-from sekisho.testing.clock import ManualClock
+from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
 
 
@@ -24,7 +25,8 @@ class Scene:
         self.journal, self.metrics, self.clock = MemoryJournal(), MemoryMetrics(), ManualClock()
         self.counts = SharedConnectionCounts(1, 3, 2)
         self.contexts = ServerContexts(papers.materials)
-        self.tools = ListenerTools(self.contexts, self.counts, self.journal, self.metrics, self.clock, "mx.example.test")
+        refusals = CapRefusals(self.journal, self.clock, SeededDice(), "https://mail.example/why/{id}")
+        self.tools = ListenerTools(self.contexts, self.counts, self.journal, self.metrics, self.clock, "mx.example.test", refusals)
         self.peers: list[str] = []
         self.listeners: list[Listener] = []
 
@@ -88,13 +90,31 @@ async def test_one_too_many(scene: Scene, papers: Papers, kind: str, answer: byt
     for reader, _ in first:
         assert await reader.readline() == b"hello\r\n"
     reader, writer = await connect(port)
-    line = await reader.readline()
-    assert line.startswith(answer)
-    assert bool(answer) == line.endswith(b"\r\n")
-    assert await reader.read() == b""
+    said = await reader.read()
+    assert said.replace(b"421-", b"421 ").startswith(answer)
+    (entry,) = [entry for entry in scene.journal.entries if entry.kind == "listener.refused"]
+    assert (entry.fields["cap"], entry.about) == ("per_ip", ("127.0.0.1",))
+    assert bool(answer) == said.endswith(b"\r\n") == (f"(id {entry.id})\r\n".encode() in said)
+    if kind == "smtp":
+        assert said.endswith(f"421 4.7.0 See https://mail.example/why/{entry.id}\r\n".encode())
     assert scene.metrics.values["sekisho_connections_refused_total", (("cap", "per_ip"), ("listener", kind))] == 1
     for _, other in (*first, (reader, writer)):
         other.close()
+
+
+def test_a_flood_of_refusals_is_written_down_once_a_minute() -> None:
+    journal, clock = MemoryJournal(), ManualClock()
+    refusals = CapRefusals(journal, clock, SeededDice(), "")
+    one, two = ip_address("192.0.2.1"), ip_address("2001:db8::1")
+    told = {refusals.reference("smtp", one, "per_ip").id for _ in range(100)}
+    assert len(told) == len(journal.entries) == 1
+    told |= {refusals.reference("smtp", two, "per_ip").id, refusals.reference("imap", one, "all").id}
+    clock.advance(61)
+    told.add(refusals.reference("smtp", one, "per_ip").id)
+    assert told == {entry.id for entry in journal.entries} and len(told) == 4
+    for number in range(MOST_CLIENTS + 5):
+        refusals.reference("smtp", ip_address(number), "per_ip")
+    assert len(refusals._told) == MOST_CLIENTS
 
 
 async def test_implicit_tls(scene: Scene, papers: Papers) -> None:
@@ -150,7 +170,7 @@ async def test_proxy_header_of_a_proxy(scene: Scene) -> None:
 async def test_proxied_clients_are_counted_by_their_own_address(scene: Scene) -> None:
     port = await scene.listen("smtp", proxy_from=LOOPBACK)
     opened = []
-    for octets, expected in ((V6, b"hello"), (V6, b"hello"), (V6, b"421 4"), (V4, b"hello")):
+    for octets, expected in ((V6, b"hello"), (V6, b"hello"), (V6, b"421-4"), (V4, b"hello")):
         reader, writer = await connect(port)
         writer.write(octets)
         assert (await reader.readline()).startswith(expected)

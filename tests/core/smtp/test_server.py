@@ -25,6 +25,7 @@ from sekisho.core.smtp.events import (
 )
 from sekisho.core.smtp.server import ServerMachine
 from sekisho.core.smtp.session import ServerSettings
+from sekisho.core.terms.reference import Reference
 from sekisho.core.terms.reply import Reply
 
 SETTINGS = ServerSettings("reception", "mx.example", message_octets=4000, recipients=3)
@@ -103,6 +104,35 @@ def same_in_pieces(octets: bytes, how: ServerSettings = SETTINGS, *, tls: bool =
     assert whole.contents == single.contents == threes.contents
     assert whole.said == single.said == threes.said
     return whole
+
+
+@pytest.mark.parametrize(
+    ("octets", "code", "limit"),
+    [
+        (b"EHLO c.example\r\nMAIL FROM:<a@b.example> SIZE=4001\r\n", 552, "MAIL"),
+        (OPENING + b"RCPT TO:<v@mx.example>\r\n" * 3, 452, "RCPT"),
+        (OPENING + b"DATA\r\n" + b"x\r\n" * 2000 + b".\r\n", 552, ""),
+        (OPENING + b"DATA\r\nbare\nx\r\n.\r\n", 550, ""),
+        (b"NONSENSE\r\n" * 10, 421, ""),
+        (b"EHLO c.example\r\n" + b"MAIL FROM:<a@b.example>\r\nRSET\r\n" * 1001, 421, ""),
+    ],
+)
+def test_what_our_limits_refuse_can_be_asked_about(octets: bytes, code: int, limit: str) -> None:
+    driver = Driver(ServerMachine(SETTINGS, reference=Reference("k3q7w2ma", "https://mail.example/why/k3q7w2ma")))
+    driver.feed(octets)
+    assert re.search(
+        rb"^%d-[0-9.]+ .* \(id k3q7w2ma\)\r\n%d [0-9.]+ See https://mail.example/why/k3q7w2ma\r\n" % (code, code), driver.said, re.M
+    )
+    assert [line for line in driver.log if line.startswith("LimitReached")] == [
+        line for line in driver.log if limit and line.startswith(f"LimitReached(command='{limit}'")
+    ]
+    assert bool(limit) == any(line.startswith("LimitReached") for line in driver.log)
+
+
+def test_mistakes_of_the_client_refer_to_nothing() -> None:
+    driver = Driver(ServerMachine(SETTINGS, reference=Reference("k3q7w2ma")))
+    driver.feed(b"NONSENSE\r\nMAIL FROM:<a@b>\r\nEHLO c.example\r\nRCPT TO:<a@b.example>\r\nMAIL FROM:a\r\nMAIL FROM:<a@b.example> X=1\r\n")
+    assert len(driver.codes) == 7 and b"k3q7w2ma" not in driver.said
 
 
 def test_a_message_goes_through() -> None:

@@ -8,10 +8,13 @@ from ipaddress import IPv4Network, IPv6Network
 from socket import AF_UNIX, socket
 
 from sekisho.adapters.net.alarm import HandshakeAlarm
+from sekisho.adapters.net.caps import CapRefusals
 from sekisho.adapters.net.proxy import is_proxy, read_proxy_header
 from sekisho.adapters.net.stream import RECEIVE_OCTETS, SocketStream
 from sekisho.adapters.net.tls import ServerContexts
 from sekisho.config.schema import ListenerKind
+from sekisho.core.terms.reference import Reference
+from sekisho.core.terms.reply import Reply
 from sekisho.ports.clock import Clock
 from sekisho.ports.counters import ConnectionCounts
 from sekisho.ports.journal import Entry, Journal
@@ -35,6 +38,7 @@ class ListenerTools:
     metrics: Metrics
     clock: Clock
     hostname: str
+    refusals: CapRefusals
 
 
 class Listener:
@@ -109,8 +113,9 @@ class Listener:
                 await read_proxy_header(stream, PROXY_SECONDS)
             await self._serve_counted(stream)
         except StreamError as error:
-            entry = Entry("listener.ended", fields={"listener": self.info.name, "client": str(stream.peer.address), "reason": str(error)})
-            self._tools.journal.record(entry)
+            client = str(stream.peer.address)
+            fields = {"listener": self.info.name, "client": client, "reason": str(error)}
+            self._tools.journal.record(Entry("listener.ended", "", fields, (client,)))
         finally:
             await stream.close()
 
@@ -119,8 +124,9 @@ class Listener:
         cap = self._tools.counts.enter(kind, client)
         if cap is not None:
             metrics.count("sekisho_connections_refused_total", listener=self.info.name, cap=cap)
+            reference = self._tools.refusals.reference(self.info.name, client, cap)
             if kind not in IMPLICIT_TLS_KINDS:
-                stream.write(refusal(kind, self._tools.hostname, "4.7.0", "Too many connections, try again later"))
+                stream.write(refusal(kind, self._tools.hostname, "4.7.0", "Too many connections, try again later", reference))
             return
         metrics.count("sekisho_connections_total", listener=self.info.name)
         self._count_open(1)
@@ -147,13 +153,16 @@ class Listener:
         self._tools.metrics.gauge("sekisho_connections_open", self._open, listener=self.info.name)
 
 
-def refusal(kind: str, hostname: str, status: str, text: str) -> bytes:
+def refusal(kind: str, hostname: str, status: str, text: str, reference: Reference | None = None) -> bytes:
     """The last word before we close, in the listener's protocol. `status` is an enhanced status code (RFC 3463)."""
+    if kind not in ("imap", "imaps", "pop3", "pop3s"):
+        reply = Reply.of(421, status, f"{hostname} {text}")  # RFC 5321 §3.8
+        return (reply.referring(reference) if reference is not None else reply).to_wire()
+    if reference is not None:
+        text = f"{text} (id {reference.id})"
     if kind in ("imap", "imaps"):
         return f"* BYE {text}\r\n".encode()  # RFC 9051 §7.1.5
-    if kind in ("pop3", "pop3s"):
-        return f"-ERR [SYS/TEMP] {text}\r\n".encode()  # RFC 3206 §4
-    return f"421 {status} {hostname} {text}\r\n".encode()  # RFC 5321 §3.8
+    return f"-ERR [SYS/TEMP] {text}\r\n".encode()  # RFC 3206 §4
 
 
 def listener_info(name: str, kind: ListenerKind, tls: ServerContexts) -> ListenerInfo:

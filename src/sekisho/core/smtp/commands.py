@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sekisho.core.smtp.content import BdatDecoder, ContentCheck, DataDecoder
-from sekisho.core.smtp.events import ContentBegins, Hello, MailFrom, RcptTo, SaslBegins, TlsBegins, TransactionDropped
+from sekisho.core.smtp.events import ContentBegins, Hello, LimitReached, MailFrom, RcptTo, SaslBegins, TlsBegins, TransactionDropped
 from sekisho.core.smtp.paths import SyntaxRefused, parse_bdat, parse_hello_name, parse_mail, parse_rcpt, refuse
 from sekisho.core.smtp.session import Chunk, Phase, Session
 from sekisho.core.terms.base64 import Base64Error, decode_base64
@@ -104,7 +104,7 @@ def _check_mail(session: Session, argument: str) -> Envelope:
 def _act_mail(session: Session, envelope: Envelope) -> None:
     session.transactions += 1
     if session.transactions > session.settings.transactions:
-        session.say(_TOO_MANY_TRANSACTIONS)
+        session.say(session.referring(_TOO_MANY_TRANSACTIONS))
     else:
         session.events.append(MailFrom(envelope))
 
@@ -120,7 +120,8 @@ def _act_rcpt(session: Session, recipient: Recipient) -> None:
     if transaction.chunks is not None:
         session.refuse(_MIXED)
     elif len(transaction.envelope.recipients) >= session.settings.recipients:
-        session.say(_TOO_MANY_RECIPIENTS)  # RFC 5321 §4.5.3.1.10
+        session.events.append(LimitReached("RCPT", _TOO_MANY_RECIPIENTS))
+        session.say(session.referring(_TOO_MANY_RECIPIENTS))  # RFC 5321 §4.5.3.1.10
     else:
         session.events.append(RcptTo(recipient))
 

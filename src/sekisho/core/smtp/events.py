@@ -71,6 +71,13 @@ class ContentRefused(NamedTuple):
     size_octets: int
 
 
+class LimitReached(NamedTuple):
+    """The machine refused a command because of a limit of ours (and has said `reply`). Not answered."""
+
+    command: str
+    reply: Reply
+
+
 class TransactionDropped(NamedTuple):
     """RSET, or EHLO inside a transaction. Not answered."""
 
@@ -111,6 +118,7 @@ Event = (
     | ContentChunk
     | ContentEnds
     | ContentRefused
+    | LimitReached
     | TransactionDropped
     | SaslBegins
     | SaslResponse

@@ -38,6 +38,10 @@ class SyntaxRefused(Exception):
         self.reply = reply
 
 
+class TooLarge(SyntaxRefused):
+    """Nothing is wrong with the command, but the message would be larger than we take."""
+
+
 def refuse(code: int, enhanced: str, text: str) -> SyntaxRefused:
     return SyntaxRefused(Reply.of(code, enhanced, text))
 
@@ -169,7 +173,7 @@ def _size(value: str | None, rules: PathRules) -> dict[str, Any]:
     if value is None or not _SIZE.match(value):
         raise refuse(501, "5.5.4", "SIZE wants a number")
     if int(value) > rules.message_octets:  # RFC 1870 §6.1
-        raise refuse(552, "5.3.4", f"The message is larger than {rules.message_octets} octets")
+        raise TooLarge(Reply.of(552, "5.3.4", f"The message is larger than {rules.message_octets} octets"))
     return {"declared_octets": int(value)}
 
 

@@ -22,6 +22,7 @@ from sekisho.core.smtp.events import (
     Ended,
     Event,
     Hello,
+    LimitReached,
     MailFrom,
     Need,
     RcptTo,
@@ -30,8 +31,9 @@ from sekisho.core.smtp.events import (
     SaslResponse,
     TlsBegins,
 )
-from sekisho.core.smtp.paths import SyntaxRefused, decode_line
+from sekisho.core.smtp.paths import SyntaxRefused, TooLarge, decode_line
 from sekisho.core.smtp.session import Chunk, EndReason, Phase, ServerSettings, Session, Transaction
+from sekisho.core.terms.reference import Reference
 from sekisho.core.terms.reply import Reply
 
 _CR = 0x0D
@@ -45,6 +47,7 @@ _CONTROL = Reply.of(500, "5.5.2", "Commands hold no CR and no NUL")
 _BARE_LF = Reply.of(500, "5.5.2", "Lines end in CRLF; bare LF received")
 _PIPELINED = Reply.of(554, "5.5.1", "No command may follow STARTTLS before the handshake")
 _CANCELLED = Reply.of(501, "5.7.0", "Authentication cancelled")  # RFC 4954 §4
+_TOO_MANY_REFUSED = Reply.of(421, "4.7.0", "Too many refused recipients, closing the connection")
 _CHUNK_TAKEN = Reply.of(250, "2.0.0", "Chunk received")
 _FAULTS = {
     ContentFault.BARE: Reply.of(550, "5.5.2", "Bare CR or LF received; lines end in CRLF"),
@@ -57,9 +60,14 @@ _FAULTS = {
 class ServerMachine:
     """One SMTP session. Bounded: it keeps one line, or a few octets of content, and the replies not fetched yet."""
 
-    def __init__(self, settings: ServerSettings, *, tls: bool = False, authenticated: bool = False) -> None:
-        """`authenticated`: who is there is known from elsewhere (peer credentials of a Unix socket)."""
-        self._session = Session(settings, tls, authenticated=authenticated, events=[Connected()])
+    def __init__(
+        self, settings: ServerSettings, *, tls: bool = False, authenticated: bool = False, reference: Reference | None = None
+    ) -> None:
+        """`authenticated`: who is there is known from elsewhere (peer credentials of a Unix socket).
+
+        `reference` stands in refusals that follow from our limits; the driver puts its own into the answers.
+        """
+        self._session = Session(settings, tls, reference, authenticated=authenticated, events=[Connected()])
         self._buffer = b""
         self._position = 0
         self._overlong = False
@@ -197,7 +205,7 @@ class ServerMachine:
             return
         session.refused_recipients += 1
         if session.refused_recipients >= session.settings.refused_recipients and session.phase is not Phase.ENDED:
-            session.say(Reply.of(421, "4.7.0", "Too many refused recipients, closing the connection"))
+            session.say(session.referring(_TOO_MANY_REFUSED))
 
     def _answer_begin(self, event: ContentBegins, reply: Reply | None) -> None:
         session = self._session
@@ -310,6 +318,9 @@ class ServerMachine:
                     session.refuse(refusal)
                 return
             command.act(session, command.check(session, decode_line(argument).rstrip(" ")))
+        except TooLarge as error:
+            session.events.append(LimitReached(command.verb, error.reply))
+            session.refuse(session.referring(error.reply))
         except SyntaxRefused as error:
             session.refuse(error.reply)
             if command.verb == "BDAT" and session.phase is not Phase.ENDED:
@@ -393,7 +404,7 @@ class ServerMachine:
             return
         session.transaction = None
         session.events.append(ContentRefused(transaction.envelope, fault, _FAULTS[fault], check.size_octets))
-        session.refuse(_FAULTS[fault])
+        session.refuse(session.referring(_FAULTS[fault]))
         # STANDARDS S-04: a stranger who sent what may be smuggling is not heard further.
         if fault in (ContentFault.BARE, ContentFault.NUL) and not session.authenticated and session.phase is not Phase.ENDED:
             session.end("content")

@@ -9,6 +9,7 @@ from sekisho.core.smtp.content import BdatDecoder, DataDecoder
 from sekisho.core.smtp.events import Ended, Event
 from sekisho.core.smtp.paths import PathRules
 from sekisho.core.terms.envelope import Envelope
+from sekisho.core.terms.reference import Reference
 from sekisho.core.terms.reply import Reply
 
 EndReason = Literal["quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "lost", "service"]
@@ -85,15 +86,19 @@ class Chunk(NamedTuple):
     refusal: Reply | None = None
 
 
-_END = b"421 4.7.0 Too many errors, closing the connection\r\n"
+_END = Reply.of(421, "4.7.0", "Too many errors, closing the connection")
 
 
 @dataclass(slots=True)
 class Session:
-    """What commands read and change. `events` wait to be told; `pending` was told and waits for its answer."""
+    """What commands read and change. `events` wait to be told; `pending` was told and waits for its answer.
+
+    `reference`: what our own refusals refer to.
+    """
 
     settings: ServerSettings
     tls: bool
+    reference: Reference | None = None
     phase: Phase = Phase.COMMAND
     hello: str | None = None
     extended: bool = False
@@ -113,6 +118,10 @@ class Session:
     def rules(self) -> PathRules:
         return self.settings.path_rules(self.extended)
 
+    def referring(self, reply: Reply) -> Reply:
+        """A refusal that follows from our limits and not from the client's grammar, as its reader may ask about it."""
+        return reply.referring(self.reference) if self.reference is not None else reply
+
     def say(self, reply: Reply) -> None:
         """Queue a reply; it is sent with others of its batch (RFC 2920 §3.2)."""
         self.output.append(reply.to_wire())
@@ -124,7 +133,7 @@ class Session:
         self.say(reply)
         self.errors += 1
         if self.errors >= self.settings.errors and self.phase is not Phase.ENDED:
-            self.output.append(_END)
+            self.output.append(self.referring(_END).to_wire())
             self.end("errors")
 
     def end(self, reason: EndReason) -> None:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from sekisho.core.terms.reference import Reference
+
 _UNSAFE = re.compile(r"[^\x20-\x7e\u0080-\U0010ffff]")
 # RFC 5321 §4.5.3.1.5: 512 octets with the code and CRLF.
 MAX_REPLY_LINE_OCTETS = 512
@@ -61,6 +63,11 @@ class Reply:
     @property
     def text(self) -> str:
         return " ".join(self.lines)
+
+    def referring(self, reference: Reference) -> "Reply":
+        """The same reply with an id that its reader can ask about."""
+        page = (f"See {reference.url}",) if reference.url else ()
+        return Reply(self.code, self.enhanced, (*self.lines[:-1], f"{self.lines[-1]} (id {reference.id})", *page))
 
     def to_wire(self) -> bytes:
         """The reply's octets: every line carries code and status (RFC 2034 §4), none can carry a line break."""

@@ -96,12 +96,13 @@ class PasswordAuthenticator:
         except (Argon2Error, InvalidHashError) as error:
             result = _Refusal(LoginFailure.UNAVAILABLE, f"fault {tools.journal.fault('authentication', error)}")
         fields = {"service": service, "username": proof.username[:MAX_NAME_OCTETS], "client": str(client)}
+        about = (fields["client"], fields["username"])
         if isinstance(result, Identity):
             tools.metrics.count("sekisho_logins_total", service=service, result="accepted")
-            tools.journal.record(Entry("authentication.accepted", fields={**fields, "account_id": result.account_id}))
+            tools.journal.record(Entry("authentication.accepted", "", {**fields, "account_id": result.account_id}, about))
             return result
         tools.metrics.count("sekisho_logins_total", service=service, result=result.failure.value)
-        tools.journal.record(Entry("authentication.refused", fields={**fields, "cause": result.cause}))
+        tools.journal.record(Entry("authentication.refused", "", {**fields, "cause": result.cause}, about))
         await tools.sleep(max(0.0, answer_at - tools.clock.monotonic()))
         return result.failure
 

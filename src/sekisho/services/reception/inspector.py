@@ -8,7 +8,6 @@ from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.policy.door import DoorRules, DoorVerdict, judge
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.terms.dns import Resolver
-from sekisho.core.terms.reply import Reply
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
@@ -64,7 +63,7 @@ class DoorInspector:
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
         self._record(arrival, evidence, verdict)
         return Inspection(
-            refusal=_with_id(verdict.reply, arrival.message_id) if verdict.reply else None,
+            refusal=verdict.reply,
             fields=format_authentication_results(self._hostname, results),
             because=f"{verdict.rule}: {verdict.because}" if verdict.rule else "",
             is_junk=verdict.action == "junk",
@@ -94,8 +93,3 @@ class DoorInspector:
             dmarc = evidence.dmarc
             fields |= {"dmarc": dmarc.result, "dmarc_policy": dmarc.policy, "author_domain": dmarc.author_domain}
         self._journal.record(Entry("reception.evidence", arrival.message_id, fields))
-
-
-def _with_id(reply: Reply, message_id: str) -> Reply:
-    """The id lets the sender's postmaster ask ours about this refusal."""
-    return Reply(reply.code, reply.enhanced, (*reply.lines[:-1], f"{reply.lines[-1]} (id {message_id})"))

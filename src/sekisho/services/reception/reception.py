@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from sekisho.config.ledger import LedgerSettings
 from sekisho.config.schema import Limits, QueueSettings, ReceptionSettings
 from sekisho.core.message.dsn_text import Language
 from sekisho.core.message.header import HeaderSection
@@ -32,8 +33,10 @@ from sekisho.services.acceptance import (
     outcome_for_senders,
     relays_of,
 )
+from sekisho.services.entries import about_message, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.reception.inspection import Arrival, Inspector
+from sekisho.services.references import References
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
 
@@ -71,6 +74,7 @@ class ReceptionConfig:
     queue: QueueSettings
     routes: Mapping[str, str] = field(default_factory=dict)  # config: relay.routes
     language: Language = "en"  # of notices
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
 
 
 class Reception:
@@ -113,7 +117,8 @@ class Reception:
             reason = f"{type(error).__name__}: {error}"
             raise
         finally:
-            self._tools.journal.record(Entry("reception.connection", fields=decider.summary(reason)))
+            session_id, client = decider.references.session, decider.client
+            self._tools.journal.record(Entry("reception.connection", session_id, decider.summary(reason), (client,)))
 
 
 class _Transactions:
@@ -124,17 +129,19 @@ class _Transactions:
 
     def __init__(self, stream: Stream, tools: ReceptionTools, config: ReceptionConfig, notices: SenderNotices) -> None:
         self._stream = stream
-        self._client = str(stream.peer.address)
+        self.client = str(stream.peer.address)
+        self.references = References(tools.dice, config.ledger.why_url)
         self._tools = tools
         self._config = config
         self._notices = notices
         self._hello = Hello(False, "")
+        self._reverse_path = ""
         self._destinations: list[Destination] = []
         self._counts = {"accepted": 0, "refused": 0, "recipients_refused": 0}
 
     def summary(self, reason: str) -> dict[str, str | int]:
         tls = self._stream.tls
-        client = self._client
+        client = self.client
         return {"client": client, "hello": self._hello.name, "tls": tls.version if tls else "", "reason": reason, **self._counts}
 
     async def hello(self, event: Hello) -> Reply | None:
@@ -146,6 +153,7 @@ class _Transactions:
 
     async def mail(self, envelope: Envelope) -> Reply:
         self._destinations.clear()
+        self._reverse_path = str(envelope.reverse_path)
         return _SENDER_OK if await self._tools.spool.has_room() else _NO_ROOM
 
     async def rcpt(self, recipient: Recipient) -> Reply:
@@ -153,17 +161,27 @@ class _Transactions:
         if found.status == "local":
             # A full mailbox beside one with room: the copy that fits is made, and who sends is not kept waiting for the other.
             if found.accounts and not found.remotes and all(map(_is_full, found.accounts)):
-                return self._refuse_recipient(recipient, FULL, "full")
+                return self._refuse_recipient(recipient, FULL, "mailbox-full")
             self._destinations.append(Destination(recipient, tuple(a.id for a in found.accounts), found.remotes))
             return _RECIPIENT_OK
-        reply = _NO_SUCH_USER if found.status == "unknown" else _NO_RELAY
-        return self._refuse_recipient(recipient, reply, found.alias_trouble or found.status)
+        if found.status == "unknown":
+            return self._refuse_recipient(recipient, _NO_SUCH_USER, "no-such-recipient", found.alias_trouble)
+        return self._refuse_recipient(recipient, _NO_RELAY, "relay-denied")
 
-    def _refuse_recipient(self, recipient: Recipient, reply: Reply, because: str) -> Reply:
+    def _refuse_recipient(self, recipient: Recipient, reply: Reply, rule: str, because: str = "") -> Reply:
         self._counts["recipients_refused"] += 1
-        client = self._client
-        fields = {"client": client, "recipient": str(recipient.address), "reply": str(reply), "because": because}
-        self._tools.journal.record(Entry("reception.recipient_refused", fields=fields))
+        client, session, reverse_path, address = self.client, self.references.session, self._reverse_path, str(recipient.address)
+        fields: dict[str, JournalValue] = {
+            "client": client,
+            "reverse_path": reverse_path,
+            "recipient": address,
+            "reply": str(reply),
+            "rule": rule,
+            "because": because,
+            "session": session,
+        }
+        about = (address, reverse_path, client, session)
+        self._tools.journal.record(Entry("reception.recipient_refused", self.references.new(), fields, about))
         return reply
 
     async def begin(self, envelope: Envelope) -> IncomingContent | Reply:
@@ -191,7 +209,7 @@ class _Transactions:
         inspection = await tools.inspector.inspect(arrival)
         if inspection.refusal is not None:
             content.writer.discard()
-            return self._refuse_message(envelope, inspection.refusal, message_id, inspection.because)
+            return self._refuse_message(envelope, inspection.refusal, message_id, ("", inspection.because), content.header)
         received = format_received(self._hop(envelope, message_id, now_us))
         copy_prefix = format_return_path(envelope.reverse_path) + inspection.fields + received
         terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner())
@@ -208,15 +226,15 @@ class _Transactions:
         )
         accepted = await tools.spool.accept(acceptance)
         if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
-            return self._refuse_message(envelope, FULL, message_id, "full")
+            return self._refuse_message(envelope, FULL, message_id, ("mailbox-full", ""), content.header)
         told = outcome_for_senders(self._destinations, accepted, now_us)
         if told:
             head = content.stored_header().octets
             message = NoticedMessage(acceptance.message_id, envelope, now_us, head[:HEAD_OCTETS], acceptance.content.size_octets)
             await self._notices.tell(message, told)
-        return self._conclude(acceptance, accepted)
+        return self._conclude(acceptance, accepted, content.header)
 
-    def _conclude(self, acceptance: Acceptance, accepted: Accepted) -> Reply:
+    def _conclude(self, acceptance: Acceptance, accepted: Accepted, header: HeaderSection) -> Reply:
         if accepted.jobs:
             self._tools.started(accepted.jobs)
         octets = acceptance.content.size_octets
@@ -224,7 +242,7 @@ class _Transactions:
         self._tools.metrics.count("sekisho_messages_received_total", service="reception", result="accepted")
         self._tools.metrics.count("sekisho_message_octets_total", octets, service="reception")
         fields: dict[str, JournalValue] = {
-            "client": self._client,
+            "client": self.client,
             "hello": self._hello.name,
             "reverse_path": str(acceptance.envelope.reverse_path),
             "recipients": len(acceptance.envelope.recipients),
@@ -233,8 +251,11 @@ class _Transactions:
             "relayed": len(acceptance.relays),
             "octets": octets,
             "message_id": acceptance.header_message_id,
+            "session": self.references.session,
+            **self._subject(header),
         }
-        self._tools.journal.record(Entry("reception.accepted", acceptance.message_id, fields))
+        about = (*about_message(acceptance.envelope, acceptance.header_message_id), self.references.session)
+        self._tools.journal.record(Entry("reception.accepted", acceptance.message_id, fields, about))
         return Reply(250, _SUCCESS, (f"Accepted as {acceptance.message_id}",))
 
     def _hop(self, envelope: Envelope, message_id: str, now_us: int) -> Hop:
@@ -251,21 +272,33 @@ class _Transactions:
             recipient=only_recipient(envelope),
         )
 
-    def _refuse_message(self, envelope: Envelope, reply: Reply, message_id: str, because: str) -> Reply:
+    def _subject(self, header: HeaderSection) -> dict[str, JournalValue]:
+        return {"subject": subject_of(header)} if self._config.ledger.subjects else {}
+
+    def _refuse_message(self, envelope: Envelope, reply: Reply, id_: str, why: tuple[str, str], header: HeaderSection | None) -> Reply:
+        """`why`: the rule, "" if the inspector's own entry names it, and what it found."""
+        rule, because = why
         self._counts["refused"] += 1
         self._tools.metrics.count("sekisho_messages_received_total", service="reception", result="refused")
         fields: dict[str, JournalValue] = {
-            "client": self._client,
+            "client": self.client,
             "reverse_path": str(envelope.reverse_path),
             "recipients": len(envelope.recipients),
             "reply": str(reply),
+            "rule": rule,
             "because": because,
+            "session": self.references.session,
         }
-        self._tools.journal.record(Entry("reception.refused", message_id, fields))
+        message_id = ""
+        if header is not None:
+            message_id = header_message_id(header)
+            fields |= {"message_id": message_id, **self._subject(header)}
+        about = (*about_message(envelope, message_id), self.client, self.references.session)
+        self._tools.journal.record(Entry("reception.refused", self.references.use(id_), fields, about))
         return reply
 
-    def refused(self, envelope: Envelope, reply: Reply) -> None:
-        self._refuse_message(envelope, reply, "", "content")
+    def refused(self, envelope: Envelope, reply: Reply, id_: str) -> None:
+        self._refuse_message(envelope, reply, id_, ("content", ""), None)
 
     def dropped(self) -> None:
         self._destinations.clear()

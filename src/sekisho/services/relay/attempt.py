@@ -243,5 +243,6 @@ class Attempt:
                     "interrupted": outcome.interrupted,
                     "may_be_duplicate": may_be_duplicate,
                 },
+                (str(recipient.recipient.address), job.next_hop),
             )
         )

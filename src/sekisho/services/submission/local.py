@@ -39,8 +39,10 @@ class LocalSubmission:
         if isinstance(identity, Identity):
             await self._submission.serve(stream, listener, identity)
             return
-        self._journal.record(Entry("submission.local_refused", fields={"uid": uid, "reply": str(identity)}))
-        stream.write(identity.to_wire())  # RFC 5321 §3.1: 554 instead of the greeting
+        references = self._submission.new_references()
+        self._journal.record(Entry("submission.local_refused", references.session, {"uid": uid, "reply": str(identity)}))
+        # RFC 5321 §3.1: 554 instead of the greeting
+        stream.write(references.refer(identity, references.session).to_wire())
         await stream.drain()
 
     async def _identify(self, uid: int | None) -> Identity | Reply:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from sekisho.config.ledger import LedgerSettings
 from sekisho.config.schema import Limits, LoginSettings, QueueSettings, SubmissionSettings
 from sekisho.core.message.dsn_text import Language
 from sekisho.core.message.header import HeaderSection
@@ -36,7 +37,9 @@ from sekisho.services.acceptance import (
     outcome_for_senders,
     relays_of,
 )
+from sekisho.services.entries import about_message, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
+from sekisho.services.references import References
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
 from sekisho.services.submission.fixups import Stamp, author_addresses, check_header, fixed_header
@@ -83,6 +86,7 @@ class SubmissionConfig:
     loose_dot_domains: tuple[str, ...] = ()
     routes: Mapping[str, str] = field(default_factory=dict)  # config: relay.routes
     language: Language = "en"  # of notices
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
 
 
 class Submission:
@@ -121,6 +125,10 @@ class Submission:
             loose_dot_domains=frozenset(self._config.loose_dot_domains),
         )
 
+    def new_references(self) -> References:
+        """The ids of one connection."""
+        return References(self._tools.dice, self._config.ledger.why_url)
+
     async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
         await self.serve(stream, listener)
 
@@ -135,7 +143,9 @@ class Submission:
             reason = f"{type(error).__name__}: {error}"
             raise
         finally:
-            self._tools.journal.record(Entry("submission.connection", fields=decider.summary(reason)))
+            summary = decider.summary(reason)
+            about = (decider.client, str(summary["account"]))
+            self._tools.journal.record(Entry("submission.connection", decider.references.session, summary, about))
 
 
 class _Transactions:
@@ -145,6 +155,8 @@ class _Transactions:
         self, stream: Stream, tools: SubmissionTools, config: SubmissionConfig, notices: SenderNotices, identity: Identity | None
     ) -> None:
         self._stream = stream
+        self.client = str(stream.peer.address)
+        self.references = References(tools.dice, config.ledger.why_url)
         self._tools = tools
         self._config = config
         self._notices = notices
@@ -170,7 +182,7 @@ class _Transactions:
     def summary(self, reason: str) -> dict[str, str | int]:
         tls, identity = self._stream.tls, self._login.identity
         return {
-            "client": str(self._stream.peer.address),
+            "client": self.client,
             "hello": self._hello.name,
             "tls": tls.version if tls else "",
             "account": str(identity.address) if identity else "",
@@ -203,10 +215,11 @@ class _Transactions:
             return _LOGGED_OUT
         self._account = account
         if account.state == "sending_held":
-            return _HELD
+            return self._refuse(_HELD, {"reverse_path": str(envelope.reverse_path), "rule": "sending-held"}, str(envelope.reverse_path))
         sender = envelope.reverse_path.address  # None is for notices (MDNs): their From is still checked
         if sender is not None and not await self._rights.may_send_as(account, sender):
-            return self._refuse(_not_yours("envelope sender", sender, account), {"sender": str(sender)})
+            fields = {"reverse_path": str(sender), "rule": "not-your-address"}
+            return self._refuse(_not_yours("envelope sender", sender, account), fields, str(sender))
         return _SENDER_OK if await self._tools.spool.has_room() else _NO_ROOM
 
     async def _current_account(self) -> Account | None:
@@ -223,17 +236,36 @@ class _Transactions:
         found = await self._tools.recipients.resolve(address)
         if found.status == "local":
             if found.accounts and not found.remotes and all(0 < a.quota_octets <= a.used_octets for a in found.accounts):
-                return FULL
+                return self._refuse_recipient(recipient, FULL, "mailbox-full")
             self._destinations.append(Destination(recipient, tuple(a.id for a in found.accounts), found.remotes))
             return _RECIPIENT_OK
         if found.status == "unknown":
-            return _NO_SUCH_USER
+            return self._refuse_recipient(recipient, _NO_SUCH_USER, "no-such-recipient", found.alias_trouble)
         if address.is_literal or not address.domain:
-            return _LITERAL
+            return self._refuse_recipient(recipient, _LITERAL, "address-literal")
         if "." not in address.domain:
-            return _NOT_QUALIFIED
+            return self._refuse_recipient(recipient, _NOT_QUALIFIED, "not-qualified")
         self._destinations.append(Destination(recipient, remotes=(address,)))
         return _RECIPIENT_OK
+
+    def _refuse_recipient(self, recipient: Recipient, reply: Reply, rule: str, because: str = "") -> Reply:
+        address, account, session = str(recipient.address), self._account_address, self.references.session
+        fields: dict[str, JournalValue] = {
+            "client": self.client,
+            "account": account,
+            "recipient": address,
+            "reply": str(reply),
+            "rule": rule,
+            "because": because,
+            "session": session,
+        }
+        about = (address, account, session)
+        self._tools.journal.record(Entry("submission.recipient_refused", self.references.new(), fields, about))
+        return reply
+
+    @property
+    def _account_address(self) -> str:
+        return str(self._login.identity.address) if self._login.identity else ""
 
     async def begin(self, envelope: Envelope) -> IncomingContent | Reply:
         limits = self._config.limits
@@ -255,15 +287,16 @@ class _Transactions:
         check_complete(self._destinations, envelope)
         authors = author_addresses(content.header, self._config.loose_dot_domains)
         if isinstance(authors, Reply):
-            return self._refuse_content(authors, content, {"because": "malformed author"})
+            return self._refuse_content(authors, content, envelope, "malformed-author")
         for name, address in authors:
             if not await self._rights.may_send_as(self._account, address):
-                return self._refuse_content(_not_yours(f"{name} field", address, self._account), content, {"author": str(address)})
+                reply = _not_yours(f"{name} field", address, self._account)
+                return self._refuse_content(reply, content, envelope, "not-your-address")
         from_addresses = tuple(address for name, address in authors if name == "From")
         submitted = Submitted(self._message_id, self._login.identity, envelope, content.stored_header(), content.writer, from_addresses)
         verdict = await self._tools.judge.judge(submitted)
         if verdict.refusal is not None:
-            return self._refuse_content(verdict.refusal, content, {"because": verdict.because})
+            return self._refuse_content(verdict.refusal, content, envelope, "takeover", verdict.because)
         return await self._accept(submitted, held=verdict.held)
 
     async def _accept(self, submitted: Submitted, *, held: bool) -> Reply:
@@ -284,15 +317,15 @@ class _Transactions:
         )
         accepted = await tools.spool.accept(acceptance)
         if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
-            return self._refuse(FULL, {"because": "full"})
+            return self._refuse_message(FULL, envelope, ("mailbox-full", ""), acceptance.header_message_id)
         told = outcome_for_senders(self._destinations, accepted, now_us)
         if told:
             head = submitted.header.octets
             message = NoticedMessage(acceptance.message_id, envelope, now_us, head[:HEAD_OCTETS], acceptance.content.size_octets)
             await self._notices.tell(message, told)
-        return self._conclude(acceptance, accepted)
+        return self._conclude(acceptance, accepted, submitted.header)
 
-    def _conclude(self, acceptance: Acceptance, accepted: Accepted) -> Reply:
+    def _conclude(self, acceptance: Acceptance, accepted: Accepted, header: HeaderSection) -> Reply:
         if accepted.jobs:
             self._tools.started(accepted.jobs)
         self._counts["accepted"] += 1
@@ -300,8 +333,8 @@ class _Transactions:
         self._tools.metrics.count("sekisho_messages_received_total", service="submission", result="accepted")
         self._tools.metrics.count("sekisho_message_octets_total", octets, service="submission")
         fields: dict[str, JournalValue] = {
-            "client": str(self._stream.peer.address),
-            "account": str(self._login.identity.address) if self._login.identity else "",
+            "client": self.client,
+            "account": self._account_address,
             "reverse_path": str(acceptance.envelope.reverse_path),
             "recipients": len(acceptance.envelope.recipients),
             "delivered": len(accepted.delivered_account_ids),
@@ -309,8 +342,12 @@ class _Transactions:
             "relayed": len(acceptance.relays),
             "octets": octets,
             "message_id": acceptance.header_message_id,
+            "session": self.references.session,
         }
-        self._tools.journal.record(Entry("submission.accepted", acceptance.message_id, fields))
+        if self._config.ledger.subjects:
+            fields["subject"] = subject_of(header)
+        about = (*about_message(acceptance.envelope, acceptance.header_message_id), self._account_address, self.references.session)
+        self._tools.journal.record(Entry("submission.accepted", acceptance.message_id, fields, about))
         return Reply.of(250, "2.0.0", f"Accepted as {acceptance.message_id}")
 
     def _hop(self, envelope: Envelope, now_us: int) -> Hop:
@@ -330,20 +367,30 @@ class _Transactions:
             recipient=only_recipient(envelope),
         )
 
-    def _refuse_content(self, reply: Reply, content: IncomingContent, fields: dict[str, str]) -> Reply:
+    def _refuse_content(self, reply: Reply, content: IncomingContent, envelope: Envelope, rule: str, because: str = "") -> Reply:
+        header = content.stored_header()
         content.writer.discard()
-        return self._refuse(reply, fields)
+        return self._refuse_message(reply, envelope, (rule, because), header_message_id(header))
 
-    def _refuse(self, reply: Reply, fields: dict[str, str]) -> Reply:
+    def _refuse_message(self, reply: Reply, envelope: Envelope, why: tuple[str, str], message_id: str) -> Reply:
+        rule, because = why
+        fields = {"reverse_path": str(envelope.reverse_path), "rule": rule, "because": because, "message_id": message_id}
+        self.references.use(self._message_id)
+        return self._refuse(reply, fields, *about_message(envelope, message_id))
+
+    def _refuse(self, reply: Reply, fields: dict[str, str], *about: str) -> Reply:
+        """Written down under the id that was chosen, or else a new one."""
+        references, account = self.references, self._account_address
         self._counts["refused"] += 1
         self._tools.metrics.count("sekisho_messages_received_total", service="submission", result="refused")
-        account = str(self._login.identity.address) if self._login.identity else ""
-        entry = {"client": str(self._stream.peer.address), "account": account, "reply": str(reply), **fields}
-        self._tools.journal.record(Entry("submission.refused", self._message_id, entry))
+        entry = {"client": self.client, "account": account, "reply": str(reply), **fields, "session": references.session}
+        id_ = references.use(references.taken() or references.new())
+        self._tools.journal.record(Entry("submission.refused", id_, entry, (*about, account, self.client, references.session)))
         return reply
 
-    def refused(self, envelope: Envelope, reply: Reply) -> None:
-        self._refuse(reply, {"reverse_path": str(envelope.reverse_path), "because": "content"})
+    def refused(self, envelope: Envelope, reply: Reply, id_: str) -> None:
+        self.references.use(id_)
+        self._refuse(reply, {"reverse_path": str(envelope.reverse_path), "rule": "content"}, *about_message(envelope, ""))
 
     def dropped(self) -> None:
         self._destinations.clear()

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
+from sekisho.adapters.clock import SystemDice
+from sekisho.adapters.net.caps import CapRefusals
 from sekisho.adapters.net.listener import Listener, ListenerTools
 from sekisho.adapters.net.tls import CertificateMaterial, ServerContexts
 from sekisho.ports.stream import IpAddress, ListenerInfo
@@ -36,7 +38,8 @@ async def listening(server: Any) -> AsyncIterator[Ports]:
     leaf = authority.issue_cert("localhost", "127.0.0.1", key_type=trustme.KeyType.ECDSA)
     chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
     contexts = ServerContexts([CertificateMaterial(chain, leaf.private_key_pem.bytes(), ("localhost",), "test")])
-    tools = ListenerTools(contexts, NoCaps(), server.journal, server.metrics, server.clock, "mx.example.test")
+    refusals = CapRefusals(server.journal, server.clock, SystemDice(), "")
+    tools = ListenerTools(contexts, NoCaps(), server.journal, server.metrics, server.clock, "mx.example.test", refusals)
     listeners, ports = [], []
     for info in (ListenerInfo("imap", "imap", True), ListenerInfo("imaps", "imaps", False)):
         listener = Listener(info, server.handler, tools)

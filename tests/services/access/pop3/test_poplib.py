@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from sekisho.adapters.clock import SystemClock, SystemDice
+from sekisho.adapters.net.caps import CapRefusals
 from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
 from sekisho.adapters.net.tls import CertificateMaterial, ServerContexts
 from sekisho.adapters.process.counts import SharedConnectionCounts
@@ -68,7 +69,8 @@ class House:
         )
         service = Pop3Service(pop3_tools, Pop3Settings("pop.example.test", AccessSettings(), login, Limits()))
         counts = SharedConnectionCounts(1, 100, 100)
-        net = ListenerTools(self.contexts, counts, self.journal, self.metrics, self.clock, "pop.example.test")
+        refusals = CapRefusals(self.journal, self.clock, self.dice, "")
+        net = ListenerTools(self.contexts, counts, self.journal, self.metrics, self.clock, "pop.example.test", refusals)
         for kind in ("pop3", "pop3s"):
             listener = Listener(listener_info(kind, kind, self.contexts), service, net)
             sock = socket.create_server(("127.0.0.1", 0))

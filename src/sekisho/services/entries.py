@@ -1,0 +1,18 @@
+"""What entries of the journal say about a message."""
+
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.text import decode_field
+from sekisho.core.terms.envelope import Envelope
+
+SUBJECT_OCTETS = 500
+
+
+def about_message(envelope: Envelope, header_message_id: str) -> tuple[str, ...]:
+    """What it can be found by: message-id, sender and recipients."""
+    addresses = [str(recipient.address) for recipient in envelope.recipients]
+    return (header_message_id, str(envelope.reverse_path), *addresses)
+
+
+def subject_of(header: HeaderSection) -> str:
+    value = header.first(b"subject")
+    return decode_field(value[:SUBJECT_OCTETS]).strip() if value is not None else ""
