@@ -12,6 +12,7 @@ from sekisho.faces.cli.main import run
 
 if TYPE_CHECKING:  # `sekisho --help` and the sendmail shim do without the schema
     from sekisho.config.schema import Config
+    from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
 
 
 class App:
@@ -33,6 +34,16 @@ class App:
         from sekisho.wiring.operator import operator
 
         return operator(config)
+
+    def lab_scenes(self, language: str) -> "list[SceneInfo]":
+        from sekisho.lab.rehearse import scene_info, shipped_scenes
+
+        return [scene_info(file, language) for file in shipped_scenes()]
+
+    def lab(self, asked: "Rehearsal", watcher: "Watcher") -> "list[SceneResult]":
+        from sekisho.wiring.lab import play
+
+        return play(asked, watcher)
 
     def backup(self, config: "Config", target: Path, progress: Progress) -> dict[str, Any]:
         from sekisho.wiring.storage import backup

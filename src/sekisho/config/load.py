@@ -3,45 +3,22 @@
 `parse` is pure; `load` reads the file and everything that it names.
 """
 
-import difflib
 import json
 import tomllib
-import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sekisho.config.checks import check_config
+from sekisho.config.explain import schema_problem, syntax_problem
 from sekisho.config.files import check_files
-from sekisho.config.lines import Location, line_of, scan_lines, toml_path
+from sekisho.config.lines import Location, scan_lines, toml_path
 from sekisho.config.problems import ConfigError, Problem
 from sekisho.config.schema import Config
-
-# pydantic's error type -> (what is wrong, what to do); `{…}` come from the error's context and `value` from the input.
-TEXTS: Mapping[str, tuple[str, str]] = {
-    "other": ("{value} is not possible here: {reason}.", ""),
-    "missing": ("This setting is required.", "Add it; 'sekisho config reference' explains each setting."),
-    "int_type": ("{value} is not a whole number.", "Write a number without quotes."),
-    "int_from_float": ("{value} is not a whole number.", "Write a number without a fraction."),
-    "float_type": ("{value} is not a number.", "Write a number without quotes."),
-    "finite_number": ("{value} is not a finite number.", ""),
-    "string_type": ("{value} is not text.", "Put it in quotes."),
-    "bool_type": ("{value} is neither true nor false.", "Write true or false without quotes."),
-    "path_type": ("{value} is not a path.", "Write a path in quotes."),
-    "greater_than": ("{value} is too small.", "It must be more than {gt}."),
-    "greater_than_equal": ("{value} is too small.", "It must be at least {ge}."),
-    "less_than_equal": ("{value} is too large.", "It must be at most {le}."),
-    "literal_error": ("{value} is none of the possible values.", "Write one of: {expected}."),
-    "ip_any_address": ("{value} is not an IP address.", 'Write for example "192.0.2.25" or "2001:db8::25", without a port.'),
-    "ip_any_network": ("{value} is not an IP network.", 'Write for example "192.0.2.0/24" or "2001:db8::/32".'),
-    "tuple_type": ("{value} is not a list.", "Write it in square brackets."),
-    "dict_type": ("{value} is not a table.", "Write a table: a header in square brackets, and name = value lines under it."),
-    "model_type": ("{value} is not a table.", "Write a table: a header in square brackets, and name = value lines under it."),
-}
 
 # For settings without a default, while the rest is being checked.
 _STAND_INS: Mapping[str, Any] = {
@@ -113,13 +90,13 @@ def parse(text: str, folder: Path) -> Parsed:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return Parsed(None, None, [_syntax_problem(error, text)])
+        return Parsed(None, None, [syntax_problem(error, text)])
     lines = scan_lines(text)
     try:
         config = _validate(raw, folder)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        problems = [_schema_problem(details, lines) for details in errors]
+        problems = [schema_problem(Config, details, lines) for details in errors]
         mended = tuple(toml_path(details["loc"]) for details in errors)
         draft = _draft(raw, errors, folder)
         found = _with_lines(check_config(draft), lines) if draft is not None else []
@@ -173,57 +150,3 @@ def _with_lines(problems: Iterable[Problem], lines: Mapping[Location, int]) -> l
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         out.append(replace(problem, line=by_path.get(path)))
     return out
-
-
-def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Problem:
-    reason, _, place = str(error).partition(" (at ")
-    line: int | None = None
-    if place.startswith("line "):
-        line = int(place[5:].split(",")[0])
-    elif place:
-        line = text.count("\n") + 1
-    return Problem("", "This is not TOML: {reason}.", "Mend the line, or the one before it.", {"reason": reason}, line)
-
-
-def _schema_problem(details: ErrorDetails, lines: Mapping[Location, int]) -> Problem:
-    location: Location = details["loc"]
-    values = {"value": _shown(details["input"]), **details.get("ctx", {})}
-    path, line = toml_path(location), line_of(lines, location)
-    if details["type"] == "extra_forbidden":
-        return _unknown_key(location, path, line)
-    if details["type"] == "missing":
-        line = line_of(lines, location[:-1])
-    text, advice = TEXTS.get(details["type"], TEXTS["other"])
-    return Problem(path, text, advice, {**values, "reason": details["msg"]}, line)
-
-
-def _unknown_key(location: Location, path: str, line: int | None) -> Problem:
-    known = _keys_at(location[:-1])
-    close = difflib.get_close_matches(str(location[-1]), known, n=2, cutoff=0.6)
-    values = {"names": ", ".join(close or sorted(known))}
-    return Problem(path, "There is no such setting.", "Did you mean {names}?" if close else "Possible here: {names}.", values, line)
-
-
-def _keys_at(location: Location) -> list[str]:
-    """The settings that may stand in the table at this place."""
-    model: type[BaseModel] = Config
-    for part in location:
-        if isinstance(part, int):
-            continue
-        found = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
-        if found is None:
-            return []
-        model = found
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The table's model inside `Model`, `tuple[Model, ...]` or `Model | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for model in map(_model_in, typing.get_args(annotation)) if model is not None), None)
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."

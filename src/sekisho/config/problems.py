@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 
@@ -35,6 +36,7 @@ class Problem:
 class ConfigError(Exception):
     """The configuration cannot be used. `problems` is the full list, warnings included; at least one is an error."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], file: Path | None = None) -> None:
         super().__init__("; ".join(str(problem) for problem in problems if problem.is_error))
         self.problems = tuple(problems)
+        self.file = file  # where they are, if it is not the one that was named

@@ -93,3 +93,12 @@ format = {quote(starter.log_format)}
 def _quote(value: str | Path) -> str:
     # A JSON string is a TOML basic string, except for DEL, which no path or name here may hold.
     return json.dumps(str(value), ensure_ascii=False)
+
+
+def inline_table(value: object) -> str:
+    """Plain data (tables, lists, texts, numbers, booleans) as one TOML value on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_quote(str(name))} = {inline_table(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(inline_table, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -3,12 +3,12 @@
 import asyncio
 import os
 
-from sekisho.adapters.clock import SystemClock
 from sekisho.adapters.journal import StructlogJournal
 from sekisho.admin import operations
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
+from sekisho.wiring.clocks import server_clock
 from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.stores import StoreProblem, admin_context, open_log, opened_store
 
@@ -20,8 +20,8 @@ def answer_alone(config: Config, request: bytes) -> bytes:
 
 async def _answer(config: Config, request: bytes) -> bytes:
     descriptor = None if config.log.file is None else open_log(config.log.file)
-    log = StructlogJournal(SystemClock(), form=config.log.format, descriptor=descriptor, worker="command")
-    link = LedgerLink(log, SystemClock(), alone=True)
+    log = StructlogJournal(server_clock(), form=config.log.format, descriptor=descriptor, worker="command")
+    link = LedgerLink(log, server_clock(), alone=True)
     try:
         async with opened_store(config) as store:
             link.use(config)

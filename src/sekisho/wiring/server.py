@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from sekisho.adapters.clock import SystemClock
 from sekisho.adapters.journal import StructlogJournal
 from sekisho.adapters.net.tls import CertificateProblem, read_certificates
 from sekisho.adapters.process.changes import DatagramChanges
@@ -26,6 +25,7 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
+from sekisho.wiring.clocks import check_clock, server_clock
 from sekisho.wiring.paths import control_socket, submission_socket
 from sekisho.wiring.stores import HOST, StoreProblem, open_log, opened_store
 from sekisho.wiring.worker import CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
@@ -38,6 +38,7 @@ OnReady = Callable[[Mapping[str, int]], None]
 def serve(config_file: Path, prepare: Preparation | None = None, on_ready: OnReady | None = None) -> int:
     """Until SIGTERM or SIGINT. Raises ConfigError with everything that is wrong, CommandFailed when it cannot start."""
     setup = read_setup(config_file)
+    check_clock(setup.config)
     try:
         return Supervisor(_plan(config_file, setup, prepare, on_ready)).run()
     except StartRefused as refused:
@@ -130,7 +131,7 @@ class _Reporter:
 
     def __init__(self, config: Config) -> None:
         self._log, self._user = config.log, config.user
-        self._journal = StructlogJournal(SystemClock(), form=self._log.format, descriptor=self._open(), worker="supervisor")
+        self._journal = StructlogJournal(server_clock(), form=self._log.format, descriptor=self._open(), worker="supervisor")
 
     def __call__(self, kind: str, fields: Mapping[str, str | int]) -> None:
         self._journal.record(Entry(kind, fields=fields))

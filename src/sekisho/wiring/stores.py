@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sekisho.adapters.clock import SystemClock, SystemDice
+from sekisho.adapters.clock import SystemDice
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite
 from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
@@ -18,6 +18,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Journal
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.metrics import Metrics
+from sekisho.wiring.clocks import server_clock
 
 HOST = os.uname().nodename
 
@@ -36,7 +37,7 @@ def open_store(config: Config, clock: Clock, dice: Dice, changes: Changes, metri
 async def opened_store(config: Config, changes: Changes | None = None) -> AsyncIterator[SqliteStore]:
     """For a short piece of work outside a worker; raises StoreProblem."""
     try:
-        store = open_store(config, SystemClock(), SystemDice(), changes or LocalChanges())
+        store = open_store(config, server_clock(), SystemDice(), changes or LocalChanges())
     except (UnsafeSqlite, SchemaTooNew, StoreUnavailable, OSError) as problem:
         raise StoreProblem(f"data_dir: {problem}") from problem
     try:
@@ -46,7 +47,7 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
 
 
 def admin_context(store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None) -> Context:
-    return Context(store.directory, store.spool, store.keys, journal, SystemClock(), config.roles, actor, ledger)
+    return Context(store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger)
 
 
 def open_log(file: Path) -> int:

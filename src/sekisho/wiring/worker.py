@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sekisho.adapters.clock import SystemClock, SystemDice
+from sekisho.adapters.clock import SystemDice
 from sekisho.adapters.dns.resolver import StubResolver
 from sekisho.adapters.journal import StructlogJournal, catch_strays
 from sekisho.adapters.net.caps import CapRefusals
@@ -44,6 +44,7 @@ from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.seams import NoJudge
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
+from sekisho.wiring.clocks import follow_lab_clock, server_clock
 from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
 
@@ -95,7 +96,7 @@ class Worker:
         self._shared = shared
         self._context = context
         self._stack = stack
-        self._clock: Clock = SystemClock()
+        self._clock: Clock = server_clock()
         self._dice: Dice = SystemDice()
         self._owner = Owner(HOST, context.slot, context.incarnation)
         shared.counts.take_slot(context.slot)
@@ -134,6 +135,7 @@ class Worker:
             asyncio.create_task(self._queue.run(context.shutdown)),
             asyncio.create_task(self._follow_reloads()),
             asyncio.create_task(self._store.maintenance.run(self._owner)),
+            asyncio.create_task(follow_lab_clock(self._changes)),
         ]
         if context.slot == 0:
             background.append(asyncio.create_task(self._tell_about_resolver()))

@@ -12,7 +12,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from sekisho.config import load
+from sekisho.config import explain
 from sekisho.config.schema import Config
 from sekisho.core.terms.address import AddressError
 from sekisho.faces.cli import main, reference
@@ -20,6 +20,8 @@ from sekisho.faces.cli.commands.account import state_word
 from sekisho.faces.cli.main import COMMANDS, build_cli
 from sekisho.faces.i18n.catalogue import Catalogue, catalogue, language_of, read_po
 from sekisho.faces.sendmail import arguments
+from sekisho.lab.reader import SCENE_TEXTS
+from sekisho.lab.scene import Outcome
 from sekisho.ports.directory import AccountState
 from sekisho.ports.spool import RecipientState
 
@@ -36,6 +38,8 @@ SPEAKERS = {
     "report": (2,),
     "AddressError": (0,),
     "self.fail": (0,),
+    "RehearsalFailed": (0,),
+    "Complaint": (0,),
 }
 # Where a sentence goes to a peer, or to nobody but a developer.
 SILENT = (
@@ -100,7 +104,8 @@ def sentences_of_the_schema() -> Iterator[str]:
 
 def all_sentences() -> set[str]:
     found = {*sentences_in_source(), *sentences_of_help(), *sentences_of_the_schema()}
-    found |= {text for pair in load.TEXTS.values() for text in pair}
+    found |= {text for pair in (*explain.TEXTS.values(), *SCENE_TEXTS.values()) for text in pair}
+    found |= set(typing.get_args(Outcome))
     found |= set(arguments.REFUSED_MODES.values())
     found |= {state_word(state) for state in typing.get_args(AccountState)} | set(typing.get_args(RecipientState))
     found |= {"Usage", "Options", "Commands", "Example", "messages", "octets"}

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:  # pydantic takes 50 ms to import, and the sendmail shim does without
     from sekisho.config.schema import Config
+    from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
 
 # (what is done in one word, done so far, all or 0 when unknown), in octets
 Progress = Callable[[str, int, int], None]
@@ -58,6 +59,14 @@ class AppHandle(Protocol):
 
         Raises CommandFailed with exits.UNREACHABLE when neither is possible (locked, no permission).
         """
+        ...
+
+    def lab_scenes(self, language: str) -> "list[SceneInfo]":
+        """The scenes that come with the program."""
+        ...
+
+    def lab(self, asked: "Rehearsal", watcher: "Watcher") -> "list[SceneResult]":
+        """Play scenes against servers of their own; raises ConfigError for a broken scene file."""
         ...
 
     def backup(self, config: "Config", target: Path, progress: Progress) -> dict[str, Any]:

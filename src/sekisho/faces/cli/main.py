@@ -18,6 +18,7 @@ from sekisho.faces.i18n.catalogue import Catalogue, catalogue, language_of
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Run the mail server."),
     "try": ("serve", "Run a complete try-out server on this machine."),
+    "lab": ("lab", "Rehearse with strangers, spammers and thieves."),
     "setup": ("setup", "Write a first configuration file."),
     "config": ("config", "Check, show and explain the configuration."),
     "domain": ("domain", "The domains that mail is taken for."),

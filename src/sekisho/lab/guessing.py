@@ -1,0 +1,58 @@
+"""Many networks guess at passwords: credential stuffing and spraying."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from sekisho.lab.mailbox import try_login
+from sekisho.lab.scene import Actor
+from sekisho.lab.script import Act, IpAddress, pick_address
+from sekisho.lab.stage import Stage
+
+# What everybody tries first. A scene gives its own with `passwords`.
+COMMON = ("123456", "password", "qwerty123", "sakura2024", "welcome1", "abc123456", "letmein99", "iloveyou1")
+
+
+class Campaign:
+    """Guesses spread over networks and accounts in an order of the seed. `tried` counts them, `found` are the accounts opened."""
+
+    def __init__(self, stage: Stage, act: Act, actor: Actor) -> None:
+        step = act.step
+        self._stage, self._act, self._actor = stage, act, actor
+        self._dice = random.Random(f"guess:{act.seed}")
+        full = stage.script.full
+        self._count = step.full_count if full and step.full_count else step.count
+        self._networks = step.full_networks if full and step.full_networks else step.networks
+        self._accounts = list(step.accounts) or [account.name for account in stage.scene.account]
+        self._passwords = list(step.passwords) or list(COMMON)
+        self.tried = 0
+        self.found: set[str] = set()
+        self._said: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        pairs = iter([self._pair(number) for number in range(self._count)])
+        await asyncio.gather(*(self._lane(pairs) for _ in range(self._act.step.together)))
+
+    def summary(self) -> str:
+        """How often the server said what."""
+        return "; ".join(f"{count} × {text}" for text, count in self._said.most_common(4))
+
+    def _pair(self, number: int) -> tuple[IpAddress, str, str]:
+        network = self._dice.randrange(self._networks)
+        base = pick_address(self._actor.address, random.Random(f"{self._act.seed}:network:{network}"))
+        client = IPv4Address(int(IPv4Address("10.0.0.0")) + network * 256 + number % 200 + 1) if self._networks > 1 else base
+        return client, self._dice.choice(self._accounts), self._dice.choice(self._passwords)
+
+    async def _lane(self, pairs: Iterator[tuple[IpAddress, str, str]]) -> None:
+        port = self._stage.server.ports["imaps"]
+        for client, account, password in pairs:
+            try:
+                is_in, said = await try_login(self._stage.door, client, port, self._stage.address_of(account), password)
+            except (OSError, TimeoutError) as error:
+                is_in, said = False, type(error).__name__
+            self.tried += 1
+            self._said[said[:60]] += 1
+            if is_in:
+                self.found.add(account)

@@ -1,0 +1,204 @@
+"""A scene file → `Scene`, or the full list of what is wrong with it. Pure but for reading the file."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sekisho.config.explain import TEXTS, schema_problem, syntax_problem
+from sekisho.config.lines import line_of, scan_lines
+from sekisho.config.problems import ConfigError, Problem
+from sekisho.lab.scene import Actor, Scene, Step
+from sekisho.testing.zones import Zone, ZoneTextError
+
+SCENE_TEXTS: Mapping[str, tuple[str, str]] = {
+    **TEXTS,
+    "missing": ("This is required.", "docs/lab/format.md explains it."),
+    "duration": ("{value} is not a duration.", 'Write for example "30s", "10m", "1h30m" or "21d".'),
+    "instant": ("{value} is not a date and time with its zone.", 'Write for example "2027-01-18T09:00:00+09:00".'),
+    "scene_format": ("This program reads scenes of format 1.", "Write: format = 1"),
+    "string_pattern_mismatch": ("{value} is not a name.", "Names are small letters, digits and hyphens."),
+    "string_too_long": ("{value} is too long.", ""),
+    "tuple_type": ("{value} is not a list.", "Write it in square brackets; tables of a list have a header such as [[step]]."),
+}
+_ALWAYS = {"do", "name", "title", "title_ja", "at", "after", "expect"}
+_MANY = {"count", "full_count", "every", "jitter", "days", "hours", "together", "per_connection"}
+_MESSAGE = {
+    "to", "people", "pick", "take", "each", "sender", "author", "author_name", "reply_to", "subject", "style", "writing", "text",
+    "headers", "attach", "octets", "thread",
+}  # fmt: skip
+# What each kind of step understands.
+USED: Mapping[str, set[str]] = {
+    "mail": _ALWAYS | _MANY | _MESSAGE | {"actor", "sign", "via"},
+    "submit": _ALWAYS | _MANY | _MESSAGE | {"actor"},
+    "dialog": _ALWAYS | {"actor", "lines", "port", "to", "count", "every"},
+    "login": _ALWAYS | _MANY | {"actor", "service"},
+    "guess": _ALWAYS | {"actor", "service", "count", "full_count", "networks", "full_networks", "accounts", "passwords", "together",
+              "meanwhile"},
+    "move": _ALWAYS | {"actor", "messages", "folder"},
+    "command": _ALWAYS | {"args"},
+    "wait": {"do", "name", "title", "title_ja", "at", "after"},
+}  # fmt: skip
+_NEEDS_ACCOUNT = ("submit", "move")
+
+
+def read_scene(path: Path) -> Scene:
+    """Raises ConfigError with all problems."""
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem("", "The file is not UTF-8 text.", "Save it as UTF-8.")], path) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError([Problem("", "The scene cannot be read: {reason}.", "", {"reason": reason})], path) from error
+    try:
+        return parse_scene(text)
+    except ConfigError as error:
+        raise ConfigError(error.problems, path) from error
+
+
+def parse_scene(text: str) -> Scene:
+    """Raises ConfigError with all problems."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([syntax_problem(error, text)]) from error
+    lines = scan_lines(text)
+    try:
+        # Strict validation of JSON keeps "25" from being a number. TOML's own dates are texts then.
+        scene = Scene.model_validate_json(json.dumps(raw, default=str), strict=True)
+    except ValidationError as error:
+        problems = [schema_problem(Scene, details, lines, SCENE_TEXTS) for details in error.errors(include_url=False)]
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)) from error
+    scene = named(scene)
+    found = [replace(problem, line=_line(problem.path, lines)) for problem in _check(scene)]
+    if found:
+        raise ConfigError(sorted(found, key=lambda problem: problem.line or 0))
+    return scene
+
+
+def named(scene: Scene) -> Scene:
+    """Every step gets a name: its own, or its actor's, numbered when that is taken."""
+    taken = {step.name for step in scene.step if step.name}
+    steps = []
+    for index, step in enumerate(scene.step):
+        name = step.name
+        if not name:
+            base = step.actor or step.do
+            name = next(n for n in (base, *(f"{base}-{k}" for k in range(2, index + 3))) if n not in taken)
+            taken.add(name)
+        steps.append(step.model_copy(update={"name": name}))
+    return scene.model_copy(update={"step": tuple(steps)})
+
+
+def _line(path: str, lines: Mapping[tuple[str | int, ...], int]) -> int | None:
+    location: list[str | int] = []
+    for part in path.split("."):
+        name, _, rest = part.partition("[")
+        location.append(name)
+        if rest:
+            location.append(int(rest[:-1]))
+    return line_of(lines, tuple(location))
+
+
+def _check(scene: Scene) -> Iterator[Problem]:
+    yield from _check_names(scene)
+    for index, actor in enumerate(scene.actor):
+        yield from _check_actor(scene, actor, f"actor[{index}]")
+    for index, step in enumerate(scene.step):
+        yield from _check_step(scene, step, f"step[{index}]", {earlier.name for earlier in scene.step[:index]})
+    names = {step.name for step in scene.step} | {step.actor for step in scene.step}
+    for index, total in enumerate(scene.total):
+        yield from _unknown(f"total[{index}].steps", total.steps, names)
+        if total.at_most is None and total.at_least is None:
+            yield Problem(f"total[{index}]", "A total without at_most and at_least says nothing.", "Add one of them.")
+    try:
+        Zone.from_text(scene.zone)
+    except ZoneTextError as error:
+        yield Problem("zone", "{reason}.", "", {"reason": str(error)})
+
+
+def _check_names(scene: Scene) -> Iterator[Problem]:
+    named_things = {
+        "actor": [actor.name for actor in scene.actor],
+        "account": [account.name for account in scene.account],
+        "people": [group.name for group in scene.people],
+        "step": [step.name for step in scene.step],
+    }
+    for kind, names in named_things.items():
+        for index, name in enumerate(names):
+            if name and name in names[:index]:
+                yield Problem(f"{kind}[{index}].name", "The name {name} is there twice.", "", {"name": name})
+
+
+def _check_actor(scene: Scene, actor: Actor, path: str) -> Iterator[Problem]:
+    if actor.account:
+        yield from _unknown(f"{path}.account", (actor.account,), {account.name for account in scene.account})
+    elif not actor.domain:
+        yield Problem(path, "An actor needs a domain, or the account of the house that it uses.", 'Add domain = "shop.example" or account.')
+    if not actor.address:
+        yield Problem(f"{path}.address", "At least one address is needed.", 'Write for example "203.0.113.25".')
+
+
+def _check_step(scene: Scene, step: Step, path: str, earlier: set[str]) -> Iterator[Problem]:
+    for field in sorted(step.model_fields_set - USED[step.do]):
+        used = ", ".join(sorted(USED[step.do] & set(Step.model_fields)))
+        yield Problem(
+            f"{path}.{field}", "A step that does {do} does not use this.", "It uses: {used}.", {"do": repr(step.do), "used": used}
+        )
+    actors = {actor.name: actor for actor in scene.actor}
+    if "actor" in USED[step.do]:
+        if not step.actor:
+            yield Problem(
+                path, "Who does this? The step has no actor.", "Name one of: {names}.", {"names": ", ".join(sorted(actors)) or "–"}
+            )
+            return
+        yield from _unknown(f"{path}.actor", (step.actor,), set(actors))
+        actor = actors.get(step.actor)
+        if actor is not None and step.do in _NEEDS_ACCOUNT and not actor.account:
+            yield Problem(
+                f"{path}.actor", "{name} has no account at the house, and {do} needs one.", "", {"name": actor.name, "do": repr(step.do)}
+            )
+    if step.do in ("mail", "submit"):
+        yield from _check_message(scene, step, path, earlier)
+    if step.do == "dialog" and not step.lines:
+        yield Problem(f"{path}.lines", "A dialog needs lines.", "docs/lab/format.md explains it.")
+    if step.do == "move":
+        yield from _unknown(f"{path}.messages", step.messages, earlier)
+    if step.do == "command" and not step.args:
+        yield Problem(f"{path}.args", "Which command? args is empty.", 'Write for example: args = ["queue", "list"]')
+    if step.do == "guess":
+        yield from _unknown(f"{path}.accounts", step.accounts, {account.name for account in scene.account})
+        if step.meanwhile:
+            yield from _unknown(f"{path}.meanwhile", (step.meanwhile,), {other.name for other in scene.step if other.do == "login"})
+
+
+def _check_message(scene: Scene, step: Step, path: str, earlier: set[str]) -> Iterator[Problem]:
+    if not (step.to or step.people or step.thread):
+        yield Problem(path, "To whom? The step has neither to nor people nor thread.", 'Add for example: to = "hanako"')
+    if step.people:
+        yield from _unknown(f"{path}.people", (step.people,), {people.name for people in scene.people})
+    if step.thread:
+        yield from _unknown(f"{path}.thread", (step.thread,), earlier)
+    if step.via:
+        carriers = {actor.name for actor in scene.actor if actor.role != "sender"}
+        yield from _unknown(f"{path}.via", (step.via,), carriers)
+    accounts = {account.name for account in scene.account} | {alias for account in scene.account for alias in account.aliases}
+    for address in step.to:
+        if "@" not in address and "%" not in address and "!" not in address and address not in accounts:
+            yield Problem(
+                f"{path}.to",
+                "{name} is no account of the house.",
+                "Write an account ({names}) or a whole address.",
+                {"name": address, "names": ", ".join(sorted(accounts))},
+            )
+
+
+def _unknown(path: str, names: tuple[str, ...], known: set[str]) -> Iterator[Problem]:
+    for name in names:
+        if name not in known:
+            shown = ", ".join(sorted(filter(None, known))) or "–"
+            yield Problem(path, "There is no {name} here.", "Known are: {names}.", {"name": name, "names": shown})

@@ -1,0 +1,181 @@
+"""Follows what the server took: into mailboxes, out to the sink, through the queue; and moves the time on when nothing is due."""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+
+from sekisho.lab.mailbox import MailboxTrouble
+from sekisho.lab.outcomes import SECOND_US, Book, Case
+from sekisho.lab.scene import Outcome
+from sekisho.lab.stage import Stage
+
+_ID = re.compile(r"(?:Accepted as |\(id |\bid )([A-Za-z0-9._-]+)")
+_WAIT_SECONDS = 0.03  # for the sink, before the queue is asked
+_LOOKS = 400  # at a queue that does not get done with what is due: then the scene goes on
+_MISSED = 3  # looks in a row that find a message nowhere
+_JOURNAL_LOOKS, _JOURNAL_SECONDS = 50, 0.01
+_STAYS = ("held", "parked")
+
+
+class Tracker:
+    def __init__(self, stage: Stage, book: Book, notice: Callable[[Case], None]) -> None:
+        self._stage = stage
+        self._book = book
+        self._notice = notice
+        self._under_way: dict[tuple[str, str], Case] = {}  # accepted for the world outside, not arrived: by Message-ID and recipient
+        self._due_us: int | None = None
+        self._missed: dict[int, int] = {}
+        self._unsettled = False  # something may have become due since the queue was asked last
+
+    async def learn_rule(self, case: Case, client: str) -> None:
+        """From the reply's id, and what the server's journal says about it, which may come a moment after the reply."""
+        text = case.reply.text if case.reply is not None else case.said
+        found = _ID.search(text)
+        if found:
+            case.server_id = found[1].rstrip(")")
+        is_refused = case.reply is not None and case.reply.code >= 400
+        known = self._stage.journal.look(case.server_id, client, case.recipient)
+        for _ in range(_JOURNAL_LOOKS if is_refused and case.server_id else 0):
+            if known:
+                break
+            await asyncio.sleep(_JOURNAL_SECONDS)
+            known = self._stage.journal.look(case.server_id, client, case.recipient)
+        case.rule = str(known.get("rule") or "")
+        case.because = str(known.get("because") or "")
+
+    async def follow(self, cases: Sequence[Case]) -> None:
+        """Cases with a 250: find them in mailboxes at once; those for outside are followed from now on."""
+        accounts: set[str] = set()
+        for case in cases:
+            inside = self._stage.accounts_of(case.recipient)
+            accounts.update(inside)
+            if not inside:
+                self._under_way[(case.message_id, case.recipient.lower())] = case
+                self._unsettled = True
+        await self._refresh(accounts)
+        for case in cases:
+            if (inside := self._stage.accounts_of(case.recipient)) and case.outcome == "waiting":
+                self._place(case, inside)
+
+    def _place(self, case: Case, accounts: Sequence[str]) -> None:
+        places = [place for account in accounts for place in self._stage.mailbox(account).found.get(case.message_id, [])]
+        case.copies = max((len(self._stage.mailbox(name).found.get(case.message_id, [])) for name in accounts), default=0)
+        case.arrived_us = case.accepted_us
+        case.outcome = "lost" if not places else "inbox" if places[0][0] == "INBOX" else "junk"
+
+    async def _refresh(self, accounts: set[str]) -> None:
+        for account in sorted(accounts):
+            mailbox = self._stage.mailbox(account)
+            try:
+                await mailbox.refresh()
+            except (MailboxTrouble, OSError):
+                await mailbox.close()  # cut off by the server: log in anew
+                await mailbox.refresh()
+
+    async def find_token(self, token: str, recipients: Sequence[str]) -> Outcome | None:
+        """Where a message whose id begins with the token arrived, if anywhere."""
+        accounts = {account for recipient in recipients for account in self._stage.accounts_of(recipient)}
+        await self._refresh(accounts or {account.name for account in self._stage.scene.account[:2]})
+        for account in self._stage.scene.account:
+            for message_id, places in self._stage.mailbox(account.name).found.items():
+                if message_id.startswith(f"<{token}") and places:
+                    return "inbox" if places[0][0] == "INBOX" else "junk"
+        return "outside" if any(message_id.startswith(f"<{token}") for message_id, _ in self._stage.sink.arrived) else None
+
+    def look_again(self) -> None:
+        """Somebody changed the queue."""
+        self._unsettled = bool(self._under_way)
+
+    async def advance_to(self, at_us: int) -> None:
+        """Let the time be `at_us`, stopping at every moment between at which the queue has something to do."""
+        await self._settle()
+        while self._due_us is not None and self._due_us <= at_us:
+            self._stage.move_to(self._due_us)
+            self._unsettled = True
+            await self._settle()
+        self._stage.move_to(at_us)
+
+    async def finish(self) -> None:
+        """Until nothing waits but what is held; at most so long as the queue's patience is."""
+        await self._settle()
+        while self._due_us is not None:
+            self._stage.move_to(self._due_us)
+            self._unsettled = True
+            await self._settle()
+        await self._count_copies()
+
+    async def _settle(self) -> None:
+        """Until all that is under way arrived, waits for later, or is held."""
+        for _ in range(_LOOKS):
+            self._note_arrivals()
+            if not self._unsettled or not self._under_way:
+                break
+            self._stage.sink.changed.clear()
+            try:
+                async with asyncio.timeout(_WAIT_SECONDS):
+                    await self._stage.sink.changed.wait()
+                continue  # more may follow at once
+            except TimeoutError:
+                pass
+            self._note_arrivals()
+            if await self._ask_queue():
+                break
+        if not self._under_way:
+            self._due_us, self._unsettled = None, False
+
+    def _note_arrivals(self) -> None:
+        sink = self._stage.sink
+        for key in [key for key in self._under_way if key in sink.arrived]:
+            case = self._under_way.pop(key)
+            case.arrived_us, case.outcome, case.copies = sink.arrived[key][0].at_us, "outside", len(sink.arrived[key])
+            self._notice(case)
+
+    async def _ask_queue(self) -> bool:
+        """Look into the queue; True when nothing in it is due now, with `_due_us` the next moment that matters."""
+        queue = await self._stage.server.ask("queue.list", {"limit": 100_000})
+        rows = {(message["message_id"], row["address"].lower()): row for message in queue for row in message["recipients"]}
+        self._note_arrivals()
+        now_us = self._stage.now_us()
+        is_settled, due_us = True, list[int]()
+        for key, case in list(self._under_way.items()):
+            row = rows.get((case.server_id, case.recipient.lower()))
+            if row is None:
+                is_settled = self._missing(key, case) and is_settled
+            elif row["state"] in _STAYS:
+                self._hold(case)
+            elif row["state"] == "waiting" and row["due_at_us"] > now_us + SECOND_US // 20:
+                case.outcome = "waiting"
+                due_us.append(row["due_at_us"])
+            else:
+                is_settled = False
+        self._due_us = min(due_us, default=None)
+        self._unsettled = not is_settled
+        return is_settled
+
+    def _hold(self, case: Case) -> None:
+        if case.outcome != "held":
+            case.outcome, case.was_held = "held", True
+            self._notice(case)
+
+    def _missing(self, key: tuple[str, str], case: Case) -> bool:
+        """Neither in the queue nor outside. True when that is final."""
+        looks = self._missed[case.number] = self._missed.get(case.number, 0) + 1
+        if looks < _MISSED:
+            return False
+        del self._under_way[key]
+        refused = any(recipient.lower() == key[1] for _, recipient in self._stage.sink.refused)
+        case.outcome = "failed" if refused else "lost"
+        self._notice(case)
+        return True
+
+    async def _count_copies(self) -> None:
+        """At the end: did anything arrive twice, there or here? And what was written about what was taken?"""
+        for case in self._book.cases:
+            if not case.rule:
+                await self.learn_rule(case, str(case.act.address))
+        cases = [case for case in self._book.cases if case.outcome in ("inbox", "junk", "outside")]
+        await self._refresh({account for case in cases for account in self._stage.accounts_of(case.recipient)})
+        for case in cases:
+            arrivals = len(self._stage.sink.arrived.get((case.message_id, case.recipient.lower()), ()))
+            inside = [self._stage.mailbox(account).found for account in self._stage.accounts_of(case.recipient)]
+            case.copies = max([arrivals, *(len(found.get(case.message_id, ())) for found in inside)])
