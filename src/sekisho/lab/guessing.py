@@ -15,6 +15,9 @@ from sekisho.lab.stage import Stage
 COMMON = ("123456", "password", "qwerty123", "sakura2024", "welcome1", "abc123456", "letmein99", "iloveyou1")
 
 
+_FIRST_NETWORK = IPv4Address("10.0.0.0")
+
+
 class Campaign:
     """Guesses spread over networks and accounts in an order of the seed. `tried` counts them, `found` are the accounts opened."""
 
@@ -32,18 +35,20 @@ class Campaign:
         self._said: Counter[str] = Counter()
 
     async def run(self) -> None:
-        pairs = iter([self._pair(number) for number in range(self._count)])
+        known = [(account, password) for account in self._accounts for password in self._passwords]
+        self._dice.shuffle(known)  # nobody tries the same twice while there is something else to try
+        pairs = iter([(self._client(number), *known[number % len(known)]) for number in range(self._count)])
         await asyncio.gather(*(self._lane(pairs) for _ in range(self._act.step.together)))
 
     def summary(self) -> str:
         """How often the server said what."""
         return "; ".join(f"{count} × {text}" for text, count in self._said.most_common(4))
 
-    def _pair(self, number: int) -> tuple[IpAddress, str, str]:
-        network = self._dice.randrange(self._networks)
-        base = pick_address(self._actor.address, random.Random(f"{self._act.seed}:network:{network}"))
-        client = IPv4Address(int(IPv4Address("10.0.0.0")) + network * 256 + number % 200 + 1) if self._networks > 1 else base
-        return client, self._dice.choice(self._accounts), self._dice.choice(self._passwords)
+    def _client(self, number: int) -> IpAddress:
+        """An address in one of the networks, each of which takes its turn."""
+        if self._networks == 1:
+            return pick_address(self._actor.address, random.Random(self._act.seed))
+        return _FIRST_NETWORK + number % self._networks * 256 + 1 + number // self._networks % 200
 
     async def _lane(self, pairs: Iterator[tuple[IpAddress, str, str]]) -> None:
         port = self._stage.server.ports["imaps"]

@@ -8,6 +8,7 @@ from sekisho.lab.wire import Door, Wire
 FOLDERS = ("INBOX", "Junk")
 _FETCHED = re.compile(rb"\* [0-9]+ FETCH \(.*?UID ([0-9]+).*\{([0-9]+)\}$")
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE)
+_CAPABILITIES = re.compile(rb"\[CAPABILITY [^\]]*\] ")
 _MOVED_OK = b" OK"
 
 
@@ -90,7 +91,7 @@ async def try_login(door: Door, client: IpAddress, port: int, address: str, pass
         await wire.write(f'L1 LOGIN "{address}" "{password}"\r\n'.encode())
         while line := await wire.line():
             if line.startswith(b"L1 "):
-                return line.startswith(b"L1 OK"), line[3:].decode("utf-8", "replace")
+                return line.startswith(b"L1 OK"), _CAPABILITIES.sub(b"", line[3:]).decode("utf-8", "replace")
             if line.startswith(b"* BYE"):
                 return False, line[2:].decode("utf-8", "replace")
         return False, "the connection ended"

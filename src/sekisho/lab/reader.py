@@ -81,7 +81,12 @@ def parse_scene(text: str) -> Scene:
 
 
 def named(scene: Scene) -> Scene:
-    """Every step gets a name: its own, or its actor's, numbered when that is taken."""
+    """Every step gets a name: its own, or its actor's, numbered when that is taken; accounts that stand for many become many."""
+    accounts = [
+        account if account.count == 1 else account.model_copy(update={"name": f"{account.name}{number:03d}", "count": 1})
+        for account in scene.account
+        for number in range(1, account.count + 1)
+    ]
     taken = {step.name for step in scene.step if step.name}
     steps = []
     for index, step in enumerate(scene.step):
@@ -91,7 +96,7 @@ def named(scene: Scene) -> Scene:
             name = next(n for n in (base, *(f"{base}-{k}" for k in range(2, index + 3))) if n not in taken)
             taken.add(name)
         steps.append(step.model_copy(update={"name": name}))
-    return scene.model_copy(update={"step": tuple(steps)})
+    return scene.model_copy(update={"step": tuple(steps), "account": tuple(accounts)})
 
 
 def _line(path: str, lines: Mapping[tuple[str | int, ...], int]) -> int | None:
@@ -113,8 +118,6 @@ def _check(scene: Scene) -> Iterator[Problem]:
     names = {step.name for step in scene.step} | {step.actor for step in scene.step}
     for index, total in enumerate(scene.total):
         yield from _unknown(f"total[{index}].steps", total.steps, names)
-        if total.at_most is None and total.at_least is None:
-            yield Problem(f"total[{index}]", "A total without at_most and at_least says nothing.", "Add one of them.")
     try:
         Zone.from_text(scene.zone)
     except ZoneTextError as error:

@@ -85,6 +85,7 @@ class Account(Section):
     """Somebody with a mailbox at the house."""
 
     name: Name
+    count: Annotated[int, Field(ge=1, le=1000)] = 1  # more than one: name001, name002, …
     display: str = ""
     password: str = ""  # "": a long random one
     aliases: tuple[str, ...] = ()

@@ -150,7 +150,8 @@ def _tables(scene: Scene, dns: DnsServer, sink: Sink) -> dict[str, Any]:
         "roles": {"postmaster": owner, "abuse": owner},
         "resolver": {"servers": [dns.address], "timeout_seconds": 1.0, "tries": 2},
         "relay": {"port": sink.port, "ipv6": False},
-        "login": {"failure_seconds": 0.5},
+        # Hashing a password anew for each login is not what a scene is about, and remembered logins would be forgotten as time jumps.
+        "login": {"failure_seconds": 0.5, "cache_seconds": 90 * 86_400.0},
     }
     return merged(tables, scene.house.settings)
 

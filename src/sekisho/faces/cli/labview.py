@@ -160,9 +160,11 @@ class LabView:
         return printable(self.say(fate.problem.text, **fate.problem.values)) if fate.problem is not None else ""
 
     def _total(self, total: TotalResult) -> Text:
-        bounds = [f"≤ {total.at_most:g}"] * (total.at_most is not None) + [f"≥ {total.at_least:g}"] * (total.at_least is not None)
+        limits = (("≤", total.at_most), ("≥", total.at_least))
+        bounds = [f"{sign} {limit:g}" for sign, limit in limits if limit is not None]
         mark = ("✓ ", "green") if total.ok else ("✗ ", "bold red")
-        return Text.assemble(mark, f"{total.title or total.name}: {total.value:g} ({', '.join(bounds)})")
+        bound = f" ({', '.join(bounds)})" if bounds else ""
+        return Text.assemble(mark, f"{total.title or total.name}: {total.value:g}{bound}")
 
 
 def percent(part: int, whole: int) -> str:
