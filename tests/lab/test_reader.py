@@ -60,7 +60,6 @@ def test_the_format_page_names_everything_and_its_example_is_a_scene(page: Path)
         (HEAD + '[[actor]]\nname = "x"\naddress = "198.51.100.10"\n' + STEP, "actor[0]: An actor needs a domain"),
         (HEAD + 'zone = "a BOGUS 1"\n' + SHOP + STEP, "line 3: zone: cannot read the zone line"),
         (HEAD + 'begin = "tomorrow"\n' + SHOP + STEP, "line 3: begin: \"tomorrow\" is not a date and time with its zone."),
-        (HEAD + SHOP + STEP + '[[total]]\nname = "t"\nsteps = "shop"\ncount = "reached"\n', "total[0]: A total without at_most"),
         (HEAD + SHOP + STEP + '[[step]]\nactor = "shop"\nto = "hanako"\nthread = "later"\n', "step[1].thread: There is no later here."),
         (HEAD + SHOP + '[[step]]\ndo = "dialog"\nactor = "shop"\n', "step[0].lines: A dialog needs lines."),
     ],

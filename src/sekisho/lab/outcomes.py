@@ -34,6 +34,7 @@ class Case:
     copies: int = 0
     rule: str = ""
     because: str = ""
+    papers: str = ""
     problem: Complaint | None = None
     count: int = 1
     hits: int = 0
@@ -85,6 +86,7 @@ class Book:
             reply=case.said or (str(case.reply) if case.reply is not None else ""),
             rule=case.rule,
             because=case.because,
+            papers=case.papers,
             expected=describe(step.expect),
             ok=problem is None,
             problem=problem,

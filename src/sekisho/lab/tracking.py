@@ -14,6 +14,7 @@ _WAIT_SECONDS = 0.03  # for the sink, before the queue is asked
 _LOOKS = 400  # at a queue that does not get done with what is due: then the scene goes on
 _MISSED = 3  # looks in a row that find a message nowhere
 _JOURNAL_LOOKS, _JOURNAL_SECONDS = 50, 0.01
+_PAPERS = ("iprev", "spf", "dkim", "arc", "dmarc")
 _STAYS = ("held", "parked")
 
 
@@ -42,6 +43,7 @@ class Tracker:
             known = self._stage.journal.look(case.server_id, client, case.recipient)
         case.rule = str(known.get("rule") or "")
         case.because = str(known.get("because") or "")
+        case.papers = " ".join(f"{name}={known[name]}" for name in _PAPERS if known.get(name))
 
     async def follow(self, cases: Sequence[Case]) -> None:
         """Cases with a 250: find them in mailboxes at once; those for outside are followed from now on."""
@@ -171,7 +173,7 @@ class Tracker:
     async def _count_copies(self) -> None:
         """At the end: did anything arrive twice, there or here? And what was written about what was taken?"""
         for case in self._book.cases:
-            if not case.rule:
+            if not (case.rule or case.papers):
                 await self.learn_rule(case, str(case.act.address))
         cases = [case for case in self._book.cases if case.outcome in ("inbox", "junk", "outside")]
         await self._refresh({account for case in cases for account in self._stage.accounts_of(case.recipient)})

@@ -77,6 +77,7 @@ class Fate(Struct, frozen=True):
     reply: str  # the server's, the one that decided
     rule: str  # what spoke at the door, "" if nothing did
     because: str  # the server's own reason, from its journal
+    papers: str  # what it found about the sender: "iprev=pass spf=pass …"
     expected: str  # "" when the scene expects nothing in particular
     ok: bool
     problem: Complaint | None  # what is wrong when it is not ok

@@ -1,5 +1,6 @@
 """What a person sees of a rehearsal: a table that grows while the scene is played, then the errors in both directions."""
 
+import re
 import sys
 from collections import Counter
 
@@ -17,6 +18,7 @@ _WIDTH = 118  # where there is no terminal
 _COLOURS = {"honest": "green", "attack": "red", "house": "cyan"}
 _DELAYED_SECONDS = 5.0
 _REASON_CHARACTERS = 110
+_ACCEPTED = re.compile(r" as [0-9a-f]{20,}")
 
 
 class QuietView:
@@ -108,7 +110,8 @@ class LabView:
         """The rule that spoke and the server's words, or what is wrong."""
         if fate.problem is not None:
             return Text(self._complaint(fate), style="bold red")
-        parts = [f"[{fate.rule}]" if fate.rule else "", fate.because or fate.reply]
+        because = fate.because.removeprefix(f"{fate.rule}: ")
+        parts = [f"[{fate.rule}]" if fate.rule else "", because or fate.papers or _ACCEPTED.sub("", fate.reply)]
         text = printable(" ".join(filter(None, parts)))
         return Text(text if len(text) <= _REASON_CHARACTERS else text[:_REASON_CHARACTERS] + "…", style="dim")
 
