@@ -40,6 +40,7 @@ USED: Mapping[str, set[str]] = {
               "meanwhile"},
     "move": _ALWAYS | {"actor", "messages", "folder"},
     "command": _ALWAYS | {"args"},
+    "dns": {"do", "name", "title", "title_ja", "at", "after", "zones", "answers"},
     "wait": {"do", "name", "title", "title_ja", "at", "after"},
 }  # fmt: skip
 _NEEDS_ACCOUNT = ("submit", "move")

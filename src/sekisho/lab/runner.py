@@ -82,6 +82,9 @@ class Runner:
                 await self._move(acts[0])
             case "command":
                 await self._command(acts[0])
+            case "dns":
+                silent = self._stage.world.zone.silent
+                silent.difference_update(step.zones) if step.answers else silent.update(step.zones)
             case "wait":
                 pass
 

@@ -10,7 +10,7 @@ from sekisho.config.section import Section
 from sekisho.lab.durations import parse_duration
 
 Side = Literal["honest", "attack", "house"]
-Doing = Literal["mail", "submit", "dialog", "login", "guess", "move", "command", "wait"]
+Doing = Literal["mail", "submit", "dialog", "login", "guess", "move", "command", "dns", "wait"]
 Style = Literal["letter", "invoice", "newsletter", "code", "thread", "pills", "lottery", "phish", "loan", "empty"]
 ListState = Literal["healthy", "refusing", "wildcard", "silent"]
 # What became of one message for one recipient, or of one login.
@@ -226,6 +226,8 @@ class Step(Titled):
     messages: Words = ()
     folder: Literal["inbox", "junk"] = "junk"
     args: tuple[str, ...] = ()
+    zones: Words = ("",)
+    answers: bool = True
     expect: Annotated[Expect | None, BeforeValidator(_expectation)] = None
 
 

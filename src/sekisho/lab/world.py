@@ -24,12 +24,12 @@ _RSA_BITS = 2048
 
 @dataclass(slots=True)
 class LabZone(Zone):
-    """A zone in which whole subtrees may be silent."""
+    """A zone in which whole subtrees may be silent; "" is all of it."""
 
     silent: set[str] = field(default_factory=set)
 
     def fault(self, name: str, rtype: RecordType) -> DnsStatus | None:
-        if any(name == root or name.endswith("." + root) for root in self.silent):
+        if any(not root or name == root or name.endswith("." + root) for root in self.silent):
             return DnsStatus.TIMEOUT
         return Zone.fault(self, name, rtype)
 
