@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.services.smtp_world import World, reply, talk
 
+from sekisho.admin.why.sentences import RULES
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.schema import Limits
 from sekisho.core.terms.reply import Reply
@@ -39,6 +40,7 @@ def entry_of(world: World, line: str) -> Entry:
     match = re.search(r"\(id ([a-z0-9-]+)\)\Z", line)
     assert match, line
     (entry,) = [entry for entry in world.journal.entries if entry.id == match[1] and not entry.kind.endswith(".connection")]
+    assert entry.fields.get("rule", "") in {"", "content", *RULES}
     assert entry.fields["reply"] == line.removesuffix(f" (id {entry.id})")
     return entry
 

@@ -12,6 +12,7 @@ import msgspec
 
 from sekisho.admin import accounts, aliases, dkim, domains, queue, roles
 from sekisho.admin.context import Context, Refused
+from sekisho.admin.why import question
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Account, Alias, DirectoryError, Domain
 from sekisho.ports.spool import DestinationState
@@ -73,6 +74,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "queue.hold": Operation(queue.hold_queued, queue.MessageRequest, queue.Changed),
     "queue.release": Operation(queue.release_queued, queue.MessageRequest, queue.Changed),
     "queue.drop": Operation(queue.drop_queued, queue.MessageRequest, queue.Changed),
+    "ledger.why": Operation(question.why, question.Why, question.WhyAnswer),
     "queue.destinations": Operation(queue.list_destinations, domains.Nothing, list[DestinationState]),
 }
 

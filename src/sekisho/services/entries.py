@@ -5,12 +5,18 @@ from sekisho.core.message.text import decode_field
 from sekisho.core.terms.envelope import Envelope
 
 SUBJECT_OCTETS = 500
+MOST_NAMED = 20  # recipients, in one entry
 
 
 def about_message(envelope: Envelope, header_message_id: str) -> tuple[str, ...]:
     """What it can be found by: message-id, sender and recipients."""
     addresses = [str(recipient.address) for recipient in envelope.recipients]
     return (header_message_id, str(envelope.reverse_path), *addresses)
+
+
+def recipients_of(envelope: Envelope) -> str:
+    """The first of them by name, separated by spaces."""
+    return " ".join(str(recipient.address) for recipient in envelope.recipients[:MOST_NAMED])
 
 
 def subject_of(header: HeaderSection) -> str:

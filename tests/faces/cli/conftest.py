@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sekisho.adapters.stores.memory.ledger import MemoryLedger
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.adapters.tryout import prepare
 from sekisho.admin.context import Context
@@ -26,6 +27,7 @@ class FakeApp:
     def __init__(self) -> None:
         self.store = MemoryStore(ManualClock(), SeededDice())
         self.journal = MemoryJournal()
+        self.ledger = MemoryLedger(ManualClock())
         self.calls: list[tuple[Any, ...]] = []
         self.reachable = True
         self.problems: list[str] = []
@@ -44,7 +46,9 @@ class FakeApp:
     def operator(self, config: Config) -> Iterator[OperatorLink]:
         if not self.reachable:
             raise CommandFailed("No server runs and {path} is locked.", exits.UNREACHABLE, path=str(config.data_dir))
-        context = Context(self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0")
+        context = Context(
+            self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger
+        )
         yield lambda request: asyncio.run(answer(context, request))
 
     def backup(self, config: Config, target: Path, progress: Progress) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sekisho.config.load import load
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.faces.cli import exits
+from sekisho.ports.journal import Entry
 from sekisho.ports.spool import Acceptance, RelayRecipient
 
 PASSWORD = "correct horse battery"
@@ -297,3 +298,73 @@ def test_everything_in_japanese(cli: Any, monkeypatch: pytest.MonkeyPatch, tmp_p
     err = cli("config", "check", "-c", str(tmp_path / "broken.toml"))[2]
     assert "誤り: workerz: そのような設定はありません。" in err and "もしかして: workers" in err
     assert "2. IMAP または POP3 で読む:" in cli("try", "--dir", str(tmp_path / "try"))[1]
+
+
+def _refuse(app: Any, at_us: int = 1_800_000_000_000_000, id_: str = "k3q7w2ma-1") -> None:
+    fields = {
+        "client": "192.0.2.1",
+        "reverse_path": "a@b.example",
+        "recipient": "no@example.org",
+        "reply": "550 5.1.1 No such recipient here",
+    }
+    app.ledger.keep(at_us, Entry("reception.recipient_refused", id_, fields | {"rule": "no-such-recipient"}, ("no@example.org",)))
+
+
+def test_why_answers_in_a_sentence_first(cli: Any, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _refuse(app)
+    code, out, err = cli("why", "k3q7w2ma-1")
+    first, remedy, _, evidence = out.splitlines()
+    assert (code, err) == (exits.OK, "")
+    assert first.startswith("The recipient no@example.org was refused on 20") and first.endswith("no alias of that name here.")
+    assert remedy.startswith("→ If there should be one: sekisho account add no@example.org")
+    assert "reception.recipient_refused\tclient=192.0.2.1" in evidence
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    assert "断りました: その名前のアカウントもエイリアスもありません。" in cli("why", "k3q7w2ma-1")[1]
+
+
+def test_why_for_machines(cli: Any, app: Any) -> None:
+    _refuse(app)
+    code, out, _ = cli("why", "no@example.org", "--json")
+    answer = json.loads(out)
+    (story,) = answer["stories"]
+    assert code == exits.OK and story["verdict"] == "refused" and story["entries"][0]["fields"]["rule"] == "no-such-recipient"
+    assert story["sentence"].startswith("The recipient no@example.org was refused on 20") and "{" not in story["sentence"] + story["remedy"]
+    code, out, _ = cli("why", "nobody", "--json")
+    assert code == exits.NOTHING_KNOWN and json.loads(out)["stories"] == []
+
+
+def test_why_tells_the_rest_in_a_line_each(cli: Any, app: Any) -> None:
+    for number in range(3):
+        _refuse(app, 1_800_000_000_000_000 + number, f"k3q7w2ma-{number}")
+        fields = {"username": "no@example.org", "client": "192.0.2.1", "service": "imap", "cause": "wrong password"}
+        app.ledger.keep(1_900_000_000_000_000, Entry("authentication.refused", "", fields, ("no@example.org",)))
+    out = cli("why", "no@example.org")[1]
+    assert out.startswith("A login as no@example.org from 192.0.2.1 (imap) was refused") and "This was seen 3 times." in out
+    others = out.partition("Also known:\n")[2].splitlines()
+    assert [line.split("\t")[1] for line in others] == ["k3q7w2ma-2", "k3q7w2ma-1", "k3q7w2ma-0"]
+
+
+def test_why_shows_every_recipient(cli: Any, app: Any) -> None:
+    for recipient, result in (("a@far.example", "delivered"), ("b@far.example", "deferred")):
+        fields = {"recipient": recipient, "result": result, "reply": "450 4.2.0 Wait\x1b[31m", "remote": "mx.far.example", "attempt": 2}
+        app.ledger.keep(1_800_000_000_000_000, Entry("relay.attempt", "m1", fields, (recipient,)))
+    out = cli("why", "m1")[1]
+    assert "a@far.example\tdelivered\t2\t-\tmx.far.example\t450" in out and "\x1b" not in out
+
+
+def test_nothing_known_is_an_answer(cli: Any, app: Any) -> None:
+    assert cli("why", "x") == (exits.NOTHING_KNOWN, "Nothing is known about x: the ledger is empty.\n", "")
+    _refuse(app)
+    code, out, _ = cli("why", "x")
+    assert code == exits.NOTHING_KNOWN and out.startswith("Nothing is known about x; the ledger reaches back to 20")
+    app.ledger = None
+    code, _, err = cli("why", "x")
+    assert code == exits.FAILED and "There is no ledger" in err
+
+
+def test_why_since(cli: Any, app: Any) -> None:
+    _refuse(app, at_us=1_000_000_000_000_000)
+    assert cli("why", "no@example.org", "--since", "7d")[0] == exits.NOTHING_KNOWN
+    assert cli("why", "no@example.org", "--since", "5200w")[0] == exits.OK
+    code, _, err = cli("why", "x", "--since", "yesterday")
+    assert code == exits.USAGE and "30m, 12h, 7d or 2w" in err

@@ -12,6 +12,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
+from sekisho.admin.why.story import Ended
 from sekisho.config import explain
 from sekisho.config.schema import Config
 from sekisho.core.terms.address import AddressError
@@ -40,6 +41,8 @@ SPEAKERS = {
     "self.fail": (0,),
     "RehearsalFailed": (0,),
     "Complaint": (0,),
+    "Told": (1,),
+    "Wording": (0, 1),
 }
 # Where a sentence goes to a peer, or to nobody but a developer.
 SILENT = (
@@ -108,6 +111,7 @@ def all_sentences() -> set[str]:
     found |= set(typing.get_args(Outcome))
     found |= set(arguments.REFUSED_MODES.values())
     found |= {state_word(state) for state in typing.get_args(AccountState)} | set(typing.get_args(RecipientState))
+    found |= set(typing.get_args(Ended))
     found |= {"Usage", "Options", "Commands", "Example", "messages", "octets"}
     found |= {"the local part must have 1 to 64 octets", "the domain must have 1 to 255 octets"}
     found = {text for text in found if not text.startswith('"')}  # possible values, written as they are

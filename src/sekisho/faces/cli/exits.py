@@ -4,6 +4,7 @@ OK = 0
 FAILED = 1  # refused, or could not be done
 USAGE = 2  # the command line is wrong (also click's own)
 UNREACHABLE = 3  # no server answers and its data cannot be opened
+NOTHING_KNOWN = 4  # `why`: the ledger has nothing about it
 BAD_CONFIG = 78  # EX_CONFIG: the configuration has problems; nothing was started
 
 SYSEXITS_OK = 0

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alias": ("alias", "Addresses that lead to other addresses."),
     "dkim": ("dkim", "The keys that mail is signed with."),
     "queue": ("queue", "The mail that waits to leave."),
+    "why": ("why", "Tell what became of a message, or why it was refused."),
     "backup": ("storage", "Copy everything, while the server runs."),
     "verify": ("storage", "Check a backup, or the live data."),
     "restore": ("storage", "Fill an empty data folder from a backup."),

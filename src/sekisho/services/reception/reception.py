@@ -33,7 +33,7 @@ from sekisho.services.acceptance import (
     outcome_for_senders,
     relays_of,
 )
-from sekisho.services.entries import about_message, subject_of
+from sekisho.services.entries import about_message, recipients_of, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.reception.inspection import Arrival, Inspector
 from sekisho.services.references import References
@@ -245,6 +245,7 @@ class _Transactions:
             "client": self.client,
             "hello": self._hello.name,
             "reverse_path": str(acceptance.envelope.reverse_path),
+            "recipient": recipients_of(acceptance.envelope),
             "recipients": len(acceptance.envelope.recipients),
             "delivered": len(accepted.delivered_account_ids),
             "over_quota": len(accepted.over_quota_account_ids),
@@ -283,6 +284,7 @@ class _Transactions:
         fields: dict[str, JournalValue] = {
             "client": self.client,
             "reverse_path": str(envelope.reverse_path),
+            "recipient": recipients_of(envelope),
             "recipients": len(envelope.recipients),
             "reply": str(reply),
             "rule": rule,

@@ -37,7 +37,7 @@ from sekisho.services.acceptance import (
     outcome_for_senders,
     relays_of,
 )
-from sekisho.services.entries import about_message, subject_of
+from sekisho.services.entries import about_message, recipients_of, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.references import References
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
@@ -336,6 +336,7 @@ class _Transactions:
             "client": self.client,
             "account": self._account_address,
             "reverse_path": str(acceptance.envelope.reverse_path),
+            "recipient": recipients_of(acceptance.envelope),
             "recipients": len(acceptance.envelope.recipients),
             "delivered": len(accepted.delivered_account_ids),
             "over_quota": len(accepted.over_quota_account_ids),
@@ -376,7 +377,7 @@ class _Transactions:
         rule, because = why
         fields = {"reverse_path": str(envelope.reverse_path), "rule": rule, "because": because, "message_id": message_id}
         self.references.use(self._message_id)
-        return self._refuse(reply, fields, *about_message(envelope, message_id))
+        return self._refuse(reply, fields | {"recipient": recipients_of(envelope)}, *about_message(envelope, message_id))
 
     def _refuse(self, reply: Reply, fields: dict[str, str], *about: str) -> Reply:
         """Written down under the id that was chosen, or else a new one."""
@@ -390,7 +391,8 @@ class _Transactions:
 
     def refused(self, envelope: Envelope, reply: Reply, id_: str) -> None:
         self.references.use(id_)
-        self._refuse(reply, {"reverse_path": str(envelope.reverse_path), "rule": "content"}, *about_message(envelope, ""))
+        fields = {"reverse_path": str(envelope.reverse_path), "recipient": recipients_of(envelope), "rule": "content"}
+        self._refuse(reply, fields, *about_message(envelope, ""))
 
     def dropped(self) -> None:
         self._destinations.clear()

@@ -1,0 +1,176 @@
+"""The story of a message: refused or accepted, put into a mailbox or into Junk, waiting, sent on, given up. Pure."""
+
+from collections.abc import Sequence
+
+from sekisho.admin.why.sentences import Wording, wording_of_rule
+from sekisho.admin.why.story import RecipientView, Story, Told, named, story, values_of
+from sekisho.ports.journal import JournalValue
+from sekisho.ports.ledger import LedgerEntry
+from sekisho.ports.spool import QueuedMessage
+
+ACCEPTED = frozenset({"reception.accepted", "submission.accepted"})
+REFUSED = frozenset({"reception.refused", "submission.refused"})
+_JUNK = frozenset({"junk", "quarantine"})
+
+
+def refused_message(id_: str, entries: Sequence[LedgerEntry]) -> Story:
+    """`entries`: all of this id, the oldest first, one of them a refusal."""
+    refusal = next(entry for entry in reversed(entries) if entry.kind in REFUSED)
+    values = values_of(entries, id_, refusal.at_us)
+    reply = str(values["reply"])
+    wording = wording_of_rule(str(values["rule"]), reply)
+    is_temporary = reply.startswith("4")
+    if refusal.kind == "submission.refused":
+        told = (
+            Told("deferred", "A message of {account} to {recipients} was put off on {when} (client {client})", wording)
+            if is_temporary
+            else Told("refused", "A message of {account} to {recipients} was refused on {when} (client {client})", wording)
+        )
+    else:
+        told = (
+            Told("deferred", "The message from {sender} to {recipients} was put off on {when} (client {client})", wording)
+            if is_temporary
+            else Told("refused", "The message from {sender} to {recipients} was refused on {when} (client {client})", wording)
+        )
+    return story(id_, told, entries, values)
+
+
+def accepted_message(id_: str, entries: Sequence[LedgerEntry], queued: QueuedMessage | None) -> Story:
+    """`entries`: all of this id, the oldest first. `queued`: what the queue has of it now."""
+    recipients = _recipients(entries, queued)
+    values = values_of(entries, id_, entries[-1].at_us)
+    told = _removed(entries) or _remote(recipients, values) or _local(entries, values)
+    return story(id_, told, entries, values, recipients)
+
+
+def _recipients(entries: Sequence[LedgerEntry], queued: QueuedMessage | None) -> list[RecipientView]:
+    """The last word about each remote recipient; the queue knows best about those that it still has."""
+    found: dict[str, RecipientView] = {}
+    for entry in entries:
+        address = str(entry.fields.get("recipient", ""))
+        if entry.kind == "relay.attempt":
+            found[address] = _attempted(address, entry)
+        elif entry.kind == "queue.expired":
+            last = found.get(address, RecipientView(address, ""))
+            found[address] = RecipientView(address, "expired", last.reply, last.remote, last.attempts, entry.at_us)
+    for row in queued.recipients if queued is not None else ():
+        address = str(row.recipient.address)
+        last = found.get(address, RecipientView(address, ""))
+        reply, due_at_us = row.last_reply or last.reply, row.due_at_us if row.state == "waiting" else 0
+        found[address] = RecipientView(address, row.state, reply, last.remote, row.attempts, row.last_attempt_at_us, due_at_us)
+    return list(found.values())
+
+
+def _attempted(address: str, entry: LedgerEntry) -> RecipientView:
+    fields = entry.fields
+    attempts = fields.get("attempt")
+    return RecipientView(
+        address,
+        str(fields.get("result", "")),
+        str(fields.get("reply", "")),
+        str(fields.get("remote", "")),
+        attempts if isinstance(attempts, int) else 0,
+        entry.at_us,
+    )
+
+
+def _removed(entries: Sequence[LedgerEntry]) -> Told | None:
+    if all(entry.kind != "admin.queue.drop" for entry in entries):
+        return None
+    return Told("failed", "The message from {sender} to {recipients} was removed from the queue by an operator on {when}.")
+
+
+def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]) -> Told | None:
+    """Of the recipient that needs attention most; `values` then speak of that one and its like."""
+    for states, told in _BY_STATE:
+        concerned = [recipient for recipient in recipients if recipient.state in states]
+        if not concerned:
+            continue
+        first = concerned[0]
+        values |= {
+            "recipients": named([recipient.address for recipient in concerned]),
+            "recipient": first.address,
+            "reply": first.reply or "-",
+            "remote": first.remote or first.address.rpartition("@")[2],
+            "when": first.at_us or values["when"],
+            "due": first.due_at_us,
+        }
+        return _FIRST_ATTEMPT if first.state == "waiting" and not first.attempts else told
+    return None
+
+
+def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> Told:
+    accepted = next((entry for entry in entries if entry.kind in ACCEPTED), None)
+    if accepted is None:
+        return Told("noted", "The message {id} was seen on {when}; how it began is not in the ledger.")
+    values["when"] = accepted.at_us
+    evidence = next((entry for entry in entries if entry.kind == "reception.evidence"), None)
+    if evidence is not None and evidence.fields.get("verdict") in _JUNK:
+        wording = wording_of_rule(str(values["rule"]), str(values["because"]))
+        return Told("junk", "The message from {sender} to {recipients} was put into Junk on {when}", wording)
+    if accepted.fields.get("over_quota"):
+        wording = wording_of_rule("mailbox-full", "")
+        return Told("failed", "The message from {sender} to {recipients} was accepted on {when}, but one copy was not made", wording)
+    if accepted.fields.get("delivered"):
+        return Told("delivered", "The message from {sender} to {recipients} was put into the mailbox on {when}.")
+    return Told("accepted", "The message from {sender} to {recipients} was accepted on {when}, to be sent on; nothing more is known yet.")
+
+
+_FIRST_ATTEMPT = Told("waiting", "The message from {sender} to {recipients} waits for its first attempt, on {due}.")
+# What needs attention most comes first.
+_BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
+    (
+        ("failed",),
+        Told(
+            "failed",
+            "The message from {sender} to {recipients} could not be delivered on {when}",
+            Wording(
+                "{remote} answered: {reply}",
+                "The sender got a notice with these words. They come from the other side: ask its postmaster.",
+            ),
+        ),
+    ),
+    (
+        ("expired",),
+        Told(
+            "failed",
+            "The message from {sender} to {recipients} was given up on {when}",
+            Wording(
+                "in all of queue.lifetime_seconds it could not be delivered; {remote} answered last: {reply}",
+                "The sender got a notice. When the other side works again, it can be sent anew.",
+            ),
+        ),
+    ),
+    (
+        ("parked",),
+        Told(
+            "waiting",
+            "The message from {sender} to {recipients} is parked",
+            Wording(
+                "its delivery crashed a worker three times, the last time on {when}.",
+                "Please report the traceback in the log. To try again: sekisho queue retry {id}; to remove it: sekisho queue drop {id}.",
+            ),
+        ),
+    ),
+    (
+        ("held",),
+        Told(
+            "waiting",
+            "The message from {sender} to {recipients} is held in the queue",
+            Wording(
+                "an operator holds it, or the guard of hijacked accounts.",
+                "To let it go: sekisho queue release {id}; to remove it: sekisho queue drop {id}.",
+            ),
+        ),
+    ),
+    (
+        ("waiting", "deferred"),
+        Told(
+            "waiting",
+            "The message from {sender} to {recipients} waits; the next attempt is on {due}",
+            Wording("{remote} answered: {reply}", "Nothing: it is tried again by itself. To try now: sekisho queue retry {id}."),
+        ),
+    ),
+    (("claimed",), Told("waiting", "The message from {sender} to {recipients} is being delivered right now.")),
+    (("delivered",), Told("delivered", "The message from {sender} to {recipients} was taken by {remote} on {when}: {reply}")),
+)

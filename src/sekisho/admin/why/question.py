@@ -1,0 +1,83 @@
+"""`why`: everything that the ledger has about an id, an address, a message-id, a client or a domain, as stories."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct, structs
+
+from sekisho.admin.context import Context, Refused
+from sekisho.admin.why.messages import ACCEPTED, REFUSED, accepted_message, refused_message
+from sekisho.admin.why.others import BACKGROUND, other_story
+from sekisho.admin.why.story import Story
+from sekisho.core.terms.address import Address, AddressError
+from sekisho.ports.ledger import Ledger, LedgerEntry, normal_key
+
+MOST_ENTRIES = 300
+_OF_MESSAGES = ("reception.", "submission.", "relay.", "queue.", "notice.", "admin.queue.")
+
+
+class Why(Struct, frozen=True, forbid_unknown_fields=True):
+    """`subject`: an id out of a reply, a message-id, an address, a client or a domain. `limit`: of stories."""
+
+    subject: str
+    since_us: int = 0
+    limit: int = 20
+
+
+class WhyAnswer(Struct, frozen=True):
+    """`stories`: the newest first, what is only background last. `reaches_back_to_us`: the oldest entry there is, 0 if none."""
+
+    subject: str
+    stories: list[Story]
+    entries: int
+    reaches_back_to_us: int
+
+
+async def why(context: Context, request: Why) -> WhyAnswer:
+    """Raises Refused when there is no ledger."""
+    ledger = context.ledger
+    if ledger is None:
+        raise Refused("There is no ledger: ledger.enabled is false, or ledger.db cannot be opened (the log says why).")
+    key = question_key(request.subject)
+    entries = await ledger.find(key, since_us=request.since_us, limit=MOST_ENTRIES)
+    if not entries:
+        await ledger.settle()
+        entries = await ledger.find(key, since_us=request.since_us, limit=MOST_ENTRIES)
+    stories: list[Story] = []
+    for id_, group in list(_grouped(entries).items())[: max(1, min(request.limit, MOST_ENTRIES))]:
+        stories.append(await _tell(context, ledger, id_, group, is_whole=normal_key(id_) == key))
+    stories.sort(key=lambda story: (all(entry.kind in BACKGROUND for entry in story.entries), -story.at_us))
+    span = await ledger.span()
+    return WhyAnswer(request.subject, stories, span.entries, span.oldest_at_us)
+
+
+def question_key(subject: str) -> str:
+    """What people type, in the form that entries are found by."""
+    key = normal_key(subject)
+    try:
+        return normal_key(str(Address.from_text(key).canonical))
+    except AddressError:
+        return key
+
+
+def _grouped(entries: Sequence[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
+    """By id, in the order given; what has none, by what is alike."""
+    groups: dict[str, list[LedgerEntry]] = {}
+    for entry in entries:
+        likeness = (entry.kind, *(str(entry.fields.get(name, "")) for name in ("username", "client", "cause", "reason", "listener")))
+        groups.setdefault(entry.id or "\0".join(likeness), []).append(entry)
+    return groups
+
+
+async def _tell(context: Context, ledger: Ledger, id_: str, group: list[LedgerEntry], *, is_whole: bool) -> Story:
+    kind, has_id = group[0].kind, bool(group[0].id)
+    if has_id and not is_whole and kind.startswith(_OF_MESSAGES):
+        group = [entry for entry in await ledger.find(id_, limit=MOST_ENTRIES) if entry.id == id_] or group
+    group = sorted(group, key=lambda entry: entry.at_us)
+    kinds = {entry.kind for entry in group}
+    if kinds & REFUSED:
+        return refused_message(id_, group)
+    if kinds & ACCEPTED or kind.startswith(("relay.", "queue.", "notice.", "admin.queue.")):
+        return accepted_message(id_, group, await context.spool.queued(id_))
+    if has_id:
+        return other_story(id_, group)
+    return structs.replace(other_story("", group), times=len(group))

@@ -1,0 +1,142 @@
+"""What to say about each rule, each reply and each failed login: why, and what to do about it.
+
+The texts are English with `{name}` places for the values of `VALUES`; faces/i18n has the Japanese.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+# Values that every sentence may use; what an entry does not name is "".
+VALUES = (
+    "accepted", "account", "actor", "argument", "author_domain", "because", "cap", "cause", "client", "client_name", "command", "error",
+    "hello", "id", "kind", "list_id", "listener", "message_id", "reason", "recipient", "recipients", "refused", "remote", "reply", "rule",
+    "sender", "service", "uid", "username", "where",
+)  # fmt: skip
+
+
+class Wording(NamedTuple):
+    """`why` goes on behind a colon; `remedy` tells the postmaster what to do, "" if nothing is to be done."""
+
+    why: str
+    remedy: str = ""
+
+
+# By the name of the rule that spoke: those of core/policy, and those of reception and submission.
+RULES: Mapping[str, Wording] = {
+    # recipients
+    "no-such-recipient": Wording(
+        "there is no account and no alias of that name here.",
+        "If there should be one: sekisho account add {recipient}, or sekisho alias add {recipient} ACCOUNT. "
+        "Else the sender has a wrong address.",
+    ),
+    "relay-denied": Wording(
+        "that domain is not served here, and strangers may send only to domains that are.",
+        "If the domain is yours: sekisho domain add. If one of your people sent it: they must log in, on port 465 or 587.",
+    ),
+    "mailbox-full": Wording(
+        "the mailbox is full.", "Have the owner remove mail, or give more room: sekisho account quota. The sender tries again by itself."
+    ),
+    "address-literal": Wording("mail to IP addresses is not sent.", "Write the address with the domain of the recipient."),
+    "not-qualified": Wording("the domain of the recipient has no dot.", "Write the whole domain, such as example.org."),
+    # senders
+    "not-your-address": Wording(
+        "{account} may not send in that name.",
+        "Send as {account}, or make the address an alias of it: sekisho alias add ADDRESS {account}.",
+    ),
+    "sending-held": Wording("sending is held for this account.", "Find out why it was held; then: sekisho account state {account} active."),
+    "malformed-author": Wording("From or Sender is no list of addresses.", "The program that wrote the message must be corrected."),
+    "takeover": Wording(
+        "the account sends as hijacked accounts do: {because}.",
+        "Ask the owner. If it was not them: sekisho account passwd {account}; then look at what else was sent.",
+    ),
+    # the door
+    "own-domain": Wording(
+        "it names {author_domain}, a domain of yours, as its author, and neither SPF nor DKIM speaks for it.",
+        "If the sender is one of yours, have it log in on port 465 or 587, or sign with DKIM, or add it to your SPF record.",
+    ),
+    "dmarc-reject": Wording(
+        "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be rejected.",
+        "The sender must send by servers that its SPF record names, or sign with DKIM. If it comes by a forwarder of yours, "
+        "name that in door.unchecked_networks.",
+    ),
+    "dmarc-quarantine": Wording(
+        "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be set apart.",
+        "If the recipient wants it, they move it out of Junk. The sender must correct its SPF or DKIM.",
+    ),
+    "dmarc-list": Wording(
+        "DMARC fails for {author_domain}, which asks for rejection, but the mailing list {list_id} signs for it.",
+        "If the recipient wants it, they move it out of Junk. The list should put its own address into From.",
+    ),
+    "dmarc-unknown": Wording(
+        "DMARC fails for {author_domain}, but one of the checks could not be finished.",
+        "If the recipient wants it, they move it out of Junk. If that happens often, look at your DNS resolver.",
+    ),
+    "dmarc-temperror": Wording(
+        "the DNS did not say whether DMARC passes for {author_domain}.",
+        "The sender tries again by itself. If that happens often, look at your DNS resolver.",
+    ),
+}
+
+_GENERAL = Wording("{reply}")
+
+# By the status in the reply (RFC 3463), where no rule spoke: limits, the disk, malformed content.
+STATUSES: Mapping[str, Wording] = {
+    "4.2.2": RULES["mailbox-full"],
+    "4.3.0": Wording(
+        "this server hit an error of its own; the sender tries again.",
+        "Please report it: the log has the traceback, under the number in the reply.",
+    ),
+    "4.3.1": Wording(
+        "there is not enough room on the disk, or the store does not answer.",
+        "Make room on the disk of data_dir; limits.free_disk_octets says how much is kept free.",
+    ),
+    "4.3.2": Wording("this server was going down at that moment.", "Nothing: the sender tries again by itself."),
+    "4.4.2": Wording("the client was silent for too long."),
+    "4.5.3": Wording(
+        "one transaction may not have more recipients.", "Nothing: senders put the rest into another. limits.recipients is the limit."
+    ),
+    "4.7.0": Wording("the client came to a limit: {reply}", "If it is an honest one, raise what [limits] says."),
+    "5.3.4": Wording(
+        "the message is larger than this server takes.",
+        "limits.message_octets and limits.header_octets are the limits; a link may do instead.",
+    ),
+    "5.4.6": Wording("the message goes in a circle.", "Look for aliases or forwardings that lead to each other."),
+    "5.5.2": Wording(
+        "its lines do not end as they must (CRLF), which can hide a second message.", "The program that sent it must be corrected."
+    ),
+    "5.6.0": Wording("the message is malformed: {reply}", "The program that wrote it must be corrected."),
+    "5.7.0": Wording("the login was broken off or not understood.", "Look at the settings of the mail program."),
+    "5.7.8": Wording("user name and password do not fit.", "Look for the cause among the logins: sekisho why {client}."),
+}
+
+# By the cause that the journal names and the client is not told.
+LOGIN_CAUSES: Mapping[str, Wording] = {
+    "wrong password": Wording("the password is wrong.", "Have them type it again, or set a new one: sekisho account passwd {username}."),
+    "no such account": Wording("there is no such account.", "The user name is the whole address. sekisho account list shows them all."),
+    "not an address": Wording("the user name is not an address.", "The user name is the whole address, such as taro@example.org."),
+    "no password": Wording("the account has no password.", "Set one: sekisho account passwd {username}."),
+    "account login_disabled": Wording(
+        "logins of this account are switched off.", "To let them in again: sekisho account state {username} active."
+    ),
+    "account deleted": Wording("the account was removed.", "sekisho account undelete {username} brings it back."),
+    "too many failed logins": Wording(
+        "too many logins failed before, and for a while none is tried.",
+        "Wait; [login] says how long. If it is one of yours, look at their devices.",
+    ),
+    "acting for somebody else": Wording("it asked to act for another account.", "Leave the authorization identity empty."),
+    "store unavailable": Wording("the store did not answer.", "Look at the disk and at the log; the client tries again."),
+}
+
+
+def wording_of_rule(rule: str, reply: str) -> Wording:
+    """What to say about a refusal by this rule, or else by what the reply says."""
+    found = RULES.get(rule)
+    if found is not None:
+        return found
+    words = reply.split(" ", 2)
+    return STATUSES.get(words[1], _GENERAL) if len(words) > 1 else _GENERAL
+
+
+def wording_of_cause(cause: str) -> Wording:
+    """Of a failed login. "wrong password, again" is a wrong password."""
+    return LOGIN_CAUSES.get(cause.removesuffix(", again"), Wording("{cause}."))

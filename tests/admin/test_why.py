@@ -1,0 +1,277 @@
+"""What `why` answers: one story per message, connection or login, told by the rule that spoke, followed along to its end."""
+
+from typing import Any
+
+import pytest
+
+from sekisho.adapters.stores.memory.ledger import MemoryLedger
+from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.admin.context import Context, Refused
+from sekisho.admin.operations import OPERATIONS
+from sekisho.admin.why.question import Why, WhyAnswer, question_key, why
+from sekisho.admin.why.sentences import LOGIN_CAUSES, RULES, STATUSES
+from sekisho.admin.why.story import Sentence, Story
+from sekisho.config.schema import RoleOwners
+from sekisho.core.terms.address import Address, ReversePath
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import Reply
+from sekisho.faces.i18n.catalogue import catalogue
+from sekisho.ports.journal import Entry
+from sekisho.ports.leases import Owner
+from sekisho.ports.spool import Acceptance, Outcome, RelayRecipient
+from sekisho.testing.clock import ManualClock, SeededDice
+from sekisho.testing.records import MemoryJournal
+
+OWNER = Owner("host", 0, 1)
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.ledger = MemoryLedger(self.clock)
+        self.store = MemoryStore(self.clock, SeededDice())
+        roles = RoleOwners(postmaster="taro@example.org", abuse="taro@example.org")
+        stores = (self.store.directory, self.store.spool, self.store.keys)
+        self.context = Context(*stores, MemoryJournal(), self.clock, roles, "uid:0", self.ledger)
+
+    def note(self, kind: str, id_: str = "", *about: str, **fields: Any) -> None:
+        self.clock.advance(1)
+        self.ledger.keep(self.clock.now_us(), Entry(kind, id_, fields, about))
+
+    async def ask(self, subject: str, **how: Any) -> WhyAnswer:
+        return await why(self.context, Why(subject, **how))
+
+    async def story(self, subject: str) -> Story:
+        (story,) = (await self.ask(subject)).stories
+        return story
+
+    def accepted(self, id_: str = "m1", *recipients: str, **fields: Any) -> None:
+        to = recipients or ("c@example.org",)
+        about = ("x@b.example", "a@b.example", *to, "k3q7w2ma")
+        known = {
+            "client": "192.0.2.1",
+            "reverse_path": "a@b.example",
+            "recipient": " ".join(to),
+            "recipients": len(to),
+            "session": "k3q7w2ma",
+        }
+        self.note("reception.accepted", id_, *about, **(known | fields))
+
+    def attempt(self, recipient: str, result: str, reply: str, id_: str = "m1", attempt: int = 1) -> None:
+        fields = {"recipient": recipient, "result": result, "reply": reply, "remote": "mx.far.example [192.0.2.9]", "attempt": attempt}
+        self.note("relay.attempt", id_, recipient, reverse_path="a@b.example", **fields)
+
+    async def queue(self, *addresses: str, held: bool = False) -> None:
+        content = self.store.spool.open_content()
+        content.write(b"\r\nx")
+        rows = tuple(
+            RelayRecipient(Recipient(Address.from_text(a)), "far.example", self.clock.now_us(), self.clock.now_us() + 10**12, held=held)
+            for a in addresses
+        )
+        envelope = Envelope(ReversePath(Address.from_text("a@b.example")), tuple(row.recipient for row in rows))
+        await self.store.spool.accept(Acceptance("m1", envelope, content, b"", (), rows, "reception"))
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def said(sentence: Sentence | None, language: Any = "en") -> str:
+    assert sentence is not None
+    return catalogue(language)(sentence.text, **sentence.values)
+
+
+async def test_a_refused_recipient(scene: Scene) -> None:
+    fields = {"client": "192.0.2.1", "reverse_path": "a@b.example", "recipient": "no@example.org", "rule": "no-such-recipient"}
+    scene.note("reception.recipient_refused", "k3q7w2ma-1", "no@example.org", "a@b.example", reply="550 5.1.1 No", **fields)
+    for subject in ("k3q7w2ma-1", "No@Example.ORG", "a@b.example", "<a@b.example>"):
+        story = await scene.story(subject)
+        assert (story.id, story.verdict) == ("k3q7w2ma-1", "refused")
+        assert said(story.what).startswith("The recipient no@example.org was refused on ")
+        assert said(story.why) == "there is no account and no alias of that name here."
+        assert "sekisho account add no@example.org" in said(story.remedy)
+        assert "no@example.org" in said(story.what, "ja") and "断りました" in said(story.what, "ja")
+    assert story.entries[0].fields["reply"] == "550 5.1.1 No"
+
+
+async def test_a_refused_message_is_told_by_the_rule_of_its_evidence(scene: Scene) -> None:
+    scene.note("reception.evidence", "m1", verdict="refuse", rule="dmarc-reject", author_domain="b.example", dmarc="fail")
+    fields = {"client": "192.0.2.1", "reverse_path": "a@b.example", "recipient": "c@example.org", "reply": "550 5.7.1 DMARC", "rule": ""}
+    scene.note("reception.refused", "m1", "x@b.example", "a@b.example", "c@example.org", **fields)
+    story = await scene.story("<x@b.example>")
+    assert story.verdict == "refused" and [entry.kind for entry in story.entries] == ["reception.evidence", "reception.refused"]
+    assert "b.example, which asks that such mail be rejected" in said(story.why)
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict", "why"),
+    [
+        ("552 5.3.4 The message is too large", "refused", "larger than this server takes"),
+        ("550 5.5.2 Bare CR or LF received", "refused", "CRLF"),
+        ("452 4.3.1 The message cannot be stored now", "deferred", "not enough room"),
+        ("550 5.9.9 Something new", "refused", "550 5.9.9 Something new"),
+        ("nonsense", "refused", "nonsense"),
+    ],
+)
+async def test_without_a_rule_the_status_tells(scene: Scene, reply: str, verdict: str, why: str) -> None:
+    scene.note("reception.refused", "k3q7w2ma", client="192.0.2.1", reverse_path="", rule="content", reply=reply)
+    story = await scene.story("k3q7w2ma")
+    assert story.verdict == verdict and why in said(story.why) and "from <> to ?" in said(story.what)
+
+
+async def test_a_delivered_message_and_one_in_junk(scene: Scene) -> None:
+    scene.accepted("m1", delivered=1)
+    assert said((await scene.story("m1")).what).startswith("The message from a@b.example to c@example.org was put into the mailbox on ")
+    scene.note("reception.evidence", "m2", verdict="junk", rule="dmarc-quarantine", author_domain="b.example")
+    scene.accepted("m2", delivered=1)
+    story = await scene.story("m2")
+    assert story.verdict == "junk" and "be set apart" in said(story.why)
+    scene.accepted("m3", delivered=1, over_quota=1)
+    assert said((await scene.story("m3")).why) == "the mailbox is full."
+
+
+async def test_a_message_is_followed_through_the_queue(scene: Scene) -> None:
+    scene.accepted("m1", "c@far.example", relayed=1)
+    assert (await scene.story("m1")).verdict == "accepted"
+    await scene.queue("c@far.example")
+    story = await scene.story("c@far.example")
+    assert story.verdict == "waiting" and "waits for its first attempt" in said(story.what)
+    (job,) = await scene.store.spool.claim(OWNER, 1)
+    assert "is being delivered right now" in said((await scene.story("m1")).what)
+    scene.attempt("c@far.example", "deferred", "450 4.2.0 Greylisted")
+    later = scene.clock.now_us() + 600_000_000
+    outcome = Outcome(job.recipients[0].id, "deferred", Reply.of(450, "4.2.0", "Greylisted"), retry_at_us=later)
+    await scene.store.spool.settle(job, (outcome,))
+    story = await scene.story("m1")
+    assert said(story.why) == "mx.far.example [192.0.2.9] answered: 450 4.2.0 Greylisted"
+    assert story.what.values["due"] == later and "sekisho queue retry m1" in said(story.remedy)
+    await scene.store.spool.hold("m1", True)
+    assert "sekisho queue release m1" in said((await scene.story("m1")).remedy)
+    await scene.store.spool.drop("m1")
+    scene.note("admin.queue.drop", "m1", actor="uid:0")
+    assert "removed from the queue by an operator" in said((await scene.story("m1")).what)
+
+
+async def test_how_deliveries_end(scene: Scene) -> None:
+    scene.accepted("m1", "c@far.example", "d@far.example", "e@far.example", relayed=3)
+    scene.attempt("c@far.example", "delivered", "250 2.0.0 OK")
+    story = await scene.story("m1")
+    assert (story.verdict, story.remedy) == ("delivered", None) and "was taken by mx.far.example [192.0.2.9]" in said(story.what)
+    scene.attempt("d@far.example", "deferred", "451 4.4.1 No", attempt=9)
+    scene.note("queue.expired", "m1", recipient="d@far.example")
+    assert "answered last: 451 4.4.1 No" in said((await scene.story("m1")).why)
+    scene.attempt("e@far.example", "failed", "550 5.1.1 Who?")
+    scene.note("notice.composed", "m1", "n1", action="failed", notice="n1")
+    story = await scene.story("m1")
+    assert story.verdict == "failed" and "to e@far.example could not be delivered" in said(story.what)
+    assert [(one.address, one.state) for one in story.recipients] == [
+        ("c@far.example", "delivered"), ("d@far.example", "expired"), ("e@far.example", "failed"),
+    ]  # fmt: skip
+    assert (await scene.story("n1")).id == "m1"
+
+
+async def test_many_recipients_are_not_all_named(scene: Scene) -> None:
+    scene.accepted("m1", *(f"{number}@example.org" for number in range(5)), delivered=5)
+    assert "to 0@example.org, 1@example.org, 2@example.org (+2) was" in said((await scene.story("4@example.org")).what)
+
+
+async def test_a_message_whose_beginning_is_gone(scene: Scene) -> None:
+    scene.note("notice.lost", "m1", recipients="a@b.example", reason="full")
+    assert "how it began is not in the ledger" in said((await scene.story("m1")).what)
+
+
+async def test_a_session_tells_all_that_happened_in_it(scene: Scene) -> None:
+    fields = {"client": "192.0.2.1", "reverse_path": "a@b.example", "recipient": "no@example.org", "rule": "relay-denied"}
+    scene.note("reception.recipient_refused", "k3q7w2ma-1", "no@example.org", "k3q7w2ma", reply="550 5.7.1 No", **fields)
+    scene.accepted("m1", delivered=1)
+    scene.note("reception.connection", "k3q7w2ma", "192.0.2.1", client="192.0.2.1", hello="b.example", accepted=1, refused=0, reason="quit")
+    stories = (await scene.ask("k3q7w2ma")).stories
+    assert [story.id for story in stories] == ["m1", "k3q7w2ma-1", "k3q7w2ma"]
+    assert said(stories[2].why) == "1 messages were accepted, 0 refused; the end: quit."
+
+
+async def test_a_limit_of_the_session_outranks_its_end(scene: Scene) -> None:
+    fields = {"client": "192.0.2.1", "command": "MAIL", "argument": "", "reply": "552 5.3.4 The message is larger than 5 octets"}
+    scene.note("reception.command_refused", "k3q7w2ma", "192.0.2.1", **fields)
+    scene.note("reception.connection", "k3q7w2ma", "192.0.2.1", client="192.0.2.1", hello="b.example", reason="quit")
+    story = await scene.story("k3q7w2ma")
+    assert story.verdict == "refused" and "larger than this server takes" in said(story.why)
+
+
+@pytest.mark.parametrize("cause", [*LOGIN_CAUSES, "wrong password, again", "account suspended"])
+async def test_logins_are_counted(scene: Scene, cause: str) -> None:
+    fields = {"username": "taro@example.org", "client": "192.0.2.1", "service": "imap"}
+    for _ in range(3):
+        scene.note("authentication.refused", "", "192.0.2.1", "taro@example.org", cause=cause, **fields)
+    scene.note("authentication.accepted", "", "192.0.2.1", "taro@example.org", **fields)
+    refused, accepted = (await scene.ask("taro@example.org")).stories
+    assert (refused.times, refused.verdict, accepted.times) == (3, "refused", 1)
+    assert "taro@example.org logged in from 192.0.2.1 (imap)" in said(accepted.what)
+    wording = LOGIN_CAUSES.get(cause.removesuffix(", again"))
+    assert said(refused.why) == (wording.why if wording else "account suspended.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        ("listener.refused", {"listener": "smtp", "cap": "per_ip"}, "too many connections"),
+        ("submission.command_refused", {"command": "AUTH", "reply": "535 5.7.8 Wrong"}, "do not fit"),
+        ("submission.command_refused", {"command": "MAIL", "reply": "421 4.7.0 Too much"}, "came to a limit"),
+        ("submission.recipient_refused", {"account": "t@example.org", "rule": "not-qualified", "reply": "554 5.1.2 No"}, "no dot"),
+        ("submission.recipient_refused", {"account": "t@example.org", "rule": "mailbox-full", "reply": "452 4.2.2 No"}, "full"),
+        ("reception.recipient_refused", {"rule": "mailbox-full", "reply": "452 4.2.2 No"}, "full"),
+        ("submission.refused", {"account": "t@example.org", "rule": "sending-held", "reply": "550 5.7.1 No"}, "sending is held"),
+        ("submission.refused", {"account": "t@example.org", "rule": "mailbox-full", "reply": "452 4.2.2 No"}, "full"),
+        ("submission.local_refused", {"uid": 1000, "reply": "554 No"}, "554 No"),
+        ("listener.ended", {"listener": "imaps", "reason": "no handshake"}, "no handshake"),
+        ("fault", {"where": "reception", "error": "KeyError('x')"}, "KeyError"),
+    ],
+)
+async def test_other_stories(scene: Scene, kind: str, fields: dict[str, Any], words: str) -> None:
+    scene.note(kind, "id1", client="192.0.2.1", **fields)
+    story = await scene.story("id1")
+    assert words in said(story.why)
+    assert said(story.what, "ja") != said(story.what)
+
+
+async def test_what_an_operator_did_and_what_is_new(scene: Scene) -> None:
+    scene.note("admin.account.add", "taro@example.org", actor="uid:0")
+    assert "admin.account.add taro@example.org" in said((await scene.story("taro@example.org")).what)
+    scene.note("guard.frozen", "c1", account="taro@example.org")
+    assert said((await scene.story("c1")).what).startswith("guard.frozen was written down on")
+
+
+async def test_nothing_is_an_answer(scene: Scene) -> None:
+    assert await scene.ask("nobody") == WhyAnswer("nobody", [], 0, 0)
+    scene.accepted()
+    answer = await scene.ask("nobody")
+    assert answer.stories == [] and answer.entries == 1 and answer.reaches_back_to_us == scene.clock.now_us()
+
+
+async def test_since_and_limit(scene: Scene) -> None:
+    for number in range(5):
+        scene.accepted(f"m{number}", delivered=1)
+        scene.clock.advance(3600)
+    since_us = scene.clock.now_us() - 2 * 3_600_000_000 - 10_000_000
+    assert [story.id for story in (await scene.ask("a@b.example", since_us=since_us)).stories] == ["m4", "m3"]
+    assert [story.id for story in (await scene.ask("a@b.example", limit=1)).stories] == ["m4"]
+
+
+async def test_without_a_ledger_it_says_so(context: Context) -> None:
+    with pytest.raises(Refused, match="There is no ledger"):
+        await why(context, Why("x"))
+    assert OPERATIONS["ledger.why"].result is WhyAnswer
+
+
+@pytest.mark.parametrize(
+    ("subject", "key"),
+    [("Tarō@例え.jp", "tarō@xn--r8jz45g.jp"), (" <A@B.example> ", "a@b.example"), ("192.0.2.1", "192.0.2.1"), ("K3Q7W2MA-1", "k3q7w2ma-1")],
+)
+def test_the_key_of_a_question(subject: str, key: str) -> None:
+    assert question_key(subject) == key
+
+
+def test_statuses_are_statuses() -> None:
+    assert all(text.count(".") == 2 and text[0] in "45" for text in STATUSES)
+    assert all(wording.why.endswith((".", "}")) for table in (RULES, STATUSES, LOGIN_CAUSES) for wording in table.values())
