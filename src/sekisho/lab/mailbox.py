@@ -1,5 +1,6 @@
 """A person's mail program, as far as the lab needs one: log in over IMAP, look what is new where, move a message."""
 
+import asyncio
 import re
 
 from sekisho.lab.script import IpAddress
@@ -24,11 +25,16 @@ class Mailbox:
         self._login = address, password
         self._wire: Wire | None = None
         self._count = 0
+        self._turn = asyncio.Lock()  # one command at a time
         self._next_uid = dict.fromkeys(FOLDERS, 1)
         self.found: dict[str, list[tuple[str, int]]] = {}
 
     async def refresh(self) -> None:
         """Look what came since the last time; raises MailboxTrouble, OSError."""
+        async with self._turn:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         for folder in FOLDERS:
             await self._command(f'SELECT "{folder}"')
             first = self._next_uid[folder]
@@ -42,13 +48,14 @@ class Mailbox:
 
     async def move(self, message_id: str, folder: str) -> bool:
         """As a person does who says "junk" or "not junk". False when the message is not where it could be moved from."""
-        for where, uid in self.found.get(message_id, []):
-            if where != folder:
-                await self._command(f'SELECT "{where}"')
-                await self._command(f'UID MOVE {uid} "{folder}"')
-                self.found[message_id].remove((where, uid))
-                await self.refresh()
-                return True
+        async with self._turn:
+            for where, uid in self.found.get(message_id, []):
+                if where != folder:
+                    await self._command(f'SELECT "{where}"')
+                    await self._command(f'UID MOVE {uid} "{folder}"')
+                    self.found[message_id].remove((where, uid))
+                    await self._refresh()
+                    return True
         return False
 
     async def close(self) -> None:
