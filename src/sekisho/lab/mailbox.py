@@ -5,6 +5,7 @@ import re
 
 from sekisho.lab.script import IpAddress
 from sekisho.lab.wire import Door, Wire
+from sekisho.ports.lab import RehearsalFailed
 
 FOLDERS = ("INBOX", "Junk")
 _FETCHED = re.compile(rb"\* [0-9]+ FETCH \(.*?UID ([0-9]+).*\{([0-9]+)\}$")
@@ -13,8 +14,11 @@ _CAPABILITIES = re.compile(rb"\[CAPABILITY [^\]]*\] ")
 _MOVED_OK = b" OK"
 
 
-class MailboxTrouble(Exception):
+class MailboxTrouble(RehearsalFailed):
     """The server answered something that a mail program could not go on with."""
+
+    def __init__(self, command: str, answer: str) -> None:
+        super().__init__("{operation}: {reason}", operation=command, reason=answer)
 
 
 class Mailbox:
@@ -73,12 +77,12 @@ class Mailbox:
         while line := await wire.line():
             if line.startswith(tag):
                 if not line.startswith(tag + _MOVED_OK):
-                    raise MailboxTrouble(f"{text}: {line.decode('utf-8', 'replace')}")
+                    raise MailboxTrouble(text, line.decode("utf-8", "replace"))
                 return lines
             literal = re.search(rb"\{([0-9]+)\}$", line)
             lines.append((line, await wire.octets(int(literal[1])) if literal else b""))
         self._wire = None
-        raise MailboxTrouble(f"{text}: the server closed the connection")
+        raise MailboxTrouble(text, "the server closed the connection")
 
     async def _open(self) -> Wire:
         self._wire = wire = Wire(self._door, self._client)

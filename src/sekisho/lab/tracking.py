@@ -176,7 +176,11 @@ class Tracker:
             if not (case.rule or case.papers):
                 await self.learn_rule(case, str(case.act.address))
         cases = [case for case in self._book.cases if case.outcome in ("inbox", "junk", "outside")]
-        await self._refresh({account for case in cases for account in self._stage.accounts_of(case.recipient)})
+        for account in {account for case in cases for account in self._stage.accounts_of(case.recipient)}:
+            try:
+                await self._refresh({account})
+            except (MailboxTrouble, OSError):
+                continue  # nobody may log in there any more
         for case in cases:
             arrivals = len(self._stage.sink.arrived.get((case.message_id, case.recipient.lower()), ()))
             inside = [self._stage.mailbox(account).found for account in self._stage.accounts_of(case.recipient)]

@@ -19,6 +19,7 @@ from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed, OperatorLink, Progress, TryAccount, TryReady
 from sekisho.faces.cli.main import run
+from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
 
@@ -31,6 +32,7 @@ class FakeApp:
         self.calls: list[tuple[Any, ...]] = []
         self.reachable = True
         self.problems: list[str] = []
+        self.scenes: list[Callable[[Watcher], SceneResult]] = []
 
     def serve(self, config_file: Path) -> int:
         self.calls.append(("serve", config_file))
@@ -50,6 +52,13 @@ class FakeApp:
             self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger
         )
         yield lambda request: asyncio.run(answer(context, request))
+
+    def lab_scenes(self, language: str) -> list[SceneInfo]:
+        return [SceneInfo("door", {"en": "The door", "ja": "門"}[language], "", 3, "/scenes/door.toml")]
+
+    def lab(self, asked: Rehearsal, watcher: Watcher) -> list[SceneResult]:
+        self.calls.append(("lab", asked))
+        return [play(watcher) for play in self.scenes]
 
     def backup(self, config: Config, target: Path, progress: Progress) -> dict[str, Any]:
         progress("contents", 1, 2)
