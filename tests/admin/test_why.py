@@ -235,6 +235,17 @@ async def test_other_stories(scene: Scene, kind: str, fields: dict[str, Any], wo
     assert said(story.what, "ja") != said(story.what)
 
 
+async def test_a_refused_login_is_told_by_the_cause_that_its_client_was_not_told(scene: Scene) -> None:
+    login = {"username": "taro@example.org", "client": "192.0.2.1", "service": "submission"}
+    scene.note("authentication.refused", "", "192.0.2.1", cause="no such account", **login)
+    for cause in ("wrong password", "wrong password, again"):
+        scene.note("authentication.refused", "", "192.0.2.1", cause=cause, **login)
+    scene.note("submission.command_refused", "k3q7w2ma-1", "192.0.2.1", client="192.0.2.1", command="AUTH", reply="535 5.7.8 Wrong")
+    story = await scene.story("k3q7w2ma-1")
+    assert said(story.why) == "the password is wrong." and len(story.entries) == 2
+    assert sorted(story.times for story in (await scene.ask("192.0.2.1")).stories) == [1, 1, 2]
+
+
 async def test_what_an_operator_did_and_what_is_new(scene: Scene) -> None:
     scene.note("admin.account.add", "taro@example.org", actor="uid:0")
     assert "admin.account.add taro@example.org" in said((await scene.story("taro@example.org")).what)

@@ -317,7 +317,7 @@ def test_why_answers_in_a_sentence_first(cli: Any, app: Any, monkeypatch: pytest
     assert (code, err) == (exits.OK, "")
     assert first.startswith("The recipient no@example.org was refused on 20") and first.endswith("no alias of that name here.")
     assert remedy.startswith("→ If there should be one: sekisho account add no@example.org")
-    assert "reception.recipient_refused\tclient=192.0.2.1" in evidence
+    assert "reception.recipient_refused\tk3q7w2ma-1\tclient=192.0.2.1" in evidence
     monkeypatch.setenv("LANG", "ja_JP.UTF-8")
     assert "断りました: その名前のアカウントもエイリアスもありません。" in cli("why", "k3q7w2ma-1")[1]
 

@@ -38,6 +38,10 @@ def _tell_own_recipient(values: _Values) -> Told:
 
 def _tell_command(values: _Values) -> Told:
     wording = wording_of_rule(str(values["rule"]), str(values["reply"]))
+    if values["cause"]:  # the authenticator's entry is there too
+        return Told(
+            "refused", "A login as {username} from {client} ({service}) was refused on {when}", wording_of_cause(str(values["cause"]))
+        )
     if values["command"] == "AUTH":
         return Told("refused", "A login of the client {client} was refused on {when}", wording)
     if _is_temporary(values):

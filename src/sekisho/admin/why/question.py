@@ -7,11 +7,14 @@ from msgspec import Struct, structs
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why.messages import ACCEPTED, REFUSED, accepted_message, refused_message
 from sekisho.admin.why.others import BACKGROUND, other_story
+from sekisho.admin.why.sentences import AGAIN
 from sekisho.admin.why.story import Story
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.ports.ledger import Ledger, LedgerEntry, normal_key
 
 MOST_ENTRIES = 300
+_ALIKE = ("username", "client", "cause", "reason", "listener")
+_LOGIN_US = 10_000_000  # a login is answered so much later at most
 _OF_MESSAGES = ("reception.", "submission.", "relay.", "queue.", "notice.", "admin.queue.")
 
 
@@ -63,9 +66,18 @@ def _grouped(entries: Sequence[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
     """By id, in the order given; what has none, by what is alike."""
     groups: dict[str, list[LedgerEntry]] = {}
     for entry in entries:
-        likeness = (entry.kind, *(str(entry.fields.get(name, "")) for name in ("username", "client", "cause", "reason", "listener")))
+        likeness = (entry.kind, *(str(entry.fields.get(name, "")).removesuffix(AGAIN) for name in _ALIKE))
         groups.setdefault(entry.id or "\0".join(likeness), []).append(entry)
     return groups
+
+
+async def _login(ledger: Ledger, entry: LedgerEntry) -> list[LedgerEntry]:
+    """What the authenticator wrote down about a refused AUTH: it names the cause, which the client was not told."""
+    if entry.fields.get("command") != "AUTH":
+        return []
+    since_us = entry.at_us - _LOGIN_US
+    of_client = await ledger.find(str(entry.fields.get("client", "")), since_us=since_us, limit=MOST_ENTRIES)
+    return [login for login in of_client if login.kind == "authentication.refused" and login.at_us <= entry.at_us][:1]
 
 
 async def _tell(context: Context, ledger: Ledger, id_: str, group: list[LedgerEntry], *, is_whole: bool) -> Story:
@@ -79,5 +91,5 @@ async def _tell(context: Context, ledger: Ledger, id_: str, group: list[LedgerEn
     if kinds & ACCEPTED or kind.startswith(("relay.", "queue.", "notice.", "admin.queue.")):
         return accepted_message(id_, group, await context.spool.queued(id_))
     if has_id:
-        return other_story(id_, group)
+        return other_story(id_, group + await _login(ledger, group[-1]))
     return structs.replace(other_story("", group), times=len(group))

@@ -77,6 +77,8 @@ RULES: Mapping[str, Wording] = {
     ),
 }
 
+# A password that was tried, refused and tried again.
+AGAIN = ", again"
 _GENERAL = Wording("{reply}")
 
 # By the status in the reply (RFC 3463), where no rule spoke: limits, the disk, malformed content.
@@ -139,4 +141,4 @@ def wording_of_rule(rule: str, reply: str) -> Wording:
 
 def wording_of_cause(cause: str) -> Wording:
     """Of a failed login. "wrong password, again" is a wrong password."""
-    return LOGIN_CAUSES.get(cause.removesuffix(", again"), Wording("{cause}."))
+    return LOGIN_CAUSES.get(cause.removesuffix(AGAIN), Wording("{cause}."))

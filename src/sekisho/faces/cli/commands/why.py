@@ -105,13 +105,13 @@ def _print_stories(shell: Shell, stories: list[Any]) -> None:
         rows = [(one.address, say(one.state), one.attempts, when(one.due_at_us), one.remote, one.reply) for one in first.recipients]
         shell.print_table((say("To"), say("State"), say("Attempts"), say("Next attempt"), say("Host"), say("Last reply")), rows)
     click.echo()
-    shell.print_table((say("Time"), say("Entry"), say("Evidence")), [_row(entry) for entry in first.entries])
+    shell.print_table((say("Time"), say("Entry"), say("Id"), say("Evidence")), [_row(entry) for entry in first.entries])
     if others:
         click.echo("\n" + say("Also known:"))
         seen = [(when(story.at_us), story.id if story.id.isprintable() else "-", headline(shell, story)) for story in others]
         shell.print_table((say("Time"), say("Id"), say("What happened")), seen)
 
 
-def _row(entry: Any) -> tuple[str, str, str]:
+def _row(entry: Any) -> tuple[str, str, str, str]:
     known = {name: value for name, value in entry.fields.items() if value not in ("", None, False)}
-    return when(entry.at_us), entry.kind, "  ".join(f"{name}={value}" for name, value in known.items())
+    return when(entry.at_us), entry.kind, entry.id, "  ".join(f"{name}={value}" for name, value in known.items())
