@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from sekisho.lab import explaining
 from sekisho.lab.outcomes import SECOND_US, Book
 from sekisho.lab.reader import parse_scene
 from sekisho.lab.runner import Runner
@@ -47,6 +50,11 @@ do = "wait"
 """
 
 
+@pytest.fixture(autouse=True)
+def quick_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explaining, "SETTLED_SECONDS", 0.0)
+
+
 class ScriptedServer:
     """Greets, takes commands, answers RCPT as `rcpt` says; writes down who asked when."""
 
@@ -63,6 +71,10 @@ class ScriptedServer:
         self.offsets.append(offset_us)
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> Any:
+        if operation == "ledger.why":
+            fields = {"rule": "greylist", "because": "", "spf": "pass"}
+            story = {"why": {"text": "It waits, {x}.", "values": {"x": 7}}, "entries": [{"fields": fields}]}
+            return {"stories": [story] if arguments["subject"] == "m1" else []}
         assert operation == "queue.list"
         return self.queue.pop(0) if len(self.queue) > 1 else self.queue[0]
 
@@ -133,7 +145,17 @@ async def test_what_was_taken_is_followed_through_the_queue() -> None:
         await runner.run()
         assert (book.cases[0].outcome, book.cases[0].was_held) == ("held", True)
         assert any(3590 < offset / SECOND_US < 3610 for offset in server.offsets)  # it went to look when the message was due
-    assert heard == ["waiting", "refused", "refused", "held"]
+    assert heard[0] == "waiting" and heard[-1] == "held" and heard.count("refused") == 2
+    friend = book.fate(book.cases[0])
+    assert (friend.rule, friend.papers, str(friend.why)) == ("greylist", "spf=pass", "It waits, 7.")
+
+
+async def test_a_refusal_that_cannot_be_explained_is_a_fault() -> None:
+    server = ScriptedServer()
+    server.rcpt = lambda line: b"550 5.7.1 no (id nobody-1)"
+    async with the_stage(server) as (stage, book):
+        await Runner(stage, book, 1, lambda case: None).run()
+    assert [str(book.fate(case).problem) for case in book.cases] == ["`sekisho why` knows nothing about nobody-1."] * 3
 
 
 def test_tables_are_merged_and_the_rest_replaced() -> None:

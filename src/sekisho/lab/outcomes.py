@@ -35,6 +35,7 @@ class Case:
     rule: str = ""
     because: str = ""
     papers: str = ""
+    why: Complaint | None = None
     problem: Complaint | None = None
     count: int = 1
     hits: int = 0
@@ -87,6 +88,7 @@ class Book:
             rule=case.rule,
             because=case.because,
             papers=case.papers,
+            why=case.why,
             expected=describe(step.expect),
             ok=problem is None,
             problem=problem,

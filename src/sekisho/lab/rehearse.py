@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sekisho.lab.journal import read_faults
 from sekisho.lab.outcomes import SECOND_US, Book, Case, measure, percentile, rates_of
 from sekisho.lab.reader import read_scene
 from sekisho.lab.runner import Runner
@@ -65,7 +66,7 @@ async def _play(file: Path, scene: Scene, asked: Rehearsal, start: StartServer, 
         runner = Runner(stage, book, asked.seed, notice)
         await runner.run()
         lab_seconds = (stage.now_us() - stage.begin_us) / SECOND_US
-        faults = stage.journal.read_faults()
+        faults = read_faults(stage.server.journal_file)
     fates = [book.fate(case) for case in book.cases]
     totals = []
     for total in scene.total:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sekisho.lab.dialogs import play
+from sekisho.lab.explaining import Explainer
 from sekisho.lab.guessing import Campaign
 from sekisho.lab.mailbox import MailboxTrouble, try_login
 from sekisho.lab.outcomes import SECOND_US, Book, Case, default_retries
@@ -43,6 +44,7 @@ class Runner:
         self._book = book
         self._notice = notice
         self._post = Post(stage.scene, stage.world)
+        self._explainer = Explainer(stage, notice)
         self._track = Tracker(stage, book, notice)
         self._dice = random.Random(f"runner:{seed}")
         self._events: list[_Event] = []
@@ -60,7 +62,9 @@ class Runner:
             event = heapq.heappop(self._events)
             await self._track.advance_to(event.at_us)
             await event.run()
+            await self._explainer.catch_up()
         await self._track.finish()
+        await self._explainer.finish()
 
     def _plan(self, at_us: int, run: Callable[[], Awaitable[None]]) -> None:
         heapq.heappush(self._events, _Event(at_us, next(self._order), run))
@@ -104,7 +108,7 @@ class Runner:
             parcel = self._post.parcel(act, actor, now_us)
             cases = [self._book.open(act, actor, to, parcel.message_id, now_us) for to in act.recipients]
             if self._refusals.get(act.step.name, 0) >= patience(actor):
-                await self._settle(cases, dict.fromkeys(act.recipients, GAVE_UP), parcel)
+                self._settle(cases, dict.fromkeys(act.recipients, GAVE_UP))
                 continue
             if sender is not None and (not sender.is_open or used >= (act.step.per_connection or 1)):
                 await sender.close()
@@ -140,7 +144,7 @@ class Runner:
         step = cases[0].act.step.name
         is_refused = all(reply.code >= 500 or not reply.code for reply in replies.values())
         self._refusals[step] = self._refusals.get(step, 0) + 1 if is_refused else 0
-        await self._settle(cases, replies, parcel)
+        self._settle(cases, replies)
         await self._look(cases)
         waiting = [case for case in cases if case.outcome == "deferred"]
         retries = default_retries(cases[0].act.step, parcel.carrier)
@@ -159,13 +163,12 @@ class Runner:
         await self._try(cases, parcel, sender, turn)
         await sender.close()
 
-    async def _settle(self, cases: Sequence[Case], replies: dict[str, SmtpReply], parcel: Parcel) -> None:
+    def _settle(self, cases: Sequence[Case], replies: dict[str, SmtpReply]) -> None:
         """What the replies alone say."""
         now_us = self._stage.now_us()
         for case in cases:
             reply = case.reply = replies.get(case.recipient, CONNECTION_ENDED)
             case.said = ""
-            await self._track.learn_rule(case, str(parcel.client))
             if reply.code == 250:
                 case.accepted_us = now_us
             elif reply.code == 0 and reply is not GAVE_UP:
@@ -174,6 +177,7 @@ class Runner:
                 case.outcome = "deferred"
             else:
                 case.outcome = "refused"
+            self._explainer.note(case)
 
     async def _look(self, cases: Sequence[Case]) -> None:
         taken = [case for case in cases if case.reply is not None and case.reply.code == 250]
@@ -189,7 +193,6 @@ class Runner:
         case.tries = 1
         reply, problem = await play(self._stage, act, actor)
         case.reply, case.problem = reply, problem
-        await self._track.learn_rule(case, str(act.address))
         found = await self._track.find_token(act.token, act.recipients)
         if found:
             case.outcome = found
@@ -198,6 +201,7 @@ class Runner:
             case.outcome = "disconnected"
         else:
             case.outcome = "refused" if reply.code >= 500 else "deferred" if reply.code >= 400 else "done"
+        self._explainer.note(case)
         self._notice(case)
 
     # Logins

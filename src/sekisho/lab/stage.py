@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from sekisho.core.terms.dns import RecordType
-from sekisho.lab.journal import JournalReader
 from sekisho.lab.mailbox import Mailbox
 from sekisho.lab.scene import Account, Scene
 from sekisho.lab.script import Script
@@ -36,7 +35,6 @@ class Stage:
         self.world = world
         self.sink = sink
         self.door = door
-        self.journal = JournalReader(server.journal_file)
         self.passwords = {account.name: _password(account) for account in scene.account}
         self._offset_us = offset_us
         self._mailboxes: dict[str, Mailbox] = {}

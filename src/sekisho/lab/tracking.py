@@ -1,7 +1,6 @@
 """Follows what the server took: into mailboxes, out to the sink, through the queue; and moves the time on when nothing is due."""
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 
 from sekisho.lab.mailbox import MailboxTrouble
@@ -9,12 +8,9 @@ from sekisho.lab.outcomes import SECOND_US, Book, Case
 from sekisho.lab.scene import Outcome
 from sekisho.lab.stage import Stage
 
-_ID = re.compile(r"(?:Accepted as |\(id |\bid )([A-Za-z0-9._-]+)")
 _WAIT_SECONDS = 0.03  # for the sink, before the queue is asked
 _LOOKS = 400  # at a queue that does not get done with what is due: then the scene goes on
 _MISSED = 3  # looks in a row that find a message nowhere
-_JOURNAL_LOOKS, _JOURNAL_SECONDS = 50, 0.01
-_PAPERS = ("iprev", "spf", "dkim", "arc", "dmarc")
 _STAYS = ("held", "parked")
 
 
@@ -27,23 +23,6 @@ class Tracker:
         self._due_us: int | None = None
         self._missed: dict[int, int] = {}
         self._unsettled = False  # something may have become due since the queue was asked last
-
-    async def learn_rule(self, case: Case, client: str) -> None:
-        """From the reply's id, and what the server's journal says about it, which may come a moment after the reply."""
-        text = case.reply.text if case.reply is not None else case.said
-        found = _ID.search(text)
-        if found:
-            case.server_id = found[1].rstrip(")")
-        is_refused = case.reply is not None and case.reply.code >= 400
-        known = self._stage.journal.look(case.server_id, client, case.recipient)
-        for _ in range(_JOURNAL_LOOKS if is_refused and case.server_id else 0):
-            if known:
-                break
-            await asyncio.sleep(_JOURNAL_SECONDS)
-            known = self._stage.journal.look(case.server_id, client, case.recipient)
-        case.rule = str(known.get("rule") or "")
-        case.because = str(known.get("because") or "")
-        case.papers = " ".join(f"{name}={known[name]}" for name in _PAPERS if known.get(name))
 
     async def follow(self, cases: Sequence[Case]) -> None:
         """Cases with a 250: find them in mailboxes at once; those for outside are followed from now on."""
@@ -171,10 +150,7 @@ class Tracker:
         return True
 
     async def _count_copies(self) -> None:
-        """At the end: did anything arrive twice, there or here? And what was written about what was taken?"""
-        for case in self._book.cases:
-            if not (case.rule or case.papers):
-                await self.learn_rule(case, str(case.act.address))
+        """At the end: did anything arrive twice, there or here?"""
         cases = [case for case in self._book.cases if case.outcome in ("inbox", "junk", "outside")]
         for account in {account for case in cases for account in self._stage.accounts_of(case.recipient)}:
             try:

@@ -51,7 +51,7 @@ class RehearsalFailed(Exception):
 
 
 class Complaint(Struct, frozen=True):
-    """What did not go as the scene says: an English sentence with `{name}` places and what fills them."""
+    """What did not go as the scene says, or why something happened: an English sentence with `{name}` places and what fills them."""
 
     text: str
     values: dict[str, str] = {}
@@ -77,6 +77,7 @@ class Fate(Struct, frozen=True):
     reply: str  # the server's, the one that decided
     rule: str  # what spoke at the door, "" if nothing did
     because: str  # the server's own reason, from its journal
+    why: Complaint | None  # the sentence of `sekisho why`
     papers: str  # what it found about the sender: "iprev=pass spf=pass …"
     expected: str  # "" when the scene expects nothing in particular
     ok: bool

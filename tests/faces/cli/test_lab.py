@@ -16,7 +16,7 @@ def fate(number: int, **changes: Any) -> Fate:
     values: dict[str, Any] = {
         "number": number, "step": f"step-{number}", "actor": "shop", "side": "honest", "title": "A shop", "do": "mail",
         "recipient": "hanako@club.example", "outcome": "inbox", "tries": 1, "delay_seconds": 0.1, "at_us": 1, "reply": "250 ok",
-        "rule": "", "because": "", "papers": "spf=pass", "expected": "inbox", "ok": True, "problem": None,
+        "rule": "", "because": "", "why": None, "papers": "spf=pass", "expected": "inbox", "ok": True, "problem": None,
     }  # fmt: skip
     return Fate(**{**values, **changes})
 
@@ -35,14 +35,16 @@ def playing(*fates: Fate, ok: bool = True, totals: tuple[TotalResult, ...] = (),
 
 
 def test_a_scene_in_a_table(cli: Cli, app: FakeApp) -> None:
-    forged = fate(2, side="attack", title="A forger", outcome="refused", rule="dmarc-reject", because="dmarc-reject: it fails")
+    forged = fate(
+        2, side="attack", title="A forger", outcome="refused", rule="dmarc-reject", why=Complaint("The sender is {x}.", {"x": "forged"})
+    )
     app.scenes = [playing(fate(1, step="s"), fate(3, step="s", outcome="junk", delay_seconds=400.0), forged)]
     code, out, _ = cli("lab", "door", "--seed", "7")
     assert code == 0
     assert app.calls == [("lab", Rehearsal(("door",), (), 7, False, None, "en"))]
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "✓ A shop 1 inbox, 1 junk 6 min 40 s spf=pass" in lines
-    assert "✓ A forger refused – [dmarc-reject] it fails" in lines
+    assert "✓ A forger refused – [dmarc-reject] The sender is forged." in lines
     assert "Honest: 2 messages, 1 wrongly stopped (50 %), 0 in Junk, 1 delayed (up to 5 min)." in lines
     assert "Attacks: 3 messages, 1 let in (33 %), 1 in Junk." in lines
     assert "All as the scene says. 2 h in the lab, 1.2 s here, seed 7." in lines

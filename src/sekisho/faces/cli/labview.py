@@ -110,7 +110,7 @@ class LabView:
         """The rule that spoke and the server's words, or what is wrong."""
         if fate.problem is not None:
             return Text(self._complaint(fate), style="bold red")
-        because = fate.because.removeprefix(f"{fate.rule}: ")
+        because = self.say(fate.why.text, **fate.why.values) if fate.why is not None else fate.because
         parts = [f"[{fate.rule}]" if fate.rule else "", because or fate.papers or _ACCEPTED.sub("", fate.reply)]
         text = printable(" ".join(filter(None, parts)))
         return Text(text if len(text) <= _REASON_CHARACTERS else text[:_REASON_CHARACTERS] + "…", style="dim")
