@@ -1,22 +1,37 @@
 """Notices that reception and submission may send: delivered here, or a copy that could not be made."""
 
 import email
+from ipaddress import ip_address
+from textwrap import dedent
 from typing import Any
 
 import pytest
 
 from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.admin.keymaking import generate_pem
+from sekisho.core.mailauth.dkim.sign import DkimSigner
+from sekisho.core.mailauth.dkim.verify import verify_message
+from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, evaluate_dmarc
+from sekisho.core.mailauth.spf.check import check_message
+from sekisho.core.mailauth.spf.terms import SpfClient
+from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Notify, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.directory import Alias, Domain
+from sekisho.ports.keys import DkimKey, KeyState
+from sekisho.ports.spool import Acceptance
+from sekisho.probes.dmarc import author_domains
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.notices import NoticedMessage, NoticePorts, NoticeRules, Notices, delivered, failed
+from sekisho.services.signing import KeySigning
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
+from sekisho.testing.zones import ZoneResolver
 
 HEAD = b"Subject: x\r\n\r\nbody\r\n"
+PEM = generate_pem("ed25519")
 FULL = Reply.of(552, "5.2.2", "The mailbox is full")
 
 
@@ -36,10 +51,11 @@ async def store() -> MemoryStore:
     return store
 
 
-def make(store: MemoryStore) -> Notices:
-    probe = RecipientProbe(store.directory, "mail.here.example", {})
-    ports = NoticePorts(store.spool, probe, ManualClock(), SeededDice(), MemoryJournal())
-    return Notices(NoticeRules("mail.here.example", "en", {"far.example": "smart.example:26"}, 1000), ports)
+def make(store: MemoryStore, hostname: str = "mail.here.example") -> Notices:
+    probe = RecipientProbe(store.directory, hostname, {})
+    signing = KeySigning(store.keys, ManualClock(), MemoryJournal())
+    ports = NoticePorts(store.spool, probe, ManualClock(), SeededDice(), MemoryJournal(), signing)
+    return Notices(NoticeRules(hostname, "en", {"far.example": "smart.example:26"}, 1000), ports)
 
 
 def test_who_is_told() -> None:
@@ -72,3 +88,75 @@ async def test_the_sender_may_be_an_alias(store: MemoryStore) -> None:
     assert octets is not None
     parsed = email.message_from_bytes(await octets.read(0, 100_000))
     assert parsed["Return-Path"] == "<>" and parsed["To"] == "<info@here.example>"
+
+
+async def _put_key(store: MemoryStore, domain: str, state: KeyState = "active") -> None:
+    await store.keys.put_dkim_keys((DkimKey(domain, "s1", "ed25519", state, PEM, 0, 0),))
+
+
+async def _found_by_a_receiver(notice: Acceptance, hostname: str, policy: str, spf: str) -> DmarcFinding:
+    """DMARC of a receiver that gets the notice from `hostname`, with MAIL FROM:<> and EHLO `hostname`."""
+    key = DkimSigner.from_pem("here.example", "s1", PEM).key_record
+    zone = f"""
+        {hostname} A 192.0.2.25
+        {hostname} TXT "{spf}"
+        s1._domainkey.here.example TXT "{key}"
+        s1._domainkey.club.example TXT "{key}"
+        _dmarc.here.example TXT "{policy}"
+        _dmarc.club.example TXT "{policy}"
+        _dmarc.host.example TXT "{policy}"
+    """
+    resolver = ZoneResolver(dedent(zone))
+    octets = notice.prefix + notice.content.head(100_000)
+    client = SpfClient(ip_address("192.0.2.25"), hostname)
+    mailfrom = (await check_message(resolver, client, str(notice.envelope.reverse_path))).mailfrom
+    signatures = await verify_message(octets, resolver, ManualClock().now_us() // 1_000_000)
+    assert all(one.result == "pass" for one in signatures)
+    return await evaluate_dmarc(
+        resolver,
+        author_domains(HeaderSection(octets)),
+        spf_domain=mailfrom.domain if mailfrom.result == "pass" else None,
+        dkim_domains=[one.domain for one in signatures],
+    )
+
+
+STRICT = "v=DMARC1; p=reject; adkim=s; aspf=s"
+
+
+@pytest.mark.parametrize(
+    ("hostname", "keys", "author", "dkim"),
+    [
+        ("mail.here.example", ("here.example",), "here.example", ("here.example",)),  # our name is below the domain
+        ("here.example", ("here.example",), "here.example", ("here.example",)),
+        ("a.b.here.example", ("club.example", "here.example"), "here.example", ("here.example",)),
+        ("mx.host.example", ("club.example",), "club.example", ("club.example",)),  # the host is somebody else's: whom the mail was for
+        ("mx.host.example", ("other.example",), "mx.host.example", ()),  # no key for anything near: SPF of EHLO is left
+    ],
+)
+async def test_a_notice_passes_a_strict_dmarc(
+    store: MemoryStore, hostname: str, keys: tuple[str, ...], author: str, dkim: tuple[str, ...]
+) -> None:
+    for domain in keys:
+        await _put_key(store, domain)
+    told = failed([recipient("bob@club.example")], FULL, 5)
+    (notice,) = await make(store, hostname).about(message("eve@far.example"), told)
+    assert notice.content.head(1000).startswith(f"From: Mail Delivery System <MAILER-DAEMON@{author}>\r\n".encode())
+    spf = "v=spf1 a -all" if not dkim else "v=spf1 -all"  # where we sign, DKIM alone is enough
+    finding = await _found_by_a_receiver(notice, hostname, STRICT, spf)
+    assert (finding.result, finding.author_domain, finding.dkim_aligned) == ("pass", author, dkim)
+    assert finding.spf_aligned == ("" if dkim else hostname)
+
+
+async def test_a_key_that_does_not_sign_yet_signs_no_notice(store: MemoryStore) -> None:
+    await _put_key(store, "here.example", "next")
+    (notice,) = await make(store).about(message("eve@far.example"), failed([recipient("bob@here.example")], FULL, 5))
+    assert notice.prefix == b"" and b"<MAILER-DAEMON@mail.here.example>" in notice.content.head(1000)
+
+
+async def test_a_signed_notice_in_a_mailbox_here(store: MemoryStore) -> None:
+    account = await store.directory.add_account(Address.from_text("alice@here.example"), "", "")
+    await _put_key(store, "here.example")
+    (notice,) = await make(store).about(message("alice@here.example"), failed([recipient("a@x.example")], FULL, 5))
+    (delivery,) = notice.deliveries
+    assert delivery.account_id == account.id and delivery.prefix == b"Return-Path: <>\r\n" + notice.prefix
+    assert notice.prefix.startswith(b"DKIM-Signature:") and b"Auto-Submitted" in notice.prefix

@@ -1,10 +1,11 @@
 """Notices to senders (DSNs): composed, and addressed to whoever is behind the reverse path. For the queue, reception and submission."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sekisho.core.message.dsn import MAX_FULL_OCTETS, MAX_HEADER_OCTETS, Dsn, DsnRecipient, compose_dsn
 from sekisho.core.message.dsn_text import Action, Language
+from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.trace import format_return_path, new_message_id
 from sekisho.core.policy.retry import wants_failure_notice, wants_success_notice
 from sekisho.core.policy.routing import next_hop_for
@@ -15,6 +16,7 @@ from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.spool import Acceptance, MailboxDelivery, RelayRecipient, Spool
 from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.signing import NO_SIGNING, Signing
 
 # As much of a message as a notice may need.
 HEAD_OCTETS = max(MAX_FULL_OCTETS, MAX_HEADER_OCTETS)
@@ -37,6 +39,7 @@ class NoticePorts:
     clock: Clock
     dice: Dice
     journal: Journal
+    signing: Signing = NO_SIGNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Notices:
         # RFC 3461 §4.3: RET says what a failure notice carries; the others carry the header section.
         is_whole = action == "failed" and message.envelope.ret == "FULL" and message.size_octets == len(message.head)
         notice_id = new_message_id(now_us, ports.dice.octets(8))
+        author_domain = await self._author_domain(told)
         composed = compose_dsn(
             Dsn(
                 id=notice_id,
@@ -114,19 +118,21 @@ class Notices:
                 envid=message.envelope.envid,
                 message_id=message.message_id,
                 language=rules.language,
+                author_domain=author_domain,
             )
         )
         content = ports.spool.open_content()
         content.write(composed.octets)
+        signature = await ports.signing.sign(author_domain, HeaderSection(composed.octets), content, notice_id)
         remotes = (to,) if resolution.status == "not_ours" else resolution.remotes
         self._journal(message, "notice.composed", action, {"reverse_path": str(to), "notice": notice_id}, about=(notice_id,))
         return Acceptance(
             message_id=notice_id,
             envelope=Envelope(ReversePath(), (Recipient(to),), composed.body, composed.smtputf8),  # RFC 3464 §2: from <>
             content=content,
-            prefix=b"",
+            prefix=signature,
             deliveries=tuple(
-                MailboxDelivery(f"{notice_id}/{account.id}/0", account.id, format_return_path(ReversePath()))
+                MailboxDelivery(f"{notice_id}/{account.id}/0", account.id, format_return_path(ReversePath()) + signature)
                 for account in resolution.accounts
             ),
             relays=tuple(
@@ -137,5 +143,23 @@ class Notices:
             header_message_id=composed.header_message_id,
         )
 
+    async def _author_domain(self, told: Sequence[DsnRecipient]) -> str:
+        """Where From is: at a domain that we can sign for, so that DMARC passes there however strict its record is.
+
+        Without any it is at our own name, which is also that of EHLO: SPF checks it for the null reverse path (RFC 7208 §2.4).
+        """
+        for domain in _author_domains(self._rules.hostname, told):
+            if await self._ports.signing.has_key(domain):
+                return domain
+        return self._rules.hostname
+
     def _journal(self, message: NoticedMessage, kind: str, action: Action, fields: dict[str, str], about: tuple[str, ...] = ()) -> None:
         self._ports.journal.record(Entry(kind, message.message_id, {"action": action, **fields}, about))
+
+
+def _author_domains(hostname: str, told: Sequence[DsnRecipient]) -> Iterator[str]:
+    """Our own name and what stands above it; then the domains of ours that the mail was for."""
+    labels = hostname.split(".")
+    for start in range(len(labels) - 1):
+        yield ".".join(labels[start:])
+    yield from dict.fromkeys(recipient.recipient.address.domain for recipient in told)

@@ -40,6 +40,7 @@ from sekisho.services.reception.inspector import DoorInspector
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
 from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
+from sekisho.services.signing import KeySigning
 from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.seams import NoJudge
 from sekisho.services.submission.signer import DomainSigner
@@ -121,6 +122,7 @@ class Worker:
         context = self._context
         self._store = open_store(self._config, self._clock, self._dice, self._changes, self._shared.metrics)
         self._stack.push_async_callback(self._store.close)
+        self._signing = KeySigning(self._store.keys, self._clock, self._journal)
         self._ledger.use(self._config)
         self._stack.callback(self._ledger.close)
         self._store.maintenance.chores.append(self._ledger.keep_house)
@@ -169,8 +171,9 @@ class Worker:
 
     def _queue_ports(self) -> QueuePorts:
         return QueuePorts(
-            self._store.spool, self._relay, self._recipients, self._changes, self._clock, self._dice, self._journal, self._shared.metrics
-        )
+            self._store.spool, self._relay, self._recipients, self._changes, self._clock, self._dice, self._journal, self._shared.metrics,
+            self._signing,
+        )  # fmt: skip
 
     def _build_handlers(self) -> None:
         """The services under the present settings; connections that are open keep theirs."""
@@ -191,6 +194,7 @@ class Worker:
                 shutdown,
                 self._queue.owner_for_new,
                 self._queue.take,
+                self._signing,
             ),
             ReceptionConfig(
                 config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language, config.ledger
@@ -198,8 +202,8 @@ class Worker:
         )
         submission = Submission(
             SubmissionTools(
-                store.spool, store.directory, self._recipients, authenticator, NoJudge(), DomainSigner(store.keys, clock, journal),
-                clock, dice, journal, metrics, shutdown, self._queue.owner_for_new, self._queue.take,
+                store.spool, store.directory, self._recipients, authenticator, NoJudge(), DomainSigner(self._signing),
+                clock, dice, journal, metrics, shutdown, self._queue.owner_for_new, self._queue.take, self._signing,
             ),
             SubmissionConfig(
                 config.hostname, config.limits, config.submission, config.login, config.queue, config.reception.loose_dot_domains,

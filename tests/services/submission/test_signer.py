@@ -12,6 +12,7 @@ from sekisho.admin.keymaking import generate_pem
 from sekisho.core.mailauth.dkim.sign import DkimSigner
 from sekisho.core.mailauth.dkim.verify import verify_message
 from sekisho.ports.keys import DkimKey, KeyAlgorithm
+from sekisho.services.signing import KeySigning
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.testing.zones import ZoneResolver
 
@@ -26,7 +27,7 @@ def _key(algorithm: KeyAlgorithm, state: Any = "active", domain: str = "local.ex
 async def _submit(keys: tuple[DkimKey, ...]) -> tuple[World, bytes]:
     """The message as it waits in the queue."""
     world = await World().fill()
-    world.signer = DomainSigner(world.store.keys, world.clock, world.journal)
+    world.signer = DomainSigner(KeySigning(world.store.keys, world.clock, world.journal))
     await world.store.keys.put_dkim_keys(keys)
     client = world.connect("submissions")
     login = base64.b64encode(b"\0user@local.example\0secret")

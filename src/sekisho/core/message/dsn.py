@@ -48,7 +48,7 @@ class Dsn:
 
     `to` is the original's reverse path, so a null one cannot be told anything (RFC 3461 §5.2.2). `id` names the notice
     and is its boundary: unguessable, letters and digits. `original` is the header section of the message, or all of it when
-    `is_whole`. `message_id` is our id of the original.
+    `is_whole`. `message_id` is our id of the original. `author_domain`: where From is, "" for the reporting MTA's own name.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Dsn:
     envid: str | None = None
     message_id: str = ""
     language: Language = "en"
+    author_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _header(dsn: Dsn, boundary: str, *, is_8bit: bool) -> bytes:
     action = dsn.recipients[0].action
     subject = SUBJECTS[dsn.language][action]
     lines = [
-        f"From: Mail Delivery System <MAILER-DAEMON@{dsn.reporting_mta}>",
+        f"From: Mail Delivery System <MAILER-DAEMON@{dsn.author_domain or dsn.reporting_mta}>",
         f"To: <{dsn.to}>",
         f"Subject: {subject if subject.isascii() else _encoded_words(subject)}",
         f"Date: {format_date(dsn.date_us)}",

@@ -21,7 +21,7 @@ class Settler:
         self._ports = ports
         self._notices = Notices(
             NoticeRules(rules.hostname, rules.language, rules.routes, rules.schedule.notice_lifetime_us),
-            NoticePorts(ports.spool, ports.recipients, ports.clock, ports.dice, ports.journal),
+            NoticePorts(ports.spool, ports.recipients, ports.clock, ports.dice, ports.journal, ports.signing),
         )
 
     async def settle(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...]) -> None:

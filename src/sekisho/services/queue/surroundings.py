@@ -13,6 +13,7 @@ from sekisho.ports.leases import Owner
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import Spool
 from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.signing import NO_SIGNING, Signing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class QueuePorts:
     dice: Dice
     journal: Journal
     metrics: Metrics
+    signing: Signing = NO_SIGNING  # of notices
 
 
 @dataclass(frozen=True, slots=True)

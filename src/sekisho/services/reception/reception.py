@@ -37,6 +37,7 @@ from sekisho.services.entries import about_message, recipients_of, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.reception.inspection import Arrival, Inspector
 from sekisho.services.references import References
+from sekisho.services.signing import NO_SIGNING, Signing
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
 
@@ -64,6 +65,7 @@ class ReceptionTools:
     shutdown: Shutdown
     owner: Callable[[], Owner | None] = lambda: None
     started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
+    signing: Signing = NO_SIGNING  # of notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Reception:
         self._config = config
         self._sessions = OpenSessions(tools.shutdown)
         rules = NoticeRules(config.hostname, config.language, config.routes, int(config.queue.notice_lifetime_seconds * 1_000_000))
-        ports = NoticePorts(tools.spool, tools.recipients, tools.clock, tools.dice, tools.journal)
+        ports = NoticePorts(tools.spool, tools.recipients, tools.clock, tools.dice, tools.journal, tools.signing)
         self._notices = SenderNotices(Notices(rules, ports), tools.spool, tools.journal)
         settings = config.reception
         self._timeouts = Timeouts(settings.command_timeout_seconds, settings.data_timeout_seconds, settings.session_timeout_seconds)

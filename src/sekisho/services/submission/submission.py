@@ -40,6 +40,7 @@ from sekisho.services.acceptance import (
 from sekisho.services.entries import about_message, recipients_of, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.references import References
+from sekisho.services.signing import NO_SIGNING, Signing
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
 from sekisho.services.submission.fixups import Stamp, author_addresses, check_header, fixed_header
@@ -74,6 +75,7 @@ class SubmissionTools:
     shutdown: Shutdown
     owner: Callable[[], Owner | None] = lambda: None
     started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
+    signing: Signing = NO_SIGNING  # of notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Submission:
         self._config = config
         self._sessions = OpenSessions(tools.shutdown)
         rules = NoticeRules(config.hostname, config.language, config.routes, int(config.queue.notice_lifetime_seconds * 1_000_000))
-        ports = NoticePorts(tools.spool, tools.recipients, tools.clock, tools.dice, tools.journal)
+        ports = NoticePorts(tools.spool, tools.recipients, tools.clock, tools.dice, tools.journal, tools.signing)
         self._notices = SenderNotices(Notices(rules, ports), tools.spool, tools.journal)
         settings = config.submission
         self._timeouts = Timeouts(
