@@ -1,6 +1,7 @@
 """What only ledger.db has: segments, postings that move, several writers, a thread, a bounded size, a full disk."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,6 +197,19 @@ async def test_a_damaged_ledger_is_unavailable(tmp_path: Path, clock: ManualCloc
     (tmp_path / LEDGER).write_bytes(b"no database" * 1000)
     with pytest.raises(StoreUnavailable):
         SqliteLedger(tmp_path, clock, FREE, losses)
+
+
+def test_its_files_are_the_servers_alone(tmp_path: Path, clock: ManualClock, losses: Losses) -> None:
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 4711, 4712)  # a command of root's comes before the server did
+    folder = tmp_path.stat()
+    ledger = SqliteLedger(tmp_path, clock, FREE, losses, alone=True)
+    ledger.keep(clock.now_us(), entry(1))
+    asyncio.run(ledger.settle())
+    for path in tmp_path.iterdir():
+        found = path.stat()
+        assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o600, folder.st_uid, folder.st_gid), path
+    ledger.close()
 
 
 async def test_it_goes_into_backups(tmp_path: Path, clock: ManualClock, losses: Losses) -> None:

@@ -94,12 +94,22 @@ class SqliteLedger:
 def _prepare(database: Path, lock: Path, vfs: str | None) -> None:
     check_version()
     with store_errors():
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.close(_own_file(database))
+        descriptor = _own_file(lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             migrate(database, "ledger", vfs=vfs)
         finally:
             os.close(descriptor)
+
+
+def _own_file(path: Path) -> int:
+    """For nobody else to read, and the server's even if a command of root's makes it first."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        folder = os.stat(path.parent)
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor
 
 
 def _find(db: Database, key: str, since_us: int, limit: int) -> list[LedgerEntry]:
