@@ -93,7 +93,8 @@ async def _play(file: Path, scene: Scene, asked: Rehearsal, start: StartServer, 
 def _numbers(login_seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for step, seconds in login_seconds.items():
-        numbers[f"{step}: logins"] = len(seconds)
-        numbers[f"{step}: login seconds p50"] = round(percentile(seconds, 0.5), 3)
-        numbers[f"{step}: login seconds p99"] = round(percentile(seconds, 0.99), 3)
+        if len(seconds) > 1:
+            numbers[f"{step}: logins"] = len(seconds)
+            for name, share in (("p50", 0.5), ("p99", 0.99), ("slowest", 1.0)):
+                numbers[f"{step}: seconds, {name}"] = round(percentile(seconds, share), 3)
     return numbers
