@@ -19,11 +19,14 @@ from tests.stores.making import acceptance, appended, delivery, relay
 
 from sekisho.adapters.clock import SystemClock
 from sekisho.adapters.stores.sqlite.verify import verify
+from sekisho.core.policy.takeover.rules import GuardRules
+from sekisho.core.policy.takeover.sending import Sending
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.directory import Account, Domain
 from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import DELETED
+from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Outcome, StaleLease
 
 SHARED = [name for name in BACKENDS if name != "memory"]
@@ -284,5 +287,42 @@ def test_one_holder_of_a_lease_and_exact_sums(backend: Any, runner: Any, tmp_pat
 
     async def question(store: Any, account: Account) -> None:
         assert await store.counters.total("sum", 1_000_000) == 30
+
+    check(backend, tmp_path, question)
+
+
+def test_a_budget_is_kept_by_many_at_once(backend: Any, runner: Any, tmp_path: Path) -> None:
+    """Three workers with five connections each: what leaves is never more than the budget, and every message is counted."""
+    set_up(backend, tmp_path)
+    let_go = tmp_path / "let-go"
+
+    async def work(store: Any, account: Account, number: int) -> None:
+        store.guard.use(GuardRules(recipients_per_day=40, usual_fan_out=1000, newcomer_fan_out=1000, newcomer_strangers=1000))
+
+        async def send(lane: int) -> None:
+            for n in range(8):
+                message_id = f"{number}-{lane}-{n}"
+                now_us = SystemClock().now_us()
+                sending = Sending(message_id, account.id, "password", now_us, remote_recipients=1)
+                outgoing = Outgoing(sending, ((number * 10_000 + lane * 100 + n, 1),))
+                relays = (relay("x", "there.test", now_us),)
+                accepted = await store.spool.accept(
+                    acceptance(store, b"x", message_id=message_id, relays=relays, account_id=account.id, outgoing=outgoing)
+                )
+                if not accepted.decision.case_id:
+                    with let_go.open("a") as file:
+                        file.write(".")
+
+        await asyncio.gather(*map(send, range(5)))
+
+    runner(backend, tmp_path, 3, work)
+    assert let_go.read_text() == 40 * "."
+
+    async def question(store: Any, account: Account) -> None:
+        state = (await store.guard.watched(account.id)).state
+        assert (state.recipients, state.first_time, state.hours[-1].messages) == (120, 120, state.window.messages)
+        assert len(await store.guard.cases()) == 1
+        # With the case all of them are held: those within the budget still waited.
+        assert len(await store.guard.held(account.id)) == 120
 
     check(backend, tmp_path, question)

@@ -12,6 +12,7 @@ from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter, MessageOctets
 from sekisho.ports.leases import Owner
+from sekisho.ports.outgoing import Decision, Outgoing
 
 RecipientState = Literal["waiting", "claimed", "held", "parked", "delivered", "failed"]
 
@@ -55,12 +56,14 @@ class Acceptance(Struct, frozen=True):
     header_message_id: str = ""  # normalised, for threads
     references: tuple[str, ...] = ()
     delivery_memory_seconds: int = 12 * 86400  # queue lifetime + 7 days
+    outgoing: Outgoing | None = None  # debited to the account in the same transaction, which may slow or hold the message
 
 
 class Accepted(Struct, frozen=True):
     delivered_account_ids: tuple[int, ...]
     over_quota_account_ids: tuple[int, ...]  # these copies were not made; the caller answers or bounces
     jobs: tuple["QueueJob", ...] = ()  # relays with `fresh_lease`, already claimed
+    decision: Decision | None = None  # about `outgoing`; what a held message would have delivered here waits too
 
 
 class QueueRecipient(Struct, frozen=True):
@@ -95,7 +98,7 @@ class Outcome(Struct, frozen=True):
     """How an attempt ended for one recipient."""
 
     recipient_id: int
-    result: Literal["delivered", "deferred", "failed"]
+    result: Literal["delivered", "deferred", "failed", "held"]  # held: it was not tried, and waits for an operator
     reply: Reply | None  # the remote's words, or our own
     remote: str = ""  # "mx.example [192.0.2.1]", "" if none was reached
     remote_has_dsn: bool = False

@@ -115,6 +115,9 @@ class MemoryDirectory:
         del self._state.by_address[state.account.address]
         for mailbox in state.mailboxes.values():
             del self._state.mailboxes[mailbox.id]
+        self._state.guarded.pop(account_id, None)
+        self._state.cases = {key: case for key, case in self._state.cases.items() if case.account_id != account_id}
+        self._state.sent = {key: sent for key, sent in self._state.sent.items() if sent.account_id != account_id}
         self._changed()
         self._state.account_changed(account_id)
 

@@ -4,13 +4,16 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from sekisho.adapters.stores import rules
+from sekisho.adapters.stores import guarding, rules
 from sekisho.adapters.stores.memory.content import MemoryContentWriter, MemoryOctets
+from sekisho.adapters.stores.memory.guard import GuardSteps
 from sekisho.adapters.stores.memory.state import Destination, Message, QueueMessage, QueueRow, State, content_octets
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.content import ContentWriter, MessageOctets
+from sekisho.ports.guard import Release
 from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import MessageRow, OverQuota
+from sekisho.ports.outgoing import MAILBOX_HOP
 from sekisho.ports.spool import (
     Acceptance,
     Accepted,
@@ -25,8 +28,8 @@ from sekisho.ports.spool import (
 
 
 class MemorySpool:
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, state: State, guard: GuardSteps) -> None:
+        self._state, self._guard = state, guard
 
     def open_content(self) -> ContentWriter:
         return MemoryContentWriter()
@@ -41,29 +44,37 @@ class MemorySpool:
         return self._accept(acceptance)
 
     def _accept(self, acceptance: Acceptance) -> Accepted:
+        decision = None
+        if acceptance.outgoing is not None and self._guard.rules.mode != "off":
+            decision = self._guard.debit(acceptance.outgoing)
+            acceptance = guarding.applied(acceptance, decision, self._guard.rules)
         content = content_octets(acceptance.content)
         content_id = rules.object_id(self._state.clock, self._state.dice)
         delivered: dict[int, None] = {}
         over_quota: dict[int, None] = {}
+        thread = (acceptance.header_message_id, acceptance.references)
         for delivery in acceptance.deliveries:
             try:
-                self._deliver(acceptance, delivery, content, content_id)
+                self._deliver(delivery, (content, content_id), acceptance.delivery_memory_seconds, thread)
                 delivered[delivery.account_id] = None
             except OverQuota:
                 over_quota[delivery.account_id] = None
         jobs = self._enqueue(acceptance, content) if acceptance.relays else ()
         for account_id in delivered:
             self._state.account_changed(account_id)
-        return Accepted(tuple(delivered), tuple(over_quota), jobs)
+        return Accepted(tuple(delivered), tuple(over_quota), jobs, decision)
 
-    def _deliver(self, acceptance: Acceptance, delivery: MailboxDelivery, content: bytes, content_id: str) -> None:
+    def _deliver(
+        self, delivery: MailboxDelivery, contents: tuple[bytes, str], memory_seconds: int, thread: tuple[str, tuple[str, ...]]
+    ) -> None:
         now_us = self._state.clock.now_us()
         if self._state.delivered.get(delivery.delivery_id, 0) > now_us:
             return
         account = self._state.account(delivery.account_id)
+        content, content_id = contents
         octets = delivery.prefix + content
         self._state.charge(account, len(octets))
-        self._state.delivered[delivery.delivery_id] = now_us + acceptance.delivery_memory_seconds * 1_000_000
+        self._state.delivered[delivery.delivery_id] = now_us + memory_seconds * 1_000_000
         mailbox = account.mailboxes.get(rules.canonical_name(delivery.mailbox or rules.INBOX), account.mailboxes[rules.INBOX])
         row = MessageRow(
             uid=0,
@@ -77,7 +88,7 @@ class MemorySpool:
             content_id=content_id,
             prefix_octets=len(delivery.prefix),
             email_id="M" + rules.object_id(self._state.clock, self._state.dice),
-            thread_id=self._state.thread_of(account, acceptance.header_message_id, acceptance.references),
+            thread_id=self._state.thread_of(account, *thread),
         )
         self._state.place(mailbox, [Message(row, octets)])
 
@@ -89,6 +100,7 @@ class MemorySpool:
             self._state.clock.now_us(),
             acceptance.origin,
             acceptance.account_id,
+            len(acceptance.prefix),
         )
         fresh: dict[tuple[str, Owner], list[QueueRow]] = {}
         for relay in acceptance.relays:
@@ -170,6 +182,7 @@ class MemorySpool:
                 self._state.account(delivery.account_id)
         for outcome in outcomes:
             _apply(rows[outcome.recipient_id], outcome)
+        self._guard.settle(job, outcomes)
         self._back_off(job.next_hop, outcomes, not_before_us)
         self._finish(message)
         full = tuple(notice for notice in notices if self._accept(notice).over_quota_account_ids)
@@ -246,6 +259,44 @@ class MemorySpool:
             self._state.changes.publish(QueueChanged())
         return count
 
+    def release(self, message_id: str, release: Release) -> tuple[int, int]:
+        """For the guard: let what is held of it go (recipients let go, mailboxes that were full)."""
+        self._state.check_available()
+        message = self._state.queue.get(message_id)
+        held = [row for row in message.rows if row.state == "held"] if message else []
+        if message is None or not held:
+            return 0, 0
+        content = message.octets[message.prefix_octets :]
+        message.octets, message.prefix_octets = release.prefix + content, len(release.prefix)
+        full = 0
+        if any(row.next_hop == MAILBOX_HOP for row in held):
+            full = self._deliver_all(release, content)
+        for row in held:
+            if row.next_hop == MAILBOX_HOP:
+                row.state = "held" if full else "delivered"
+            else:
+                row.state, row.due_at_us, row.expires_at_us = "waiting", release.now_us, release.expires_at_us
+                row.attempts, row.delay_notified = 0, False
+        self._finish(message)
+        self._state.changes.publish(QueueChanged())
+        return len(held) - full, full
+
+    def _deliver_all(self, release: Release, content: bytes) -> int:
+        """All copies or none; 1 when a mailbox was full."""
+        needed: Counter[int] = Counter()
+        for delivery in release.deliveries:
+            needed[delivery.account_id] += len(delivery.prefix) + len(content)
+        for account_id, octets in needed.items():
+            state = self._state.account(account_id)
+            if state.account.quota_octets and state.used_octets + octets > state.account.quota_octets:
+                return 1
+        content_id = rules.object_id(self._state.clock, self._state.dice)
+        for delivery in release.deliveries:
+            thread = (release.header_message_id, release.references)
+            self._deliver(delivery, (content, content_id), release.delivery_memory_seconds, thread)
+            self._state.account_changed(delivery.account_id)
+        return 0
+
     async def destinations(self) -> list[DestinationState]:
         return [DestinationState(name, d.not_before_us, d.failures, d.last_error) for name, d in sorted(self._state.destinations.items())]
 
@@ -258,6 +309,9 @@ def _apply(row: QueueRow, outcome: Outcome) -> None:
         row.state, row.due_at_us = "waiting", outcome.retry_at_us
         row.delay_notified = row.delay_notified or outcome.delay_notified
         row.attempts -= outcome.interrupted
+    elif outcome.result == "held":
+        row.state = "held"
+        row.attempts -= 1
     else:
         row.state = outcome.result
 

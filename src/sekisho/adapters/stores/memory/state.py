@@ -9,6 +9,7 @@ from sekisho.ports.changes import AccountChanged, Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import ContentWriter, StoreUnavailable
 from sekisho.ports.directory import Account, Alias, Domain, StoredPassword
+from sekisho.ports.guard import Case, Left, Sent
 from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import DELETED, SEEN, FlagRow, MailboxInfo, MessageRow, NoSuchMailbox, OverQuota, SpecialUse
 from sekisho.ports.spool import RecipientState
@@ -78,6 +79,7 @@ class QueueMessage:
     arrived_at_us: int
     origin: str
     account_id: int | None
+    prefix_octets: int = 0
     rows: list[QueueRow] = field(default_factory=list)
 
 
@@ -86,6 +88,15 @@ class Destination:
     not_before_us: int = 0
     failures: int = 0
     last_error: str = ""
+
+
+@dataclass(slots=True)
+class GuardAccount:
+    bulk: bool = False
+    recovery_address: str = ""
+    profile: bytes = b""  # encoded, as a store keeps it
+    known: dict[int, list[int]] = field(default_factory=dict)  # key → first and last, µs
+    left: list[Left] = field(default_factory=list)
 
 
 class State:
@@ -101,6 +112,9 @@ class State:
         self.queue: dict[str, QueueMessage] = {}
         self.destinations: dict[str, Destination] = {}
         self.structures: dict[str, bytes] = {}
+        self.guarded: dict[int, GuardAccount] = {}
+        self.cases: dict[int, Case] = {}
+        self.sent: dict[str, Sent] = {}
         self.has_room = True  # a test may say otherwise
         self.unavailable = ""  # a test may say why nothing can be written
 

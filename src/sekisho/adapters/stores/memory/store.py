@@ -2,17 +2,20 @@
 
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.directory import MemoryDirectory
+from sekisho.adapters.stores.memory.guard import GuardSteps
+from sekisho.adapters.stores.memory.guard_queue import MemoryGuard
 from sekisho.adapters.stores.memory.keys import MemoryKeys
 from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
 from sekisho.adapters.stores.memory.spool import MemorySpool
 from sekisho.adapters.stores.memory.state import State
+from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `keys`, `leases` and `counters` over one state in this process.
+    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases` and `counters` over one state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
     and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -21,7 +24,9 @@ class MemoryStore:
     def __init__(self, clock: Clock, dice: Dice, changes: Changes | None = None, mailboxes_per_account: int = 10_000) -> None:
         self.changes: Changes = changes or LocalChanges()
         self.state = State(clock, dice, self.changes, mailboxes_per_account)
-        self.spool = MemorySpool(self.state)
+        guard = GuardSteps(self.state, GuardRules())
+        self.spool = MemorySpool(self.state, guard)
+        self.guard = MemoryGuard(self.state, guard, self.spool)
         self.mail = MemoryMailStore(self.state)
         self.directory = MemoryDirectory(self.state)
         self.keys = MemoryKeys(self.state)

@@ -2,15 +2,18 @@
 
 import dataclasses
 
-from sekisho.adapters.stores import rules
+from sekisho.adapters.stores import guarding, rules
 from sekisho.adapters.stores.sqlite import placing, queue_rows
 from sekisho.adapters.stores.sqlite.content import SqliteContentWriter
+from sekisho.adapters.stores.sqlite.destinations import announce
+from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.placing import NewMessage
 from sekisho.adapters.stores.sqlite.writer import Transaction
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import ContentWriter
+from sekisho.ports.guard import Release
 from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import NoSuchMailbox, OverQuota
 from sekisho.ports.spool import Acceptance, Accepted, MailboxDelivery, QueueJob, QueueRecipient, RelayRecipient
@@ -23,17 +26,21 @@ def own_writer(content: ContentWriter) -> SqliteContentWriter:
 
 
 class Acceptor:
-    def __init__(self, clock: Clock, ids: Ids) -> None:
-        self._clock, self._ids = clock, ids
+    def __init__(self, clock: Clock, ids: Ids, guard: GuardSteps) -> None:
+        self._clock, self._ids, self._guard = clock, ids, guard
 
     def accept(self, tx: Transaction, acceptance: Acceptance) -> Accepted:
+        decision = None
+        if acceptance.outgoing is not None and self._guard.rules.mode != "off":
+            decision = self._guard.debit(tx, acceptance.outgoing)
+            acceptance = guarding.applied(acceptance, decision, self._guard.rules)
         now_us = self._clock.now_us()
         content = own_writer(acceptance.content)
         delivered: dict[int, None] = {}
         over_quota: dict[int, None] = {}
         wanted: list[MailboxDelivery] = []
         for delivery in acceptance.deliveries:
-            if self._is_repeated(tx, acceptance, delivery, now_us):
+            if self._is_repeated(tx, delivery, acceptance.delivery_memory_seconds, now_us):
                 delivered[delivery.account_id] = None
                 continue
             try:
@@ -50,32 +57,55 @@ class Acceptor:
             content_id = placing.add_content(tx, self._ids, content, refs)
             # Whoever locks several mailboxes does it in one order.
             for delivery in sorted(wanted, key=lambda d: (d.account_id, d.mailbox or "")) if len(wanted) > 1 else wanted:
-                self._place(tx, acceptance, delivery, content_id, now_us)
+                size = len(delivery.prefix) + content.size_octets
+                self._place(tx, delivery, (content_id, size), (acceptance.header_message_id, acceptance.references), now_us)
             if acceptance.relays:
                 jobs = self._enqueue(tx, acceptance, content_id, now_us)
-        return Accepted(tuple(delivered), tuple(over_quota), jobs)
+        return Accepted(tuple(delivered), tuple(over_quota), jobs, decision)
 
-    def _is_repeated(self, tx: Transaction, acceptance: Acceptance, delivery: MailboxDelivery, now_us: int) -> bool:
-        forget_at_us = now_us + acceptance.delivery_memory_seconds * 1_000_000
+    def deliver_queued(self, tx: Transaction, message_id: str, release: Release) -> int:
+        """Copies of a message that is in the queue, all or none; returns how many mailboxes were full."""
+        sql = "SELECT content_id, content.size_octets FROM queue_message JOIN content ON content.id = content_id WHERE message_id = ?"
+        ((content_id, content_octets),) = tx.execute(sql, (message_id,)).fetchall()
+        now_us = self._clock.now_us()
+        tx.execute("SAVEPOINT copies")
+        try:
+            for delivery in sorted(release.deliveries, key=lambda d: (d.account_id, d.mailbox or "")):
+                if self._is_repeated(tx, delivery, release.delivery_memory_seconds, now_us):
+                    continue
+                size = len(delivery.prefix) + content_octets
+                placing.charge(tx, delivery.account_id, size)
+                tx.execute("UPDATE content SET refs = refs + 1 WHERE id = ?", (content_id,))
+                self._place(tx, delivery, (content_id, size), (release.header_message_id, release.references), now_us)
+        except OverQuota:
+            tx.execute("ROLLBACK TO copies; RELEASE copies")
+            return 1
+        tx.execute("RELEASE copies")
+        return 0
+
+    def _is_repeated(self, tx: Transaction, delivery: MailboxDelivery, memory_seconds: int, now_us: int) -> bool:
+        forget_at_us = now_us + memory_seconds * 1_000_000
         tx.execute(
             "INSERT INTO delivery VALUES (?1, ?2) ON CONFLICT (delivery_id) DO UPDATE SET forget_at_us = ?2 WHERE forget_at_us <= ?3",
             (delivery.delivery_id, forget_at_us, now_us),
         )
         return not tx.touched()
 
-    def _place(self, tx: Transaction, acceptance: Acceptance, delivery: MailboxDelivery, content_id: int, now_us: int) -> None:
+    def _place(
+        self, tx: Transaction, delivery: MailboxDelivery, content: tuple[int, int], thread: tuple[str, tuple[str, ...]], now_us: int
+    ) -> None:
+        """`content`: its id, and the size with the prefix; `thread`: Message-ID and references."""
         message = NewMessage(
             delivery.account_id,
-            content_id,
-            len(delivery.prefix) + acceptance.content.size_octets,
+            content[0],
+            content[1],
             delivery.prefix,
             delivery.flags,
             delivery.keywords,
             now_us,
             0,
             now_us,
-            acceptance.header_message_id,
-            acceptance.references,
+            *thread,
         )
         name = rules.canonical_name(delivery.mailbox) if delivery.mailbox else rules.INBOX
         try:
@@ -173,23 +203,3 @@ class Acceptor:
             relay.expires_at_us,
             last_attempt_at_us=last_us,
         )
-
-
-def announce(tx: Transaction, next_hop: str, due_at_us: int) -> None:
-    """A recipient for `next_hop` waits for `due_at_us`: its destination is ready then, or earlier as before."""
-    tx.execute(
-        "INSERT INTO destination VALUES (?1, ?2, 0, 0, '') ON CONFLICT (next_hop) DO UPDATE "
-        "SET ready_at_us = min(coalesce(ready_at_us, max(?2, not_before_us)), max(?2, not_before_us))",
-        (next_hop, due_at_us),
-    )
-
-
-def refresh(tx: Transaction, next_hop: str) -> None:
-    """Work out anew when the destination is ready; without waiting recipients and back-off its row goes."""
-    tx.execute("INSERT INTO destination VALUES (?, NULL, 0, 0, '') ON CONFLICT (next_hop) DO NOTHING", (next_hop,))
-    tx.execute(
-        "UPDATE destination SET ready_at_us = (SELECT max(min(due_at_us), destination.not_before_us) FROM queue_recipient "
-        "WHERE queue_recipient.next_hop = destination.next_hop AND state = 'waiting') WHERE next_hop = ?",
-        (next_hop,),
-    )
-    tx.execute("DELETE FROM destination WHERE next_hop = ? AND ready_at_us IS NULL AND failures = 0", (next_hop,))

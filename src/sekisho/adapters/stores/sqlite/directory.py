@@ -28,6 +28,13 @@ _ALIAS = (
 )
 
 
+# Tables besides the mailboxes that have rows of an account.
+_OF_ACCOUNT = (
+    "mailbox_past", "subscription", "thread_ref", "account_usage",
+    "guard_account", "guard_case", "guard_known", "guard_sent", "guard_left",
+)  # fmt: skip
+
+
 class SqliteDirectory:
     def __init__(self, reader: Reader, writer: Writer, tree: MailboxTree, clock: Clock, dice: Dice) -> None:
         self._reader, self._writer, self._tree = reader, writer, tree
@@ -166,7 +173,7 @@ class SqliteDirectory:
         def step(tx: Transaction) -> None:
             for mailbox in mailbox_reads.mailboxes(tx, account_id):
                 remove_mailbox(tx, mailbox)
-            for table in ("mailbox_past", "subscription", "thread_ref", "account_usage"):
+            for table in _OF_ACCOUNT:
                 tx.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))
             tx.execute("DELETE FROM account WHERE id = ?", (account_id,))
             tx.changed(DirectoryChanged())

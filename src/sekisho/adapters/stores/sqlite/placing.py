@@ -88,7 +88,7 @@ def allocate(
 
 def thread_of(tx: Transaction, ids: Ids, message: NewMessage) -> int:
     """The thread within the account; its message-ids become known."""
-    keys = list(dict.fromkeys(map(_hash, rules.thread_keys(message.message_id, message.references))))
+    keys = list(dict.fromkeys(map(message_key, rules.thread_keys(message.message_id, message.references))))
     if not keys:
         return ids.new()
     thread_id = ids.new()
@@ -108,7 +108,8 @@ def thread_of(tx: Transaction, ids: Ids, message: NewMessage) -> int:
     return thread_id
 
 
-def _hash(text: str) -> int:
+def message_key(text: str) -> int:
+    """The key of a message-id in thread_ref."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

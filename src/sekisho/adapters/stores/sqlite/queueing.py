@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite import placing, queue_rows
-from sekisho.adapters.stores.sqlite.acceptance import Acceptor, refresh
+from sekisho.adapters.stores.sqlite.acceptance import Acceptor
+from sekisho.adapters.stores.sqlite.destinations import refresh
+from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.writer import Transaction
 from sekisho.ports.changes import QueueChanged
@@ -16,8 +18,8 @@ DONE = "('delivered', 'failed')"
 
 
 class Queueing:
-    def __init__(self, clock: Clock, ids: Ids, acceptor: Acceptor) -> None:
-        self.clock, self._ids, self._acceptor = clock, ids, acceptor
+    def __init__(self, clock: Clock, ids: Ids, acceptor: Acceptor, guard: GuardSteps) -> None:
+        self.clock, self._ids, self._acceptor, self._guard = clock, ids, acceptor, guard
 
     def claim(self, tx: Transaction, owner: Owner, limit: int, per_next_hop: int, busy: frozenset[str]) -> list[QueueJob]:
         """Ready destinations first, oldest first, each with a fair share of `limit`; due messages are never scanned."""
@@ -76,7 +78,8 @@ class Queueing:
             raise ValueError("settle needs one outcome for each recipient of the job")
         for outcome in outcomes:
             _apply(tx, outcome)
-        waits = any(outcome.result == "deferred" for outcome in outcomes)
+        self._guard.settle(tx, job, outcomes)
+        waits = any(outcome.result in ("deferred", "held") for outcome in outcomes)
         is_stale = waits
         if not_before_us is not None:
             _back_off(tx, job.next_hop, outcomes, not_before_us)
@@ -156,6 +159,9 @@ def _apply(tx: Transaction, outcome: Outcome) -> None:
             "delay_notified = max(delay_notified, ?4), last_reply = coalesce(?5, last_reply) WHERE id = ?1",
             (outcome.recipient_id, outcome.retry_at_us, int(outcome.interrupted), int(outcome.delay_notified), reply),
         )
+    elif outcome.result == "held":
+        sql = "UPDATE queue_recipient SET state = 'held', owner = '', crashes = 0, attempts = attempts - 1 WHERE id = ?"
+        tx.execute(sql, (outcome.recipient_id,))
     else:
         tx.execute(
             "UPDATE queue_recipient SET state = ?2, owner = '', crashes = 0, last_reply = coalesce(?3, last_reply) WHERE id = ?1",

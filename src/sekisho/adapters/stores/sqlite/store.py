@@ -11,6 +11,8 @@ from sekisho.adapters.stores.sqlite.connection import check_version, store_error
 from sekisho.adapters.stores.sqlite.content import ContentFolder
 from sekisho.adapters.stores.sqlite.directory import SqliteDirectory
 from sekisho.adapters.stores.sqlite.files import Files
+from sekisho.adapters.stores.sqlite.guard import SqliteGuard
+from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps
 from sekisho.adapters.stores.sqlite.hints import SqliteCounters, SqliteLeases, Structures
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.keys import SqliteKeys
@@ -22,6 +24,7 @@ from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.spool import SqliteSpool
 from sekisho.adapters.stores.sqlite.writer import Writer
+from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.metrics import Metrics
@@ -34,6 +37,7 @@ class StoreSettings(Struct, frozen=True):
     free_disk_octets: int = 268_435_456
     mailboxes_per_account: int = 10_000
     vfs: str | None = None  # SQLite's own; a test names another
+    guard: GuardRules = GuardRules()
 
 
 def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
@@ -56,7 +60,8 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `keys`, `leases` and `counters` of one worker. Open it after fork; it belongs to one event loop.
+    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases` and `counters` of one worker. Open it after fork;
+    it belongs to one event loop.
 
     Each worker also runs `maintenance.run(owner)`; one of them at a time gets the work.
     """
@@ -91,14 +96,16 @@ class SqliteStore:
         self.hints_writer = Writer(
             data_dir / HINTS, data_dir / HINTS_LOCK, synchronous="NORMAL", changes=changes, metrics=metrics, vfs=settings.vfs
         )
-        acceptor = Acceptor(clock, ids)
-        queueing = Queueing(clock, ids, acceptor)
+        guard = GuardSteps(clock, ids, settings.guard)
+        acceptor = Acceptor(clock, ids, guard)
+        queueing = Queueing(clock, ids, acceptor, guard)
         tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
         structures = Structures(self.hints_reader, self.hints_writer, clock)
         self.spool = SqliteSpool(self.reader, self.writer, self.folder, data_dir, settings.free_disk_octets, (acceptor, queueing))
         self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
         self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
         self.keys = SqliteKeys(self.reader, self.writer)
+        self.guard = SqliteGuard(self.reader, self.writer, guard, acceptor, clock)
         self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
         self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)

@@ -39,12 +39,12 @@ class Verdict:
 PASSED = Verdict()
 
 
-def consider(state: State, sending: Sending, reach: Reach, rules: GuardRules, *, bulk: bool = False) -> Verdict:
-    """Count the message in `state` and judge it. What is in order is learnt."""
+def consider(state: State, sending: Sending, reach: Reach, rules: GuardRules, *, bulk: bool = False, is_held: bool = False) -> Verdict:
+    """Count the message in `state` and judge it. What is in order is learnt, unless all mail of its credential is held."""
     familiarity = familiarity_of(state, sending)
     count_sending(state, sending, reach)
     verdict = _judge(_situation(state, sending, reach, familiarity, rules, bulk))
-    if not verdict.holds:
+    if not verdict.holds and not is_held:
         learn_context(state, sending)
     note_context(state, sending.at_us, verdict.context)
     return verdict

@@ -1,0 +1,168 @@
+"""The guard inside a transaction: debiting a message, hearing what became of it, opening a case."""
+
+import json
+
+import msgspec
+
+from sekisho.adapters.stores import guarding
+from sekisho.adapters.stores.sqlite.destinations import refresh
+from sekisho.adapters.stores.sqlite.ids import Ids
+from sekisho.adapters.stores.sqlite.placing import message_key
+from sekisho.adapters.stores.sqlite.writer import Transaction
+from sekisho.core.policy.takeover.rules import GuardRules
+from sekisho.core.policy.takeover.sending import Reach
+from sekisho.core.policy.takeover.signals import Reason
+from sekisho.core.policy.takeover.state import State
+from sekisho.core.policy.takeover.verdict import Verdict, consider, review
+from sekisho.ports.changes import QueueChanged
+from sekisho.ports.clock import Clock
+from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.ports.spool import Outcome, QueueJob
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(State)
+READ = (
+    "SELECT coalesce(state, x''), coalesce(bulk, 0), coalesce((SELECT id FROM guard_case "
+    "WHERE guard_case.account_id = ?1 AND credential_id = ?2 AND closed_at_us = 0), 0) "
+    "FROM (SELECT 1) LEFT JOIN guard_account ON guard_account.account_id = ?1"
+)
+WRITE = "INSERT INTO guard_account VALUES (?1, 0, '', ?2) ON CONFLICT (account_id) DO UPDATE SET state = ?2"
+
+
+def read_state(octets: bytes) -> State:
+    return _decoder.decode(octets) if octets else State()
+
+
+def write_state(tx: Transaction, account_id: int, state: State) -> None:
+    tx.execute(WRITE, (account_id, _encoder.encode(state)))
+
+
+class GuardSteps:
+    """`rules` may change at any time; mode "off" leaves everything untouched."""
+
+    def __init__(self, clock: Clock, ids: Ids, rules: GuardRules) -> None:
+        self._clock, self._ids = clock, ids
+        self.rules = rules
+
+    def debit(self, tx: Transaction, outgoing: Outgoing) -> Decision:
+        """Count the message on its account and judge it with what is true now; opens a case where it must."""
+        sending = outgoing.sending
+        account_id, credential_id, now_us = sending.account_id, sending.credential_id, sending.at_us
+        ((octets, bulk, case_id),) = tx.execute(READ, (account_id, credential_id)).fetchall()
+        state = read_state(octets)
+        reach = self._meet(tx, outgoing)
+        if guarding.may_answer(outgoing, reach) and self._has_message(tx, account_id, outgoing.answered):
+            sending = guarding.answering(sending)
+        verdict = consider(state, sending, reach, self.rules, bulk=bool(bulk), is_held=bool(case_id))
+        write_state(tx, account_id, state)
+        if self.rules.mode == "enforce" and verdict.holds:
+            case_id = self.open_case(tx, account_id, credential_id, verdict, now_us)
+        tx.execute(
+            "INSERT INTO guard_sent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO NOTHING",
+            (
+                sending.message_id,
+                account_id,
+                credential_id,
+                now_us,
+                case_id,
+                verdict.score,
+                sending.network,
+                sending.client,
+                reach.strangers,
+            ),
+        )
+        return Decision(verdict, case_id)
+
+    def _meet(self, tx: Transaction, outgoing: Outgoing) -> Reach:
+        """Whom the message goes to; from now on the account knows them."""
+        account_id, now_us = outgoing.sending.account_id, outgoing.sending.at_us
+        keys = [key for key, _ in outgoing.elsewhere]
+        if not keys:
+            return Reach()
+        house_us = now_us - guarding.HOUSE_US
+        if len(keys) == 1:
+            found = tx.execute("SELECT key, last_us FROM guard_known WHERE account_id = ? AND key = ?", (account_id, keys[0]))
+            known = dict(found.fetchall())
+            others = "SELECT key FROM guard_known WHERE key = ? AND first_us < ? LIMIT 1"
+            house = set() if known else {key for (key,) in tx.execute(others, (keys[0], house_us)).fetchall()}
+        else:
+            text = json.dumps(keys)
+            sql = "SELECT key, last_us FROM guard_known WHERE account_id = ? AND key IN (SELECT value FROM json_each(?))"
+            known = dict(tx.execute(sql, (account_id, text)).fetchall())
+            # One row of each key is enough, however many accounts know it.
+            others = "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM guard_known WHERE key = value AND first_us < ?)"
+            house = {key for (key,) in tx.execute(others, (text, house_us)).fetchall()} if len(known) < len(keys) else set()
+        reach = guarding.reach_of(outgoing, known, house, now_us)
+        upsert = "INSERT INTO guard_known VALUES (?1, ?2, ?3, ?3) ON CONFLICT (account_id, key) DO UPDATE SET last_us = ?3"
+        tx.executemany(upsert, [(account_id, key, now_us) for key in keys])
+        return reach
+
+    def _has_message(self, tx: Transaction, account_id: int, message_id: str) -> bool:
+        sql = "SELECT 1 FROM thread_ref WHERE account_id = ? AND key = ?"
+        return bool(tx.execute(sql, (account_id, message_key(message_id))).fetchall())
+
+    def open_case(self, tx: Transaction, account_id: int, credential_id: str, verdict: Verdict, now_us: int) -> int:
+        """The open case, a new one if there was none; what waits of that credential is held. A graver verdict makes it graver."""
+        sql = "SELECT id, action FROM guard_case WHERE account_id = ? AND credential_id = ? AND closed_at_us = 0"
+        found = tx.execute(sql, (account_id, credential_id)).fetchall()
+        if found:
+            case_id, action = found[0]
+            if action == "hold" and verdict.action == "freeze":
+                self._worsen(tx, case_id, verdict)
+            return int(case_id)
+        case_id, since_us = self._ids.new(), now_us - guarding.SINCE_US
+        tx.execute(
+            "INSERT INTO guard_case VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, '', '[]')",
+            (case_id, account_id, credential_id, verdict.action, now_us, since_us, verdict.score, to_json(verdict.reasons)),
+        )
+        waiting = "SELECT message_id FROM guard_sent WHERE account_id = ? AND accepted_at_us >= ? AND credential_id = ?"
+        self._hold(tx, case_id, f"message_id IN ({waiting})", (account_id, since_us, credential_id))
+        return case_id
+
+    def _worsen(self, tx: Transaction, case_id: int, verdict: Verdict) -> None:
+        sql = "UPDATE guard_case SET action = ?, score = ?, reasons = ? WHERE id = ?"
+        tx.execute(sql, (verdict.action, verdict.score, to_json(verdict.reasons), case_id))
+
+    def _hold(self, tx: Transaction, case_id: int, where: str, values: tuple[object, ...]) -> None:
+        sql = f"UPDATE queue_recipient SET state = 'held' WHERE state = 'waiting' AND {where} RETURNING message_id, next_hop"
+        held = tx.execute(sql, values).fetchall()
+        messages = {message_id for message_id, _ in held}
+        tx.executemany("UPDATE guard_sent SET case_id = ? WHERE message_id = ?", [(case_id, message_id) for message_id in messages])
+        for next_hop in {next_hop for _, next_hop in held}:
+            refresh(tx, next_hop)
+        if held:
+            tx.changed(QueueChanged())
+
+    def settle(self, tx: Transaction, job: QueueJob, outcomes: tuple[Outcome, ...]) -> None:
+        """After the outcomes were written: count them; where a case is open or opens now, what would wait again is held."""
+        if self.rules.mode == "off" or job.account_id is None:
+            return
+        sql = "SELECT account_id, credential_id FROM guard_sent WHERE message_id = ?"
+        found = tx.execute(sql, (job.message_id,)).fetchall()
+        if not found:
+            return
+        account_id, credential_id = found[0]
+        now_us = self._clock.now_us()
+        addresses = {recipient.id: str(recipient.recipient.address) for recipient in job.recipients}
+        rows = [
+            (account_id, now_us, job.message_id, addresses[outcome.recipient_id], outcome.result)
+            for outcome in outcomes
+            if outcome.result in ("delivered", "failed")
+        ]
+        tx.executemany("INSERT INTO guard_left VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+        ((octets, bulk, case_id),) = tx.execute(READ, (account_id, credential_id)).fetchall()
+        state = read_state(octets)
+        is_bad = guarding.count_job(state, outcomes, now_us)
+        write_state(tx, account_id, state)
+        if is_bad and not case_id and self.rules.mode == "enforce":
+            verdict = review(state, account_id, credential_id, now_us, self.rules, bulk=bool(bulk))
+            if verdict.holds:
+                case_id = self.open_case(tx, account_id, credential_id, verdict, now_us)
+        if case_id:
+            self._hold(tx, case_id, "message_id = ?", (job.message_id,))
+            if any(outcome.result == "held" for outcome in outcomes):
+                tx.execute("UPDATE guard_sent SET case_id = ? WHERE message_id = ?", (case_id, job.message_id))
+
+
+def to_json(reasons: tuple[Reason, ...]) -> str:
+    return msgspec.json.encode(reasons).decode()
