@@ -30,6 +30,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "openssl": ("openssl",),
     "postfix": ("postfix",),
     "unbound": ("unbound",),
+    "opendkim": ("opendkim", "opendkim-tools"),
 }
 
 
@@ -86,6 +87,7 @@ def _unpack(name: str) -> Peer:
             _download_into(root, PACKAGES[name])
             (root / ".done").touch()
     library = [str(root / "usr/lib/x86_64-linux-gnu"), str(root / "lib/x86_64-linux-gnu"), *map(str, root.glob("usr/lib/*-linux-gnu"))]
+    library.append(str(root / "usr/lib"))
     perl = [
         str(p)
         for pattern in ("usr/share/perl5", "usr/lib/*/perl5/5.*", "usr/share/perl/5.*", "usr/lib/*/perl/5.*")
