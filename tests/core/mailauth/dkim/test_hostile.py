@@ -12,7 +12,6 @@ from sekisho.core.mailauth.dkim.verify import verify_message_now
 from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 
-ROOT = vectors()
 NOW = 1_800_000_000
 KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 BODY_HASH = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # of an empty relaxed body
@@ -75,9 +74,8 @@ def _cost(message: bytes) -> float:
     return time.thread_time() - start
 
 
-@pytest.mark.skipif(not (ROOT / "mime").is_dir(), reason="the test vectors are not here")
 def test_malformed_mail_raises_nothing() -> None:
-    paths = sorted((ROOT / "mime").rglob("*.eml"))
+    paths = sorted(vectors("mime").rglob("*.eml"))
     assert paths
     for path in paths:
         octets = path.read_bytes()
@@ -86,10 +84,9 @@ def test_malformed_mail_raises_nothing() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (ROOT / "spam").is_dir(), reason="the test vectors are not here")
 def test_a_corpus_of_real_mail_raises_nothing() -> None:
     count = 0
-    with tarfile.open(ROOT / "spam/spamassassin-half-A.tar.xz") as archive:
+    with tarfile.open(vectors("spam", "spamassassin-half-A.tar.xz")) as archive:
         for member in archive:
             stream = archive.extractfile(member) if member.isfile() else None
             if stream is None:
