@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from sekisho.core.terms.address import Address
 from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.directory import Alias, DirectoryError, Domain
 from sekisho.ports.keys import DkimKey
 
 KEY = DkimKey("b.test", "s1", "rsa", "next", b"secret pem", 5, 6)
@@ -23,6 +25,21 @@ async def test_keys_are_kept_changed_and_forgotten(store: Any) -> None:
     await store.keys.remove_dkim_keys((second, other))
     assert await store.keys.dkim_keys() == [active]
     assert await store.keys.dkim_keys("c.test") == []
+
+
+async def test_keys_go_with_their_domain(store: Any) -> None:
+    other = msgspec.structs.replace(KEY, domain="a.test")
+    for name in ("a.test", "b.test"):
+        await store.directory.add_domain(Domain(name, 0))
+    await store.keys.put_dkim_keys((KEY, other))
+    alias = Alias("x@b.test", ("y@c.test",))
+    await store.directory.put_alias(alias)
+    with pytest.raises(DirectoryError):
+        await store.directory.remove_domain("b.test")
+    assert await store.keys.dkim_keys() == [other, KEY]
+    await store.directory.remove_alias(Address("x", "b.test"))
+    await store.directory.remove_domain("b.test")
+    assert await store.keys.dkim_keys() == [other]
 
 
 def test_a_private_key_is_never_shown() -> None:

@@ -68,8 +68,9 @@ async def remove_domain(context: Context, request: DomainRequest) -> Domain:
             accounts=len(accounts),
             aliases=len(aliases),
         )
+    keys = await context.keys.dkim_keys(domain.name)
     await context.directory.remove_domain(domain.name)
-    context.audit("domain.remove", domain.name)
+    context.audit("domain.remove", domain.name, selectors=" ".join(key.selector for key in keys))
     return domain
 
 

@@ -80,7 +80,7 @@ class Directory(Protocol):
     async def change_domain(self, domain: Domain) -> None: ...
 
     async def remove_domain(self, name: str) -> None:
-        """Refused while accounts or aliases are left in it."""
+        """Refused while accounts or aliases are left in it. Its DKIM keys go with it, in the same step."""
         ...
 
     async def add_account(self, address: Address, argon2: str, scram_sha256: str, display_name: str = "", quota_octets: int = 0) -> Account:

@@ -68,6 +68,7 @@ class MemoryDirectory:
         if accounts or aliases:
             raise DirectoryError(f"The domain {name} still has {len(accounts)} accounts and {len(aliases)} aliases: remove them first.")
         del self._state.domains[name]
+        self._state.dkim_keys = {place: key for place, key in self._state.dkim_keys.items() if key.domain != name}
         self._changed()
 
     async def add_account(self, address: Address, argon2: str, scram_sha256: str, display_name: str = "", quota_octets: int = 0) -> Account:

@@ -10,6 +10,7 @@ from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import ContentWriter, StoreUnavailable
 from sekisho.ports.directory import Account, Alias, Domain, StoredPassword
 from sekisho.ports.guard import Case, Left, Sent
+from sekisho.ports.keys import DkimKey
 from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import DELETED, SEEN, FlagRow, MailboxInfo, MessageRow, NoSuchMailbox, OverQuota, SpecialUse
 from sekisho.ports.spool import RecipientState
@@ -107,6 +108,7 @@ class State:
         self.accounts: dict[int, AccountState] = {}
         self.by_address: dict[str, int] = {}
         self.aliases: dict[str, Alias] = {}
+        self.dkim_keys: dict[tuple[str, str], DkimKey] = {}  # (domain, selector) → key
         self.mailboxes: dict[int, Mailbox] = {}
         self.delivered: dict[str, int] = {}  # delivery id → forgotten at, µs
         self.queue: dict[str, QueueMessage] = {}

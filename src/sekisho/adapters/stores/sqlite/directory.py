@@ -113,6 +113,7 @@ class SqliteDirectory:
             ((accounts, aliases),) = tx.execute(sql, (name,))
             if accounts or aliases:
                 raise DirectoryError(f"The domain {name} still has {accounts} accounts and {aliases} aliases: remove them first.")
+            tx.execute("DELETE FROM dkim_key WHERE domain = ?", (name,))
             tx.execute("DELETE FROM domain WHERE name = ?", (name,))
             tx.changed(DirectoryChanged())
 

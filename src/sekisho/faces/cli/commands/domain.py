@@ -86,9 +86,14 @@ def _print_details(shell: Shell, details: Any) -> None:
 @json_option
 @pass_shell
 def remove(shell: Shell, name: str, config_file: Path, as_json: bool) -> None:
-    """Take no more mail for the domain NAME. It must have no accounts and aliases left."""
+    """Take no more mail for the domain NAME, and forget its DKIM keys. It must have no accounts and aliases left."""
+    from sekisho.admin.dkim import ListKeys
     from sekisho.admin.domains import DomainRequest
 
     with shell.operator(config_file) as ask:
+        keys = ask("dkim.list", ListKeys(name))
         domain = ask("domain.remove", DomainRequest(name))
     shell.report(domain, as_json, "Mail for {name} is refused now.", name=domain.name)
+    if keys and not as_json:
+        names = ", ".join(key.name for key in keys)
+        click.echo(shell.say("Its keys are gone too; leave these records in the DNS for a week, for mail under way: {names}", names=names))
