@@ -178,6 +178,9 @@ async def test_an_own_bug_loses_entries_and_nothing_else(tmp_path: Path, clock: 
         ledger.keep(clock.now_us(), entry(1))
         await ledger.settle()
     assert losses.told[0][0] == 1 and "OverflowError" in losses.told[0][1]
+    ledger.keep(clock.now_us(), Entry("x", "y", {}, (7,)))  # type: ignore[arg-type]  # the mistake of this test
+    await ledger.settle()
+    assert losses.told[1][0] == 1 and "AttributeError" in losses.told[1][1]
     ledger.keep(clock.now_us(), entry(2))
     await ledger.settle()
     assert len(await ledger.find("id2")) == 1

@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from array import array
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,26 @@ VALUE_CHARACTERS = 1_000
 # How many entries were lost, and why. Called in the writer's thread.
 Lost = Callable[[int, str], None]
 _encode = msgspec.msgpack.Encoder().encode
-_Waiting = tuple[int, bytes, str, tuple[str, ...]]  # time, entry, id, about
+
+
+class _Batch:
+    """What goes into one transaction. A posting is the hash of a key and the place of its entry, counted from the first one here."""
+
+    __slots__ = ("entries", "first_at_us", "last_at_us", "postings")
+
+    def __init__(self, at_us: int) -> None:
+        self.entries: list[bytes] = []
+        self.postings = array("q")
+        self.first_at_us = self.last_at_us = at_us
+
+    def add(self, at_us: int, octets: bytes, keys: tuple[str, ...]) -> None:
+        place = len(self.entries)
+        self.postings.extend([hash_ << PLACE_BITS | place for hash_ in {key_hash(normal_key(key)) for key in keys if key}])
+        self.entries.append(octets)
+        if at_us > self.last_at_us:
+            self.last_at_us = at_us
+        elif at_us < self.first_at_us:
+            self.first_at_us = at_us
 
 
 class LedgerWriter:
@@ -44,32 +62,39 @@ class LedgerWriter:
         self._database, self._free_octets, self._report = database, free_octets, lost
         self._connection = connect(database, synchronous="NORMAL", vfs=vfs)
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        self._waiting: deque[_Waiting] = deque()
+        self._gathering = threading.Lock()
+        self._batches: list[_Batch] = []
+        self._waiting = 0
         self._lost = 0
         self._why_lost = ""
-        self._is_told = False
         self._wake, self._closing = threading.Event(), threading.Event()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def keep(self, at_us: int, entry: Entry) -> None:
-        if len(self._waiting) >= MOST_WAITING:
-            self._lost += 1
-            self._why_lost = "too much at once"
-            return
-        kept = LedgerEntry(at_us, entry.kind, entry.id, entry.fields, entry.about)  # type: ignore[arg-type]  # any mapping will do
+        """Everything that takes the interpreter is done here: a thread that competes for it would make the loop wait 5 ms."""
         try:
-            octets = _encode(kept)
-            if len(octets) > ENTRY_OCTETS:
-                octets = _encode(_bounded(kept))
-        except (TypeError, ValueError, OverflowError):  # lone surrogates, or a value that is our own mistake
-            octets = _encode(_bounded(kept))
-        self._waiting.append((at_us, octets, entry.id, entry.about))
-        if not self._is_told:
-            self._is_told = True
+            octets, keys = _encoded(at_us, entry), (entry.id, *entry.about)
+            with self._gathering:
+                if self._waiting < MOST_WAITING:
+                    if not self._batches or len(self._batches[-1].entries) >= BATCH:
+                        self._batches.append(_Batch(at_us))
+                    self._batches[-1].add(at_us, octets, keys)
+                else:
+                    self._lose(1, "too much at once")
+                self._waiting += 1
+                is_first = self._waiting == 1
+        except Exception as error:  # a value that is our own mistake must not cost what the entry is about
+            self._lose(1, repr(error))
+            is_first = True
+        if is_first:
             self._wake.set()
             if self._thread is None:
                 self._start()
+
+    def _lose(self, count: int, why: str) -> None:
+        self._lost += count
+        self._why_lost = why
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -87,49 +112,44 @@ class LedgerWriter:
     def flush(self) -> None:
         """Write everything that waits now. From any thread."""
         with self._writing:
-            self._is_told = False
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+            with self._gathering:
+                batches, self._batches, self._waiting = self._batches, [], 0
+            for batch in batches:
+                if not batch.entries:  # the first one was our own mistake
+                    continue
                 try:
                     self._write(batch)
                 except Exception as error:  # whatever it is, mail goes on, and so does this thread
-                    self._lost += len(batch)
-                    self._why_lost = str(error) if isinstance(error, StoreUnavailable) else repr(error)
+                    self._lose(len(batch.entries), str(error) if isinstance(error, StoreUnavailable) else repr(error))
             if self._lost:
                 lost, self._lost = self._lost, 0
                 self._report(lost, self._why_lost)
 
-    def _write(self, batch: list[_Waiting]) -> None:
-        times = [at_us for at_us, _, _, _ in batch]
-        postings = array(
-            "q",
-            [
-                hash_ << PLACE_BITS | place
-                for place, (_, _, id_, about) in enumerate(batch)
-                for hash_ in {key_hash(normal_key(text)) for text in (id_, *about) if text}
-            ],
-        )
+    def _write(self, batch: _Batch) -> None:
         with store_errors():
             disk = os.statvfs(self._database.parent)
             if disk.f_bavail * disk.f_frsize < self._free_octets:
                 raise StoreUnavailable("the disk is nearly full, and what is left is kept for mail")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             try:
-                self._transact(tuple(octets for _, octets, _, _ in batch), min(times), max(times), postings)
+                self._transact(batch)
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
 
-    def _transact(self, entries: tuple[bytes, ...], first_at_us: int, last_at_us: int, postings: "array[int]") -> None:
+    def _transact(self, batch: _Batch) -> None:
         execute: Callable[..., Any] = self._connection.execute
         execute("BEGIN IMMEDIATE")
-        number, place = self._place_for(len(entries), first_at_us, last_at_us)
+        number, place = self._place_for(len(batch.entries), batch.first_at_us, batch.last_at_us)
         # carray counts from 1.
-        execute("INSERT INTO entry SELECT ?1 + rowid, value FROM carray(?2)", ((number << PLACE_BITS | place) - 1, apsw.carray(entries)))
-        if postings:
+        execute(
+            "INSERT INTO entry SELECT ?1 + rowid, value FROM carray(?2)",
+            ((number << PLACE_BITS | place) - 1, apsw.carray(tuple(batch.entries))),
+        )
+        if batch.postings:
             base = number << POSTING_SHIFT | place
-            execute("INSERT INTO fresh SELECT ?1 + value FROM carray(?2)", (base, apsw.carray(postings)))
+            execute("INSERT INTO fresh SELECT ?1 + value FROM carray(?2)", (base, apsw.carray(batch.postings)))
         ((fresh,),) = execute("SELECT coalesce(max(rowid), 0) FROM fresh").fetchall()
         if fresh >= FRESH_MOST:
             execute("INSERT OR IGNORE INTO posting SELECT place FROM fresh ORDER BY place")
@@ -164,6 +184,15 @@ class LedgerWriter:
         self.flush()
         self._connection.close()
         os.close(self._lock)
+
+
+def _encoded(at_us: int, entry: Entry) -> bytes:
+    kept = LedgerEntry(at_us, entry.kind, entry.id, entry.fields, entry.about)  # type: ignore[arg-type]  # any mapping will do
+    try:
+        octets = _encode(kept)
+    except (TypeError, ValueError, OverflowError):  # lone surrogates, or what is no value of a journal
+        return _encode(_bounded(kept))
+    return octets if len(octets) <= ENTRY_OCTETS else _encode(_bounded(kept))
 
 
 def _bounded(entry: LedgerEntry) -> LedgerEntry:
