@@ -186,9 +186,10 @@ async def test_a_session_tells_all_that_happened_in_it(scene: Scene) -> None:
     scene.note("reception.recipient_refused", "k3q7w2ma-1", "no@example.org", "k3q7w2ma", reply="550 5.7.1 No", **fields)
     scene.accepted("m1", delivered=1)
     scene.note("reception.connection", "k3q7w2ma", "192.0.2.1", client="192.0.2.1", hello="b.example", accepted=1, refused=0, reason="quit")
+    assert [story.id for story in (await scene.ask("192.0.2.1")).stories] == ["k3q7w2ma"]
     stories = (await scene.ask("k3q7w2ma")).stories
-    assert [story.id for story in stories] == ["m1", "k3q7w2ma-1", "k3q7w2ma"]
-    assert said(stories[2].why) == "1 messages were accepted, 0 refused; the end: quit."
+    assert [story.id for story in stories] == ["k3q7w2ma", "m1", "k3q7w2ma-1"]
+    assert said(stories[0].why) == "1 messages were accepted, 0 refused; the end: quit."
 
 
 async def test_a_limit_of_the_session_outranks_its_end(scene: Scene) -> None:

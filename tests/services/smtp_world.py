@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.ledger import LedgerSettings
@@ -58,8 +59,11 @@ class World:
     accounts: dict[str, Account] = field(default_factory=dict)
     jobs: list[QueueJob] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    said: bytearray = field(default_factory=bytearray)  # by the services, on all connections
+    made: ClassVar[list["World"]] = []
 
     def __post_init__(self) -> None:
+        World.made.append(self)
         self.store = MemoryStore(self.clock, self.dice)
         self.authenticator = OnePassword(self)
         self.recipients = RecipientProbe(
@@ -109,6 +113,13 @@ class World:
     def connect(self, kind: str = "smtp") -> MemoryStream:
         """The client's end of a new connection to the service of that listener kind."""
         client, server = connected_streams(port=25, tls=kind == "submissions")
+        write = server.write
+
+        def heard(octets: bytes) -> None:
+            self.said += octets
+            write(octets)
+
+        server.write = heard  # type: ignore[method-assign]
         if kind == "smtp":
             listener = ListenerInfo("smtp", "smtp", True)
             self.tasks.append(asyncio.create_task(self._serve(self.reception(), server, listener)))

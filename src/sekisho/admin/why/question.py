@@ -48,9 +48,15 @@ async def why(context: Context, request: Why) -> WhyAnswer:
     stories: list[Story] = []
     for id_, group in list(_grouped(entries).items())[: max(1, min(request.limit, MOST_ENTRIES))]:
         stories.append(await _tell(context, ledger, id_, group, is_whole=normal_key(id_) == key))
-    stories.sort(key=lambda story: (all(entry.kind in BACKGROUND for entry in story.entries), -story.at_us))
+    stories.sort(key=lambda story: _rank(story, key))
     span = await ledger.span()
     return WhyAnswer(request.subject, stories, span.entries, span.oldest_at_us)
+
+
+def _rank(story: Story, key: str) -> tuple[bool, bool, int]:
+    """First what was asked for by its own id, then the newest, what is only background last."""
+    is_meant = normal_key(story.id) == key and "@" not in key  # operators' actions have addresses for ids
+    return not is_meant, all(entry.kind in BACKGROUND for entry in story.entries), -story.at_us
 
 
 def question_key(subject: str) -> str:
