@@ -23,7 +23,8 @@ _OF_MESSAGES = ("relay.", "queue.", "notice.", "admin.", "reception.evidence", "
 
 def rules_of_the_door() -> Iterator[str]:
     """Verdicts name their rule as text, the only texts with a hyphen and no space there."""
-    for path in (SOURCE / "core/policy").glob("door*.py"):
+    policy = SOURCE / "core/policy"
+    for path in (*policy.glob("door*.py"), *policy.glob("rules/*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _RULE.match(node.value):
                 yield node.value

@@ -61,13 +61,29 @@ abuse = {quote(starter.abuse)}
 cert_file = {quote(starter.cert_file)}
 key_file = {quote(starter.key_file)}
 """
-    tail = f"""
+    listeners = [
+        f'\n[[listeners]]\nkind = "{kind}"\naddress = {quote(address)}\nport = {starter.ports[kind]}\n'
+        for address in starter.addresses
+        for kind in USUAL_PORTS
+        if kind in starter.ports
+    ]
+    return head + "".join(listeners) + _tail(starter)
+
+
+def _tail(starter: Starter) -> str:
+    quote = _quote
+    return f"""
 # Mail from these clients is taken without SPF, DKIM and DMARC: backup MX hosts and machines of your own.
 [door]
 unchecked_networks = [{", ".join(map(quote, starter.unchecked_networks))}]
 
 [log]
 format = {quote(starter.log_format)}
+
+# What was decided is kept for `sekisho why`. It names who writes to you: keep it as long as your law allows.
+# [ledger]
+# keep_days = 90
+# why_url = "https://mail.example.org/why/{{id}}"
 
 # A validating resolver on this machine, such as unbound, lets DANE and blocklists work. Without this: /etc/resolv.conf.
 # [resolver]
@@ -81,13 +97,6 @@ format = {quote(starter.log_format)}
 # [relay.routes]
 # "*" = "smtp.example.net:587"
 """
-    listeners = [
-        f'\n[[listeners]]\nkind = "{kind}"\naddress = {quote(address)}\nport = {starter.ports[kind]}\n'
-        for address in starter.addresses
-        for kind in USUAL_PORTS
-        if kind in starter.ports
-    ]
-    return head + "".join(listeners) + tail
 
 
 def _quote(value: str | Path) -> str:
