@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sekisho.config.problems import ConfigError
 from sekisho.lab.durations import parse_duration, show_duration
 from sekisho.lab.reader import USED, parse_scene, read_scene
 from sekisho.lab.rehearse import chosen_files, scene_name, shipped_scenes
 from sekisho.lab.scene import Account, Actor, Dnsbl, Expect, House, Outside, People, Scene, Step, Total
+from sekisho.lab.script import write_script
 from sekisho.ports.lab import Rehearsal, RehearsalFailed
 
 DOCS = Path(__file__).parents[2] / "docs" / "lab"
@@ -61,6 +64,8 @@ def test_the_format_page_names_everything_and_its_example_is_a_scene(page: Path)
         (HEAD + 'zone = "a BOGUS 1"\n' + SHOP + STEP, "line 3: zone: cannot read the zone line"),
         (HEAD + 'begin = "tomorrow"\n' + SHOP + STEP, "line 3: begin: \"tomorrow\" is not a date and time with its zone."),
         (HEAD + SHOP + STEP + '[[step]]\nactor = "shop"\nto = "hanako"\nthread = "later"\n', "step[1].thread: There is no later here."),
+        (HEAD + SHOP.replace("shop.example", "shop..example") + STEP, 'line 6: actor[0].domain: "shop..example" is no name that the DNS'),
+        (HEAD + '[[people]]\nname = "p"\ncount = 3\ndomains = []\n' + SHOP + STEP, "line 6: people[0].domains: Nothing is in this list."),
         (HEAD + SHOP + '[[step]]\ndo = "dialog"\nactor = "shop"\n', "step[0].lines: A dialog needs lines."),
     ],
 )  # fmt: skip
@@ -106,3 +111,41 @@ def test_what_is_no_duration(text: str) -> None:
 
 def test_durations_for_people() -> None:
     assert [show_duration(s) for s in (0.01, 2.34, 95, 3600, 93_784)] == ["0s", "2.3s", "1m 35s", "1h", "1d 2h"]
+
+
+EXAMPLES = [file.read_text("utf-8") for file in shipped_scenes()]
+WORDS = st.sampled_from(
+    [
+        "true",
+        "-1",
+        "1e400",
+        '""',
+        "[]",
+        "{}",
+        "[[]]",
+        '"a"',
+        "nan",
+        "2027-01-18",
+        "07:00:00",
+        '"\\u0000"',
+        '["10m"]',
+        '{ to = "inbox" }',
+        "'''x'''",
+    ]
+)
+
+
+@given(text=st.sampled_from(EXAMPLES), data=st.data())
+def test_any_value_anywhere_is_read_or_refused(text: str, data: st.DataObject) -> None:
+    lines = [number for number, line in enumerate(text.split("\n")) if re.match(r"[a-z_]+ = ", line)]
+    number = data.draw(st.sampled_from(lines))
+    changed = text.split("\n")
+    changed[number] = changed[number].partition("=")[0] + "= " + data.draw(WORDS)
+    try:
+        scene = parse_scene("\n".join(changed))
+    except ConfigError as error:
+        problems = list(map(str, error.problems))
+    else:
+        problems = []
+        write_script(scene, 1)
+    assert all(problems)

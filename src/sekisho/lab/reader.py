@@ -17,6 +17,8 @@ from sekisho.testing.zones import Zone, ZoneTextError
 SCENE_TEXTS: Mapping[str, tuple[str, str]] = {
     **TEXTS,
     "missing": ("This is required.", "docs/lab/format.md explains it."),
+    "domain": ("{value} is no name that the DNS could have.", 'Write for example "shop.example".'),
+    "too_short": ("Nothing is in this list.", "Write at least one."),
     "duration": ("{value} is not a duration.", 'Write for example "30s", "10m", "1h30m" or "21d".'),
     "instant": ("{value} is not a date and time with its zone.", 'Write for example "2027-01-18T09:00:00+09:00".'),
     "scene_format": ("This program reads scenes of format 1.", "Write: format = 1"),

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, IPvA
 from pydantic_core import PydanticCustomError
 
 from sekisho.config.section import Section
+from sekisho.core.dns.names import normalize_name
 from sekisho.lab.durations import parse_duration
 
 Side = Literal["honest", "attack", "house"]
@@ -53,6 +54,14 @@ def _expectation(value: Any) -> Any:
     return {"to": value} if isinstance(value, str | list) else value
 
 
+def _domain(value: str) -> str:
+    """A name that the DNS could have; "" stays."""
+    try:
+        return normalize_name(value.replace("{dashed}", "192-0-2-1")) and value
+    except ValueError as error:
+        raise PydanticCustomError("domain", "no domain name") from error
+
+
 def _instant(value: Any) -> Any:
     if isinstance(value, str):
         try:
@@ -65,6 +74,8 @@ def _instant(value: Any) -> Any:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
+Domain = Annotated[str, AfterValidator(_domain)]
+Domains = Annotated[tuple[Domain, ...], Field(min_length=1)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 Bound = Annotated[float, BeforeValidator(_bound)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -95,8 +106,8 @@ class Account(Section):
 class House(Section):
     """The server under test. `settings` are tables of sekisho.toml; `full_settings` replace some at --full."""
 
-    hostname: str = "mx.club.example"
-    domains: tuple[str, ...] = ("club.example",)
+    hostname: Domain = "mx.club.example"
+    domains: Domains = ("club.example",)
     dkim: bool = True
     dmarc: str = "p=none"
     settings: dict[str, Any] = {}
@@ -106,10 +117,10 @@ class House(Section):
 class Dnsbl(Section):
     """A blocklist in the lab's DNS."""
 
-    name: str
+    name: Domain
     state: ListState = "healthy"
     lists: tuple[IPvAnyNetwork, ...] = ()
-    domains: tuple[str, ...] = ()  # it is a list of domains then
+    domains: tuple[Domain, ...] = ()  # it is a list of domains then
     code: IPvAnyAddress = Field(default="127.0.0.2", validate_default=True)
 
 
@@ -118,13 +129,13 @@ class People(Section):
 
     name: Name
     count: Count
-    domains: tuple[str, ...]
+    domains: Domains
 
 
 class Outside(Section):
     """How the mail servers of a domain outside behave; without an entry they take everything."""
 
-    domain: str
+    domain: Domain
     unknown_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     answers: dict[Literal["mail", "rcpt", "end"], str] = {}
 
@@ -138,11 +149,11 @@ class Actor(Titled):
     password: str = ""  # instead of the account's own
     address: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_listed)]
     rotate: Literal["never", "message", "try"] = "never"
-    ptr: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
+    ptr: Annotated[tuple[Domain, ...] | None, BeforeValidator(_listed)] = None
     forward: bool = True
     helo: str = ""
     agent: str = ""
-    domain: str = ""
+    domain: Domain = ""
     spf: str = "auto"
     dkim: Literal["ed25519", "rsa", "none"] = "ed25519"
     dmarc: str = "none"
@@ -254,13 +265,16 @@ class Scene(Titled):
     about_ja: str = ""
     begin: Instant = "2027-01-18T09:00:00+09:00"
     house: House = House()
-    account: tuple[Account, ...] = (Account(name="hanako", display="Hanako Yamada"), Account(name="taro", display="Taro Suzuki"))
+    account: Annotated[tuple[Account, ...], Field(min_length=1)] = (
+        Account(name="hanako", display="Hanako Yamada"),
+        Account(name="taro", display="Taro Suzuki"),
+    )
     zone: str = ""
     dnsbl: tuple[Dnsbl, ...] = ()
     people: tuple[People, ...] = ()
     outside: tuple[Outside, ...] = ()
     actor: tuple[Actor, ...] = ()
-    step: tuple[Step, ...]
+    step: Annotated[tuple[Step, ...], Field(min_length=1)]
     total: tuple[Total, ...] = ()
 
     def find_actor(self, name: str) -> Actor:

@@ -100,7 +100,14 @@ def _add_hosts(zone: Zone, actor: Actor, addresses: Sequence[IpAddress]) -> None
             forward.add(hello_of(actor, address))
         for name in forward:
             if "." in name and not name.startswith("["):
-                zone.add(name, "A" if address.version == 4 else "AAAA", address)
+                _add_if_possible(zone, name, address)
+
+
+def _add_if_possible(zone: Zone, name: str, address: IpAddress) -> None:
+    try:
+        zone.add(name, "A" if address.version == 4 else "AAAA", address)
+    except ValueError:
+        pass  # who greets with nonsense has no such name
 
 
 def _add_domain(zone: Zone, actor: Actor, signers: dict[str, DkimSigner]) -> None:
