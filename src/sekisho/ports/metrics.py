@@ -15,6 +15,8 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_queue_recipients": ("gauge", "Recipients waiting in the queue.", ("state",)),
     "sekisho_faults_total": ("counter", "Own bugs: tracebacks in the log.", ("where",)),
     "sekisho_ledger_lost_total": ("counter", "Entries that the ledger could not keep.", ()),
+    "sekisho_judgements_total": ("counter", "Messages that users moved to or from Junk, or marked so.", ("judged",)),
+    "sekisho_judgements_lost_total": ("counter", "The same that nobody learned from: too many at once, or a store that failed.", ()),
     "sekisho_store_commits_total": ("counter", "Commits of the mail database.", ()),
     "sekisho_store_commit_seconds": ("histogram", "Time from lock to committed.", ()),
 }

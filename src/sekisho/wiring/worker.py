@@ -46,6 +46,7 @@ from sekisho.services.submission.seams import NoJudge
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
 from sekisho.wiring.clocks import follow_lab_clock, server_clock
+from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
 
@@ -125,7 +126,8 @@ class Worker:
         self._signing = KeySigning(self._store.keys, self._clock, self._journal)
         self._ledger.use(self._config)
         self._stack.callback(self._ledger.close)
-        self._store.maintenance.chores.append(self._ledger.keep_house)
+        self._learning = LearningLink(self._store, self._clock, self._journal, self._shared.metrics)
+        self._store.maintenance.chores += [self._ledger.keep_house, self._learning.keep_house]
         self._resolver = StubResolver(self._config.resolver, self._clock)
         self._stack.push_async_callback(self._resolver.close)
         self._make_recipients()
@@ -137,6 +139,7 @@ class Worker:
             asyncio.create_task(self._queue.run(context.shutdown)),
             asyncio.create_task(self._follow_reloads()),
             asyncio.create_task(self._store.maintenance.run(self._owner)),
+            asyncio.create_task(self._learning.teacher.run()),
             asyncio.create_task(follow_lab_clock(self._changes)),
         ]
         if context.slot == 0:
@@ -211,7 +214,10 @@ class Worker:
             ),
         )  # fmt: skip
         local = LocalSubmission(submission, store.directory, journal, config.submission.local_users, _user_name)
-        imap_ports = ImapPorts(store.mail, store.spool, store.directory, authenticator, self._changes, journal, metrics, clock, shutdown)
+        imap_ports = ImapPorts(
+            store.mail, store.spool, store.directory, authenticator, self._changes, journal, metrics, clock, shutdown,
+            self._learning.teacher,
+        )  # fmt: skip
         imap = ImapHandler(imap_ports, config.access, config.login, config.hostname)
         pop3 = Pop3Service(
             Pop3Tools(authenticator, store.directory, store.mail, store.leases, self._owner, clock, journal, shutdown),

@@ -19,6 +19,7 @@ from sekisho.ports.mailstore import Appended
 from sekisho.ports.stream import ListenerInfo, StreamError
 from sekisho.services.access.imap.context import ImapPorts
 from sekisho.services.access.imap.handler import ImapHandler
+from sekisho.services.teaching import Teacher, TeacherPorts
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
 from sekisho.testing.stream import ManualShutdown, MemoryStream, connected_streams
@@ -52,6 +53,7 @@ class Server:
             self.store = SqliteStore(data_dir, self.clock, SeededDice(), LocalChanges(), StoreSettings(free_disk_octets=1))
         self.journal, self.metrics, self.shutdown = MemoryJournal(), MemoryMetrics(), ManualShutdown()
         self.accounts: dict[str, Account] = {}
+        self.teacher = Teacher(TeacherPorts(self.store.mail, self.store.judgements, self.journal, self.metrics))
         ports = ImapPorts(
             store=self.store.mail,
             spool=self.store.spool,
@@ -62,6 +64,7 @@ class Server:
             metrics=self.metrics,
             clock=self.clock,
             shutdown=self.shutdown,
+            junk=self.teacher,
         )
         self.handler = ImapHandler(ports, AccessSettings(**access), LoginSettings(), "mx.example.test")
         self.tasks: list[asyncio.Task[None]] = []

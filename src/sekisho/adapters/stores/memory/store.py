@@ -4,6 +4,7 @@ from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.directory import MemoryDirectory
 from sekisho.adapters.stores.memory.guard import GuardSteps
 from sekisho.adapters.stores.memory.guard_queue import MemoryGuard
+from sekisho.adapters.stores.memory.judgements import MemoryJudgements
 from sekisho.adapters.stores.memory.keys import MemoryKeys
 from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
@@ -15,7 +16,7 @@ from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases` and `counters` over one state in this process.
+    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters` and `judgements` over one state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
     and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -32,3 +33,4 @@ class MemoryStore:
         self.keys = MemoryKeys(self.state)
         self.leases = MemoryLeases(clock, self.spool)
         self.counters = MemoryCounters(clock)
+        self.judgements = MemoryJudgements()

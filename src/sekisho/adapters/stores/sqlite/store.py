@@ -15,6 +15,7 @@ from sekisho.adapters.stores.sqlite.guard import SqliteGuard
 from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps
 from sekisho.adapters.stores.sqlite.hints import SqliteCounters, SqliteLeases, Structures
 from sekisho.adapters.stores.sqlite.ids import Ids
+from sekisho.adapters.stores.sqlite.judgements import SqliteJudgements
 from sekisho.adapters.stores.sqlite.keys import SqliteKeys
 from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree
 from sekisho.adapters.stores.sqlite.mailstore import SqliteMailStore
@@ -60,7 +61,7 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases` and `counters` of one worker. Open it after fork;
+    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters` and `judgements` of one worker. Open it after fork;
     it belongs to one event loop.
 
     Each worker also runs `maintenance.run(owner)`; one of them at a time gets the work.
@@ -110,6 +111,7 @@ class SqliteStore:
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
         self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)
         self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
+        self.judgements = SqliteJudgements(self.hints_writer, clock)
 
     async def close(self) -> None:
         """Finish what is being written, then close everything. Contents opened before stay readable."""

@@ -2,6 +2,7 @@
 
 from sekisho.core.imap.reader import AppendBegins, AppendEnds, AppendPiece, Fatal
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.content import ContentWriter, StoreUnavailable
 from sekisho.ports.mailstore import Appended
 from sekisho.services.access.imap.session import CommandFailed, ImapSession, SessionEnds
@@ -33,6 +34,7 @@ async def append(session: ImapSession, begins: AppendBegins) -> str:
         )
     finally:
         writer.discard()
+    session.context.ports.junk.moved(session.account_id, None, command.name, UidSet.of(uids))
     if session.selected is not None:
         session.selected.is_stale = True
     return f"OK [APPENDUID {uidvalidity} {uids[0]}] Appended"  # RFC 4315 §3

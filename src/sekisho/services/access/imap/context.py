@@ -9,10 +9,21 @@ from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Journal
-from sekisho.ports.mailstore import MailStore
+from sekisho.ports.learning import JunkWatch
+from sekisho.ports.mailstore import MailStore, SpecialUse
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import Spool
 from sekisho.ports.stream import Shutdown
+
+
+class NobodyWatches:
+    """`ports.learning.JunkWatch` where nothing learns."""
+
+    def moved(self, account_id: int, source: SpecialUse | None, target: str, uids: UidSet) -> None:
+        pass
+
+    def marked(self, account_id: int, mailbox_id: int, uids: UidSet, *, is_junk: bool) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,7 @@ class ImapPorts:
     metrics: Metrics
     clock: Clock
     shutdown: Shutdown
+    junk: JunkWatch = field(default_factory=NobodyWatches)
 
 
 class SharedViews:

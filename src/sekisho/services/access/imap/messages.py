@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from sekisho.core.imap.commands import Copy, Expunge, Simple, Store
 from sekisho.core.imap.sequences import SequenceSet
 from sekisho.core.terms.uidset import UidSet
+from sekisho.ports.learning import JUNK_KEYWORD, NOT_JUNK_KEYWORD
+from sekisho.ports.mailstore import FlagRow
 from sekisho.services.access.imap.selected import Selected
 from sekisho.services.access.imap.session import CommandFailed, ImapSession
 
 # RFC 5530 §3: another session expunged some of them.
 EXPUNGE_ISSUED = "NO [EXPUNGEISSUED] Some of these messages are gone"
+_JUNK, _NOT_JUNK = JUNK_KEYWORD.lower(), NOT_JUNK_KEYWORD.lower()
 _READ_ONLY = "NO The mailbox is open read-only"
 
 
@@ -42,7 +45,13 @@ async def store(session: ImapSession, command: Store) -> str:
     """STORE (RFC 3501 §6.4.6)."""
     selected = writable(session)
     uids = resolve(selected, command.messages, uid=command.uid)
+    verdict = _judgement(command)
+    # FLAGS may only repeat a keyword that is there already: that judges nothing.
+    before = await _having(session, selected, uids, verdict) if verdict and command.how == "replace" else UidSet()
     result = await session.context.ports.store.store_flags(selected.mailbox_id, uids, command.how, command.flags, command.keywords)
+    if verdict:
+        judged = UidSet.of(row.uid for row in result.changed) - before
+        session.context.ports.junk.marked(session.account_id, selected.mailbox_id, judged, is_junk=verdict == _JUNK)
     undisturbed = result.highestmodseq <= selected.modseq + 1  # each transaction raises it: nobody else was in between
     told = {}
     session.send_all(selected.keyword_responses(result.changed))
@@ -56,6 +65,20 @@ async def store(session: ImapSession, command: Store) -> str:
     return "OK Done" if len(result.changed) == len(uids) else EXPUNGE_ISSUED
 
 
+def _judgement(command: Store) -> str:
+    """Which of the two keywords it sets, in lower case; "" for neither, or both."""
+    named = {keyword.lower() for keyword in command.keywords} & {_JUNK, _NOT_JUNK} if command.how != "remove" else set()
+    return named.pop() if len(named) == 1 else ""
+
+
+async def _having(session: ImapSession, selected: Selected, uids: UidSet, keyword: str) -> UidSet:
+    def has(row: FlagRow) -> bool:
+        return any(one.lower() == keyword for one in row.keywords)
+
+    rows = await session.context.ports.store.flag_rows(selected.mailbox_id, uids)
+    return UidSet.of(row.uid for row in rows if has(row))
+
+
 async def copy(session: ImapSession, command: Copy) -> str:
     """COPY with COPYUID, and MOVE (RFC 3501 §6.4.7, RFC 4315 §3, RFC 6851 §4.3)."""
     selected = writable(session) if command.move else session.take_selected()
@@ -65,7 +88,9 @@ async def copy(session: ImapSession, command: Copy) -> str:
     result = await session.context.ports.store.copy(selected.mailbox_id, uids, session.account_id, command.target, move=command.move)
     code = ""
     if result.source_uids:
-        code = f"[COPYUID {result.uidvalidity} {UidSet.of(result.source_uids)} {UidSet.of(result.target_uids)}] "
+        copies = UidSet.of(result.target_uids)
+        session.context.ports.junk.moved(session.account_id, selected.special_use, command.target, copies)
+        code = f"[COPYUID {result.uidvalidity} {UidSet.of(result.source_uids)} {copies}] "
     if not command.move:
         selected.is_stale = selected.is_stale or command.target == selected.name
         return f"OK {code}Copied" if len(result.source_uids) == len(uids) else EXPUNGE_ISSUED

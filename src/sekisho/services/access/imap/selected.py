@@ -47,6 +47,7 @@ class Selected:
         "name",
         "read_only",
         "recent",
+        "special_use",
         "uids",
         "uidvalidity",
     )
@@ -57,6 +58,7 @@ class Selected:
         self.mailbox_id = view.info.id
         self.uidvalidity = view.info.uidvalidity
         self.name = view.info.name
+        self.special_use = view.info.special_use
         self.read_only = read_only
         self.modseq = view.info.highestmodseq
         self.uids = self.latest = uids
