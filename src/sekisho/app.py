@@ -1,18 +1,21 @@
 """Entry point: the command line over the composition root, whose parts in `wiring` are imported only where used."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sekisho.adapters.net.opensslconf import reexec_with_openssl_conf
 from sekisho.faces.cli.handle import OperatorLink, Progress, TryReady
 from sekisho.faces.cli.main import run
 
 if TYPE_CHECKING:  # `sekisho --help` and the sendmail shim do without the schema
-    from sekisho.config.schema import Config
+    from sekisho.config.schema import Config, ResolverSettings
+    from sekisho.core.terms.dns import Resolver
     from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
+
+T = TypeVar("T")
 
 
 class App:
@@ -44,6 +47,11 @@ class App:
         from sekisho.wiring.lab import play
 
         return play(asked, watcher)
+
+    def look_up(self, settings: "ResolverSettings", work: "Callable[[Resolver], Awaitable[T]]") -> "T":
+        from sekisho.wiring.lookups import look_up
+
+        return look_up(settings, work)
 
     def backup(self, config: "Config", target: Path, progress: Progress) -> dict[str, Any]:
         from sekisho.wiring.storage import backup

@@ -3,10 +3,10 @@
 import asyncio
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -15,13 +15,17 @@ from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.adapters.tryout import prepare
 from sekisho.admin.context import Context
 from sekisho.admin.operations import answer
-from sekisho.config.schema import Config
+from sekisho.config.schema import Config, ResolverSettings
+from sekisho.core.terms.dns import Resolver
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed, OperatorLink, Progress, TryAccount, TryReady
 from sekisho.faces.cli.main import run
 from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
+from sekisho.testing.zones import ZoneResolver
+
+T = TypeVar("T")
 
 
 class FakeApp:
@@ -32,6 +36,7 @@ class FakeApp:
         self.calls: list[tuple[Any, ...]] = []
         self.reachable = True
         self.problems: list[str] = []
+        self.zone = ""
         self.scenes: list[Callable[[Watcher], SceneResult]] = []
 
     def serve(self, config_file: Path) -> int:
@@ -59,6 +64,10 @@ class FakeApp:
     def lab(self, asked: Rehearsal, watcher: Watcher) -> list[SceneResult]:
         self.calls.append(("lab", asked))
         return [play(watcher) for play in self.scenes]
+
+    def look_up(self, settings: ResolverSettings, work: Callable[[Resolver], Coroutine[Any, Any, T]]) -> T:
+        self.calls.append(("look_up", settings.servers))
+        return asyncio.run(work(ZoneResolver(self.zone)))
 
     def backup(self, config: Config, target: Path, progress: Progress) -> dict[str, Any]:
         progress("contents", 1, 2)

@@ -43,6 +43,12 @@ SPEAKERS = {
     "Complaint": (0,),
     "Told": (1,),
     "Wording": (0, 1),
+    "Finding": (2, 3),
+    "Finding.good": (1,),
+    "Finding.hint": (1, 2),
+    "Finding.unknown": (1,),
+    "Finding.bad": (1, 2),
+    "sentence": (0,),
 }
 # Where a sentence goes to a peer, or to nobody but a developer.
 SILENT = (

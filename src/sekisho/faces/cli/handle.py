@@ -1,16 +1,18 @@
 """What the command line asks of the composition root: `app` implements `AppHandle`, the commands only call it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec import Struct
 
 if TYPE_CHECKING:  # pydantic takes 50 ms to import, and the sendmail shim does without
-    from sekisho.config.schema import Config
+    from sekisho.config.schema import Config, ResolverSettings
+    from sekisho.core.terms.dns import Resolver
     from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
 
+T = TypeVar("T")
 # (what is done in one word, done so far, all or 0 when unknown), in octets
 Progress = Callable[[str, int, int], None]
 # One request of admin.operations in, its answer out.
@@ -67,6 +69,10 @@ class AppHandle(Protocol):
 
     def lab(self, asked: "Rehearsal", watcher: "Watcher") -> "list[SceneResult]":
         """Play scenes against servers of their own; raises ConfigError for a broken scene file."""
+        ...
+
+    def look_up(self, settings: "ResolverSettings", work: "Callable[[Resolver], Awaitable[T]]") -> "T":
+        """What `work` finds out from the DNS, in an event loop of its own."""
         ...
 
     def backup(self, config: "Config", target: Path, progress: Progress) -> dict[str, Any]:

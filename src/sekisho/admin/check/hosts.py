@@ -1,0 +1,62 @@
+"""The host that sends: its addresses, their reverse names, and SPF for its own name."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from sekisho.admin.check.finding import Finding, sentence
+from sekisho.admin.check.sender import judge_identity, judge_iprev
+from sekisho.core.mailauth.iprev.check import check_iprev
+from sekisho.core.mailauth.spf.check import check_host
+from sekisho.core.mailauth.spf.terms import SpfClient
+from sekisho.core.terms.dns import Resolver
+
+IpAddress = IPv4Address | IPv6Address
+# Private, shared, loopback and link-local: nobody outside can reach or see them.
+_INSIDE = tuple(
+    map(
+        ip_network,
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
+
+
+async def check_host_names(
+    resolver: Resolver, hostname: str, addresses: Sequence[IpAddress]
+) -> tuple[tuple[IpAddress, ...], list[Finding]]:
+    """The addresses looked at (those given, else those of the host's name) and what was found of each."""
+    found: list[Finding] = []
+    if not addresses:
+        answers = [await resolver.resolve(hostname, "A"), await resolver.resolve(hostname, "AAAA")]
+        addresses = [record for answer in answers for record in answer.records if isinstance(record, IPv4Address | IPv6Address)]
+        if not addresses and any(answer.is_unknown for answer in answers):
+            return (), [Finding.unknown("HOST", "The DNS did not say the address of {hostname}, this server.", hostname=hostname)]
+        if not addresses:
+            text = sentence("This server's name {hostname} has no address in the DNS.")
+            return (), [Finding.bad("HOST", text, "Publish A and AAAA records for it.", hostname=hostname)]
+    for address in addresses:
+        if any(address in network for network in _INSIDE):
+            found.append(
+                Finding.bad(
+                    "HOST",
+                    "{address} is no address of the public Internet.",
+                    "Publish the address under which others see this server, or name it with --ip.",
+                    address=str(address),
+                )
+            )
+            continue
+        found += judge_iprev(await check_iprev(resolver, address), hostname)
+        if hostname:
+            # RFC 7208 §2.4: what is looked at for mail with an empty sender, such as notices.
+            spf = await check_host(resolver, SpfClient(address, hostname), f"postmaster@{hostname}", identity="helo")
+            found.append(judge_identity(spf, "EHLO", str(address)))
+    return tuple(addresses), found

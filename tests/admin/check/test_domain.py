@@ -1,0 +1,184 @@
+"""`check domain`: what is wrong is said, and nothing else."""
+
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from tests.admin.check.keys import PEM, record_of
+
+from sekisho.admin.check.domain import CheckDomain, check_domain
+from sekisho.admin.check.finding import Finding
+from sekisho.admin.context import Refused
+from sekisho.admin.dkim import KeyView
+from sekisho.core.mailauth.dkim.sign import DkimSigner
+from sekisho.testing.zones import ZoneResolver
+
+PTR = "192.in-addr.arpa PTR "
+GOOD = """
+example.org            SOA  ns.example.org root.example.org 1 2 3 4 60
+example.org            MX   10 mx.example.org
+example.org            TXT  "v=spf1 mx -all"
+mx.example.org         A    192.0.2.25
+mx.example.org         AAAA 2001:db8::25
+mx.example.org         TXT  "v=spf1 a -all"
+25.2.0.192.in-addr.arpa PTR mx.example.org
+5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR mx.example.org
+_dmarc.example.org     TXT  "v=DMARC1; p=quarantine; rua=mailto:dmarc@example.org"
+_mta-sts.example.org   TXT  "v=STSv1; id=20270101"
+_smtp._tls.example.org TXT  "v=TLSRPTv1; rua=mailto:tls@example.org"
+s1._domainkey.example.org TXT "{key}"
+"""
+
+
+def key(state: Any = "active", selector: str = "s1") -> KeyView:
+    signer = DkimSigner.from_pem("example.org", selector, PEM["ed25519"])
+    return KeyView("example.org", selector, "ed25519", state, signer.key_name, signer.key_record, 0, 0)
+
+
+async def check(*changes: tuple[str, str], add: str = "", **request: Any) -> list[Finding]:
+    zone = GOOD.replace("{key}", record_of("ed25519"))
+    for old, new in changes:
+        assert old in zone
+        zone = zone.replace(old, new)
+    asked: dict[str, Any] = {"hostname": "mx.example.org", "is_ours": True, "keys": [key()]} | request
+    report = await check_domain(ZoneResolver(zone + add), CheckDomain("Example.org", **asked))
+    assert report.domain == "example.org"
+    for finding in report.findings:  # every place of every sentence is filled
+        assert "{" not in finding.text.format(**finding.values) + finding.remedy.format(**finding.values)
+        assert finding.remedy or finding.level in ("good", "unknown")
+    return report.findings
+
+
+def problems(findings: list[Finding]) -> list[tuple[str, str, str]]:
+    return [(one.level, one.topic, one.text.format(**one.values)) for one in findings if one.level != "good"]
+
+
+async def test_a_domain_in_order() -> None:
+    found = await check()
+    assert problems(found) == []
+    assert {one.topic for one in found} == {"MX", "PTR", "SPF", "DKIM", "DMARC", "MTA-STS", "TLSRPT"}
+    assert sum(one.topic == "PTR" for one in found) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "topic", "text"),
+    [
+        (("MX   10 mx.example.org", "MX   10 mail.example.org"), "bad", "MX", "does not come to this server"),
+        (("MX   10 mx.example.org", "MX   10 mail.example.org"), "bad", "MX", "mail.example.org has no address"),
+        (("MX   10 mx.example.org", 'MX   0 .'), "bad", "MX", "takes no mail (null MX), but this server"),
+        (("MX   10 mx.example.org", "MX   0 .\nexample.org MX 10 mx.example.org"), "bad", "MX", "null MX beside others"),
+        (("MX   10 mx.example.org", "A    192.0.2.25"), "hint", "MX", "has no MX record"),
+        (("example.org            MX   10 mx.example.org", ""), "bad", "MX", "neither MX nor address"),
+        (("MX   10 mx.example.org", "MX   10 alias.example.org\nalias.example.org CNAME mx.example.org"), "bad", "MX", "is an alias"),
+        (("25.2.0.192.in-addr.arpa PTR mx.example.org", ""), "bad", "PTR", "192.0.2.25 has no reverse name"),
+        ((PTR + "mx.example.org", PTR + "other.example.org"), "bad", "PTR", "does not lead back"),
+        ((PTR + "mx.example.org", PTR + "h.example.org\nh.example.org A 192.0.2.25"), "hint", "PTR", "name is h.example.org"),
+        (("A    192.0.2.25", "A    10.1.2.3"), "bad", "HOST", "10.1.2.3 is no address of the public Internet"),
+        (('mx.example.org         TXT  "v=spf1 a -all"', ""), "hint", "SPF", "EHLO: mx.example.org says nothing"),
+        (('"v=spf1 mx -all"', '"hello"'), "bad", "SPF", "publishes no SPF record"),
+        (('"v=spf1 mx -all"', '"v=spf1 mx -all"\nexample.org TXT "v=spf1 -all"'), "bad", "SPF", "more than one SPF record"),
+        (('"v=spf1 mx -all"', '"v=spf1 mxx -all"'), "bad", "SPF", "is in error"),
+        (('"v=spf1 mx -all"', '"v=spf1 mx +all"'), "bad", "SPF", "lets everybody send"),
+        (('"v=spf1 mx -all"', '"v=spf1 mx"'), "hint", "SPF", "says nothing of other senders"),
+        (('"v=spf1 mx -all"', '"v=spf1 -all"'), "bad", "SPF", "192.0.2.25 may not send for example.org"),
+        (('"v=spf1 mx -all"', '"v=spf1 ?mx -all"'), "bad", "SPF", "does not say whether 192.0.2.25 may send"),
+        (('"v=spf1 mx -all"', f'"v=spf1 {"a:mx.example.org " * 9}mx -all"'), "hint", "SPF", "needs 10 of the 10"),
+        (('"v=spf1 mx -all"', f'"v=spf1 mx {"a:mx.example.org " * 12}-all"'), "bad", "SPF", "needs 13 lookups"),
+        (('"v=spf1 mx -all"', '"v=spf1 mx a:x1.example.org a:x2.example.org a:x3.example.org -all"'), "bad", "SPF", "3 lookups"),
+        (("s1._domainkey", "s2._domainkey"), "bad", "DKIM", "is not in the DNS"),
+        (("v=DKIM1; k=ed25519; p=", "v=DKIM1; k=ed25519; p=AAAA"), "bad", "DKIM", "has another one"),
+        (("_dmarc.example.org", "_dmarx.example.org"), "bad", "DMARC", "No DMARC record applies"),
+        (("p=quarantine", "p=none"), "hint", "DMARC", "asks for no action"),
+        (("p=quarantine", "p=nothing"), "bad", "DMARC", "has no valid policy"),
+        (("p=quarantine", "p=quarantine; t=y"), "hint", "DMARC", "marked as a test"),
+        (("rua=mailto:dmarc@example.org", "sp=none"), "hint", "DMARC", "asks for no reports"),
+        (("rua=mailto:dmarc@example.org", "rua=mailto:x@far.example"), "hint", "DMARC", "far.example does not say that it wants them"),
+        (("id=20270101", "id=2027-01-01"), "bad", "MTA-STS", "is not valid"),
+        (("_mta-sts", "_mta-stx"), "hint", "MTA-STS", "no MTA-STS policy"),
+        (("v=TLSRPTv1; rua=mailto:tls@example.org", "v=TLSRPTv1"), "bad", "TLSRPT", "is not valid"),
+        (("_smtp._tls", "_smtp._tsl"), "hint", "TLSRPT", "asks for no reports"),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_is_said(change: tuple[str, str], level: str, topic: str, text: str) -> None:
+    found = problems(await check(change))
+    assert any((one[0], one[1]) == (level, topic) and text in one[2] for one in found), found
+
+
+async def test_two_dmarc_records_are_none() -> None:
+    found = problems(await check(add='_dmarc.example.org TXT "v=DMARC1; p=reject"\n'))
+    assert [one[:2] for one in found] == [("bad", "DMARC")] and "more than one" in found[0][2]
+
+
+async def test_reports_to_somebody_who_wants_them() -> None:
+    wanted = 'example.org._report._dmarc.far.example TXT "v=DMARC1"\n'
+    assert problems(await check(("rua=mailto:dmarc@example.org", "rua=mailto:x@far.example!10m"), add=wanted)) == []
+
+
+@pytest.mark.parametrize("dead", ["example.org", "example.org MX", "mx.example.org", "25.2.0.192.in-addr.arpa", "s1._domainkey.example.org",
+    "_dmarc.example.org", "_mta-sts.example.org", "_smtp._tls.example.org"])  # fmt: skip
+async def test_what_the_dns_does_not_say_is_unknown_never_wrong(dead: str) -> None:
+    levels = {one[0] for one in problems(await check(add=f"$SERVFAIL {dead}\n"))}
+    assert levels == {"unknown"}
+
+
+async def test_a_domain_that_does_not_exist() -> None:
+    report = await check_domain(ZoneResolver(""), CheckDomain("example.org"))
+    assert [(one.level, one.topic) for one in report.findings] == [("bad", "DNS")]
+    with pytest.raises(Refused, match="not a domain"):
+        await check_domain(ZoneResolver(""), CheckDomain("example..org"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ([], "No key signs"),
+        ([key("next")], "No key signs"),
+        ([key("next")], "The next key s1 is published"),
+        ([key(), key("next", "s2")], "The next key s2 is not published yet"),
+        ([key(), key("retired", "s2")], "The retired key s2 is no longer published"),
+        (None, "could not be read"),
+    ],
+)
+async def test_keys_on_their_way(keys: list[KeyView] | None, text: str) -> None:
+    assert any(text in one[2] for one in problems(await check(keys=keys)))
+
+
+async def test_a_retired_key_may_stay_published() -> None:
+    assert problems(await check(keys=[key("retired"), key()])) == []
+
+
+@pytest.mark.parametrize(
+    ("selector", "record", "level", "text"),
+    [
+        ("r2048", record_of("rsa"), "good", "is usable (rsa, 2048 bits)"),
+        ("S1", "", "good", "is usable (ed25519, 256 bits)"),
+        ("none", "", "bad", "There is no key"),
+        ("r1024", record_of("rsa1024"), "hint", "has 1024 bits"),
+        ("r512", record_of("rsa512"), "bad", "has only 512 bits"),
+        ("test", record_of("rsa") + "; t=y", "hint", "it is a test"),
+        ("gone", "v=DKIM1; p=", "bad", "cannot be used: key revoked"),
+    ],
+)
+async def test_a_key_of_somebody_else(selector: str, record: str, level: str, text: str) -> None:
+    add = f'{selector}._domainkey.example.org TXT "{record[:255]}" "{record[255:]}"\n' if record else ""
+    found = await check(add=add, selectors=(selector,))
+    (finding,) = [one for one in found if one.values.get("name") == f"{selector.lower()}._domainkey.example.org" and one.topic == "DKIM"][
+        -1:
+    ]
+    assert finding.level == level and text in finding.text.format(**finding.values)
+
+
+async def test_a_domain_of_others() -> None:
+    """Nothing is expected of it that only holds for a domain of this server."""
+    found = await check(("MX   10 mx.example.org", "MX   10 mail.example.org\nmail.example.org A 192.0.2.77"), is_ours=False, keys=[])
+    assert problems(found) == [] and {one.topic for one in found} == {"MX", "SPF", "DMARC", "MTA-STS", "TLSRPT"}
+    found = await check(is_ours=False, keys=[], addresses=(ip_address("198.51.100.7"),))
+    assert [one[:2] for one in problems(found)] == [("bad", "PTR"), ("bad", "SPF")]
+
+
+async def test_a_domain_without_mail() -> None:
+    zone = 'quiet.example MX 0 .\n_dmarc.quiet.example TXT "v=DMARC1; p=reject; rua=mailto:a@quiet.example"\n'
+    report = await check_domain(ZoneResolver(zone), CheckDomain("quiet.example"))
+    assert [one[:2] for one in problems(report.findings)] == [("hint", "SPF")]
+    report = await check_domain(ZoneResolver(zone + 'quiet.example TXT "v=spf1 -all"\n'), CheckDomain("quiet.example"))
+    assert problems(report.findings) == []
