@@ -23,6 +23,7 @@ from sekisho.adapters.stores.sqlite.maintenance import Maintenance
 from sekisho.adapters.stores.sqlite.migrate import migrate
 from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
+from sekisho.adapters.stores.sqlite.reputation import SqliteReputation
 from sekisho.adapters.stores.sqlite.spool import SqliteSpool
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.core.policy.takeover.rules import GuardRules
@@ -61,7 +62,7 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters` and `judgements` of one worker. Open it after fork;
+    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters`, `judgements` and `reputation` of one worker. Open it after fork;
     it belongs to one event loop.
 
     Each worker also runs `maintenance.run(owner)`; one of them at a time gets the work.
@@ -112,6 +113,7 @@ class SqliteStore:
         self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)
         self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
         self.judgements = SqliteJudgements(self.hints_writer, clock)
+        self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
 
     async def close(self) -> None:
         """Finish what is being written, then close everything. Contents opened before stay readable."""

@@ -1,0 +1,193 @@
+"""What we know of a sender from our own experience: sums that fade, and a score that can be told in numbers.
+
+Three things earn and lose: the client's address and network, which TCP vouches for; the author's organization, if SPF or DKIM speaks for
+it; and the pair of author and recipient. A name that nothing vouches for earns nothing and loses nothing, so nobody can spoil it for its
+owner. How much a history weighs halves with each half-life; histories are joined by adding them, in any order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from math import exp2
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal["client", "network", "domain", "pair", "written"]
+# At the door: accepted, put into Junk ("suspect"), or turned away; by users: moved to Junk, moved out of it, written to.
+Event = Literal["accepted", "suspect", "refused", "junk", "cleared", "written"]
+
+DAY_US = 86_400_000_000
+IPV4_PREFIX, IPV6_PREFIX = 24, 64
+# What one event weighs for and against. A message that nobody objected to says less than a person who says something.
+WEIGHTS: Mapping[Event, tuple[float, float]] = {
+    "accepted": (0.5, 0.0),
+    "suspect": (0.0, 0.5),
+    "refused": (0.0, 1.0),
+    "junk": (0.0, 3.0),
+    "cleared": (3.0, 0.0),
+    "written": (3.0, 0.0),
+}
+# What weighs less than this is as good as forgotten: one message after three half-lives, a word of a person after six.
+FORGOTTEN = 0.05
+# Whoever is unknown stands in the middle, as if one good and one bad thing had happened.
+PRIOR = 1.0
+
+
+class History(Struct, frozen=True, array_like=True):
+    """`good` and `bad` weigh so much at `at_us`, the last event. `messages` came, `refused` of them (or put into Junk) by the door.
+
+    `trusted_at_us`, `junk_at_us`: when a user last moved one out of Junk or wrote to it, and when into Junk.
+    """
+
+    good: float = 0.0
+    bad: float = 0.0
+    at_us: int = 0
+    first_at_us: int = 0
+    messages: int = 0
+    refused: int = 0
+    junk: int = 0
+    cleared: int = 0
+    written: int = 0
+    trusted_at_us: int = 0
+    junk_at_us: int = 0
+
+    @property
+    def is_trusted(self) -> bool:
+        """Was the last word of a person a good one?"""
+        return self.trusted_at_us > self.junk_at_us
+
+
+NOTHING = History()
+
+
+@dataclass(frozen=True, slots=True)
+class ReputationRules:
+    """The operator's choices. `bad_action`: what becomes of mail from where only bad came before."""
+
+    half_life_us: int = 30 * DAY_US
+    good_score: float = 0.8
+    good_weight: float = 2.0
+    bad_score: float = 0.2
+    bad_weight: float = 4.0
+    bad_action: Literal["quarantine", "defer", "nothing"] = "quarantine"
+    written_us: int = 180 * DAY_US
+
+
+def of_event(event: Event, at_us: int) -> History:
+    """The history that consists of one event."""
+    good, bad = WEIGHTS[event]
+    is_message = event in ("accepted", "suspect", "refused")
+    return History(
+        good,
+        bad,
+        at_us,
+        at_us,
+        messages=int(is_message),
+        refused=int(event in ("suspect", "refused")),
+        junk=int(event == "junk"),
+        cleared=int(event == "cleared"),
+        written=int(event == "written"),
+        trusted_at_us=at_us if event in ("cleared", "written") else 0,
+        junk_at_us=at_us if event == "junk" else 0,
+    )
+
+
+def joined(one: History, other: History, half_life_us: int) -> History:
+    """Both together, as of the later one."""
+    if not one.at_us or not other.at_us:
+        return one if one.at_us else other
+    if one.at_us < other.at_us:
+        one, other = other, one
+    faded = fading(one.at_us - other.at_us, half_life_us)
+    return History(
+        one.good + other.good * faded,
+        one.bad + other.bad * faded,
+        one.at_us,
+        min(one.first_at_us, other.first_at_us),
+        one.messages + other.messages,
+        one.refused + other.refused,
+        one.junk + other.junk,
+        one.cleared + other.cleared,
+        one.written + other.written,
+        max(one.trusted_at_us, other.trusted_at_us),
+        max(one.junk_at_us, other.junk_at_us),
+    )
+
+
+def fading(passed_us: int, half_life_us: int) -> float:
+    """What is left of 1 after so long."""
+    return exp2(-max(0, passed_us) / half_life_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A history as it counts now: `score` between 0 (bad) and 1 (good), 0.5 for the unknown; `weight` is what it rests on."""
+
+    key: str
+    history: History
+    score: float
+    weight: float
+    now_us: int
+
+    def __str__(self) -> str:
+        """In numbers: "network 192.0.2.0/24: 12 messages in 40 days, 1 judged junk: score 0.93"."""
+        history = self.history
+        days = -(-(self.now_us - history.first_at_us) // DAY_US) if history.first_at_us else 0
+        told = [
+            (history.messages, f"{_plural('message', history.messages)} in {days} {_plural('day', days)}"),
+            (history.refused, "refused or put into Junk"),
+            (history.junk, "judged junk"),
+            (history.cleared, "taken out of Junk"),
+            (history.written, f"{_plural('letter', history.written)} to it"),
+        ]
+        parts = [f"{count} {what}" for count, what in told if count] or ["unknown"]
+        return f"{self.key.replace(':', ' ', 1)}: {', '.join(parts)}: score {self.score:.2f}"
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def standing(key: str, history: History, now_us: int, half_life_us: int) -> Standing:
+    faded = fading(now_us - history.at_us, half_life_us)
+    good, bad = max(0.0, history.good) * faded, max(0.0, history.bad) * faded
+    return Standing(key, history, (good + PRIOR) / (good + bad + 2 * PRIOR), good + bad, now_us)
+
+
+def is_good(standing: Standing, rules: ReputationRules) -> bool:
+    return standing.score >= rules.good_score and standing.weight >= rules.good_weight
+
+
+def is_bad(standing: Standing, rules: ReputationRules) -> bool:
+    return standing.score <= rules.bad_score and standing.weight >= rules.bad_weight
+
+
+# --- keys: what a history is kept under
+
+
+def client_key(address: IPv4Address | IPv6Address) -> str:
+    return f"client:{address}"
+
+
+def network_of(address: IPv4Address | IPv6Address) -> str:
+    return str(ip_network((address, IPV4_PREFIX if address.version == 4 else IPV6_PREFIX), strict=False))
+
+
+def network_key(network: str) -> str:
+    return f"network:{network}"
+
+
+def domain_key(organization: str) -> str:
+    """Of an authenticated organization."""
+    return f"domain:{organization}"
+
+
+def pair_key(author: str, account_id: int, network: str = "") -> str:
+    """`author` is canonical. `network` where nothing else vouches for the author: then the pair is known from there only."""
+    return f"pair:{author} {account_id} {network}" if network else f"pair:{author} {account_id}"
+
+
+def written_key(address: str) -> str:
+    """An address that somebody here wrote to; or "@domain"."""
+    return f"written:{address}"
