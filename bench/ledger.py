@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from sekisho.admin.context import Context
 from sekisho.admin.why.question import Why, why
 from sekisho.config.schema import RoleOwners
 from sekisho.ports.journal import Entry, Journal
+from sekisho.ports.ledger import client_keys
 
 START_US = 1_780_000_000_000_000
 STEP_US = 250_000  # four entries a second: ten million in a month
@@ -63,8 +65,8 @@ def message(number: int) -> tuple[Entry, ...]:
     }  # fmt: skip
     return (
         Entry("reception.evidence", id_, evidence),
-        Entry("reception.accepted", id_, accepted, (message_id, sender, recipient, session)),
-        Entry("reception.connection", session, connection, (client,)),
+        Entry("reception.accepted", id_, accepted, (message_id, sender, recipient, "example.org", session)),
+        Entry("reception.connection", session, connection, client_keys(ip_address(client))),
     )
 
 

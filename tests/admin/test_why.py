@@ -261,6 +261,11 @@ async def test_nothing_is_an_answer(scene: Scene) -> None:
     assert answer.stories == [] and answer.entries == 1 and answer.reaches_back_to_us == scene.clock.now_us()
 
 
+async def test_what_was_typed_is_looked_for_too(scene: Scene) -> None:
+    scene.note("reception.refused", "m1", "a@例え.jp", reverse_path="", reply="550 5.7.1 No")
+    assert (await scene.story("<A@例え.JP>")).id == "m1"
+
+
 async def test_since_and_limit(scene: Scene) -> None:
     for number in range(5):
         scene.accepted(f"m{number}", delivered=1)
@@ -278,7 +283,18 @@ async def test_without_a_ledger_it_says_so(context: Context) -> None:
 
 @pytest.mark.parametrize(
     ("subject", "key"),
-    [("Tarō@例え.jp", "tarō@xn--r8jz45g.jp"), (" <A@B.example> ", "a@b.example"), ("192.0.2.1", "192.0.2.1"), ("K3Q7W2MA-1", "k3q7w2ma-1")],
+    [
+        ("Tarō@例え.jp", "tarō@xn--r8jz45g.jp"),
+        (" <A@B.example> ", "a@b.example"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("K3Q7W2MA-1", "k3q7w2ma-1"),
+        ("203.0.113.9/24", "203.0.113.0/24"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("2001:db8::/64", "2001:db8::/64"),
+        ("例え.JP", "xn--r8jz45g.jp"),
+        ("..", ".."),
+        ("a@@b", "a@@b"),
+    ],
 )
 def test_the_key_of_a_question(subject: str, key: str) -> None:
     assert question_key(subject) == key

@@ -144,7 +144,7 @@ async def test_the_connection_is_found_by_the_same_id() -> None:
     session = one.fields["session"]
     assert (one.id, two.id) == (f"{session}-1", f"{session}-2")
     (connection,) = [entry for entry in world.journal.entries if entry.kind == "reception.connection"]
-    assert connection.id == session and connection.about == ("192.0.2.7",)
+    assert connection.id == session and connection.about == ("192.0.2.7", "192.0.2.0/24")
     (accepted,) = [entry for entry in world.journal.entries if entry.kind == "reception.accepted"]
     assert session in accepted.about
 

@@ -1,11 +1,13 @@
 """The query side of the journal: what was written down about an id, an address, a message-id or a client."""
 
 import unicodedata
+from ipaddress import IPv6Network
 from typing import Protocol
 
 from msgspec import Struct
 
 from sekisho.ports.journal import Entry, JournalValue
+from sekisho.ports.stream import IpAddress
 
 
 class LedgerEntry(Struct, frozen=True, array_like=True):
@@ -54,6 +56,14 @@ def normal_key(text: str) -> str:
     if text.startswith("<") and text.endswith(">"):
         text = text[1:-1]
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
+
+
+def client_keys(client: IpAddress) -> tuple[str, str]:
+    """What a client is found by: its address, and the /24 or /64 that it is in."""
+    if client.version == 4:
+        octets = client.packed
+        return str(client), f"{octets[0]}.{octets[1]}.{octets[2]}.0/24"
+    return str(client), str(IPv6Network((client, 64), strict=False))
 
 
 def is_about(entry: LedgerEntry, key: str) -> bool:

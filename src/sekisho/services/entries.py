@@ -14,6 +14,12 @@ def about_message(envelope: Envelope, header_message_id: str) -> tuple[str, ...]
     return (header_message_id, str(envelope.reverse_path), *addresses)
 
 
+def about_stranger(envelope: Envelope, header_message_id: str) -> tuple[str, ...]:
+    """The same of a message from outside, and the domain of its sender."""
+    sender = envelope.reverse_path.address
+    return (*about_message(envelope, header_message_id), sender.domain if sender is not None else "")
+
+
 def recipients_of(envelope: Envelope) -> str:
     """The first of them by name, separated by spaces."""
     return " ".join(str(recipient.address) for recipient in envelope.recipients[:MOST_NAMED])

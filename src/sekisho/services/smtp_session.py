@@ -93,6 +93,9 @@ class Decider(Protocol):
     @property
     def client(self) -> str: ...
 
+    @property
+    def about_client(self) -> tuple[str, ...]: ...
+
     def refused(self, envelope: Envelope, reply: Reply, id_: str) -> None:
         """The message was refused for its content or header section, before anybody was asked; the client was told `id_`."""
         ...
@@ -292,7 +295,9 @@ class SmtpSession:
     def _write_down(self, command: str, argument: str, reply: Reply, id_: str) -> None:
         references, client = self._references, self._decider.client
         fields = {"client": client, "command": command, "argument": argument, "reply": str(reply), "session": references.session}
-        self._tools.journal.record(Entry(f"{self._role}.command_refused", id_, fields, (client, references.session, argument)))
+        self._tools.journal.record(
+            Entry(f"{self._role}.command_refused", id_, fields, (*self._decider.about_client, references.session, argument))
+        )
 
     def _end(self, reply: Reply, reason: EndReason = "service") -> None:
         """Say a last reply, which the connection's own entry explains."""

@@ -37,8 +37,15 @@ class LedgerLink:
 
     async def keep_house(self) -> None:
         """A chore of the maintenance; raises StoreUnavailable."""
-        if self.ledger is not None:
+        if self.ledger is None:
+            return
+        try:
             await self.ledger.keep_house()
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # the maintenance of mail must not end with it
+            self._log.fault("ledger", error)
+            self.close()
 
     def close(self) -> None:
         ledger, self.ledger, self.journal.recorder = self.ledger, None, None

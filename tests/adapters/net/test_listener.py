@@ -93,7 +93,7 @@ async def test_one_too_many(scene: Scene, papers: Papers, kind: str, answer: byt
     said = await reader.read()
     assert said.replace(b"421-", b"421 ").startswith(answer)
     (entry,) = [entry for entry in scene.journal.entries if entry.kind == "listener.refused"]
-    assert (entry.fields["cap"], entry.about) == ("per_ip", ("127.0.0.1",))
+    assert (entry.fields["cap"], entry.about) == ("per_ip", ("127.0.0.1", "127.0.0.0/24"))
     assert bool(answer) == said.endswith(b"\r\n") == (f"(id {entry.id})\r\n".encode() in said)
     if kind == "smtp":
         assert said.endswith(f"421 4.7.0 See https://mail.example/why/{entry.id}\r\n".encode())

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from sekisho.core.terms.reference import SHORT_ID_OCTETS, Reference, short_id
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.journal import Entry, Journal
+from sekisho.ports.ledger import client_keys
 from sekisho.ports.stream import IpAddress
 
 MOST_CLIENTS = 1000
@@ -29,5 +30,5 @@ class CapRefusals:
             if len(self._told) > MOST_CLIENTS:
                 self._told.popitem(last=False)
             fields = {"listener": listener, "client": str(client), "cap": cap}
-            self._journal.record(Entry("listener.refused", id_, fields, (str(client),)))
+            self._journal.record(Entry("listener.refused", id_, fields, client_keys(client)))
         return Reference.of(id_, self.why_url)

@@ -18,6 +18,7 @@ from sekisho.core.terms.reply import Reply
 from sekisho.ports.clock import Clock
 from sekisho.ports.counters import ConnectionCounts
 from sekisho.ports.journal import Entry, Journal
+from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import ConnectionHandler, ListenerInfo, StreamError
 
@@ -113,9 +114,9 @@ class Listener:
                 await read_proxy_header(stream, PROXY_SECONDS)
             await self._serve_counted(stream)
         except StreamError as error:
-            client = str(stream.peer.address)
-            fields = {"listener": self.info.name, "client": client, "reason": str(error)}
-            self._tools.journal.record(Entry("listener.ended", "", fields, (client,)))
+            about = client_keys(stream.peer.address)
+            fields = {"listener": self.info.name, "client": about[0], "reason": str(error)}
+            self._tools.journal.record(Entry("listener.ended", "", fields, about))
         finally:
             await stream.close()
 

@@ -1,6 +1,7 @@
 """`why`: everything that the ledger has about an id, an address, a message-id, a client or a domain, as stories."""
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 
 from msgspec import Struct, structs
 
@@ -9,8 +10,8 @@ from sekisho.admin.why.messages import ACCEPTED, REFUSED, accepted_message, refu
 from sekisho.admin.why.others import BACKGROUND, other_story
 from sekisho.admin.why.sentences import AGAIN
 from sekisho.admin.why.story import Story
-from sekisho.core.terms.address import Address, AddressError
-from sekisho.ports.ledger import Ledger, LedgerEntry, normal_key
+from sekisho.core.terms.address import Address, AddressError, parse_domain
+from sekisho.ports.ledger import Ledger, LedgerEntry, client_keys, normal_key
 
 MOST_ENTRIES = 300
 _ALIKE = ("username", "client", "cause", "reason", "listener")
@@ -40,17 +41,25 @@ async def why(context: Context, request: Why) -> WhyAnswer:
     ledger = context.ledger
     if ledger is None:
         raise Refused("There is no ledger: ledger.enabled is false, or ledger.db cannot be opened (the log says why).")
-    key = question_key(request.subject)
-    entries = await ledger.find(key, since_us=request.since_us, limit=MOST_ENTRIES)
+    key, entries = await _find(ledger, request)
     if not entries:
         await ledger.settle()
-        entries = await ledger.find(key, since_us=request.since_us, limit=MOST_ENTRIES)
+        key, entries = await _find(ledger, request)
     stories: list[Story] = []
     for id_, group in list(_grouped(entries).items())[: max(1, min(request.limit, MOST_ENTRIES))]:
         stories.append(await _tell(context, ledger, id_, group, is_whole=normal_key(id_) == key))
     stories.sort(key=lambda story: _rank(story, key))
     span = await ledger.span()
     return WhyAnswer(request.subject, stories, span.entries, span.oldest_at_us)
+
+
+async def _find(ledger: Ledger, request: Why) -> tuple[str, list[LedgerEntry]]:
+    """Under the key that the subject means, or else as it was typed (a message-id may look like an address and be none)."""
+    meant, typed = question_key(request.subject), normal_key(request.subject)
+    entries = await ledger.find(meant, since_us=request.since_us, limit=MOST_ENTRIES)
+    if entries or meant == typed:
+        return meant, entries
+    return typed, await ledger.find(typed, since_us=request.since_us, limit=MOST_ENTRIES)
 
 
 def _rank(story: Story, key: str) -> tuple[bool, bool, int]:
@@ -63,7 +72,15 @@ def question_key(subject: str) -> str:
     """What people type, in the form that entries are found by."""
     key = normal_key(subject)
     try:
-        return normal_key(str(Address.from_text(key).canonical))
+        network = ip_network(key, strict=False)
+    except ValueError:
+        pass
+    else:
+        return client_keys(network.network_address)["/" in key]
+    try:
+        if "@" in key:
+            return normal_key(str(Address.from_text(key).canonical))
+        return parse_domain(key) if "." in key else key
     except AddressError:
         return key
 

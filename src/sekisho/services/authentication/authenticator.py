@@ -22,6 +22,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.counters import Counters
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal
+from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import IpAddress
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool
@@ -96,7 +97,7 @@ class PasswordAuthenticator:
         except (Argon2Error, InvalidHashError) as error:
             result = _Refusal(LoginFailure.UNAVAILABLE, f"fault {tools.journal.fault('authentication', error)}")
         fields = {"service": service, "username": proof.username[:MAX_NAME_OCTETS], "client": str(client)}
-        about = (fields["client"], fields["username"])
+        about = (*client_keys(client), fields["username"])
         if isinstance(result, Identity):
             tools.metrics.count("sekisho_logins_total", service=service, result="accepted")
             tools.journal.record(Entry("authentication.accepted", "", {**fields, "account_id": result.account_id}, about))

@@ -18,6 +18,7 @@ from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.directory import Account
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.leases import Owner
+from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import Acceptance, Accepted, QueueJob, Spool
 from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError
@@ -33,7 +34,7 @@ from sekisho.services.acceptance import (
     outcome_for_senders,
     relays_of,
 )
-from sekisho.services.entries import about_message, recipients_of, subject_of
+from sekisho.services.entries import about_stranger, recipients_of, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.reception.inspection import Arrival, Inspector
 from sekisho.services.references import References
@@ -119,8 +120,8 @@ class Reception:
             reason = f"{type(error).__name__}: {error}"
             raise
         finally:
-            session_id, client = decider.references.session, decider.client
-            self._tools.journal.record(Entry("reception.connection", session_id, decider.summary(reason), (client,)))
+            session_id = decider.references.session
+            self._tools.journal.record(Entry("reception.connection", session_id, decider.summary(reason), decider.about_client))
 
 
 class _Transactions:
@@ -131,7 +132,8 @@ class _Transactions:
 
     def __init__(self, stream: Stream, tools: ReceptionTools, config: ReceptionConfig, notices: SenderNotices) -> None:
         self._stream = stream
-        self.client = str(stream.peer.address)
+        self.about_client = client_keys(stream.peer.address)
+        self.client = self.about_client[0]
         self.references = References(tools.dice, config.ledger.why_url)
         self._tools = tools
         self._config = config
@@ -182,7 +184,7 @@ class _Transactions:
             "because": because,
             "session": session,
         }
-        about = (address, reverse_path, client, session)
+        about = (address, reverse_path, *self.about_client, session)
         self._tools.journal.record(Entry("reception.recipient_refused", self.references.new(), fields, about))
         return reply
 
@@ -257,7 +259,7 @@ class _Transactions:
             "session": self.references.session,
             **self._subject(header),
         }
-        about = (*about_message(acceptance.envelope, acceptance.header_message_id), self.references.session)
+        about = (*about_stranger(acceptance.envelope, acceptance.header_message_id), self.references.session)
         self._tools.journal.record(Entry("reception.accepted", acceptance.message_id, fields, about))
         return Reply(250, _SUCCESS, (f"Accepted as {acceptance.message_id}",))
 
@@ -297,7 +299,7 @@ class _Transactions:
         if header is not None:
             message_id = header_message_id(header)
             fields |= {"message_id": message_id, **self._subject(header)}
-        about = (*about_message(envelope, message_id), self.client, self.references.session)
+        about = (*about_stranger(envelope, message_id), *self.about_client, self.references.session)
         self._tools.journal.record(Entry("reception.refused", self.references.use(id_), fields, about))
         return reply
 

@@ -22,6 +22,7 @@ from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.leases import Owner
+from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import Acceptance, Accepted, QueueJob, Spool
 from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError
@@ -146,7 +147,7 @@ class Submission:
             raise
         finally:
             summary = decider.summary(reason)
-            about = (decider.client, str(summary["account"]))
+            about = (*decider.about_client, str(summary["account"]))
             self._tools.journal.record(Entry("submission.connection", decider.references.session, summary, about))
 
 
@@ -157,7 +158,8 @@ class _Transactions:
         self, stream: Stream, tools: SubmissionTools, config: SubmissionConfig, notices: SenderNotices, identity: Identity | None
     ) -> None:
         self._stream = stream
-        self.client = str(stream.peer.address)
+        self.about_client = client_keys(stream.peer.address)
+        self.client = self.about_client[0]
         self.references = References(tools.dice, config.ledger.why_url)
         self._tools = tools
         self._config = config
@@ -388,7 +390,7 @@ class _Transactions:
         self._tools.metrics.count("sekisho_messages_received_total", service="submission", result="refused")
         entry = {"client": self.client, "account": account, "reply": str(reply), **fields, "session": references.session}
         id_ = references.use(references.taken() or references.new())
-        self._tools.journal.record(Entry("submission.refused", id_, entry, (*about, account, self.client, references.session)))
+        self._tools.journal.record(Entry("submission.refused", id_, entry, (*about, account, *self.about_client, references.session)))
         return reply
 
     def refused(self, envelope: Envelope, reply: Reply, id_: str) -> None:
