@@ -1,22 +1,19 @@
 """Each refusal of a whole server is explained: `sekisho why` finds the id that stands in the reply, in English and Japanese."""
 
-import asyncio
 import os
 import re
 import smtplib
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.system.mailboxes import trust
+from tests.system.names import names
 from tests.system.server import ENVIRONMENT, Account, Server, running, wait_until
 
 from sekisho.faces.cli import exits
-from sekisho.testing.dnsserver import serving
-from sekisho.testing.zones import Zone
 
 pytestmark = pytest.mark.slow
 
@@ -31,24 +28,9 @@ URL = "https://mail.example.test/why/"
 
 @pytest.fixture(scope="module")
 def dns() -> Iterator[str]:
-    """A DNS server in a thread of its own; its address."""
-    ready, done = threading.Event(), asyncio.Event()
-    found: list[str] = []
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def serve() -> None:
-        loops.append(asyncio.get_running_loop())
-        async with serving(Zone.from_text(ZONE)) as server:
-            found.append(server.address)
-            ready.set()
-            await done.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(30)
-    yield found[0]
-    loops[0].call_soon_threadsafe(done.set)
-    thread.join()
+    """The address of a DNS server."""
+    with names(ZONE) as found:
+        yield found.address
 
 
 @pytest.fixture(scope="module")
