@@ -1,4 +1,5 @@
 import pytest
+from tests.services.guard.kit import guard_kit
 
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
@@ -20,4 +21,4 @@ def store() -> MemoryStore:
 @pytest.fixture
 def context(store: MemoryStore, journal: MemoryJournal) -> Context:
     roles = RoleOwners(postmaster="taro@example.org", abuse="Taro@example.org")
-    return Context(store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0")
+    return Context(store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0", guard_kit=guard_kit(store))

@@ -18,7 +18,7 @@ from sekisho.testing.records import MemoryJournal
 SOURCE = Path(others.__file__).parents[2]
 _RULE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+\Z")
 # Kinds that are part of a message's story, whose beginning and end tell it.
-_OF_MESSAGES = ("relay.", "queue.", "notice.", "admin.", "reception.evidence", "submission.not_signed")
+_OF_MESSAGES = ("relay.", "queue.", "notice.", "admin.", "guard.verdict", "reception.evidence", "submission.not_signed")
 
 
 def rules_of_the_door() -> Iterator[str]:
@@ -51,7 +51,7 @@ def texts() -> Iterator[str]:
     for table in (RULES, STATUSES, LOGIN_CAUSES):
         for wording in table.values():
             yield from wording
-    tellers: list[Told] = [told for _, told in messages._BY_STATE]
+    tellers: list[Told] = [*(told for _, told in messages._BY_STATE), messages._HELD_BY_GUARD]
     for teller in others._TELLERS.values():
         for reply in ("450 4.2.0 x", "550 5.1.1 x"):
             tellers.append(teller(dict.fromkeys(VALUES, "") | {"reply": reply}))

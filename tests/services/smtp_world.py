@@ -110,9 +110,9 @@ class World:
         )
         return Submission(tools, config)
 
-    def connect(self, kind: str = "smtp") -> MemoryStream:
+    def connect(self, kind: str = "smtp", address: str = "192.0.2.7") -> MemoryStream:
         """The client's end of a new connection to the service of that listener kind."""
-        client, server = connected_streams(port=25, tls=kind == "submissions")
+        client, server = connected_streams(address, port=25, tls=kind == "submissions")
         write = server.write
 
         def heard(octets: bytes) -> None:

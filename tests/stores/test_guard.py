@@ -123,6 +123,8 @@ async def test_over_the_budget_everything_of_the_credential_is_held(store: Any, 
     assert (case.id, case.action, case.credential_id) == (accepted.decision.case_id, "hold", "password")
     assert case.reasons[0].signal == "first-time-budget" and "5 first-time recipients" in str(case.reasons[0])
     assert [sent.message_id for sent in await store.guard.held(sender.account.id)] == [early, late]
+    assert await store.guard.held_accounts() == {sender.account.id: 2} and (await store.guard.sent_message(late)).case_id == case.id
+    assert await store.guard.sent_message("unknown") is None
     assert await store.guard.holding(early) == case and await store.guard.holding(other_id) is None
     assert [c.id for c in await store.guard.unfinished()] == [case.id]
     await store.guard.note(case.id, announced_at_us=5, done=("One.",))

@@ -11,6 +11,7 @@ from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.keys import Keys
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.spool import Spool
+from sekisho.services.guard.releasing import GuardKit
 
 
 class Refused(Exception):
@@ -34,6 +35,13 @@ class Context:
     roles: RoleOwners
     actor: str
     ledger: Ledger | None = None
+    guard_kit: GuardKit | None = None
+
+    @property
+    def guarding(self) -> GuardKit:
+        if self.guard_kit is None:
+            raise Refused("The guard cannot be reached from here.")
+        return self.guard_kit
 
     def audit(self, action: str, subject: str, **fields: JournalValue) -> None:
         """One journal entry for a finished change: kind "admin.account.add", id the subject."""

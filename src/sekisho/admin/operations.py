@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sekisho.admin import accounts, aliases, dkim, domains, queue, roles
+from sekisho.admin import accounts, aliases, dkim, domains, guard, queue, roles
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why import question
 from sekisho.ports.content import StoreUnavailable
@@ -68,6 +68,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "dkim.rotate": Operation(dkim.rotate_keys, dkim.KeysOfDomain, list[dkim.KeyView]),
     "dkim.retire": Operation(dkim.retire_keys, dkim.KeysOfDomain, list[dkim.KeyView]),
     "roles.check": Operation(roles.check_roles, domains.Nothing, list[roles.RoleProblem]),
+    "guard.list": Operation(guard.list_cases, domains.Nothing, list[guard.GuardedAccount]),
+    "guard.show": Operation(guard.show_account, guard.ShowGuarded, guard.GuardDetails),
+    "guard.release": Operation(guard.release_held, guard.GuardRequest, guard.GuardDone),
+    "guard.purge": Operation(guard.purge_held, guard.PurgeHeld, guard.GuardDone),
+    "guard.forgive": Operation(guard.forgive_account, guard.GuardRequest, guard.GuardDone),
+    "guard.bulk": Operation(guard.set_bulk, guard.SetBulk, guard.GuardRights),
+    "guard.recovery": Operation(guard.set_recovery, guard.SetRecovery, guard.GuardRights),
     "queue.list": Operation(queue.list_queue, queue.ListQueue, list[queue.QueueMessageView]),
     "queue.show": Operation(queue.show_queued, queue.MessageRequest, queue.QueueMessageView),
     "queue.retry": Operation(queue.retry_queue, queue.RetryQueue, queue.Changed),

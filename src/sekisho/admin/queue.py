@@ -73,6 +73,7 @@ async def hold_queued(context: Context, request: MessageRequest) -> Changed:
 
 async def release_queued(context: Context, request: MessageRequest) -> Changed:
     await _must_exist(context, request.message_id)
+    await _must_not_be_guarded(context, request.message_id)
     return _done(context, "release", request.message_id, await context.spool.hold(request.message_id, False))
 
 
@@ -94,6 +95,14 @@ def _done(context: Context, action: str, message_id: str | None, count: int) -> 
 async def _must_exist(context: Context, message_id: str) -> None:
     if await context.spool.queued(message_id) is None:
         raise _unknown(message_id)
+
+
+async def _must_not_be_guarded(context: Context, message_id: str) -> None:
+    """What the guard holds is signed anew and delivered to mailboxes here when it goes: the guard lets it go."""
+    sent = await context.guard_kit.guard.sent_message(message_id) if context.guard_kit else None
+    account = await context.directory.account(sent.account_id) if sent is not None and sent.case_id else None
+    if account is not None:
+        raise Refused("The guard holds {id}: look with sekisho guard show {account}.", id=repr(message_id), account=account.address)
 
 
 def _unknown(message_id: str) -> Refused:

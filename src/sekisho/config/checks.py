@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sekisho.config.lines import toml_path
 from sekisho.config.problems import Problem
 from sekisho.config.schema import Config
+from sekisho.core.policy.takeover.signals import NAMES
 from sekisho.core.terms.address import Address, AddressError, parse_domain
 
 _IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
@@ -25,6 +26,7 @@ def check_config(config: Config) -> list[Problem]:
         *_check_submission(config),
         *_check_relay(config),
         *_check_queue(config),
+        *_check_guard(config),
         *_check_ledger(config),
         *_check_rest(config),
     ]
@@ -218,6 +220,25 @@ def _check_queue(config: Config) -> Iterator[Problem]:
             {"lifetime": queue.lifetime_seconds},
             severity="warning",
         )
+
+
+def _check_guard(config: Config) -> Iterator[Problem]:
+    guard = config.guard
+    if not guard.slow_at <= guard.hold_at <= guard.freeze_at:
+        yield Problem(
+            "guard.hold_at",
+            "guard.slow_at, hold_at and freeze_at are {slow}, {hold} and {freeze}: they must rise.",
+            "The defaults are 30, 100 and 130.",
+            {"slow": guard.slow_at, "hold": guard.hold_at, "freeze": guard.freeze_at},
+        )
+    for name in guard.ignore:
+        if name not in NAMES:
+            yield Problem(
+                "guard.ignore",
+                "The guard has no signal {name}.",
+                "Its signals are: {names}.",
+                {"name": repr(name), "names": ", ".join(sorted(NAMES))},
+            )
 
 
 def _check_ledger(config: Config) -> Iterator[Problem]:

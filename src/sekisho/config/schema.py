@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 
+from sekisho.config.guard import GuardSettings
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
 
@@ -170,6 +171,7 @@ class Config(Section):
     reception: ReceptionSettings = ReceptionSettings()
     door: DoorSettings = DoorSettings()
     submission: SubmissionSettings = SubmissionSettings()
+    guard: GuardSettings = GuardSettings()
     relay: RelaySettings = RelaySettings()
     queue: QueueSettings = QueueSettings()
     access: AccessSettings = AccessSettings()

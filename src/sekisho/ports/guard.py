@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.state import State
+from sekisho.ports.content import MessageOctets
 from sekisho.ports.spool import MailboxDelivery
 
 Ending = Literal["", "released", "purged", "forgiven"]
@@ -117,10 +118,20 @@ class Guard(Protocol):
         """Messages of which something is held, oldest first."""
         ...
 
+    async def held_accounts(self) -> dict[int, int]:
+        """Account → messages of it that are held."""
+        ...
+
+    async def sent_message(self, message_id: str) -> Sent | None: ...
+
     async def sent(self, account_id: int, since_us: int) -> list[Sent]: ...
 
     async def left(self, account_id: int, since_us: int, limit: int = 10_000) -> list[Left]:
         """Oldest first."""
+        ...
+
+    async def open_content(self, message_id: str) -> MessageOctets | None:
+        """A queued message without the prefix that was put before it."""
         ...
 
     async def release(self, message_id: str, release: Release) -> tuple[int, int]:

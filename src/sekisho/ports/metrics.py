@@ -12,6 +12,8 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_message_octets_total": ("counter", "Octets of accepted messages.", ("service",)),
     "sekisho_logins_total": ("counter", "Login attempts.", ("service", "result")),
     "sekisho_relay_attempts_total": ("counter", "Delivery attempts to other hosts, per recipient.", ("result",)),
+    "sekisho_guard_verdicts_total": ("counter", "Submitted messages that the guard passed, slowed, held.", ("verdict",)),
+    "sekisho_guard_cases_total": ("counter", "Accounts whose mail the guard began to hold.", ("action",)),
     "sekisho_queue_recipients": ("gauge", "Recipients waiting in the queue.", ("state",)),
     "sekisho_faults_total": ("counter", "Own bugs: tracebacks in the log.", ("where",)),
     "sekisho_ledger_lost_total": ("counter", "Entries that the ledger could not keep.", ()),

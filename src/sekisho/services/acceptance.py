@@ -38,7 +38,6 @@ class RelayTerms:
     lifetime_seconds: float
     routes: Mapping[str, str]
     owner: Owner | None = None
-    held: bool = False
 
 
 def check_complete(destinations: Sequence[Destination], envelope: Envelope) -> None:
@@ -69,7 +68,6 @@ def relays_of(destinations: Iterable[Destination], terms: RelayTerms) -> tuple[R
             next_hop_for(recipient.address.domain, terms.routes),
             terms.now_us,
             expires_at_us,
-            held=terms.held,
             fresh_lease=terms.owner,
         )
         for recipient in rows.values()

@@ -7,11 +7,14 @@ from typing import Protocol
 from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningBody, SigningRefused
 from sekisho.core.message.header import HeaderSection
 from sekisho.ports.clock import Clock
-from sekisho.ports.content import ContentWriter
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.keys import DkimKey, Keys
 
 _PIECE_OCTETS = 65_536
+
+
+class Readable(Protocol):
+    async def read(self, offset: int, length: int) -> bytes: ...
 
 
 class Signing(Protocol):
@@ -19,7 +22,7 @@ class Signing(Protocol):
         """Can mail of this domain be signed now?"""
         ...
 
-    async def sign(self, domain: str, header: HeaderSection, content: ContentWriter, message_id: str) -> bytes:
+    async def sign(self, domain: str, header: HeaderSection, content: Readable, message_id: str) -> bytes:
         """Whole DKIM-Signature fields with CRLF, to go on top; b"" where nothing can be signed. `header` indexes the head of `content`."""
         ...
 
@@ -28,7 +31,7 @@ class NoSigning:
     async def has_key(self, domain: str) -> bool:
         return False
 
-    async def sign(self, domain: str, header: HeaderSection, content: ContentWriter, message_id: str) -> bytes:
+    async def sign(self, domain: str, header: HeaderSection, content: Readable, message_id: str) -> bytes:
         return b""
 
 
@@ -49,7 +52,7 @@ class KeySigning:
     async def _active(self, domain: str) -> list[DkimKey]:
         return [key for key in await self._keys.dkim_keys(domain) if key.state == "active"]
 
-    async def sign(self, domain: str, header: HeaderSection, content: ContentWriter, message_id: str) -> bytes:
+    async def sign(self, domain: str, header: HeaderSection, content: Readable, message_id: str) -> bytes:
         active = await self._active(domain)
         if not active:
             return b""
@@ -70,7 +73,7 @@ def _signer(key: DkimKey) -> DkimSigner:
     return DkimSigner.from_pem(key.domain, key.selector, key.private_pem)
 
 
-async def _hash_body(content: ContentWriter, offset: int) -> bytes:
+async def _hash_body(content: Readable, offset: int) -> bytes:
     body = SigningBody()
     while octets := await content.read(offset, _PIECE_OCTETS):
         body.feed(octets)

@@ -19,6 +19,7 @@ from sekisho.ports.journal import Journal
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.metrics import Metrics
 from sekisho.wiring.clocks import server_clock
+from sekisho.wiring.guard import guard_kit
 
 HOST = os.uname().nodename
 
@@ -47,7 +48,9 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
 
 
 def admin_context(store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None) -> Context:
-    return Context(store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger)
+    return Context(
+        store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger, guard_kit(store, config, journal)
+    )
 
 
 def open_log(file: Path) -> int:

@@ -42,10 +42,10 @@ from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
 from sekisho.services.signing import KeySigning
 from sekisho.services.submission.local import LocalSubmission
-from sekisho.services.submission.seams import NoJudge
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
 from sekisho.wiring.clocks import follow_lab_clock, server_clock
+from sekisho.wiring.guard import GuardLink
 from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
@@ -127,7 +127,9 @@ class Worker:
         self._ledger.use(self._config)
         self._stack.callback(self._ledger.close)
         self._learning = LearningLink(self._store, self._clock, self._journal, self._shared.metrics)
-        self._store.maintenance.chores += [self._ledger.keep_house, self._learning.keep_house]
+        self._guard = GuardLink(self._store, self._journal, self._shared.metrics)
+        self._guard.use(self._config)
+        self._store.maintenance.chores += [self._ledger.keep_house, self._learning.keep_house, self._guard.keep]
         self._resolver = StubResolver(self._config.resolver, self._clock)
         self._stack.push_async_callback(self._resolver.close)
         self._make_recipients()
@@ -175,7 +177,7 @@ class Worker:
     def _queue_ports(self) -> QueuePorts:
         return QueuePorts(
             self._store.spool, self._relay, self._recipients, self._changes, self._clock, self._dice, self._journal, self._shared.metrics,
-            self._signing,
+            self._signing, self._guard.gate,
         )  # fmt: skip
 
     def _build_handlers(self) -> None:
@@ -205,7 +207,7 @@ class Worker:
         )
         submission = Submission(
             SubmissionTools(
-                store.spool, store.directory, self._recipients, authenticator, NoJudge(), DomainSigner(self._signing),
+                store.spool, store.directory, self._recipients, authenticator, self._guard.judge, DomainSigner(self._signing),
                 clock, dice, journal, metrics, shutdown, self._queue.owner_for_new, self._queue.take, self._signing,
             ),
             SubmissionConfig(
@@ -272,6 +274,7 @@ class Worker:
             limits = self._config.limits
             self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
             self._ledger.use(self._config)
+            self._guard.use(self._config)
             self._make_recipients()
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from tests.services.guard.kit import guard_kit
 
 from sekisho.adapters.stores.memory.ledger import MemoryLedger
 from sekisho.adapters.stores.memory.store import MemoryStore
@@ -54,8 +55,9 @@ class FakeApp:
         if not self.reachable:
             raise CommandFailed("No server runs and {path} is locked.", exits.UNREACHABLE, path=str(config.data_dir))
         context = Context(
-            self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger
-        )
+            self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger,
+            guard_kit(self.store),
+        )  # fmt: skip
         yield lambda request: asyncio.run(answer(context, request))
 
     def lab_scenes(self, language: str) -> list[SceneInfo]:

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from sekisho.config.load import load
+from sekisho.core.policy.takeover.sending import Sending
+from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.faces.cli import exits
 from sekisho.ports.journal import Entry
+from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Acceptance, RelayRecipient
 
 PASSWORD = "correct horse battery"
@@ -370,3 +373,40 @@ def test_why_since(cli: Any, app: Any) -> None:
     assert cli("why", "no@example.org", "--since", "5200w")[0] == exits.OK
     code, _, err = cli("why", "x", "--since", "yesterday")
     assert code == exits.USAGE and "30m, 12h, 7d or 2w" in err
+
+
+def test_guard(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = taro.app.store
+
+    async def hold() -> None:
+        account = await store.directory.account_by_address(Address.from_text("taro@example.org"))
+        await store.guard.hold(account.id, "password", "hold", Reason("by-hand", 100, "The administrator held it."))
+        content = store.spool.open_content()
+        content.write(b"From: taro@example.org\r\nSubject: =?utf-8?B?5Lya6K2w?=\r\n\r\nx\r\n")
+        recipients = tuple(Recipient(Address(f"r{n}", "there.test")) for n in range(5))
+        now_us = store.state.clock.now_us()
+        relays = tuple(RelayRecipient(recipient, "there.test", now_us, now_us + 10**12) for recipient in recipients)
+        sending = Sending("m1", account.id, "password", now_us, "192.0.2.0/24", "mutt", remote_recipients=5)
+        outgoing = Outgoing(sending, tuple((n, 1) for n in range(5)))
+        envelope = Envelope(ReversePath(Address.from_text("taro@example.org")))
+        await store.spool.accept(Acceptance("m1", envelope, content, b"", (), relays, "submission", account.id, outgoing=outgoing))
+
+    assert taro("guard", "list") == (0, "", "")
+    asyncio.run(hold())
+    assert taro("guard", "list")[1].split("\t")[2:] == ["password", "100", "1", "held\n"]
+    shown = taro("guard", "show", "taro@example.org")[1]
+    assert "+100  The administrator held it." in shown and "r0@there.test, r1@there.test, r2@there.test (+2)  会議" in shown
+    assert json.loads(taro("guard", "show", "taro@example.org", "--json")[1])["held"][0]["message_id"] == "m1"
+    monkeypatch.setenv("LC_ALL", "ja_JP.UTF-8")
+    assert "管理者が保留しました。" in taro("guard", "show", "taro@example.org")[1]
+    monkeypatch.setenv("LC_ALL", "C")
+    code, out, _ = taro("guard", "purge", "taro@example.org", stdin="n\n")
+    assert code == exits.FAILED and "for good?" in out
+    assert taro("guard", "forgive", "taro@example.org")[1] == "taro@example.org may send again; 1 messages stay held.\n"
+    assert taro("guard", "list")[1].endswith("forgiven, mail still held\n")
+    assert taro("guard", "release", "taro@example.org")[1] == "1 messages of taro@example.org go now, to 5 recipients.\n"
+    assert "The guard holds nothing of" in taro("guard", "purge", "taro@example.org", "--yes")[2]
+    assert taro("account", "bulk", "taro@example.org", "on")[1] == "taro@example.org may send newsletters.\n"
+    assert taro("account", "bulk", "taro@example.org", "off")[1] == "taro@example.org may not send newsletters.\n"
+    assert "at t@x.test too" in taro("account", "recovery", "taro@example.org", "t@x.test")[1]
+    assert "in the mailbox only" in taro("account", "recovery", "taro@example.org")[1]

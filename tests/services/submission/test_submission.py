@@ -7,7 +7,10 @@ from tests.services.smtp_world import World, codes, talk
 
 from sekisho.config.schema import SubmissionSettings
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.policy.takeover.sending import Sending
+from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.terms.reply import Reply
+from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.services.submission.seams import OutboundVerdict, Submitted
 from sekisho.testing.stream import MemoryStream
 
@@ -200,7 +203,7 @@ async def test_the_login_deadline() -> None:
 
 
 class Watchful:
-    """Holds what has `hold` as its subject, refuses `stop`, signs the rest."""
+    """Refuses what has `stop` as its subject, gives the rest facts to be debited, and signs it."""
 
     def __init__(self) -> None:
         self.order: list[str] = []
@@ -211,7 +214,11 @@ class Watchful:
         subject = submitted.header.first(b"subject")
         if subject == b"stop":
             return OutboundVerdict(Reply.of(550, "5.7.1", "Too much mail for today"), because="rate")
-        return OutboundVerdict(held=subject == b"hold")
+        sending = Sending(submitted.message_id, submitted.identity.account_id, submitted.identity.credential, 1)
+        return OutboundVerdict(outgoing=Outgoing(sending, locals=submitted.locals))
+
+    def decided(self, submitted: Submitted, decision: Decision) -> None:
+        self.order.append(decision.verdict.action if not decision.case_id else "held")
 
     async def sign(self, submitted: Submitted) -> bytes:
         self.order.append("sign")
@@ -226,8 +233,21 @@ async def test_judge_and_signer_stand_between_content_and_acceptance() -> None:
     start = b"From: user@local.example\r\nDate: x\r\nBcc: y@z.example\r\n"
     assert (await submit(world, start + b"Subject: stop\r\n\r\nx", "a@elsewhere.example")).startswith("550 5.7.1 Too much")
     assert await world.store.spool.queue() == []
-    assert (await submit(world, start + b"Subject: hold\r\n\r\nx", "a@elsewhere.example")).startswith("250")
-    (message,) = await world.store.spool.queue()
-    assert message.recipients[0].state == "held" and world.jobs == []
+    assert (await submit(world, start + b"Subject: go\r\n\r\nx", "a@elsewhere.example")).startswith("250")
+    assert len(world.jobs) == 1
     assert [f.name for f in HeaderSection(await queued(world)).fields][:3] == [b"received", b"dkim-signature", b"message-id"]
-    assert watchful.order == ["judge", "judge", "sign"]
+    assert watchful.order == ["judge", "judge", "sign", "pass"]
+
+
+async def test_what_a_case_holds_is_accepted_and_waits_here_and_elsewhere() -> None:
+    watchful = Watchful()
+    world = await World(judge=watchful, signer=watchful).fill()
+    await world.store.guard.hold(world.accounts["user"].id, "password", "hold", Reason("test", 100, "A test."))
+    content = b"From: user@local.example\r\nDate: x\r\n\r\nx"
+    answer = await submit(world, content, "a@elsewhere.example", "other@local.example")
+    assert answer.startswith("250") and watchful.order[-1] == "held"
+    (message,) = await world.store.spool.queue()
+    assert [(str(row.recipient.address), row.state) for row in message.recipients] == [
+        ("a@elsewhere.example", "held"), ("other@local.example", "held"),
+    ]  # fmt: skip
+    assert world.jobs == [] and await world.mailbox("other") == []

@@ -40,6 +40,8 @@ def accepted_message(id_: str, entries: Sequence[LedgerEntry], queued: QueuedMes
     recipients = _recipients(entries, queued)
     values = values_of(entries, id_, entries[-1].at_us)
     told = _removed(entries) or _remote(recipients, values) or _local(entries, values)
+    if told is _HELD and any(entry.kind == "guard.verdict" for entry in entries):
+        told = _HELD_BY_GUARD
     return story(id_, told, entries, values, recipients)
 
 
@@ -117,6 +119,22 @@ def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> T
 
 
 _FIRST_ATTEMPT = Told("waiting", "The message from {sender} to {recipients} waits for its first attempt, on {due}.")
+_HELD = Told(
+    "waiting",
+    "The message from {sender} to {recipients} is held in the queue",
+    Wording(
+        "an operator holds it, or the guard of hijacked accounts.",
+        "To let it go: sekisho queue release {id}; to remove it: sekisho queue drop {id}. What the guard holds: sekisho guard list.",
+    ),
+)
+_HELD_BY_GUARD = Told(
+    "waiting",
+    "The message of {account} to {recipients} is held by the guard of hijacked accounts",
+    Wording(
+        "{because}",
+        "Ask the owner. If they sent it: sekisho guard release {account}; if not: sekisho guard purge {account}.",
+    ),
+)
 # What needs attention most comes first.
 _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
     (
@@ -152,17 +170,7 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
             ),
         ),
     ),
-    (
-        ("held",),
-        Told(
-            "waiting",
-            "The message from {sender} to {recipients} is held in the queue",
-            Wording(
-                "an operator holds it, or the guard of hijacked accounts.",
-                "To let it go: sekisho queue release {id}; to remove it: sekisho queue drop {id}.",
-            ),
-        ),
-    ),
+    (("held",), _HELD),
     (
         ("waiting", "deferred"),
         Told(

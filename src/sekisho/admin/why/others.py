@@ -91,6 +91,14 @@ def _tell_local(values: _Values) -> Told:
     )
 
 
+def _tell_case(values: _Values) -> Told:
+    return Told(
+        "waiting",
+        "The mail of {account} is held by the guard of hijacked accounts since {when}",
+        Wording("{because}", "Look: sekisho guard show {account}. Then: sekisho guard release {account}, or purge {account}."),
+    )
+
+
 def _tell_fault(values: _Values) -> Told:
     return Told(
         "deferred",
@@ -119,6 +127,8 @@ _TELLERS: Mapping[str, Callable[[_Values], Told]] = {
     "listener.ended": _tell_broken,
     "authentication.accepted": _tell_login,
     "authentication.refused": _tell_refused_login,
+    "guard.held": _tell_case,
+    "guard.frozen": _tell_case,
     "fault": _tell_fault,
 }
 _RANK = {kind: 2 if kind.endswith("_refused") else 1 for kind in _TELLERS}

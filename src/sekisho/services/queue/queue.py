@@ -190,8 +190,18 @@ class Queue:
         if octets is None:
             self._ports.journal.record(Entry("queue.gone", job.message_id, {"next_hop": job.next_hop}))
             return
-        outcomes = await self._carry(job, octets)
+        outcomes = await self._kept_back(job) or await self._carry(job, octets)
         await self._settle(job, octets, outcomes)
+
+    async def _kept_back(self, job: QueueJob) -> tuple[Outcome, ...] | None:
+        """Outcomes of a job that must not leave: mail of its credential is held since it was claimed (DESIGN §3: takeover again)."""
+        if job.account_id is None:
+            return None
+        case = await self._ports.gate.holding(job.message_id)
+        if case is None:
+            return None
+        self._ports.journal.record(Entry("queue.kept_back", job.message_id, {"next_hop": job.next_hop, "case": case.id}))
+        return tuple(Outcome(recipient.id, "held", None) for recipient in job.recipients)
 
     async def _carry(self, job: QueueJob, octets: MessageOctets) -> tuple[Outcome, ...]:
         task = asyncio.current_task()

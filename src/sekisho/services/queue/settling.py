@@ -53,6 +53,8 @@ class Settler:
             if wants_failure_notice(notify):
                 told.append(_told(recipient, outcome, "failed", now_us))
             return outcome
+        if outcome.result == "held":
+            return outcome
         if outcome.interrupted:
             return replace(outcome, retry_at_us=now_us)
         schedule = self._rules.schedule

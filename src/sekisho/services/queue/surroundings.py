@@ -1,6 +1,7 @@
 """What the parts of one worker's queue share."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from sekisho.config.schema import QueueSettings, RelaySettings
 from sekisho.core.message.dsn_text import Language
@@ -8,12 +9,27 @@ from sekisho.core.policy.retry import RetrySchedule
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.courier import Courier
+from sekisho.ports.guard import Case
 from sekisho.ports.journal import Journal
 from sekisho.ports.leases import Owner
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import Spool
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.signing import NO_SIGNING, Signing
+
+
+class Gate(Protocol):
+    """Asked at every claim whether mail of a credential may leave (`ports.guard.Guard`)."""
+
+    async def holding(self, message_id: str) -> Case | None: ...
+
+
+class OpenGate:
+    async def holding(self, message_id: str) -> Case | None:
+        return None
+
+
+OPEN_GATE = OpenGate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +45,7 @@ class QueuePorts:
     journal: Journal
     metrics: Metrics
     signing: Signing = NO_SIGNING  # of notices
+    gate: Gate = OPEN_GATE
 
 
 @dataclass(frozen=True, slots=True)

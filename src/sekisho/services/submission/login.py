@@ -18,10 +18,11 @@ _TOO_MANY = Reply.of(421, "4.7.0", "Too many failed logins, closing the connecti
 
 
 class Login:
-    """`identity` is set once a login succeeded."""
+    """`identity` is set once a login succeeded; `mechanism` is the name of the one that was last begun."""
 
     def __init__(self, authenticator: Authenticator, client: IpAddress, max_failures: int) -> None:
         self.identity: Identity | None = None
+        self.mechanism = ""
         self._authenticator = authenticator
         self._client = client
         self._max_failures = max_failures
@@ -56,6 +57,7 @@ class Login:
 
     def _step(self, event: SaslBegins | SaslResponse) -> Step:
         if isinstance(event, SaslBegins):
+            self.mechanism = event.mechanism.upper()
             self._mechanism = password_mechanism(event.mechanism)  # THREATS 13: a new object for each exchange
             if self._mechanism is None:
                 raise SaslError("not offered")

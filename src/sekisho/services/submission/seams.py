@@ -5,15 +5,29 @@ from typing import Protocol
 
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address
-from sekisho.core.terms.envelope import Envelope
+from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.identity import Identity
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter
+from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.ports.stream import IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """From where and by what: `client` None for the submission socket of this machine; `hello` its EHLO name, `mechanism` that of SASL."""
+
+    client: IpAddress | None = None
+    hello: str = ""
+    mechanism: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A message whose sender and header section are in order. `header` is what the store has; `authors` are the From addresses."""
+    """A message whose sender and header section are in order. `header` is what the store has; `authors` are the From addresses.
+
+    `elsewhere`: recipients of other servers; `locals`: those whose mailboxes are here. An alias that leads away is among neither.
+    """
 
     message_id: str
     identity: Identity
@@ -21,19 +35,39 @@ class Submitted:
     header: HeaderSection
     content: ContentWriter
     authors: tuple[Address, ...]
+    context: Context = Context()
+    elsewhere: tuple[Address, ...] = ()
+    locals: tuple[Recipient, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundVerdict:
-    """`held`: take it, but let nothing leave until an operator says so."""
+    """`outgoing` goes with the acceptance, whose transaction debits it and may slow or hold the message."""
 
     refusal: Reply | None = None
-    held: bool = False
+    outgoing: Outgoing | None = None
     because: str = ""
 
 
 class OutboundJudge(Protocol):
     async def judge(self, submitted: Submitted) -> OutboundVerdict: ...
+
+    def decided(self, submitted: Submitted, decision: Decision) -> None:
+        """The message is accepted, and this was decided about it. Never raises."""
+        ...
+
+
+class ContentCheck(Protocol):
+    """What a classifier or a virus scanner says of outgoing mail; only advice to the watch."""
+
+    async def says(self, submitted: Submitted) -> str:
+        """What speaks against it, in a few words, or ""."""
+        ...
+
+
+class NoContentCheck:
+    async def says(self, submitted: Submitted) -> str:
+        return ""
 
 
 class Signer(Protocol):
@@ -45,6 +79,9 @@ class Signer(Protocol):
 class NoJudge:
     async def judge(self, submitted: Submitted) -> OutboundVerdict:
         return OutboundVerdict()
+
+    def decided(self, submitted: Submitted, decision: Decision) -> None:
+        pass
 
 
 class NoSigner:

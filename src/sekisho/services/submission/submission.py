@@ -24,6 +24,7 @@ from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.leases import Owner
 from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
+from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Acceptance, Accepted, QueueJob, Spool
 from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError
 from sekisho.probes.recipient import RecipientProbe
@@ -46,7 +47,7 @@ from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp_session import OpenSessions, SessionTools, SmtpSession, Timeouts
 from sekisho.services.submission.fixups import Stamp, author_addresses, check_header, fixed_header
 from sekisho.services.submission.login import Login
-from sekisho.services.submission.seams import OutboundJudge, Signer, Submitted
+from sekisho.services.submission.seams import Context, OutboundJudge, Signer, Submitted
 from sekisho.services.submission.sender import SenderRights
 
 _SENDER_OK = Reply.of(250, "2.1.0", "Sender OK")
@@ -297,16 +298,26 @@ class _Transactions:
                 reply = _not_yours(f"{name} field", address, self._account)
                 return self._refuse_content(reply, content, envelope, "not-your-address")
         from_addresses = tuple(address for name, address in authors if name == "From")
-        submitted = Submitted(self._message_id, self._login.identity, envelope, content.stored_header(), content.writer, from_addresses)
+        submitted = Submitted(
+            self._message_id,
+            self._login.identity,
+            envelope,
+            content.stored_header(),
+            content.writer,
+            from_addresses,
+            Context(None if self._is_local else self._stream.peer.address, self._hello.name, self._login.mechanism),
+            tuple(d.recipient.address for d in self._destinations if d.remotes == (d.recipient.address,)),
+            tuple(d.recipient for d in self._destinations if d.account_ids),
+        )
         verdict = await self._tools.judge.judge(submitted)
         if verdict.refusal is not None:
             return self._refuse_content(verdict.refusal, content, envelope, "takeover", verdict.because)
-        return await self._accept(submitted, held=verdict.held)
+        return await self._accept(submitted, verdict.outgoing)
 
-    async def _accept(self, submitted: Submitted, *, held: bool) -> Reply:
+    async def _accept(self, submitted: Submitted, outgoing: Outgoing | None) -> Reply:
         tools, envelope, now_us = self._tools, submitted.envelope, self._tools.clock.now_us()
         prefix = format_received(self._hop(envelope, now_us)) + await tools.signer.sign(submitted)
-        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner(), held)
+        terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner())
         acceptance = Acceptance(
             message_id=self._message_id,
             envelope=envelope,
@@ -318,8 +329,13 @@ class _Transactions:
             account_id=submitted.identity.account_id,
             header_message_id=header_message_id(submitted.header),
             references=header_references(submitted.header),
+            outgoing=outgoing,
         )
         accepted = await tools.spool.accept(acceptance)
+        if accepted.decision is not None:
+            tools.judge.decided(submitted, accepted.decision)
+            if accepted.decision.case_id:
+                return self._conclude(acceptance, accepted, submitted.header)  # nobody is told of success: nothing was delivered
         if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
             return self._refuse_message(FULL, envelope, ("mailbox-full", ""), acceptance.header_message_id)
         told = outcome_for_senders(self._destinations, accepted, now_us)

@@ -1,5 +1,6 @@
 """The guard of the memory store. No method awaits between reading and writing: each is one transaction."""
 
+from collections import Counter
 from typing import Literal
 
 import msgspec
@@ -188,7 +189,14 @@ class MemoryGuardRecords:
         return self._steps.open(account_id, credential_id, Verdict(action, reason.points, 0, (reason,)), self._all.clock.now_us())
 
     async def held(self, account_id: int) -> list[Sent]:
-        return [sent for sent in self._of(account_id) if sent.case_id]
+        return [sent for sent in self._of(account_id) if sent.case_id and sent.message_id in self._all.queue]
+
+    async def held_accounts(self) -> dict[int, int]:
+        held = (sent.account_id for sent in self._all.sent.values() if sent.case_id and sent.message_id in self._all.queue)
+        return dict(Counter(held))
+
+    async def sent_message(self, message_id: str) -> Sent | None:
+        return self._all.sent.get(message_id)
 
     async def sent(self, account_id: int, since_us: int) -> list[Sent]:
         return [sent for sent in self._of(account_id) if sent.accepted_at_us >= since_us]

@@ -2,10 +2,12 @@
 
 from msgspec.structs import replace
 
+from sekisho.adapters.stores.memory.content import MemoryOctets
 from sekisho.adapters.stores.memory.guard import GuardSteps, MemoryGuardRecords
 from sekisho.adapters.stores.memory.spool import MemorySpool
 from sekisho.adapters.stores.memory.state import State
 from sekisho.ports.changes import QueueChanged
+from sekisho.ports.content import MessageOctets
 from sekisho.ports.guard import Release
 
 
@@ -13,6 +15,10 @@ class MemoryGuard(MemoryGuardRecords):
     def __init__(self, everything: State, steps: GuardSteps, spool: MemorySpool) -> None:
         super().__init__(everything, steps)
         self._spool = spool
+
+    async def open_content(self, message_id: str) -> MessageOctets | None:
+        message = self._all.queue.get(message_id)
+        return MemoryOctets(message.octets[message.prefix_octets :]) if message else None
 
     async def release(self, message_id: str, release: Release) -> tuple[int, int]:
         released, full = self._spool.release(message_id, release)

@@ -8,8 +8,10 @@ import msgspec
 from sekisho.adapters.stores import guarding
 from sekisho.adapters.stores.sqlite.acceptance import Acceptor
 from sekisho.adapters.stores.sqlite.connection import Database
+from sekisho.adapters.stores.sqlite.content import ContentFolder
 from sekisho.adapters.stores.sqlite.destinations import refresh
 from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps, read_state, write_state
+from sekisho.adapters.stores.sqlite.octets import open_octets
 from sekisho.adapters.stores.sqlite.queueing import remove_message
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
@@ -18,6 +20,7 @@ from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.verdict import Verdict
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.clock import Clock
+from sekisho.ports.content import MessageOctets
 from sekisho.ports.guard import Case, Ending, Left, Release, Sent, Watched
 from sekisho.ports.outgoing import MAILBOX_HOP
 
@@ -33,8 +36,8 @@ _sentences = msgspec.json.Decoder(tuple[str, ...])
 
 
 class SqliteGuard:
-    def __init__(self, reader: Reader, writer: Writer, steps: GuardSteps, acceptor: Acceptor, clock: Clock) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(self, reader: Reader, writer: Writer, folder: ContentFolder, steps: GuardSteps, acceptor: Acceptor, clock: Clock) -> None:
+        self._reader, self._writer, self._folder = reader, writer, folder
         self._steps, self._acceptor, self._clock = steps, acceptor, clock
 
     def use(self, rules: GuardRules) -> None:
@@ -95,7 +98,17 @@ class SqliteGuard:
         return self._cases("WHERE id = ?", (case_id,))[0]
 
     async def held(self, account_id: int) -> list[Sent]:
-        return self._sent("WHERE account_id = ? AND case_id <> 0 ORDER BY accepted_at_us", (account_id,))
+        in_queue = "message_id IN (SELECT message_id FROM queue_message)"
+        return self._sent(f"WHERE account_id = ? AND case_id <> 0 AND {in_queue} ORDER BY accepted_at_us", (account_id,))
+
+    async def held_accounts(self) -> dict[int, int]:
+        in_queue = "message_id IN (SELECT message_id FROM queue_message)"
+        sql = f"SELECT account_id, count(*) FROM guard_sent WHERE case_id <> 0 AND {in_queue} GROUP BY account_id"
+        return self._reader.read(lambda db: dict(db.execute(sql).fetchall()))
+
+    async def sent_message(self, message_id: str) -> Sent | None:
+        found = self._sent("WHERE message_id = ?", (message_id,))
+        return found[0] if found else None
 
     async def sent(self, account_id: int, since_us: int) -> list[Sent]:
         return self._sent("WHERE account_id = ? AND accepted_at_us >= ? ORDER BY accepted_at_us", (account_id, since_us))
@@ -109,6 +122,13 @@ class SqliteGuard:
             "SELECT address, at_us, message_id, result FROM guard_left WHERE account_id = ? AND at_us >= ? ORDER BY at_us, address LIMIT ?"
         )
         return [Left(*row) for row in self._reader.read(lambda db: db.execute(sql, (account_id, since_us, limit)).fetchall())]
+
+    async def open_content(self, message_id: str) -> MessageOctets | None:
+        sql = (
+            "SELECT x'', codec, content.size_octets, file, octets FROM queue_message "
+            "JOIN content ON content.id = content_id WHERE message_id = ?"
+        )
+        return open_octets(self._reader.connection, self._folder, sql, (message_id,))
 
     async def release(self, message_id: str, release: Release) -> tuple[int, int]:
         return await self._writer.write(lambda tx: self._release(tx, message_id, release))

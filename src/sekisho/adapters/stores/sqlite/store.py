@@ -107,7 +107,7 @@ class SqliteStore:
         self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
         self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
         self.keys = SqliteKeys(self.reader, self.writer)
-        self.guard = SqliteGuard(self.reader, self.writer, guard, acceptor, clock)
+        self.guard = SqliteGuard(self.reader, self.writer, self.folder, guard, acceptor, clock)
         self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
         self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)

@@ -215,3 +215,40 @@ def undelete(shell: Shell, address: str, config_file: Path, as_json: bool) -> No
     with shell.operator(config_file) as ask:
         account = ask("account.undelete", AccountRequest(address))
     shell.report(account, as_json, "{address} is back.", address=account.address)
+
+
+@account_command.command("bulk", epilog="Example: sekisho account bulk news@example.org on")
+@click.argument("address")
+@click.argument("switch", type=click.Choice(["on", "off"]))
+@config_option
+@json_option
+@pass_shell
+def bulk(shell: Shell, address: str, switch: str, config_file: Path, as_json: bool) -> None:
+    """Let the account send newsletters: many new recipients, the same text to all."""
+    from sekisho.admin.guard import SetBulk
+
+    with shell.operator(config_file) as ask:
+        rights = ask("guard.bulk", SetBulk(address, switch == "on"))
+    if rights.bulk:
+        shell.report(rights, as_json, "{address} may send newsletters.", address=rights.address)
+    else:
+        shell.report(rights, as_json, "{address} may not send newsletters.", address=rights.address)
+
+
+@account_command.command("recovery", epilog="Example: sekisho account recovery taro@example.org taro@example.net")
+@click.argument("address")
+@click.argument("second", required=False, default="")
+@config_option
+@json_option
+@pass_shell
+def recovery(shell: Shell, address: str, second: str, config_file: Path, as_json: bool) -> None:
+    """Tell the owner at the address SECOND too when mail of the account is held; without SECOND: only in the mailbox."""
+    from sekisho.admin.guard import SetRecovery
+
+    with shell.operator(config_file) as ask:
+        rights = ask("guard.recovery", SetRecovery(address, second))
+    told = rights.recovery_address
+    if told:
+        shell.report(rights, as_json, "The owner of {address} is told at {second} too.", address=rights.address, second=told)
+    else:
+        shell.report(rights, as_json, "The owner of {address} is told in the mailbox only.", address=rights.address)

@@ -1,0 +1,53 @@
+"""[guard]: the watch over hijacked accounts."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sekisho.config.section import Section
+from sekisho.core.policy.takeover.rules import GuardRules
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class GuardSettings(Section):
+    """The watch over hijacked accounts: how much an account may send, and what makes its mail wait for you."""
+
+    mode: Literal["enforce", "observe", "off"] = Field(
+        "enforce", description="Slow and hold doubtful mail of your own people; observe: only write it down; off: do not even watch."
+    )
+    first_time_per_day: Count = Field(200, description="Recipients elsewhere that nobody here wrote to before, per account and day.")
+    recipients_per_day: Count = Field(1000, description="Recipients per account and day.")
+    bulk_recipients_per_day: Count = Field(50_000, description="The same for accounts with the bulk right (`sekisho account bulk`).")
+    service_recipients_per_day: Count = Field(50, description="The same for the credentials of programs: cron, scanners, web forms.")
+    slow_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        60.0, description="How long mail from an unfamiliar place or program waits before it may leave."
+    )
+    slow_at: Count = Field(30, description="Points from which mail waits.")
+    hold_at: Count = Field(100, description="Points from which mail is held until an operator decides.")
+    freeze_at: Count = Field(130, description="Points from which the credential is frozen too, if it was used from an unfamiliar context.")
+    usual_strangers: Count = Field(
+        20, description="First-time recipients on one day that need no explanation, whatever the account did before."
+    )
+    usual_fan_out: Count = Field(30, description="The same for recipients it knows.")
+    newcomer_strangers: Count = Field(100, description="First-time recipients on one day for an account without history.")
+    newcomer_fan_out: Count = Field(150, description="The same for recipients known here.")
+    ignore: tuple[str, ...] = Field((), description='Signals that do not count, by name: ["hour", "link"].')
+
+    def rules(self) -> GuardRules:
+        return GuardRules(
+            mode=self.mode,
+            slow_us=int(self.slow_seconds * 1_000_000),
+            slow_at=self.slow_at,
+            hold_at=self.hold_at,
+            freeze_at=self.freeze_at,
+            first_time_per_day=self.first_time_per_day,
+            recipients_per_day=self.recipients_per_day,
+            service_recipients_per_day=self.service_recipients_per_day,
+            bulk_recipients_per_day=self.bulk_recipients_per_day,
+            usual_strangers=self.usual_strangers,
+            newcomer_strangers=self.newcomer_strangers,
+            usual_fan_out=self.usual_fan_out,
+            newcomer_fan_out=self.newcomer_fan_out,
+            ignored=frozenset(self.ignore),
+        )

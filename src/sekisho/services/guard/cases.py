@@ -1,0 +1,115 @@
+"""What follows when a case is opened: the credential is frozen where it must be, and people are told. Once a round, by one worker."""
+
+from dataclasses import dataclass
+
+from sekisho.core.message.date import format_date
+from sekisho.core.policy.takeover.wording import Facts, administrator_notice, owner_notice
+from sekisho.core.terms.address import Address, AddressError
+from sekisho.ports.clock import Clock
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.directory import Account, Directory
+from sekisho.ports.freezing import Freezer
+from sekisho.ports.guard import Case, Guard
+from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.metrics import Metrics
+from sekisho.services.guard.notice import Letter, LetterRules, LetterWriter
+
+LISTED = 200  # recipients named in a letter; `sekisho guard show` has all
+SWEEP_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CasePorts:
+    guard: Guard
+    directory: Directory
+    freezer: Freezer
+    letters: LetterWriter
+    clock: Clock
+    journal: Journal
+    metrics: Metrics
+
+
+class CaseKeeper:
+    """`postmaster` reads about every case; `rules` are those of the letters."""
+
+    def __init__(self, ports: CasePorts, rules: LetterRules, postmaster: str) -> None:
+        self._ports, self._rules, self._postmaster = ports, rules, postmaster
+        self._swept_us = 0
+
+    async def keep(self) -> None:
+        """Do what is left to do about open cases. Raises StoreUnavailable; what fails otherwise is tried again next time."""
+        cases = await self._ports.guard.unfinished()
+        for case in cases:
+            try:
+                await self._attend(case)
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                self._ports.journal.fault("guard.case", error)
+        now_us = self._ports.clock.now_us()
+        if now_us - self._swept_us >= SWEEP_US:
+            self._swept_us = now_us
+            await self._ports.guard.sweep(now_us)
+
+    async def _attend(self, case: Case) -> None:
+        ports, now_us = self._ports, self._ports.clock.now_us()
+        account = await ports.directory.account(case.account_id)
+        if account is None:
+            await ports.guard.note(case.id, announced_at_us=now_us, frozen_at_us=now_us)
+            return
+        if case.action == "freeze" and not case.frozen_at_us:
+            done = await ports.freezer.freeze(case.account_id, case.credential_id, case.since_us)
+            await ports.guard.note(case.id, frozen_at_us=now_us, done=done)
+            self._write_down("guard.frozen", case, account)
+            case = await ports.guard.open_case(case.account_id, case.credential_id) or case
+        else:
+            self._write_down("guard.held", case, account)
+        self._ports.metrics.count("sekisho_guard_cases_total", action=case.action)
+        await self._tell(case, account)
+        await ports.guard.note(case.id, announced_at_us=now_us)
+
+    def _write_down(self, kind: str, case: Case, account: Account) -> None:
+        fields: dict[str, JournalValue] = {
+            "account": account.address,
+            "credential": case.credential_id,
+            "case": case.id,
+            "score": case.score,
+            "because": " ".join(map(str, case.reasons)),
+            "alarm": True,
+        }
+        self._ports.journal.record(Entry(kind, str(case.id), fields, (account.address,)))
+
+    async def _tell(self, case: Case, account: Account) -> None:
+        guard, language = self._ports.guard, self._rules.language
+        watched = await guard.watched(account.id)
+        held = await guard.held(account.id)
+        left = await guard.left(account.id, case.since_us)
+        facts = Facts(
+            case.reasons,
+            case.done,
+            [row.address for row in left[:LISTED]],
+            address=account.address,
+            host=self._rules.hostname,
+            postmaster=self._postmaster,
+            credential=case.credential_id,
+            score=case.score,
+            messages=len(held),
+            since=format_date(case.since_us),
+            left=len(left),
+        )
+        subject, text = owner_notice(language, facts)
+        owner = Address.from_text(account.address)
+        letter_id = f"guard-{case.id}-{case.action}"
+        await self._send(Letter(f"{letter_id}-owner", owner, owner.domain, subject, text))
+        if watched.recovery_address:
+            await self._send(Letter(f"{letter_id}-second", Address.from_text(watched.recovery_address), owner.domain, subject, text))
+        try:
+            postmaster = Address.from_text(self._postmaster)
+        except AddressError:
+            return
+        subject, text = administrator_notice(language, facts)
+        await self._send(Letter(f"{letter_id}-postmaster", postmaster, owner.domain, subject, text))
+
+    async def _send(self, letter: Letter) -> None:
+        if not await self._ports.letters.send(letter):
+            self._ports.journal.record(Entry("notice.lost", letter.id, {"recipients": str(letter.to), "reason": "no mailbox took it"}))

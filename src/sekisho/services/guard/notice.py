@@ -1,0 +1,95 @@
+"""The guard's letters: to the owner, in the mailbox and at a second address, and to the administrator."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.header import Header
+
+from sekisho.core.message.date import format_date
+from sekisho.core.message.dsn_text import Language
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.trace import format_return_path
+from sekisho.core.policy.routing import next_hop_for
+from sekisho.core.terms.address import Address, ReversePath
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.ports.clock import Clock
+from sekisho.ports.spool import Acceptance, MailboxDelivery, RelayRecipient, Spool
+from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.signing import Signing
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRules:
+    """`lifetime_us`: how long a letter to another server is tried."""
+
+    hostname: str
+    language: Language
+    routes: Mapping[str, str]
+    lifetime_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`id` is the same when the same letter is written again: it is delivered into a mailbox here once."""
+
+    id: str
+    to: Address
+    author_domain: str
+    subject: str
+    text: str
+
+
+class LetterWriter:
+    def __init__(self, rules: LetterRules, spool: Spool, recipients: RecipientProbe, signing: Signing, clock: Clock) -> None:
+        self._rules = rules
+        self._spool, self._recipients = spool, recipients
+        self._signing, self._clock = signing, clock
+
+    async def send(self, letter: Letter) -> bool:
+        """Accepted for delivery? False when nobody has that address, or the mailbox is full. Raises StoreUnavailable."""
+        now_us = self._clock.now_us()
+        resolution = await self._recipients.resolve(letter.to)
+        remotes = (letter.to,) if resolution.status == "not_ours" else resolution.remotes
+        if resolution.status == "unknown" or not (remotes or resolution.accounts):
+            return False
+        octets = _compose(letter, self._rules.hostname, now_us)
+        content = self._spool.open_content()
+        content.write(octets)
+        signature = await self._signing.sign(letter.author_domain, HeaderSection(octets), content, letter.id)
+        expires_at_us = now_us + self._rules.lifetime_us
+        accepted = await self._spool.accept(
+            Acceptance(
+                message_id=letter.id,
+                envelope=Envelope(ReversePath(), (Recipient(letter.to),), "7BIT", letter.to.needs_smtputf8),
+                content=content,
+                prefix=signature,
+                deliveries=tuple(
+                    MailboxDelivery(f"{letter.id}/{account.id}/0", account.id, format_return_path(ReversePath()) + signature)
+                    for account in resolution.accounts
+                ),
+                relays=tuple(
+                    RelayRecipient(Recipient(address), next_hop_for(address.domain, self._rules.routes), now_us, expires_at_us)
+                    for address in remotes
+                ),
+                origin="dsn",
+                header_message_id=f"{letter.id}@{self._rules.hostname}",
+            )
+        )
+        return bool(accepted.delivered_account_ids or remotes)
+
+
+def _compose(letter: Letter, hostname: str, now_us: int) -> bytes:
+    subject = letter.subject if letter.subject.isascii() else Header(letter.subject, "utf-8").encode(linesep="\r\n")
+    lines = [
+        f"From: <postmaster@{letter.author_domain}>",
+        f"To: <{letter.to}>",
+        f"Subject: {subject}",
+        f"Date: {format_date(now_us)}",
+        f"Message-ID: <{letter.id}@{hostname}>",
+        "Auto-Submitted: auto-generated",  # RFC 3834 §5
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: base64",
+    ]
+    text = letter.text.replace("\n", "\r\n").encode()
+    return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + base64.encodebytes(text).replace(b"\n", b"\r\n")

@@ -1,0 +1,13 @@
+"""The guard's kit for operators over a memory store, signing nothing."""
+
+from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.guard.freezing import AccountFreezer
+from sekisho.services.guard.releasing import GuardKit, Releaser
+from sekisho.services.signing import NO_SIGNING
+
+
+def guard_kit(store: MemoryStore) -> GuardKit:
+    recipients = RecipientProbe(store.directory, "mx.example.org", {})
+    releaser = Releaser(store.spool, store.guard, recipients, NO_SIGNING, store.state.clock, 432_000_000_000)
+    return GuardKit(store.guard, releaser, AccountFreezer(store.directory))
