@@ -1,0 +1,167 @@
+"""What the classifier knows, and what it says about a message.
+
+A linear margin over hashed tokens, fitted so that what was learned lies beyond 1 (spam) or -1 (ham). The pace of each token is its log
+odds between spam and ham (NB-SVM: Wang and Manning 2012): what tells the two apart counts, what is merely frequent does not. What an
+account teaches is learned twice, for everybody and under the account's own name in the same table (Weinberger et al. 2009); so one
+person's taste is followed in that person's mail at once, and in that of others only as far as the rest agrees.
+"""
+
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import nlargest
+from math import log
+
+from sekisho.core.policy.classifier.features import Features, Tokens, View, features_of, salt_of
+
+MIN_LESSONS = 100  # of ham and of spam each, before anything is said
+JUNK_SCORE = 0.33  # from here on a message is junk: cross validation loses no more than 0.05 % of ham (bench/classifier.py)
+CLIP = 0.2  # no single token says more, however telling it was: what is known of it may be a coincidence
+OWN_SHARE = 0.7  # of what an account taught, beside everybody's lessons
+SMOOTHING = 0.3
+SOFTNESS = 1 / 60  # how far a lesson may stay inside the margin; small: lessons are believed
+_MAX_TELLING = 6
+_MAX_TELLING_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """`account_id` 0: taught by the operator. `is_private`: for that account alone."""
+
+    features: Features
+    is_spam: bool
+    account_id: int = 0
+    is_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A token and what it adds to the score."""
+
+    token: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """`score`: -1 is what ham is like, 1 what spam is like. `telling`: the tokens that said most, spam's first."""
+
+    score: float
+    telling: tuple[Told, ...] = ()
+
+
+def pace_of(spam: int, ham: int, spams: int, hams: int, power: float) -> float:
+    """Of a token that was in `spam` of `spams` and `ham` of `hams` messages: the power of its log odds, smoothed."""
+    a = SMOOTHING
+    return float(abs(log((spam + a) * (hams + 2 * a) / ((ham + a) * (spams + 2 * a)))) ** power)
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """Two tables of 2 to the `bits` places. Learns in place; everything else is a question."""
+
+    bits: int
+    weights: "array[float]"
+    paces: "array[float]"
+    bias: float = 0.0
+    spams: int = 0
+    hams: int = 0
+    accounts: set[int] = field(default_factory=set)
+
+    @classmethod
+    def empty(cls, bits: int = 16) -> "Knowledge":
+        size = 4 << bits
+        return cls(bits, array("f", bytes(size)), array("f", bytes(size)))
+
+    @property
+    def is_enough(self) -> bool:
+        return self.spams >= MIN_LESSONS and self.hams >= MIN_LESSONS
+
+    # --- asking
+
+    def score(self, features: Features, account_id: int = 0) -> float:
+        """Each token's say is bounded by `CLIP`."""
+        total = self.bias
+        for view, hashes in features.views:
+            for said in self._said(view, hashes, account_id):
+                total += CLIP if said > CLIP else -CLIP if said < -CLIP else said
+        return total
+
+    def explain(self, tokens: Tokens, account_id: int = 0, most: int = _MAX_TELLING) -> Opinion:
+        features = features_of(tokens)
+        told: list[tuple[float, str]] = []
+        for names, (view, hashes) in zip((tokens.build, tokens.words), features.views, strict=True):
+            told += zip(self._said(view, hashes, account_id), names, strict=False)
+        told = [(max(-CLIP, min(CLIP, said)), name) for said, name in told]
+        most_spam = nlargest(most, (each for each in told if each[0] > 0))
+        most_ham = nlargest(most, ((-said, name) for said, name in told if said < 0))
+        telling = [Told(name[:_MAX_TELLING_LENGTH], round(said, 3)) for said, name in most_spam]
+        telling += [Told(name[:_MAX_TELLING_LENGTH], -round(said, 3)) for said, name in most_ham]
+        return Opinion(self.bias + sum(said for said, _ in told), tuple(telling))
+
+    def _said(self, view: View, hashes: Sequence[int], account_id: int) -> list[float]:
+        weights, mask, part = self.weights, len(self.weights) - 1, view.share(len(hashes))
+        if account_id not in self.accounts:
+            return [weights[each & mask] * part for each in hashes]
+        salt = salt_of(account_id)
+        return [(weights[each & mask] + OWN_SHARE * weights[(each ^ salt) & mask]) * part for each in hashes]
+
+    # --- learning one lesson at a time, between fits
+
+    def learn(self, lesson: Lesson) -> None:
+        """Move just so far that the lesson lies at the margin (passive-aggressive: Crammer et al. 2006)."""
+        if lesson.is_spam:
+            self.spams += not lesson.is_private
+        else:
+            self.hams += not lesson.is_private
+        if lesson.account_id:
+            self.accounts.add(lesson.account_id)
+        side = 1.0 if lesson.is_spam else -1.0
+        places = list(self._places(lesson))
+        margin = self.bias + sum(self.weights[place] * part for place, part, _ in places)
+        missing = 1 - side * margin
+        if missing <= 0:
+            return
+        step = side * missing / (sum(part * part * pace for _, part, pace in places) + 1 + SOFTNESS)
+        for place, part, pace in places:
+            self.weights[place] += step * part * pace
+        if not lesson.is_private:
+            self.bias += step
+
+    def _places(self, lesson: Lesson) -> Iterable[tuple[int, float, float]]:
+        """(place, share, pace) of everything that the lesson moves."""
+        mask, paces = len(self.weights) - 1, self.paces
+        salt = salt_of(lesson.account_id)
+        for view, hashes in lesson.features.views:
+            part = view.share(len(hashes))
+            fresh = pace_of(lesson.is_spam, not lesson.is_spam, max(self.spams, 1), max(self.hams, 1), view.power)
+            for each in hashes:
+                if not lesson.is_private:
+                    yield each & mask, part, paces[each & mask] or fresh
+                if lesson.account_id:
+                    own = (each ^ salt) & mask
+                    yield own, part * OWN_SHARE, paces[own] or fresh
+
+    # --- keeping
+
+    def to_octets(self) -> bytes:
+        head = f"{self.bits} {self.bias!r} {self.spams} {self.hams} {','.join(map(str, sorted(self.accounts)))}\n"
+        return zlib.compress(head.encode() + self.weights.tobytes() + self.paces.tobytes(), 1)
+
+    @classmethod
+    def from_octets(cls, octets: bytes) -> "Knowledge":
+        """Raises ValueError for what `to_octets` on this machine's kind did not give."""
+        try:
+            head, _, tables = zlib.decompress(octets).partition(b"\n")
+            bits, bias, spams, hams, accounts = head.decode("ascii").split(" ")
+            size = 4 << int(bits)
+        except (zlib.error, UnicodeDecodeError) as error:
+            raise ValueError(f"these octets are no knowledge: {error}") from error
+        if len(tables) != 2 * size:
+            raise ValueError("these octets are no knowledge: they are cut")
+        weights, paces = array("f"), array("f")
+        weights.frombytes(tables[:size])
+        paces.frombytes(tables[size:])
+        known = {int(each) for each in accounts.split(",") if each}
+        return cls(int(bits), weights, paces, float(bias), int(spams), int(hams), known)
