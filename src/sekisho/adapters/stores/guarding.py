@@ -14,6 +14,7 @@ from sekisho.ports.outgoing import MAILBOX_HOP, Decision, Outgoing
 from sekisho.ports.spool import Acceptance, Outcome, RelayRecipient
 
 DORMANT_US = 30 * DAY_US
+TOUCH_US = DAY_US  # when somebody was last written to need not be known better
 HOUSE_US = DAY_US  # what another account wrote to today may be a thief's too
 SINCE_US = DAY_US  # so far back a new case looks
 KEEP_SENT_US = 14 * DAY_US
@@ -35,6 +36,11 @@ def reach_of(outgoing: Outgoing, known: dict[int, int], house: set[int], now_us:
             strangers += 1
             domains[domain] = None
     return Reach(strangers, in_house, len(outgoing.elsewhere) - strangers - in_house, dormant, tuple(domains))
+
+
+def to_touch(outgoing: Outgoing, known: dict[int, int], now_us: int) -> list[int]:
+    """Keys whose rows are to be written: of new recipients, and of those not written to lately."""
+    return [key for key, _ in outgoing.elsewhere if now_us - known.get(key, 0) >= TOUCH_US]
 
 
 def may_answer(outgoing: Outgoing, reach: Reach) -> bool:

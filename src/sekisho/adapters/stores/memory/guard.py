@@ -74,7 +74,7 @@ class GuardSteps:
             if any(key in other.known and other.known[key][0] < before_us for other in self._all.guarded.values())
         }
         reach = guarding.reach_of(outgoing, known, house, now_us)
-        for key, _ in outgoing.elsewhere:
+        for key in guarding.to_touch(outgoing, known, now_us):
             mine.setdefault(key, [now_us, now_us])[1] = now_us
         return reach
 

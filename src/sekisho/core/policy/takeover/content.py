@@ -5,6 +5,7 @@ Coarse and cheap: only the beginning is looked at, whole buffers at a time, and 
 
 import binascii
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from sekisho.core.message.address_list import parse_address_list
@@ -50,9 +51,13 @@ def look_at_content(header: HeaderSection, octets: bytes) -> ContentFacts:
 
 def look_at_author(header: HeaderSection, domains: frozenset[str]) -> Author:
     """`domains`: those of the authors; a Reply-To at another one leads away."""
-    identities = [short_key(b"from" + _folded(header.first(b"from") or b""))]
+    return _author(header.first(b"from") or b"", header.first(b"reply-to") or b"", domains)
+
+
+@lru_cache(maxsize=1024)
+def _author(author: bytes, reply_to: bytes, domains: frozenset[str]) -> Author:
+    identities = [short_key(b"from" + _folded(author))]
     elsewhere = ""
-    reply_to = header.first(b"reply-to")
     if reply_to:
         addresses = parse_address_list(reply_to) or ()
         away = [str(address.canonical) for address in addresses if address.domain not in domains]
@@ -119,8 +124,9 @@ def _contents(header: HeaderSection, text: bytes) -> tuple[int, ...]:
     whole = _folded(text)
     if len(whole) >= MIN_TEXT:
         keys.append(short_key(b"text" + whole))
-        longest = max(text.replace(b"\r\n", b"\n").split(b"\n\n"), key=len)
-        if len(longest) >= MIN_PARAGRAPH and not longest.startswith(b">"):
+        paragraphs = text.split(b"\r\n\r\n")
+        longest = max(paragraphs, key=len)
+        if len(paragraphs) > 1 and len(longest) >= MIN_PARAGRAPH and not longest.startswith(b">"):
             keys.append(short_key(b"part" + _folded(longest)))
     return tuple(keys)
 

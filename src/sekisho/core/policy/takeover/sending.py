@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from hashlib import blake2b
 
 from msgspec import Struct
@@ -74,9 +75,11 @@ def short_key(text: str | bytes) -> int:
 
 
 def recipient_key(address: Address) -> int:
-    return key_of(str(address.canonical))
+    local = address.local.lower() if address.local.isascii() else address.local_canonical
+    return key_of(f"{local}@{address.domain}")
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: IpAddress | None) -> str:
     """The network that an address counts as: /24 or /48 (as providers give them out)."""
     if address is None:
@@ -95,6 +98,7 @@ def wide_network(network: str) -> str:
     return network.rsplit(".", 2)[0]
 
 
+@lru_cache(maxsize=1024)
 def client_of(user_agent: str, hello: str, mechanism: str) -> str:
     """The program as it looks from here, without versions: "Thunderbird Mozilla, literal, PLAIN"."""
     agent = " ".join(_VERSION.sub(" ", user_agent).split())[:_MAX_CLIENT] or "unnamed"
