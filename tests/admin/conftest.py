@@ -4,6 +4,7 @@ from tests.services.guard.kit import guard_kit
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.config.schema import RoleOwners
+from sekisho.services.classifier import LiveClassifier
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
 
@@ -21,4 +22,8 @@ def store() -> MemoryStore:
 @pytest.fixture
 def context(store: MemoryStore, journal: MemoryJournal) -> Context:
     roles = RoleOwners(postmaster="taro@example.org", abuse="Taro@example.org")
-    return Context(store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0", guard_kit=guard_kit(store))
+    classifier = LiveClassifier(store.lessons, ManualClock(), journal)
+    return Context(
+        store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0",
+        guard_kit=guard_kit(store), classifier=classifier,
+    )  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sekisho.config.schema import RoleOwners
 from sekisho.core.terms.address import Address, AddressError, parse_domain
+from sekisho.ports.classifier import ClassifierDesk
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
@@ -36,6 +37,13 @@ class Context:
     actor: str
     ledger: Ledger | None = None
     guard_kit: GuardKit | None = None
+    classifier: ClassifierDesk | None = None
+
+    @property
+    def classifying(self) -> ClassifierDesk:
+        if self.classifier is None:
+            raise Refused("The classifier cannot be reached from here.")
+        return self.classifier
 
     @property
     def guarding(self) -> GuardKit:

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from sekisho.admin import accounts, aliases, dkim, domains, guard, queue, roles
+from sekisho.admin import accounts, aliases, classifier, dkim, domains, guard, queue, roles
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why import question
+from sekisho.ports.classifier import Fitted
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Account, Alias, DirectoryError, Domain
 from sekisho.ports.spool import DestinationState
@@ -60,7 +61,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "account.quota": Operation(accounts.set_quota, accounts.SetQuota, Account),
     "account.remove": Operation(accounts.remove_account, accounts.RemoveAccount, Account),
     "account.undelete": Operation(accounts.undelete_account, accounts.AccountRequest, Account),
-    "account.may_send_as": Operation(accounts.grant_sender, accounts.GrantSender, accounts.AccountDetails),
     "alias.add": Operation(aliases.add_alias, aliases.AddAlias, Alias),
     "alias.list": Operation(aliases.list_aliases, aliases.ListAliases, list[Alias]),
     "alias.remove": Operation(aliases.remove_alias, aliases.AliasRequest, Alias),
@@ -68,6 +68,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "dkim.list": Operation(dkim.list_keys, dkim.ListKeys, list[dkim.KeyView]),
     "dkim.rotate": Operation(dkim.rotate_keys, dkim.KeysOfDomain, list[dkim.KeyView]),
     "dkim.retire": Operation(dkim.retire_keys, dkim.KeysOfDomain, list[dkim.KeyView]),
+    "classifier.teach": Operation(classifier.teach, classifier.Teach, classifier.Changed),
+    "classifier.fit": Operation(classifier.fit, classifier.Nothing, Fitted),
+    "classifier.status": Operation(classifier.status, classifier.Nothing, classifier.ClassifierStatus),
+    "classifier.explain": Operation(classifier.explain, classifier.AskClassifier, classifier.Explained),
+    "classifier.forget": Operation(classifier.forget, classifier.Forget, classifier.Changed),
     "roles.check": Operation(roles.check_roles, domains.Nothing, list[roles.RoleProblem]),
     "guard.list": Operation(guard.list_cases, domains.Nothing, list[guard.GuardedAccount]),
     "guard.show": Operation(guard.show_account, guard.ShowGuarded, guard.GuardDetails),

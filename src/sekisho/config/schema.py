@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 
+from sekisho.config.content import ContentSettings
 from sekisho.config.guard import GuardSettings
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
@@ -170,6 +171,7 @@ class Config(Section):
     limits: Limits = Limits()
     reception: ReceptionSettings = ReceptionSettings()
     door: DoorSettings = DoorSettings()
+    content: ContentSettings = ContentSettings()
     submission: SubmissionSettings = SubmissionSettings()
     guard: GuardSettings = GuardSettings()
     relay: RelaySettings = RelaySettings()

@@ -19,6 +19,8 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_ledger_lost_total": ("counter", "Entries that the ledger could not keep.", ()),
     "sekisho_judgements_total": ("counter", "Messages that users moved to or from Junk, or marked so.", ("judged",)),
     "sekisho_judgements_lost_total": ("counter", "The same that nobody learned from: too many at once, or a store that failed.", ()),
+    "sekisho_classifier_lessons_total": ("counter", "Messages that users taught the classifier with.", ("side",)),
+    "sekisho_classifier_fits_total": ("counter", "Times that the classifier was fitted to all its lessons.", ()),
     "sekisho_store_commits_total": ("counter", "Commits of the mail database.", ()),
     "sekisho_store_commit_seconds": ("histogram", "Time from lock to committed.", ()),
 }

@@ -13,12 +13,14 @@ from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
 from sekisho.admin.context import Context
 from sekisho.config.schema import Config
 from sekisho.ports.changes import Changes
+from sekisho.ports.classifier import ClassifierDesk
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Journal
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.metrics import Metrics
 from sekisho.wiring.clocks import server_clock
+from sekisho.wiring.content import ContentLink
 from sekisho.wiring.guard import guard_kit
 
 HOST = os.uname().nodename
@@ -47,10 +49,14 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
         await store.close()
 
 
-def admin_context(store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None) -> Context:
+def admin_context(
+    store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None, classifier: ClassifierDesk | None = None
+) -> Context:
+    """`classifier` None: one of its own, for a process that has none."""
     return Context(
-        store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger, guard_kit(store, config, journal)
-    )
+        store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger, guard_kit(store, config, journal),
+        classifier or ContentLink(store, config, journal).classifier,
+    )  # fmt: skip
 
 
 def open_log(file: Path) -> int:

@@ -45,6 +45,7 @@ from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
 from sekisho.wiring.clocks import follow_lab_clock, server_clock
+from sekisho.wiring.content import ContentLink
 from sekisho.wiring.guard import GuardLink
 from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
@@ -129,7 +130,11 @@ class Worker:
         self._learning = LearningLink(self._store, self._clock, self._journal, self._shared.metrics)
         self._guard = GuardLink(self._store, self._journal, self._shared.metrics)
         self._guard.use(self._config)
-        self._store.maintenance.chores += [self._ledger.keep_house, self._learning.keep_house, self._guard.keep]
+        self._content = ContentLink(self._store, self._config, self._journal, self._shared.metrics)
+        self._learning.teacher.learners += (self._content.classifier,)
+        self._stack.push_async_callback(self._content.close)
+        chores = [self._ledger.keep_house, self._learning.keep_house, self._guard.keep, self._content.keep_house]
+        self._store.maintenance.chores += chores
         self._resolver = StubResolver(self._config.resolver, self._clock)
         self._stack.push_async_callback(self._resolver.close)
         self._make_recipients()
@@ -263,7 +268,7 @@ class Worker:
             self._stack.callback(exporter.close)
 
     async def _answer(self, request: bytes, uid: int) -> bytes:
-        context = admin_context(self._store, self._config, self._journal, f"uid:{uid}", self._ledger.ledger)
+        context = admin_context(self._store, self._config, self._journal, f"uid:{uid}", self._ledger.ledger, self._content.classifier)
         return await operations.answer(context, request)
 
     async def _follow_reloads(self) -> None:
@@ -275,6 +280,7 @@ class Worker:
             self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
             self._ledger.use(self._config)
             self._guard.use(self._config)
+            self._content.use(self._config)
             self._make_recipients()
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())

@@ -22,6 +22,7 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed, OperatorLink, Progress, TryAccount, TryReady
 from sekisho.faces.cli.main import run
 from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
+from sekisho.services.classifier import LiveClassifier
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
 from sekisho.testing.zones import ZoneResolver
@@ -56,7 +57,7 @@ class FakeApp:
             raise CommandFailed("No server runs and {path} is locked.", exits.UNREACHABLE, path=str(config.data_dir))
         context = Context(
             self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger,
-            guard_kit(self.store),
+            guard_kit(self.store), LiveClassifier(self.store.lessons, ManualClock(), self.journal),
         )  # fmt: skip
         yield lambda request: asyncio.run(answer(context, request))
 

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alias": ("alias", "Addresses that lead to other addresses."),
     "dkim": ("dkim", "The keys that mail is signed with."),
     "check": ("check", "What others find out about your mail and your domains."),
+    "classifier": ("classifier", "What tells spam from ham by their words and build."),
     "guard": ("guard", "Accounts that may be hijacked, and their mail that is held."),
     "queue": ("queue", "The mail that waits to leave."),
     "why": ("why", "Tell what became of a message, or why it was refused."),

@@ -6,6 +6,7 @@ from sekisho.adapters.stores.memory.guard import GuardSteps
 from sekisho.adapters.stores.memory.guard_queue import MemoryGuard
 from sekisho.adapters.stores.memory.judgements import MemoryJudgements
 from sekisho.adapters.stores.memory.keys import MemoryKeys
+from sekisho.adapters.stores.memory.lessons import MemoryLessonBook
 from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
 from sekisho.adapters.stores.memory.reputation import MemoryReputation
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
@@ -17,7 +18,8 @@ from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters`, `judgements` and `reputation` over one state in this process.
+    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters`, `judgements`, `lessons` and `reputation` over one state in this
+    process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
     and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -34,5 +36,6 @@ class MemoryStore:
         self.keys = MemoryKeys(self.state)
         self.leases = MemoryLeases(clock, self.spool)
         self.counters = MemoryCounters(clock)
+        self.lessons = MemoryLessonBook(clock)
         self.judgements = MemoryJudgements()
         self.reputation = MemoryReputation(clock)

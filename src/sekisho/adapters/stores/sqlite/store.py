@@ -17,6 +17,7 @@ from sekisho.adapters.stores.sqlite.hints import SqliteCounters, SqliteLeases, S
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.judgements import SqliteJudgements
 from sekisho.adapters.stores.sqlite.keys import SqliteKeys
+from sekisho.adapters.stores.sqlite.lessons import SqliteLessonBook
 from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree
 from sekisho.adapters.stores.sqlite.mailstore import SqliteMailStore
 from sekisho.adapters.stores.sqlite.maintenance import Maintenance
@@ -62,8 +63,9 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters`, `judgements` and `reputation` of one worker. Open it after fork;
-    it belongs to one event loop.
+    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters`, `judgements`, `lessons` and `reputation` of one worker.
+
+    Open it after fork; it belongs to one event loop.
 
     Each worker also runs `maintenance.run(owner)`; one of them at a time gets the work.
     """
@@ -112,6 +114,7 @@ class SqliteStore:
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
         self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)
         self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
+        self.lessons = SqliteLessonBook(self.hints_reader, self.hints_writer, clock)
         self.judgements = SqliteJudgements(self.hints_writer, clock)
         self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
 

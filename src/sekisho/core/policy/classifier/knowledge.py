@@ -22,6 +22,7 @@ OWN_SHARE = 0.7  # of what an account taught, beside everybody's lessons
 SMOOTHING = 0.3
 SOFTNESS = 1 / 60  # how far a lesson may stay inside the margin; small: lessons are believed
 _MAX_TELLING = 6
+_LEAST_TELLING = 0.001
 _MAX_TELLING_LENGTH = 40
 
 
@@ -94,8 +95,8 @@ class Knowledge:
         for names, (view, hashes) in zip((tokens.build, tokens.words), features.views, strict=True):
             told += zip(self._said(view, hashes, account_id), names, strict=False)
         told = [(max(-CLIP, min(CLIP, said)), name) for said, name in told]
-        most_spam = nlargest(most, (each for each in told if each[0] > 0))
-        most_ham = nlargest(most, ((-said, name) for said, name in told if said < 0))
+        most_spam = nlargest(most, (each for each in told if each[0] > _LEAST_TELLING))
+        most_ham = nlargest(most, ((-said, name) for said, name in told if said < -_LEAST_TELLING))
         telling = [Told(name[:_MAX_TELLING_LENGTH], round(said, 3)) for said, name in most_spam]
         telling += [Told(name[:_MAX_TELLING_LENGTH], -round(said, 3)) for said, name in most_ham]
         return Opinion(self.bias + sum(said for said, _ in told), tuple(telling))

@@ -1,0 +1,146 @@
+"""The learning classifier: teach it, see what it knows, ask it why, make it forget."""
+
+from msgspec import Struct
+
+from sekisho.admin.context import Context, Refused, find_account
+from sekisho.core.policy.classifier.features import Features, Tokens
+from sekisho.core.policy.classifier.knowledge import MIN_LESSONS
+from sekisho.ports.classifier import OPERATOR, Fitted, Taught
+
+MAX_LESSONS = 1000  # in one request
+
+
+class LessonRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`key` tells messages apart: the same one is learned once; `features` as `Features.to_octets` gives them."""
+
+    key: str
+    is_spam: bool
+    features: bytes
+
+
+class Teach(Struct, frozen=True, forbid_unknown_fields=True):
+    """`account`: an address, or None for everybody."""
+
+    lessons: list[LessonRequest]
+    account: str | None = None
+
+
+class Changed(Struct, frozen=True):
+    count: int
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Forget(Struct, frozen=True, forbid_unknown_fields=True):
+    """All lessons of an account; `everything` those of all and of the operator."""
+
+    account: str | None = None
+    everything: bool = False
+
+
+class AskClassifier(Struct, frozen=True, forbid_unknown_fields=True):
+    build: list[str]
+    words: list[str]
+    account: str | None = None
+
+
+class TellingToken(Struct, frozen=True):
+    token: str
+    weight: float
+
+
+class Explained(Struct, frozen=True):
+    """`score` is what the account's mail would be judged by, if one was named; `overall` what everybody else's."""
+
+    is_ready: bool
+    score: float
+    overall: float
+    telling: list[TellingToken]
+
+
+class AccountLessons(Struct, frozen=True):
+    """`account` None: the operator's, for everybody."""
+
+    account: str | None
+    ham: int
+    spam: int
+    private: int
+    latest_at_us: int
+
+
+class ClassifierStatus(Struct, frozen=True):
+    """`news`: lessons that the last fit does not include; `needed`: of ham and of spam each before anything is said."""
+
+    is_ready: bool
+    ham: int
+    spam: int
+    needed: int
+    news: int
+    fitted_at_us: int
+    accounts: list[AccountLessons]
+
+
+async def teach(context: Context, request: Teach) -> Changed:
+    """Write lessons down. They count at once, and fully after the next fit."""
+    if len(request.lessons) > MAX_LESSONS:
+        raise Refused("At most {most} lessons in one request.", most=MAX_LESSONS)
+    account_id = OPERATOR if request.account is None else (await find_account(context, request.account)).id
+    for lesson in request.lessons:
+        try:
+            Features.from_octets(lesson.features)
+        except ValueError as error:
+            raise Refused("A lesson cannot be read: {reason}.", reason=str(error)) from error
+    desk = context.classifying
+    count = await desk.book.teach([Taught(each.key, account_id, each.is_spam, each.features) for each in request.lessons])
+    spam = sum(each.is_spam for each in request.lessons)
+    context.audit("classifier.teach", request.account or "", spam=spam, ham=len(request.lessons) - spam, changed=count)
+    return Changed(count)
+
+
+async def fit(context: Context, request: Nothing) -> Fitted:
+    """Fit the knowledge to all lessons now."""
+    fitted = await context.classifying.fit()
+    context.audit("classifier.fit", "", ham=fitted.ham, spam=fitted.spam)
+    return fitted
+
+
+async def status(context: Context, request: Nothing) -> ClassifierStatus:
+    book = context.classifying.book
+    state = book.state()
+    tallies = await book.tally()
+    accounts = []
+    for tally in tallies:
+        account = None if tally.account_id == OPERATOR else await context.directory.account(tally.account_id)
+        name = None if tally.account_id == OPERATOR else str(account.address) if account else f"#{tally.account_id}"
+        accounts.append(AccountLessons(name, tally.ham, tally.spam, tally.private, tally.latest_at_us))
+    await context.classifying.refresh()
+    ready = context.classifying.judge(Tokens((), ())).overall is not None
+    ham, spam = sum(each.ham for each in tallies), sum(each.spam for each in tallies)
+    news = state.serial - state.fitted + state.withdrawn
+    return ClassifierStatus(ready, ham, spam, MIN_LESSONS, news, state.fitted_at_us, accounts)
+
+
+async def explain(context: Context, request: AskClassifier) -> Explained:
+    """What it says of a message, and the tokens that said most."""
+    account_ids = [] if request.account is None else [(await find_account(context, request.account)).id]
+    await context.classifying.refresh()
+    verdicts = context.classifying.judge(Tokens(tuple(request.build), tuple(request.words)), account_ids)
+    if verdicts.overall is None:
+        return Explained(False, 0.0, 0.0, [])
+    opinion = next(iter(verdicts.accounts.values()), verdicts.overall)
+    telling = [TellingToken(each.token, each.weight) for each in opinion.telling]
+    return Explained(True, round(opinion.score, 3), round(verdicts.overall.score, 3), telling)
+
+
+async def forget(context: Context, request: Forget) -> Changed:
+    """Take lessons back, and fit to what is left."""
+    if request.account is None and not request.everything:
+        raise Refused("Say whose lessons to forget: an account's, or everything.")
+    account_id = None if request.account is None else (await find_account(context, request.account)).id
+    count = await context.classifying.book.forget(account_id)
+    if count:
+        await context.classifying.fit()
+    context.audit("classifier.forget", request.account or "everything", lessons=count)
+    return Changed(count)
