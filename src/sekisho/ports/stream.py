@@ -82,6 +82,10 @@ class Stream(Protocol):
         """Wait until less than 64 KB is waiting to be sent; raises ConnectionLost, StreamTimeout."""
         ...
 
+    async def send(self, octets: bytes, timeout_seconds: float | None = None) -> None:
+        """`write` and `drain` in one, and at once."""
+        ...
+
     async def start_tls_server(self, timeout_seconds: float = 60.0) -> TlsInfo:
         """Handshake as a server, with the listener's certificates. Call it after the 220/OK was written.
 

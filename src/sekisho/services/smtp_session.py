@@ -151,7 +151,7 @@ class SmtpSession:
                     await self._flush()
                     await self._read()
                 elif isinstance(event, Ended):
-                    await self._flush()
+                    self.stream.write(machine.data_to_send())  # goes out with the end of the connection
                     return event.reason
                 elif isinstance(event, ContentChunk):
                     assert self._content is not None
@@ -189,8 +189,7 @@ class SmtpSession:
     async def _flush(self) -> None:
         octets = self.machine.data_to_send()
         if octets:
-            self.stream.write(octets)
-            await self.stream.drain(self._timeouts.command_seconds)
+            await self.stream.send(octets, self._timeouts.command_seconds)
 
     async def _read(self) -> None:
         machine = self.machine

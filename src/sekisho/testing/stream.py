@@ -87,6 +87,10 @@ class MemoryStream:
             raise ConnectionLost("aborted")
         await asyncio.sleep(0)
 
+    async def send(self, octets: bytes, timeout_seconds: float | None = None) -> None:
+        self.write(octets)
+        await self.drain(timeout_seconds)
+
     async def start_tls_server(self, timeout_seconds: float = 60.0) -> TlsInfo:
         if self.has_input:
             self.abort()

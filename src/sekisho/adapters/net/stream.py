@@ -255,6 +255,13 @@ class SocketStream(asyncio.BufferedProtocol):
             self._flush_soon = True
             self._loop.call_soon(self._flush_now)
 
+    async def send(self, octets: bytes, timeout_seconds: float | None = None) -> None:
+        """Spares the turn of the loop that `write` asks for."""
+        if octets and not self._closing and self._lost is None:
+            self._out.append(octets)
+            self._out_octets += len(octets)
+        await self.drain(timeout_seconds)
+
     def _flush_now(self) -> None:
         self._flush_soon = False
         self._flush()
@@ -387,11 +394,15 @@ class SocketStream(asyncio.BufferedProtocol):
         self._resume_reading()
         if early:
             self._receive_tls(tls, memoryview(early))
-        else:
+        elif not tls.server_side:  # a server has nothing to say before the client's hello
             self._step_handshake(tls)
-        async with asyncio.timeout(timeout_seconds):
+        timer = self._loop.call_later(timeout_seconds, self._end_handshake, TimeoutError())
+        try:
             await waiter
-        return tls.info()
+        finally:
+            timer.cancel()
+        assert self.tls is not None
+        return self.tls
 
     def _receive_tls(self, tls: TlsLayer, octets: memoryview) -> None:
         if not tls.begun and octets[0] not in HANDSHAKE_RECORDS:
@@ -463,32 +474,47 @@ class SocketStream(asyncio.BufferedProtocol):
         if self._gone:
             self._closing = True
             return
+        first = self._closed is None
         if self._closed is None:
             self._closed = self._loop.create_future()
+        timer = self._loop.call_later(CLOSE_SECONDS, self._transport.abort)  # which ends both waits below
         try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._close_politely()
-                await asyncio.shield(self._closed)
-        except (TimeoutError, ConnectionLost):
+            await self._close_politely()
+            await (self._closed if first else asyncio.shield(self._closed))
+        except ConnectionLost:
             pass
         finally:
+            timer.cancel()
             self._closing = True
             self._transport.abort()
 
     async def _close_politely(self) -> None:
         if self._closing:
             return
-        self._flush()
+        if self._tls is None or self._out_octets > PIECE_OCTETS:
+            self._flush()
         self._closing = True
         if self._lost is not None:
             self._transport.close()
             return
         self._chunks.clear()
         self._resume_reading()  # what the kernel holds unread would turn our FIN into a reset and eat the last reply
-        while self._out:
+        while self._out_octets > PIECE_OCTETS or (self._out and (self.tls is None or self._writing_paused)):
             await self.drain()
             self._flush()
         if self._tls is not None and self.tls is not None:
-            self._tls.close_notify()
-            self._send(self._tls.take())
+            self._send_last(self._tls)
         self._transport.close()
+
+    def _send_last(self, tls: TlsLayer) -> None:
+        """The last words and close_notify, in one segment."""
+        octets = b"".join(self._out)
+        self._out.clear()
+        self._out_octets = 0
+        try:
+            if octets:
+                tls.encrypt(memoryview(octets))
+        except ssl.SSLError as error:
+            self._lose(f"TLS: {tls_reason(error)}")
+        tls.close_notify()
+        self._send(tls.take())

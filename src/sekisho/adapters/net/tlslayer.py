@@ -21,12 +21,13 @@ class SniObject(ssl.SSLObject):
 
 
 class TlsLayer:
-    __slots__ = ("_incoming", "_object", "_outgoing", "begun", "ended")
+    __slots__ = ("_incoming", "_object", "_outgoing", "begun", "ended", "server_side")
 
     def __init__(self, context: ssl.SSLContext, *, server_side: bool, server_name: str | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name)
+        self.server_side = server_side
         self.begun = False  # the peer has sent something
         self.ended = False  # the peer said close_notify
 
@@ -49,7 +50,7 @@ class TlsLayer:
         read, incoming, pending = self._object.read, self._incoming, self._object.pending
         while incoming.pending or pending():
             try:
-                octets = read(RECORD_OCTETS)
+                octets = read(min(RECORD_OCTETS, incoming.pending + pending()))  # never more than came: a buffer of that size is made
             except ssl.SSLWantReadError:
                 break
             if not octets:

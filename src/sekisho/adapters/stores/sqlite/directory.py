@@ -5,7 +5,6 @@ from typing import Any
 
 from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite import mailbox_reads, mailbox_writes
-from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree, remove_mailbox
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
@@ -73,11 +72,7 @@ class SqliteDirectory:
         return StoredPassword(*found[0]) if found else None
 
     def _rows(self, sql: str, *values: str | int | None) -> list[tuple[Any, ...]]:
-        def read(db: Database) -> list[tuple[Any, ...]]:
-            rows: list[tuple[Any, ...]] = db.execute(sql, values).fetchall()
-            return rows
-
-        return self._reader.read(read)
+        return self._reader.ask(sql, values)
 
     def _aliases(self, where: str, value: str | None) -> list[Alias]:
         found: dict[str, tuple[bool, list[str]]] = {}

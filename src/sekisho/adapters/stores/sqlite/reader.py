@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
-from sekisho.adapters.stores.sqlite.connection import Database, connect, store_errors
+from sekisho.adapters.stores.sqlite.connection import UNAVAILABLE, Database, connect, store_errors
+from sekisho.ports.content import StoreUnavailable
 
 T = TypeVar("T")
 SCANNERS = 2
@@ -36,6 +37,14 @@ class Reader:
                 return question(self.connection)
             finally:
                 self.connection.execute("COMMIT")
+
+    def ask(self, sql: str, values: tuple[str | int | None, ...]) -> list[tuple[Any, ...]]:
+        """The rows of one statement, which needs no transaction to see one state. Raises StoreUnavailable."""
+        try:
+            rows: list[tuple[Any, ...]] = self.connection.execute(sql, values).fetchall()
+        except UNAVAILABLE as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        return rows
 
     async def scan(self, question: Callable[[Database], T]) -> T:
         """The same on a connection of the pool, for what takes longer. One statement is best: it lets the loop run."""

@@ -25,10 +25,11 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.metrics import Metrics
 
 T = TypeVar("T")
-# Where several worked at once, more will come in a moment: waiting for them costs less than the COMMITs that it saves
-# (measured with 20 connections: 12 % less CPU a message, p99 22 instead of 27 ms).
-GATHER_SECONDS = 0.002
-GATHER_UNTIL = 8
+# Where several worked at once, more will come in a moment, the more of them the longer: waiting for them costs less than the
+# COMMITs that it saves (measured with 20 connections, bench/README.md).
+GATHER_EACH_SECONDS = 0.0008
+GATHER_SECONDS = 0.005
+GATHER_UNTIL = 12
 MAX_BATCH = 500
 GIVEN_UP = "the database gave the whole transaction up"
 
@@ -186,7 +187,7 @@ class Writer:
             for change in {change: None for transaction in transactions for change in transaction.changes}:
                 self._changes.publish(change)
         if len(self._waiting) < GATHER_UNTIL and len(batch) > 1 and self._syncs and self._loop is not None:
-            self._loop.call_later(GATHER_SECONDS, self._go_on)
+            self._loop.call_later(min(GATHER_EACH_SECONDS * len(batch), GATHER_SECONDS), self._go_on)
         else:
             self._go_on()
 
