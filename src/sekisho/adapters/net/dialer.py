@@ -2,7 +2,8 @@
 
 import asyncio
 
-from sekisho.adapters.net.stream import RECEIVE_OCTETS, ClientTls, SocketStream
+from sekisho.adapters.net.stream import RECEIVE_OCTETS, SocketStream
+from sekisho.adapters.net.tlslayer import ClientTls
 from sekisho.ports.stream import IpAddress, Stream, StreamTimeout
 
 

@@ -11,10 +11,10 @@ import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 from sekisho.adapters.net.endpoints import NOWHERE, endpoint_of
-from sekisho.adapters.net.tlslayer import PIECE_OCTETS, RECORD_OCTETS, TlsLayer, tls_reason
+from sekisho.adapters.net.tlslayer import PIECE_OCTETS, RECORD_OCTETS, ClientTls, ServerTls, TlsLayer, tls_reason
 from sekisho.ports.stream import ConnectionLost, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
 
 RECEIVE_OCTETS = 65536  # one buffer per listener: octets are copied out before the loop goes on
@@ -23,18 +23,6 @@ WAITING_OCTETS = 65536  # unsent: above this `drain` waits
 CLOSE_SECONDS = 3.0
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 HANDSHAKE_RECORDS = (0x15, 0x16)  # alert, handshake: what a TLS peer may begin with (RFC 8446 §5.1)
-
-
-class ServerTls(Protocol):
-    """How a listener's streams get their certificates, and whom they tell how a handshake ended."""
-
-    def context(self) -> ssl.SSLContext: ...
-
-    def handshake_ended(self, failure: str | None) -> None: ...
-
-
-class ClientTls(Protocol):
-    def context(self, verify: Literal["none", "pkix"]) -> ssl.SSLContext: ...
 
 
 class SocketStream(asyncio.BufferedProtocol):
@@ -283,13 +271,9 @@ class SocketStream(asyncio.BufferedProtocol):
         position, end = 0, len(octets)
         try:
             while position < end and not self._writing_paused:
-                records: list[bytes] = []
                 stop = min(end, position + WAITING_OCTETS)
-                while position < stop:
-                    tls.encrypt(octets[position : min(stop, position + PIECE_OCTETS)])
-                    position += PIECE_OCTETS
-                    records.append(tls.take())
-                self._transport.write(records[0] if len(records) == 1 else b"".join(records))
+                self._transport.write(tls.seal(octets[position:stop]))
+                position = stop
         except ssl.SSLError as error:
             self._lose(f"TLS: {tls_reason(error)}")
             self._transport.abort()
@@ -511,10 +495,4 @@ class SocketStream(asyncio.BufferedProtocol):
         octets = b"".join(self._out)
         self._out.clear()
         self._out_octets = 0
-        try:
-            if octets:
-                tls.encrypt(memoryview(octets))
-        except ssl.SSLError as error:
-            self._lose(f"TLS: {tls_reason(error)}")
-        tls.close_notify()
-        self._send(tls.take())
+        self._send(tls.seal_last(octets))
