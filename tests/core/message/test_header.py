@@ -28,6 +28,14 @@ def test_the_field_cap_stops_the_index() -> None:
     assert section.too_many and len(section.fields) == 10
 
 
+def test_a_section_of_very_many_lines_is_indexed_the_same() -> None:
+    """It is not taken apart all at once."""
+    octets = MESSAGE.partition(b"\r\n\r\n")[0] + b"\r\n" + b"Long: x\r\n" + b" y\r\n" * 100 + b"\r\n"
+    few, many = HeaderSection(octets, max_fields=10), HeaderSection(octets)
+    assert few.fields == many.fields and len(few.fields) == 6 and few.has_repeated and not few.too_many
+    assert not HeaderSection(b"A: 1\r\nB: 2\r\n\r\n").has_repeated
+
+
 @given(st.binary(max_size=300) | st.text(alphabet="aA: \t\r\n(", max_size=200).map(str.encode))
 def test_fields_tile_the_section(octets: bytes) -> None:
     section = HeaderSection(octets)

@@ -167,7 +167,7 @@ def _decode(value: bytes) -> str:
 def parse_authentication_results(value: bytes) -> AuthenticationResults | None:
     """A field's value (folded or not); None if it has no authserv-id."""
     segments, quoted, broken = _segments(_decode(value), MAX_RESULTS + 1)
-    head = segments[0].split()
+    head = [word for word in segments[0].split(" ") if word]  # not split(): U+0085 and its like are no white space here
     if not head or len(head) > 2 or (len(head) == 2 and not _VERSION.match(head[1])):
         return None
     authserv_id = _resolve(head[0], quoted)
@@ -175,7 +175,7 @@ def parse_authentication_results(value: bytes) -> AuthenticationResults | None:
         return None
     results, dropped = [], int(broken)
     for segment in segments[1:]:
-        if not segment.strip() or segment.strip() == "none":
+        if segment.strip(" ") in ("", "none"):
             continue
         result = _parse_result(segment, quoted)
         if result is None:

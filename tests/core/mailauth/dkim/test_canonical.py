@@ -7,7 +7,11 @@ from dkim.canonicalization import Relaxed, Simple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sekisho.core.mailauth.dkim.canonical import BodyCanonicalizer, BodyHashes, BodyHashSpec, relax_field
+from sekisho.core.mailauth.dkim.canonical import BodyCanonicalizer, BodyHashes, BodyHashSpec, relax_field, relax_values
+from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
+from sekisho.core.mailauth.dkim.signature import remove_signature_value
+from sekisho.core.mailauth.dkim.tags import TagError, parse_tags
+from sekisho.core.message.header import Field, HeaderSection
 
 LINES = st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"\r\n\r\n", b"\xe3\x81\x82", b"  \t ", b"b c"]), max_size=40).map(b"".join)
 BROKEN = st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"\r", b"\n", b"\0"]), max_size=40).map(b"".join)
@@ -79,3 +83,52 @@ def test_hashes_with_and_without_a_limit(body: bytes, limit: int, sizes: list[in
         whole = canonical(spec.canonicalization, body, [])
         assert hashes.digest(spec) == hashlib.sha256(whole[: spec.limit_octets]).digest()
         assert hashes.canonical_octets(spec.canonicalization) == len(whole)
+
+
+@given(st.lists(LINES | BROKEN, max_size=6))
+@example([b" a  b\r\n", b"\0", b""])
+def test_values_together_are_as_each_alone(values: list[bytes]) -> None:
+    assert relax_values(values) == [relax_field(b"", value)[1:] for value in values]
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"b", b"b", b"bb", b"c", b"=", b"b=", b";", b";", b" ", b"\r\n\t", b"x"]), max_size=30).map(b"".join)
+)
+@example(b" a=b=x; b =y;")
+@example(b"b=x")
+def test_only_the_value_of_b_is_taken_out(value: bytes) -> None:
+    try:
+        tags = parse_tags(value)
+    except TagError:
+        return
+    pieces = value.split(b";")
+    for index, piece in enumerate(pieces):
+        name, equals, _ = piece.partition(b"=")
+        if name.strip(b" \t\r\n") == b"b":
+            pieces[index] = name + equals
+    assert remove_signature_value(value) == b";".join(pieces)
+    assert (b"b" in tags) == (remove_signature_value(value) != value or not tags.get(b"b", b"x"))
+
+
+HEADERS = st.lists(st.sampled_from([b"A: 1\r\n", b"a:  2 \r\n\tx\r\n", b"B : 3\r\n", b"D: s\r\n", b"c:\r\n", b"no field\r\n"]), max_size=8)
+
+
+@given(HEADERS.map(b"".join), st.lists(st.sampled_from([b"a", b"b", b"c", b"d", b"e"]), max_size=8).map(tuple), st.integers(0, 3))
+def test_fields_are_taken_bottom_up_each_once(octets: bytes, names: tuple[bytes, ...], which: int) -> None:
+    header = HeaderSection(octets + b"\r\n")
+    own: Field | None = ([*header.all(b"d"), None, None, None, None])[which]
+    left = {name: [field for field in header.all(name) if field is not own] for name in names}
+    expected = [left[name].pop() for name in names if left[name]]
+    canonical = CanonicalHeader(header)
+    for form in ("simple", "relaxed"):
+        assert canonical.fields(own, names, form) == [canonical.field(field, form) for field in expected]
+        if own is not None:
+            signed = b"".join(canonical.fields(own, names, form)) + canonical.field(own, form).removesuffix(b"\r\n")
+            assert canonical.signed_octets(own, names, form) == signed  # it has no b= to be taken out
+
+
+@given(st.integers(1, 200), st.integers(0, 200), st.sampled_from([b" ", b"\t", b" \t"]))
+def test_runs_of_any_length_become_one_space(first: int, second: int, kind: bytes) -> None:
+    body = b"a" + kind * first + b"b" + kind * second + b"\r\n"
+    assert canonical("relaxed", body, []) == b"a b\r\n"
+    assert relax_field(b"x", body) == b"x:a b"

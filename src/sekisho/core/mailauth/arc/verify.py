@@ -1,12 +1,11 @@
 """Validating a chain of ARC seals (RFC 8617 §5.2). What a chain is worth is the business of policy: it is a hint at most."""
 
 import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import Literal
 
 from sekisho.core.mailauth.arc.chain import ArcSet, ChainError, collect_sets, sealed_octets
-from sekisho.core.mailauth.dkim.canonical import BodyHashes
+from sekisho.core.mailauth.dkim.canonical import BodyHashes, BodyHashSpec
 from sekisho.core.mailauth.dkim.evidence import STRICT
 from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
 from sekisho.core.mailauth.dkim.keys import KeyRecord, is_signed_by
@@ -106,9 +105,10 @@ class ArcVerifier:
         key_type, hash_name = parse_algorithm(tags[b"a"])
         if hash_name == "sha1":
             raise _Failed("rsa-sha1 is not acceptable")
-        domain, selector = parse_domain_and_selector(tags)
+        domain, selector = parse_domain_and_selector(tags[b"d"], tags[b"s"])
         octets = decode_base64_tag(tags[b"b"], "b")
-        return Signature(key_type, hash_name, octets, b"", "relaxed", "relaxed", domain, selector, "", domain, (), None, None, None)
+        spec = BodyHashSpec("relaxed", hash_name)  # not used: a seal covers no body
+        return Signature(key_type, hash_name, octets, b"", "relaxed", "relaxed", domain, selector, "", domain, (), None, None, None, spec)
 
     @property
     def wants_body(self) -> bool:
@@ -145,7 +145,7 @@ class ArcVerifier:
         signature = self._message_signature
         if signature is None:
             raise _Failed("no message signature")
-        if not hmac.compare_digest(self._hashes.digest(signature.body_spec), signature.body_hash):
+        if self._hashes.digest(signature.body_spec) != signature.body_hash:
             raise _Failed("body hash of the newest message signature did not verify")
         body_octets = self._hashes.canonical_octets(signature.body_canonicalization)
         if signature.limit_octets is not None and signature.limit_octets != body_octets:

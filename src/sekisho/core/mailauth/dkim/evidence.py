@@ -1,13 +1,12 @@
 """What was found out about a signature: words of RFC 8601 §2.7.1 and the reason behind them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 DkimResult = Literal["pass", "fail", "policy", "neutral", "temperror", "permerror"]
 
 
-@dataclass(frozen=True, slots=True)
-class DkimEvidence:
+class DkimEvidence(NamedTuple):
     """One signature's outcome. `domain` and `selector` are empty when the field could not be read that far.
 
     `signature_start` is what RFC 6008 §4 calls header.b: it tells signatures of one domain apart.

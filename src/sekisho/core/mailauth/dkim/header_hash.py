@@ -1,6 +1,6 @@
 """The octets of the header section that a signature covers (RFC 6376 §3.7, §5.4.2)."""
 
-from sekisho.core.mailauth.dkim.canonical import Canonicalization, relax_field
+from sekisho.core.mailauth.dkim.canonical import Canonicalization, relax_field, relax_values
 from sekisho.core.mailauth.dkim.signature import remove_signature_value
 from sekisho.core.message.header import Field, HeaderSection
 
@@ -28,16 +28,34 @@ class CanonicalHeader:
 
         A name that is listed more often than it occurs adds nothing: then its later insertion breaks the signature.
         """
-        left = {name: [field for field in self._header.all(name) if field is not own] for name in set(names)}
-        return [self.field(left[name].pop(), canonicalization) for name in names if left[name]]
+        chosen = self._choose(own, names)
+        if canonicalization == "simple":
+            return [self.field(field, "simple") for field in chosen]
+        octets = self._header.octets
+        values = relax_values([octets[field.value : field.end] for field in chosen])
+        return [field.name + b":" + value + b"\r\n" for field, value in zip(chosen, values, strict=True)]
+
+    def _choose(self, own: Field | None, names: tuple[bytes, ...]) -> list[Field]:
+        by_name = self._header.by_name
+        taken: dict[bytes, int] = {}
+        chosen: list[Field] = []
+        for name in names:
+            if name in by_name:  # most of those that are listed are not there
+                fields = by_name[name]
+                if own is not None and name == own.name:
+                    fields = [field for field in fields if field is not own]
+                number = taken[name] = taken.get(name, 0) + 1
+                if number <= len(fields):
+                    chosen.append(fields[-number])
+        return chosen
 
     def signed_octets(self, own: Field, names: tuple[bytes, ...], canonicalization: Canonicalization) -> bytes:
         """The named fields, then the signature field itself without its b= and CRLF."""
-        parts = self.fields(own, names, canonicalization)
         octets = self._header.octets
         value = remove_signature_value(octets[own.value : own.end])
-        if canonicalization == "relaxed":
-            parts.append(relax_field(own.name, value))
-        else:
-            parts.append(octets[own.start : own.value] + value.removesuffix(b"\r\n"))
-        return b"".join(parts)
+        if canonicalization == "simple":
+            return b"".join([*self.fields(own, names, "simple"), octets[own.start : own.value], value.removesuffix(b"\r\n")])
+        chosen = self._choose(own, names)
+        values = relax_values([*[octets[field.value : field.end] for field in chosen], value])
+        chosen.append(own)
+        return b"\r\n".join([field.name + b":" + value for field, value in zip(chosen, values, strict=True)])

@@ -3,6 +3,7 @@
 import binascii
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -94,10 +95,10 @@ def _load_rsa(octets: bytes) -> RSAPublicKey:
 def is_signed_by(record: KeyRecord, hash_name: HashName, signature: bytes, signed: bytes, digest: bytes) -> bool:
     """Does the signature fit? RSA signs the octets `signed`; Ed25519 signs their SHA-256 `digest` (RFC 8463 §3)."""
     try:
-        if isinstance(record.key, RSAPublicKey):
-            record.key.verify(signature, signed, _PADDING, _HASHES[hash_name])
+        if record.key_type == "rsa":
+            cast(RSAPublicKey, record.key).verify(signature, signed, _PADDING, _HASHES[hash_name])
         else:
-            record.key.verify(signature, digest)
+            cast(Ed25519PublicKey, record.key).verify(signature, digest)
     except InvalidSignature:
         return False
     return True

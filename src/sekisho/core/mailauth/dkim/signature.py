@@ -2,6 +2,7 @@
 
 import binascii
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from sekisho.core.mailauth.dkim.canonical import BodyHashSpec, Canonicalization, HashName
@@ -18,11 +19,12 @@ _BODY_HASH_OCTETS: dict[HashName, int] = {"sha256": 32, "sha1": 20}
 # Selectors are sub-domains (RFC 6376 §3.1); underscores occur in them.
 _SELECTOR = re.compile(r"[a-z0-9_](?:[a-z0-9_\-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_\-]{0,62}))*\Z")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_NUMBER = re.compile(rb"[0-9]{1,76}\Z")
 _QUERY_METHODS = frozenset({b"dns/txt", b"dns"})  # "dns": before RFC 4871
 _QUOTED = re.compile(rb"=([0-9A-F]{2})")  # RFC 6376 §2.11 dkim-quoted-printable
 _REQUIRED = (b"a", b"b", b"bh", b"d", b"h", b"s")
 MAX_SIGNED_NAMES = 500
+MAX_KEPT_OCTETS = 2048
+MAX_DIGITS = 76  # RFC 6376 §3.5: of l=
 
 
 class SignatureError(ValueError):
@@ -46,10 +48,7 @@ class Signature(NamedTuple):
     limit_octets: int | None  # l=
     signed_at: int | None
     expires_at: int | None
-
-    @property
-    def body_spec(self) -> BodyHashSpec:
-        return BodyHashSpec(self.body_canonicalization, self.hash_name, self.limit_octets)
+    body_spec: BodyHashSpec
 
     @property
     def key_name(self) -> str:
@@ -66,12 +65,12 @@ def parse_signature(tags: dict[bytes, bytes], *, is_arc: bool = False, versions:
     if tags.get(b"v", b"1") not in versions:
         raise SignatureError("unknown version")
     key_type, hash_name = parse_algorithm(tags[b"a"])
-    if _QUERY_METHODS.isdisjoint(without_white_space(tags.get(b"q", b"dns/txt")).lower().split(b":")):
+    if b"q" in tags and _QUERY_METHODS.isdisjoint(without_white_space(tags[b"q"]).lower().split(b":")):
         raise SignatureError("unknown query method")
     header_canonicalization, body_canonicalization = _parse_canonicalization(
         tags.get(b"c", b"relaxed/relaxed" if is_arc else b"simple/simple")
     )
-    domain, selector = parse_domain_and_selector(tags)
+    domain, selector = parse_domain_and_selector(tags[b"d"], tags[b"s"])
     if is_arc:
         identity, identity_domain = f"@{domain}", domain
     else:
@@ -79,6 +78,7 @@ def parse_signature(tags: dict[bytes, bytes], *, is_arc: bool = False, versions:
     signed_at, expires_at = _parse_number(tags, b"t"), _parse_number(tags, b"x")
     if signed_at is not None and expires_at is not None and expires_at <= signed_at:
         raise SignatureError("expires before it was made")
+    limit_octets = _parse_number(tags, b"l")
     body_hash = decode_base64_tag(tags[b"bh"], "bh")
     if len(body_hash) != _BODY_HASH_OCTETS[hash_name]:
         raise SignatureError("bh= has the wrong length")
@@ -94,14 +94,25 @@ def parse_signature(tags: dict[bytes, bytes], *, is_arc: bool = False, versions:
         identity,
         identity_domain,
         _parse_signed_names(tags[b"h"]),
-        _parse_number(tags, b"l"),
+        limit_octets,
         signed_at,
         expires_at,
+        BodyHashSpec(body_canonicalization, hash_name, limit_octets),
     )
 
 
 def remove_signature_value(value: bytes) -> bytes:
-    """The field's value with the value of b= taken out, white space around it included (RFC 6376 §3.5)."""
+    """The field's value with the value of b= taken out, white space around it included (RFC 6376 §3.5).
+
+    `value` was read by `parse_tags`: there is one b= in it, most often written without white space before the sign.
+    """
+    start = value.find(b"b=")
+    while start >= 0:
+        before = value[:start].rstrip(b" \t\r\n")
+        if not before or before.endswith(b";"):
+            end = value.find(b";", start)
+            return value[: start + 2] + (value[end:] if end >= 0 else b"")
+        start = value.find(b"b=", start + 2)
     specs = value.split(b";")
     for index, spec in enumerate(specs):
         name, equals, _ = spec.partition(b"=")
@@ -129,14 +140,15 @@ def decode_base64_tag(value: bytes, name: str) -> bytes:
     return octets
 
 
-def parse_domain_and_selector(tags: dict[bytes, bytes]) -> tuple[str, str]:
+@lru_cache(maxsize=1024)
+def parse_domain_and_selector(domain_octets: bytes, selector_octets: bytes) -> tuple[str, str]:
     """d= and s= as A-labels, fit to be asked for (THREATS 40; RFC 8616 §4)."""
     try:
-        domain = parse_domain(tags[b"d"].decode("utf-8"), literals=False)
+        domain = parse_domain(domain_octets.decode("utf-8"), literals=False)
     except (AddressError, UnicodeDecodeError) as error:
         raise SignatureError("d= is not a domain") from error
     try:
-        selector_text = tags[b"s"].decode("utf-8")
+        selector_text = selector_octets.decode("utf-8")
         selector = selector_text.lower() if selector_text.isascii() else parse_domain(selector_text, literals=False)
     except (AddressError, UnicodeDecodeError) as error:
         raise SignatureError("s= is not a selector") from error
@@ -147,6 +159,7 @@ def parse_domain_and_selector(tags: dict[bytes, bytes]) -> tuple[str, str]:
     return domain, selector
 
 
+@lru_cache(maxsize=64)
 def _parse_canonicalization(value: bytes) -> tuple[Canonicalization, Canonicalization]:
     """RFC 6376 §3.5: header "/" body; a missing body part means simple."""
     header, _, body = without_white_space(value).lower().partition(b"/")
@@ -178,12 +191,18 @@ def _parse_number(tags: dict[bytes, bytes], name: bytes) -> int | None:
     value = tags.get(name)
     if value is None:
         return None
-    if not _NUMBER.match(value):
+    if not value.isdigit() or len(value) > MAX_DIGITS:
         raise SignatureError(f"{name.decode()}= is not a number")
     return int(value)
 
 
 def _parse_signed_names(value: bytes) -> tuple[bytes, ...]:
+    """h=. There are few different ones in the world: each is read once, unless it is so long that remembering it would cost."""
+    return _read_signed_names(value) if len(value) <= MAX_KEPT_OCTETS else _read_signed_names.__wrapped__(value)
+
+
+@lru_cache(maxsize=1024)
+def _read_signed_names(value: bytes) -> tuple[bytes, ...]:
     if value.count(b":") >= MAX_SIGNED_NAMES:
         raise SignatureError("h= names too many fields")
     names = tuple(without_white_space(value).lower().split(b":"))

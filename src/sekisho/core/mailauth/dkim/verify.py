@@ -5,7 +5,6 @@ A signature that cannot be evaluated because DNS did not answer is temperror, ne
 """
 
 import hashlib
-import hmac
 from typing import NamedTuple
 
 from sekisho.core.mailauth.dkim.canonical import BodyHashes
@@ -16,10 +15,11 @@ from sekisho.core.mailauth.dkim.signature import Signature, SignatureError, pars
 from sekisho.core.mailauth.dkim.tags import TagError, parse_tags, without_white_space
 from sekisho.core.mailauth.synchronous import run_synchronously
 from sekisho.core.message.header import Field, HeaderSection
-from sekisho.core.terms.dns import DnsStatus, Resolver
+from sekisho.core.terms.dns import Resolver
 
 MAX_SIGNATURES = 10
 MAX_KEY_RECORDS = 4
+_START_OCTETS = 64  # of b=: enough for header.b, folded as it may be
 # RFC 5322 §3.6 and RFC 2045 allow these once. A second one is shown by some readers and signed by others (RFC 6376 §8.15).
 SINGLETON_FIELDS = (
     b"from", b"sender", b"reply-to", b"to", b"cc", b"message-id", b"in-reply-to", b"references", b"subject", b"date",
@@ -34,10 +34,6 @@ class _Candidate(NamedTuple):
     start: str  # of its b=
     signature: Signature | None
     refusal: tuple[DkimResult, str] | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.refusal is None
 
 
 class KeyProblem(Exception):
@@ -58,17 +54,14 @@ class DkimVerifier:
         self._candidates = [
             _examine(header, field, now_seconds, policy) for field in _choose(header.all(b"dkim-signature"), header, author_domain)
         ]
-        self._hashes = BodyHashes(c.signature.body_spec for c in self._candidates if c.signature and c.is_open)
-
-    @property
-    def wants_body(self) -> bool:
-        """False if no signature can pass whatever the body is: `feed` may then be left out."""
-        return any(candidate.is_open for candidate in self._candidates)
+        specs = [c.signature.body_spec for c in self._candidates if c.signature is not None and c.refusal is None]
+        self._hashes = BodyHashes(specs)
+        self.wants_body = bool(specs)  # False if no signature can pass whatever the body is: `feed` may then be left out
 
     @property
     def key_names(self) -> tuple[str, ...]:
         """The TXT names that `finish` will ask for, so that they can be asked for while the body still comes."""
-        return tuple(dict.fromkeys(c.signature.key_name for c in self._candidates if c.signature and c.is_open))
+        return tuple(dict.fromkeys(c.signature.key_name for c in self._candidates if c.signature and c.refusal is None))
 
     def feed(self, octets: bytes) -> None:
         """The next octets of the body, with CRLF line ends."""
@@ -83,7 +76,7 @@ class DkimVerifier:
         signature = candidate.signature
         if candidate.refusal or signature is None:
             return _evidence(candidate, *(candidate.refusal or ("permerror", "unreadable")))
-        if not hmac.compare_digest(self._hashes.digest(signature.body_spec), signature.body_hash):
+        if self._hashes.digest(signature.body_spec) != signature.body_hash:
             return _evidence(candidate, "fail", "body hash did not verify")
         body_octets = self._hashes.canonical_octets(signature.body_canonicalization)
         if signature.limit_octets is not None and signature.limit_octets > body_octets:
@@ -126,7 +119,7 @@ def _examine(header: HeaderSection, field: Field, now_seconds: int, policy: Dkim
     start = ""
     try:
         tags = parse_tags(header.octets[field.value : field.end])
-        start = without_white_space(tags.get(b"b", b""))[:8].decode("ascii", "replace")
+        start = without_white_space(tags.get(b"b", b"")[:_START_OCTETS])[:8].decode("ascii", "replace")
         signature = parse_signature(tags, versions=policy.versions)
     except TagError as error:
         return _Candidate(field, start, None, ("permerror", f"signature syntax: {error}"))
@@ -145,26 +138,28 @@ def _refusal(header: HeaderSection, signature: Signature, now_seconds: int, poli
         return "policy", "too many header fields"
     if header.count(b"from") != 1:
         return "permerror", "the message has no From" if not header.count(b"from") else "more than one From"
-    for name in SINGLETON_FIELDS:
-        if header.count(name) > 1:
-            return "policy", f"more than one {name.decode()} field"
+    if header.has_repeated:
+        for name in SINGLETON_FIELDS:
+            if header.count(name) > 1:
+                return "policy", f"more than one {name.decode()} field"
     return None
 
 
 async def fetch_key(signature: Signature, resolver: Resolver, policy: DkimPolicy) -> KeyRecord:
     """The key that may have made this signature (RFC 6376 §6.1.2); raises `KeyProblem`."""
     answer = await resolver.resolve(signature.key_name, "TXT")
-    if answer.is_unknown:
-        raise KeyProblem("temperror", f"key query: {answer.status.value}")
     records = [record for record in answer.records if isinstance(record, bytes)][:MAX_KEY_RECORDS]
-    if answer.status is not DnsStatus.NOERROR or not records:
+    if not records:
+        if answer.is_unknown:
+            raise KeyProblem("temperror", f"key query: {answer.status.value}")
         raise KeyProblem("permerror", "no key for signature")
     # Several records at one name are against RFC 6376 §3.6.2.2; the first usable one counts.
-    parsed = [parse_key_record(record) for record in records]
-    keys = [key for key in parsed if isinstance(key, KeyRecord)]
-    if not keys:
-        raise KeyProblem("permerror", next(reason for reason in parsed if isinstance(reason, str)))
-    key = keys[0]
+    key, *others = map(parse_key_record, records)
+    if isinstance(key, str):
+        usable = next((other for other in others if not isinstance(other, str)), None)
+        if usable is None:
+            raise KeyProblem("permerror", key)
+        key = usable
     if key.key_type != signature.key_type:
         raise KeyProblem("permerror", "key type does not match a=")
     if key.hash_names is not None and signature.hash_name not in key.hash_names:
