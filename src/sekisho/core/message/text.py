@@ -10,7 +10,7 @@ import re
 
 _ENCODED_WORD = re.compile(rb"=\?([!-)*+\-./0-9:;<>@A-Z\[\]^-~]{1,60})\?([BbQq])\?([!->@-~ ]{0,2000})\?=")
 _BETWEEN_WORDS = re.compile(rb"(\?=)[ \t\r\n]+(?==\?)")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 # Supersets that real mail means by these labels; UTF-16 without a mark is big-endian (RFC 2781 §4.3).
 _BETTER = {
     "iso-2022-jp": "iso2022_jp_ext",
@@ -67,9 +67,35 @@ def decode_field(value: bytes) -> str:
 
 
 def _base64(octets: bytes) -> bytes:
-    clean = _NOT_BASE64.sub(b"", octets)
+    clean = octets.translate(None, _NOT_BASE64)
     clean = clean[: len(clean) - (len(clean) % 4 == 1)]
     return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
+
+
+class TransferDecoder:
+    """The octets behind a Content-Transfer-Encoding, fed in pieces of any size (RFC 2045 §6)."""
+
+    def __init__(self, encoding: bytes) -> None:
+        """`encoding` in lower case; one that is unknown changes nothing."""
+        self._encoding = encoding
+        self._rest = b""
+
+    def feed(self, octets: bytes, *, final: bool = False) -> bytes:
+        if self._encoding not in (b"base64", b"quoted-printable"):
+            return octets
+        octets = self._rest + octets
+        if self._encoding == b"base64":
+            clean = octets.translate(None, _NOT_BASE64)
+            whole = len(clean) if final else len(clean) - len(clean) % 4
+            self._rest = clean[whole:]
+            return _base64(clean[:whole])
+        self._rest = b""
+        if not final:
+            cut = octets.rfind(b"\n") + 1
+            if not cut and len(octets) > 65536:
+                cut = len(octets)
+            octets, self._rest = octets[:cut], octets[cut:]
+        return quopri.decodestring(octets)
 
 
 class BodyDecoder:
@@ -77,23 +103,8 @@ class BodyDecoder:
 
     def __init__(self, encoding: bytes, charset: bytes) -> None:
         """`encoding`: Content-Transfer-Encoding in lower case."""
-        self._encoding = encoding
-        self._rest = b""
+        self._transfer = TransferDecoder(encoding)
         self._decoder = codecs.getincrementaldecoder(charset_codec(charset))("replace")
 
     def feed(self, octets: bytes, *, final: bool = False) -> str:
-        octets = self._rest + octets
-        self._rest = b""
-        if self._encoding == b"base64":
-            clean = _NOT_BASE64.sub(b"", octets)
-            whole = len(clean) if final else len(clean) - len(clean) % 4
-            self._rest = clean[whole:]
-            octets = _base64(clean[:whole])
-        elif self._encoding == b"quoted-printable":
-            if not final:
-                cut = octets.rfind(b"\n") + 1
-                if not cut and len(octets) > 65536:
-                    cut = len(octets)
-                octets, self._rest = octets[:cut], octets[cut:]
-            octets = quopri.decodestring(octets)
-        return self._decoder.decode(octets, final)
+        return self._decoder.decode(self._transfer.feed(octets, final=final), final)
