@@ -199,3 +199,16 @@ async def test_an_own_bug_is_a_fault_with_an_id(
 
 def test_operation_names_are_noun_and_verb() -> None:
     assert all(name.count(".") == 1 and name.islower() for name in OPERATIONS)
+
+
+async def test_rights_to_send_in_other_names(taro: Context, journal: MemoryJournal) -> None:
+    granted = await ask(taro, "account.may_send_as", address="taro@example.org", sender="Chair@Example.org")
+    assert granted.may_send_as == ["chair@example.org"]
+    await ask(taro, "account.may_send_as", address="taro@example.org", sender="@example.org")
+    assert (await ask(taro, "account.show", address="taro@example.org")).may_send_as == ["@example.org", "chair@example.org"]
+    assert "only addresses of domains here" in await refusal(taro, "account.may_send_as", address="taro@example.org", sender="a@b.example")
+    assert "not a domain" in await refusal(taro, "account.may_send_as", address="taro@example.org", sender="@")
+    revoked = await ask(taro, "account.may_send_as", address="taro@example.org", sender="@example.org", revoke=True)
+    assert revoked.may_send_as == ["chair@example.org"]
+    assert "no right" in await refusal(taro, "account.may_send_as", address="taro@example.org", sender="@example.org", revoke=True)
+    assert journal.entries[-1].fields["sender"] == "@example.org"

@@ -131,6 +131,26 @@ async def test_aliases(store: Any, alice: Account) -> None:
         await store.directory.remove_alias(Address("sales", "example.test"))
 
 
+async def test_sender_rights(store: Any, alice: Account, bob: Account) -> None:
+    await store.directory.add_domain(Domain("other.test", 0))
+    assert await store.directory.sender_rights(alice.id) == ()
+    for sender in ("chair@example.test", "@other.test", "chair@example.test"):
+        await store.directory.grant_sender(alice.id, sender)
+    assert await store.directory.sender_rights(alice.id) == ("@other.test", "chair@example.test")
+    assert await store.directory.sender_rights(bob.id) == ()
+    for account_id, sender in ((alice.id, "x@nowhere.test"), (12345, "chair@example.test")):
+        with pytest.raises(DirectoryError):
+            await store.directory.grant_sender(account_id, sender)
+    await store.directory.remove_domain("other.test")
+    assert await store.directory.sender_rights(alice.id) == ("chair@example.test",)
+    await store.directory.revoke_sender(alice.id, "chair@example.test")
+    with pytest.raises(DirectoryError):
+        await store.directory.revoke_sender(alice.id, "chair@example.test")
+    await store.directory.grant_sender(alice.id, "chair@example.test")
+    await store.directory.purge_account(alice.id)
+    assert await store.directory.sender_rights(alice.id) == ()
+
+
 async def test_changes_are_published(store: Any, alice: Account) -> None:
     for step in (
         store.directory.set_password(alice.id, "", ""),

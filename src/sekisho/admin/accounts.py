@@ -47,9 +47,18 @@ class RemoveAccount(Struct, frozen=True, forbid_unknown_fields=True):
     purge: bool = False
 
 
+class GrantSender(Struct, frozen=True, forbid_unknown_fields=True):
+    """`sender`: an address here, or "@domain" for all of a domain here."""
+
+    address: str
+    sender: str
+    revoke: bool = False
+
+
 class AccountDetails(Struct, frozen=True):
     account: Account
     aliases: list[Alias]  # that lead to it
+    may_send_as: list[str]  # what it was granted besides
 
 
 async def add_account(context: Context, request: AddAccount) -> Account:
@@ -79,7 +88,28 @@ async def list_accounts(context: Context, request: ListAccounts) -> list[Account
 
 async def show_account(context: Context, request: AccountRequest) -> AccountDetails:
     account = await find_account(context, request.address)
-    return AccountDetails(account, await context.directory.aliases_to(account.address))
+    return await _details(context, account)
+
+
+async def _details(context: Context, account: Account) -> AccountDetails:
+    directory = context.directory
+    return AccountDetails(account, await directory.aliases_to(account.address), list(await directory.sender_rights(account.id)))
+
+
+async def grant_sender(context: Context, request: GrantSender) -> AccountDetails:
+    """Let the account send in the name of another address, or of every address of a domain."""
+    account = await find_account(context, request.address)
+    text = request.sender.strip()
+    sender = f"@{parse_domain_name(text[1:])}" if text.startswith("@") else str(parse_address(text))
+    domain = sender.rpartition("@")[2]
+    if await context.directory.domain(domain) is None:
+        raise Refused("There is no domain {name}; only addresses of domains here can be granted.", name=domain)
+    if request.revoke:
+        await context.directory.revoke_sender(account.id, sender)
+    else:
+        await context.directory.grant_sender(account.id, sender)
+    context.audit("account.may_send_as", account.address, sender=sender, revoke=request.revoke)
+    return await _details(context, account)
 
 
 async def set_password(context: Context, request: SetPassword) -> Account:

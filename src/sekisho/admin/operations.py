@@ -61,6 +61,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "account.quota": Operation(accounts.set_quota, accounts.SetQuota, Account),
     "account.remove": Operation(accounts.remove_account, accounts.RemoveAccount, Account),
     "account.undelete": Operation(accounts.undelete_account, accounts.AccountRequest, Account),
+    "account.may_send_as": Operation(accounts.grant_sender, accounts.GrantSender, accounts.AccountDetails),
     "alias.add": Operation(aliases.add_alias, aliases.AddAlias, Alias),
     "alias.list": Operation(aliases.list_aliases, aliases.ListAliases, list[Alias]),
     "alias.remove": Operation(aliases.remove_alias, aliases.AliasRequest, Alias),

@@ -71,6 +71,10 @@ class Directory(Protocol):
         """Aliases that have this canonical address among their targets."""
         ...
 
+    async def sender_rights(self, account_id: int) -> tuple[str, ...]:
+        """What the account may send as besides its own addresses: canonical addresses, and "@domain" for all of a domain; sorted."""
+        ...
+
     async def password(self, account_id: int) -> StoredPassword | None: ...
 
     async def add_domain(self, domain: Domain) -> None:
@@ -94,6 +98,14 @@ class Directory(Protocol):
     async def set_state(self, account_id: int, state: AccountState) -> None: ...
 
     async def set_quota(self, account_id: int, quota_octets: int) -> None: ...
+
+    async def grant_sender(self, account_id: int, sender: str) -> None:
+        """As `sender_rights` has them. Twice is once; raises DirectoryError where there is no account or no such domain."""
+        ...
+
+    async def revoke_sender(self, account_id: int, sender: str) -> None:
+        """Raises DirectoryError if it has no such right."""
+        ...
 
     async def purge_account(self, account_id: int) -> None:
         """Remove the account and its mail for good."""

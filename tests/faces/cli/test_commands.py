@@ -409,4 +409,7 @@ def test_guard(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert taro("account", "bulk", "taro@example.org", "on")[1] == "taro@example.org may send newsletters.\n"
     assert taro("account", "bulk", "taro@example.org", "off")[1] == "taro@example.org may not send newsletters.\n"
     assert "at t@x.test too" in taro("account", "recovery", "taro@example.org", "t@x.test")[1]
+    assert taro("account", "may-send-as", "taro@example.org", "@example.org")[1] == "taro@example.org may also send as @example.org.\n"
+    assert "May send as: @example.org" in taro("account", "show", "taro@example.org")[1]
+    assert "only in its own name" in taro("account", "may-send-as", "taro@example.org", "@example.org", "--revoke")[1]
     assert "in the mailbox only" in taro("account", "recovery", "taro@example.org")[1]

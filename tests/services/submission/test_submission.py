@@ -251,3 +251,40 @@ async def test_what_a_case_holds_is_accepted_and_waits_here_and_elsewhere() -> N
         ("a@elsewhere.example", "held"), ("other@local.example", "held"),
     ]  # fmt: skip
     assert world.jobs == [] and await world.mailbox("other") == []
+
+
+RESENT = (
+    b"Resent-From: %s\r\nResent-Sender: %s\r\nReceived: by x; Tue, 24 Nov 2026 05:30:00 +0000\r\nResent-From: far@elsewhere.example\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        (RESENT % (b"user@local.example", b"sales@local.example"), 250), (RESENT % (b"other@local.example", b"user@local.example"), 550),
+        (RESENT % (b"user@local.example", b"x@elsewhere.example"), 550), (RESENT % (b"nobody", b"user@local.example"), 554),
+        (b"Sender: sales@local.example\r\n", 250), (b"Sender: other@local.example\r\n", 550),
+    ],
+)  # fmt: skip
+async def test_who_sends_for_somebody_must_own_that_name_too(start: bytes, code: int) -> None:
+    world = await World().fill()
+    assert (await submit(world, start + HEADER + b"\r\nx", "a@elsewhere.example")).startswith(str(code))
+
+
+@pytest.mark.parametrize(
+    ("granted", "sender", "code"),
+    [
+        ("other@local.example", "other@local.example", 250), ("other@local.example", "other+tag@local.example", 250),
+        ("other@local.example", "held@local.example", 550), ("@caught.example", "anything@caught.example", 250),
+        ("@caught.example", "other@local.example", 550), ("quiet@local.example", "quiet@local.example", 250),
+    ],
+)  # fmt: skip
+async def test_an_operator_lets_send_in_other_names(granted: str, sender: str, code: int) -> None:
+    world = await World().fill()
+    await world.store.directory.grant_sender(world.accounts["user"].id, granted)
+    content = f"From: {sender}\r\nDate: x\r\n\r\nx".encode()
+    client = await logged_in(world)
+    answer = (await talk(client, f"MAIL FROM:<{sender}>\r\n".encode()))[-1]
+    assert answer.startswith(str(code))
+    if code == 250:
+        assert (await submit(world, content, "a@elsewhere.example")).startswith("250")

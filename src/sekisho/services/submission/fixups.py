@@ -1,17 +1,18 @@
 """What a submitted header section must be, and what is added or taken away once, before signing (RFC 6409 §8)."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from sekisho.core.message.address_list import parse_address_list
 from sekisho.core.message.date import format_date
-from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.reply import Reply
 from sekisho.services.smtp_content import HeaderVerdict
 
 # RFC 5322 §3.6: at most one of each. Two of them are read differently by different readers.
 _SINGLE = ("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References")
+_RESENDERS = {b"resent-from": "Resent-From", b"resent-sender": "Resent-Sender"}
 _REMOVED = frozenset({b"bcc", b"resent-bcc", b"return-path"})
 
 
@@ -40,15 +41,32 @@ def check_header(header: HeaderSection, max_received: int) -> Reply | None:
 
 
 def author_addresses(header: HeaderSection, loose_domains: Container[str]) -> tuple[tuple[str, Address], ...] | Reply:
-    """(field name, address) of everybody that From and Sender name, or the refusal of a field that names nobody for sure."""
+    """(field name, address) of everybody that From, Sender and the topmost Resent-From and Resent-Sender name, or the refusal of a
+    field that names nobody for sure."""
     found: list[tuple[str, Address]] = []
-    for name in ("From", "Sender"):
-        for value in header.values(name.lower().encode()):
-            addresses = parse_address_list(value, loose_domains)
-            if not addresses:
-                return Reply.of(554, "5.6.0", f"The {name} field is not a list of addresses; correct it and send again")
-            found.extend((name, address) for address in addresses)
+    for name, field in (*_named(header, "From"), *_named(header, "Sender"), *_resent(header)):
+        addresses = parse_address_list(header.value(field), loose_domains)
+        if not addresses:
+            return Reply.of(554, "5.6.0", f"The {name} field is not a list of addresses; correct it and send again")
+        found.extend((name, address) for address in addresses)
     return tuple(found)
+
+
+def _named(header: HeaderSection, name: str) -> Iterator[tuple[str, Field]]:
+    return ((name, field) for field in header.all(name.lower().encode()))
+
+
+def _resent(header: HeaderSection) -> Iterator[tuple[str, Field]]:
+    """Who resends: the fields of the topmost block (RFC 5322 §3.6.6). Blocks below it are of those who resent it before."""
+    inside = False
+    for field in header.fields:
+        is_resent = field.name.startswith(b"resent-")
+        if inside and not is_resent:
+            return
+        inside = is_resent
+        name = _RESENDERS.get(field.name)
+        if name is not None:
+            yield name, field
 
 
 def fixed_header(header: HeaderSection, stamp: Stamp) -> HeaderVerdict:

@@ -42,6 +42,10 @@ class MemoryDirectory:
     async def aliases_to(self, address: str) -> list[Alias]:
         return sorted((a for a in self._state.aliases.values() if address in a.targets), key=lambda a: a.address)
 
+    async def sender_rights(self, account_id: int) -> tuple[str, ...]:
+        state = self._state.accounts.get(account_id)
+        return tuple(sorted(state.sender_rights)) if state else ()
+
     async def password(self, account_id: int) -> StoredPassword | None:
         state = self._state.accounts.get(account_id)
         return state.password if state else None
@@ -68,6 +72,8 @@ class MemoryDirectory:
         if accounts or aliases:
             raise DirectoryError(f"The domain {name} still has {len(accounts)} accounts and {len(aliases)} aliases: remove them first.")
         del self._state.domains[name]
+        for state in self._state.accounts.values():
+            state.sender_rights = {sender for sender in state.sender_rights if _domain(sender) != name}
         self._state.dkim_keys = {place: key for place, key in self._state.dkim_keys.items() if key.domain != name}
         self._changed()
 
@@ -108,6 +114,19 @@ class MemoryDirectory:
     async def set_quota(self, account_id: int, quota_octets: int) -> None:
         known = self._need_account(account_id)
         known.account = msgspec.structs.replace(known.account, quota_octets=quota_octets)
+        self._changed()
+
+    async def grant_sender(self, account_id: int, sender: str) -> None:
+        state = self._need_account(account_id)
+        self._need_domain(_domain(sender))
+        state.sender_rights.add(sender)
+        self._changed()
+
+    async def revoke_sender(self, account_id: int, sender: str) -> None:
+        state = self._need_account(account_id)
+        if sender not in state.sender_rights:
+            raise DirectoryError(f"The account has no right to send as {sender}.")
+        state.sender_rights.remove(sender)
         self._changed()
 
     async def purge_account(self, account_id: int) -> None:

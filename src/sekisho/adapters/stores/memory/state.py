@@ -53,6 +53,7 @@ class AccountState:
     subscriptions: set[str] = field(default_factory=set)
     past_uidvalidity: dict[str, int] = field(default_factory=dict)  # of names that are gone
     threads: dict[str, str] = field(default_factory=dict)  # message-id → thread id
+    sender_rights: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

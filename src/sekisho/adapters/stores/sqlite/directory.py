@@ -30,7 +30,7 @@ _ALIAS = (
 # Tables besides the mailboxes that have rows of an account.
 _OF_ACCOUNT = (
     "mailbox_past", "subscription", "thread_ref", "account_usage",
-    "guard_account", "guard_case", "guard_known", "guard_sent", "guard_left",
+    "sender_right", "guard_account", "guard_case", "guard_known", "guard_sent", "guard_left",
 )  # fmt: skip
 
 
@@ -66,6 +66,9 @@ class SqliteDirectory:
 
     async def aliases_to(self, address: str) -> list[Alias]:
         return self._aliases("WHERE alias.address IN (SELECT address FROM alias_target WHERE target = ?)", address)
+
+    async def sender_rights(self, account_id: int) -> tuple[str, ...]:
+        return tuple(sender for (sender,) in self._rows("SELECT sender FROM sender_right WHERE account_id = ? ORDER BY sender", account_id))
 
     async def password(self, account_id: int) -> StoredPassword | None:
         found = self._rows("SELECT id, argon2, scram_sha256, credential_version FROM account WHERE id = ?", account_id)
@@ -110,6 +113,7 @@ class SqliteDirectory:
                 raise DirectoryError(f"The domain {name} still has {accounts} accounts and {aliases} aliases: remove them first.")
             tx.execute("DELETE FROM dkim_key WHERE domain = ?", (name,))
             tx.execute("DELETE FROM domain WHERE name = ?", (name,))
+            tx.execute("DELETE FROM sender_right WHERE substr(sender, instr(sender, '@') + 1) = ?", (name,))
             tx.changed(DirectoryChanged())
 
         await self._writer.write(step)
@@ -147,6 +151,25 @@ class SqliteDirectory:
 
     async def set_quota(self, account_id: int, quota_octets: int) -> None:
         await self._change(account_id, "UPDATE account_usage SET quota_octets = ? WHERE account_id = ?", (quota_octets, account_id))
+
+    async def grant_sender(self, account_id: int, sender: str) -> None:
+        def step(tx: Transaction) -> None:
+            if not tx.execute("SELECT 1 FROM account WHERE id = ?", (account_id,)).fetchall():
+                raise DirectoryError(f"There is no account with the number {account_id}.")
+            _need_domain(tx, sender.rpartition("@")[2])
+            tx.execute("INSERT INTO sender_right VALUES (?, ?) ON CONFLICT DO NOTHING", (account_id, sender))
+            tx.changed(DirectoryChanged())
+
+        await self._writer.write(step)
+
+    async def revoke_sender(self, account_id: int, sender: str) -> None:
+        def step(tx: Transaction) -> None:
+            tx.execute("DELETE FROM sender_right WHERE account_id = ? AND sender = ?", (account_id, sender))
+            if not tx.touched():
+                raise DirectoryError(f"The account has no right to send as {sender}.")
+            tx.changed(DirectoryChanged())
+
+        await self._writer.write(step)
 
     async def _change(self, account_id: int, sql: str, values: Sequence[str | int]) -> None:
         def step(tx: Transaction) -> None:

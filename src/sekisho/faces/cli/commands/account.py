@@ -127,6 +127,7 @@ def show(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
             (say("Since"), when(account.created_at_us)),
             (say("Deleted"), when(account.deleted_at_us)),
             (say("Aliases"), ", ".join(alias.address for alias in details.aliases) or "-"),
+            (say("May send as"), ", ".join(details.may_send_as) or "-"),
         )
     )
 
@@ -252,3 +253,23 @@ def recovery(shell: Shell, address: str, second: str, config_file: Path, as_json
         shell.report(rights, as_json, "The owner of {address} is told at {second} too.", address=rights.address, second=told)
     else:
         shell.report(rights, as_json, "The owner of {address} is told in the mailbox only.", address=rights.address)
+
+
+@account_command.command("may-send-as", epilog="Example: sekisho account may-send-as hanako@example.org chair@example.org")
+@click.argument("address")
+@click.argument("sender")
+@click.option("--revoke", is_flag=True, help="Take the right away.")
+@config_option
+@json_option
+@pass_shell
+def may_send_as(shell: Shell, address: str, sender: str, revoke: bool, config_file: Path, as_json: bool) -> None:
+    """Let the account send in the name of SENDER too: an address here, or @DOMAIN for all of a domain here."""
+    from sekisho.admin.accounts import GrantSender
+
+    with shell.operator(config_file) as ask:
+        details = ask("account.may_send_as", GrantSender(address, sender, revoke))
+    rights = ", ".join(details.may_send_as)
+    if rights:
+        shell.report(details, as_json, "{address} may also send as {rights}.", address=details.account.address, rights=rights)
+    else:
+        shell.report(details, as_json, "{address} may send only in its own name.", address=details.account.address)
