@@ -18,6 +18,7 @@ from sekisho.lab.sink import Sink
 from sekisho.lab.stage import Stage, merged
 from sekisho.lab.wire import Door
 from sekisho.lab.world import build_world
+from sekisho.ports.lab import RehearsalFailed
 
 SCENE = """
 format = 1
@@ -75,10 +76,13 @@ class ScriptedServer:
             fields = {"rule": "greylist", "because": "", "spf": "pass"}
             story = {"why": {"text": "It waits, {x}.", "values": {"x": 7}}, "entries": [{"fields": fields}]}
             return {"stories": [story] if arguments["subject"] == "m1" else []}
-        assert operation == "queue.list"
-        return self.queue.pop(0) if len(self.queue) > 1 else self.queue[0]
+        assert (operation, arguments) == ("queue.show", {"message_id": "m1"})
+        found = self.queue.pop(0) if len(self.queue) > 1 else self.queue[0]
+        if not found:
+            raise RehearsalFailed("There is no message m1.")
+        return found[0]
 
-    async def command(self, arguments: Sequence[str]) -> tuple[int, str]:
+    async def command(self, arguments: Sequence[str], stdin: str = "") -> tuple[int, str]:
         raise NotImplementedError
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -213,5 +213,5 @@ def test_a_list_speaks_for_itself(world: World) -> None:
 def test_attachments_and_places_in_texts(world: World) -> None:
     message = email.message_from_bytes(parcel(world, "shop").sending.content, policy=email.policy.default)
     text, attached = message.iter_parts()  # type: ignore[attr-defined]
-    assert text.get_content() == "Grüße, hanako@club.example"
+    assert text.get_content() == "Grüße, hanako@club.example\n"
     assert (attached.get_filename(), attached.get_content()) == ("a.txt", "attached")

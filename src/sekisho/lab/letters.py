@@ -69,6 +69,7 @@ def compose(letter: Letter, now_us: int) -> bytes:
 
 
 def _body(text: str, letter: Letter) -> bytes:
+    text = text if text.endswith("\n") else text + "\n"
     part = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + _base64(text.encode())
     if text.isascii():
         part = b"Content-Type: text/plain; charset=us-ascii\r\n\r\n" + text.replace("\n", "\r\n").encode()

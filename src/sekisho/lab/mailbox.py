@@ -1,6 +1,8 @@
 """A person's mail program, as far as the lab needs one: log in over IMAP, look what is new where, move a message."""
 
 import asyncio
+import email
+import email.policy
 import re
 
 from sekisho.lab.script import IpAddress
@@ -50,6 +52,13 @@ class Mailbox:
                 if message_id is not None:
                     self.found.setdefault(message_id[1].decode("utf-8", "replace"), []).append((folder, int(fetched[1])))
 
+    async def subjects(self, folder: str) -> list[str]:
+        """Of all messages there, decoded; raises MailboxTrouble, OSError."""
+        async with self._turn:
+            await self._command(f'SELECT "{folder}"')
+            lines = await self._command("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        return [decoded_subject(literal) for _, literal in lines if literal]
+
     async def move(self, message_id: str, folder: str) -> bool:
         """As a person does who says "junk" or "not junk". False when the message is not where it could be moved from."""
         async with self._turn:
@@ -91,6 +100,11 @@ class Mailbox:
         user, password = self._login
         await self._command(f'LOGIN "{user}" "{password}"')
         return wire
+
+
+def decoded_subject(head: bytes) -> str:
+    """The subject of a header section, "" without one."""
+    return str(email.message_from_bytes(head, policy=email.policy.default)["subject"] or "")
 
 
 async def try_login(door: Door, client: IpAddress, port: int, address: str, password: str) -> tuple[bool, str]:

@@ -41,11 +41,12 @@ USED: Mapping[str, set[str]] = {
     "guess": _ALWAYS | {"actor", "service", "count", "full_count", "networks", "full_networks", "accounts", "passwords", "together",
               "meanwhile"},
     "move": _ALWAYS | {"actor", "messages", "folder"},
-    "command": _ALWAYS | {"args"},
+    "command": _ALWAYS | {"args", "stdin"},
+    "look": _ALWAYS | {"actor", "to", "subject", "folder"},
     "dns": {"do", "name", "title", "title_ja", "at", "after", "zones", "answers"},
     "wait": {"do", "name", "title", "title_ja", "at", "after"},
 }  # fmt: skip
-_NEEDS_ACCOUNT = ("submit", "move")
+_NEEDS_ACCOUNT = ("submit", "move", "look")
 
 
 def read_scene(path: Path) -> Scene:
@@ -176,6 +177,8 @@ def _check_step(scene: Scene, step: Step, path: str, earlier: set[str]) -> Itera
         yield from _unknown(f"{path}.messages", step.messages, earlier)
     if step.do == "command" and not step.args:
         yield Problem(f"{path}.args", "Which command? args is empty.", 'Write for example: args = ["queue", "list"]')
+    if step.do == "look" and not step.subject:
+        yield Problem(f"{path}.subject", "This is required.", "docs/lab/format.md explains it.")
     if step.do == "guess":
         yield from _unknown(f"{path}.accounts", step.accounts, {account.name for account in scene.account})
         if step.meanwhile:

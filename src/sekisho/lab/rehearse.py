@@ -58,7 +58,7 @@ async def _play(file: Path, scene: Scene, asked: Rehearsal, start: StartServer, 
     book = Book(scene, asked.language)
     folder = asked.keep.absolute() / scene_name(file) if asked.keep is not None else None
     script = write_script(scene, asked.seed, asked.full)
-    async with set_stage(scene, script, start, folder, asked.seed) as stage:
+    async with set_stage(scene, script, start, folder, asked.language) as stage:
 
         def notice(case: Case) -> None:
             watcher.fate(book.fate(case), stage.now_us())

@@ -26,6 +26,8 @@ from sekisho.ports.lab import Complaint
 
 GAVE_UP = SmtpReply(0, "gave up: refused too often before")
 THIEFS_PATIENCE = 5
+LOOK_SECONDS, _LOOK_AGAIN_SECONDS = 10.0, 0.05  # for a letter that the server writes in the background
+_REMOVING = ("purge", "drop")  # commands after which held mail may be nowhere
 _JITTER = 0.1  # of the wait before a retry
 
 
@@ -86,6 +88,8 @@ class Runner:
                 await self._move(acts[0])
             case "command":
                 await self._command(acts[0])
+            case "look":
+                await self._look_for(acts[0])
             case "dns":
                 silent = self._stage.world.zone.silent
                 silent.difference_update(step.zones) if step.answers else silent.update(step.zones)
@@ -277,12 +281,32 @@ class Runner:
         actor = Actor(name="operator", side="house", address=(), account=stage.scene.account[0].name)
         case = self._book.open(act, actor, "", "", stage.now_us())
         domain = stage.scene.house.domains[0]
-        code, output = await stage.server.command([word.replace("{domain}", domain) for word in act.step.args])
+        args = [word.replace("{domain}", domain) for word in act.step.args]
+        code, output = await stage.server.command(args, act.step.stdin)
         case.said = " ".join(output.split())
         case.outcome = "done" if code == 0 else "not-done"
         case.tries = 1
-        self._track.look_again()
+        self._track.look_again(may_remove=any(word in _REMOVING for word in args))
         self._notice(case)
+
+    async def _look_for(self, act: Act) -> None:
+        """Did a letter with these words in its subject arrive, in a mailbox here or at an address outside?"""
+        actor = self._stage.scene.find_actor(act.step.actor)
+        where = act.recipients[0] if act.recipients else self._stage.address_of(actor.account)
+        case = self._book.open(act, actor, where, "", self._stage.now_us())
+        case.tries = 1
+        deadline = time.monotonic() + LOOK_SECONDS
+        while not (found := [subject for subject in await self._subjects(act, actor, where) if act.step.subject in subject]):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        case.outcome, case.said = ("done", found[-1]) if found else ("not-done", "")
+        self._notice(case)
+
+    async def _subjects(self, act: Act, actor: Actor, where: str) -> list[str]:
+        if act.recipients:
+            return self._stage.sink.subjects.get(where.lower(), [])
+        return await self._stage.mailbox(actor.account).subjects("Junk" if act.step.folder == "junk" else "INBOX")
 
 
 def patience(actor: Actor) -> float:

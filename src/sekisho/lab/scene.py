@@ -11,18 +11,18 @@ from sekisho.core.dns.names import normalize_name
 from sekisho.lab.durations import parse_duration
 
 Side = Literal["honest", "attack", "house"]
-Doing = Literal["mail", "submit", "dialog", "login", "guess", "move", "command", "dns", "wait"]
+Doing = Literal["mail", "submit", "dialog", "login", "guess", "move", "command", "look", "dns", "wait"]
 Style = Literal["letter", "invoice", "newsletter", "code", "thread", "pills", "lottery", "phish", "loan", "empty"]
 ListState = Literal["healthy", "refusing", "wildcard", "silent"]
 # What became of one message for one recipient, or of one login.
 Outcome = Literal[
-    "inbox", "junk", "outside", "refused", "deferred", "disconnected", "held", "waiting", "failed", "lost",
+    "inbox", "junk", "outside", "refused", "deferred", "disconnected", "held", "waiting", "failed", "lost", "purged",
     "logged-in", "turned-away", "done", "not-done",
 ]  # fmt: skip
 # What may be expected besides: any of several outcomes.
-STOPPED: frozenset[Outcome] = frozenset({"refused", "deferred", "disconnected", "held"})
+STOPPED: frozenset[Outcome] = frozenset({"refused", "deferred", "disconnected", "held", "purged"})
 Wanted = Literal[
-    "inbox", "junk", "outside", "refused", "deferred", "disconnected", "held", "waiting", "failed", "lost",
+    "inbox", "junk", "outside", "refused", "deferred", "disconnected", "held", "waiting", "failed", "lost", "purged",
     "logged-in", "turned-away", "done", "not-done", "stopped", "anything",
 ]  # fmt: skip
 Measure = Literal["reached", "delivered", "held", "refused", "deferred", "twice", "lost", "delay", "logins", "login-seconds-p99", "share"]
@@ -101,6 +101,7 @@ class Account(Section):
     password: str = ""  # "": a long random one
     aliases: tuple[str, ...] = ()
     bulk: bool = False
+    recovery: str = ""  # the second address
 
 
 class House(Section):
@@ -111,7 +112,7 @@ class House(Section):
     dkim: bool = True
     dmarc: str = "p=none"
     settings: dict[str, Any] = {}
-    language: Literal["en", "ja"] = "en"
+    language: Literal["en", "ja", ""] = ""  # "": that of whoever plays it
 
 
 class Dnsbl(Section):
@@ -235,8 +236,9 @@ class Step(Titled):
     full_networks: Annotated[int, Field(ge=1, le=100_000)] | None = None
     meanwhile: str = ""
     messages: Words = ()
-    folder: Literal["inbox", "junk"] = "junk"
+    folder: Literal["inbox", "junk"] | None = None
     args: tuple[str, ...] = ()
+    stdin: str = ""
     zones: Words = ("",)
     answers: bool = True
     expect: Annotated[Expect | None, BeforeValidator(_expectation)] = None

@@ -77,7 +77,7 @@ class _Writer:
     def acts(self, index: int, step: Step, begin: float) -> Iterator[Act]:
         dice = random.Random(f"{self._seed}:{index}:{step.name}")
         number = 0
-        times = [begin] if step.do in ("guess", "wait", "command", "move", "dns") else self._times(step, begin, dice)
+        times = [begin] if step.do in ("guess", "wait", "command", "move", "look", "dns") else self._times(step, begin, dice)
         actor = self._scene.find_actor(step.actor) if step.actor else None
         fixed = pick_address(actor.address, dice) if actor else None
         for turn, at in enumerate(times):

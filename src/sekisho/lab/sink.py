@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from sekisho.lab.mailbox import decoded_subject
 from sekisho.lab.scene import Outside
 
 _ADDRESS = re.compile(rb"<([^>]*)>")
@@ -31,6 +32,7 @@ class Sink:
     now_us: Callable[[], int]
     outside: Mapping[str, Outside] = field(default_factory=dict)
     arrived: dict[tuple[str, str], list[Arrived]] = field(default_factory=dict)
+    subjects: dict[str, list[str]] = field(default_factory=dict)  # by recipient
     refused: set[tuple[str, str]] = field(default_factory=set)  # (reverse path, recipient) that got a 5xx
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     host: str = ""
@@ -102,7 +104,9 @@ class Sink:
         head = content.partition(b"\r\n\r\n")[0]
         found = _MESSAGE_ID.search(head)
         message_id = found[1].decode("utf-8", "replace") if found else ""
+        subject = decoded_subject(head)
         for recipient in recipients:
+            self.subjects.setdefault(recipient.lower(), []).append(subject)
             arrived = Arrived(message_id, recipient, self.now_us(), bool(_SIGNED.search(head)))
             self.arrived.setdefault((message_id, recipient.lower()), []).append(arrived)
         self.changed.set()

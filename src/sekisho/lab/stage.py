@@ -90,6 +90,10 @@ class Stage:
         address = self.address_of(account.name)
         request = {"address": address, "password": self.passwords[account.name], "display_name": account.display}
         await self.server.ask("account.add", request)
+        if account.bulk:
+            await self.server.ask("guard.bulk", {"address": address, "bulk": True})
+        if account.recovery:
+            await self.server.ask("guard.recovery", {"address": address, "recovery_address": account.recovery})
         for alias in account.aliases:
             await self.server.ask("alias.add", {"address": self.address_of(alias), "targets": [address]})
 
@@ -99,20 +103,21 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_stage(scene: Scene, script: Script, start: StartServer, folder: Path | None, seed: int) -> AsyncIterator[Stage]:
+async def set_stage(scene: Scene, script: Script, start: StartServer, folder: Path | None, language: str) -> AsyncIterator[Stage]:
     """The server runs and has its accounts; its folder is a temporary one if none is named. Raises RehearsalFailed, OSError."""
     async with AsyncExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sekisho-lab-")))
         offset_us = scene.begin_us - time.time_ns() // 1000
         stages: list[Stage] = []
+        spoken = scene.house.language or language
         sink = Sink(lambda: stages[0].now_us() if stages else 0, {entry.domain: entry for entry in scene.outside})
-        block = await _take_block(sink, seed)
+        block = await _take_block(sink)
         stack.push_async_callback(sink.stop)
         world = build_world(scene, script, IPv4Address(sink.host))
         dns = DnsServer(world.zone)
         await dns.start(sink.host)
         stack.push_async_callback(dns.stop)
-        order = ServerOrder(place, f"{block}.1", scene.house.hostname, _tables(scene, dns, sink), offset_us)
+        order = ServerOrder(place, f"{block}.1", scene.house.hostname, _tables(scene, dns, sink, spoken), offset_us, spoken)
         server = await stack.enter_async_context(start(order))
         door = Door(f"{block}.1", f"{block}.2", _trust(server.ca_file), scene.house.hostname)
         stage = Stage(scene, script, server, world, sink, door, offset_us)
@@ -122,7 +127,7 @@ async def set_stage(scene: Scene, script: Script, start: StartServer, folder: Pa
         yield stage
 
 
-async def _take_block(sink: Sink, seed: int) -> str:
+async def _take_block(sink: Sink) -> str:
     """The first three numbers of addresses in 127/8 that nobody uses: two labs may run beside each other."""
     dice = random.SystemRandom()
     for _ in range(_BLOCKS_TRIED):
@@ -139,17 +144,17 @@ def _trust(ca_file: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file))
 
 
-def _tables(scene: Scene, dns: DnsServer, sink: Sink) -> dict[str, Any]:
+def _tables(scene: Scene, dns: DnsServer, sink: Sink, language: str) -> dict[str, Any]:
     """Tables of sekisho.toml: what the lab needs, under what the scene wants."""
     owner = f"{scene.account[0].name}@{scene.house.domains[0]}"
     tables: dict[str, Any] = {
         "workers": 2,
-        "language": scene.house.language,
+        "language": language,
         "roles": {"postmaster": owner, "abuse": owner},
         "resolver": {"servers": [dns.address], "timeout_seconds": 1.0, "tries": 2},
         "relay": {"port": sink.port, "ipv6": False},
         # Hashing a password anew for each login is not what a scene is about, and remembered logins would be forgotten as time jumps.
-        "login": {"failure_seconds": 0.5, "cache_seconds": 90 * 86_400.0},
+        "login": {"failure_seconds": 0.2, "cache_seconds": 90 * 86_400.0},
     }
     return merged(tables, scene.house.settings)
 

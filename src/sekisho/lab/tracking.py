@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sekisho.lab.mailbox import MailboxTrouble
 from sekisho.lab.outcomes import SECOND_US, Book, Case
 from sekisho.lab.scene import Outcome
 from sekisho.lab.stage import Stage
+from sekisho.ports.lab import RehearsalFailed
 
-_WAIT_SECONDS = 0.03  # for the sink, before the queue is asked
+_WAIT_SECONDS = 0.015  # for the sink, before the queue is asked
 _LOOKS = 400  # at a queue that does not get done with what is due: then the scene goes on
 _MISSED = 3  # looks in a row that find a message nowhere
+_ASKED_SINGLY = 10  # messages
 _STAYS = ("held", "parked")
 
 
@@ -22,6 +25,7 @@ class Tracker:
         self._under_way: dict[tuple[str, str], Case] = {}  # accepted for the world outside, not arrived: by Message-ID and recipient
         self._due_us: int | None = None
         self._missed: dict[int, int] = {}
+        self._all_may_have_changed = self._may_remove = False
         self._unsettled = False  # something may have become due since the queue was asked last
 
     async def follow(self, cases: Sequence[Case]) -> None:
@@ -63,9 +67,10 @@ class Tracker:
                     return "inbox" if places[0][0] == "INBOX" else "junk"
         return "outside" if any(message_id.startswith(f"<{token}") for message_id, _ in self._stage.sink.arrived) else None
 
-    def look_again(self) -> None:
-        """Somebody changed the queue."""
-        self._unsettled = bool(self._under_way)
+    def look_again(self, *, may_remove: bool) -> None:
+        """Somebody changed the queue, or may even have removed what was held in it."""
+        self._may_remove = may_remove
+        self._unsettled = self._all_may_have_changed = bool(self._under_way)
 
     async def advance_to(self, at_us: int) -> None:
         """Let the time be `at_us`, stopping at every moment between at which the queue has something to do."""
@@ -113,12 +118,13 @@ class Tracker:
 
     async def _ask_queue(self) -> bool:
         """Look into the queue; True when nothing in it is due now, with `_due_us` the next moment that matters."""
-        queue = await self._stage.server.ask("queue.list", {"limit": 100_000})
-        rows = {(message["message_id"], row["address"].lower()): row for message in queue for row in message["recipients"]}
+        rows = await self._queue_rows()
         self._note_arrivals()
         now_us = self._stage.now_us()
         is_settled, due_us = True, list[int]()
         for key, case in list(self._under_way.items()):
+            if case.outcome == "held" and not self._all_may_have_changed:
+                continue
             row = rows.get((case.server_id, case.recipient.lower()))
             if row is None:
                 is_settled = self._missing(key, case) and is_settled
@@ -130,8 +136,24 @@ class Tracker:
             else:
                 is_settled = False
         self._due_us = min(due_us, default=None)
+        self._all_may_have_changed = self._all_may_have_changed and not is_settled
         self._unsettled = not is_settled
         return is_settled
+
+    async def _queue_rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """By message and recipient. A few messages are asked for one by one: the queue may be full of what is held."""
+        ask = self._stage.server.ask
+        wanted = {case.server_id for case in self._under_way.values() if case.outcome != "held"}
+        if self._all_may_have_changed or len(wanted) > _ASKED_SINGLY:
+            queue = await ask("queue.list", {"limit": 100_000})
+        else:
+            queue = []
+            for server_id in wanted:
+                try:
+                    queue.append(await ask("queue.show", {"message_id": server_id}))
+                except RehearsalFailed:
+                    continue  # it has left
+        return {(message["message_id"], row["address"].lower()): row for message in queue for row in message["recipients"]}
 
     def _hold(self, case: Case) -> None:
         if case.outcome != "held":
@@ -140,6 +162,11 @@ class Tracker:
 
     def _missing(self, key: tuple[str, str], case: Case) -> bool:
         """Neither in the queue nor outside. True when that is final."""
+        if case.outcome == "held" and self._may_remove:
+            del self._under_way[key]
+            case.outcome = "purged"
+            self._notice(case)
+            return True
         looks = self._missed[case.number] = self._missed.get(case.number, 0) + 1
         if looks < _MISSED:
             return False

@@ -23,7 +23,7 @@ class RunningServer(Protocol):
         """One operator's action over the control socket, plain data in and out; raises RehearsalFailed when it is refused."""
         ...
 
-    async def command(self, arguments: Sequence[str]) -> tuple[int, str]:
+    async def command(self, arguments: Sequence[str], stdin: str = "") -> tuple[int, str]:
         """`sekisho ARGUMENTS`: its exit code and all that it printed."""
         ...
 
@@ -36,6 +36,7 @@ class ServerOrder(Struct, frozen=True):
     hostname: str
     tables: dict[str, Any]
     offset_us: int
+    language: str = "en"  # of what it says to people
 
 
 StartServer = Callable[[ServerOrder], AbstractAsyncContextManager[RunningServer]]

@@ -24,16 +24,21 @@ from sekisho.ports.lab import Rehearsal, RehearsalFailed, RunningServer, SceneRe
 from sekisho.wiring.paths import control_socket
 
 KINDS = ("smtp", "submission", "submissions", "imaps", "pop3s")
+_LOCALES = {"en": "C.UTF-8", "ja": "ja_JP.UTF-8"}
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 
 
 def play(asked: Rehearsal, watcher: Watcher) -> list[SceneResult]:
     """Raises ConfigError for a broken scene, CommandFailed when the lab cannot go on."""
+    # Whoever ends the lab ends its servers: what a person's Ctrl-C does, SIGTERM does too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return rehearse(asked, start_server, watcher)
     except RehearsalFailed as failed:
         raise CommandFailed(failed.text, **failed.values) from failed
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Server:
@@ -70,13 +75,13 @@ class _Server:
         with ask_server(self._control) as ask:
             return ask(request)
 
-    async def command(self, arguments: Sequence[str]) -> tuple[int, str]:
+    async def command(self, arguments: Sequence[str], stdin: str = "") -> tuple[int, str]:
         program = [sys.executable, "-m", "sekisho.app", *arguments]
-        environment = {**self._environment, "SEKISHO_CONFIG": str(self.config_file), "LC_ALL": "C.UTF-8"}
+        environment = {**self._environment, "SEKISHO_CONFIG": str(self.config_file), "LC_ALL": _LOCALES[self._order.language]}
         process = await asyncio.create_subprocess_exec(
-            *program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+            *program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
         )
-        output, _ = await process.communicate()
+        output, _ = await process.communicate(stdin.encode())
         return process.returncode or 0, output.decode("utf-8", "replace")
 
     def prepare(self) -> None:
@@ -134,6 +139,8 @@ class _Server:
 async def start_server(order: ServerOrder) -> AsyncIterator[RunningServer]:
     """`ports.lab.StartServer`. Whatever happens, nothing of it is left running."""
     order.folder.mkdir(parents=True, exist_ok=True)
+    if any(order.folder.iterdir()):
+        raise RehearsalFailed("{folder} is not empty; name another folder with --keep.", folder=str(order.folder))
     server = _Server(order)
     server.prepare()
     process = await asyncio.to_thread(server.start)

@@ -91,7 +91,7 @@ class LabView:
 
     def _row(self, fates: list[Fate]) -> tuple[Text, ...]:
         wrong = [fate for fate in fates if not fate.ok]
-        last = (wrong or fates)[-1]
+        last = _speaker(wrong or fates)
         counts = Counter(fate.outcome for fate in fates)
         many = len(fates) > 1
         became = ", ".join(f"{count} {self.say(word)}" if many else self.say(word) for word, count in counts.most_common())
@@ -168,6 +168,13 @@ class LabView:
         mark = ("✓ ", "green") if total.ok else ("✗ ", "bold red")
         bound = f" ({', '.join(bounds)})" if bounds else ""
         return Text.assemble(mark, f"{total.title or total.name}: {total.value:g}{bound}")
+
+
+def _speaker(fates: list[Fate]) -> Fate:
+    """The one that says why, for all in the row: of those with a reason, one that ended as most of them did."""
+    told = [fate for fate in fates if fate.why is not None] or [fate for fate in fates if fate.papers] or fates
+    usual = Counter(fate.outcome for fate in told).most_common(1)[0][0]
+    return [fate for fate in told if fate.outcome == usual][-1]
 
 
 def percent(part: int, whole: int) -> str:
