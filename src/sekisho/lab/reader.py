@@ -49,7 +49,7 @@ USED: Mapping[str, set[str]] = {
 _NEEDS_ACCOUNT = ("submit", "move", "look")
 
 
-def read_scene(path: Path) -> Scene:
+def read_scene(path: Path, full: bool = False) -> Scene:
     """Raises ConfigError with all problems."""
     try:
         text = path.read_text("utf-8")
@@ -59,13 +59,13 @@ def read_scene(path: Path) -> Scene:
         reason = error.strerror or str(error)
         raise ConfigError([Problem("", "The scene cannot be read: {reason}.", "", {"reason": reason})], path) from error
     try:
-        return parse_scene(text)
+        return parse_scene(text, full)
     except ConfigError as error:
         raise ConfigError(error.problems, path) from error
 
 
-def parse_scene(text: str) -> Scene:
-    """Raises ConfigError with all problems."""
+def parse_scene(text: str, full: bool = False) -> Scene:
+    """`full`: with as many accounts as it has at --full. Raises ConfigError with all problems."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -77,19 +77,19 @@ def parse_scene(text: str) -> Scene:
     except ValidationError as error:
         problems = [schema_problem(Scene, details, lines, SCENE_TEXTS) for details in error.errors(include_url=False)]
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)) from error
-    scene = named(scene)
+    scene = named(scene, full)
     found = [replace(problem, line=_line(problem.path, lines)) for problem in _check(scene)]
     if found:
         raise ConfigError(sorted(found, key=lambda problem: problem.line or 0))
     return scene
 
 
-def named(scene: Scene) -> Scene:
+def named(scene: Scene, full: bool) -> Scene:
     """Every step gets a name: its own, or its actor's, numbered when that is taken; accounts that stand for many become many."""
     accounts = [
-        account if account.count == 1 else account.model_copy(update={"name": f"{account.name}{number:03d}", "count": 1})
+        account if account.count == 1 else account.model_copy(update={"name": f"{account.name}{number:03d}"})
         for account in scene.account
-        for number in range(1, account.count + 1)
+        for number in range(1, (account.full_count if full and account.full_count else account.count) + 1)
     ]
     taken = {step.name for step in scene.step if step.name}
     steps = []

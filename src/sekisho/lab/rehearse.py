@@ -48,7 +48,7 @@ def chosen_files(asked: Rehearsal) -> list[Path]:
 def rehearse(asked: Rehearsal, start: StartServer, watcher: Watcher) -> list[SceneResult]:
     """Play the scenes one after the other. Raises ConfigError (a broken scene; nothing was played then), RehearsalFailed, OSError."""
     files = chosen_files(asked)
-    scenes = [read_scene(file) for file in files]
+    scenes = [read_scene(file, asked.full) for file in files]
     return [asyncio.run(_play(file, scene, asked, start, watcher)) for file, scene in zip(files, scenes, strict=True)]
 
 

@@ -97,6 +97,7 @@ class Account(Section):
 
     name: Name
     count: Annotated[int, Field(ge=1, le=1000)] = 1  # more than one: name001, name002, …
+    full_count: Annotated[int, Field(ge=1, le=1000)] | None = None
     display: str = ""
     password: str = ""  # "": a long random one
     aliases: tuple[str, ...] = ()
