@@ -62,8 +62,8 @@ async def test_release_closes_thaws_and_lets_everything_go(
     await store.guard.note(case.id, frozen_at_us=1)
     done = await ask(context, "guard.release", address=TARO)
     assert (done.messages, done.recipients, done.full, done.cases, len(done.done)) == (2, 4, 0, 1, 1)
-    account = await store.directory.account(sender.account.id)
-    assert account is not None and account.state == "active"
+    password = await store.credentials.credential(sender.account.id, "password")
+    assert password is not None and not password.disabled_at_us
     assert await states(store) == ["delivered", "waiting", "waiting", "waiting"] and await store.guard.cases() == []
     assert await ask(context, "guard.list") == []
     assert "holds nothing" in await refusal(context, "guard.release", address=TARO)
@@ -74,8 +74,8 @@ async def test_release_closes_thaws_and_lets_everything_go(
 async def test_purge_removes_and_freezes(context: Context, store: MemoryStore, sender: Sender) -> None:
     done = await ask(context, "guard.purge", address=TARO)
     assert (done.messages, done.recipients, done.cases, len(done.done)) == (2, 4, 1, 1)
-    account = await store.directory.account(sender.account.id)
-    assert account is not None and account.state == "login_disabled" and await store.spool.queue() == []
+    password = await store.credentials.credential(sender.account.id, "password")
+    assert password is not None and password.disabled_at_us and await store.spool.queue() == []
     (case,) = (await ask(context, "guard.show", address=TARO)).cases
     assert case.ending == "purged" and case.frozen_at_us
     assert "holds nothing" in await refusal(context, "guard.purge", address=TARO)
@@ -83,8 +83,8 @@ async def test_purge_removes_and_freezes(context: Context, store: MemoryStore, s
 
 async def test_purge_can_leave_the_credential(context: Context, store: MemoryStore, sender: Sender) -> None:
     assert (await ask(context, "guard.purge", address=TARO, keep_credential=True)).done == []
-    account = await store.directory.account(sender.account.id)
-    assert account is not None and account.state == "active"
+    password = await store.credentials.credential(sender.account.id, "password")
+    assert password is None
 
 
 async def test_forgive_leaves_held_mail_for_later(context: Context, store: MemoryStore, sender: Sender) -> None:

@@ -15,6 +15,7 @@ from sekisho.ports.leases import Owner
 from sekisho.ports.spool import QueueJob
 from sekisho.ports.stream import IpAddress, ListenerInfo
 from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.authentication.standing import Standing
 from sekisho.services.reception.inspection import Inspector, NoInspection
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
 from sekisho.services.submission.seams import NoJudge, NoSigner, OutboundJudge, Signer
@@ -41,7 +42,12 @@ class OnePassword:
         account = await self._world.store.directory.account_by_address(Address.from_text(proof.username))
         if account is None or proof.password not in self.passwords or account.state not in ("active", "sending_held"):
             return LoginFailure.REFUSED
-        return Identity(account.id, Address.from_text(account.address))
+        identity = Identity(account.id, Address.from_text(account.address), version=account.credential_version)
+        return identity if await self.still_valid(identity) else LoginFailure.REFUSED
+
+    async def still_valid(self, identity: Identity) -> bool:
+        store = self._world.store
+        return await Standing(store.directory, store.credentials, self._world.clock).still_valid(identity)
 
 
 @dataclass

@@ -100,7 +100,6 @@ def test_what_is_purged_never_leaves(scene: Scene) -> None:
     done = scene.server.command("guard", "purge", "alice@example.test", "--yes")
     assert done["messages"] == sum(map(bool, accepted)) and scene.server.command("queue", "list") == []
     scene.server.command("account", "passwd", "alice@example.test", "--password-stdin", stdin="another battery staple\n")
-    scene.server.command("account", "state", "alice@example.test", "active")
     scene.server.accounts["alice"] = servers.Account("alice@example.test", "another battery staple")
     honest = scene.send("friend1@there.test")
     wait_until(lambda: honest in scene.reached(), lambda: scene.server.log[-3000:])

@@ -31,3 +31,8 @@ class Authenticator(Protocol):
     async def verify(self, service: ServiceName, proof: PasswordProof, client: IpAddress) -> Identity | LoginFailure:
         """Never raises for bad credentials. A failure returns at a fixed deadline, whatever its cause (DESIGN §4 Time to refuse)."""
         ...
+
+    async def still_valid(self, identity: Identity) -> bool:
+        """May a session that this identity opened go on (THREATS 15)? Account and credential are still there and neither disabled nor at
+        their end, the password is the one that was shown. Raises StoreUnavailable."""
+        ...

@@ -30,6 +30,11 @@ class Account(Struct, frozen=True):
     created_at_us: int = 0
     deleted_at_us: int = 0  # grace counts from here
     credential_version: int = 1
+    expires_at_us: int = 0  # nobody logs in from then on; 0: never
+
+    def may_log_in(self, now_us: int) -> bool:
+        """With any credential (THREATS 15). Where sending is held, reading goes on."""
+        return self.state in ("active", "sending_held") and not 0 < self.expires_at_us <= now_us
 
 
 class Alias(Struct, frozen=True):
@@ -92,10 +97,18 @@ class Directory(Protocol):
         ...
 
     async def set_password(self, account_id: int, argon2: str, scram_sha256: str) -> None:
-        """Raises the credential version."""
+        """Raises the credential version, which ends what the old password opened. The new one works even if the old one was disabled."""
         ...
 
     async def set_state(self, account_id: int, state: AccountState) -> None: ...
+
+    async def upgrade_password(self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str) -> None:
+        """The same password kept in a better way, unless it was changed meanwhile. Ends nothing and wakes nobody."""
+        ...
+
+    async def set_expiry(self, account_id: int, expires_at_us: int) -> None:
+        """0: never."""
+        ...
 
     async def set_quota(self, account_id: int, quota_octets: int) -> None: ...
 

@@ -6,7 +6,7 @@ from sekisho.ports.journal import Journal
 from sekisho.ports.metrics import Metrics
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.guard.cases import CaseKeeper, CasePorts
-from sekisho.services.guard.freezing import AccountFreezer
+from sekisho.services.guard.freezing import CredentialFreezer
 from sekisho.services.guard.notice import LetterRules, LetterWriter
 from sekisho.services.guard.releasing import GuardKit, Releaser
 from sekisho.services.queue.surroundings import OPEN_GATE, Gate
@@ -21,7 +21,7 @@ def guard_kit(store: SqliteStore, config: Config, journal: Journal) -> GuardKit:
     signing = KeySigning(store.keys, clock, journal)
     lifetime_us = int(config.queue.lifetime_seconds * 1_000_000)
     releaser = Releaser(store.spool, store.guard, _recipients(store, config), signing, clock, lifetime_us)
-    return GuardKit(store.guard, releaser, AccountFreezer(store.directory))
+    return GuardKit(store.guard, releaser, CredentialFreezer(store.credentials, clock))
 
 
 class GuardLink:
@@ -44,7 +44,8 @@ class GuardLink:
         )
         signing = KeySigning(store.keys, clock, self._journal)
         letters = LetterWriter(letter_rules, store.spool, _recipients(store, config), signing, clock)
-        ports = CasePorts(store.guard, store.directory, AccountFreezer(store.directory), letters, clock, self._journal, self._metrics)
+        freezer = CredentialFreezer(store.credentials, clock)
+        ports = CasePorts(store.guard, store.directory, freezer, letters, clock, self._journal, self._metrics)
         self._keeper = CaseKeeper(ports, letter_rules, config.roles.postmaster)
 
     async def keep(self) -> None:

@@ -189,7 +189,7 @@ class Worker:
         """The services under the present settings; connections that are open keep theirs."""
         config, store, context = self._config, self._store, self._context
         clock, dice, journal, metrics, shutdown = self._clock, self._dice, self._journal, self._shared.metrics, context.shutdown
-        tools = AuthenticationTools(store.directory, store.counters, self._changes, clock, dice, journal, metrics)
+        tools = AuthenticationTools(store.directory, store.credentials, store.counters, self._changes, clock, dice, journal, metrics)
         authenticator = PasswordAuthenticator(tools, config.login)
         self._stack.callback(authenticator.close)
         reception = Reception(
@@ -227,7 +227,7 @@ class Worker:
         )  # fmt: skip
         imap = ImapHandler(imap_ports, config.access, config.login, config.hostname)
         pop3 = Pop3Service(
-            Pop3Tools(authenticator, store.directory, store.mail, store.leases, self._owner, clock, journal, shutdown),
+            Pop3Tools(authenticator, store.mail, store.leases, self._owner, clock, journal, shutdown),
             Pop3Settings(config.hostname, config.access, config.login, config.limits),
         )
         self._handlers = {

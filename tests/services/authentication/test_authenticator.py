@@ -60,6 +60,11 @@ class Directory:
         return self.passwords.get(account_id)
 
 
+class NoCredentials:
+    async def credential(self, account_id: int, credential_id: str) -> None:
+        return None
+
+
 class Changes:
     def __init__(self) -> None:
         self.wakes: list[Callable[[], None]] = []
@@ -77,7 +82,7 @@ class World:
         self.hashed: list[str] = []
         monkeypatch.setattr(module, "verify_password", self._verify_password)
         tools = AuthenticationTools(
-            self.directory, self.counters, self.changes, self.clock, SeededDice(), self.journal, self.metrics, self._sleep
+            self.directory, NoCredentials(), self.counters, self.changes, self.clock, SeededDice(), self.journal, self.metrics, self._sleep
         )
         self.authenticator = PasswordAuthenticator(tools, LoginSettings(**settings))
 

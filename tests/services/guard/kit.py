@@ -2,7 +2,7 @@
 
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.probes.recipient import RecipientProbe
-from sekisho.services.guard.freezing import AccountFreezer
+from sekisho.services.guard.freezing import CredentialFreezer
 from sekisho.services.guard.releasing import GuardKit, Releaser
 from sekisho.services.signing import NO_SIGNING
 
@@ -10,4 +10,4 @@ from sekisho.services.signing import NO_SIGNING
 def guard_kit(store: MemoryStore) -> GuardKit:
     recipients = RecipientProbe(store.directory, "mx.example.org", {})
     releaser = Releaser(store.spool, store.guard, recipients, NO_SIGNING, store.state.clock, 432_000_000_000)
-    return GuardKit(store.guard, releaser, AccountFreezer(store.directory))
+    return GuardKit(store.guard, releaser, CredentialFreezer(store.credentials, store.state.clock))

@@ -58,12 +58,12 @@ async def test_the_credential_is_frozen_and_people_are_told_once() -> None:
     await world.store.guard.set_recovery_address(world.accounts["user"].id, "user@second.example")
     await world.keeper.keep()
     await world.keeper.keep()
-    account = await world.store.directory.account(world.accounts["user"].id)
-    assert account is not None and account.state == "login_disabled"
+    password = await world.store.credentials.credential(world.accounts["user"].id, "password")
+    assert password is not None and password.disabled_at_us
     assert (await world.send("x@there.example", address=AWAY)).startswith("535")
     ((subject, text),) = letters(await world.mailbox("user"))
     assert subject == "Mail sent as user@local.example is held"
-    assert "The network 203.0.113.0/24 is new for this account." in text and "open connections were cut" in text
+    assert "The network 203.0.113.0/24 is new for this account." in text and "connections that it opened were cut" in text
     assert "40 messages are held" in text and "other@local.example" in text
     ((subject, text),) = letters(await world.mailbox("other"))
     assert subject == "Guard: mail of user@local.example is held" and "sekisho guard purge user@local.example" in text

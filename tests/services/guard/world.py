@@ -12,7 +12,7 @@ from sekisho.ports.content import MessageOctets
 from sekisho.ports.keys import DkimKey
 from sekisho.ports.spool import Outcome, QueueJob
 from sekisho.services.guard.cases import CaseKeeper, CasePorts
-from sekisho.services.guard.freezing import AccountFreezer
+from sekisho.services.guard.freezing import CredentialFreezer
 from sekisho.services.guard.notice import LetterRules, LetterWriter
 from sekisho.services.guard.releasing import GuardKit, Releaser
 from sekisho.services.queue.queue import Queue
@@ -67,7 +67,7 @@ class GuardedWorld(World):
         self.queue = Queue(QueueRules.of(HOSTNAME, "en", OWNER, QueueSettings(), RelaySettings()), ports)
         rules = LetterRules(HOSTNAME, "en", {}, DAY * 1_000_000)
         letters = LetterWriter(rules, self.store.spool, self.recipients, signing, self.clock)
-        self.freezer = AccountFreezer(self.store.directory)
+        self.freezer = CredentialFreezer(self.store.credentials, self.clock)
         case_ports = CasePorts(self.store.guard, self.store.directory, self.freezer, letters, self.clock, self.journal, self.metrics)
         self.keeper = CaseKeeper(case_ports, rules, "other@local.example")
         releaser = Releaser(self.store.spool, self.store.guard, self.recipients, signing, self.clock, 5 * DAY * 1_000_000)

@@ -214,7 +214,7 @@ class Watchful:
         subject = submitted.header.first(b"subject")
         if subject == b"stop":
             return OutboundVerdict(Reply.of(550, "5.7.1", "Too much mail for today"), because="rate")
-        sending = Sending(submitted.message_id, submitted.identity.account_id, submitted.identity.credential, 1)
+        sending = Sending(submitted.message_id, submitted.identity.account_id, submitted.identity.credential_id, 1)
         return OutboundVerdict(outgoing=Outgoing(sending, locals=submitted.locals))
 
     def decided(self, submitted: Submitted, decision: Decision) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sekisho.core.terms.address import Address, AddressError, parse_domain
 from sekisho.ports.clock import Clock, Dice
+from sekisho.ports.credentials import Credential, StoredCredential, kind_of
 from sekisho.ports.directory import DirectoryError
 from sekisho.ports.mailstore import HIERARCHY_SEPARATOR, MailboxRefused, SpecialUse
 
@@ -144,3 +145,11 @@ def changed_flags(
     if how == "add":
         return old[0] | change[0], tuple(sorted({*old[1], *change[1]}))
     return old[0] & ~change[0], tuple(keyword for keyword in old[1] if keyword not in change[1])
+
+
+def implied_credential(account_id: int, credential_id: str) -> StoredCredential:
+    """What is written down about a credential that has no secret here (the password, tokens, a certificate); raises DirectoryError."""
+    kind = kind_of(credential_id)
+    if kind is None or kind in ("app", "service"):
+        raise DirectoryError(f"There is no credential {credential_id}.")
+    return StoredCredential(Credential(account_id, credential_id, kind), b"", "")

@@ -20,6 +20,7 @@ from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.counters import Counters
+from sekisho.ports.credentials import PASSWORD, Credentials
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.ledger import client_keys
@@ -29,8 +30,7 @@ from sekisho.services.authentication.hashing import HashingBusy, HashingPool
 from sekisho.services.authentication.limiter import LoginLimiter, network_of
 from sekisho.services.authentication.passwords import NOBODYS_HASH, verify_password
 from sekisho.services.authentication.remembered import RememberedLogins
-
-_MAY_LOG_IN = frozenset({"active", "sending_held"})
+from sekisho.services.authentication.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class AuthenticationTools:
     """What the authenticator works with. `sleep` is replaced in tests."""
 
     directory: Directory
+    credentials: Credentials
     counters: Counters
     changes: Changes
     clock: Clock
@@ -69,6 +70,7 @@ class PasswordAuthenticator:
     def __init__(self, tools: AuthenticationTools, settings: LoginSettings) -> None:
         self._tools = tools
         self._settings = settings
+        self._standing = Standing(tools.directory, tools.credentials, tools.clock)
         self._limiter = LoginLimiter(tools.counters, settings)
         self._pool = HashingPool(settings.hashing_threads)
         self._good = RememberedLogins(tools.dice.octets(32), tools.clock, settings.cache_seconds)
@@ -126,7 +128,11 @@ class PasswordAuthenticator:
                 await self._limiter.count_failure(network, name)
                 return _Refusal(LoginFailure.REFUSED, candidate.cause or "wrong password")
             await self._limiter.count_success(network, name)
-        return Identity(candidate.account.id, Address.from_text(candidate.account.address))
+        account = candidate.account
+        return Identity(account.id, Address.from_text(account.address), PASSWORD, account.credential_version)
+
+    async def still_valid(self, identity: Identity) -> bool:
+        return await self._standing.still_valid(identity)
 
     async def _fits(self, candidate: _Candidate, password: str, good: bytes) -> bool:
         if candidate.account is not None and self._good.has(good):
@@ -146,8 +152,13 @@ class PasswordAuthenticator:
         stored = await self._tools.directory.password(account.id)
         if stored is None or not stored.argon2:
             return _Candidate(None, NOBODYS_HASH, 0, "no password")
-        if account.state not in _MAY_LOG_IN:  # THREATS 15
-            return _Candidate(None, stored.argon2, stored.version, f"account {account.state}")
+        now_us = self._tools.clock.now_us()
+        if not account.may_log_in(now_us):  # THREATS 15
+            ended = account.state in ("active", "sending_held")
+            return _Candidate(None, stored.argon2, stored.version, "account at its end" if ended else f"account {account.state}")
+        password = await self._tools.credentials.credential(account.id, PASSWORD)
+        if password is not None and not password.is_usable(now_us):
+            return _Candidate(None, stored.argon2, stored.version, "password disabled")
         if proof.authzid and _login_address(proof.authzid) != address:  # THREATS 14
             return _Candidate(None, stored.argon2, stored.version, "acting for somebody else")
         return _Candidate(account, stored.argon2, stored.version, "")

@@ -1,29 +1,33 @@
-"""Freezing where an account has one password and no more: its logins are switched off."""
+"""Freezing one credential: what a thief has is made useless, what the owner's other devices use goes on."""
 
-from sekisho.core.policy.takeover.wording import CUT, NO_PASSWORD, THAWED
-from sekisho.ports.directory import Directory
+from sekisho.core.policy.takeover.wording import CUT, CUT_MADE, CUT_OTHER, NO_PASSWORD, THAWED, THAWED_OTHER
+from sekisho.ports.clock import Clock
+from sekisho.ports.credentials import PASSWORD, Credentials, kind_of
+from sekisho.ports.directory import DirectoryError
 
-SYSTEM_USER = "uid:"
 
+class CredentialFreezer:
+    """Implements `ports.freezing.Freezer`. Sessions of the credential end as soon as they hear of it."""
 
-class AccountFreezer:
-    """Implements `ports.freezing.Freezer`. Open sessions of the account end by themselves at their next command."""
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+    def __init__(self, credentials: Credentials, clock: Clock) -> None:
+        self._credentials, self._clock = credentials, clock
 
     async def freeze(self, account_id: int, credential_id: str, since_us: int) -> tuple[str, ...]:
-        if credential_id.startswith(SYSTEM_USER):
+        if kind_of(credential_id) is None:
             return (NO_PASSWORD,)
-        account = await self._directory.account(account_id)
-        if account is None or account.state not in ("active", "sending_held"):
+        known = [stored.credential for stored in await self._credentials.of_account(account_id)]
+        made = tuple(c.id for c in known if c.created_by == credential_id and c.created_at_us >= since_us and not c.disabled_at_us)
+        if not made and any(c.id == credential_id and c.disabled_at_us for c in known):
             return ()
-        await self._directory.set_state(account_id, "login_disabled")
-        return (CUT,)
+        try:
+            await self._credentials.set_disabled(account_id, (credential_id, *made), self._clock.now_us())
+        except DirectoryError:
+            return ()  # the credential, or its account, is gone
+        return (CUT if credential_id == PASSWORD else CUT_OTHER, *((CUT_MADE,) if made else ()))
 
     async def thaw(self, account_id: int, credential_id: str) -> tuple[str, ...]:
-        account = await self._directory.account(account_id)
-        if credential_id.startswith(SYSTEM_USER) or account is None or account.state != "login_disabled":
+        credential = await self._credentials.credential(account_id, credential_id)
+        if credential is None or not credential.disabled_at_us:
             return ()
-        await self._directory.set_state(account_id, "active")
-        return (THAWED,)
+        await self._credentials.set_disabled(account_id, (credential_id,), 0)
+        return (THAWED if credential_id == PASSWORD else THAWED_OTHER,)

@@ -170,7 +170,6 @@ class _Transactions:
         self._login.identity = identity
         self._is_local = identity is not None
         self._account: Account | None = None
-        self._credential_version = 0
         self._hello = Hello(False, "")
         self._destinations: list[Destination] = []
         self._message_id = ""
@@ -203,11 +202,7 @@ class _Transactions:
         self._hello = Hello(False, "")
 
     async def sasl(self, event: SaslBegins | SaslResponse) -> Reply | bytes:
-        answer = await self._login.take(event)
-        if self._login.identity is not None:
-            account = await self._tools.directory.account(self._login.identity.account_id)
-            self._credential_version = account.credential_version if account else 0
-        return answer
+        return await self._login.take(event)
 
     def sasl_dropped(self) -> None:
         self._login.failed()
@@ -229,12 +224,9 @@ class _Transactions:
 
     async def _current_account(self) -> Account | None:
         identity = self._login.identity
-        account = await self._tools.directory.account(identity.account_id) if identity else None
-        if account is None or account.state not in ("active", "sending_held"):
+        if identity is None or not await self._tools.authenticator.still_valid(identity):
             return None
-        if not self._is_local and account.credential_version != self._credential_version:
-            return None
-        return account
+        return await self._tools.directory.account(identity.account_id)
 
     async def rcpt(self, recipient: Recipient) -> Reply:
         address = recipient.address

@@ -43,7 +43,7 @@ class TakeoverWatch:
         sending = Sending(
             message_id=submitted.message_id,
             account_id=identity.account_id,
-            credential_id=identity.credential,
+            credential_id=identity.credential_id,
             at_us=self._clock.now_us(),
             network=network_of(context.client),
             client=client_of(agent.decode("utf-8", "replace"), context.hello, context.mechanism) if context.client else "",
@@ -70,7 +70,7 @@ class TakeoverWatch:
         client = str(submitted.context.client or "")
         fields: dict[str, JournalValue] = {
             "account": account,
-            "credential": submitted.identity.credential,
+            "credential": submitted.identity.credential_id,
             "client": client,
             "verdict": action,
             "score": verdict.score,

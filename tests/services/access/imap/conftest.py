@@ -19,6 +19,7 @@ from sekisho.ports.mailstore import Appended
 from sekisho.ports.stream import ListenerInfo, StreamError
 from sekisho.services.access.imap.context import ImapPorts
 from sekisho.services.access.imap.handler import ImapHandler
+from sekisho.services.authentication.standing import Standing
 from sekisho.services.teaching import Teacher, TeacherPorts
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
@@ -41,6 +42,10 @@ class OnePassword:
         if account is None or proof.password != "secret" or proof.authzid not in ("", proof.username):
             return LoginFailure.REFUSED
         return Identity(account.id, Address.from_text(account.address))
+
+    async def still_valid(self, identity: Identity) -> bool:
+        store = self._server.store
+        return await Standing(store.directory, store.credentials, self._server.clock).still_valid(identity)
 
 
 class Server:

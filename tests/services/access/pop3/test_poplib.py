@@ -62,10 +62,12 @@ class House:
             await store.mail.append(account.id, "INBOX", [Appended(content)])
         self.account_id = account.id
         login = LoginSettings(failure_seconds=0.05)
-        tools = AuthenticationTools(store.directory, store.counters, store.changes, self.clock, self.dice, self.journal, self.metrics)
+        tools = AuthenticationTools(
+            store.directory, store.credentials, store.counters, store.changes, self.clock, self.dice, self.journal, self.metrics
+        )
         self.authenticator = PasswordAuthenticator(tools, login)
         pop3_tools = Pop3Tools(
-            self.authenticator, store.directory, store.mail, store.leases, Owner("here", 0, 1), self.clock, self.journal, ManualShutdown()
+            self.authenticator, store.mail, store.leases, Owner("here", 0, 1), self.clock, self.journal, ManualShutdown()
         )
         service = Pop3Service(pop3_tools, Pop3Settings("pop.example.test", AccessSettings(), login, Limits()))
         counts = SharedConnectionCounts(1, 100, 100)

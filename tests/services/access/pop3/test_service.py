@@ -20,6 +20,7 @@ from sekisho.ports.mailstore import Appended
 from sekisho.ports.stream import ConnectionLost, ListenerInfo, PlaintextInjected, StreamError
 from sekisho.services.access.pop3.service import Pop3Service
 from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
+from sekisho.services.authentication.standing import Standing
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
 from sekisho.testing.stream import ManualShutdown, MemoryStream, connected_streams
@@ -34,8 +35,9 @@ MESSAGES = [
 class OneAccount:
     """An authenticator that knows alice, and bob's store is down."""
 
-    def __init__(self, account_id: int) -> None:
+    def __init__(self, store: MemoryStore, account_id: int) -> None:
         self.identity = Identity(account_id, Address("alice", "example.test"))
+        self._standing = Standing(store.directory, store.credentials, ManualClock())
         self.asked: list[PasswordProof] = []
 
     async def verify(self, service: str, proof: PasswordProof, client: object) -> Identity | LoginFailure:
@@ -44,14 +46,17 @@ class OneAccount:
             return LoginFailure.UNAVAILABLE
         return self.identity if proof.password == "good" else LoginFailure.REFUSED
 
+    async def still_valid(self, identity: Identity) -> bool:
+        return await self._standing.still_valid(identity)
+
 
 class World:
     def __init__(self, store: MemoryStore, account_id: int) -> None:
         self.store, self.account_id = store, account_id
-        self.authenticator, self.journal, self.shutdown = OneAccount(account_id), MemoryJournal(), ManualShutdown()
+        self.authenticator, self.journal, self.shutdown = OneAccount(store, account_id), MemoryJournal(), ManualShutdown()
         self.clock = ManualClock()
         owner = Owner("here", 0, 1)
-        tools = Pop3Tools(self.authenticator, store.directory, store.mail, store.leases, owner, self.clock, self.journal, self.shutdown)
+        tools = Pop3Tools(self.authenticator, store.mail, store.leases, owner, self.clock, self.journal, self.shutdown)
         self.service = Pop3Service(tools, Pop3Settings("pop.example.test", AccessSettings(), LoginSettings(), Limits()))
 
     async def append(self, octets: bytes) -> None:

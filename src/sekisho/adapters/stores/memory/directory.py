@@ -6,6 +6,7 @@ from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.memory.state import AccountState, State
 from sekisho.core.terms.address import Address
 from sekisho.ports.changes import DirectoryChanged
+from sekisho.ports.credentials import PASSWORD
 from sekisho.ports.directory import Account, Alias, DirectoryError, Domain, StoredPassword
 from sekisho.ports.directory import AccountState as StateName
 
@@ -101,6 +102,20 @@ class MemoryDirectory:
         version = state.account.credential_version + 1
         state.account = msgspec.structs.replace(state.account, credential_version=version)
         state.password = StoredPassword(account_id, argon2, scram_sha256, version)
+        if (known := state.credentials.get(PASSWORD)) is not None:
+            enabled = msgspec.structs.replace(known.credential, disabled_at_us=0)
+            state.credentials[PASSWORD] = msgspec.structs.replace(known, credential=enabled)
+        self._changed()
+
+    async def upgrade_password(self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str) -> None:
+        self._state.check_available()
+        state = self._state.accounts.get(account_id)
+        if state is not None and state.password.argon2 == old_argon2:
+            state.password = StoredPassword(account_id, argon2, scram_sha256, state.password.version)
+
+    async def set_expiry(self, account_id: int, expires_at_us: int) -> None:
+        known = self._need_account(account_id)
+        known.account = msgspec.structs.replace(known.account, expires_at_us=expires_at_us)
         self._changed()
 
     async def set_state(self, account_id: int, state: StateName) -> None:

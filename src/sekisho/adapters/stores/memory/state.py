@@ -8,6 +8,7 @@ from sekisho.core.terms.uidset import Run, UidSet
 from sekisho.ports.changes import AccountChanged, Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import ContentWriter, StoreUnavailable
+from sekisho.ports.credentials import SecondFactor, StoredCredential
 from sekisho.ports.directory import Account, Alias, Domain, StoredPassword
 from sekisho.ports.guard import Case, Left, Sent
 from sekisho.ports.keys import DkimKey
@@ -47,6 +48,8 @@ class Mailbox:
 class AccountState:
     account: Account
     password: StoredPassword
+    credentials: dict[str, StoredCredential] = field(default_factory=dict)
+    second_factor: SecondFactor | None = None
     used_octets: int = 0
     last_uidvalidity: int = 0
     mailboxes: dict[str, Mailbox] = field(default_factory=dict)
@@ -109,6 +112,7 @@ class State:
         self.accounts: dict[int, AccountState] = {}
         self.by_address: dict[str, int] = {}
         self.aliases: dict[str, Alias] = {}
+        self.server_keys: dict[str, bytes] = {}  # by purpose
         self.dkim_keys: dict[tuple[str, str], DkimKey] = {}  # (domain, selector) → key
         self.mailboxes: dict[int, Mailbox] = {}
         self.delivered: dict[str, int] = {}  # delivery id → forgotten at, µs

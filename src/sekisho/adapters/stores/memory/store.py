@@ -1,6 +1,7 @@
 """The memory store: the reference for every other store, and what services are tested on."""
 
 from sekisho.adapters.stores.memory.changes import LocalChanges
+from sekisho.adapters.stores.memory.credentials import MemoryCredentials
 from sekisho.adapters.stores.memory.directory import MemoryDirectory
 from sekisho.adapters.stores.memory.guard import GuardSteps
 from sekisho.adapters.stores.memory.guard_queue import MemoryGuard
@@ -18,8 +19,8 @@ from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters`, `judgements`, `lessons` and `reputation` over one state in this
-    process.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `judgements`, `lessons` and `reputation` over one
+    state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
     and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -33,6 +34,7 @@ class MemoryStore:
         self.guard = MemoryGuard(self.state, guard, self.spool)
         self.mail = MemoryMailStore(self.state)
         self.directory = MemoryDirectory(self.state)
+        self.credentials = MemoryCredentials(self.state)
         self.keys = MemoryKeys(self.state)
         self.leases = MemoryLeases(clock, self.spool)
         self.counters = MemoryCounters(clock)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite import mailbox_reads, mailbox_writes
+from sekisho.adapters.stores.sqlite.credentials import enable_password
 from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree, remove_mailbox
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
@@ -17,7 +18,8 @@ from sekisho.ports.mailstore import MailboxInfo
 
 PURGE_PORTION = 2_000  # messages removed by one transaction
 _ACCOUNT = (
-    "SELECT id, address, state, display_name, quota_octets, used_octets, created_at_us, deleted_at_us, credential_version "
+    "SELECT id, address, state, display_name, quota_octets, used_octets, created_at_us, deleted_at_us, credential_version, "
+    "expires_at_us "
     "FROM account JOIN account_usage ON account_id = id "
 )
 _DOMAIN = "SELECT name, created_at_us, subaddress_separators, catch_all FROM domain "
@@ -30,7 +32,7 @@ _ALIAS = (
 # Tables besides the mailboxes that have rows of an account.
 _OF_ACCOUNT = (
     "mailbox_past", "subscription", "thread_ref", "account_usage",
-    "sender_right", "guard_account", "guard_case", "guard_known", "guard_sent", "guard_left",
+    "sender_right", "credential", "second_factor", "guard_account", "guard_case", "guard_known", "guard_sent", "guard_left",
 )  # fmt: skip
 
 
@@ -128,7 +130,7 @@ class SqliteDirectory:
             if _exists(tx, "alias", "address", key):
                 raise DirectoryError(f"{key} is an alias already: remove it first.")
             values = (account_id, key, address.domain, display_name, now_us, argon2, scram_sha256)
-            tx.execute("INSERT INTO account VALUES (?, ?, ?, 'active', ?, ?, 0, 1, ?, ?, 0)", values)
+            tx.execute("INSERT INTO account VALUES (?, ?, ?, 'active', ?, ?, 0, 1, ?, ?, 0, 0)", values)
             tx.execute("INSERT INTO account_usage VALUES (?, 0, ?)", (account_id, quota_octets))
             for name, special_use in rules.FIRST_MAILBOXES:
                 self._tree.add(tx, account_id, name, special_use)
@@ -140,7 +142,23 @@ class SqliteDirectory:
 
     async def set_password(self, account_id: int, argon2: str, scram_sha256: str) -> None:
         sql = "UPDATE account SET argon2 = ?, scram_sha256 = ?, credential_version = credential_version + 1 WHERE id = ?"
-        await self._change(account_id, sql, (argon2, scram_sha256, account_id))
+
+        def step(tx: Transaction) -> None:
+            _update(tx, account_id, sql, (argon2, scram_sha256, account_id))
+            enable_password(tx, account_id)
+
+        await self._writer.write(step)
+
+    async def upgrade_password(self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str) -> None:
+        sql = "UPDATE account SET argon2 = ?, scram_sha256 = ? WHERE id = ? AND argon2 = ?"
+
+        def step(tx: Transaction) -> None:
+            tx.execute(sql, (argon2, scram_sha256, account_id, old_argon2))
+
+        await self._writer.write(step)
+
+    async def set_expiry(self, account_id: int, expires_at_us: int) -> None:
+        await self._change(account_id, "UPDATE account SET expires_at_us = ? WHERE id = ?", (expires_at_us, account_id))
 
     async def set_state(self, account_id: int, state: AccountState) -> None:
         sql = (
@@ -172,13 +190,7 @@ class SqliteDirectory:
         await self._writer.write(step)
 
     async def _change(self, account_id: int, sql: str, values: Sequence[str | int]) -> None:
-        def step(tx: Transaction) -> None:
-            tx.execute(sql, values)
-            if not tx.touched():
-                raise DirectoryError(f"There is no account with the number {account_id}.")
-            tx.changed(DirectoryChanged())
-
-        await self._writer.write(step)
+        await self._writer.write(lambda tx: _update(tx, account_id, sql, values))
 
     async def purge_account(self, account_id: int) -> None:
         """In portions, so that nobody waits long for the lock; what a crash interrupts is finished by purging again."""
@@ -229,6 +241,13 @@ class SqliteDirectory:
             tx.changed(DirectoryChanged())
 
         await self._writer.write(step)
+
+
+def _update(tx: Transaction, account_id: int, sql: str, values: Sequence[str | int]) -> None:
+    tx.execute(sql, values)
+    if not tx.touched():
+        raise DirectoryError(f"There is no account with the number {account_id}.")
+    tx.changed(DirectoryChanged())
 
 
 def _exists(tx: Transaction, table: str, column: str, value: str) -> bool:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from sekisho.adapters.stores.sqlite.acceptance import Acceptor
 from sekisho.adapters.stores.sqlite.connection import check_version, store_errors
 from sekisho.adapters.stores.sqlite.content import ContentFolder
+from sekisho.adapters.stores.sqlite.credentials import SqliteCredentials
 from sekisho.adapters.stores.sqlite.directory import SqliteDirectory
 from sekisho.adapters.stores.sqlite.files import Files
 from sekisho.adapters.stores.sqlite.guard import SqliteGuard
@@ -63,7 +64,8 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `keys`, `guard`, `leases`, `counters`, `judgements`, `lessons` and `reputation` of one worker.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `judgements`, `lessons` and `reputation` of one
+    worker.
 
     Open it after fork; it belongs to one event loop.
 
@@ -108,6 +110,7 @@ class SqliteStore:
         self.spool = SqliteSpool(self.reader, self.writer, self.folder, data_dir, settings.free_disk_octets, (acceptor, queueing))
         self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
         self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
+        self.credentials = SqliteCredentials(self.reader, self.writer, dice)
         self.keys = SqliteKeys(self.reader, self.writer)
         self.guard = SqliteGuard(self.reader, self.writer, self.folder, guard, acceptor, clock)
         self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)

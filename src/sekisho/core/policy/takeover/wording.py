@@ -34,13 +34,19 @@ REASONS_JA: dict[str, str] = {
 BY_HAND = "The administrator held it."
 
 # What was done about a credential.
-CUT = "Nobody can log in with the password any more, and open connections were cut."
+CUT = "Nobody can log in with the password any more, and connections that it opened were cut; app passwords go on working."
+CUT_OTHER = "Nobody can log in with this app password, token or certificate any more, and its open connections were cut."
+CUT_MADE = "App passwords that were made with it meanwhile were disabled too."
 NO_PASSWORD = "All mail of this system user is held; there is no password to freeze."
 THAWED = "The password works again."
+THAWED_OTHER = "The app password, token or certificate works again."
 DONE_JA: dict[str, str] = {
-    CUT: "このパスワードではもう誰もログインできません。開いていた接続は切断しました。",
+    CUT: "このパスワードではもう誰もログインできません。これで開かれた接続は切断しました。アプリパスワードは引き続き使えます。",
+    CUT_OTHER: "このアプリパスワード・トークン・証明書ではもう誰もログインできません。これで開かれた接続は切断しました。",
+    CUT_MADE: "その間にこれを使って作られたアプリパスワードも無効にしました。",
     NO_PASSWORD: "このシステムユーザーのメールはすべて保留します。凍結すべきパスワードはありません。",
     THAWED: "パスワードは再び使えます。",
+    THAWED_OTHER: "アプリパスワード・トークン・証明書は再び使えます。",
 }
 
 _OWNER: dict[Language, tuple[str, str, str, str]] = {

@@ -83,9 +83,7 @@ async def _verify(session: ImapSession, proof: PasswordProof) -> str:
 
 
 async def _enter(session: ImapSession, identity: Identity) -> None:
-    account = await session.context.ports.directory.account(identity.account_id)
     session.identity = identity
-    session.credential_version = account.credential_version if account else 0
     session.reader.is_logged_in = True
     session.unsubscribe = session.context.ports.changes.subscribe_account(identity.account_id, session.hint)
     if not await is_still_welcome(session):  # changed while the password was looked at
@@ -93,8 +91,5 @@ async def _enter(session: ImapSession, identity: Identity) -> None:
 
 
 async def is_still_welcome(session: ImapSession) -> bool:
-    """Is the account still active, with the password of this login (THREATS 15)? Sending may be held; reading goes on."""
-    if session.identity is None:
-        return True
-    account = await session.context.ports.directory.account(session.identity.account_id)
-    return account is not None and account.state in ("active", "sending_held") and account.credential_version == session.credential_version
+    """Does the login of this session still count (THREATS 15)?"""
+    return session.identity is None or await session.context.ports.authenticator.still_valid(session.identity)

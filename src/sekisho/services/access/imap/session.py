@@ -43,7 +43,6 @@ class ImapSession:
         "bad_commands",
         "commands",
         "context",
-        "credential_version",
         "deadline",
         "failures",
         "identity",
@@ -61,7 +60,6 @@ class ImapSession:
         self.listener = listener
         self.reader = CommandReader(context.access.append_octets)
         self.identity: Identity | None = None
-        self.credential_version = 0  # of the login
         self.selected: Selected | None = None
         self.failures = 0
         self.commands = 0

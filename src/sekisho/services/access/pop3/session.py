@@ -49,7 +49,6 @@ class Pop3Session:
         self._login_ends_at = tools.clock.monotonic() + settings.access.login_timeout_seconds
         self._mechanism: Mechanism | None = None
         self._identity: Identity | None = None
-        self._credential_version = 0
         self._lock: tuple[str, int] | None = None  # lease name, epoch
         self._mailbox_id = 0
         self._retrieved = self._retrieved_octets = self._removed = 0
@@ -226,8 +225,6 @@ class Pop3Session:
                 self._machine.refuse_login("in_use")
                 return
             self._lock = (name, epoch)
-            account = await self._tools.directory.account(identity.account_id)
-            self._credential_version = account.credential_version if account else 0
             maildrop = await self._look(identity.account_id)
         except StoreUnavailable:
             if self._lock is not None:
@@ -252,16 +249,13 @@ class Pop3Session:
         return maildrop
 
     async def _is_still_welcome(self) -> bool:
-        """An open session does not outlive its account or its password (THREATS 15): asked before mail is given out or removed."""
+        """An open session does not outlive its account or its credential (THREATS 15): asked before mail is given out or removed."""
         if self._identity is None:
             return True
         try:
-            account = await self._tools.directory.account(self._identity.account_id)
+            return await self._tools.authenticator.still_valid(self._identity)
         except StoreUnavailable:
             return True  # then no message can be read or removed either
-        return (
-            account is not None and account.state in ("active", "sending_held") and account.credential_version == self._credential_version
-        )
 
     # -- messages -------------------------------------------------------------------------------------------------------
 

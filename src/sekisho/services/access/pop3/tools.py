@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from sekisho.config.schema import AccessSettings, Limits, LoginSettings
 from sekisho.ports.authentication import Authenticator
 from sekisho.ports.clock import Clock
-from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Journal
 from sekisho.ports.leases import Leases, Owner
 from sekisho.ports.mailstore import MailStore
@@ -17,7 +16,6 @@ class Pop3Tools:
     """What the service works with."""
 
     authenticator: Authenticator
-    directory: Directory
     store: MailStore
     leases: Leases
     owner: Owner
