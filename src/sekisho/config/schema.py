@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 
+from sekisho.config.blocklists import BlocklistSettings
 from sekisho.config.content import ContentSettings
 from sekisho.config.guard import GuardSettings
 from sekisho.config.ledger import LedgerSettings
+from sekisho.config.reputation import ReputationSettings
 from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
 
 ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
@@ -79,6 +81,15 @@ class DoorSettings(Section):
     )
     unchecked_networks: tuple[IPvAnyNetwork, ...] = Field(
         (), description="Clients whose mail is not checked: backup MX hosts and machines of your own."
+    )
+    dnsbl: Literal["enforce", "observe"] = Field(
+        "enforce",
+        description="Turn clients away that blocklists agree on; observe: only write it down. Without blocklists nothing is asked.",
+    )
+    blocklists: tuple[BlocklistSettings, ...] = Field((), description="DNS blocklists; each is asked only if its terms are accepted.")
+    blocklist_weight: Annotated[float, Field(gt=0)] = Field(2.0, description="Sum of weights that turns a client away.")
+    blocklist_count: Annotated[int, Field(ge=2, le=20)] = Field(
+        2, description="How many lists must agree; bad experience of our own with the client counts as one."
     )
 
 
@@ -171,6 +182,7 @@ class Config(Section):
     limits: Limits = Limits()
     reception: ReceptionSettings = ReceptionSettings()
     door: DoorSettings = DoorSettings()
+    reputation: ReputationSettings = ReputationSettings()
     content: ContentSettings = ContentSettings()
     submission: SubmissionSettings = SubmissionSettings()
     guard: GuardSettings = GuardSettings()

@@ -77,6 +77,24 @@ def _tail(starter: Starter) -> str:
 [door]
 unchecked_networks = [{", ".join(map(quote, starter.unchecked_networks))}]
 
+# Blocklists. Two must agree before a client is turned away. None is asked until you have read its terms and say so; all of them
+# want a resolver of your own (see below): they refuse questions that come through public ones.
+# Spamhaus ZEN: free for small, non-commercial use, else with a key; see spamhaus.org.
+# [[door.blocklists]]
+# zone = "zen.spamhaus.org"
+# codes = {{"127.0.0.2-4" = "spam or an infected machine", "127.0.0.9" = "a hijacked network", "127.0.0.10-11" = "an end user"}}
+# accepted_terms = false
+# SpamCop: free; lists by what its users report. See spamcop.net.
+# [[door.blocklists]]
+# zone = "bl.spamcop.net"
+# codes = {{"127.0.0.2" = "reported for spam"}}
+# accepted_terms = false
+# PSBL: free; lists what reached spam traps, and lets go easily. See psbl.org.
+# [[door.blocklists]]
+# zone = "psbl.surriel.com"
+# codes = {{"127.0.0.2" = "sent mail to spam traps"}}
+# accepted_terms = false
+
 [log]
 format = {quote(starter.log_format)}
 

@@ -22,3 +22,5 @@ class ProbeContext:
     hostname: str  # ours
     now_us: int
     body_offset: int = 0  # of the body in `content`
+    account_ids: tuple[int, ...] = ()  # that get a copy
+    role_account_ids: frozenset[int] = frozenset()  # those of them that get it as postmaster or abuse

@@ -6,6 +6,7 @@ from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, evaluate_dmarc
 from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.address_list import parse_address_list
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.terms.address import Address
 from sekisho.probes.context import ProbeContext
 
 
@@ -15,9 +16,13 @@ async def probe_dmarc(context: ProbeContext, authors: Sequence[str], spf: SpfEvi
     return await evaluate_dmarc(context.resolver, authors, spf_domain=spf_domain, dkim_domains=dkim_domains)
 
 
-def author_domains(header: HeaderSection) -> tuple[str, ...]:
-    """The domains in From; none unless there is exactly one such field and it can be read (THREATS 40)."""
+def author_addresses(header: HeaderSection) -> tuple[Address, ...]:
+    """The addresses in From; none unless there is exactly one such field and it can be read (THREATS 40)."""
     if header.count(b"from") != 1 or header.too_many:
         return ()
-    addresses = parse_address_list(header.first(b"from") or b"")
-    return tuple(address.domain for address in addresses or ())
+    return parse_address_list(header.first(b"from") or b"") or ()
+
+
+def author_domains(header: HeaderSection) -> tuple[str, ...]:
+    """The domains of the same."""
+    return tuple(address.domain for address in author_addresses(header))

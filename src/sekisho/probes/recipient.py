@@ -17,6 +17,7 @@ MAX_ALIAS_TARGETS = 1000
 # RFC 5321 §4.5.1 and RFC 2142 §4: these exist in every domain of ours.
 POSTMASTER = "postmaster"
 ABUSE = "abuse"
+ROLES = (POSTMASTER, ABUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class RecipientProbe:
             return await self._expand(address, domain)
         role = address.local.lower()
         # RFC 5321 §4.5.1: bare <Postmaster>, and postmaster at our own name or literal, are always taken.
-        owner = self._role_owners.get(role) if role in (POSTMASTER, ABUSE) else None
+        owner = self._role_owners.get(role) if role in ROLES else None
         if owner is None or not self._is_own_name(address, role, own_address):
             return _NOT_OURS
         return await self._expand(owner, await self._directory.domain(owner.domain))

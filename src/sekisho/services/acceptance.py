@@ -1,6 +1,6 @@
 """From resolved recipients to one `Acceptance`, for reception and submission alike."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sekisho.core.message.dsn import DsnRecipient
@@ -46,13 +46,23 @@ def check_complete(destinations: Sequence[Destination], envelope: Envelope) -> N
         raise RuntimeError(f"{len(destinations)} destinations for {len(envelope.recipients)} recipients")
 
 
+def accounts_of(destinations: Iterable[Destination], roles: Container[str] = ()) -> tuple[int, ...]:
+    """Who gets a copy here; with `roles` only whom a recipient with one of these local parts leads to."""
+    chosen = (one for one in destinations if not roles or one.recipient.address.local_canonical in roles)
+    return tuple(dict.fromkeys(account_id for destination in chosen for account_id in destination.account_ids))
+
+
 def deliveries_of(
-    message_id: str, destinations: Iterable[Destination], prefix: bytes, *, is_junk: bool = False
+    message_id: str, destinations: Iterable[Destination], prefix: bytes, *, is_junk: bool = False, spared: Container[int] = ()
 ) -> tuple[MailboxDelivery, ...]:
-    """One copy per account, however many recipients lead to it; into Junk, or where there is none marked so into INBOX."""
-    accounts = dict.fromkeys(account_id for destination in destinations for account_id in destination.account_ids)
-    mailbox, keywords = (JUNK, (JUNK_KEYWORD,)) if is_junk else (None, ())
-    return tuple(MailboxDelivery(f"{message_id}/{account_id}/0", account_id, prefix, mailbox, keywords=keywords) for account_id in accounts)
+    """One copy per account, however many recipients lead to it; into INBOX, or if it is junk, and the account not spared, into Junk (where
+    there is none, marked so into INBOX)."""
+    junk, inbox = (JUNK, (JUNK_KEYWORD,)), (None, ())
+    return tuple(
+        MailboxDelivery(f"{message_id}/{account_id}/0", account_id, prefix, mailbox, keywords=keywords)
+        for account_id in accounts_of(destinations)
+        for mailbox, keywords in (junk if is_junk and account_id not in spared else inbox,)
+    )
 
 
 def relays_of(destinations: Iterable[Destination], terms: RelayTerms) -> tuple[RelayRecipient, ...]:

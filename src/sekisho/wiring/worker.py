@@ -22,12 +22,10 @@ from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import WorkerContext
 from sekisho.admin import operations
 from sekisho.config.schema import Config
-from sekisho.core.policy.door import DoorRules
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
 from sekisho.ports.stream import ConnectionHandler, Endpoint, ListenerInfo, Stream
-from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.access.imap.context import ImapPorts
 from sekisho.services.access.imap.handler import ImapHandler
@@ -36,7 +34,6 @@ from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
 from sekisho.services.authentication.authenticator import AuthenticationTools, PasswordAuthenticator
 from sekisho.services.queue.queue import Queue
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
-from sekisho.services.reception.inspector import DoorInspector
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
 from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
@@ -46,6 +43,7 @@ from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
 from sekisho.wiring.clocks import follow_lab_clock, server_clock
 from sekisho.wiring.content import ContentLink
+from sekisho.wiring.door import DoorLink
 from sekisho.wiring.guard import GuardLink
 from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
@@ -137,6 +135,11 @@ class Worker:
         self._store.maintenance.chores += chores
         self._resolver = StubResolver(self._config.resolver, self._clock)
         self._stack.push_async_callback(self._resolver.close)
+        self._door = DoorLink(self._store, self._resolver, self._clock, self._journal, self._shared.metrics)
+        self._door.use(self._config)
+        self._stack.push_async_callback(self._door.flush)
+        self._learning.teacher.learners += (self._door.experience,)
+        self._store.maintenance.chores += [self._door.keep_house]
         self._make_recipients()
         self._build_outbound()
         self._build_handlers()
@@ -147,6 +150,7 @@ class Worker:
             asyncio.create_task(self._follow_reloads()),
             asyncio.create_task(self._store.maintenance.run(self._owner)),
             asyncio.create_task(self._learning.teacher.run()),
+            asyncio.create_task(self._door.run()),
             asyncio.create_task(follow_lab_clock(self._changes)),
         ]
         if context.slot == 0:
@@ -196,7 +200,7 @@ class Worker:
             ReceptionTools(
                 store.spool,
                 self._recipients,
-                self._inspector(),
+                self._door.inspector(),
                 clock,
                 dice,
                 journal,
@@ -214,6 +218,7 @@ class Worker:
             SubmissionTools(
                 store.spool, store.directory, self._recipients, authenticator, self._guard.judge, DomainSigner(self._signing),
                 clock, dice, journal, metrics, shutdown, self._queue.owner_for_new, self._queue.take, self._signing,
+                self._door.correspondence,
             ),
             SubmissionConfig(
                 config.hostname, config.limits, config.submission, config.login, config.queue, config.reception.loose_dot_domains,
@@ -234,14 +239,6 @@ class Worker:
             "smtp": reception, "submission": submission, "submissions": submission, "local": local,
             "imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3,
         }  # fmt: skip
-
-    def _inspector(self) -> DoorInspector:
-        config, resolver = self._config, self._resolver
-        rules = DoorRules(config.door.dmarc, config.door.own_domains, config.door.on_temperror)
-        return DoorInspector(
-            config.hostname, rules, config.door.unchecked_networks,
-            self._store.directory, lambda: BudgetedResolver(resolver), self._clock, self._journal,
-        )  # fmt: skip
 
     async def _handle(self, stream: Stream, listener: ListenerInfo) -> None:
         await self._handlers[listener.kind](stream, listener)
@@ -280,6 +277,7 @@ class Worker:
             self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
             self._ledger.use(self._config)
             self._guard.use(self._config)
+            self._door.use(self._config)
             self._content.use(self._config)
             self._make_recipients()
             self._relay.use(self._config.hostname, self._config.relay)

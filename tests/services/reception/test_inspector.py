@@ -11,7 +11,7 @@ from sekisho.core.message.authentication_results import AuthenticationResults, p
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.door import DoorRules
 from sekisho.probes.budget import BudgetedResolver
-from sekisho.services.reception.inspector import DoorInspector
+from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.testing.zones import ZoneResolver
 
 SIGNER = DkimSigner("bank.example", "s", Ed25519PrivateKey.from_private_bytes(bytes(32)))
@@ -32,7 +32,10 @@ def _world(rules: DoorRules | None = None, unchecked: str = "") -> World:
     networks = [ip_network(unchecked)] if unchecked else []
     resolver = ZoneResolver(ZONE)
     world.inspector = DoorInspector(
-        HOSTNAME, rules or DoorRules(), networks, world.store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal
+        HOSTNAME,
+        rules or DoorRules(),
+        networks,
+        DoorTools(world.store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal),
     )
     return world
 

@@ -71,6 +71,18 @@ RULES: Mapping[str, Wording] = {
         "DMARC fails for {author_domain}, but one of the checks could not be finished.",
         "If the recipient wants it, they move it out of Junk. If that happens often, look at your DNS resolver.",
     ),
+    "dnsbl-listed": Wording(
+        "blocklists agree on where it came from: {because}.",
+        "The sender must have the host taken off those lists. If you trust the host all the same, name it in door.unchecked_networks; "
+        'door.dnsbl = "observe" only writes listings down.',
+    ),
+    "bad-reputation": Wording(
+        "this server knows the sender as a source of unwanted mail: {because}.",
+        "If it is wanted, the recipient moves it out of Junk; that counts, and the sender is trusted by them from then on.",
+    ),
+    "trusted-sender": Wording(
+        "the recipients trust the sender: {because}.", "Nothing. Whoever wants it no longer moves the sender's mail into Junk."
+    ),
     "dmarc-temperror": Wording(
         "the DNS did not say whether DMARC passes for {author_domain}.",
         "The sender tries again by itself. If that happens often, look at your DNS resolver.",

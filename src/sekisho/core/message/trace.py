@@ -1,7 +1,8 @@
 """Trace fields: Received and Return-Path (RFC 5321 §4.4), and the id that a message carries here."""
 
+import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from sekisho.core.message.date import format_date
 from sekisho.core.message.header import HeaderSection
@@ -53,7 +54,14 @@ def format_received(hop: Hop) -> bytes:
     return f"Received: {_FOLD.join(lines)};{_FOLD}{format_date(hop.at_us)}\r\n".encode()
 
 
+def received_client(value: bytes) -> IPv4Address | IPv6Address | None:
+    """Where the message came from, out of a Received value that `format_received` wrote; None if that hid it."""
+    found = _CLIENT.search(value)
+    return ip_address(found[1].decode()) if found else None
+
+
 _FOLD = "\r\n\t"
+_CLIENT = re.compile(rb"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]\)(?:\r\n)?[ \t]by ")
 
 
 def format_return_path(path: ReversePath) -> bytes:

@@ -6,7 +6,7 @@ A list can only ever accuse by a code that is configured for it. Everything else
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from typing import Literal
 
@@ -178,7 +178,6 @@ class DnsblFinding:
 class DnsblRules:
     """Two lists that agree, or one beside bad experience of our own, make `reject_weight`."""
 
-    blocklists: tuple[Blocklist, ...] = field(default=())
     reject_weight: float = 2.0
     reject_lists: int = 2
 

@@ -1,9 +1,13 @@
 """The verdict at the door, from evidence alone. What could not be known may defer, never reject (DESIGN §2 law 3)."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
 
+from sekisho.core.policy.dnsbl import DnsblRules, is_enough
 from sekisho.core.policy.evidence import Evidence
+from sekisho.core.policy.reputation import ReputationRules
+from sekisho.core.policy.rules.reputation import against, speaks_against, trusting, vouching
 from sekisho.core.terms.reply import Reply
 
 Mode = Literal["enforce", "observe"]
@@ -17,44 +21,96 @@ class DoorRules:
     dmarc: Mode = "enforce"
     own_domains: Mode = "enforce"
     on_temperror: Literal["accept", "defer"] = "accept"
+    reputation: Mode = "enforce"
+    experience: ReputationRules = field(default_factory=ReputationRules)
+    dnsbl: Mode = "enforce"
+    blocklists: DnsblRules = field(default_factory=DnsblRules)
 
 
 @dataclass(frozen=True, slots=True)
 class DoorVerdict:
-    """`rule` spoke ("" if none did); `reply` is there for defer and refuse. `observed`: it would have acted, had it been enforced."""
+    """`rule` spoke ("" if none did); `reply` is there for defer and refuse. `observed`: it would have acted, had it been enforced.
+
+    `spared`: accounts whose copy goes into INBOX although the action is "junk".
+    """
 
     action: Action = "accept"
     rule: str = ""
     because: str = ""
     reply: Reply | None = None
     observed: bool = False
+    spared: frozenset[int] = frozenset()
 
 
 ACCEPTED = DoorVerdict()
+OWN_DOMAIN, DNSBL, REPUTATION, TRUSTED = "own-domain", "dnsbl-listed", "bad-reputation", "trusted-sender"
 
 
 def judge(evidence: Evidence, rules: DoorRules) -> DoorVerdict:
-    """The first rule that has something to say decides."""
+    """The first of `RULES` that has something to say decides."""
     observed: DoorVerdict | None = None
-    for mode, verdict in ((rules.own_domains, _judge_own_domains(evidence)), (rules.dmarc, _judge_dmarc(evidence, rules))):
+    for rule in RULES:
+        verdict = rule.judge(evidence, rules)
         if verdict is None:
             continue
-        if mode == "enforce":
-            return verdict
+        if rule.mode(rules) == "enforce":
+            return _spared(verdict, evidence)
         observed = observed or DoorVerdict("accept", verdict.rule, verdict.because, observed=True)
     return observed or ACCEPTED
 
 
-def _judge_own_domains(evidence: Evidence) -> DoorVerdict | None:
+def _spared(verdict: DoorVerdict, evidence: Evidence) -> DoorVerdict:
+    """Junk is not junk for who took this author's mail out of Junk; but nobody vouches for a stranger under our own name."""
+    if verdict.action != "junk" or verdict.rule == OWN_DOMAIN or evidence.reputation is None:
+        return verdict
+    trusted, pairs = trusting(evidence.reputation), evidence.reputation.pairs
+    if trusted and len(trusted) == len(pairs):
+        told = next(str(pairs[account_id]) for account_id in trusted)
+        return DoorVerdict("accept", TRUSTED, f"{told}; without that, {verdict.rule}: {verdict.because}")
+    return replace(verdict, spared=verdict.spared | trusted)
+
+
+def _judge_dnsbl(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    """Lists that agree turn a client away; one alone needs our own bad history beside it. Known senders and the roles are spared."""
+    finding, known = evidence.dnsbl, evidence.reputation
+    if finding is None or not finding.listed:
+        return None
+    if known is not None and (known.roles or vouching(known, rules.experience)):
+        return None
+    against_it = speaks_against(known, rules.experience) if known is not None else ""
+    if not is_enough(finding, rules.blocklists, bad_history=bool(against_it)):
+        return None
+    because = finding.explain() + (f"; and our own experience: {against_it}" if against_it else "")
+    zones = ", ".join(one.zone for one in finding.listed)
+    text = f"The host or domain is on {zones}; have it taken off there, or write to postmaster, who is always reached"
+    return DoorVerdict("refuse", DNSBL, because, Reply.of(550, "5.7.1", text))
+
+
+def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    finding, experience = evidence.reputation, rules.experience
+    if finding is None or finding.problem or experience.bad_action == "nothing":
+        return None
+    speaking = {account_id: against(finding, experience, account_id) for account_id in finding.pairs}
+    told = next((standing for standing in speaking.values() if standing is not None), None)
+    if told is None:
+        return None
+    spared = frozenset(account_id for account_id, standing in speaking.items() if standing is None)
+    if experience.bad_action == "defer" and not spared:
+        text = "Too much unwanted mail came from there lately; write to postmaster if you think that this is a mistake"
+        return DoorVerdict("defer", REPUTATION, str(told), Reply.of(451, "4.7.1", text))
+    return DoorVerdict("junk", REPUTATION, str(told), spared=spared)
+
+
+def _judge_own_domains(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
     """A stranger may not write in the name of a domain of ours, whatever that domain publishes."""
     for domain in evidence.own_authors:
         known = _is_authenticated(evidence, domain)
         if known is False:
             because = f"From names {domain}, which is ours, and neither SPF nor DKIM speaks for it"
             if through_list(evidence):
-                return DoorVerdict("junk", "own-domain", f"{because}; it came through the list {evidence.list_id}")
+                return DoorVerdict("junk", OWN_DOMAIN, f"{because}; it came through the list {evidence.list_id}")
             text = f"Mail in the name of {domain} is taken only from its own users; log in to send it (SPF, DKIM)"
-            return DoorVerdict("refuse", "own-domain", because, Reply.of(550, "5.7.1", text))
+            return DoorVerdict("refuse", OWN_DOMAIN, because, Reply.of(550, "5.7.1", text))
     return None
 
 
@@ -99,3 +155,21 @@ def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
         return DoorVerdict("junk", "dmarc-unknown", f"{because}; one of the checks could not be finished")
     text = f"DMARC: the message is not authenticated as {domain}, whose policy is to reject such mail"
     return DoorVerdict("refuse", "dmarc-reject", because, Reply.of(550, "5.7.1", text))
+
+
+class Rule(NamedTuple):
+    """`says` is for people; `judge` gives None when the rule has nothing to say."""
+
+    name: str
+    says: str
+    mode: Callable[[DoorRules], Mode]
+    judge: Callable[[Evidence, DoorRules], DoorVerdict | None]
+
+
+# In this order. Whatever is first to speak, in mode enforce, decides; what only accuses by suspicion stands last.
+RULES: tuple[Rule, ...] = (
+    Rule(OWN_DOMAIN, "Strangers may not write in the name of a domain of ours.", lambda rules: rules.own_domains, _judge_own_domains),
+    Rule("dmarc", "What fails DMARC is treated as its domain asks.", lambda rules: rules.dmarc, _judge_dmarc),
+    Rule(DNSBL, "Clients that several blocklists agree on are turned away.", lambda rules: rules.dnsbl, _judge_dnsbl),
+    Rule(REPUTATION, "Mail from where only bad came before goes into Junk.", lambda rules: rules.reputation, _judge_reputation),
+)

@@ -9,6 +9,9 @@ from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.mailauth.results import arc_result, dkim_results, dmarc_result, iprev_result, spf_results
 from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.authentication_results import MethodResult
+from sekisho.core.policy.dnsbl import DnsblFinding
+from sekisho.core.policy.reputation import ReputationFinding
+from sekisho.core.policy.s25r import S25rFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,9 @@ class Evidence:
     dmarc: DmarcFinding | None = None
     own_authors: tuple[str, ...] = ()
     list_id: str = ""
+    reputation: ReputationFinding | None = None
+    dnsbl: DnsblFinding | None = None
+    s25r: S25rFinding | None = None
 
     def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
         """Of every check that was made, for Authentication-Results and the journal."""

@@ -6,7 +6,7 @@ owner. How much a history weighs halves with each half-life; histories are joine
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from math import exp2
 from typing import Literal
@@ -161,6 +161,42 @@ def is_good(standing: Standing, rules: ReputationRules) -> bool:
 
 def is_bad(standing: Standing, rules: ReputationRules) -> bool:
     return standing.score <= rules.bad_score and standing.weight >= rules.bad_weight
+
+
+@dataclass(frozen=True, slots=True)
+class ReputationFinding:
+    """What is known of the sender of one message; `problem` is set, and nothing else, when it could not be known.
+
+    `organization`: the author's, if SPF or DKIM speaks for it, else ""; `domain` is its standing. `author`: the canonical address in
+    From. `pairs`: author and recipient, for each account that gets a copy; without an author they have no key. `written`: the address
+    was written to from here, whoever uses it now; `written_domain`: somebody of the authenticated domain was. `expecting`: accounts
+    that wait for mail; `roles`: accounts that get it as postmaster or abuse.
+    """
+
+    client: Standing
+    network: Standing
+    domain: Standing | None = None
+    organization: str = ""
+    author: str = ""
+    pairs: Mapping[int, Standing] = field(default_factory=dict)
+    written: Standing | None = None
+    written_domain: Standing | None = None
+    expecting: frozenset[int] = frozenset()
+    roles: frozenset[int] = frozenset()
+    problem: str = ""
+
+    @property
+    def summary(self) -> str:
+        """For the journal: the scores of all that is known."""
+        told = (self.domain, self.client, self.network, *list(self.pairs.values())[:1], self.written, self.written_domain)
+        known = [f"{one.key.partition(' ')[0]}={one.score:.2f}" for one in told if one is not None and one.history.at_us]
+        return self.problem or " ".join(known)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What earns or loses by this message, whoever gets it."""
+        keys = (self.client.key, self.network.key)
+        return (*keys, self.domain.key) if self.domain is not None else keys
 
 
 # --- keys: what a history is kept under

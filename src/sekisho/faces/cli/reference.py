@@ -34,7 +34,8 @@ def configuration_reference(say: Catalogue) -> str:
                 rows.append(_row(field_name, field, say))
             else:
                 is_list = typing.get_origin(field.annotation) is tuple
-                sections.append((f"[[{field_name}]]" if is_list else f"[{field_name}]", inner))
+                path = f"{name.strip('[]')}.{field_name}".lstrip(".")
+                sections.append((f"[[{path}]]" if is_list else f"[{path}]", inner))
         parts.append(f"## `{name}`\n" if name else f"## {say('Top level')}\n")
         if model.__doc__ and model is not Config and not model.__doc__.startswith("Usage"):
             parts.append(say(model.__doc__) + "\n")

@@ -22,6 +22,8 @@ class Arrival:
     client: Endpoint
     hello: str
     tls: TlsInfo | None
+    account_ids: tuple[int, ...] = ()  # that get a copy
+    role_account_ids: frozenset[int] = frozenset()  # those of them that get it as postmaster or abuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Inspection:
     fields: bytes = b""
     because: str = ""  # for the journal, never for the peer
     is_junk: bool = False  # mailbox copies go into Junk
+    spared: frozenset[int] = frozenset()  # accounts whose copy goes into INBOX all the same
 
 
 class Inspector(Protocol):

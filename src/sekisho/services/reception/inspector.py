@@ -1,44 +1,49 @@
 """The inspector at the door: evidence gathered, judged, journaled, and written on the message."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from sekisho.core.message.authentication_results import find_forged, format_authentication_results
 from sekisho.core.message.header import Field, HeaderSection
-from sekisho.core.policy.door import DoorRules, DoorVerdict, judge
+from sekisho.core.policy.dnsbl import Blocklist
+from sekisho.core.policy.door import REPUTATION, TRUSTED, Action, DoorRules, DoorVerdict, judge
 from sekisho.core.policy.evidence import Evidence
+from sekisho.core.policy.reputation import Event
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.probes.context import ProbeContext
+from sekisho.probes.reputation import ReputationProbe
 from sekisho.probes.table import gather_evidence
+from sekisho.services.experience import Experience
 from sekisho.services.reception.inspection import Arrival, Inspection
+
+_EVENTS: Mapping[Action, Event] = {"accept": "accepted", "junk": "suspect", "refuse": "refused"}
+
+
+@dataclass(frozen=True, slots=True)
+class DoorTools:
+    """`budgeted` gives each message a resolver of its own. `experience` learns the verdicts that `reputation` did not make."""
+
+    directory: Directory
+    budgeted: Callable[[], Resolver]
+    clock: Clock
+    journal: Journal
+    reputation: ReputationProbe | None = None
+    experience: Experience | None = None
+    blocklists: Callable[[], Sequence[Blocklist]] = tuple
 
 
 class DoorInspector:
-    """Implements `inspection.Inspector`. One per worker.
+    """Implements `inspection.Inspector`. One per worker. `hostname` is our authserv-id; clients in `unchecked` are taken as they are."""
 
-    `hostname` is our authserv-id; clients in `unchecked` are taken as they are; `budgeted` gives each message a resolver of its own.
-    """
-
-    def __init__(
-        self,
-        hostname: str,
-        rules: DoorRules,
-        unchecked: Sequence[IPv4Network | IPv6Network],
-        directory: Directory,
-        budgeted: Callable[[], Resolver],
-        clock: Clock,
-        journal: Journal,
-    ) -> None:
+    def __init__(self, hostname: str, rules: DoorRules, unchecked: Sequence[IPv4Network | IPv6Network], tools: DoorTools) -> None:
         self._hostname = hostname
         self._rules = rules
         self._unchecked = unchecked
-        self._directory = directory
-        self._budgeted = budgeted
-        self._clock = clock
-        self._journal = journal
+        self._tools = tools
         self._nothing_checked = format_authentication_results(hostname, ())
 
     def cuts(self, header: HeaderSection) -> list[Field]:
@@ -54,12 +59,15 @@ class DoorInspector:
             header=arrival.header,
             content=arrival.content,
             body_offset=arrival.body_offset,
-            resolver=self._budgeted(),
+            resolver=self._tools.budgeted(),
             hostname=self._hostname,
-            now_us=self._clock.now_us(),
+            now_us=self._tools.clock.now_us(),
+            account_ids=arrival.account_ids,
+            role_account_ids=arrival.role_account_ids,
         )
-        evidence = await gather_evidence(context, self._directory)
+        evidence = await gather_evidence(context, self._tools.directory, self._tools.reputation, self._tools.blocklists())
         verdict = judge(evidence, self._rules)
+        self._learn(evidence, verdict)
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
         self._record(arrival, evidence, verdict)
         return Inspection(
@@ -67,7 +75,14 @@ class DoorInspector:
             fields=format_authentication_results(self._hostname, results),
             because=f"{verdict.rule}: {verdict.because}" if verdict.rule else "",
             is_junk=verdict.action == "junk",
+            spared=verdict.spared,
         )
+
+    def _learn(self, evidence: Evidence, verdict: DoorVerdict) -> None:
+        """What our own experience decided is no new experience: it would prove itself right for ever."""
+        event, experience = _EVENTS.get(verdict.action), self._tools.experience
+        if event is not None and evidence.reputation is not None and experience is not None and verdict.rule not in (REPUTATION, TRUSTED):
+            experience.met(evidence.reputation, event)
 
     def _record(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> None:
         fields: dict[str, JournalValue] = {
@@ -92,4 +107,10 @@ class DoorInspector:
         if evidence.dmarc is not None:
             dmarc = evidence.dmarc
             fields |= {"dmarc": dmarc.result, "dmarc_policy": dmarc.policy, "author_domain": dmarc.author_domain}
-        self._journal.record(Entry("reception.evidence", arrival.message_id, fields))
+        if evidence.s25r is not None and evidence.s25r.is_suspicious:
+            fields["s25r"] = evidence.s25r.explain()
+        if evidence.dnsbl is not None and evidence.dnsbl.asked:
+            fields["dnsbl"] = evidence.dnsbl.explain()
+        if evidence.reputation is not None:
+            fields |= {"reputation": evidence.reputation.summary, "spared": len(verdict.spared)}
+        self._tools.journal.record(Entry("reception.evidence", arrival.message_id, fields))

@@ -22,12 +22,13 @@ from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import Acceptance, Accepted, QueueJob, Spool
 from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError
-from sekisho.probes.recipient import RecipientProbe
+from sekisho.probes.recipient import ROLES, RecipientProbe
 from sekisho.services.acceptance import (
     FULL,
     Destination,
     RelayTerms,
     SenderNotices,
+    accounts_of,
     check_complete,
     deliveries_of,
     only_recipient,
@@ -207,10 +208,7 @@ class _Transactions:
         tools = self._tools
         now_us = tools.clock.now_us()
         message_id = new_message_id(now_us, tools.dice.octets(8))
-        arrival = Arrival(
-            message_id, envelope, content.header, content.writer, content.body_offset, self._stream.peer, self._hello.name, self._stream.tls
-        )
-        inspection = await tools.inspector.inspect(arrival)
+        inspection = await tools.inspector.inspect(self._arrival(envelope, content, content.header, message_id))
         if inspection.refusal is not None:
             content.writer.discard()
             return self._refuse_message(envelope, inspection.refusal, message_id, ("", inspection.because), content.header)
@@ -222,7 +220,7 @@ class _Transactions:
             envelope=envelope,
             content=content.writer,
             prefix=received,
-            deliveries=deliveries_of(message_id, self._destinations, copy_prefix, is_junk=inspection.is_junk),
+            deliveries=deliveries_of(message_id, self._destinations, copy_prefix, is_junk=inspection.is_junk, spared=inspection.spared),
             relays=relays_of(self._destinations, terms),
             origin="reception",
             header_message_id=header_message_id(content.header),
@@ -237,6 +235,13 @@ class _Transactions:
             message = NoticedMessage(acceptance.message_id, envelope, now_us, head[:HEAD_OCTETS], acceptance.content.size_octets)
             await self._notices.tell(message, told)
         return self._conclude(acceptance, accepted, content.header)
+
+    def _arrival(self, envelope: Envelope, content: IncomingContent, header: HeaderSection, message_id: str) -> Arrival:
+        stream, destinations = self._stream, self._destinations
+        return Arrival(
+            message_id, envelope, header, content.writer, content.body_offset, stream.peer, self._hello.name, stream.tls,
+            accounts_of(destinations), frozenset(accounts_of(destinations, ROLES)),
+        )  # fmt: skip
 
     def _conclude(self, acceptance: Acceptance, accepted: Accepted, header: HeaderSection) -> Reply:
         if accepted.jobs:

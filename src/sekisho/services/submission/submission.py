@@ -40,6 +40,7 @@ from sekisho.services.acceptance import (
     relays_of,
 )
 from sekisho.services.entries import about_message, recipients_of, subject_of
+from sekisho.services.experience import Correspondence, NoCorrespondence
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.references import References
 from sekisho.services.signing import NO_SIGNING, Signing
@@ -78,6 +79,7 @@ class SubmissionTools:
     owner: Callable[[], Owner | None] = lambda: None
     started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
     signing: Signing = NO_SIGNING  # of notices
+    correspondence: Correspondence = field(default_factory=NoCorrespondence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +330,7 @@ class _Transactions:
             tools.judge.decided(submitted, accepted.decision)
             if accepted.decision.case_id:
                 return self._conclude(acceptance, accepted, submitted.header)  # nobody is told of success: nothing was delivered
+        tools.correspondence.wrote(submitted.identity.account_id, [one for d in self._destinations for one in d.remotes])
         if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
             return self._refuse_message(FULL, envelope, ("mailbox-full", ""), acceptance.header_message_id)
         told = outcome_for_senders(self._destinations, accepted, now_us)

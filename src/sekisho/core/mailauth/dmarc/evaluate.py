@@ -74,6 +74,14 @@ def evaluate_dmarc_now(
     return run_synchronously(evaluate_dmarc(resolver, author_domains, spf_domain=spf_domain, dkim_domains=dkim_domains))
 
 
+async def organizational_domain(resolver: Resolver, domain: str) -> str | None:
+    """Of a domain in A-labels (RFC 9989 §4.10.2): itself where no record says otherwise; None if DNS could not say."""
+    try:
+        return await _Walks(resolver).organization(domain)
+    except _Unknown:
+        return None
+
+
 class _Unknown(Exception):
     """DNS could not say: the message neither passes nor fails (RFC 9989 §5.3.6)."""
 

@@ -1,0 +1,34 @@
+"""[[door.blocklists]]: DNS blocklists (RFC 5782) that the operator chose."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sekisho.config.section import Section
+from sekisho.core.policy.dnsbl import Blocklist, CodeRange
+
+
+class BlocklistSettings(Section):
+    zone: str = Field(description="Zone that is asked, such as bl.example.org.")
+    accepted_terms: bool = Field(
+        False, description="You have read who may use the list, and how much, and it suits you; until then it is not asked."
+    )
+    codes: dict[str, str] = Field(
+        description='Answers that count and what they mean: {"127.0.0.2" = "spam source", "127.0.0.4-7" = "bots"}.'
+    )
+    weight: Annotated[float, Field(gt=0, le=10)] = Field(1.0, description="What a listing adds; door.blocklist_weight turns away.")
+    kind: Literal["ip", "domain"] = Field("ip", description="Is it asked for client addresses, or for the sender's domain?")
+    ipv4: bool = Field(True, description="Ask it for IPv4 clients.")
+    ipv6: bool = Field(False, description="Ask it for IPv6 clients.")
+    ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = Field(128, description="64: it lists whole IPv6 networks by their first address.")
+
+    @model_validator(mode="after")
+    def _codes_can_be_read(self) -> Self:
+        if not self.codes:
+            raise ValueError("codes: name the answers of the list that count")
+        self.blocklist()
+        return self
+
+    def blocklist(self) -> Blocklist:
+        codes = tuple(CodeRange.parse(text, meaning) for text, meaning in self.codes.items())
+        return Blocklist(self.zone.strip(".").lower(), codes, self.weight, self.kind, self.ipv4, self.ipv6, self.ipv6_prefix)

@@ -1,0 +1,24 @@
+"""What do the blocklists say about the client, and about the domain of the reverse path?"""
+
+import asyncio
+from collections.abc import Sequence
+
+from sekisho.core.policy.dnsbl import Blocklist, DnsblFinding, Listing, read_answer
+from sekisho.probes.context import ProbeContext
+
+
+async def probe_dnsbl(context: ProbeContext, blocklists: Sequence[Blocklist]) -> DnsblFinding:
+    """All lists at once. `blocklists` are those that are fit now (`services.reception.blocklists`)."""
+    sender = context.envelope.reverse_path.address
+    questions = []
+    for blocklist in blocklists:
+        name = blocklist.question(context.client.address) or blocklist.domain_question(sender.domain if sender else "")
+        if name is not None:
+            questions.append((blocklist, name))
+    if not questions:
+        return DnsblFinding()
+    return DnsblFinding(tuple(await asyncio.gather(*(_ask(context, *question) for question in questions))), len(questions))
+
+
+async def _ask(context: ProbeContext, blocklist: Blocklist, name: str) -> Listing:
+    return read_answer(blocklist, await context.resolver.resolve(name, "A"))

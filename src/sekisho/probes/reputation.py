@@ -1,0 +1,153 @@
+"""Our own experience with the sender of a message: what may be counted for whom, and what is known of it."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
+
+from sekisho.core.mailauth.dkim.evidence import DkimEvidence
+from sekisho.core.mailauth.dmarc.evaluate import organizational_domain
+from sekisho.core.mailauth.spf.terms import SpfEvidence
+from sekisho.core.policy.reputation import (
+    NOTHING,
+    ReputationFinding,
+    ReputationRules,
+    Standing,
+    client_key,
+    domain_key,
+    network_key,
+    network_of,
+    pair_key,
+    standing,
+    written_key,
+)
+from sekisho.core.terms.address import Address
+from sekisho.core.terms.dns import Resolver
+from sekisho.ports.clock import Clock
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.reputation import Reputation
+from sekisho.ports.stream import IpAddress
+from sekisho.probes.context import ProbeContext
+
+REMEMBER_SECONDS = 600.0  # which organization a domain belongs to
+MOST_REMEMBERED = 10_000
+MOST_CANDIDATES = 10
+MOST_PAIRS = 100  # accounts of one message whose pair is looked up; it is unknown for the others
+
+
+class Organizations:
+    """Whose authority a domain is under (RFC 9989 §4.10.2), remembered for a while."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: dict[str, tuple[float, str]] = {}
+
+    async def of(self, resolver: Resolver, domain: str) -> str | None:
+        """None when DNS could not say."""
+        now = self._clock.monotonic()
+        known = self._known.get(domain)
+        if known is not None and known[0] > now:
+            return known[1]
+        organization = await organizational_domain(resolver, domain)
+        if organization is not None:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            self._known[domain] = (now + REMEMBER_SECONDS, organization)
+        return organization
+
+    async def vouched(self, resolver: Resolver, author_domain: str, passing: Iterable[str]) -> str:
+        """The author's organization if one of the domains that `passing` names (SPF, DKIM) belongs to it too; else "".
+
+        Alignment is relaxed (RFC 9989 §3.2.10.2), whether the domain publishes DMARC or not.
+        """
+        candidates = list(dict.fromkeys(domain.lower() for domain in passing))[:MOST_CANDIDATES]
+        last_label = author_domain.rpartition(".")[2]
+        if not any(domain.rpartition(".")[2] == last_label for domain in candidates):
+            return ""
+        organization = await self.of(resolver, author_domain)
+        if organization is None:
+            return ""
+        for domain in candidates:
+            if domain in (author_domain, organization):
+                return organization
+            if domain.endswith("." + organization) and await self.of(resolver, domain) == organization:
+                return organization
+        return ""
+
+
+def passing_domains(spf: SpfEvidence | None, dkim: Iterable[DkimEvidence]) -> list[str]:
+    """Whose word the message carries: MAIL FROM's domain by SPF, d= by DKIM."""
+    domains = [one.domain for one in dkim if one.result == "pass"]
+    if spf is not None and spf.mailfrom.result == "pass":
+        domains.append(spf.mailfrom.domain)
+    return domains
+
+
+@lru_cache(maxsize=4096)
+def address_keys(client: IpAddress) -> tuple[str, str, str]:
+    """The key of the address, the key of its network, the network."""
+    mapped = client.ipv4_mapped if isinstance(client, IPv6Address) else None
+    address: IPv4Address | IPv6Address = mapped or client
+    network = network_of(address)
+    return client_key(address), network_key(network), network
+
+
+class ReputationProbe:
+    """`rules` only for the half-life: the probe judges nothing."""
+
+    def __init__(self, reputation: Reputation, organizations: Organizations, rules: ReputationRules) -> None:
+        self._reputation, self._organizations, self._half_life_us = reputation, organizations, rules.half_life_us
+
+    async def look(
+        self, context: ProbeContext, authors: tuple[Address, ...], spf: SpfEvidence | None, dkim: Iterable[DkimEvidence]
+    ) -> ReputationFinding:
+        """`authors`: the addresses in From; with more than one, or none, there is no author to know."""
+        author = authors[0] if len(authors) == 1 else None
+        organization = ""
+        if author is not None and author.domain and not author.is_literal:
+            organization = await self._organizations.vouched(context.resolver, author.domain, passing_domains(spf, dkim))
+        try:
+            return await self._find(context, author, organization)
+        except StoreUnavailable as error:
+            client, network, _ = address_keys(context.client.address)
+            return ReputationFinding(self._unknown(client, context), self._unknown(network, context), problem=str(error))
+
+    def _unknown(self, key: str, context: ProbeContext) -> Standing:
+        return standing(key, NOTHING, context.now_us, self._half_life_us)
+
+    async def _find(self, context: ProbeContext, author: Address | None, organization: str) -> ReputationFinding:
+        client, network, place = address_keys(context.client.address)
+        name = str(author.canonical) if author is not None else ""
+        sender = context.envelope.reverse_path.address
+        domain = domain_key(organization) if organization else ""
+        where = "" if organization else place
+        pairs = {account_id: pair_key(name, account_id, where) if name else "" for account_id in context.account_ids}
+        written = [written_key(name)] if name else []
+        if sender is not None and (path := written_key(str(sender.canonical))) not in written:
+            written.append(path)
+        written_domain = written_key(f"@{author.domain}") if author is not None and organization else ""
+        wanted = [
+            client,
+            network,
+            *([domain] if domain else []),
+            *list(pairs.values())[:MOST_PAIRS],
+            *written,
+            *([written_domain] if written_domain else []),
+        ]
+        found = await self._reputation.histories(wanted)
+        expected = await self._reputation.expected()
+
+        def as_it_counts(key: str) -> Standing:
+            return standing(key, found.get(key, NOTHING), context.now_us, self._half_life_us)
+
+        return ReputationFinding(
+            as_it_counts(client),
+            as_it_counts(network),
+            as_it_counts(domain) if domain else None,
+            organization,
+            name,
+            {account_id: as_it_counts(key) for account_id, key in pairs.items()},
+            next((as_it_counts(key) for key in written if key in found), None),
+            as_it_counts(written_domain) if written_domain in found else None,
+            frozenset(expected).intersection(context.account_ids) if expected else frozenset(),
+            context.role_account_ids,
+        )

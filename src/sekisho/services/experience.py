@@ -1,0 +1,117 @@
+"""Learning from what happens: verdicts at the door, letters of our users, and moves to and from Junk.
+
+Everything is noted in memory and written later, so no reply waits for it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from sekisho.core.message.authentication_results import AuthenticationResults, parse_authentication_results
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.trace import received_client
+from sekisho.core.policy.reputation import (
+    Event,
+    ReputationFinding,
+    ReputationRules,
+    domain_key,
+    of_event,
+    pair_key,
+    written_key,
+)
+from sekisho.core.terms.address import Address
+from sekisho.core.terms.dns import Resolver
+from sekisho.ports.clock import Clock
+from sekisho.ports.learning import JudgedMessage, Judgements
+from sekisho.ports.reputation import Known, Reputation
+from sekisho.ports.stream import IpAddress
+from sekisho.probes.dmarc import author_addresses
+from sekisho.probes.reputation import Organizations, address_keys
+
+HEAD_OCTETS = 262_144
+MOST_RECIPIENTS = 100  # of one letter: more are no correspondents
+
+
+class Correspondence(Protocol):
+    """What submission tells. Synchronous, never raises."""
+
+    def wrote(self, account_id: int, recipients: Iterable[Address]) -> None:
+        """An account sent these, who are elsewhere, a letter that was accepted."""
+        ...
+
+
+class NoCorrespondence:
+    def wrote(self, account_id: int, recipients: Iterable[Address]) -> None:
+        pass
+
+
+class Experience:
+    """Implements `Correspondence` and `ports.learning.Learner`. `hostname` is our authserv-id: what others wrote on a message counts
+    for nothing."""
+
+    def __init__(
+        self,
+        reputation: Reputation,
+        judgements: Judgements,
+        organizations: Organizations,
+        budgeted: Callable[[], Resolver],
+        clock: Clock,
+    ) -> None:
+        self._reputation, self._judgements = reputation, judgements
+        self._organizations, self._budgeted, self._clock = organizations, budgeted, clock
+        self.rules, self.hostname = ReputationRules(), ""
+
+    def met(self, finding: ReputationFinding, event: Event) -> None:
+        """A verdict at the door. What our own experience decided teaches nothing new: the caller leaves that out."""
+        history = of_event(event, self._clock.now_us())
+        keys = [*finding.keys, *(pair.key for pair in finding.pairs.values() if event == "accepted")]
+        self._reputation.learn(Known(key, history) for key in keys)
+
+    def wrote(self, account_id: int, recipients: Iterable[Address]) -> None:
+        addresses = list(recipients)
+        if len(addresses) > MOST_RECIPIENTS:
+            return
+        history = of_event("written", self._clock.now_us())
+        keys: dict[str, None] = {}
+        for address in addresses:
+            name = str(address.canonical)
+            keys |= dict.fromkeys((pair_key(name, account_id), written_key(name), written_key(f"@{address.domain}")))
+        self._reputation.learn(Known(key, history) for key in keys)
+
+    async def judged(self, message: JudgedMessage) -> None:
+        """The pair of author and recipient hears each judgement; hosts and organizations one of each account in a half-life, so that
+        nobody speaks for all."""
+        results, client = self._papers(HeaderSection(await message.octets.read(0, message.prefix_octets)))
+        if results is None or client is None:
+            return
+        client_name, network_name, network = address_keys(client)
+        authors = author_addresses(HeaderSection(await message.octets.read(message.prefix_octets, HEAD_OCTETS)))
+        author = authors[0] if len(authors) == 1 else None
+        organization = ""
+        if author is not None and author.domain:
+            organization = await self._organizations.vouched(self._budgeted(), author.domain, _passing(results))
+        history = of_event("junk" if message.is_junk else "cleared", self._clock.now_us())
+        period = self._clock.now_us() // self.rules.half_life_us
+        for key in (client_name, network_name, *([domain_key(organization)] if organization else [])):
+            if await self._judgements.note(message.account_id, f"{key}/{period}", is_junk=message.is_junk) != "again":
+                self._reputation.learn([Known(key, history)])
+        if author is not None:
+            key = pair_key(str(author.canonical), message.account_id, "" if organization else network)
+            self._reputation.learn([Known(key, history)])
+
+    def _papers(self, prefix: HeaderSection) -> tuple[AuthenticationResults | None, IpAddress | None]:
+        """What this server found out about the message when it came, from the fields that it put on top."""
+        results = parse_authentication_results(prefix.first(b"authentication-results") or b"")
+        if results is None or results.authserv_id != self.hostname or not results.results:
+            return None, None
+        return results, received_client(prefix.first(b"received") or b"")
+
+
+def _passing(results: AuthenticationResults) -> list[str]:
+    """As `probes.reputation.passing_domains`."""
+    domains = []
+    for one in results.results:
+        if one.result == "pass" and one.method == "dkim":
+            domains.append(one.value("header", "d") or "")
+        elif one.result == "pass" and one.method == "spf":
+            domains.append((one.value("smtp", "mailfrom") or "").rpartition("@")[2])
+    return domains

@@ -1,0 +1,117 @@
+"""The door of one worker: who is asked about a message, by which rules it is judged, and what is learned from it."""
+
+import asyncio
+from typing import Literal
+
+from sekisho.adapters.dns.resolver import StubResolver
+from sekisho.adapters.stores.sqlite.store import SqliteStore
+from sekisho.config.schema import Config
+from sekisho.core.policy.dnsbl import DnsblRules
+from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.reputation import DAY_US, ReputationRules
+from sekisho.ports.clock import Clock
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.journal import Journal
+from sekisho.ports.metrics import Metrics
+from sekisho.probes.budget import BudgetedResolver
+from sekisho.probes.reputation import Organizations, ReputationProbe
+from sekisho.services.experience import Correspondence, Experience, NoCorrespondence
+from sekisho.services.reception.blocklists import BlocklistWatch
+from sekisho.services.reception.inspector import DoorInspector, DoorTools
+
+_FLUSH_SECONDS = 2.0
+_TRIM_SECONDS = 3600.0
+
+
+_BAD_ACTIONS: dict[str, Literal["quarantine", "defer", "nothing"]] = {
+    "junk": "quarantine",
+    "observe": "quarantine",
+    "defer": "defer",
+    "ignore": "nothing",
+}
+
+
+def reputation_rules(config: Config) -> ReputationRules:
+    settings = config.reputation
+    return ReputationRules(
+        half_life_us=int(settings.half_life_days * DAY_US),
+        bad_action=_BAD_ACTIONS[settings.bad_history],
+        written_us=int(settings.trust_days * DAY_US),
+    )
+
+
+class DoorLink:
+    """`use` gives it the present settings; `run` is its background work."""
+
+    def __init__(self, store: SqliteStore, resolver: StubResolver, clock: Clock, journal: Journal, metrics: Metrics) -> None:
+        self._store, self._resolver, self._clock, self._journal, self._metrics = store, resolver, clock, journal, metrics
+        self._organizations = Organizations(clock)
+        self.experience = Experience(store.reputation, store.judgements, self._organizations, lambda: BudgetedResolver(resolver), clock)
+        self._changed = asyncio.Event()
+        self._trimmed_at = float("-inf")
+
+    def use(self, config: Config) -> None:
+        """Raises nothing: what can be wrong in it was found when it was read."""
+        self._config = config
+        self._rules = reputation_rules(config)
+        self._store.reputation.use(self._rules)
+        self.experience.rules, self.experience.hostname = self._rules, config.hostname
+        lists = [settings.blocklist() for settings in config.door.blocklists if settings.accepted_terms]
+        self._watch = BlocklistWatch(lists, self._resolver, self._journal, self._metrics)
+        self._changed.set()
+
+    @property
+    def correspondence(self) -> Correspondence:
+        return self.experience if self._config.reputation.enabled else NoCorrespondence()
+
+    def inspector(self) -> DoorInspector:
+        door, reputation = self._config.door, self._config.reputation
+        rules = DoorRules(
+            door.dmarc,
+            door.own_domains,
+            door.on_temperror,
+            reputation="observe" if reputation.bad_history == "observe" else "enforce",
+            experience=self._rules,
+            dnsbl=door.dnsbl,
+            blocklists=DnsblRules(door.blocklist_weight, door.blocklist_count),
+        )
+        probe = ReputationProbe(self._store.reputation, self._organizations, self._rules) if reputation.enabled else None
+        watch = self._watch
+        tools = DoorTools(
+            self._store.directory, lambda: BudgetedResolver(self._resolver), self._clock, self._journal,
+            probe, self.experience if reputation.enabled else None, lambda: watch.fit,
+        )  # fmt: skip
+        return DoorInspector(self._config.hostname, rules, door.unchecked_networks, tools)
+
+    async def run(self) -> None:
+        """Write down what was learned, and watch the blocklists of the present settings; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._flush_for_ever())
+            group.create_task(self._watch_for_ever())
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """What cannot be written now is kept for the next time."""
+        try:
+            await self._store.reputation.flush()
+        except StoreUnavailable as error:
+            self._journal.fault("reputation", error)
+
+    async def _watch_for_ever(self) -> None:
+        while True:
+            self._changed.clear()
+            watching = asyncio.create_task(self._watch.run())
+            try:
+                await self._changed.wait()
+            finally:
+                watching.cancel()
+
+    async def keep_house(self) -> None:
+        """A chore of the maintenance; raises StoreUnavailable."""
+        if self._clock.monotonic() - self._trimmed_at >= _TRIM_SECONDS:
+            self._trimmed_at = self._clock.monotonic()
+            await self._store.reputation.trim(self._config.reputation.entries)

@@ -1,0 +1,42 @@
+"""What blocklists say about a client, by a resolver over zone text."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from tests.probes.test_mailauth_probes import _context
+
+from sekisho.core.policy.dnsbl import Blocklist, CodeRange
+from sekisho.ports.stream import Endpoint
+from sekisho.probes.dnsbl import probe_dnsbl
+from sekisho.testing.zones import ZoneResolver
+
+ZONE = """
+7.2.0.192.bl.example        A   127.0.0.4
+7.2.0.192.other.example     A   127.0.0.99
+spam.example.dbl.example    A   127.0.1.2
+$TIMEOUT 7.2.0.192.slow.example
+"""
+CODES = (CodeRange.parse("127.0.0.2-11", "bots"),)
+LISTS = (
+    Blocklist("bl.example", CODES, 1.5),
+    Blocklist("other.example", CODES),
+    Blocklist("slow.example", CODES),
+    Blocklist("dbl.example", (CodeRange.parse("127.0.1.2", "spam domain"),), kind="domain"),
+)
+
+
+async def test_every_list_is_asked_what_it_can_tell() -> None:
+    context = replace(_context("192.0.2.7", "joe@spam.example"), resolver=ZoneResolver(ZONE))
+    finding = await probe_dnsbl(context, LISTS)
+    assert finding.asked == 4
+    assert [one.standing for one in finding.listings] == ["listed", "clean", "unknown", "listed"]
+    assert finding.weight == 2.5
+    assert finding.explain() == "bl.example says bots (weight 1.5), dbl.example says spam domain (weight 1)"
+
+
+async def test_without_lists_or_questions_nothing_is_asked() -> None:
+    context = replace(_context("192.0.2.7", ""), resolver=ZoneResolver(ZONE))
+    assert (await probe_dnsbl(context, ())).asked == 0
+    assert (await probe_dnsbl(context, LISTS[3:])).asked == 0  # no sender, no domain
+    six = replace(context, client=Endpoint(ip_address("2001:db8::7"), 25000))
+    assert (await probe_dnsbl(six, LISTS[:3])).asked == 0  # none of them lists IPv6
