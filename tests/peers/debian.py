@@ -30,6 +30,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "openssl": ("openssl",),
     "postfix": ("postfix",),
     "unbound": ("unbound",),
+    "clamd": ("clamav-daemon", "clamav-base"),
+    "rspamd": ("rspamd",),
     "opendkim": ("opendkim", "opendkim-tools"),
 }
 

@@ -1,0 +1,57 @@
+"""Where a scanner listens, and when it is better not asked."""
+
+import asyncio
+from typing import NamedTuple
+
+from sekisho.ports.clock import Clock
+
+PIECE_OCTETS = 65_536
+FAILURES = 3  # in a row; then the scanner is left alone for a while
+REST_SECONDS = 30.0
+
+
+class Place(NamedTuple):
+    """A Unix socket's path, or host and port."""
+
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
+
+def parse_place(text: str) -> Place:
+    """`/run/clamav/clamd.ctl`, `127.0.0.1:3310`, `[::1]:3310`; raises ValueError."""
+    if text.startswith("/"):
+        return Place(text)
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is neither the path of a socket nor host:port")
+    return Place("", host, int(port))
+
+
+async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Raises OSError."""
+    if place.path:
+        return await asyncio.open_unix_connection(place.path)
+    return await asyncio.open_connection(place.host, place.port)
+
+
+class Rest:
+    """A scanner that failed some times in a row is not asked for a while, so that mail does not wait for it in vain."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._until = float("-inf")
+
+    @property
+    def is_on(self) -> bool:
+        return self._clock.monotonic() < self._until
+
+    def note(self, *, failed: bool) -> None:
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures >= FAILURES:
+            self._failures, self._until = 0, self._clock.monotonic() + REST_SECONDS
