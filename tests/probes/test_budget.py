@@ -1,8 +1,10 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
-from sekisho.probes.budget import BudgetedResolver
+from sekisho.probes.budget import BudgetedResolver, NotAtHand
 from sekisho.testing.zones import ZoneResolver
 
 
@@ -36,3 +38,11 @@ async def test_only_so_many_seconds_over_all_questions() -> None:
 async def test_answers_at_hand_are_free() -> None:
     budgeted = BudgetedResolver(_Full(), questions=0, seconds=0)
     assert (await budgeted.resolve("a.example", "A")).status is DnsStatus.NODATA
+
+
+async def test_what_is_not_at_hand_is_said_at_once() -> None:
+    inner = ZoneResolver("a.example A 192.0.2.1")
+    with pytest.raises(NotAtHand):
+        await BudgetedResolver(inner).at_hand.resolve("a.example", "A")
+    assert inner.questions == []
+    assert (await BudgetedResolver(_Full()).at_hand.resolve("a.example", "A")).status is DnsStatus.NODATA

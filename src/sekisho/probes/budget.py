@@ -16,6 +16,23 @@ class CachingResolver(Resolver, Protocol):
         ...
 
 
+class NotAtHand(Exception):
+    """The answer would have to be waited for."""
+
+
+class AtHandResolver:
+    """Answers what is at hand, and raises NotAtHand for everything else."""
+
+    def __init__(self, resolver: CachingResolver) -> None:
+        self._resolver = resolver
+
+    async def resolve(self, name: str, rtype: RecordType) -> Answer:
+        answer = self._resolver.cached(name, rtype)
+        if answer is None:
+            raise NotAtHand
+        return answer
+
+
 class BudgetedResolver:
     """A `Resolver` for one message. What exceeds the budget is a TIMEOUT: could not know, so temperror.
 
@@ -27,6 +44,7 @@ class BudgetedResolver:
         self._seconds = seconds
         self._deadline: float | None = None
         self.questions_left = questions
+        self.at_hand: Resolver = AtHandResolver(resolver)
 
     async def resolve(self, name: str, rtype: RecordType) -> Answer:
         answer = self._resolver.cached(name, rtype)

@@ -7,6 +7,7 @@ from sekisho.core.mailauth.arc.verify import ArcEvidence, ArcVerifier
 from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dkim.verify import DkimVerifier
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.terms.dns import Resolver
 from sekisho.probes.context import ProbeContext
 
 _PIECE_OCTETS = 65_536
@@ -14,28 +15,34 @@ _LIST_ID = re.compile(rb"<([^<> \t]{1,255})>[ \t]*\Z")  # RFC 2919 §3
 _NO_CHAIN = ArcEvidence("none")
 
 
-async def probe_signatures(context: ProbeContext, author_domain: str) -> tuple[tuple[DkimEvidence, ...], ArcEvidence]:
-    """The body is read in pieces, and only if a signature could still pass. `author_domain`: whose signatures go first."""
-    header, now_seconds = context.header, context.now_us // 1_000_000
-    dkim = DkimVerifier(header, now_seconds, author_domain=author_domain) if header.count(b"dkim-signature") else None
-    arc = ArcVerifier(header, now_seconds) if _has_chain(header) else None
-    readers = [verifier for verifier in (dkim, arc) if verifier is not None and verifier.wants_body]
-    if readers:
-        await _feed(context, readers)
-    return await dkim.finish(context.resolver) if dkim else (), await arc.finish(context.resolver) if arc else _NO_CHAIN
+Signed = tuple[tuple[DkimEvidence, ...], ArcEvidence]
+
+
+class SignatureProbe:
+    """The body is read once, in pieces, and only if a signature could still pass. `author_domain`: whose signatures go first."""
+
+    def __init__(self, context: ProbeContext, author_domain: str) -> None:
+        header, now_seconds = context.header, context.now_us // 1_000_000
+        self._dkim = DkimVerifier(header, now_seconds, author_domain=author_domain) if header.count(b"dkim-signature") else None
+        self._arc = ArcVerifier(header, now_seconds) if _has_chain(header) else None
+        self._content, self._offset = context.content, context.body_offset
+        self._readers = [verifier for verifier in (self._dkim, self._arc) if verifier is not None and verifier.wants_body]
+
+    async def finish(self, resolver: Resolver) -> Signed:
+        """What was found; may be asked again with another resolver."""
+        readers, self._readers = self._readers, []
+        while readers and (octets := await self._content.read(self._offset, _PIECE_OCTETS)):
+            for reader in readers:
+                reader.feed(octets)
+            self._offset += len(octets)
+            if len(octets) < _PIECE_OCTETS:
+                break
+            await asyncio.sleep(0)  # a large message lets the others have their turn
+        return await self._dkim.finish(resolver) if self._dkim else (), await self._arc.finish(resolver) if self._arc else _NO_CHAIN
 
 
 def _has_chain(header: HeaderSection) -> bool:
     return any(map(header.count, (b"arc-seal", b"arc-message-signature", b"arc-authentication-results")))
-
-
-async def _feed(context: ProbeContext, readers: list[DkimVerifier | ArcVerifier]) -> None:
-    offset = context.body_offset
-    while octets := await context.content.read(offset, _PIECE_OCTETS):
-        for reader in readers:
-            reader.feed(octets)
-        offset += len(octets)
-        await asyncio.sleep(0)  # a large message lets the others have their turn
 
 
 def list_id(header: HeaderSection) -> str:

@@ -1,9 +1,12 @@
 """Address lists for decisions: the grammar with its obsolete forms, and nothing beyond it."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sekisho.core.message import address_list
 from sekisho.core.message.address_list import parse_address_list
 
 
@@ -83,3 +86,46 @@ def test_garbage_never_raises(value: bytes) -> None:
     if found is not None:
         again = parse_address_list(", ".join(f"<{address}>" for address in found).encode())
         assert not found or again == found
+
+
+PIECES = [
+    "a",
+    "B.c",
+    "@",
+    "x.example",
+    "<",
+    ">",
+    '"q, x"',
+    '"',
+    "(c)",
+    " ",
+    "\r\n ",
+    ".",
+    "..",
+    "\\",
+    ",",
+    ":",
+    ";",
+    "é",
+    "\udcff",
+    "-",
+    "[1]",
+    "a" * 65,
+    "_",
+]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+    | st.from_regex(address_list._ONE.pattern, fullmatch=True).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
+)
+def test_the_usual_form_is_read_as_by_the_parser(text: str) -> None:
+    value = text.encode("utf-8", "surrogateescape")
+    usual = address_list._ONE
+    try:
+        address_list._ONE = re.compile(b"(?!)")  # never matches
+        expected = parse_address_list(value)
+    finally:
+        address_list._ONE = usual
+    assert parse_address_list(value) == expected

@@ -23,6 +23,13 @@ _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _LOOSE_LOCAL = re.compile(rf"{_ATEXT}(?:{_ATEXT}|\.)*\Z")
 
 
+# What nearly everybody writes: one strict address, alone or behind a display name. The parser gives the same for it.
+_ATEXT_OCTETS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]++"
+_PHRASE = rb"(?:[ \t\r\n.A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\xff]++|\"[^\"\\\0]*+\")*+"
+_MAILBOX = rb"(%b(?:\.%b)*+)@([A-Za-z0-9\-]++(?:\.[A-Za-z0-9\-]++)*+)" % (_ATEXT_OCTETS, _ATEXT_OCTETS)
+_ONE = re.compile(rb"(?:%b<%b>|[ \t\r\n]*+%b)[ \t\r\n]*+\Z" % (_PHRASE, _MAILBOX, _MAILBOX))
+
+
 class _Malformed(Exception):
     pass
 
@@ -43,10 +50,18 @@ def parse_address_list(value: bytes, loose_domains: Container[str] = ()) -> tupl
     if len(value) > MAX_VALUE_OCTETS:
         return None
     try:
+        if one := _ONE.match(value):
+            return (_strict_address(one[1] or one[3], one[2] or one[4]),)
         tokens = _tokens(value.decode("utf-8", "surrogateescape"))
         return tuple(_Parser(tokens, loose_domains).parse())
     except (_Malformed, AddressError, UnicodeEncodeError):
         return None
+
+
+def _strict_address(local: bytes, domain: bytes) -> Address:
+    if len(local) > MAX_LOCAL_OCTETS:
+        raise _Malformed
+    return Address(local.decode("ascii"), parse_domain(domain.decode("ascii")))
 
 
 def _tokens(text: str) -> list[_Token]:

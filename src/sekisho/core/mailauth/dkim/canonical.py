@@ -141,6 +141,7 @@ class BodyHashes:
     def __init__(self, specs: Iterable[BodyHashSpec]) -> None:
         self._hashes: dict[BodyHashSpec, hashlib._Hash] = {}
         self._streams: dict[Canonicalization, _Stream] = {}
+        self._has_ended = False
         for spec in specs:
             if spec in self._hashes:
                 continue
@@ -159,7 +160,10 @@ class BodyHashes:
             stream.update(stream.canonicalizer.feed(octets))
 
     def finish(self) -> None:
-        """The body has ended; call it once."""
+        """The body has ended; nothing is changed by saying so again."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         for stream in self._streams.values():
             stream.update(stream.canonicalizer.finish())
 

@@ -4,8 +4,7 @@ Evidence, not a decision: RFC 9989 §5.4 leaves the handling to the receiver's p
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sekisho.core.mailauth.dmarc.record import Alignment, DmarcRecord, Policy, is_dmarc_record, parse_record
 from sekisho.core.mailauth.synchronous import run_synchronously
@@ -21,8 +20,7 @@ MAX_DKIM_DOMAINS = 10
 _POLICIES: tuple[Policy, ...] = ("none", "quarantine", "reject")  # mild to harsh
 
 
-@dataclass(frozen=True, slots=True)
-class DmarcFinding:
+class DmarcFinding(NamedTuple):
     """The result with all that a policy and an aggregate report (RFC 9990) need.
 
     `policy` is what the domain owner asks for this author domain, one level milder while `record.testing` (§4.7); `requested` the
@@ -149,7 +147,7 @@ async def _discover(walks: _Walks, author: str) -> DmarcFinding:
         return DmarcFinding("none", author, problem="no DMARC record applies to the domain")
     finding = DmarcFinding("none", author, domain, organization, record)
     if not record.is_usable:
-        return replace(finding, record=None, problem=f"the DMARC record of {domain} has no valid policy and asks for no reports")
+        return finding._replace(record=None, problem=f"the DMARC record of {domain} has no valid policy and asks for no reports")
     return finding
 
 
@@ -169,7 +167,7 @@ async def _choose_policy(walks: _Walks, finding: DmarcFinding) -> DmarcFinding:
             if exists is False or (exists is None and _POLICIES.index(record.np) < _POLICIES.index(requested)):
                 requested, tag = record.np, "np"
     policy = _POLICIES[max(0, _POLICIES.index(requested) - 1)] if record.testing else requested
-    return replace(finding, policy=policy, requested=requested, tag=tag, author_exists=exists)
+    return finding._replace(policy=policy, requested=requested, tag=tag, author_exists=exists)
 
 
 async def _exists(resolver: Resolver, domain: str) -> bool | None:
@@ -200,8 +198,7 @@ async def _align(walks: _Walks, finding: DmarcFinding, spf_domain: str | None, d
     spf_aligned = aligned.pop(0) if spf_domain and results[0] else ""
     passed = bool(spf_aligned or aligned)
     result: DmarcResult = "pass" if passed else "temperror" if problem else "fail"
-    return replace(
-        finding,
+    return finding._replace(
         result=result,
         organizational_domain=finding.organizational_domain or walks.organizations.get(author, ""),
         spf_aligned=spf_aligned,
