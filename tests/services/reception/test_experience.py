@@ -1,0 +1,97 @@
+"""Our own experience at the door: it grows by verdicts and by what users do, puts into Junk, and gives way to their trust."""
+
+from dataclasses import dataclass
+
+from tests.services.reception.test_inspector import ZONE, _deliver
+from tests.services.smtp_world import HOSTNAME, World, codes
+
+from sekisho.core.policy.dnsbl import Blocklist, CodeRange
+from sekisho.core.policy.door import DoorRules
+from sekisho.core.terms.address import Address
+from sekisho.ports.content import MessageOctets
+from sekisho.ports.learning import JudgedMessage
+from sekisho.probes.budget import BudgetedResolver
+from sekisho.probes.reputation import Organizations, ReputationProbe
+from sekisho.services.experience import Experience
+from sekisho.services.reception.inspector import DoorInspector, DoorTools
+from sekisho.testing.zones import ZoneResolver
+
+LISTED = "7.2.0.192.bl.example A 127.0.0.2\n7.2.0.192.rbl.example A 127.0.0.2\n"
+LISTS = tuple(Blocklist(zone, (CodeRange.parse("127.0.0.2", "spam source"),)) for zone in ("bl.example", "rbl.example"))
+HONEST = b"From: a@good.example\r\nSubject: hello\r\n\r\nx"
+FORGED = b"From: user@local.example\r\n\r\nx"
+
+
+@dataclass
+class Scene:
+    world: World
+    experience: Experience
+
+    @classmethod
+    async def make(cls, zone: str = "", lists: int = 0) -> "Scene":
+        world = await World().fill()
+        world.clock.advance(1000.0)
+        rules, resolver, store = DoorRules(), ZoneResolver(ZONE + zone), world.store
+        organizations = Organizations(world.clock)
+        experience = Experience(store.reputation, store.judgements, organizations, lambda: BudgetedResolver(resolver), world.clock)
+        experience.hostname = HOSTNAME
+        probe = ReputationProbe(store.reputation, organizations, rules.experience)
+        tools = DoorTools(
+            store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal, probe, experience, lambda: LISTS[:lists]
+        )
+        world.inspector = DoorInspector(HOSTNAME, rules, (), tools)
+        return cls(world, experience)
+
+    async def junk(self) -> list[tuple[MessageOctets, str]]:
+        """Of "user": the messages in Junk and their content ids."""
+        mail, account = self.world.store.mail, self.world.accounts["user"].id
+        view = await mail.view(account, "Junk", claim_recent=False)
+        opened = [await mail.open(view.info.id, uid) for uid in view.uids]
+        return [(octets, str(number)) for number, octets in enumerate(opened) if octets is not None]
+
+    async def judge(self, octets: MessageOctets, content_id: str, *, is_junk: bool) -> None:
+        whole = await octets.read(0, octets.size_octets)
+        prefix = whole.index(b"From: ")
+        account = self.world.accounts["user"].id
+        await self.experience.judged(JudgedMessage(account, content_id, is_junk, False, octets, prefix))
+
+
+async def test_a_host_that_only_did_bad_comes_into_junk_until_somebody_trusts_the_sender() -> None:
+    scene = await Scene.make()
+    for _ in range(8):
+        assert codes(await _deliver(scene.world, FORGED)) == [550]
+    assert codes(await _deliver(scene.world, HONEST)) == [250]
+    assert await scene.world.mailbox("user") == []
+    ((octets, content_id),) = await scene.junk()
+    await scene.judge(octets, content_id, is_junk=False)  # the user takes it out
+    assert codes(await _deliver(scene.world, HONEST)) == [250]
+    assert len(await scene.world.mailbox("user")) == 1
+    rules = [entry.fields["rule"] for entry in scene.world.journal.entries if entry.kind == "reception.evidence"]
+    assert rules[-2:] == ["bad-reputation", ""]
+
+
+async def test_two_blocklists_refuse_a_stranger_but_not_whom_our_people_write_to() -> None:
+    scene = await Scene.make(LISTED, lists=2)
+    (answer,) = await _deliver(scene.world, HONEST)
+    assert answer.startswith("550 5.7.1") and "bl.example, rbl.example" in answer
+    scene.experience.wrote(scene.world.accounts["user"].id, [Address.from_text("a@good.example")])
+    assert codes(await _deliver(scene.world, HONEST)) == [250]
+    assert len(await scene.world.mailbox("user")) == 1
+
+
+async def test_one_blocklist_alone_refuses_nobody() -> None:
+    scene = await Scene.make(LISTED, lists=1)
+    assert codes(await _deliver(scene.world, HONEST)) == [250]
+    (entry,) = [entry for entry in scene.world.journal.entries if entry.kind == "reception.evidence"]
+    assert entry.fields["dnsbl"] == "bl.example says spam source (weight 1)"
+
+
+async def test_a_forged_author_earns_nothing_for_its_domain() -> None:
+    scene = await Scene.make()
+    scene.experience.wrote(scene.world.accounts["user"].id, [Address.from_text("boss@unproven.example")])
+    for _ in range(8):
+        await _deliver(scene.world, FORGED)
+    # Nothing proves that it is unproven.example who writes: the address that somebody wrote to lets nobody past a bad history.
+    assert codes(await _deliver(scene.world, b"From: boss@unproven.example\r\n\r\nx", "boss@unproven.example")) == [250]
+    assert await scene.world.mailbox("user") == []
+    assert len(await scene.junk()) == 1
