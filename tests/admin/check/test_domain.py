@@ -73,6 +73,7 @@ async def test_a_domain_in_order() -> None:
         (("25.2.0.192.in-addr.arpa PTR mx.example.org", ""), "bad", "PTR", "192.0.2.25 has no reverse name"),
         ((PTR + "mx.example.org", PTR + "other.example.org"), "bad", "PTR", "does not lead back"),
         ((PTR + "mx.example.org", PTR + "h.example.org\nh.example.org A 192.0.2.25"), "hint", "PTR", "name is h.example.org"),
+        ((PTR + "mx.example.org", PTR + "p1-2.example.org\np1-2.example.org A 192.0.2.25"), "hint", "PTR", "S25R rule 1"),
         (("A    192.0.2.25", "A    10.1.2.3"), "bad", "HOST", "10.1.2.3 is no address of the public Internet"),
         (('mx.example.org         TXT  "v=spf1 a -all"', ""), "hint", "SPF", "EHLO: mx.example.org says nothing"),
         (('"v=spf1 mx -all"', '"hello"'), "bad", "SPF", "publishes no SPF record"),

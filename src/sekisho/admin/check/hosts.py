@@ -8,6 +8,7 @@ from sekisho.admin.check.sender import judge_identity, judge_iprev
 from sekisho.core.mailauth.iprev.check import check_iprev
 from sekisho.core.mailauth.spf.check import check_host
 from sekisho.core.mailauth.spf.terms import SpfClient
+from sekisho.core.policy.s25r import matching_rules
 from sekisho.core.terms.dns import Resolver
 
 IpAddress = IPv4Address | IPv6Address
@@ -54,7 +55,18 @@ async def check_host_names(
                 )
             )
             continue
-        found += judge_iprev(await check_iprev(resolver, address), hostname)
+        iprev = await check_iprev(resolver, address)
+        found += judge_iprev(iprev, hostname)
+        if iprev.result == "pass" and (rules := matching_rules(iprev.name)):
+            found.append(
+                Finding.hint(
+                    "PTR",
+                    "The reverse name {name} looks like that of a home line (S25R rule {rules}); some receivers make such a host wait.",
+                    "Have it set to a name of words, without digits of the address in it, such as mx.example.org.",
+                    name=iprev.name,
+                    rules=", ".join(map(str, rules)),
+                )
+            )
         if hostname:
             # RFC 7208 §2.4: what is looked at for mail with an empty sender, such as notices.
             spf = await check_host(resolver, SpfClient(address, hostname), f"postmaster@{hostname}", identity="helo")
