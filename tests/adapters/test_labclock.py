@@ -78,6 +78,19 @@ async def test_who_waits_is_woken_when_it_moves(tmp_path: Path, monkeypatch: pyt
     task.cancel()
 
 
+async def test_chores_come_round_when_the_time_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mover = ClockMover(tmp_path / "clock")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "clock"))
+    chore = asyncio.create_task(clocks.sleep_by_clock(3600.0))
+    await asyncio.sleep(0)
+    assert not chore.done()
+    mover.move(HOUR_US)
+    async with asyncio.timeout(20):
+        await chore
+    monkeypatch.delenv(VARIABLE)
+    await clocks.sleep_by_clock(0.0)
+
+
 async def test_with_the_systems_clock_nobody_follows() -> None:
     async with asyncio.timeout(20):
         await clocks.follow_lab_clock(LocalChanges())

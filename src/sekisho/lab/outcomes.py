@@ -76,7 +76,7 @@ class Book:
             number=case.number,
             step=step.name,
             actor=case.actor.name,
-            side=case.actor.side,
+            side=step.side or case.actor.side,
             title=step.heading(self.language) or case.actor.heading(self.language) or case.actor.name,
             do=step.do,
             recipient=case.recipient,

@@ -26,7 +26,7 @@ SCENE_TEXTS: Mapping[str, tuple[str, str]] = {
     "string_too_long": ("{value} is too long.", ""),
     "tuple_type": ("{value} is not a list.", "Write it in square brackets; tables of a list have a header such as [[step]]."),
 }
-_ALWAYS = {"do", "name", "title", "title_ja", "at", "after", "expect"}
+_ALWAYS = {"do", "side", "name", "title", "title_ja", "at", "after", "expect"}
 _MANY = {"count", "full_count", "every", "jitter", "days", "hours", "together", "per_connection"}
 _MESSAGE = {
     "to", "people", "pick", "take", "each", "sender", "author", "author_name", "reply_to", "subject", "style", "writing", "text",

@@ -27,6 +27,7 @@ from sekisho.ports.lab import Complaint
 GAVE_UP = SmtpReply(0, "gave up: refused too often before")
 THIEFS_PATIENCE = 5
 LOOK_SECONDS, _LOOK_AGAIN_SECONDS = 10.0, 0.05  # for a letter that the server writes in the background
+CHORE_SECONDS = 0.3  # the server learns from a move in the background, and writes that down when some time has passed
 _REMOVING = ("purge", "drop")  # commands after which held mail may be nowhere
 _JITTER = 0.1  # of the wait before a retry
 
@@ -52,6 +53,7 @@ class Runner:
         self._events: list[_Event] = []
         self._order = itertools.count()
         self._refusals: dict[str, int] = {}  # by step: how often in a row
+        self._server_has_chores = False
         self.login_seconds: dict[str, list[float]] = {}  # by step
 
     async def run(self) -> None:
@@ -63,6 +65,9 @@ class Runner:
         while self._events:
             event = heapq.heappop(self._events)
             await self._track.advance_to(event.at_us)
+            if self._server_has_chores:
+                await asyncio.sleep(CHORE_SECONDS)
+                self._server_has_chores = False
             await event.run()
             await self._explainer.catch_up()
         await self._track.finish()
@@ -275,6 +280,8 @@ class Runner:
         case.count = sum(moved)
         case.outcome = "done" if any(moved) else "not-done"
         self._notice(case)
+        await asyncio.sleep(CHORE_SECONDS)
+        self._server_has_chores = True
 
     async def _command(self, act: Act) -> None:
         stage = self._stage

@@ -197,6 +197,7 @@ class Step(Titled):
     do: Doing = "mail"
     name: str = ""
     actor: str = ""
+    side: Side | None = None  # if it is another one than its actor's
     at: Duration | None = None
     after: Duration = 0.0
     count: Count = 1

@@ -38,6 +38,17 @@ def check_clock(config: Config) -> None:
         raise CommandFailed("{variable}: {reason}", exits.BAD_CONFIG, variable=VARIABLE, reason=str(error)) from error
 
 
+async def sleep_by_clock(seconds: float) -> None:
+    """`asyncio.sleep` for chores that come round: when a lab moves the time over their moment, it has come."""
+    clock = server_clock()
+    if not isinstance(clock, LabClock):
+        await asyncio.sleep(seconds)
+        return
+    until = clock.monotonic() + seconds
+    while (left := until - clock.monotonic()) > 0:  # noqa: ASYNC110 (another process moves the clock)
+        await asyncio.sleep(min(left, _LOOK_SECONDS))
+
+
 async def follow_lab_clock(changes: Changes) -> None:
     """Whoever waits for a moment of the clock looks again when it was moved. Ends at once with the system's clock."""
     clock = server_clock()

@@ -18,6 +18,7 @@ from sekisho.probes.reputation import Organizations, ReputationProbe
 from sekisho.services.experience import Correspondence, Experience, NoCorrespondence
 from sekisho.services.reception.blocklists import BlocklistWatch
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
+from sekisho.wiring.clocks import sleep_by_clock
 
 _FLUSH_SECONDS = 2.0
 _TRIM_SECONDS = 3600.0
@@ -57,7 +58,7 @@ class DoorLink:
         self._store.reputation.use(self._rules)
         self.experience.rules, self.experience.hostname = self._rules, config.hostname
         lists = [settings.blocklist() for settings in config.door.blocklists if settings.accepted_terms]
-        self._watch = BlocklistWatch(lists, self._resolver, self._journal, self._metrics)
+        self._watch = BlocklistWatch(lists, self._resolver, self._journal, self._metrics, sleep_by_clock)
         self._changed.set()
 
     @property
@@ -91,7 +92,7 @@ class DoorLink:
 
     async def _flush_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(_FLUSH_SECONDS)
+            await sleep_by_clock(_FLUSH_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
