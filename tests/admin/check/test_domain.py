@@ -1,11 +1,15 @@
 """`check domain`: what is wrong is said, and nothing else."""
 
+import json
+import re
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from tests.admin.check.keys import PEM, record_of
+from tests.vectors import vectors
 
+from sekisho.admin.check import published
 from sekisho.admin.check.domain import CheckDomain, check_domain
 from sekisho.admin.check.finding import Finding
 from sekisho.admin.context import Refused
@@ -183,3 +187,12 @@ async def test_a_domain_without_mail() -> None:
     assert [one[:2] for one in problems(report.findings)] == [("hint", "SPF")]
     report = await check_domain(ZoneResolver(zone + 'quiet.example TXT "v=spf1 -all"\n'), CheckDomain("quiet.example"))
     assert problems(report.findings) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern"), [("record-syntax.json", published._STS), ("tlsrpt-record-syntax.json", published._TLSRPT)], ids=["sts", "tlsrpt"]
+)
+def test_the_syntax_of_records_about_tls(file: str, pattern: re.Pattern[bytes]) -> None:
+    cases = json.loads(vectors("mta-sts", file).read_text())
+    assert len(cases) > 10
+    assert [case for case in cases if bool(pattern.match(case["input"].encode())) != case["valid"]] == []

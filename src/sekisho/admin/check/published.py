@@ -12,8 +12,10 @@ from sekisho.core.terms.dns import Answer, Resolver
 
 MIN_RSA_BITS = 1024  # RFC 8301 §3.2: less never passes
 GOOD_RSA_BITS = 2048
-_STS = re.compile(rb"v=STSv1[ \t]*;[ \t]*id=[A-Za-z0-9]{1,32}[ \t]*(?:;.*)?\Z", re.DOTALL)  # RFC 8461 §3.1
-_TLSRPT = re.compile(rb"v=TLSRPTv1[ \t]*;[ \t]*rua=(?:mailto|https):.+\Z", re.DOTALL)  # RFC 8460 §3
+_MORE = rb"(?:[ \t]*;[ \t]*[A-Za-z0-9][A-Za-z0-9_.\-]{0,31}=[!-:<>-~]+)*[ \t]*;?[ \t]*\Z"
+_STS = re.compile(rb"v=STSv1[ \t]*;[ \t]*id=[A-Za-z0-9]{1,32}" + _MORE)  # RFC 8461 §3.1
+_URI = rb"(?:mailto|https):[!-+\--:<-~]+"
+_TLSRPT = re.compile(rb"v=TLSRPTv1[ \t]*;[ \t]*rua=" + _URI + rb"(?:[ \t]*,[ \t]*" + _URI + rb")*" + _MORE)  # RFC 8460 §3
 _MAILTO = re.compile(r"mailto:[^@]+@([^?!]+)", re.IGNORECASE)
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sekisho.core.mailauth.dkim.canonical import BodyCanonicalizer, BodyHashes, BodyHashSpec, relax_field, relax_values
-from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
+from sekisho.core.mailauth.dkim.header_hash import MAX_AT_ONCE, CanonicalHeader
 from sekisho.core.mailauth.dkim.signature import remove_signature_value
 from sekisho.core.mailauth.dkim.tags import TagError, parse_tags
 from sekisho.core.message.header import Field, HeaderSection
@@ -132,3 +132,11 @@ def test_runs_of_any_length_become_one_space(first: int, second: int, kind: byte
     body = b"a" + kind * first + b"b" + kind * second + b"\r\n"
     assert canonical("relaxed", body, []) == b"a b\r\n"
     assert relax_field(b"x", body) == b"x:a b"
+
+
+def test_a_huge_section_is_made_canonical_the_same() -> None:
+    header = HeaderSection(b"A:  1 \r\n\tx\r\nB: " + b"y  " * MAX_AT_ONCE + b"\r\nD:  s\r\n\r\n")
+    canonical, own = CanonicalHeader(header), header.all(b"d")[0]
+    expected = b"a:1 x\r\nb:" + (b"y " * MAX_AT_ONCE).rstrip() + b"\r\n"
+    assert b"".join(canonical.fields(own, (b"a", b"b", b"d"), "relaxed")) == expected
+    assert canonical.signed_octets(own, (b"a", b"b", b"d"), "relaxed") == expected + b"d:s"

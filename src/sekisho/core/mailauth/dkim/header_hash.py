@@ -4,6 +4,12 @@ from sekisho.core.mailauth.dkim.canonical import Canonicalization, relax_field, 
 from sekisho.core.mailauth.dkim.signature import remove_signature_value
 from sekisho.core.message.header import Field, HeaderSection
 
+MAX_AT_ONCE = 16_384  # beyond, each field is made canonical once for all signatures: ten may cover the same huge one
+
+
+def _octets_of(fields: list[Field]) -> int:
+    return sum([field.end - field.value for field in fields])
+
 
 class CanonicalHeader:
     """A header section whose fields are made canonical once, however many signatures cover them."""
@@ -31,6 +37,8 @@ class CanonicalHeader:
         chosen = self._choose(own, names)
         if canonicalization == "simple":
             return [self.field(field, "simple") for field in chosen]
+        if _octets_of(chosen) > MAX_AT_ONCE:
+            return [self.field(field, "relaxed") for field in chosen]
         octets = self._header.octets
         values = relax_values([octets[field.value : field.end] for field in chosen])
         return [field.name + b":" + value + b"\r\n" for field, value in zip(chosen, values, strict=True)]
@@ -56,6 +64,8 @@ class CanonicalHeader:
         if canonicalization == "simple":
             return b"".join([*self.fields(own, names, "simple"), octets[own.start : own.value], value.removesuffix(b"\r\n")])
         chosen = self._choose(own, names)
+        if _octets_of(chosen) > MAX_AT_ONCE:
+            return b"".join([*[self.field(field, "relaxed") for field in chosen], relax_field(own.name, value)])
         values = relax_values([*[octets[field.value : field.end] for field in chosen], value])
         chosen.append(own)
         return b"\r\n".join([field.name + b":" + value for field, value in zip(chosen, values, strict=True)])
