@@ -30,8 +30,8 @@ class GuardSettings(Section):
         20, description="First-time recipients on one day that need no explanation, whatever the account did before."
     )
     usual_fan_out: Count = Field(30, description="The same for recipients it knows.")
-    newcomer_strangers: Count = Field(100, description="First-time recipients on one day for an account without history.")
-    newcomer_fan_out: Count = Field(150, description="The same for recipients known here.")
+    newcomer_strangers: Count = Field(200, description="First-time recipients on one day for an account without history.")
+    newcomer_fan_out: Count = Field(300, description="The same for recipients known here.")
     ignore: tuple[str, ...] = Field((), description='Signals that do not count, by name: ["hour", "link"].')
 
     def rules(self) -> GuardRules:

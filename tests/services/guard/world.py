@@ -91,7 +91,7 @@ class GuardedWorld(World):
             return replies[-1]
         return (await talk(client, b"DATA\r\n", f"{header}\r\n{text}\r\n.\r\n".encode()))[-1]
 
-    async def ordinary_days(self, days: int = 8) -> None:
+    async def ordinary_days(self, days: int = 11) -> None:
         """Three letters a day to friends, each delivered."""
         for _ in range(days):
             for number in range(3):

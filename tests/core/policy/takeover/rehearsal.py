@@ -342,7 +342,7 @@ def traveller(dice: random.Random, person: Person, at: int) -> list[Message]:
 
 def newcomer(dice: random.Random, person: Person, at: int) -> list[Message]:
     """An account of this week that introduces itself to the whole club, in one message or in many."""
-    club = [f"member{n}@{dice.choice(FREEMAIL)}" for n in range(dice.randint(20, 90))]
+    club = [f"member{n}@{dice.choice(FREEMAIL)}" for n in range(dice.randint(20, 190))]
     local = dice.randint(0, 60)
     size = dice.choice((1, 10, len(club)))
     out = person.days((at - START) // DAY_US - dice.randint(0, 3), 3) if dice.random() < 0.5 else []
@@ -421,7 +421,7 @@ def rehearse(scene: str, seed: int, rules: GuardRules | None = None) -> Ending:
     else:
         # The club is known to those who were here before.
         share = dice.choice((0.0, 0.5, 1.0))
-        old = tuple(f"member{n}@{domain}" for n in range(100) for domain in FREEMAIL if dice.random() < share)
+        old = tuple(f"member{n}@{domain}" for n in range(200) for domain in FREEMAIL if dice.random() < share)
         history += [Message(2, START + DAY_US + n, old[n : n + 50], 0, other.places[0], other.clients[0]) for n in range(0, len(old), 50)]
         house.bulk.add(2)
     at = START + begin * DAY_US + int(dice.uniform(0, 24) * HOUR)

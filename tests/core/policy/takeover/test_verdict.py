@@ -72,7 +72,9 @@ def test_strangers_from_a_strange_place_hold_sooner_than_from_home() -> None:
 def test_one_invitation_counts_less_than_many_messages() -> None:
     state = settled()
     verdict = consider(state, replace(USUAL, remote_recipients=40), Reach(strangers=40), RULES)
-    assert (verdict.action, verdict.score) == ("slow", 40)
+    assert (verdict.action, verdict.score) == ("slow", 0)
+    assert not consider(settled(), replace(USUAL, remote_recipients=60), Reach(strangers=60), RULES).holds
+    assert consider(settled(), replace(STRANGE, remote_recipients=50, hidden=50), Reach(strangers=50), RULES).holds
 
 
 def test_who_answers_people_that_wrote_first_may_answer_many() -> None:
@@ -101,7 +103,10 @@ def test_links_names_hidden_recipients_networks_and_content_checks_speak() -> No
     state = settled()
     for number in range(4):
         verdict = consider(state, replace(USUAL, at_us=NOW + number, network=f"192.0.{number}.0/24"), Reach(known=1), RULES)
-    assert verdict.reasons[0].signal == "networks" and verdict.reasons[0].values == {"count": 4}
+    assert {reason.signal: reason.points for reason in verdict.reasons} == {"network": 20, "networks": 20}
+    for number in range(4, 16):
+        verdict = consider(state, replace(USUAL, at_us=NOW + number, network=f"192.0.{number}.0/24"), Reach(known=1), RULES)
+    assert str(verdict.reasons[0]) == "Mail came from 16 new networks within an hour." and verdict.score == 80
 
 
 def test_dormant_recipients_and_scattered_domains() -> None:

@@ -31,7 +31,7 @@ STRANGER = 3  # strangers are counted in thirds, fan-out in quarters: whole numb
 ANSWERED_STRANGER = 1
 FAN_OUT = 4
 PERSONAL = 10  # so many recipients of one message count whole; of more, as an invitation has, a part: it is one deed, not many
-CIRCULAR_STRANGERS = 3  # a third
+CIRCULAR_AT_HOME, CIRCULAR_AWAY = 1, 2  # of a stranger's three thirds; from a strange place it is less likely an invitation
 SETTLED_DAYS = 3  # what was done on the last days does not yet count as usual: a thief may have done it
 ROBUST_DAYS = 10  # of so many days the highest is left out: one odd day makes no habit
 FAMILIAR_DAYS = 3  # met on so many days, something is familiar
@@ -90,9 +90,9 @@ def is_answer(state: State, sending: Sending) -> bool:
     return sending.answers and sending.remote_recipients == 1 and sending.thread not in state.threads
 
 
-def stranger_weight(strangers: int) -> int:
+def stranger_weight(strangers: int, *, at_home: bool = True) -> int:
     """In thirds."""
-    return STRANGER * min(strangers, PERSONAL) + STRANGER * max(0, strangers - PERSONAL) // CIRCULAR_STRANGERS
+    return STRANGER * min(strangers, PERSONAL) + (CIRCULAR_AT_HOME if at_home else CIRCULAR_AWAY) * max(0, strangers - PERSONAL)
 
 
 def fan_out_weight(recipients: int) -> int:
@@ -100,11 +100,12 @@ def fan_out_weight(recipients: int) -> int:
     return FAN_OUT * min(recipients, PERSONAL) + max(0, recipients - PERSONAL)
 
 
-def count_sending(state: State, sending: Sending, reach: Reach) -> None:
-    """Debit the message: budgets, windows, repeated content. What is familiar does not change."""
+def count_sending(state: State, sending: Sending, reach: Reach, *, at_home: bool = True) -> None:
+    """Debit the message: budgets, windows, repeated content. What is familiar does not change. `at_home`: its network is familiar, or
+    nothing is yet."""
     now_us = sending.at_us
     answered = is_answer(state, sending)
-    strangers = reach.strangers * ANSWERED_STRANGER if answered else stranger_weight(reach.strangers)
+    strangers = reach.strangers * ANSWERED_STRANGER if answered else stranger_weight(reach.strangers, at_home=at_home)
     fan_out = fan_out_weight(sending.local_recipients + reach.house + reach.known)
     recipients = sending.local_recipients + sending.remote_recipients
     day = day_of(state, now_us)

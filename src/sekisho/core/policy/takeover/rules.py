@@ -21,9 +21,9 @@ class GuardRules:
     service_recipients_per_day: int = 50
     bulk_recipients_per_day: int = 50_000
     usual_strangers: int = 20
-    newcomer_strangers: int = 100
+    newcomer_strangers: int = 200
     usual_fan_out: int = 30
-    newcomer_fan_out: int = 150
+    newcomer_fan_out: int = 300
     learning_days: int = 5  # days with mail until places and programs are compared
     settling_days: int = 10  # and amounts
     ignored: frozenset[str] = field(default_factory=frozenset)

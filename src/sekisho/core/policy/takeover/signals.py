@@ -24,6 +24,7 @@ MANY_DORMANT = 10
 MANY_HIDDEN = 10
 FEW_BOUNCES = 3
 MANY_BOUNCES = 5
+RAMP = 0.25  # the part beyond what is allowed over which a signal comes into full force: one more recipient must not tip the scales
 ENOUGH = 100  # by itself a reason to hold
 
 Group = Literal["context", "volume", "deed", "answer"]
@@ -76,6 +77,7 @@ def _networks(s: Situation, points: int) -> Reason | None:
     count = s.familiarity.new_networks
     if count < MANY_NETWORKS:
         return None
+    points += round(points * math.log2(count / MANY_NETWORKS))
     return Reason("networks", points, "Mail came from {count} new networks within an hour.", {"count": count})
 
 
@@ -140,7 +142,9 @@ def _same_content(s: Situation, points: int) -> Reason | None:
     if count < SAME_CONTENT:
         return None
     points += round(SAME_CONTENT_GROWTH * math.log2(count / SAME_CONTENT))
-    points = round(points * (1 + s.settled) / 2)  # a newcomer introduces himself
+    points = round(points * s.settled)  # a newcomer introduces himself to everybody
+    if not points:
+        return None
     return Reason("same-content", points, "The same text or link went out in {count} messages.", {"count": count})
 
 
@@ -186,9 +190,9 @@ def _content(s: Situation, points: int) -> Reason | None:
 
 
 def _growing(value: float, allowed: float, points: int) -> int:
-    """0 below what is allowed, `points` there, as much again with each doubling."""
+    """0 up to what is allowed, then soon `points`, and as much again with each doubling."""
     ratio = value / allowed if allowed else 0.0
-    return round(points * (1 + math.log2(ratio))) if ratio >= 1.0 else 0
+    return round(points * (1 + math.log2(ratio)) * min(1.0, (ratio - 1) / RAMP)) if ratio > 1.0 else 0
 
 
 SIGNALS: tuple[Signal, ...] = (
@@ -196,7 +200,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("client", "context", 15, _client),
     Signal("credential", "context", 10, _credential),
     Signal("hour", "context", 10, _hour),
-    Signal("networks", "deed", 40, _networks),
+    Signal("networks", "deed", 20, _networks, grows=True),
     Signal("identity", "deed", 15, _identity),
     Signal("link", "volume", 10, _link),
     Signal("strangers", "volume", 40, _strangers, grows=True),

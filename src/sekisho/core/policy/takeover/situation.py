@@ -115,5 +115,6 @@ def _hour(state: State, now_us: int) -> float:
     return 1.0 if near / total < 0.02 else 0.0
 
 
-def _between(newcomer: float, settled: float, maturity: float) -> float:
-    return newcomer + (settled - newcomer) * maturity
+def _between(newcomer: float, settled: float, part: float) -> float:
+    """Falls from one to the other by the same factor each day: the first days take most of the newcomer's freedom away."""
+    return float(newcomer * (settled / newcomer) ** part)

@@ -14,6 +14,7 @@ Action = Literal["pass", "slow", "hold", "freeze"]
 ORDER: tuple[Action, ...] = ("pass", "slow", "hold", "freeze")
 
 STRANGE_CONTEXT = 10  # points from which the context counts as unfamiliar
+SETTLING = 1.5  # the first days tell little about amounts
 RUSH = 5  # strangers within ten minutes that are worth a minute's wait
 _MATURE_ONLY = ("context", "deed")  # they compare with a history
 
@@ -42,7 +43,9 @@ PASSED = Verdict()
 def consider(state: State, sending: Sending, reach: Reach, rules: GuardRules, *, bulk: bool = False, is_held: bool = False) -> Verdict:
     """Count the message in `state` and judge it. What is in order is learnt, unless all mail of its credential is held."""
     familiarity = familiarity_of(state, sending)
-    count_sending(state, sending, reach)
+    day_of(state, sending.at_us)
+    is_away = familiarity.network >= 0.5 and state.days_behind >= rules.learning_days
+    count_sending(state, sending, reach, at_home=not is_away)
     verdict = _judge(_situation(state, sending, reach, familiarity, rules, bulk))
     if not verdict.holds and not is_held:
         learn_context(state, sending)
@@ -61,7 +64,7 @@ def review(state: State, account_id: int, credential_id: str, now_us: int, rules
 def _situation(state: State, sending: Sending, reach: Reach, familiarity: Familiarity, rules: GuardRules, bulk: bool) -> Situation:
     day_of(state, sending.at_us)
     maturity = min(1.0, state.days_behind / rules.learning_days)
-    settled = min(1.0, state.days_behind / rules.settling_days)
+    settled = min(1.0, state.days_behind / rules.settling_days) ** SETTLING
     # Somebody else's hands would use the right too: from a strange place by a strange program it does not count.
     bulk = bulk and not (maturity == 1.0 and familiarity.network == 1.0 and familiarity.client == 1.0)
     window = hours_of(state, sending.at_us)[1]

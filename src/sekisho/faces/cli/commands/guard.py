@@ -155,12 +155,7 @@ def purge(shell: Shell, address: str, keep_credential: bool, yes: bool, config_f
     shell.report(done, as_json, "{messages} held messages of {address} are gone; {recipients} recipients were spared.", **values)
     _report_done(shell, done, as_json)
     if not as_json:
-        click.echo(
-            shell.say(
-                "Then give the owner a new password: sekisho account passwd {address}; sekisho account state {address} active.",
-                address=done.address,
-            )
-        )
+        click.echo(shell.say("Then give the owner a new password: sekisho account passwd {address}.", address=done.address))
 
 
 @guard_command.command("forgive", epilog="Example: sekisho guard forgive taro@example.org")
