@@ -35,6 +35,7 @@ class OnePassword:
         self._world = world
         self.unavailable = False
         self.passwords = {"secret"}
+        self.sender: Address | None = None  # that the credential may send as, None: all of the account's
 
     async def verify(self, service: ServiceName, proof: PasswordProof, client: IpAddress) -> Identity | LoginFailure:
         if self.unavailable:
@@ -42,7 +43,7 @@ class OnePassword:
         account = await self._world.store.directory.account_by_address(Address.from_text(proof.username))
         if account is None or proof.password not in self.passwords or account.state not in ("active", "sending_held"):
             return LoginFailure.REFUSED
-        identity = Identity(account.id, Address.from_text(account.address), version=account.credential_version)
+        identity = Identity(account.id, Address.from_text(account.address), version=account.credential_version, sender=self.sender)
         return identity if await self.still_valid(identity) else LoginFailure.REFUSED
 
     async def still_valid(self, identity: Identity) -> bool:

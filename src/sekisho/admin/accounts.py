@@ -117,17 +117,7 @@ async def set_password(context: Context, request: SetPassword) -> Account:
     argon2, scram = await _hash(request.password)
     await context.directory.set_password(account.id, argon2, scram)
     context.audit("account.passwd", account.address)
-    await _thaw(context, account)
     return await _changed(context, account)
-
-
-async def _thaw(context: Context, account: Account) -> None:
-    """A new password is its owner's: what the guard froze of the old one is open again."""
-    if context.guard_kit is None:
-        return
-    for case in await context.guard_kit.guard.cases(account.id, only_open=False):
-        if case.frozen_at_us and case.ending in ("", "purged"):
-            await context.guard_kit.freezer.thaw(account.id, case.credential_id)
 
 
 async def set_state(context: Context, request: SetState) -> Account:

@@ -9,6 +9,7 @@ from sekisho.config.schema import SubmissionSettings
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.takeover.sending import Sending
 from sekisho.core.policy.takeover.signals import Reason
+from sekisho.core.terms.address import Address
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.services.submission.seams import OutboundVerdict, Submitted
@@ -288,3 +289,15 @@ async def test_an_operator_lets_send_in_other_names(granted: str, sender: str, c
     assert answer.startswith(str(code))
     if code == 250:
         assert (await submit(world, content, "a@elsewhere.example")).startswith("250")
+
+
+@pytest.mark.parametrize(("sender", "code"), [("sales@local.example", 250), ("SALES@local.example", 250), ("user@local.example", 550)])
+async def test_the_credential_of_a_program_sends_as_one_address_only(sender: str, code: int) -> None:
+    world = await World().fill()
+    world.authenticator.sender = Address.from_text("sales@local.example")
+    client = await logged_in(world)
+    answer = (await talk(client, f"MAIL FROM:<{sender}>\r\n".encode()))[-1]
+    assert answer.startswith(str(code)) and (code == 250 or "this password is for that alone" in answer)
+    content = f"From: {sender}\r\nDate: x\r\n\r\nx".encode()
+    mail = b"MAIL FROM:<sales@local.example>\r\n"
+    assert (await submit(world, content, "a@elsewhere.example", mail=mail)).startswith(str(code))

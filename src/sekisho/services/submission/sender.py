@@ -8,8 +8,13 @@ class SenderRights:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    async def may_send_as(self, account: Account, address: Address) -> bool:
-        """True for the account's own address, an alias of it that may send, what it was granted, and subaddresses of these."""
+    async def may_send_as(self, account: Account, address: Address, only: Address | None = None) -> bool:
+        """True for the account's own address, an alias of it that may send, what it was granted, and subaddresses of these.
+
+        `only`: the one address that the credential of a program may send as; it must be one of these too.
+        """
+        if only is not None and address.canonical != only.canonical:
+            return False
         domain = await self._directory.domain(address.domain)
         if domain is None:
             return False

@@ -219,9 +219,9 @@ class _Transactions:
         if account.state == "sending_held":
             return self._refuse(_HELD, {"reverse_path": str(envelope.reverse_path), "rule": "sending-held"}, str(envelope.reverse_path))
         sender = envelope.reverse_path.address  # None is for notices (MDNs): their From is still checked
-        if sender is not None and not await self._rights.may_send_as(account, sender):
+        if sender is not None and not await self._rights.may_send_as(account, sender, self._only_sender):
             fields = {"reverse_path": str(sender), "rule": "not-your-address"}
-            return self._refuse(_not_yours("envelope sender", sender, account), fields, str(sender))
+            return self._refuse(_not_yours("envelope sender", sender, account, self._only_sender), fields, str(sender))
         return _SENDER_OK if await self._tools.spool.has_room() else _NO_ROOM
 
     async def _current_account(self) -> Account | None:
@@ -263,6 +263,10 @@ class _Transactions:
         return reply
 
     @property
+    def _only_sender(self) -> Address | None:
+        return self._login.identity.sender if self._login.identity else None
+
+    @property
     def _account_address(self) -> str:
         return str(self._login.identity.address) if self._login.identity else ""
 
@@ -288,8 +292,8 @@ class _Transactions:
         if isinstance(authors, Reply):
             return self._refuse_content(authors, content, envelope, "malformed-author")
         for name, address in authors:
-            if not await self._rights.may_send_as(self._account, address):
-                reply = _not_yours(f"{name} field", address, self._account)
+            if not await self._rights.may_send_as(self._account, address, self._only_sender):
+                reply = _not_yours(f"{name} field", address, self._account, self._only_sender)
                 return self._refuse_content(reply, content, envelope, "not-your-address")
         from_addresses = tuple(address for name, address in authors if name == "From")
         submitted = Submitted(
@@ -413,7 +417,7 @@ class _Transactions:
         self._destinations.clear()
 
 
-def _not_yours(what: str, address: Address, account: Account) -> Reply:
+def _not_yours(what: str, address: Address, account: Account, only: Address | None) -> Reply:
     """550 5.7.1 (RFC 6409 §6.1), naming what and what to do."""
-    text = f"The {what} {address} is not yours; send as {account.address} or one of its aliases"
-    return Reply.of(550, "5.7.1", text)
+    allowed = f"{account.address} or one of its aliases" if only is None else f"{only}: this password is for that alone"
+    return Reply.of(550, "5.7.1", f"The {what} {address} is not yours; send as {allowed}")

@@ -47,6 +47,7 @@ class TakeoverWatch:
             at_us=self._clock.now_us(),
             network=network_of(context.client),
             client=client_of(agent.decode("utf-8", "replace"), context.hello, context.mechanism) if context.client else "",
+            is_service=identity.is_service,
             local_recipients=len(submitted.envelope.recipients) - len(elsewhere),
             remote_recipients=len(elsewhere),
             hidden=count_hidden(header, elsewhere) if len(elsewhere) >= HIDDEN_FROM else 0,
