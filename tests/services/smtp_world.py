@@ -141,10 +141,10 @@ class World:
         finally:
             await server.close()
 
-    async def mailbox(self, name: str) -> list[bytes]:
-        """The messages in the account's INBOX, oldest first, prefix and content."""
+    async def mailbox(self, name: str, mailbox: str = "INBOX") -> list[bytes]:
+        """The messages in a mailbox of the account, oldest first, prefix and content."""
         mail, account_id = self.store.mail, self.accounts[name].id
-        view = await mail.view(account_id, "INBOX", claim_recent=False)
+        view = await mail.view(account_id, mailbox, claim_recent=False)
         found = []
         for uid in view.uids:
             octets = await mail.open(view.info.id, uid)

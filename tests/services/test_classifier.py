@@ -7,7 +7,11 @@ import pytest
 from tests.core.policy.classifier.mails import ham, spam
 
 from sekisho.adapters.stores.memory.lessons import MemoryLessonBook
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.structure import scan
+from sekisho.core.policy.classifier.bodytokens import TextBody
 from sekisho.core.policy.classifier.features import Tokens, features_of
+from sekisho.core.policy.classifier.reading import client_hop, read_tokens
 from sekisho.ports.classifier import Taught
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.learning import JudgedMessage
@@ -63,7 +67,8 @@ LETTER = (
     b"From: News <news@letter.example>\r\nSubject: Weekly offers\r\nX-Mailer: Letterbird 9\r\nMessage-ID: <1@letter.example>\r\n\r\n"
     b"Dear reader, this week: gardening gloves, watering cans, wheelbarrows, seedlings, compost, trellis, fertiliser, and more.\r\n"
 )
-PREFIX = b"Return-Path: <x@letter.example>\r\nReceived: from a by b; c\r\n"
+RECEIVED = b"Received: from mx.letter.example (mx.letter.example [192.0.2.9]) by mx.example.org with ESMTP; c\r\n"
+PREFIX = b"Return-Path: <x@letter.example>\r\nAuthentication-Results: mx.example.org; none\r\n" + RECEIVED
 
 
 def judged(is_junk: bool, account_id: int = 7) -> JudgedMessage:
@@ -101,10 +106,13 @@ async def test_a_move_to_junk_counts_at_once_and_back_again(world: World) -> Non
     await world.mine.refresh()
     (known,) = list(await world.book.after(200, 10))
     assert (known.account_id, known.key, known.is_spam, known.is_private) == (7, "content-1", True, False)
-    from sekisho.core.policy.classifier.reading import read_message
-
-    tokens = read_message(LETTER)
-    assert features_of(tokens).to_octets() == known.features  # what we put on top is not learned
+    # Of what we put on top only who the client was is learned: as at the door.
+    structure, header = scan(LETTER), HeaderSection(LETTER)
+    body = TextBody(structure.parts[0], LETTER[header.body :])
+    client = client_hop("mx.letter.example", "mx.letter.example", "192.0.2.9")
+    tokens = read_tokens(header, structure, len(LETTER), [body], client)
+    assert features_of(tokens).to_octets() == known.features
+    assert "r:name:letter.example" in tokens.build
     verdicts = world.mine.judge(tokens, (7, 8))
     assert set(verdicts.accounts) == {7} and verdicts.accounts[7].score > 0.5
     await world.mine.judged(judged(False))

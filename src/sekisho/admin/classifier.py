@@ -116,7 +116,7 @@ async def status(context: Context, request: Nothing) -> ClassifierStatus:
         name = None if tally.account_id == OPERATOR else str(account.address) if account else f"#{tally.account_id}"
         accounts.append(AccountLessons(name, tally.ham, tally.spam, tally.private, tally.latest_at_us))
     await context.classifying.refresh()
-    ready = context.classifying.judge(Tokens((), ())).overall is not None
+    ready = context.classifying.is_ready
     ham, spam = sum(each.ham for each in tallies), sum(each.spam for each in tallies)
     news = state.serial - state.fitted + state.withdrawn
     return ClassifierStatus(ready, ham, spam, MIN_LESSONS, news, state.fitted_at_us, accounts)

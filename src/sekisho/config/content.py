@@ -1,13 +1,32 @@
 """[content]: what a message says and carries."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from sekisho.config.section import Section
+from sekisho.config.section import Octets, Seconds, Section
+from sekisho.core.policy.attachments import DANGERS, AttachmentRules, Danger
+from sekisho.core.policy.rules.content import ContentRules
+from sekisho.ports.scanners import parse_place
+
+Mode = Literal["enforce", "observe"]
+_MODES: dict[str, Mode] = {"observe": "observe"}
+
+
+def _is_place(text: str) -> str:
+    if text:
+        parse_place(text)
+    return text
+
+
+ScannerPlace = Annotated[str, AfterValidator(_is_place)]
 
 
 class ContentSettings(Section):
+    classifier: Literal["enforce", "observe", "off"] = Field(
+        "enforce",
+        description="Put what reads like sorted junk into Junk; observe: only write it down; off: only learn.",
+    )
     junk_score: Annotated[float, Field(ge=0.1, le=2)] = Field(
         0.33, description="From this score of the classifier on a message is junk; 0.33 lost no ham in 20 trials, less finds more spam."
     )
@@ -15,3 +34,36 @@ class ContentSettings(Section):
     lessons: Annotated[int, Field(ge=200, le=100_000)] = Field(
         10_000, description="How many messages of ham, and of spam, the classifier remembers; 2 KB each, the newest stay."
     )
+    attachments: Literal["junk", "refuse", "observe", "off"] = Field(
+        "junk", description="What becomes of a message with an attachment that does something when it is opened."
+    )
+    flagged: tuple[Danger, ...] = Field(
+        tuple(danger for danger in DANGERS if danger != "encrypted archive"), description="Which kinds of attachments that means."
+    )
+    allowed_endings: tuple[str, ...] = Field((), description='Endings of file names that are taken all the same: ("js", "xlsm").')
+    clamav: ScannerPlace = Field("", description="clamd's socket, as a path or host:port; empty: it is not asked.")
+    clamav_action: Literal["refuse", "junk", "observe"] = Field("refuse", description="What becomes of a message with a virus.")
+    rspamd: ScannerPlace = Field("", description="rspamd's normal worker, as host:port or a path; empty: it is not asked.")
+    rspamd_password: str = Field("", description="Its password, if it wants one.")
+    rspamd_action: Literal["refuse", "junk", "observe"] = Field(
+        "junk",
+        description='What becomes of what rspamd would reject; what it marks goes into Junk, unless this is "observe".',
+    )
+    outgoing: bool = Field(True, description="Look into outgoing mail too, as advice to the guard of hijacked accounts.")
+    scanner_timeout_seconds: Seconds = Field(20.0, description="For one question to a scanner; then it goes on without the answer.")
+    scanner_octets: Octets = Field(26_214_400, description="Larger messages are not given to scanners.")
+
+    @property
+    def modes(self) -> dict[str, Mode]:
+        """Of the rules at the door, by their names in `DoorRules`."""
+        asked = {"viruses": self.clamav_action, "attachments": self.attachments, "rspamd": self.rspamd_action, "words": self.classifier}
+        return {name: _MODES.get(action, "enforce") for name, action in asked.items()}
+
+    def rules(self) -> ContentRules:
+        return ContentRules(
+            junk_score=self.junk_score,
+            attachments=AttachmentRules(frozenset(self.flagged), frozenset(ending.lower().lstrip(".") for ending in self.allowed_endings)),
+            refuses_attachments=self.attachments == "refuse",
+            refuses_viruses=self.clamav_action != "junk",
+            refuses_for_rspamd=self.rspamd_action == "refuse",
+        )

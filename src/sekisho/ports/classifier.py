@@ -93,11 +93,18 @@ class Fitted(Struct, frozen=True):
 
 
 class Classifier(Protocol):
+    @property
+    def is_ready(self) -> bool:
+        """Has it learned enough to say anything? Reading a message for it costs something."""
+        ...
+
     def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts: ...
 
 
 class NoClassifier:
     """Has learned nothing."""
+
+    is_ready = False
 
     def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts:
         return Verdicts()

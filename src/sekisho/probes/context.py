@@ -24,3 +24,4 @@ class ProbeContext:
     body_offset: int = 0  # of the body in `content`
     account_ids: tuple[int, ...] = ()  # that get a copy
     role_account_ids: frozenset[int] = frozenset()  # those of them that get it as postmaster or abuse
+    message_id: str = ""  # our id of it

@@ -13,6 +13,7 @@ from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.s25r import check_s25r
 from sekisho.ports.directory import Directory
 from sekisho.probes.budget import BudgetedResolver, NotAtHand
+from sekisho.probes.content import ContentEvidence, ContentProbe
 from sekisho.probes.context import ProbeContext
 from sekisho.probes.dmarc import author_addresses, probe_dmarc
 from sekisho.probes.dnsbl import probe_dnsbl
@@ -25,9 +26,13 @@ _Found = tuple[IprevFinding, SpfEvidence, Signed, DnsblFinding, DmarcFinding]
 
 
 async def gather_evidence(
-    context: ProbeContext, directory: Directory, reputation: ReputationProbe | None = None, blocklists: Sequence[Blocklist] = ()
+    context: ProbeContext,
+    directory: Directory,
+    reputation: ReputationProbe | None = None,
+    blocklists: Sequence[Blocklist] = (),
+    content: ContentProbe | None = None,
 ) -> Evidence:
-    """iprev, SPF and the signatures side by side, then DMARC and our own experience over them."""
+    """iprev, SPF and the signatures side by side, then DMARC and our own experience over them, and the content."""
     addresses = author_addresses(context.header)
     authors = tuple(address.domain for address in addresses)
     signatures = SignatureProbe(context, authors[0] if authors else "")
@@ -35,7 +40,11 @@ async def gather_evidence(
     iprev, spf, (dkim, arc), dnsbl, dmarc = found
     own = await _own_authors(context, authors, directory)
     known = await reputation.look(context, addresses, spf, dkim) if reputation is not None else None
-    return Evidence(iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev))
+    inside = await content.look(context, iprev.name) if content is not None else ContentEvidence()
+    return Evidence(
+        iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev), inside.content, inside.rspamd,
+        inside.clamav,
+    )  # fmt: skip
 
 
 async def _at_hand(

@@ -53,15 +53,21 @@ def accounts_of(destinations: Iterable[Destination], roles: Container[str] = ())
 
 
 def deliveries_of(
-    message_id: str, destinations: Iterable[Destination], prefix: bytes, *, is_junk: bool = False, spared: Container[int] = ()
+    message_id: str,
+    destinations: Iterable[Destination],
+    prefix: bytes,
+    *,
+    is_junk: bool = False,
+    spared: Container[int] = (),
+    junk_prefix: bytes = b"",
 ) -> tuple[MailboxDelivery, ...]:
     """One copy per account, however many recipients lead to it; into INBOX, or if it is junk, and the account not spared, into Junk (where
-    there is none, marked so into INBOX)."""
-    junk, inbox = (JUNK, (JUNK_KEYWORD,)), (None, ())
+    there is none, marked so into INBOX). `junk_prefix`: what stands on top of those in Junk, if not the same."""
+    junk, inbox = (junk_prefix or prefix, JUNK, (JUNK_KEYWORD,)), (prefix, None, ())
     return tuple(
-        MailboxDelivery(f"{message_id}/{account_id}/0", account_id, prefix, mailbox, keywords=keywords)
+        MailboxDelivery(f"{message_id}/{account_id}/0", account_id, top, mailbox, keywords=keywords)
         for account_id in accounts_of(destinations)
-        for mailbox, keywords in (junk if is_junk and account_id not in spared else inbox,)
+        for top, mailbox, keywords in (junk if is_junk and account_id not in spared else inbox,)
     )
 
 

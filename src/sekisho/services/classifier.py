@@ -5,10 +5,12 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.hops import Hop, read_hop
 from sekisho.core.policy.classifier.features import Features, Tokens, features_of
 from sekisho.core.policy.classifier.fitting import Fitting
 from sekisho.core.policy.classifier.knowledge import Knowledge, Lesson
-from sekisho.core.policy.classifier.reading import read_tokens
+from sekisho.core.policy.classifier.reading import client_hop, read_tokens
 from sekisho.ports.classifier import BookState, Fitted, LessonBook, Taught, Verdicts
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
@@ -49,13 +51,17 @@ class LiveClassifier:
 
     # --- asking
 
-    def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts:
-        """With what is known now; news are fetched behind it."""
+    @property
+    def is_ready(self) -> bool:
+        """By what is known now; news are fetched behind it."""
         if self._clock.monotonic() - self._looked_at >= LOOK_SECONDS:
             self.look()
-        known = self._knowledge
-        if not known.is_enough:
+        return self._knowledge.is_enough
+
+    def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts:
+        if not self.is_ready:
             return Verdicts()
+        known = self._knowledge
         own = {each: known.explain(tokens, each) for each in account_ids if each in known.accounts}
         return Verdicts(known.explain(tokens), own)
 
@@ -101,7 +107,8 @@ class LiveClassifier:
         """A user moved it into Junk, or out of it."""
         header = await read_header(message.octets.read, message.prefix_octets)
         content = await read_parts(message.octets.read, message.prefix_octets)
-        tokens = read_tokens(header, content.structure, content.size, content.bodies)
+        client = await _client_of(message)
+        tokens = read_tokens(header, content.structure, content.size, content.bodies, client)
         lesson = Taught(
             message.content_id, message.account_id, message.is_junk, features_of(tokens).to_octets(), is_private=not self.rules.shared
         )
@@ -171,3 +178,13 @@ class LiveClassifier:
 
 def _lesson(taught: Taught) -> Lesson:
     return Lesson(Features.from_octets(taught.features), taught.is_spam, taught.account_id, taught.is_private)
+
+
+async def _client_of(message: JudgedMessage) -> Hop | None:
+    """Who handed it to us, as our own Received says; None if there is none, as in what a mail program put there."""
+    ours = HeaderSection(await message.octets.read(0, message.prefix_octets))
+    received = ours.first(b"received")
+    if received is None:
+        return None
+    hop = read_hop(received.decode("utf-8", "replace"))
+    return client_hop(hop.hello, hop.name, hop.address)

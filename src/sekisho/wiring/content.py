@@ -1,15 +1,22 @@
-"""What looks into messages, as the settings want it: the classifier of one process."""
+"""What looks into messages, as the settings want it: the classifier of one process, and scanners beside it."""
 
+from sekisho.adapters.scanners.clamd import ClamdScanner
+from sekisho.adapters.scanners.rspamd import RspamdScanner
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.schema import Config
 from sekisho.ports.journal import Journal
 from sekisho.ports.metrics import Metrics
+from sekisho.ports.scanners import parse_place
+from sekisho.probes.content import ContentProbe
 from sekisho.services.classifier import ClassifierRules, LiveClassifier
+from sekisho.services.submission.content import OutgoingContent
+from sekisho.services.submission.seams import ContentCheck, NoContentCheck
 from sekisho.wiring.clocks import server_clock
 
 
 class ContentLink:
-    """`classifier` learns from moves to and from Junk; `keep_house` is a chore of the maintenance."""
+    """`classifier` learns from moves to and from Junk; `probe` and `outgoing` follow the settings; `keep_house` is a chore of the
+    maintenance."""
 
     def __init__(self, store: SqliteStore, config: Config, journal: Journal, metrics: Metrics | None = None) -> None:
         self.classifier = LiveClassifier(store.lessons, server_clock(), journal, metrics)
@@ -18,4 +25,15 @@ class ContentLink:
         self.use(config)
 
     def use(self, config: Config) -> None:
-        self.classifier.rules = ClassifierRules(config.content.lessons, config.content.shared_lessons)
+        settings, clock = config.content, server_clock()
+        self.classifier.rules = ClassifierRules(settings.lessons, settings.shared_lessons)
+        timeout = settings.scanner_timeout_seconds
+        clamav = ClamdScanner(parse_place(settings.clamav), clock, timeout_seconds=timeout) if settings.clamav else None
+        rspamd = (
+            RspamdScanner(parse_place(settings.rspamd), clock, password=settings.rspamd_password, timeout_seconds=timeout)
+            if settings.rspamd
+            else None
+        )
+        classifier = self.classifier if settings.classifier != "off" else None
+        self.probe = ContentProbe(classifier, settings.attachments != "off", rspamd, clamav, settings.scanner_octets)
+        self.outgoing: ContentCheck = OutgoingContent(self.probe, settings.rules()) if settings.outgoing else NoContentCheck()

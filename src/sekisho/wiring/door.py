@@ -14,6 +14,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Journal
 from sekisho.ports.metrics import Metrics
 from sekisho.probes.budget import BudgetedResolver
+from sekisho.probes.content import ContentProbe
 from sekisho.probes.reputation import Organizations, ReputationProbe
 from sekisho.services.experience import Correspondence, Experience, NoCorrespondence
 from sekisho.services.reception.blocklists import BlocklistWatch
@@ -65,7 +66,7 @@ class DoorLink:
     def correspondence(self) -> Correspondence:
         return self.experience if self._config.reputation.enabled else NoCorrespondence()
 
-    def inspector(self) -> DoorInspector:
+    def inspector(self, content: ContentProbe | None = None) -> DoorInspector:
         door, reputation = self._config.door, self._config.reputation
         rules = DoorRules(
             door.dmarc,
@@ -75,12 +76,14 @@ class DoorLink:
             experience=self._rules,
             dnsbl=door.dnsbl,
             blocklists=DnsblRules(door.blocklist_weight, door.blocklist_count),
+            content=self._config.content.rules(),
+            **self._config.content.modes,
         )
         probe = ReputationProbe(self._store.reputation, self._organizations, self._rules) if reputation.enabled else None
         watch = self._watch
         tools = DoorTools(
             self._store.directory, lambda: BudgetedResolver(self._resolver), self._clock, self._journal,
-            probe, self.experience if reputation.enabled else None, lambda: watch.fit,
+            probe, self.experience if reputation.enabled else None, lambda: watch.fit, content,
         )  # fmt: skip
         return DoorInspector(self._config.hostname, rules, door.unchecked_networks, tools)
 

@@ -11,6 +11,7 @@ from sekisho.services.guard.notice import LetterRules, LetterWriter
 from sekisho.services.guard.releasing import GuardKit, Releaser
 from sekisho.services.queue.surroundings import OPEN_GATE, Gate
 from sekisho.services.signing import KeySigning
+from sekisho.services.submission.seams import ContentCheck
 from sekisho.services.submission.takeover import TakeoverWatch
 from sekisho.wiring.clocks import server_clock
 
@@ -32,13 +33,13 @@ class GuardLink:
         self._keeper: CaseKeeper | None = None
         self.gate: Gate = OPEN_GATE
 
-    def use(self, config: Config) -> None:
+    def use(self, config: Config, check: ContentCheck | None = None) -> None:
         store, clock = self._store, server_clock()
         rules = config.guard.rules()
         store.guard.use(rules)
         # Observing holds nothing back, nor does it while it is off; cases that are open then wait for an operator.
         self.gate = store.guard if rules.mode == "enforce" else OPEN_GATE
-        self.judge = TakeoverWatch(rules, clock, self._journal, self._metrics)
+        self.judge = TakeoverWatch(rules, clock, self._journal, self._metrics, check)
         letter_rules = LetterRules(
             config.hostname, config.language, dict(config.relay.routes), int(config.queue.notice_lifetime_seconds * 1_000_000)
         )

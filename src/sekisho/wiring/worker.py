@@ -127,8 +127,8 @@ class Worker:
         self._stack.callback(self._ledger.close)
         self._learning = LearningLink(self._store, self._clock, self._journal, self._shared.metrics)
         self._guard = GuardLink(self._store, self._journal, self._shared.metrics)
-        self._guard.use(self._config)
         self._content = ContentLink(self._store, self._config, self._journal, self._shared.metrics)
+        self._guard.use(self._config, self._content.outgoing)
         self._learning.teacher.learners += (self._content.classifier,)
         self._stack.push_async_callback(self._content.close)
         chores = [self._ledger.keep_house, self._learning.keep_house, self._guard.keep, self._content.keep_house]
@@ -200,7 +200,7 @@ class Worker:
             ReceptionTools(
                 store.spool,
                 self._recipients,
-                self._door.inspector(),
+                self._door.inspector(self._content.probe),
                 clock,
                 dice,
                 journal,
@@ -276,9 +276,9 @@ class Worker:
             limits = self._config.limits
             self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
             self._ledger.use(self._config)
-            self._guard.use(self._config)
             self._door.use(self._config)
             self._content.use(self._config)
+            self._guard.use(self._config, self._content.outgoing)
             self._make_recipients()
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())

@@ -6,10 +6,10 @@ import pytest
 from tests.adapters.scanners.fakes import FakeClamd, FakeRspamd, listening
 
 from sekisho.adapters.scanners.clamd import ClamdScanner
-from sekisho.adapters.scanners.place import FAILURES, REST_SECONDS, Place, parse_place
+from sekisho.adapters.scanners.place import FAILURES, REST_SECONDS
 from sekisho.adapters.scanners.rspamd import RspamdScanner
 from sekisho.core.policy.content import ClamavFinding, RspamdFinding, Symbol
-from sekisho.ports.scanners import Circumstances, Read
+from sekisho.ports.scanners import Circumstances, Place, Read, parse_place
 from sekisho.testing.clock import ManualClock
 
 ABOUT = Circumstances("id1", "192.0.2.1", "mx.sender.example", "hello.example", "a@sender.example", ("b@example.org", "c@example.org"))

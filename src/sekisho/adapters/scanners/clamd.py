@@ -2,10 +2,10 @@
 
 import asyncio
 
-from sekisho.adapters.scanners.place import PIECE_OCTETS, Place, Rest, connect
+from sekisho.adapters.scanners.place import PIECE_OCTETS, Rest, connect
 from sekisho.core.policy.content import ClamavFinding
 from sekisho.ports.clock import Clock
-from sekisho.ports.scanners import Read
+from sekisho.ports.scanners import Place, Read
 
 _ANSWER_OCTETS = 4096
 _ANSWER_START = "stream: "

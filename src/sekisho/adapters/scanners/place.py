@@ -1,35 +1,13 @@
-"""Where a scanner listens, and when it is better not asked."""
+"""Reaching a scanner, and when it is better not asked."""
 
 import asyncio
-from typing import NamedTuple
 
 from sekisho.ports.clock import Clock
+from sekisho.ports.scanners import Place
 
 PIECE_OCTETS = 65_536
 FAILURES = 3  # in a row; then the scanner is left alone for a while
 REST_SECONDS = 30.0
-
-
-class Place(NamedTuple):
-    """A Unix socket's path, or host and port."""
-
-    path: str = ""
-    host: str = ""
-    port: int = 0
-
-    def __str__(self) -> str:
-        return self.path or f"{self.host}:{self.port}"
-
-
-def parse_place(text: str) -> Place:
-    """`/run/clamav/clamd.ctl`, `127.0.0.1:3310`, `[::1]:3310`; raises ValueError."""
-    if text.startswith("/"):
-        return Place(text)
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is neither the path of a socket nor host:port")
-    return Place("", host, int(port))
 
 
 async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

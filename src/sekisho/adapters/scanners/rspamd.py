@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import h11
 import msgspec
 
-from sekisho.adapters.scanners.place import PIECE_OCTETS, Place, Rest, connect
+from sekisho.adapters.scanners.place import PIECE_OCTETS, Rest, connect
 from sekisho.core.policy.content import RspamdFinding, Symbol
 from sekisho.ports.clock import Clock
-from sekisho.ports.scanners import Circumstances, Read
+from sekisho.ports.scanners import Circumstances, Place, Read
 
 _ANSWER_OCTETS = 1_048_576
 _MAX_SYMBOLS = 100

@@ -80,6 +80,22 @@ RULES: Mapping[str, Wording] = {
         "this server knows the sender as a source of unwanted mail: {because}.",
         "If it is wanted, the recipient moves it out of Junk; that counts, and the sender is trusted by them from then on.",
     ),
+    "virus": Wording(
+        "a virus was found in it: {because}.",
+        'If it is none, report it to the makers of the signature; content.clamav_action = "junk" puts such mail into Junk instead.',
+    ),
+    "dangerous-attachment": Wording(
+        "it carries something that acts when it is opened: {because}.",
+        "If the recipient expects it, they open it with care, from Junk. content.allowed_endings takes endings of names that you need.",
+    ),
+    "rspamd": Wording(
+        "rspamd, which is asked beside this server, calls it spam: {because}.",
+        "If it is wanted, the recipient moves it out of Junk; rspamd itself is taught apart.",
+    ),
+    "content-junk": Wording(
+        "it reads like mail that people here called junk: {because}.",
+        "If it is wanted, the recipient moves it out of Junk, and the classifier learns. sekisho classifier explain tells more.",
+    ),
     "trusted-sender": Wording(
         "the recipients trust the sender: {because}.", "Nothing. Whoever wants it no longer moves the sender's mail into Junk."
     ),

@@ -12,6 +12,7 @@ from typing import Literal
 
 from sekisho.core.message.date import format_date
 from sekisho.core.message.dsn_text import SUBJECTS, Action, Language, ending, introduction, recipient_paragraph
+from sekisho.core.message.folding import encoded_words
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Recipient
@@ -109,7 +110,7 @@ def _header(dsn: Dsn, boundary: str, *, is_8bit: bool) -> bytes:
     lines = [
         f"From: Mail Delivery System <MAILER-DAEMON@{dsn.author_domain or dsn.reporting_mta}>",
         f"To: <{dsn.to}>",
-        f"Subject: {subject if subject.isascii() else _encoded_words(subject)}",
+        f"Subject: {subject if subject.isascii() else encoded_words(subject)}",
         f"Date: {format_date(dsn.date_us)}",
         f"Message-ID: <{dsn.id}@{dsn.reporting_mta}>",
         "Auto-Submitted: auto-replied",  # RFC 3834 §5
@@ -247,9 +248,3 @@ def _folded(name: str, value: str) -> str:
     """A long value over several lines, broken only at spaces (RFC 5322 §2.2.3)."""
     lines = textwrap.wrap(f"{name}: {_one_line(value)}", 76, break_long_words=False, break_on_hyphens=False)
     return "\r\n ".join(lines)
-
-
-def _encoded_words(text: str) -> str:
-    """RFC 2047 §2: each word at most 75 characters, cut between characters."""
-    pieces = [text[start : start + 14] for start in range(0, len(text), 14)]
-    return "\r\n ".join(f"=?utf-8?B?{base64.b64encode(piece.encode()).decode('ascii')}?=" for piece in pieces)

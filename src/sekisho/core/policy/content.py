@@ -10,13 +10,23 @@ from sekisho.core.policy.classifier.knowledge import Opinion
 @dataclass(frozen=True, slots=True)
 class ContentFinding:
     """`overall` None: the classifier has not learned enough, or was not asked; `accounts`: the opinions of those that taught it something
-    of their own; `is_test`: it holds the test string of spam filters. `problem`: why it could not be looked into, "" if it could."""
+    of their own; `account_ids`: of all that get a copy, `roles`: of those that get it as postmaster or abuse. `is_test`: it holds the test
+    string of spam filters. `problem`: why it could not be looked into, "" if it could."""
 
     overall: Opinion | None = None
     accounts: Mapping[int, Opinion] = field(default_factory=dict)
+    account_ids: tuple[int, ...] = ()
+    roles: frozenset[int] = frozenset()
     attachments: AttachmentFinding = field(default_factory=AttachmentFinding)
     is_test: bool = False
     problem: str = ""
+
+    def explain(self) -> str:
+        """For the journal: "score 0.71; attachments: 2, program: a.exe"."""
+        told = [] if self.overall is None else [f"score {self.overall.score:.2f}"]
+        if self.attachments.looked_at:
+            told.append(", ".join([f"attachments: {self.attachments.looked_at}", *map(str, self.attachments.found[:3])]))
+        return self.problem or "; ".join(told) or "nothing known"
 
     def opinion_of(self, account_id: int) -> Opinion | None:
         return self.accounts.get(account_id, self.overall)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from sekisho.core.policy.dnsbl import DnsblRules, is_enough
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import ReputationRules
+from sekisho.core.policy.rules.content import ContentRules, dangerous, junk_by_words, rspamd_says, told_of, virus_in
 from sekisho.core.policy.rules.reputation import against, speaks_against, trusting, vouching
 from sekisho.core.terms.reply import Reply
 
@@ -25,6 +26,11 @@ class DoorRules:
     experience: ReputationRules = field(default_factory=ReputationRules)
     dnsbl: Mode = "enforce"
     blocklists: DnsblRules = field(default_factory=DnsblRules)
+    viruses: Mode = "enforce"
+    attachments: Mode = "enforce"
+    rspamd: Mode = "enforce"
+    words: Mode = "enforce"
+    content: ContentRules = field(default_factory=ContentRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,9 @@ class DoorVerdict:
 
 ACCEPTED = DoorVerdict()
 OWN_DOMAIN, DNSBL, REPUTATION, TRUSTED = "own-domain", "dnsbl-listed", "bad-reputation", "trusted-sender"
+VIRUS, ATTACHMENT, RSPAMD, CONTENT = "virus", "dangerous-attachment", "rspamd", "content-junk"
+# Nobody vouches for a stranger under our own name, nor for a program: friends are hijacked too.
+_NEVER_SPARED = frozenset((OWN_DOMAIN, VIRUS, ATTACHMENT))
 
 
 def judge(evidence: Evidence, rules: DoorRules) -> DoorVerdict:
@@ -54,14 +63,16 @@ def judge(evidence: Evidence, rules: DoorRules) -> DoorVerdict:
         if verdict is None:
             continue
         if rule.mode(rules) == "enforce":
-            return _spared(verdict, evidence)
+            return _spared(verdict, evidence, rules)
         observed = observed or DoorVerdict("accept", verdict.rule, verdict.because, observed=True)
     return observed or ACCEPTED
 
 
-def _spared(verdict: DoorVerdict, evidence: Evidence) -> DoorVerdict:
-    """Junk is not junk for who took this author's mail out of Junk; but nobody vouches for a stranger under our own name."""
-    if verdict.action != "junk" or verdict.rule == OWN_DOMAIN or evidence.reputation is None:
+def _spared(verdict: DoorVerdict, evidence: Evidence, rules: DoorRules) -> DoorVerdict:
+    """Junk is not junk for who took this author's mail out of Junk."""
+    if verdict.action != "junk" or verdict.rule in _NEVER_SPARED or evidence.reputation is None:
+        return verdict
+    if rules.attachments == "enforce" and dangerous(evidence.content, rules.content):
         return verdict
     trusted, pairs = trusting(evidence.reputation), evidence.reputation.pairs
     if trusted and len(trusted) == len(pairs):
@@ -99,6 +110,48 @@ def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | Non
         text = "Too much unwanted mail came from there lately; write to postmaster if you think that this is a mistake"
         return DoorVerdict("defer", REPUTATION, str(told), Reply.of(451, "4.7.1", text))
     return DoorVerdict("junk", REPUTATION, str(told), spared=spared)
+
+
+def _judge_virus(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    virus = virus_in(evidence.clamav)
+    if not virus:
+        return None
+    because = f"ClamAV found {virus}"
+    if rules.content.refuses_viruses and not _is_for_roles(evidence):
+        return DoorVerdict("refuse", VIRUS, because, Reply.of(550, "5.7.1", "A virus was found in the message"))
+    return DoorVerdict("junk", VIRUS, because)
+
+
+def _judge_attachments(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    found = dangerous(evidence.content, rules.content)
+    if not found:
+        return None
+    because = told_of(found)
+    if rules.content.refuses_attachments and not _is_for_roles(evidence):
+        text = f"An attachment of this kind ({found[0].danger}) is not taken here; send a link to it instead"
+        return DoorVerdict("refuse", ATTACHMENT, because, Reply.of(550, "5.7.1", text))
+    return DoorVerdict("junk", ATTACHMENT, because)
+
+
+def _judge_rspamd(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    action, because = rspamd_says(evidence.rspamd, rules.content)
+    if action == "refuse" and not _is_for_roles(evidence):
+        return DoorVerdict("refuse", RSPAMD, because, Reply.of(550, "5.7.1", "The message looks like unwanted mail; write to postmaster"))
+    return DoorVerdict("junk", RSPAMD, because) if action else None
+
+
+def _judge_words(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    finding, known = evidence.content, evidence.reputation
+    if finding is None:
+        return None
+    is_known = known is not None and bool(vouching(known, rules.experience))
+    junk = junk_by_words(finding, rules.content, is_known=is_known)
+    return DoorVerdict("junk", CONTENT, junk[0], spared=junk[1]) if junk is not None else None
+
+
+def _is_for_roles(evidence: Evidence) -> bool:
+    """Postmaster and abuse are sent what should be looked at (RFC 2142 §4): into Junk at the worst."""
+    return evidence.content is not None and bool(evidence.content.roles)
 
 
 def _judge_own_domains(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
@@ -168,8 +221,17 @@ class Rule(NamedTuple):
 
 # In this order. Whatever is first to speak, in mode enforce, decides; what only accuses by suspicion stands last.
 RULES: tuple[Rule, ...] = (
+    Rule(VIRUS, "What ClamAV finds a virus in is turned away.", lambda rules: rules.viruses, _judge_virus),
     Rule(OWN_DOMAIN, "Strangers may not write in the name of a domain of ours.", lambda rules: rules.own_domains, _judge_own_domains),
     Rule("dmarc", "What fails DMARC is treated as its domain asks.", lambda rules: rules.dmarc, _judge_dmarc),
     Rule(DNSBL, "Clients that several blocklists agree on are turned away.", lambda rules: rules.dnsbl, _judge_dnsbl),
     Rule(REPUTATION, "Mail from where only bad came before goes into Junk.", lambda rules: rules.reputation, _judge_reputation),
+    Rule(
+        ATTACHMENT,
+        "Attachments that do something when opened are kept away.",
+        lambda rules: rules.attachments,
+        _judge_attachments,
+    ),
+    Rule(RSPAMD, "What rspamd calls spam goes into Junk.", lambda rules: rules.rspamd, _judge_rspamd),
+    Rule(CONTENT, "What reads like junk that people sorted goes into Junk.", lambda rules: rules.words, _judge_words),
 )

@@ -9,6 +9,7 @@ from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.mailauth.results import arc_result, dkim_results, dmarc_result, iprev_result, spf_results
 from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.authentication_results import MethodResult
+from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding
 from sekisho.core.policy.dnsbl import DnsblFinding
 from sekisho.core.policy.reputation import ReputationFinding
 from sekisho.core.policy.s25r import S25rFinding
@@ -31,6 +32,9 @@ class Evidence:
     reputation: ReputationFinding | None = None
     dnsbl: DnsblFinding | None = None
     s25r: S25rFinding | None = None
+    content: ContentFinding | None = None
+    rspamd: RspamdFinding | None = None
+    clamav: ClamavFinding | None = None
 
     def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
         """Of every check that was made, for Authentication-Results and the journal."""

@@ -35,6 +35,8 @@ class Inspection:
     because: str = ""  # for the journal, never for the peer
     is_junk: bool = False  # mailbox copies go into Junk
     spared: frozenset[int] = frozenset()  # accounts whose copy goes into INBOX all the same
+    junk_fields: bytes = b""  # the same as `fields`, on the copies that go into Junk
+    client_name: str = ""  # verified reverse name, for Received
 
 
 class Inspector(Protocol):

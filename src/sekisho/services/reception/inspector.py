@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from sekisho.core.message.authentication_results import find_forged, format_authentication_results
 from sekisho.core.message.header import Field, HeaderSection
+from sekisho.core.message.junk_reason import JUNK_REASON, format_junk_reason
 from sekisho.core.policy.dnsbl import Blocklist
 from sekisho.core.policy.door import REPUTATION, TRUSTED, Action, DoorRules, DoorVerdict, judge
 from sekisho.core.policy.evidence import Evidence
@@ -14,6 +15,7 @@ from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.probes.content import ContentProbe
 from sekisho.probes.context import ProbeContext
 from sekisho.probes.reputation import ReputationProbe
 from sekisho.probes.table import gather_evidence
@@ -34,6 +36,7 @@ class DoorTools:
     reputation: ReputationProbe | None = None
     experience: Experience | None = None
     blocklists: Callable[[], Sequence[Blocklist]] = tuple
+    content: ContentProbe | None = None
 
 
 class DoorInspector:
@@ -47,7 +50,7 @@ class DoorInspector:
         self._nothing_checked = format_authentication_results(hostname, ())
 
     def cuts(self, header: HeaderSection) -> list[Field]:
-        return find_forged(header, self._hostname)
+        return find_forged(header, self._hostname) + header.all(JUNK_REASON)
 
     async def inspect(self, arrival: Arrival) -> Inspection:
         if any(arrival.client.address in network for network in self._unchecked):
@@ -64,8 +67,10 @@ class DoorInspector:
             now_us=self._tools.clock.now_us(),
             account_ids=arrival.account_ids,
             role_account_ids=arrival.role_account_ids,
+            message_id=arrival.message_id,
         )
-        evidence = await gather_evidence(context, self._tools.directory, self._tools.reputation, self._tools.blocklists())
+        tools = self._tools
+        evidence = await gather_evidence(context, tools.directory, tools.reputation, tools.blocklists(), tools.content)
         verdict = judge(evidence, self._rules)
         self._learn(evidence, verdict)
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
@@ -76,6 +81,8 @@ class DoorInspector:
             because=f"{verdict.rule}: {verdict.because}" if verdict.rule else "",
             is_junk=verdict.action == "junk",
             spared=verdict.spared,
+            junk_fields=format_junk_reason(verdict.rule, verdict.because) if verdict.action == "junk" else b"",
+            client_name=evidence.iprev.name if evidence.iprev is not None else "",
         )
 
     def _learn(self, evidence: Evidence, verdict: DoorVerdict) -> None:
@@ -111,6 +118,20 @@ class DoorInspector:
             fields["s25r"] = evidence.s25r.explain()
         if evidence.dnsbl is not None and evidence.dnsbl.asked:
             fields["dnsbl"] = evidence.dnsbl.explain()
+        fields |= _of_content(evidence)
         if evidence.reputation is not None:
             fields |= {"reputation": evidence.reputation.summary, "spared": len(verdict.spared)}
         self._tools.journal.record(Entry("reception.evidence", arrival.message_id, fields))
+
+
+def _of_content(evidence: Evidence) -> dict[str, JournalValue]:
+    fields: dict[str, JournalValue] = {}
+    if evidence.content is not None:
+        fields["content"] = evidence.content.explain()
+        if evidence.content.overall is not None:
+            fields["content_score"] = round(evidence.content.overall.score, 3)
+    if evidence.rspamd is not None:
+        fields["rspamd"] = evidence.rspamd.problem or f"{evidence.rspamd.action}, {evidence.rspamd.score:g} of {evidence.rspamd.required:g}"
+    if evidence.clamav is not None:
+        fields["clamav"] = evidence.clamav.problem or evidence.clamav.virus or "clean"
+    return fields

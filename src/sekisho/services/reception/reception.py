@@ -212,15 +212,23 @@ class _Transactions:
         if inspection.refusal is not None:
             content.writer.discard()
             return self._refuse_message(envelope, inspection.refusal, message_id, ("", inspection.because), content.header)
-        received = format_received(self._hop(envelope, message_id, now_us))
-        copy_prefix = format_return_path(envelope.reverse_path) + inspection.fields + received
+        received = format_received(self._hop(envelope, message_id, now_us, inspection.client_name))
+        return_path, below = format_return_path(envelope.reverse_path), inspection.fields + received
+        deliveries = deliveries_of(
+            message_id,
+            self._destinations,
+            return_path + below,
+            is_junk=inspection.is_junk,
+            spared=inspection.spared,
+            junk_prefix=return_path + inspection.junk_fields + below,
+        )
         terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner())
         acceptance = Acceptance(
             message_id=message_id,
             envelope=envelope,
             content=content.writer,
             prefix=received,
-            deliveries=deliveries_of(message_id, self._destinations, copy_prefix, is_junk=inspection.is_junk, spared=inspection.spared),
+            deliveries=deliveries,
             relays=relays_of(self._destinations, terms),
             origin="reception",
             header_message_id=header_message_id(content.header),
@@ -268,7 +276,7 @@ class _Transactions:
         self._tools.journal.record(Entry("reception.accepted", acceptance.message_id, fields, about))
         return Reply(250, _SUCCESS, (f"Accepted as {acceptance.message_id}",))
 
-    def _hop(self, envelope: Envelope, message_id: str, now_us: int) -> Hop:
+    def _hop(self, envelope: Envelope, message_id: str, now_us: int, client_name: str) -> Hop:
         tls = self._stream.tls
         return Hop(
             by=self._config.hostname,
@@ -276,6 +284,7 @@ class _Transactions:
             at_us=now_us,
             hello=self._hello.name,
             client=self._stream.peer.address,
+            client_name=client_name,
             extended=self._hello.extended,
             tls_cipher=tls.cipher if tls else "",
             smtputf8=envelope.smtputf8,

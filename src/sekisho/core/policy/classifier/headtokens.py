@@ -45,9 +45,12 @@ def shape(text: str, limit: int = 40) -> str:
     return _DIGITS.sub("9", _SMALLS.sub("a", _CAPITALS.sub("A", text)))[:limit]
 
 
-def header_tokens(header: HeaderSection, add: Add) -> str:
-    """Hands each token to `add`; gives back the organisation that From names, or ""."""
-    return _Reader(header, add).read()
+def header_tokens(header: HeaderSection, add: Add, client: Hop | None = None) -> str:
+    """Hands each token to `add`; gives back the organisation that From names, or "".
+
+    `client`: who handed the message to us, where that is known apart from the header; else the topmost host outside is looked for.
+    """
+    return _Reader(header, add, client).read()
 
 
 def _is_ours(name: bytes) -> bool:
@@ -58,16 +61,17 @@ def _outside(hops: Iterable[Hop]) -> list[Hop]:
     """Without what the recipient's own side wrote: fetching, filtering and the name of the host that took the message."""
     outside = list(dropwhile(lambda hop: hop.is_private or not hop.address, hops))
     if outside:
-        outside[0] = replace(outside[0], by="", zone="")
+        outside[0] = replace(outside[0], by="", zone="", protocol="")
     return outside
 
 
 class _Reader:
-    def __init__(self, header: HeaderSection, add: Add) -> None:
+    def __init__(self, header: HeaderSection, add: Add, client: Hop | None) -> None:
         self._header = header
         self._add = add
         self._fields = [field for field in header.fields[:MAX_FIELDS] if not _is_ours(field.name)]
-        self._hops = _outside(read_hop(self._decoded(field)) for field in header.all(b"received")[:MAX_HOPS])
+        hops = (read_hop(self._decoded(field)) for field in header.all(b"received")[:MAX_HOPS])
+        self._hops = _outside(hops) if client is None else [client, *hops]
         self._author = ("", "")
 
     def _decoded(self, field: Field) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.hops import Hop
 from sekisho.core.message.structure import Kind, Structure, scan
 from sekisho.core.policy.classifier.bodytokens import TextBody, body_tokens
 from sekisho.core.policy.classifier.features import Tokens
@@ -26,11 +27,11 @@ def text_ranges(structure: Structure) -> list[tuple[int, int, int]]:
     return found
 
 
-def read_tokens(header: HeaderSection, structure: Structure, size: int, bodies: Iterable[TextBody]) -> Tokens:
-    """`size`: octets of the message; `bodies`: what stands at `text_ranges`."""
+def read_tokens(header: HeaderSection, structure: Structure, size: int, bodies: Iterable[TextBody], client: Hop | None = None) -> Tokens:
+    """`size`: octets of the message; `bodies`: what stands at `text_ranges`; `client` as in `header_tokens`."""
     build: dict[str, None] = {}
     words: dict[str, None] = {}
-    author = header_tokens(header, build.setdefault)
+    author = header_tokens(header, build.setdefault, client)
     body_tokens(structure.parts, size, bodies, author, build.setdefault, words.setdefault)
     return Tokens(tuple(build), tuple(words))
 
@@ -40,3 +41,8 @@ def read_message(octets: bytes) -> Tokens:
     structure = scan(octets)
     bodies = [TextBody(structure.parts[index], octets[begin : begin + length]) for index, begin, length in text_ranges(structure)]
     return read_tokens(HeaderSection(octets), structure, len(octets), bodies)
+
+
+def client_hop(hello: str, name: str, address: str) -> Hop:
+    """The host that handed a message to us. `name`: its verified reverse name or ""."""
+    return Hop(hello.strip("[]").lower(), name.lower(), address)

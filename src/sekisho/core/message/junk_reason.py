@@ -1,0 +1,19 @@
+"""The field that tells why a copy lies in Junk. Ours alone: one that came with a message is cut off."""
+
+import textwrap
+
+from sekisho.core.message.folding import encoded_words
+
+JUNK_REASON = b"x-junk-reason"
+
+_NAME = "X-Junk-Reason"
+_MAX_CHARACTERS = 500
+
+
+def format_junk_reason(rule: str, because: str) -> bytes:
+    """The whole field with its CRLF: the rule by name, then what it found, in readable form (RFC 2047 where it is not ASCII)."""
+    text = "".join(each if each.isprintable() else "?" for each in f"{because}"[:_MAX_CHARACTERS])
+    if not text.isascii():
+        return f"{_NAME}: {rule};\r\n {encoded_words(text)}\r\n".encode("ascii")
+    lines = textwrap.wrap(f"{_NAME}: {rule}; {text}", 76, break_long_words=False, break_on_hyphens=False)
+    return "\r\n ".join(lines).encode("ascii") + b"\r\n"
