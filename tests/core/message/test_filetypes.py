@@ -50,7 +50,7 @@ def scanned(octets: bytes, piece: int = 1000) -> FileScanner:
         (zipped("a"), "zip"),
         (b"Rar!\x1a\x07\x01\0", "rar"),
         (b"7z\xbc\xaf\x27\x1c", "7z"),
-        (gzip.compress(b"x"), "gzip"),
+        (gzip.compress(b"x", mtime=0), "gzip"),
         (b"MSCF\0\0", "cab"),
         (b"1234567**ACE**", "ace"),
         (EICAR, "eicar"),
@@ -58,6 +58,7 @@ def scanned(octets: bytes, piece: int = 1000) -> FileScanner:
         (b"\x89PNG\r\n", ""),
         (b"", ""),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # archives hold the time of day, names of tests must not
 )
 def test_kinds(head: bytes, kind: str) -> None:
     assert kind_of(head) == kind
