@@ -16,10 +16,14 @@ NUMBER = re.compile(rb"X-Number: (\d+)", re.IGNORECASE)
 
 
 def route_to(port: int, text: str) -> str:
-    """The configuration `text`, all mail to the world going to `port` of this machine, with retries after a second."""
+    """The configuration `text`, all mail to the world going to `port` of this machine, with retries after a second.
+
+    The guard counts and writes down, and holds nothing: these clients send more in a minute than any honest account in a day.
+    """
     queue = "\n[queue]\nretry_seconds = [1.0]\n"
+    guard = '\n[guard]\nmode = "observe"\n'
     limits = "\n[limits]\nconnections_per_ip = 500\nfree_disk_octets = 0\n"
-    return f'{text}\n[relay.routes]\n"*" = "127.0.0.1:{port}"\n{queue}{limits}'
+    return f'{text}\n[relay.routes]\n"*" = "127.0.0.1:{port}"\n{queue}{guard}{limits}'
 
 
 def trust(server: Server) -> ssl.SSLContext:
