@@ -84,6 +84,8 @@ async def test_accounts_that_cannot_be(taro: Context) -> None:
     assert "no domain example.net" in await refusal(taro, "account.add", address="a@example.net", password=PASSWORD)
     assert "already exists" in await refusal(taro, "account.add", address="TARO@example.org", password=PASSWORD)
     assert "at least 8" in await refusal(taro, "account.add", address="a@example.org", password="short")
+    assert "contains taro" in await refusal(taro, "account.passwd", address="taro@example.org", password="taro-himitsu")
+    assert (await ask(taro, "account.passwd", address="taro@example.org", password="short", allow_weak=True)).credential_version == 2
     assert "not an address" in await refusal(taro, "account.add", address="a b@example.org", password=PASSWORD)
     assert "IP address" in await refusal(taro, "account.add", address="a@[192.0.2.1]", password=PASSWORD)
     assert "0 for none" in await refusal(taro, "account.quota", address="taro@example.org", quota_octets=-1)

@@ -148,3 +148,18 @@ async def test_role_owners_are_looked_up() -> None:
     assert await check_role_owners(roles, directory) == []
     await directory.set_state(account.id, "deleted")
     assert [problem.path for problem in await check_role_owners(roles, directory)] == ["roles.postmaster", "roles.abuse"]
+
+
+def test_a_list_of_leaked_passwords(config: Config, tmp_path: Path) -> None:
+    def said(file: Path) -> list[str]:
+        login = config.login.model_copy(update={"breached_passwords": file})
+        return found(config.model_copy(update={"login": login}))
+
+    (tmp_path / "good").write_text("000000005AD76BD555C1D6D771DE417A4B87E4B4:10\r\n")
+    (tmp_path / "bad").write_text("123456\npassword\n")
+    before = found(config)
+    assert said(tmp_path / "good") == before
+    (wrong,) = set(said(tmp_path / "bad")) - set(before)
+    assert wrong.startswith("error login.breached_passwords") and "is no list of leaked passwords" in wrong
+    (missing,) = set(said(tmp_path / "none")) - set(before)
+    assert "cannot be read: No such file" in missing

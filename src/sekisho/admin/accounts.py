@@ -6,8 +6,10 @@ from typing import Literal
 from msgspec import Struct
 
 from sekisho.admin.context import Context, Refused, find_account, parse_address, parse_domain_name
+from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Account, AccountState, Alias
 from sekisho.services.authentication.passwords import HashedPassword, WeakPassword, hash_password
+from sekisho.services.authentication.quality import check_quality
 
 
 class AccountRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,6 +21,7 @@ class AddAccount(Struct, frozen=True, forbid_unknown_fields=True):
     password: str
     display_name: str = ""
     quota_octets: int = 0
+    allow_weak: bool = False  # only for tests and rehearsals
 
 
 class ListAccounts(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +31,7 @@ class ListAccounts(Struct, frozen=True, forbid_unknown_fields=True):
 class SetPassword(Struct, frozen=True, forbid_unknown_fields=True):
     address: str
     password: str
+    allow_weak: bool = False
 
 
 class SetState(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +79,7 @@ async def add_account(context: Context, request: AddAccount) -> Account:
     if await context.directory.alias(address) is not None:
         raise Refused("{address} is an alias; remove it first.", address=str(address))
     _check_quota(request.quota_octets)
-    argon2, scram = await _hash(request.password)
+    argon2, scram = await _hash(context, address, request)
     account = await context.directory.add_account(address, argon2, scram, request.display_name, request.quota_octets)
     context.audit("account.add", account.address, quota_octets=request.quota_octets)
     return account
@@ -114,7 +118,7 @@ async def grant_sender(context: Context, request: GrantSender) -> AccountDetails
 
 async def set_password(context: Context, request: SetPassword) -> Account:
     account = await find_account(context, request.address)
-    argon2, scram = await _hash(request.password)
+    argon2, scram = await _hash(context, parse_address(account.address), request)
     await context.directory.set_password(account.id, argon2, scram)
     context.audit("account.passwd", account.address)
     return await _changed(context, account)
@@ -159,10 +163,16 @@ async def undelete_account(context: Context, request: AccountRequest) -> Account
     return await _set_state(context, account, "active")
 
 
-async def _hash(password: str) -> HashedPassword:
+async def _hash(context: Context, address: Address, request: AddAccount | SetPassword) -> HashedPassword:
     """In a thread: the loop serves others meanwhile. Raises Refused for a password that is too weak."""
+
+    def check_and_hash() -> HashedPassword:
+        if not request.allow_weak:
+            check_quality(request.password, address, context.breached)
+        return hash_password(request.password)
+
     try:
-        return await asyncio.to_thread(hash_password, password)
+        return await asyncio.to_thread(check_and_hash)
     except WeakPassword as error:
         raise Refused(error.text, **error.values) from error
 

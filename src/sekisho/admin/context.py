@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sekisho.config.schema import RoleOwners
 from sekisho.core.terms.address import Address, AddressError, parse_domain
+from sekisho.ports.breached import BreachedPasswords
 from sekisho.ports.classifier import ClassifierDesk
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Account, Directory
@@ -38,6 +39,7 @@ class Context:
     ledger: Ledger | None = None
     guard_kit: GuardKit | None = None
     classifier: ClassifierDesk | None = None
+    breached: BreachedPasswords | None = None
 
     @property
     def classifying(self) -> ClassifierDesk:

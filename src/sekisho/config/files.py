@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,13 +18,14 @@ from sekisho.config.problems import Problem
 from sekisho.config.schema import Certificate, Config
 
 _MIN_RSA_BITS = 2048
+_BREACHED_LINE = re.compile(rb"[0-9A-Fa-f]{16,40}(:[0-9]{1,12})?\s*\Z")
 _EXPIRY_WARNING = timedelta(days=14)
 
 
 def check_files(config: Config, now: datetime | None = None) -> list[Problem]:
     """`now` (aware; default: the present) is what certificates are held against."""
     now = now or datetime.now(UTC)
-    problems = [*_check_folders(config), *_check_user(config)]
+    problems = [*_check_folders(config), *_check_user(config), *_check_breached(config)]
     names: set[str] = set()
     for index, certificate in enumerate(config.certificates):
         problems.extend(_check_certificate(f"certificates[{index}]", certificate, now, names))
@@ -85,6 +87,28 @@ def _check_user(config: Config) -> Iterator[Problem]:
     if os.geteuid() not in (0, entry.pw_uid):
         yield Problem(
             "user", "Only root can start workers as {user}.", "Start as root or as {user}, or remove the setting.", {"user": config.user}
+        )
+
+
+def _check_breached(config: Config) -> Iterator[Problem]:
+    file = config.login.breached_passwords
+    if file is None:
+        return
+    try:
+        with file.open("rb") as opened:
+            first = opened.readline(100)
+    except OSError as error:
+        values = {"file": file, "reason": error.strerror or str(error)}
+        yield Problem(
+            "login.breached_passwords", "{file} cannot be read: {reason}.", "Name a file that the server's user may read.", values
+        )
+        return
+    if not _BREACHED_LINE.match(first):
+        yield Problem(
+            "login.breached_passwords",
+            "{file} is no list of leaked passwords.",
+            "It has sorted lines of SHA-1 digests, such as 000000005AD76BD555C1D6D771DE417A4B87E4B4:10, in one file.",
+            {"file": file},
         )
 
 

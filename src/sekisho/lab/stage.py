@@ -88,7 +88,10 @@ class Stage:
 
     async def _add_account(self, account: Account) -> None:
         address = self.address_of(account.name)
-        request = {"address": address, "password": self.passwords[account.name], "display_name": account.display}
+        request = {
+            "address": address, "password": self.passwords[account.name], "display_name": account.display,
+            "allow_weak": bool(account.password),
+        }  # fmt: skip
         await self.server.ask("account.add", request)
         if account.bulk:
             await self.server.ask("guard.bulk", {"address": address, "bulk": True})

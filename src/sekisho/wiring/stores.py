@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from sekisho.adapters.breached import BreachedFile
 from sekisho.adapters.clock import SystemDice
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite
@@ -56,6 +57,7 @@ def admin_context(
     return Context(
         store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger, guard_kit(store, config, journal),
         classifier or ContentLink(store, config, journal).classifier,
+        BreachedFile(config.login.breached_passwords) if config.login.breached_passwords else None,
     )  # fmt: skip
 
 

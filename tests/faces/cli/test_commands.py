@@ -50,7 +50,7 @@ def test_accounts(taro: Any) -> None:
     assert json.loads(taro("account", "list", "--domain", "example.net", "--json")[1]) == []
     assert "Quota: 2.0 GiB" in taro("account", "show", "taro@example.org")[1]
     assert json.loads(taro("account", "show", "taro@example.org", "--json")[1])["account"]["quota_octets"] == 2 * 2**30
-    assert taro("account", "passwd", "taro@example.org", "--password-stdin", stdin="something else\n")[0] == 0
+    assert taro("account", "passwd", "taro@example.org", "--password-stdin", stdin="something altogether else\n")[0] == 0
     assert taro("account", "state", "taro@example.org", "login-disabled")[1] == "taro@example.org: login disabled.\n"
     assert taro("account", "quota", "taro@example.org", "500M")[1] == "taro@example.org: 0 B of 500.0 MiB used.\n"
     assert "undelete" in taro("account", "remove", "taro@example.org")[1]

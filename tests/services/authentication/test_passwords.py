@@ -23,13 +23,11 @@ def test_nobody_has_nobodys_hash() -> None:
     ("password", "word"),
     [
         ("", "empty"),
-        ("seven77", "at least 8"),
         ("with\0nul and more", "control"),
         ("x" * 1025 + "yz", "longer"),
-        ("aaaaaaaaaaaa", "repeats"),
     ],
 )
-def test_weak_passwords_are_refused_with_a_sentence(password: str, word: str) -> None:
+def test_what_cannot_be_a_password_is_refused_with_a_sentence(password: str, word: str) -> None:
     with pytest.raises(WeakPassword, match=word) as caught:
         hash_password(password)
     assert str(caught.value).endswith(".")

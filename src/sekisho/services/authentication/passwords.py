@@ -10,7 +10,6 @@ from sekisho.core.sasl.exchange import MAX_PASSWORD_OCTETS
 from sekisho.core.sasl.preparation import PreparationError, prepare_password
 from sekisho.core.sasl.scram import derive_secret
 
-MIN_PASSWORD_CHARACTERS = 8
 SCRAM_ITERATIONS = 50_000  # RFC 7677 §4 asks for at least 4096; phones must repeat this at each login
 # 19 MiB, two passes, one lane: 25 ms of one core.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -33,19 +32,16 @@ class HashedPassword(NamedTuple):
 
 
 def hash_password(password: str) -> HashedPassword:
-    """What `Directory.set_password` stores; raises `WeakPassword`. Takes about 50 ms of CPU."""
+    """What `Directory.set_password` stores; raises `WeakPassword` if it cannot be a password. Takes about 50 ms of CPU.
+
+    Whether it is a good one is asked in `quality`.
+    """
     try:
         prepared = prepare_password(password)
     except PreparationError as error:
         raise WeakPassword(str(error)) from error
-    if len(prepared) < MIN_PASSWORD_CHARACTERS:
-        raise WeakPassword(
-            "The password has {count} characters; it needs at least {needed}.", count=len(prepared), needed=MIN_PASSWORD_CHARACTERS
-        )
     if len(prepared.encode()) > MAX_PASSWORD_OCTETS:
         raise WeakPassword("The password is longer than {limit} octets.", limit=MAX_PASSWORD_OCTETS)
-    if len(set(prepared)) < 3:
-        raise WeakPassword("The password repeats one or two characters; choose a longer mixture.")
     try:
         scram = str(derive_secret(password, secrets.token_bytes(16), SCRAM_ITERATIONS))
     except PreparationError:

@@ -30,7 +30,8 @@ class Size(click.ParamType[int]):
 
 
 def password_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")(command)
+    weak = click.option("--allow-weak", is_flag=True, help="Take any password; only for tests.")
+    return click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")(weak(command))
 
 
 def ask_password(shell: Shell, from_stdin: bool) -> str:
@@ -61,13 +62,15 @@ def account_command() -> None:
 @config_option
 @json_option
 @pass_shell
-def add(shell: Shell, address: str, name: str, quota: int, password_stdin: bool, config_file: Path, as_json: bool) -> None:
+def add(
+    shell: Shell, address: str, name: str, quota: int, password_stdin: bool, allow_weak: bool, config_file: Path, as_json: bool
+) -> None:
     """Make the account ADDRESS; its password is asked for."""
     from sekisho.admin.accounts import AddAccount
 
     password = ask_password(shell, password_stdin)
     with shell.operator(config_file) as ask:
-        account = ask("account.add", AddAccount(address, password, name, quota))
+        account = ask("account.add", AddAccount(address, password, name, quota, allow_weak))
     shell.report(account, as_json, "{address} has a mailbox now.", address=account.address)
 
 
@@ -138,13 +141,13 @@ def show(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
 @config_option
 @json_option
 @pass_shell
-def passwd(shell: Shell, address: str, password_stdin: bool, config_file: Path, as_json: bool) -> None:
+def passwd(shell: Shell, address: str, password_stdin: bool, allow_weak: bool, config_file: Path, as_json: bool) -> None:
     """Give the account a new password; it is asked for."""
     from sekisho.admin.accounts import SetPassword
 
     password = ask_password(shell, password_stdin)
     with shell.operator(config_file) as ask:
-        account = ask("account.passwd", SetPassword(address, password))
+        account = ask("account.passwd", SetPassword(address, password, allow_weak))
     shell.report(account, as_json, "{address} has a new password.", address=account.address)
 
 
