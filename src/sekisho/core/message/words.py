@@ -33,7 +33,9 @@ def words(text: str) -> list[str]:
             found += pairs(run)
         if found:
             text = _RUN.sub(" ", text)
-    found += map(_reduced, _WORD.findall(text.lower()))
+    spaced = _WORD.findall(text.lower())[: MAX_WORDS - min(len(found), MAX_WORDS)]
+    reduced = {word: _reduced(word) for word in set(spaced)}
+    found += [reduced[word] for word in spaced]
     return found[:MAX_WORDS]
 
 

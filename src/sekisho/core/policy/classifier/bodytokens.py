@@ -1,7 +1,7 @@
 """What the body of a message says: its words, and apart from them its build (parts, markup, links) as tokens for statistics."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -25,14 +25,16 @@ _NAMED_HOST = re.compile(r"\b(?:[\w\-]{1,63}\.){1,6}[A-Za-z]{2,24}\b")
 _PATH_WORD = re.compile(r"[^\W\d_]{2,20}")
 _MARKUP = re.compile(r"<(?:html|body|table|font|a\s+href|div)\b", re.IGNORECASE)
 _MONEY = re.compile(r"[$€£¥]\s?\d[\d.,]{0,15}|(?<![\d.,])\d[\d.,]{0,15}\s?(?:円|万円|元)")
-_QUOTED = re.compile(r"^>", re.MULTILINE)
 _WROTE = re.compile(r"wrote:\s{0,4}$", re.MULTILINE)
 _SIGNATURE = re.compile(r"^-- \r?$", re.MULTILINE)
 _TOLL_FREE = re.compile(r"\b1?-?\(?8(?:00|88|77|66)\)?[\-. ]\d{3}|0120-\d")
 _JIS = re.compile(rb"\x1b\$[@B]")
 _GUESS_OCTETS = 4096
 _GAP = re.compile(r"[ \t]{10}")
-_CAPITALS_WORD = re.compile(r"\b[A-Z]{4,}\b")
+_CAPITALS = re.compile(r"[A-Z]{4,}")
+_URL_SIGNS = ("://", "mailto:")
+_MONEY_SIGNS = tuple("$€£¥円元")
+_TOLL_FREE_SIGNS = ("800", "888", "877", "866", "0120-")
 
 
 class TextBody(NamedTuple):
@@ -59,7 +61,7 @@ def body_tokens(parts: Iterable[Part], size: int, bodies: Iterable[TextBody], au
             text = page.shown
         else:
             hosts.read(text)
-        _text(_URL.sub(" ", text), add, add_word)
+        _text(_URL.sub(" ", text) if _holds_url(text) else text, add, add_word)
     add("kinds:" + "+".join(sorted(kinds)))
     hosts.tell(add)
 
@@ -113,6 +115,8 @@ class Hosts:
 
     def read(self, text: str) -> None:
         """Links written out in a text."""
+        if not _holds_url(text):
+            return
         for match in _URL.finditer(text):
             if self._count >= MAX_LINKS:
                 return
@@ -189,21 +193,59 @@ def _markup(page: Hypertext, is_html: bool, hosts: Hosts, add: Add) -> None:
             add("hid:" + word)
 
 
+# The patterns below cost a millisecond for a long text, a search for what each of them needs costs microseconds.
+
+
+def _holds_url(text: str) -> bool:
+    return _holds(text.lower(), _URL_SIGNS)
+
+
+def _holds(text: str, signs: tuple[str, ...]) -> bool:
+    return any(sign in text for sign in signs)
+
+
 def _text(text: str, add: Add, add_word: Add) -> None:
     found = words(text)
-    for word in found:
+    for word in dict.fromkeys(found):
         add_word(word)
-    capitals = len(_CAPITALS_WORD.findall(text))
+    capitals = _count_capitals(text)
     add(f"words#{len(found).bit_length()}")
     add(f"capitals#{10 * capitals // max(len(found), 1)}")
     add(f"bangs#{text.count('!').bit_length()}")
     add(f"line#{(len(text) // (text.count(chr(10)) + 1)).bit_length()}")
-    for money in _MONEY.findall(text)[:20]:
-        add("$:" + shape(money, 12))
-    for token, pattern in (("quoted", _QUOTED), ("wrote", _WROTE), ("signature", _SIGNATURE), ("tollfree", _TOLL_FREE), ("gap", _GAP)):
-        if pattern.search(text):
-            add(token)
+    if _holds(text, _MONEY_SIGNS):
+        for money in _MONEY.findall(text)[:20]:
+            add("$:" + shape(money, 12))
+    for token in _habits(text):
+        add(token)
     if "!!" in text:
         add("!!")
     if not text.isascii():
         add("8bit")
+
+
+def _habits(text: str) -> Iterator[str]:
+    """How its writer, or its program, lays out a text."""
+    if text.startswith(">") or "\n>" in text:
+        yield "quoted"
+    if "wrote:" in text and _WROTE.search(text):
+        yield "wrote"
+    if "-- " in text and _SIGNATURE.search(text):
+        yield "signature"
+    if _holds(text, _TOLL_FREE_SIGNS) and _TOLL_FREE.search(text):
+        yield "tollfree"
+    if " " * 10 in text or ("\t" in text and _GAP.search(text)):
+        yield "gap"
+
+
+def _count_capitals(text: str) -> int:
+    """Words of four or more capital letters and nothing else."""
+    count, size = 0, len(text)
+    for match in _CAPITALS.finditer(text):
+        begin, end = match.span()
+        count += not ((begin and _is_of_word(text[begin - 1])) or (end < size and _is_of_word(text[end])))
+    return count
+
+
+def _is_of_word(character: str) -> bool:
+    return character == "_" or character.isalnum()
