@@ -4,16 +4,18 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from tests.services.passwords_only import PasswordsOnly
+
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.schema import Limits, LoginSettings, QueueSettings, ReceptionSettings, SubmissionSettings
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
-from sekisho.ports.authentication import LoginFailure, PasswordProof, ServiceName
+from sekisho.ports.authentication import Channel, LoginFailure, PasswordProof
 from sekisho.ports.directory import Account, Alias, Domain
 from sekisho.ports.leases import Owner
 from sekisho.ports.spool import QueueJob
-from sekisho.ports.stream import IpAddress, ListenerInfo
+from sekisho.ports.stream import ListenerInfo
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.authentication.standing import Standing
 from sekisho.services.reception.inspection import Inspector, NoInspection
@@ -28,7 +30,7 @@ OWNER = Owner("host", 0, 1)
 HOSTNAME = "mx.local.example"
 
 
-class OnePassword:
+class OnePassword(PasswordsOnly):
     """Everybody's password is one of `passwords`."""
 
     def __init__(self, world: "World") -> None:
@@ -37,7 +39,7 @@ class OnePassword:
         self.passwords = {"secret"}
         self.sender: Address | None = None  # that the credential may send as, None: all of the account's
 
-    async def verify(self, service: ServiceName, proof: PasswordProof, client: IpAddress) -> Identity | LoginFailure:
+    async def verify(self, channel: Channel, proof: PasswordProof) -> Identity | LoginFailure:
         if self.unavailable:
             return LoginFailure.UNAVAILABLE
         account = await self._world.store.directory.account_by_address(Address.from_text(proof.username))

@@ -7,7 +7,22 @@ from sekisho.ports.ledger import Recorder
 # What tells of the machine and not of mail, clients or accounts stays in the log alone, and so does what others tell better:
 # relay.attempt names the host that relay.connected reached, authentication.accepted the login behind access.
 _LOG_ONLY = frozenset(
-    {"access", "classifier", "config", "ledger", "log", "loop", "python", "relay.connected", "resolver", "server", "store", "tls", "worker"}
+    {
+        "access",
+        "authentication.malformed",
+        "classifier",
+        "config",
+        "ledger",
+        "log",
+        "loop",
+        "python",
+        "relay.connected",
+        "resolver",
+        "server",
+        "store",
+        "tls",
+        "worker",
+    }
 )
 
 

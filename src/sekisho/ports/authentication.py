@@ -1,11 +1,12 @@
 """One authentication service for SMTP, IMAP, POP3 (mission row 3)."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.terms.identity import Identity
-from sekisho.ports.stream import IpAddress
+from sekisho.ports.stream import IpAddress, TlsInfo
 
 ServiceName = Literal["submission", "imap", "pop3"]
 
@@ -16,20 +17,64 @@ class LoginFailure(enum.Enum):
     REFUSED = "refused"  # 535 5.7.8 / NO [AUTHENTICATIONFAILED]
     LIMITED = "limited"  # too many guesses from there: same answer and same time as REFUSED
     UNAVAILABLE = "unavailable"  # 454 4.7.0 / NO [UNAVAILABLE]
+    MALFORMED = "malformed"  # not what the mechanism says: 501 5.5.2 / BAD
+    NOT_OFFERED = "not offered"  # that mechanism: 504 5.5.4 / NO
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The connection that a login comes over. `tls` None: in the clear, where no mechanism is offered (RFC 4954 §4)."""
+
+    service: ServiceName
+    client: IpAddress
+    tls: TlsInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordProof:
-    """PLAIN or LOGIN or USER/PASS. `authzid` empty, or equal to the login name (THREATS 14)."""
+    """A password handed over. `authzid` empty, or equal to the login name (THREATS 14).
+
+    `mechanism`: the SASL mechanism that brought it, "" for a protocol's own command (IMAP LOGIN, POP3 USER and PASS).
+    """
 
     username: str
-    password: str
+    password: str = field(repr=False)
     authzid: str = ""
+    mechanism: str = ""
+
+
+Answer = Challenge | Identity | LoginFailure
+
+
+class Exchange(Protocol):
+    """One SASL exchange (RFC 4422 §3), octets out of base64; thrown away after anything but a Challenge, or when the client cancels.
+
+    What a mechanism says with its success (SCRAM's signature of the server) comes as a last Challenge that is answered by an
+    empty response: SMTP, IMAP and POP3 have no other place for it (RFC 4954 §4, RFC 5034 §4).
+    """
+
+    async def begin(self, mechanism: str, initial: bytes | None) -> Answer:
+        """`mechanism` in any case; `initial` None: the client sent no initial response. Never raises for what the client did."""
+        ...
+
+    async def respond(self, octets: bytes) -> Answer:
+        """The client's answer to the last Challenge."""
+        ...
 
 
 class Authenticator(Protocol):
-    async def verify(self, service: ServiceName, proof: PasswordProof, client: IpAddress) -> Identity | LoginFailure:
-        """Never raises for bad credentials. A failure returns at a fixed deadline, whatever its cause (DESIGN §4 Time to refuse)."""
+    """A failure returns at a fixed deadline, whatever its cause (DESIGN §4 Time to refuse); only what breaks the syntax is told at once."""
+
+    def mechanisms(self, channel: Channel) -> tuple[str, ...]:
+        """What is offered there, best first; in upper case."""
+        ...
+
+    def exchange(self, channel: Channel) -> Exchange:
+        """A new one for each AUTH (THREATS 13)."""
+        ...
+
+    async def verify(self, channel: Channel, proof: PasswordProof) -> Identity | LoginFailure:
+        """A login without SASL. Never raises for bad credentials."""
         ...
 
     async def still_valid(self, identity: Identity) -> bool:

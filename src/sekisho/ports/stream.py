@@ -20,13 +20,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class TlsInfo:
-    """What the handshake agreed on. `cipher` is the IANA name (RFC 8314 §4.3), `sni` what the client asked for."""
+    """What the handshake agreed on. `cipher` is the IANA name (RFC 8314 §4.3), `sni` what the client asked for.
+
+    `end_point`: the channel binding tls-server-end-point (RFC 5929 §4), b"" where there is none; server side only.
+    """
 
     version: str  # "TLSv1.3"
     cipher: str
     sni: str | None = None
     verified: bool = False  # client side: did the chain and the name check out
     peer_chain: tuple[bytes, ...] = ()  # DER, leaf first; client side only
+    end_point: bytes = b""
 
 
 class StreamError(Exception):

@@ -111,6 +111,11 @@ class Decider(Protocol):
     def sasl_dropped(self) -> None: ...
 
     @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """Of SASL, that are offered on the connection as it is now."""
+        ...
+
+    @property
     def last_words(self) -> Reply | None:
         """A 421 if the session must end behind the reply just given to a SASL event."""
         ...
@@ -127,6 +132,7 @@ class SmtpSession:
         self.machine = ServerMachine(
             settings, tls=stream.tls is not None, authenticated=decider.is_authenticated, reference=self._references.of_session
         )
+        self.machine.offer(decider.mechanisms)
         self._role = settings.role
         self._decider = decider
         self._timeouts = timeouts
@@ -320,6 +326,7 @@ class SmtpSession:
         await self.stream.start_tls_server()
         self._decider.tls_started()
         self.machine.tls_started()
+        self.machine.offer(self._decider.mechanisms)
 
     def _drop(self) -> None:
         content, self._content = self._content, None

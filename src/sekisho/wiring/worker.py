@@ -31,7 +31,7 @@ from sekisho.services.access.imap.context import ImapPorts
 from sekisho.services.access.imap.handler import ImapHandler
 from sekisho.services.access.pop3.service import Pop3Service
 from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
-from sekisho.services.authentication.authenticator import AuthenticationTools, PasswordAuthenticator
+from sekisho.services.authentication.authenticator import AuthenticationTools, SaslAuthenticator
 from sekisho.services.queue.queue import Queue
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
@@ -141,6 +141,7 @@ class Worker:
         self._learning.teacher.learners += (self._door.experience,)
         self._store.maintenance.chores += [self._door.keep_house]
         self._make_recipients()
+        self._make_authenticator()
         self._build_outbound()
         self._build_handlers()
         await self._listen()
@@ -169,6 +170,14 @@ class Worker:
             task.cancel()
         await asyncio.gather(*background[1:], return_exceptions=True)
 
+    def _make_authenticator(self) -> None:
+        store = self._store
+        tools = AuthenticationTools(
+            store.directory, store.credentials, store.counters, self._changes, self._clock, self._dice, self._journal, self._shared.metrics
+        )
+        self._authenticator = SaslAuthenticator(tools, self._config.login)
+        self._stack.callback(self._authenticator.close)
+
     def _make_recipients(self) -> None:
         self._recipients = RecipientProbe(self._store.directory, self._config.hostname, self._config.roles.model_dump())
 
@@ -193,9 +202,7 @@ class Worker:
         """The services under the present settings; connections that are open keep theirs."""
         config, store, context = self._config, self._store, self._context
         clock, dice, journal, metrics, shutdown = self._clock, self._dice, self._journal, self._shared.metrics, context.shutdown
-        tools = AuthenticationTools(store.directory, store.credentials, store.counters, self._changes, clock, dice, journal, metrics)
-        authenticator = PasswordAuthenticator(tools, config.login)
-        self._stack.callback(authenticator.close)
+        authenticator = self._authenticator
         reception = Reception(
             ReceptionTools(
                 store.spool,
@@ -280,6 +287,7 @@ class Worker:
             self._content.use(self._config)
             self._guard.use(self._config, self._content.outgoing)
             self._make_recipients()
+            self._authenticator.use(self._config.login)
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())
             self._build_handlers()

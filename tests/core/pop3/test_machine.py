@@ -64,7 +64,7 @@ class Caller:
                     if machine.has_input:
                         self.events.append(machine.next_event())
                     return False
-                machine.tls_started()
+                machine.tls_started(("PLAIN", "LOGIN"))
             case PasswordLogin(_, password):
                 machine.open_maildrop(_maildrop()) if password == "good" else machine.refuse_login("credentials")
             case SaslStarted(_, None):

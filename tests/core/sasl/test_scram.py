@@ -19,7 +19,7 @@ CLIENT_FINAL = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=d
 def test_the_example_of_the_rfc() -> None:  # RFC 7677 §3
     server = ScramSha256(NONCE)
     assert server.start(CLIENT_FIRST) == SecretNeeded("user")
-    assert server.give_secret(SECRET) == Challenge(
+    assert server.give_secrets([SECRET]) == Challenge(
         b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
     )
     assert server.respond(CLIENT_FINAL) == Proven("user", "", b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
@@ -32,7 +32,7 @@ def test_another_client(password: str) -> None:
     client = scramp.ScramClient(["SCRAM-SHA-256"], "us,e=r", password)
     server = ScramSha256(b"0123456789abcdefghijklmn")
     assert server.start(client.get_client_first().encode()) == SecretNeeded("us,e=r")
-    client.set_server_first(server.give_secret(derive_secret(password, b"0123456789abcdef", 4096)).octets.decode())
+    client.set_server_first(server.give_secrets([derive_secret(password, b"0123456789abcdef", 4096)]).octets.decode())
     step = server.respond(client.get_client_final().encode())
     assert isinstance(step, Proven)
     client.set_server_final(step.final.decode())
@@ -53,7 +53,7 @@ def test_a_secret_is_text_and_back() -> None:
 def _final(first: bytes, final: bytes, secret: ScramSecret = SECRET) -> object:
     server = ScramSha256(NONCE)
     server.start(first)
-    server.give_secret(secret)
+    server.give_secrets([secret])
     return server.respond(final)
 
 
@@ -118,12 +118,24 @@ def test_channel_binding_with_another_client() -> None:
         client = scramp.ScramClient(["SCRAM-SHA-256-PLUS"], "user", "pencil", channel_binding=("tls-server-end-point", data))
         server = ScramSha256(NONCE, {"tls-server-end-point": b"c" * 32}, plus=True)
         assert server.start(client.get_client_first().encode()) == SecretNeeded("user")
-        client.set_server_first(server.give_secret(SECRET).octets.decode())
+        client.set_server_first(server.give_secrets([SECRET]).octets.decode())
         if good:
             assert isinstance(server.respond(client.get_client_final().encode()), Proven)
         else:
             with pytest.raises(SaslError):
                 server.respond(client.get_client_final().encode())
+
+
+def test_one_of_several_passwords() -> None:
+    other, pretended = derive_secret("crayon", SALT, 4096), pretended_secret("user", b"k" * 32, 4096)
+    server = ScramSha256(NONCE)
+    server.start(CLIENT_FIRST)
+    server.give_secrets([other, SECRET])
+    assert server.respond(CLIENT_FINAL) == Proven("user", "", b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", 1)
+    server = ScramSha256(NONCE)
+    server.start(CLIENT_FIRST)
+    with pytest.raises(ValueError, match="share their salt"):
+        server.give_secrets([SECRET, pretended])
 
 
 def test_nobody_is_the_pretended_user() -> None:
@@ -141,6 +153,6 @@ def test_garbage_gives_only_sasl_errors(first: bytes, final: bytes) -> None:
         server.start(first)
     server = ScramSha256(NONCE)
     server.start(CLIENT_FIRST)
-    server.give_secret(SECRET)
+    server.give_secrets([SECRET])
     with pytest.raises(SaslError):
         server.respond(final)

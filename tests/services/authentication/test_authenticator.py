@@ -1,112 +1,23 @@
 """The authenticator against small fakes of its ports; Argon2 is real, but counted."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from tests.services.authentication.world import ALICE, ELSEWHERE, GOOD, NEIGHBOUR, World
 
-from sekisho.config.schema import LoginSettings
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import LoginFailure, PasswordProof
-from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Account, StoredPassword
-from sekisho.services.authentication import authenticator as module
-from sekisho.services.authentication.authenticator import AuthenticationTools, PasswordAuthenticator
 from sekisho.services.authentication.limiter import network_of
-from sekisho.services.authentication.passwords import hash_password, verify_password
-from sekisho.testing.clock import ManualClock, SeededDice
-from sekisho.testing.records import MemoryJournal, MemoryMetrics
-
-HOME = ip_address("192.0.2.1")
-NEIGHBOUR = ip_address("192.0.2.200")
-ELSEWHERE = ip_address("2001:db8::1")
-GOOD = PasswordProof("alice@example.test", "correct horse")
-HASHED = hash_password("correct horse").argon2
-
-
-class Counters:
-    def __init__(self) -> None:
-        self.sums: dict[str, int] = {}
-
-    async def add(self, key: str, amount: int, window_seconds: int) -> int:
-        self.sums[key] = self.sums.get(key, 0) + amount
-        return self.sums[key]
-
-    async def total(self, key: str, window_seconds: int) -> int:
-        return self.sums.get(key, 0)
-
-    async def clear(self, key: str) -> None:
-        self.sums.pop(key, None)
-
-
-class Directory:
-    def __init__(self) -> None:
-        self.accounts = {
-            "alice@example.test": Account(1, "alice@example.test", "active"),
-            "bob@example.test": Account(2, "bob@example.test", "active"),
-        }
-        self.passwords = {1: StoredPassword(1, HASHED, "", 1), 2: StoredPassword(2, HASHED, "", 1)}
-        self.broken = False
-
-    async def account_by_address(self, address: Address) -> Account | None:
-        if self.broken:
-            raise StoreUnavailable
-        return self.accounts.get(str(address))
-
-    async def password(self, account_id: int) -> StoredPassword | None:
-        return self.passwords.get(account_id)
-
-
-class NoCredentials:
-    async def credential(self, account_id: int, credential_id: str) -> None:
-        return None
-
-
-class Changes:
-    def __init__(self) -> None:
-        self.wakes: list[Callable[[], None]] = []
-
-    def subscribe_directory(self, wake: Callable[[], None]) -> Callable[[], None]:
-        self.wakes.append(wake)
-        return lambda: self.wakes.remove(wake)
-
-
-class World:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
-        self.directory, self.counters, self.changes = Directory(), Counters(), Changes()
-        self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
-        self.slept: list[float] = []
-        self.hashed: list[str] = []
-        monkeypatch.setattr(module, "verify_password", self._verify_password)
-        tools = AuthenticationTools(
-            self.directory, NoCredentials(), self.counters, self.changes, self.clock, SeededDice(), self.journal, self.metrics, self._sleep
-        )
-        self.authenticator = PasswordAuthenticator(tools, LoginSettings(**settings))
-
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-    def _verify_password(self, argon2: str, prepared: str) -> bool:
-        self.hashed.append(prepared)
-        self.clock.advance(0.025)
-        return verify_password(argon2, prepared)
-
-    async def login(self, proof: PasswordProof = GOOD, client: object = HOME, service: str = "imap") -> Identity | LoginFailure:
-        return await self.authenticator.verify(service, proof, client)
-
-    def cause(self) -> object:
-        return self.journal.entries[-1].fields["cause"]
+from sekisho.services.authentication.passwords import hash_password
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch)
-
-
-ALICE = Identity(1, Address("alice", "example.test"))
 
 
 async def test_a_good_login_is_answered_at_once(world: World) -> None:

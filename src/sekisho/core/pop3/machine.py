@@ -44,7 +44,8 @@ _REFUSALS: dict[LoginRefusal, str] = {
 class Pop3Machine:
     """One session, from greeting to close.
 
-    `is_tls`: the connection is encrypted already; `can_stls`: STLS is offered while it is not. Login is possible only inside TLS.
+    `mechanisms`: of SASL, in upper case, best first; login is possible only inside TLS.
+    `is_tls`: the connection is encrypted already; `can_stls`: STLS is offered while it is not.
     """
 
     def __init__(
@@ -150,10 +151,10 @@ class Pop3Machine:
             raise RuntimeError(f"nothing of {[e.__name__ for e in expected]} waits for an answer")
         self._awaiting = None
 
-    def tls_started(self) -> None:
-        """The handshake is done: nothing said before it counts (RFC 2595 §4)."""
+    def tls_started(self, mechanisms: tuple[str, ...]) -> None:
+        """The handshake is done: nothing said before it counts (RFC 2595 §4), and these mechanisms are offered inside it."""
         self._answered(StartTls)
-        self._is_tls, self._username = True, None
+        self._is_tls, self._username, self._mechanisms = True, None, mechanisms
 
     def challenge(self, octets: bytes) -> None:
         """The mechanism's next question (RFC 5034 §4)."""

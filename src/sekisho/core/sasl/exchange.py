@@ -13,7 +13,15 @@ MAX_PASSWORD_OCTETS = 1024
 
 
 class SaslError(Exception):
-    """The client broke the mechanism's syntax or proof; the exchange is over and failed. The text is for the journal."""
+    """The client broke the mechanism's syntax; the exchange is over and failed. The text is for the journal."""
+
+
+class SaslRefused(SaslError):
+    """The message is well-formed, but what it shows does not hold: the channel that it is bound to."""
+
+
+class SaslWrong(SaslRefused):
+    """The proof fits no password: a guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class SecretNeeded:
-    """SCRAM: look up the stored keys of this user (or invent them, see `scram.pretended_secret`) and call `give_secret`."""
+    """SCRAM: look up the stored keys of this user (or invent them, see `scram.pretended_secret`) and call `give_secrets`."""
 
     username: str
     authzid: str = ""
@@ -42,11 +50,15 @@ class SecretNeeded:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """SCRAM: the client proved the password. `final` goes out with the success, or as a last challenge where it cannot."""
+    """SCRAM: the client proved the password. `final` goes out with the success, or as a last challenge where it cannot.
+
+    `index`: which of the secrets that were given it proved.
+    """
 
     username: str
     authzid: str
     final: bytes
+    index: int = 0
 
 
 Step = Challenge | Credentials | SecretNeeded | Proven

@@ -1,17 +1,23 @@
-"""Which mechanisms are offered, and a fresh object for each exchange."""
+"""Which mechanisms there are, and a fresh object for each exchange."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sekisho.core.sasl.exchange import Mechanism
 from sekisho.core.sasl.password import Login, Plain
+from sekisho.core.sasl.scram import ScramSha256
 
-# Best first: the order in which they are advertised. CRAM-MD5, DIGEST-MD5 and NTLM will not come (THREATS 12).
+# Best first, as they are advertised. CRAM-MD5, DIGEST-MD5 and NTLM will not come (THREATS 12).
+SCRAM_PLUS = "SCRAM-SHA-256-PLUS"
+SCRAM = "SCRAM-SHA-256"
+PASSWORD_MECHANISMS = ("PLAIN", "LOGIN")
 _PASSWORD_MECHANISMS: dict[str, Callable[[], Mechanism]] = {"PLAIN": Plain, "LOGIN": Login}
 
-PASSWORD_MECHANISM_NAMES: tuple[str, ...] = tuple(_PASSWORD_MECHANISMS)
 
+def make_mechanism(name: str, nonce: bytes, bindings: Mapping[str, bytes]) -> Mechanism:
+    """A new object (THREATS 13) for an upper-case name (RFC 4422 §3.1); raises KeyError for one that is not known.
 
-def password_mechanism(name: str) -> Mechanism | None:
-    """A new mechanism object by its name in any case (RFC 4422 §3.1 names are upper-case), or None if it is not offered."""
-    make = _PASSWORD_MECHANISMS.get(name.upper())
-    return make() if make else None
+    `nonce` as SCRAM wants it; `bindings`: the channel bindings that are offered, by type.
+    """
+    if name in (SCRAM, SCRAM_PLUS):
+        return ScramSha256(nonce, bindings, plus=name == SCRAM_PLUS)
+    return _PASSWORD_MECHANISMS[name]()

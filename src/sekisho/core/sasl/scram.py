@@ -1,15 +1,26 @@
 """SCRAM-SHA-256, the server's side (RFC 5802, RFC 7677), from stored keys: the password itself is never here.
 
-Ready, but not offered yet. With `bindings` given it serves SCRAM-SHA-256-PLUS too (RFC 5802 §6) and notices a downgrade.
+With `bindings` given it serves SCRAM-SHA-256-PLUS too (RFC 5802 §6) and notices a downgrade. An account may have several
+passwords (one per device): their keys share salt and iteration count, so that one exchange is checked against each.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, Challenge, Proven, SaslError, SecretNeeded, Step, decode_text
+from sekisho.core.sasl.exchange import (
+    MAX_NAME_OCTETS,
+    Challenge,
+    Proven,
+    SaslError,
+    SaslRefused,
+    SaslWrong,
+    SecretNeeded,
+    Step,
+    decode_text,
+)
 from sekisho.core.sasl.preparation import prepare_scram_password
 from sekisho.core.terms.base64 import Base64Error, decode_base64, encode_base64
 
@@ -63,11 +74,15 @@ def derive_secret(password: str, salt: bytes, iterations: int) -> ScramSecret:
     return ScramSecret(salt, iterations, stored_key, _hmac(salted, b"Server Key"))
 
 
+def salt_of(username: str, key: bytes) -> bytes:
+    """The salt of a name, whether or not anybody has it: who asks for it learns nothing (`key`: random, kept by the server)."""
+    return _hmac(key, b"salt:" + username.encode("utf-8", "replace"))[:16]
+
+
 def pretended_secret(username: str, key: bytes, iterations: int) -> ScramSecret:
     """Keys for a user who does not exist: the same salt each time, and no password fits (RFC 5802 §5.1 asks for a salt)."""
     name = username.encode("utf-8", "replace")
-    salt = _hmac(key, b"salt:" + name)[:16]
-    return ScramSecret(salt, iterations, _hmac(key, b"stored:" + name), _hmac(key, b"server:" + name))
+    return ScramSecret(salt_of(username, key), iterations, _hmac(key, b"stored:" + name), _hmac(key, b"server:" + name))
 
 
 class ScramSha256:
@@ -87,7 +102,7 @@ class ScramSha256:
         self._state = "first"
         self._username = self._authzid = ""
         self._client_first = self._server_first = self._expected_binding = b""
-        self._secret: ScramSecret | None = None
+        self._secrets: tuple[ScramSecret, ...] = ()
 
     def start(self, initial_response: bytes | None) -> Step:
         return Challenge(b"") if initial_response is None else self.respond(initial_response)
@@ -119,44 +134,53 @@ class ScramSha256:
         if binding is not None:
             data = self._bindings.get(binding.decode())
             if not self._plus or data is None:
-                raise SaslError("the client binds to a channel that was not offered")
+                raise SaslRefused("the client binds to a channel that was not offered")
             return data
         if self._plus:
             raise SaslError("SCRAM-SHA-256-PLUS without channel binding")
         if flag == b"y" and self._bindings:
-            raise SaslError("somebody hid the -PLUS mechanism from the client")
+            raise SaslRefused("somebody hid the -PLUS mechanism from the client")
         return b""
 
-    def give_secret(self, secret: ScramSecret) -> Challenge:
-        """The stored keys of the user asked for, or pretended ones."""
+    def give_secrets(self, secrets: Sequence[ScramSecret]) -> Challenge:
+        """The stored keys of the user asked for, at least one, all of the same salt and iterations; or pretended ones."""
         if self._state != "secret":
             raise RuntimeError("no secret was asked for")
-        self._secret = secret
-        self._server_first = b"r=%b,s=%b,i=%d" % (self._nonce, encode_base64(secret.salt), secret.iterations)
+        first = secrets[0]
+        if any((secret.salt, secret.iterations) != (first.salt, first.iterations) for secret in secrets):
+            raise ValueError("secrets of one exchange share their salt and iteration count")
+        self._secrets = tuple(secrets)
+        self._server_first = b"r=%b,s=%b,i=%d" % (self._nonce, encode_base64(first.salt), first.iterations)
         self._state = "final"
         return Challenge(self._server_first)
 
     def _receive_final(self, message: bytes) -> Step:
         match = _CLIENT_FINAL.fullmatch(message)
-        if not match or self._secret is None:
+        if not match or not self._secrets:
             raise SaslError("the client's final SCRAM message is malformed")
         try:
             binding, proof = decode_base64(match["binding"]), decode_base64(match["proof"], KEY_OCTETS)
         except Base64Error as error:
             raise SaslError("the client's final SCRAM message is malformed") from error
         if not hmac.compare_digest(match["nonce"], self._nonce):
-            raise SaslError("the client's nonce is not ours")
+            raise SaslRefused("the client's nonce is not ours")
         if not hmac.compare_digest(binding, self._expected_binding):
-            raise SaslError("the channel binding does not match")
+            raise SaslRefused("the channel binding does not match")
         auth_message = b",".join((self._client_first, self._server_first, match["without_proof"]))
-        signature = _hmac(self._secret.stored_key, auth_message)
-        if len(proof) != KEY_OCTETS:
-            raise SaslError("the proof is wrong")
-        client_key = (int.from_bytes(proof, "big") ^ int.from_bytes(signature, "big")).to_bytes(KEY_OCTETS, "big")
-        if not hmac.compare_digest(hashlib.sha256(client_key).digest(), self._secret.stored_key):
-            raise SaslError("the proof is wrong")
-        final = b"v=" + encode_base64(_hmac(self._secret.server_key, auth_message))
-        return Proven(self._username, self._authzid, final)
+        fitting = [number for number, secret in enumerate(self._secrets) if _fits(proof, secret, auth_message)]
+        if not fitting:
+            raise SaslWrong("the proof is wrong")
+        final = b"v=" + encode_base64(_hmac(self._secrets[fitting[0]].server_key, auth_message))
+        return Proven(self._username, self._authzid, final, fitting[0])
+
+
+def _fits(proof: bytes, secret: ScramSecret, auth_message: bytes) -> bool:
+    """RFC 5802 §3: StoredKey is the hash of ClientProof XOR ClientSignature."""
+    if len(proof) != KEY_OCTETS:
+        return False
+    signature = _hmac(secret.stored_key, auth_message)
+    client_key = (int.from_bytes(proof, "big") ^ int.from_bytes(signature, "big")).to_bytes(KEY_OCTETS, "big")
+    return hmac.compare_digest(hashlib.sha256(client_key).digest(), secret.stored_key)
 
 
 def _decode_saslname(octets: bytes) -> str:

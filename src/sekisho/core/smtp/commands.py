@@ -221,7 +221,7 @@ def _check_auth(session: Session, argument: str) -> tuple[str, bytes | None]:
     mechanism, space, initial = argument.partition(" ")
     if not mechanism:
         raise refuse(501, "5.5.4", "AUTH wants a mechanism")
-    if mechanism.upper() not in session.settings.mechanisms:
+    if mechanism.upper() not in session.mechanisms:
         raise refuse(504, "5.5.4", "That mechanism is not offered")  # RFC 4954 §4
     if not space:
         return mechanism.upper(), None

@@ -67,7 +67,7 @@ class ServerMachine:
 
         `reference` stands in refusals that follow from our limits; the driver puts its own into the answers.
         """
-        self._session = Session(settings, tls, reference, authenticated=authenticated, events=[Connected()])
+        self._session = Session(settings, tls, reference, settings.mechanisms, authenticated=authenticated, events=[Connected()])
         self._buffer = b""
         self._position = 0
         self._overlong = False
@@ -157,6 +157,10 @@ class ServerMachine:
 
     # --- what else a driver may say ---
 
+    def offer(self, mechanisms: tuple[str, ...]) -> None:
+        """From now on AUTH is offered with these, in upper case; without any, it is not."""
+        self._session.mechanisms = mechanisms
+
     def challenge(self, octets_base64: bytes) -> None:
         """Answer a SASL event with 334 and an already encoded challenge; the next line is its response."""
         self._session.pending = None
@@ -228,7 +232,7 @@ class ServerMachine:
         session.hello = event.name
         session.extended = event.extended
         if event.extended:
-            session.output.append(session.settings.hello_wire(session.tls, session.authenticated))
+            session.output.append(session.settings.hello_wire(session.tls, session.authenticated, session.mechanisms))
         else:
             session.output.append(f"250 {session.settings.hostname}\r\n".encode())
 

@@ -42,7 +42,7 @@ class ServerSettings:
     loose_dot_domains: Container[str] = ()
     # What is made of the settings once, not for each session: path rules without and with EHLO, answers to EHLO.
     _rules: tuple[PathRules, PathRules] = field(init=False, repr=False, compare=False)
-    _hellos: dict[tuple[bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _hellos: dict[tuple[bool, bool, tuple[str, ...]], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         sasl = self.role == "submission"
@@ -54,12 +54,12 @@ class ServerSettings:
     def path_rules(self, extended: bool) -> PathRules:
         return self._rules[extended]
 
-    def hello_wire(self, tls: bool, authenticated: bool) -> bytes:
+    def hello_wire(self, tls: bool, authenticated: bool, mechanisms: tuple[str, ...]) -> bytes:
         """The answer to EHLO: no enhanced status there (RFC 2034 §4)."""
-        wire = self._hellos.get((tls, authenticated))
+        wire = self._hellos.get((tls, authenticated, mechanisms))
         if wire is None:
-            wire = Reply.of(250, None, "\n".join(extensions(self, tls, authenticated))).to_wire()
-            self._hellos[(tls, authenticated)] = wire
+            wire = Reply.of(250, None, "\n".join(extensions(self, tls, authenticated, mechanisms))).to_wire()
+            self._hellos[(tls, authenticated, mechanisms)] = wire
         return wire
 
 
@@ -93,12 +93,13 @@ _END = Reply.of(421, "4.7.0", "Too many errors, closing the connection")
 class Session:
     """What commands read and change. `events` wait to be told; `pending` was told and waits for its answer.
 
-    `reference`: what our own refusals refer to.
+    `reference`: what our own refusals refer to. `mechanisms`: of SASL, as they are offered on this connection.
     """
 
     settings: ServerSettings
     tls: bool
     reference: Reference | None = None
+    mechanisms: tuple[str, ...] = ()
     phase: Phase = Phase.COMMAND
     hello: str | None = None
     extended: bool = False
@@ -153,13 +154,13 @@ class Session:
         self.data = None
 
 
-def extensions(settings: ServerSettings, tls: bool, authenticated: bool) -> tuple[str, ...]:
+def extensions(settings: ServerSettings, tls: bool, authenticated: bool, mechanisms: tuple[str, ...]) -> tuple[str, ...]:
     """Host name and keywords, as they stand at this moment of the session."""
     lines = [settings.hostname, "PIPELINING", f"SIZE {settings.message_octets}", "8BITMIME", "ENHANCEDSTATUSCODES"]
     if settings.starttls and not tls:  # RFC 3207 §4.2: not inside TLS
         lines.append("STARTTLS")
-    if settings.role == "submission" and tls and not authenticated:  # RFC 4954 §4
-        lines.append("AUTH " + " ".join(settings.mechanisms))
+    if settings.role == "submission" and tls and not authenticated and mechanisms:  # RFC 4954 §4
+        lines.append("AUTH " + " ".join(mechanisms))
     if settings.smtputf8:
         lines.append("SMTPUTF8")
     if settings.chunking:

@@ -1,4 +1,4 @@
-"""The one place where passwords are checked, for submission, IMAP and POP3 alike.
+"""The one place where logins are judged, for submission, IMAP and POP3 alike.
 
 Order (DESIGN §4 Time to refuse): limiter, directory, remembered outcomes, Argon2id. A failure is answered at a fixed time
 after the question, so that neither the cause nor the existence of an account can be timed.
@@ -11,42 +11,28 @@ from dataclasses import dataclass
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from sekisho.config.schema import LoginSettings
-from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, MAX_PASSWORD_OCTETS
-from sekisho.core.sasl.preparation import PreparationError, prepare_password, prepare_username
-from sekisho.core.terms.address import Address
+from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, MAX_PASSWORD_OCTETS, Proven, SaslError, SaslWrong, SecretNeeded, Step
+from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISMS, SCRAM, SCRAM_PLUS
+from sekisho.core.sasl.preparation import PreparationError, prepare_password
 from sekisho.core.terms.identity import Identity
-from sekisho.ports.authentication import LoginFailure, PasswordProof, ServiceName
+from sekisho.ports.authentication import Channel, LoginFailure, PasswordProof
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.counters import Counters
 from sekisho.ports.credentials import PASSWORD, Credentials
-from sekisho.ports.directory import Account, Directory
+from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
-from sekisho.ports.stream import IpAddress
+from sekisho.services.authentication.attempt import Attempt, Outcome, Refused, refused_by
+from sekisho.services.authentication.candidates import Candidate, Candidates, Claim, login_name
+from sekisho.services.authentication.exchange import NONCE_OCTETS, SaslExchange
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool
 from sekisho.services.authentication.limiter import LoginLimiter, network_of
 from sekisho.services.authentication.passwords import NOBODYS_HASH, verify_password
 from sekisho.services.authentication.remembered import RememberedLogins
 from sekisho.services.authentication.standing import Standing
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    failure: LoginFailure
-    cause: str  # for the journal only
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """What the directory says about a login name. `account` None: refuse, after the same work, because of `cause`."""
-
-    account: Account | None
-    argon2: str
-    version: int
-    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +50,30 @@ class AuthenticationTools:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class PasswordAuthenticator:
-    """Implements `ports.authentication.Authenticator`. One per worker."""
+class SaslAuthenticator:
+    """Implements `ports.authentication.Authenticator`. One per worker, for its whole life."""
 
     def __init__(self, tools: AuthenticationTools, settings: LoginSettings) -> None:
         self._tools = tools
-        self._settings = settings
         self._standing = Standing(tools.directory, tools.credentials, tools.clock)
+        self._candidates = Candidates(tools.directory, tools.credentials, tools.clock)
+        self._use(settings)
+        self._unsubscribe = tools.changes.subscribe_directory(self._forget)
+
+    def _use(self, settings: LoginSettings) -> None:
+        tools = self._tools
+        self._settings = settings
         self._limiter = LoginLimiter(tools.counters, settings)
         self._pool = HashingPool(settings.hashing_threads)
         self._good = RememberedLogins(tools.dice.octets(32), tools.clock, settings.cache_seconds)
         # A device that repeats one wrong password is not guessing: it is neither counted nor hashed again.
         self._bad = RememberedLogins(tools.dice.octets(32), tools.clock, settings.window_seconds)
-        self._unsubscribe = tools.changes.subscribe_directory(self._forget)
+
+    def use(self, settings: LoginSettings) -> None:
+        """From now on by these settings; checks under way end by the old ones. The same settings change nothing."""
+        if settings != self._settings:
+            self._pool.retire()
+            self._use(settings)
 
     def _forget(self) -> None:
         self._good.clear()
@@ -86,91 +83,161 @@ class PasswordAuthenticator:
         self._unsubscribe()
         self._pool.close()
 
-    async def verify(self, service: ServiceName, proof: PasswordProof, client: IpAddress) -> Identity | LoginFailure:
-        """See the port. Every login leaves an entry and a count."""
-        tools = self._tools
-        answer_at = tools.clock.monotonic() + self._settings.failure_seconds
-        try:
-            result = await self._check(service, proof, client)
-        except StoreUnavailable:
-            result = _Refusal(LoginFailure.UNAVAILABLE, "store unavailable")
-        except HashingBusy:
-            result = _Refusal(LoginFailure.UNAVAILABLE, "too many password checks waiting")
-        except (Argon2Error, InvalidHashError) as error:
-            result = _Refusal(LoginFailure.UNAVAILABLE, f"fault {tools.journal.fault('authentication', error)}")
-        fields = {"service": service, "username": proof.username[:MAX_NAME_OCTETS], "client": str(client)}
-        about = (*client_keys(client), fields["username"])
-        if isinstance(result, Identity):
-            tools.metrics.count("sekisho_logins_total", service=service, result="accepted")
-            tools.journal.record(Entry("authentication.accepted", "", {**fields, "account_id": result.account_id}, about))
-            return result
-        tools.metrics.count("sekisho_logins_total", service=service, result=result.failure.value)
-        tools.journal.record(Entry("authentication.refused", "", {**fields, "cause": result.cause}, about))
-        await tools.sleep(max(0.0, answer_at - tools.clock.monotonic()))
-        return result.failure
+    # -- the port ---------------------------------------------------------------------------------------------------------
 
-    async def _check(self, service: ServiceName, proof: PasswordProof, client: IpAddress) -> Identity | _Refusal:
-        network = network_of(client)
-        address = _login_address(proof.username)
-        name = str(address) if address else proof.username
-        async with self._limiter.turn(network):
-            if await self._limiter.is_limited(network, name):
-                return _Refusal(LoginFailure.LIMITED, "too many failed logins")
-            candidate = await self._candidate(address, proof)
-            password = _usable_password(proof.password)
-            inputs = (service, name, password, str(candidate.version), candidate.cause)
-            bad = self._bad.fingerprint(network, *inputs)
-            if self._bad.has(bad):
-                return _Refusal(LoginFailure.REFUSED, f"{candidate.cause or 'wrong password'}, again")
-            fits = await self._fits(candidate, password, self._good.fingerprint(*inputs))
-            if candidate.account is None or not fits:
-                self._bad.remember(bad)
-                await self._limiter.count_failure(network, name)
-                return _Refusal(LoginFailure.REFUSED, candidate.cause or "wrong password")
-            await self._limiter.count_success(network, name)
-        account = candidate.account
-        return Identity(account.id, Address.from_text(account.address), PASSWORD, account.credential_version)
+    def mechanisms(self, channel: Channel) -> tuple[str, ...]:
+        if channel.tls is None:  # RFC 4954 §4, RFC 8314 §3
+            return ()
+        plus = (SCRAM_PLUS,) if self.bindings(channel) else ()
+        return (*plus, SCRAM, *PASSWORD_MECHANISMS)
+
+    def bindings(self, channel: Channel) -> dict[str, bytes]:
+        """The channel bindings that are offered there, by type (RFC 5929)."""
+        return {}
+
+    def exchange(self, channel: Channel) -> SaslExchange:
+        return SaslExchange(self, channel, self._tools.dice.octets(NONCE_OCTETS))
+
+    async def verify(self, channel: Channel, proof: PasswordProof) -> Identity | LoginFailure:
+        attempt = self._attempt(channel, proof.mechanism, proof.username)
+        return await self._settle(attempt, await self._shielded(self._check(channel, proof)))
 
     async def still_valid(self, identity: Identity) -> bool:
         return await self._standing.still_valid(identity)
 
-    async def _fits(self, candidate: _Candidate, password: str, good: bytes) -> bool:
-        if candidate.account is not None and self._good.has(good):
+    # -- what exchanges ask (exchange.Judge) ------------------------------------------------------------------------------
+
+    async def claim(self, channel: Channel, mechanism: str, needed: SecretNeeded) -> Claim | LoginFailure:
+        """Only reads rows: the limiter speaks before the proof is looked at, so that a banned network sees the same salt as others."""
+        attempt = self._attempt(channel, mechanism, needed.username)
+        try:
+            async with self._limiter.turn(network_of(channel.client)):
+                return await self._candidates.claim(needed.username, needed.authzid)
+        except StoreUnavailable:
+            refused = Refused(LoginFailure.UNAVAILABLE, "store unavailable")
+        except ValueError as error:
+            refused = Refused(LoginFailure.UNAVAILABLE, f"fault {self._tools.journal.fault('authentication', error)}")
+        return await self._fail(attempt, refused)
+
+    async def prove(
+        self, channel: Channel, mechanism: str, claim: Claim, respond: Callable[[], Step]
+    ) -> tuple[Identity, Proven] | LoginFailure:
+        """`respond` gives the client's proof to the mechanism."""
+        attempt = self._attempt(channel, mechanism, claim.candidate.name)
+        proofs: list[Proven] = []
+        result = await self._settle(attempt, await self._shielded(self._check_proof(channel, claim, respond, proofs)))
+        return (result, proofs[0]) if isinstance(result, Identity) else result
+
+    async def refuse(self, channel: Channel, mechanism: str, refused: Refused) -> LoginFailure:
+        """An exchange that ended before anybody was named."""
+        return await self._fail(self._attempt(channel, mechanism, ""), refused)
+
+    # -- judging ----------------------------------------------------------------------------------------------------------
+
+    async def _check(self, channel: Channel, proof: PasswordProof) -> Outcome:
+        network = network_of(channel.client)
+        async with self._limiter.turn(network):
+            if await self._limiter.is_limited(network, login_name(proof.username)):
+                return Refused(LoginFailure.LIMITED, "too many failed logins")
+            candidate = await self._candidates.find(proof.username, proof.authzid)
+            return await self._check_password(channel, network, candidate, _usable_password(proof.password))
+
+    async def _check_password(self, channel: Channel, network: str, candidate: Candidate, password: str) -> Outcome:
+        version = candidate.password.version if candidate.password else 0
+        inputs = (channel.service, candidate.name, password, str(version), candidate.cause)
+        bad = self._bad.fingerprint(network, *inputs)
+        if self._bad.has(bad):
+            return Refused(LoginFailure.REFUSED, f"{candidate.cause or 'wrong password'}, again")
+        fits = await self._fits(candidate, password, self._good.fingerprint(*inputs))
+        if fits:
+            outcome = self._candidates.admit(candidate, PASSWORD, channel)
+        else:
+            outcome = Refused(LoginFailure.REFUSED, candidate.cause or "wrong password")
+        if isinstance(outcome, Identity):
+            await self._limiter.count_success(network, candidate.name)
+        else:
+            self._bad.remember(bad)
+            await self._limiter.count_failure(network, candidate.name)
+        return outcome
+
+    async def _fits(self, candidate: Candidate, password: str, good: bytes) -> bool:
+        """Costs the same for a name that nobody has and for an account that nobody may open."""
+        if not candidate.cause and self._good.has(good):
             return True
-        fits = await self._pool.run(verify_password, candidate.argon2, password)
-        if fits and candidate.account is not None:
+        stored = candidate.password.argon2 if candidate.password else ""
+        fits = await self._pool.run(verify_password, stored or NOBODYS_HASH, password)
+        if fits and not candidate.cause:
             self._good.remember(good)
         return fits
 
-    async def _candidate(self, address: Address | None, proof: PasswordProof) -> _Candidate:
-        """Every refusal here goes on to the same hashing as a wrong password."""
-        if address is None:
-            return _Candidate(None, NOBODYS_HASH, 0, "not an address")
-        account = await self._tools.directory.account_by_address(address)
-        if account is None:
-            return _Candidate(None, NOBODYS_HASH, 0, "no such account")
-        stored = await self._tools.directory.password(account.id)
-        if stored is None or not stored.argon2:
-            return _Candidate(None, NOBODYS_HASH, 0, "no password")
-        now_us = self._tools.clock.now_us()
-        if not account.may_log_in(now_us):  # THREATS 15
-            ended = account.state in ("active", "sending_held")
-            return _Candidate(None, stored.argon2, stored.version, "account at its end" if ended else f"account {account.state}")
-        password = await self._tools.credentials.credential(account.id, PASSWORD)
-        if password is not None and not password.is_usable(now_us):
-            return _Candidate(None, stored.argon2, stored.version, "password disabled")
-        if proof.authzid and _login_address(proof.authzid) != address:  # THREATS 14
-            return _Candidate(None, stored.argon2, stored.version, "acting for somebody else")
-        return _Candidate(account, stored.argon2, stored.version, "")
+    async def _check_proof(self, channel: Channel, claim: Claim, respond: Callable[[], Step], proofs: list[Proven]) -> Outcome:
+        network, name = network_of(channel.client), claim.candidate.name
+        async with self._limiter.turn(network):
+            if await self._limiter.is_limited(network, name):
+                return Refused(LoginFailure.LIMITED, "too many failed logins")
+            try:
+                step = respond()
+            except SaslWrong:
+                await self._limiter.count_failure(network, name)
+                return Refused(LoginFailure.REFUSED, claim.candidate.cause or "wrong password")
+            except SaslError as error:
+                return refused_by(error)
+            assert isinstance(step, Proven)
+            outcome = self._candidates.admit(claim.candidate, claim.credential_ids[step.index], channel)
+            if isinstance(outcome, Identity) and not await self._standing.still_valid(outcome):  # changed since the salt was given out
+                outcome = Refused(LoginFailure.REFUSED, "changed during the login")
+            if isinstance(outcome, Identity):
+                proofs.append(step)
+                await self._limiter.count_success(network, name)
+            else:
+                await self._limiter.count_failure(network, name)
+            return outcome
 
+    # -- the tail of every login --------------------------------------------------------------------------------------------
 
-def _login_address(username: str) -> Address | None:
-    if len(username) > MAX_NAME_OCTETS:
-        return None
-    try:
-        return prepare_username(username)
-    except PreparationError:
-        return None
+    def _attempt(self, channel: Channel, mechanism: str, username: str) -> Attempt:
+        return Attempt(channel, mechanism, username, self._tools.clock.monotonic() + self._settings.failure_seconds)
+
+    async def _shielded(self, check: Awaitable[Outcome]) -> Outcome:
+        try:
+            return await check
+        except StoreUnavailable:
+            return Refused(LoginFailure.UNAVAILABLE, "store unavailable")
+        except HashingBusy:
+            return Refused(LoginFailure.UNAVAILABLE, "too many password checks waiting")
+        except (Argon2Error, InvalidHashError) as error:
+            return Refused(LoginFailure.UNAVAILABLE, f"fault {self._tools.journal.fault('authentication', error)}")
+
+    async def _settle(self, attempt: Attempt, outcome: Outcome) -> Identity | LoginFailure:
+        """Whatever the mechanism: every login leaves an entry and a count, and a failure is answered at its time."""
+        if isinstance(outcome, Refused):
+            return await self._fail(attempt, outcome)
+        self._write_down(attempt, "accepted", "accepted", account_id=outcome.account_id, credential=outcome.credential_id)
+        return outcome
+
+    async def _fail(self, attempt: Attempt, refused: Refused) -> LoginFailure:
+        if refused.failure is LoginFailure.MALFORMED:  # answered at once: it tells nothing about anybody
+            self._write_down(attempt, "malformed", refused.failure.value, cause=refused.cause)
+        else:
+            self._write_down(attempt, "refused", refused.failure.value, cause=refused.cause)
+            await self._tools.sleep(max(0.0, attempt.answer_at - self._tools.clock.monotonic()))
+        return refused.failure
+
+    def _write_down(self, attempt: Attempt, kind: str, result: str, **more: str | int) -> None:
+        channel, tools = attempt.channel, self._tools
+        tls = channel.tls
+        fields: dict[str, str | int | None] = {
+            "service": channel.service,
+            "username": attempt.username[:MAX_NAME_OCTETS],
+            "client": str(channel.client),
+            "mechanism": attempt.mechanism,
+            "tls": tls.version if tls else None,
+            "cipher": tls.cipher if tls else None,  # RFC 8314 §4.3
+            **more,
+        }
+        tools.metrics.count("sekisho_logins_total", service=channel.service, result=result)
+        about = tuple(filter(None, (*client_keys(channel.client), attempt.username[:MAX_NAME_OCTETS])))
+        tools.journal.record(Entry(f"authentication.{kind}", "", fields, about))
 
 
 def _usable_password(password: str) -> str:

@@ -35,5 +35,9 @@ class HashingPool:
         if not future.cancelled():
             future.exception()  # mark as seen even if nobody waits any more
 
+    def retire(self) -> None:
+        """What waits is still done, then the threads end."""
+        self._executor.shutdown(wait=False)
+
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)

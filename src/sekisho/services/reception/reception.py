@@ -329,6 +329,10 @@ class _Transactions:
     def sasl_dropped(self) -> None:
         pass
 
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        return ()
+
 
 def _is_full(account: Account) -> bool:
     return 0 < account.quota_octets <= account.used_octets

@@ -10,7 +10,6 @@ from sekisho.core.message.dsn_text import Language
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.references import header_message_id, header_references
 from sekisho.core.message.trace import Hop, format_received, format_return_path, new_message_id
-from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISM_NAMES
 from sekisho.core.smtp.events import Hello, SaslBegins, SaslResponse
 from sekisho.core.smtp.session import ServerSettings
 from sekisho.core.terms.address import Address
@@ -126,7 +125,7 @@ class Submission:
             errors=limits.errors_per_session,
             refused_recipients=10 * limits.errors_per_session,
             starttls=starttls,
-            mechanisms=PASSWORD_MECHANISM_NAMES,
+            mechanisms=(),  # they depend on the connection
             any_hello_name=True,
             loose_dot_domains=frozenset(self._config.loose_dot_domains),
         )
@@ -168,7 +167,7 @@ class _Transactions:
         self._config = config
         self._notices = notices
         self._rights = SenderRights(tools.directory)
-        self._login = Login(tools.authenticator, stream.peer.address, config.login.failures_per_connection)
+        self._login = Login(tools.authenticator, stream, config.login.failures_per_connection)
         self._login.identity = identity
         self._is_local = identity is not None
         self._account: Account | None = None
@@ -208,6 +207,10 @@ class _Transactions:
 
     def sasl_dropped(self) -> None:
         self._login.failed()
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        return self._login.mechanisms
 
     async def mail(self, envelope: Envelope) -> Reply:
         self._destinations.clear()

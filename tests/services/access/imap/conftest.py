@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.services.passwords_only import PasswordsOnly
 
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.store import MemoryStore
@@ -13,7 +14,7 @@ from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings, pre
 from sekisho.config.schema import AccessSettings, LoginSettings
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
-from sekisho.ports.authentication import LoginFailure, PasswordProof
+from sekisho.ports.authentication import Channel, LoginFailure, PasswordProof
 from sekisho.ports.directory import Account, Domain
 from sekisho.ports.mailstore import Appended
 from sekisho.ports.stream import ListenerInfo, StreamError
@@ -29,13 +30,13 @@ PLAIN = ListenerInfo("imap", "imap", can_starttls=True)
 IMPLICIT = ListenerInfo("imaps", "imaps", can_starttls=False)
 
 
-class OnePassword:
+class OnePassword(PasswordsOnly):
     """Everybody's password is "secret"; "broken" finds the service down."""
 
     def __init__(self, server: "Server") -> None:
         self._server = server
 
-    async def verify(self, service: str, proof: PasswordProof, client: Any) -> Identity | LoginFailure:
+    async def verify(self, channel: Channel, proof: PasswordProof) -> Identity | LoginFailure:
         if proof.password == "broken":
             return LoginFailure.UNAVAILABLE
         account = self._server.accounts.get(proof.username)

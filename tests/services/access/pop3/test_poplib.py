@@ -22,7 +22,7 @@ from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import Appended
 from sekisho.services.access.pop3.service import Pop3Service
 from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
-from sekisho.services.authentication.authenticator import AuthenticationTools, PasswordAuthenticator
+from sekisho.services.authentication.authenticator import AuthenticationTools, SaslAuthenticator
 from sekisho.services.authentication.passwords import hash_password
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
 from sekisho.testing.stream import ManualShutdown
@@ -65,7 +65,7 @@ class House:
         tools = AuthenticationTools(
             store.directory, store.credentials, store.counters, store.changes, self.clock, self.dice, self.journal, self.metrics
         )
-        self.authenticator = PasswordAuthenticator(tools, login)
+        self.authenticator = SaslAuthenticator(tools, login)
         pop3_tools = Pop3Tools(
             self.authenticator, store.mail, store.leases, Owner("here", 0, 1), self.clock, self.journal, ManualShutdown()
         )
@@ -102,7 +102,7 @@ def _secure(house: House) -> poplib.POP3:
 async def test_read_everything_and_remove(house: House) -> None:
     def client() -> None:
         pop = _secure(house)
-        assert "STLS" not in pop.capa() and pop.capa()["SASL"] == ["PLAIN", "LOGIN"]
+        assert "STLS" not in pop.capa() and pop.capa()["SASL"] == ["SCRAM-SHA-256", "PLAIN", "LOGIN"]
         pop.user(USER)
         pop.pass_(PASSWORD)
         assert pop.stat() == (3, sum(map(len, MESSAGES)))

@@ -1,15 +1,22 @@
 """The not authenticated state: STARTTLS, LOGIN, AUTHENTICATE (RFC 3501 §6.2)."""
 
 from sekisho.core.imap.commands import Authenticate, Login
-from sekisho.core.sasl.exchange import Challenge, Credentials, SaslError
-from sekisho.core.sasl.mechanisms import password_mechanism
+from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.terms.base64 import Base64Error, decode_base64, encode_base64
 from sekisho.core.terms.identity import Identity
-from sekisho.ports.authentication import LoginFailure, PasswordProof
+from sekisho.ports.authentication import Answer, LoginFailure, PasswordProof
 from sekisho.services.access.imap.session import CommandFailed, ImapSession, SessionEnds
 
 _PRIVACY = "NO [PRIVACYREQUIRED] Passwords are taken under TLS only"  # RFC 5530 §3
 _REFUSED = "NO [AUTHENTICATIONFAILED] The login is not valid"
+_MALFORMED = "BAD The response is not what this SASL mechanism says"
+_REFUSALS = {
+    LoginFailure.REFUSED: _REFUSED,
+    LoginFailure.LIMITED: _REFUSED,
+    LoginFailure.UNAVAILABLE: "NO [UNAVAILABLE] Logins cannot be checked at the moment, try again later",
+    LoginFailure.MALFORMED: _MALFORMED,
+    LoginFailure.NOT_OFFERED: "NO This SASL mechanism is not offered",
+}
 
 
 async def start_tls(session: ImapSession, tag: bytes) -> None:
@@ -34,31 +41,27 @@ async def log_in(session: ImapSession, command: Login) -> str:
         proof = PasswordProof(command.username.decode(), command.password.decode())
     except UnicodeDecodeError as error:
         raise CommandFailed(_REFUSED) from error
-    return await _verify(session, proof)
+    return await _finish(session, await session.context.ports.authenticator.verify(session.channel, proof))
 
 
 async def authenticate(session: ImapSession, command: Authenticate) -> str:
     """AUTHENTICATE, with or without initial response (RFC 3501 §6.2.2, RFC 4959 §3)."""
     _check_state(session)
-    mechanism = password_mechanism(command.mechanism)  # a new one for each exchange (THREATS 13)
-    if mechanism is None:
-        raise CommandFailed("NO This SASL mechanism is not offered")
+    exchange = session.context.ports.authenticator.exchange(session.channel)  # a new one for each exchange (THREATS 13)
+    initial = command.initial
     try:
-        initial = command.initial
-        step = mechanism.start(None if initial is None else decode_base64(b"" if initial == b"=" else initial))
-        while isinstance(step, Challenge):
-            session.reader.expect_line(encode_base64(step.octets))
+        answer = await exchange.begin(command.mechanism, None if initial is None else decode_base64(b"" if initial == b"=" else initial))
+        while isinstance(answer, Challenge):
+            session.reader.expect_line(encode_base64(answer.octets))
             line = await session.next_line()
             if line is None:
                 raise SessionEnds("")
             if line == b"*":
                 raise CommandFailed("BAD Authentication was cancelled")
-            step = mechanism.respond(decode_base64(line))
-    except (Base64Error, SaslError) as error:
-        raise CommandFailed("BAD The response is not what this SASL mechanism says") from error
-    if not isinstance(step, Credentials):
-        raise CommandFailed("NO This SASL mechanism is not offered")
-    return await _verify(session, PasswordProof(step.username, step.password, step.authzid))
+            answer = await exchange.respond(decode_base64(line))
+    except Base64Error as error:
+        raise CommandFailed(_MALFORMED) from error
+    return await _finish(session, answer)
 
 
 def _check_state(session: ImapSession) -> None:
@@ -68,18 +71,17 @@ def _check_state(session: ImapSession) -> None:
         raise CommandFailed(_PRIVACY)
 
 
-async def _verify(session: ImapSession, proof: PasswordProof) -> str:
-    ports = session.context.ports
-    found = await ports.authenticator.verify("imap", proof, session.stream.peer.address)
-    if isinstance(found, Identity):
-        await _enter(session, found)
+async def _finish(session: ImapSession, answer: Answer) -> str:
+    if isinstance(answer, Identity):
+        await _enter(session, answer)
         return f"OK [CAPABILITY {session.capabilities.decode()}] Welcome"
+    assert isinstance(answer, LoginFailure)
+    if answer is LoginFailure.NOT_OFFERED:
+        raise CommandFailed(_REFUSALS[answer])
     session.failures += 1
     if session.failures >= session.context.login.failures_per_connection:
         raise SessionEnds("Too many failed logins")
-    if found is LoginFailure.UNAVAILABLE:
-        raise CommandFailed("NO [UNAVAILABLE] Logins cannot be checked at the moment, try again later")
-    raise CommandFailed(_REFUSED)
+    raise CommandFailed(_REFUSALS[answer])
 
 
 async def _enter(session: ImapSession, identity: Identity) -> None:

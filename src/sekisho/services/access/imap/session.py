@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sekisho.core.imap import formatting
 from sekisho.core.imap.reader import Bad, CommandReader, ContinuationLine, Event, Fatal
 from sekisho.core.terms.identity import Identity
+from sekisho.ports.authentication import Channel
 from sekisho.ports.stream import ListenerInfo, Stream, StreamTimeout
 from sekisho.services.access.imap.context import ImapContext
 from sekisho.services.access.imap.selected import Selected
@@ -181,9 +182,14 @@ class ImapSession:
         if self.identity is not None:
             return _ALWAYS + _LOGGED_IN
         if self.stream.tls is not None:
-            return _ALWAYS + b" LITERAL- AUTH=PLAIN"
+            mechanisms = self.context.ports.authenticator.mechanisms(self.channel)
+            return _ALWAYS + b" LITERAL-" + "".join(f" AUTH={name}" for name in mechanisms).encode()
         # RFC 3501 §6.2.3: LOGINDISABLED until TLS protects the password.
         return _ALWAYS + b" LITERAL-" + (b" STARTTLS" if self.listener.can_starttls else b"") + b" LOGINDISABLED"
+
+    @property
+    def channel(self) -> Channel:
+        return Channel("imap", self.stream.peer.address, self.stream.tls)
 
     @property
     def account_id(self) -> int:

@@ -7,9 +7,8 @@ in one transaction at QUIT, or nothing.
 import asyncio
 
 from sekisho.core.pop3.machine import Pop3Machine
-from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISM_NAMES
 from sekisho.ports.stream import ListenerInfo, Stream
-from sekisho.services.access.pop3.session import Pop3Session
+from sekisho.services.access.pop3.session import Pop3Session, channel_of
 from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
 
 
@@ -24,7 +23,7 @@ class Pop3Service:
         settings = self._settings
         machine = Pop3Machine(
             settings.hostname,
-            PASSWORD_MECHANISM_NAMES,
+            self._tools.authenticator.mechanisms(channel_of(stream)),
             is_tls=stream.tls is not None,
             can_stls=listener.can_starttls,
             max_errors=settings.limits.errors_per_session,

@@ -15,14 +15,13 @@ from sekisho.core.pop3.events import (
     SaslStarted,
     StartTls,
 )
-from sekisho.core.pop3.machine import Pop3Machine
+from sekisho.core.pop3.machine import LoginRefusal, Pop3Machine
 from sekisho.core.pop3.maildrop import Maildrop
 from sekisho.core.pop3.transparency import DotStuffer, TopCutter
-from sekisho.core.sasl.exchange import Challenge, Credentials, Mechanism, SaslError, Step
-from sekisho.core.sasl.mechanisms import password_mechanism
+from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.terms.identity import Identity
 from sekisho.core.terms.uidset import UidSet
-from sekisho.ports.authentication import LoginFailure, PasswordProof
+from sekisho.ports.authentication import Answer, Channel, Exchange, LoginFailure, PasswordProof
 from sekisho.ports.content import MessageOctets, StoreUnavailable
 from sekisho.ports.journal import Entry
 from sekisho.ports.mailstore import NoSuchMailbox
@@ -33,6 +32,17 @@ _CHUNK_OCTETS = 65_536
 _ROWS_PER_READ = 1000
 # The lock dies with its connection (or its worker); the time is only a backstop.
 _LOCK_SECONDS = 86_400.0
+_REFUSALS: dict[LoginFailure, LoginRefusal] = {
+    LoginFailure.REFUSED: "credentials",
+    LoginFailure.LIMITED: "credentials",
+    LoginFailure.UNAVAILABLE: "unavailable",
+    LoginFailure.MALFORMED: "failed",
+    LoginFailure.NOT_OFFERED: "failed",
+}
+
+
+def channel_of(stream: Stream) -> Channel:
+    return Channel("pop3", stream.peer.address, stream.tls)
 
 
 class Pop3Session:
@@ -47,7 +57,7 @@ class Pop3Session:
         self._machine = machine
         self._stopping = stopping
         self._login_ends_at = tools.clock.monotonic() + settings.access.login_timeout_seconds
-        self._mechanism: Mechanism | None = None
+        self._exchange: Exchange | None = None
         self._identity: Identity | None = None
         self._lock: tuple[str, int] | None = None  # lease name, epoch
         self._mailbox_id = 0
@@ -137,14 +147,16 @@ class Pop3Session:
             case StartTls():
                 await self._start_tls()
             case PasswordLogin(username, password):
-                await self._log_in(PasswordProof(username, password), "PASS")
-            case SaslStarted(name, initial_response):
-                self._mechanism = password_mechanism(name)
-                await self._step(initial_response, is_first=True)
+                proof = PasswordProof(username, password)
+                await self._take(await self._tools.authenticator.verify(channel_of(self._stream), proof))
+            case SaslStarted(name, initial_response):  # RFC 5034 §4
+                self._exchange = self._tools.authenticator.exchange(channel_of(self._stream))  # THREATS 13: a new one each time
+                await self._take(await self._exchange.begin(name, initial_response))
             case SaslResponse(octets):
-                await self._step(octets, is_first=False)
+                assert self._exchange is not None
+                await self._take(await self._exchange.respond(octets))
             case SaslAborted():
-                self._mechanism = None
+                self._exchange = None
                 self._machine.resume()
             case Listing(chunks):
                 await self._flush()
@@ -165,56 +177,19 @@ class Pop3Session:
         if self._machine.has_input:
             return  # the machine ends the session
         await self._stream.start_tls_server()
-        self._machine.tls_started()
+        self._machine.tls_started(self._tools.authenticator.mechanisms(channel_of(self._stream)))
 
     # -- login ----------------------------------------------------------------------------------------------------------
 
-    async def _step(self, octets: bytes | None, *, is_first: bool) -> None:
-        """One message of a SASL exchange (RFC 5034 §4)."""
-        mechanism = self._mechanism
-        if mechanism is None:
-            raise RuntimeError("no SASL mechanism for this exchange")
-        try:
-            step: Step = mechanism.start(octets) if is_first else mechanism.respond(octets or b"")
-        except SaslError:
-            self._mechanism = None
-            self._machine.refuse_login("failed")
+    async def _take(self, answer: Answer) -> None:
+        if isinstance(answer, Challenge):
+            self._machine.challenge(answer.octets)
             return
-        if isinstance(step, Challenge):
-            self._machine.challenge(step.octets)
-            return
-        self._mechanism = None
-        if not isinstance(step, Credentials):
-            raise RuntimeError(f"a password mechanism ended in {step!r}")
-        await self._log_in(PasswordProof(step.username, step.password, step.authzid), "AUTH")
-
-    async def _log_in(self, proof: PasswordProof, command: str) -> None:
-        result = await self._tools.authenticator.verify("pop3", proof, self._stream.peer.address)
-        self._record_login(proof, command, result)
-        if isinstance(result, Identity):
-            await self._open_maildrop(result)
-        elif result is LoginFailure.UNAVAILABLE:
-            self._machine.refuse_login("unavailable")
+        self._exchange = None
+        if isinstance(answer, Identity):
+            await self._open_maildrop(answer)
         else:
-            self._machine.refuse_login("credentials")
-
-    def _record_login(self, proof: PasswordProof, command: str, result: Identity | LoginFailure) -> None:
-        tls = self._stream.tls
-        self._tools.journal.record(
-            Entry(
-                "access.login",
-                fields={
-                    "protocol": "pop3",
-                    "command": command,
-                    "client": str(self._stream.peer.address),
-                    "username": proof.username[:320],
-                    "account_id": result.account_id if isinstance(result, Identity) else None,
-                    "result": "accepted" if isinstance(result, Identity) else result.value,
-                    "tls": tls.version if tls else None,
-                    "cipher": tls.cipher if tls else None,  # RFC 8314 §4.3
-                },
-            )
-        )
+            self._machine.refuse_login(_REFUSALS[answer])
 
     async def _open_maildrop(self, identity: Identity) -> None:
         """Lock, then look: RFC 1939 §4 wants both before the login is confirmed."""

@@ -1,0 +1,114 @@
+"""An authenticator against small fakes of its ports; Argon2 is real, but counted."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import pytest
+
+from sekisho.config.schema import LoginSettings
+from sekisho.core.terms.address import Address
+from sekisho.core.terms.identity import Identity
+from sekisho.ports.authentication import Channel, LoginFailure, PasswordProof
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.credentials import Credential, StoredCredential
+from sekisho.ports.directory import Account, StoredPassword
+from sekisho.ports.stream import TlsInfo
+from sekisho.services.authentication import authenticator as module
+from sekisho.services.authentication.authenticator import AuthenticationTools, SaslAuthenticator
+from sekisho.services.authentication.passwords import hash_password, verify_password
+from sekisho.testing.clock import ManualClock, SeededDice
+from sekisho.testing.records import MemoryJournal, MemoryMetrics
+
+TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+HOME = ip_address("192.0.2.1")
+NEIGHBOUR = ip_address("192.0.2.200")
+ELSEWHERE = ip_address("2001:db8::1")
+GOOD = PasswordProof("alice@example.test", "correct horse")
+ALICE = Identity(1, Address("alice", "example.test"))
+HASHED = hash_password("correct horse")
+
+
+class Counters:
+    def __init__(self) -> None:
+        self.sums: dict[str, int] = {}
+
+    async def add(self, key: str, amount: int, window_seconds: int) -> int:
+        self.sums[key] = self.sums.get(key, 0) + amount
+        return self.sums[key]
+
+    async def total(self, key: str, window_seconds: int) -> int:
+        return self.sums.get(key, 0)
+
+    async def clear(self, key: str) -> None:
+        self.sums.pop(key, None)
+
+
+class Directory:
+    def __init__(self) -> None:
+        self.accounts = {
+            "alice@example.test": Account(1, "alice@example.test", "active"),
+            "bob@example.test": Account(2, "bob@example.test", "active"),
+        }
+        self.passwords = {1: StoredPassword(1, *HASHED, 1), 2: StoredPassword(2, *HASHED, 1)}
+        self.broken = False
+
+    async def account_by_address(self, address: Address) -> Account | None:
+        if self.broken:
+            raise StoreUnavailable
+        return self.accounts.get(str(address))
+
+    async def account(self, account_id: int) -> Account | None:
+        return next((account for account in self.accounts.values() if account.id == account_id), None)
+
+    async def password(self, account_id: int) -> StoredPassword | None:
+        return self.passwords.get(account_id)
+
+
+class Credentials:
+    def __init__(self) -> None:
+        self.stored: list[StoredCredential] = []
+
+    async def of_account(self, account_id: int) -> list[StoredCredential]:
+        return [stored for stored in self.stored if stored.credential.account_id == account_id]
+
+    async def credential(self, account_id: int, credential_id: str) -> Credential | None:
+        return next((s.credential for s in await self.of_account(account_id) if s.credential.id == credential_id), None)
+
+    async def server_key(self, purpose: str) -> bytes:
+        return purpose.encode().ljust(32, b".")
+
+
+class Changes:
+    def __init__(self) -> None:
+        self.wakes: list[Callable[[], None]] = []
+
+    def subscribe_directory(self, wake: Callable[[], None]) -> Callable[[], None]:
+        self.wakes.append(wake)
+        return lambda: self.wakes.remove(wake)
+
+
+class World:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+        self.directory, self.credentials, self.counters, self.changes = Directory(), Credentials(), Counters(), Changes()
+        self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
+        self.slept: list[float] = []
+        self.hashed: list[str] = []
+        monkeypatch.setattr(module, "verify_password", self._verify_password)
+        tools = AuthenticationTools(
+            self.directory, self.credentials, self.counters, self.changes, self.clock, SeededDice(), self.journal, self.metrics, self._sleep
+        )
+        self.authenticator = SaslAuthenticator(tools, LoginSettings(**settings))
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def _verify_password(self, argon2: str, prepared: str) -> bool:
+        self.hashed.append(prepared)
+        self.clock.advance(0.025)
+        return verify_password(argon2, prepared)
+
+    async def login(self, proof: PasswordProof = GOOD, client: object = HOME, service: str = "imap") -> Identity | LoginFailure:
+        return await self.authenticator.verify(Channel(service, client, TLS), proof)
+
+    def cause(self) -> object:
+        return self.journal.entries[-1].fields["cause"]
