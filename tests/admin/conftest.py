@@ -1,4 +1,5 @@
 import pytest
+from tests.services.door_kit import door_kit
 from tests.services.guard.kit import guard_kit
 
 from sekisho.adapters.stores.memory.store import MemoryStore
@@ -25,5 +26,5 @@ def context(store: MemoryStore, journal: MemoryJournal) -> Context:
     classifier = LiveClassifier(store.lessons, ManualClock(), journal)
     return Context(
         store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0",
-        guard_kit=guard_kit(store), classifier=classifier,
+        guard_kit=guard_kit(store), classifier=classifier, door_kit=door_kit(store),
     )  # fmt: skip

@@ -116,22 +116,26 @@ async def test_what_weighs_least_goes_first(store: Any, clock: ManualClock) -> N
 
 
 async def test_somebody_waits_for_mail(store: Any, clock: ManualClock) -> None:
-    assert await store.reputation.expected() == {}
+    assert list(await store.reputation.expected()) == []
     until_us = clock.now_us() + 600_000_000
-    await store.reputation.expect(Expected(1, until_us))
-    await store.reputation.expect(Expected(2, until_us + 1))
-    assert await store.reputation.expected() == {1: until_us, 2: until_us + 1}
+    first, second = Expected(1, until_us), Expected(2, until_us + 1)
+    of_shop = Expected(1, until_us + 2, "@shop.example")
+    for expected in (first, second, Expected(1, until_us + 9, "@shop.example"), of_shop):
+        await store.reputation.expect(expected)
+    assert set(await store.reputation.expected()) == {first, second, of_shop}
     await store.reputation.expect(Expected(2, clock.now_us()))
-    assert await store.reputation.expected() == {1: until_us}
+    assert set(await store.reputation.expected()) == {first, of_shop}
     clock.advance(600)
-    assert await store.reputation.expected() == {}
+    assert set(await store.reputation.expected()) == {of_shop}
+    clock.advance(1)
+    assert list(await store.reputation.expected()) == []
 
 
 async def test_every_worker_learns_who_waits(tmp_path: Path, clock: ManualClock) -> None:
     here, there = open_sqlite(tmp_path, clock, 1), open_sqlite(tmp_path, clock, 2)
-    assert await there.reputation.expected() == {}
+    assert list(await there.reputation.expected()) == []
     await here.reputation.expect(Expected(1, clock.now_us() + 60_000_000))
     clock.advance(1)
-    assert (await there.reputation.expected()).keys() == {1}
+    assert [one.account_id for one in await there.reputation.expected()] == [1]
     for store in (here, there):
         await store.close()

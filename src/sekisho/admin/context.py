@@ -13,6 +13,7 @@ from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.keys import Keys
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.spool import Spool
+from sekisho.services.doorkeeping import DoorKit
 from sekisho.services.guard.releasing import GuardKit
 
 
@@ -40,12 +41,19 @@ class Context:
     guard_kit: GuardKit | None = None
     classifier: ClassifierDesk | None = None
     breached: BreachedPasswords | None = None
+    door_kit: DoorKit | None = None
 
     @property
     def classifying(self) -> ClassifierDesk:
         if self.classifier is None:
             raise Refused("The classifier cannot be reached from here.")
         return self.classifier
+
+    @property
+    def door(self) -> DoorKit:
+        if self.door_kit is None:
+            raise Refused("The door cannot be reached from here.")
+        return self.door_kit
 
     @property
     def guarding(self) -> GuardKit:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sekisho.admin import accounts, aliases, classifier, dkim, domains, guard, queue, roles
+from sekisho.admin import accounts, aliases, classifier, dkim, domains, door, guard, queue, reputation, roles
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why import question
 from sekisho.ports.classifier import Fitted
@@ -74,6 +74,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "classifier.status": Operation(classifier.status, classifier.Nothing, classifier.ClassifierStatus),
     "classifier.explain": Operation(classifier.explain, classifier.AskClassifier, classifier.Explained),
     "classifier.forget": Operation(classifier.forget, classifier.Forget, classifier.Changed),
+    "door.expect": Operation(door.expect, door.Expect, list[door.Expecting]),
+    "door.expected": Operation(door.list_expected, domains.Nothing, list[door.Expecting]),
+    "reputation.list": Operation(reputation.list_reputation, reputation.ListReputation, list[reputation.ReputationView]),
+    "reputation.show": Operation(reputation.show_reputation, reputation.ReputationRequest, reputation.ReputationDetails),
+    "reputation.forget": Operation(reputation.forget_reputation, reputation.ReputationRequest, reputation.Forgotten),
     "roles.check": Operation(roles.check_roles, domains.Nothing, list[roles.RoleProblem]),
     "guard.list": Operation(guard.list_cases, domains.Nothing, list[guard.GuardedAccount]),
     "guard.show": Operation(guard.show_account, guard.ShowGuarded, guard.GuardDetails),

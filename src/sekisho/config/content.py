@@ -6,11 +6,11 @@ from pydantic import AfterValidator, Field
 
 from sekisho.config.section import Octets, Seconds, Section
 from sekisho.core.policy.attachments import DANGERS, AttachmentRules, Danger
+from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.rules.content import ContentRules
 from sekisho.ports.scanners import parse_place
 
-Mode = Literal["enforce", "observe"]
-_MODES: dict[str, Mode] = {"observe": "observe"}
+_MODES: dict[str, Mode] = {"observe": "observe", "off": "off"}
 
 
 def _is_place(text: str) -> str:
@@ -42,12 +42,16 @@ class ContentSettings(Section):
     )
     allowed_endings: tuple[str, ...] = Field((), description='Endings of file names that are taken all the same: ("js", "xlsm").')
     clamav: ScannerPlace = Field("", description="clamd's socket, as a path or host:port; empty: it is not asked.")
-    clamav_action: Literal["refuse", "junk", "observe"] = Field("refuse", description="What becomes of a message with a virus.")
+    clamav_action: Literal["refuse", "junk", "observe", "off"] = Field(
+        "refuse", description="What becomes of a message with a virus; off: clamd is not asked."
+    )
     rspamd: ScannerPlace = Field("", description="rspamd's normal worker, as host:port or a path; empty: it is not asked.")
     rspamd_password: str = Field("", description="Its password, if it wants one.")
-    rspamd_action: Literal["refuse", "junk", "observe"] = Field(
+    rspamd_action: Literal["refuse", "junk", "observe", "off"] = Field(
         "junk",
-        description='What becomes of what rspamd would reject; what it marks goes into Junk, unless this is "observe".',
+        description=(
+            'What becomes of what rspamd would reject; what it marks goes into Junk, unless this is "observe"; off: it is not asked.'
+        ),
     )
     outgoing: bool = Field(True, description="Look into outgoing mail too, as advice to the guard of hijacked accounts.")
     scanner_timeout_seconds: Seconds = Field(20.0, description="For one question to a scanner; then it goes on without the answer.")
@@ -56,7 +60,12 @@ class ContentSettings(Section):
     @property
     def modes(self) -> dict[str, Mode]:
         """Of the rules at the door, by their names in `DoorRules`."""
-        asked = {"viruses": self.clamav_action, "attachments": self.attachments, "rspamd": self.rspamd_action, "words": self.classifier}
+        asked = {
+            "viruses": self.clamav_action if self.clamav else "off",
+            "attachments": self.attachments,
+            "rspamd": self.rspamd_action if self.rspamd else "off",
+            "words": self.classifier,
+        }
         return {name: _MODES.get(action, "enforce") for name, action in asked.items()}
 
     def rules(self) -> ContentRules:

@@ -10,7 +10,7 @@ from sekisho.config.section import Section
 class ReputationSettings(Section):
     enabled: bool = Field(True, description="Learn from verdicts, from what your people write and from what they move to and from Junk.")
     half_life_days: Annotated[float, Field(ge=1, le=365)] = Field(30.0, description="After so long an experience counts half.")
-    bad_history: Literal["junk", "defer", "observe", "ignore"] = Field(
+    bad_history: Literal["junk", "defer", "observe", "off"] = Field(
         "junk",
         description="Mail from where only bad came before: put it into Junk, have it sent again later, only write it down, or nothing.",
     )

@@ -13,6 +13,7 @@ from sekisho.config.guard import GuardSettings
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.reputation import ReputationSettings
 from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
+from sekisho.core.policy.mode import Mode
 
 ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
 
@@ -70,11 +71,12 @@ class ReceptionSettings(Section):
 
 
 class DoorSettings(Section):
-    dmarc: Literal["enforce", "observe"] = Field(
-        "enforce", description="Refuse or put into Junk what fails DMARC, as its domain asks; observe: only write it down."
+    dmarc: Mode = Field(
+        "enforce", description="Refuse or put into Junk what fails DMARC, as its domain asks; observe: only write it down; off: do nothing."
     )
-    own_domains: Literal["enforce", "observe"] = Field(
-        "enforce", description="Refuse strangers who write in the name of a domain served here; observe: only write it down."
+    own_domains: Mode = Field(
+        "enforce",
+        description="Refuse strangers who write in the name of a domain served here; observe: only write it down; off: do not look.",
     )
     on_temperror: Literal["accept", "defer"] = Field(
         "accept", description="What to do with a message when the DNS does not say whether DMARC passes."
@@ -82,9 +84,9 @@ class DoorSettings(Section):
     unchecked_networks: tuple[IPvAnyNetwork, ...] = Field(
         (), description="Clients whose mail is not checked: backup MX hosts and machines of your own."
     )
-    dnsbl: Literal["enforce", "observe"] = Field(
+    dnsbl: Mode = Field(
         "enforce",
-        description="Turn clients away that blocklists agree on; observe: only write it down. Without blocklists nothing is asked.",
+        description="Turn clients away that blocklists agree on; observe: only write it down; off: do not ask them.",
     )
     blocklists: tuple[BlocklistSettings, ...] = Field((), description="DNS blocklists; each is asked only if its terms are accepted.")
     blocklist_weight: Annotated[float, Field(gt=0)] = Field(2.0, description="Sum of weights that turns a client away.")

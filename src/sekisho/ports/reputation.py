@@ -16,10 +16,11 @@ class Known(Struct, frozen=True):
 
 
 class Expected(Struct, frozen=True):
-    """Somebody waits for mail to this account until then."""
+    """Somebody waits for mail to this account until then; `sender`: from whom, as `core.policy.reputation.is_awaited` reads it."""
 
     account_id: int
     until_us: int
+    sender: str = ""
 
 
 class Reputation(Protocol):
@@ -50,9 +51,9 @@ class Reputation(Protocol):
         ...
 
     async def expect(self, expected: Expected) -> None:
-        """Replaces an earlier wait of that account; one that is over already ends it."""
+        """Replaces an earlier wait of that account for the same sender; one that is over already ends it."""
         ...
 
-    async def expected(self) -> Mapping[int, int]:
-        """Account → until when, of those that wait now; at most a second old."""
+    async def expected(self) -> Sequence[Expected]:
+        """Those that wait now; at most a second old."""
         ...

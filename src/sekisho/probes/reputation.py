@@ -14,6 +14,7 @@ from sekisho.core.policy.reputation import (
     Standing,
     client_key,
     domain_key,
+    is_awaited,
     network_key,
     network_of,
     pair_key,
@@ -121,9 +122,8 @@ class ReputationProbe:
         domain = domain_key(organization) if organization else ""
         where = "" if organization else place
         pairs = {account_id: pair_key(name, account_id, where) if name else "" for account_id in context.account_ids}
-        written = [written_key(name)] if name else []
-        if sender is not None and (path := written_key(str(sender.canonical))) not in written:
-            written.append(path)
+        names = list(dict.fromkeys(str(address.canonical) for address in (author, sender) if address is not None))
+        written = [written_key(each) for each in names]
         written_domain = written_key(f"@{author.domain}") if author is not None and organization else ""
         wanted = [
             client,
@@ -148,6 +148,6 @@ class ReputationProbe:
             {account_id: as_it_counts(key) for account_id, key in pairs.items()},
             next((as_it_counts(key) for key in written if key in found), None),
             as_it_counts(written_domain) if written_domain in found else None,
-            frozenset(expected).intersection(context.account_ids) if expected else frozenset(),
+            frozenset(one.account_id for one in expected if one.account_id in context.account_ids and is_awaited(one.sender, names)),
             context.role_account_ids,
         )

@@ -27,18 +27,21 @@ _Found = tuple[IprevFinding, SpfEvidence, Signed, DnsblFinding, DmarcFinding]
 
 async def gather_evidence(
     context: ProbeContext,
-    directory: Directory,
+    directory: Directory | None,
     reputation: ReputationProbe | None = None,
     blocklists: Sequence[Blocklist] = (),
     content: ContentProbe | None = None,
 ) -> Evidence:
-    """iprev, SPF and the signatures side by side, then DMARC and our own experience over them, and the content."""
+    """iprev, SPF and the signatures side by side, then DMARC and our own experience over them, and the content.
+
+    `directory` None: nobody asks which domains in From are ours.
+    """
     addresses = author_addresses(context.header)
     authors = tuple(address.domain for address in addresses)
     signatures = SignatureProbe(context, authors[0] if authors else "")
     found = await _at_hand(context, authors, signatures, blocklists) or await _ask(context, authors, signatures, blocklists)
     iprev, spf, (dkim, arc), dnsbl, dmarc = found
-    own = await _own_authors(context, authors, directory)
+    own = await _own_authors(context, authors, directory) if directory is not None else ()
     known = await reputation.look(context, addresses, spf, dkim) if reputation is not None else None
     inside = await content.look(context, iprev.name) if content is not None else ContentEvidence()
     return Evidence(

@@ -27,13 +27,13 @@ class ContentLink:
     def use(self, config: Config) -> None:
         settings, clock = config.content, server_clock()
         self.classifier.rules = ClassifierRules(settings.lessons, settings.shared_lessons)
-        timeout = settings.scanner_timeout_seconds
-        clamav = ClamdScanner(parse_place(settings.clamav), clock, timeout_seconds=timeout) if settings.clamav else None
+        timeout, modes = settings.scanner_timeout_seconds, settings.modes
+        clamav = ClamdScanner(parse_place(settings.clamav), clock, timeout_seconds=timeout) if modes["viruses"] != "off" else None
         rspamd = (
             RspamdScanner(parse_place(settings.rspamd), clock, password=settings.rspamd_password, timeout_seconds=timeout)
-            if settings.rspamd
+            if modes["rspamd"] != "off"
             else None
         )
-        classifier = self.classifier if settings.classifier != "off" else None
-        self.probe = ContentProbe(classifier, settings.attachments != "off", rspamd, clamav, settings.scanner_octets)
+        classifier = self.classifier if modes["words"] != "off" else None
+        self.probe = ContentProbe(classifier, modes["attachments"] != "off", rspamd, clamav, settings.scanner_octets)
         self.outgoing: ContentCheck = OutgoingContent(self.probe, settings.rules()) if settings.outgoing else NoContentCheck()

@@ -1,14 +1,11 @@
 """The door of one worker: who is asked about a message, by which rules it is judged, and what is learned from it."""
 
 import asyncio
-from typing import Literal
 
 from sekisho.adapters.dns.resolver import StubResolver
 from sekisho.adapters.stores.sqlite.store import SqliteStore
+from sekisho.config.door import blocklists, door_rules, reputation_rules
 from sekisho.config.schema import Config
-from sekisho.core.policy.dnsbl import DnsblRules
-from sekisho.core.policy.door import DoorRules
-from sekisho.core.policy.reputation import DAY_US, ReputationRules
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Journal
@@ -23,23 +20,6 @@ from sekisho.wiring.clocks import sleep_by_clock
 
 _FLUSH_SECONDS = 2.0
 _TRIM_SECONDS = 3600.0
-
-
-_BAD_ACTIONS: dict[str, Literal["quarantine", "defer", "nothing"]] = {
-    "junk": "quarantine",
-    "observe": "quarantine",
-    "defer": "defer",
-    "ignore": "nothing",
-}
-
-
-def reputation_rules(config: Config) -> ReputationRules:
-    settings = config.reputation
-    return ReputationRules(
-        half_life_us=int(settings.half_life_days * DAY_US),
-        bad_action=_BAD_ACTIONS[settings.bad_history],
-        written_us=int(settings.trust_days * DAY_US),
-    )
 
 
 class DoorLink:
@@ -58,8 +38,7 @@ class DoorLink:
         self._rules = reputation_rules(config)
         self._store.reputation.use(self._rules)
         self.experience.rules, self.experience.hostname = self._rules, config.hostname
-        lists = [settings.blocklist() for settings in config.door.blocklists if settings.accepted_terms]
-        self._watch = BlocklistWatch(lists, self._resolver, self._journal, self._metrics, sleep_by_clock)
+        self._watch = BlocklistWatch(blocklists(config), self._resolver, self._journal, self._metrics, sleep_by_clock)
         self._changed.set()
 
     @property
@@ -67,25 +46,14 @@ class DoorLink:
         return self.experience if self._config.reputation.enabled else NoCorrespondence()
 
     def inspector(self, content: ContentProbe | None = None) -> DoorInspector:
-        door, reputation = self._config.door, self._config.reputation
-        rules = DoorRules(
-            door.dmarc,
-            door.own_domains,
-            door.on_temperror,
-            reputation="observe" if reputation.bad_history == "observe" else "enforce",
-            experience=self._rules,
-            dnsbl=door.dnsbl,
-            blocklists=DnsblRules(door.blocklist_weight, door.blocklist_count),
-            content=self._config.content.rules(),
-            **self._config.content.modes,
-        )
+        rules, reputation = door_rules(self._config), self._config.reputation
         probe = ReputationProbe(self._store.reputation, self._organizations, self._rules) if reputation.enabled else None
         watch = self._watch
         tools = DoorTools(
             self._store.directory, lambda: BudgetedResolver(self._resolver), self._clock, self._journal,
             probe, self.experience if reputation.enabled else None, lambda: watch.fit, content,
         )  # fmt: skip
-        return DoorInspector(self._config.hostname, rules, door.unchecked_networks, tools)
+        return DoorInspector(self._config.hostname, rules, self._config.door.unchecked_networks, tools)
 
     async def run(self) -> None:
         """Write down what was learned, and watch the blocklists of the present settings; until cancelled."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.policy.dnsbl import DnsblFinding, Listing
-from sekisho.core.policy.door import DNSBL, REPUTATION, RULES, TRUSTED, DoorRules, judge
+from sekisho.core.policy.door import ACCEPTED, DNSBL, REPUTATION, RULES, TRUSTED, DoorRules, judge
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import (
     DAY_US,
@@ -86,8 +86,7 @@ def test_bad_experience_alone_is_junk_and_trust_spares() -> None:
     deferring = DoorRules(experience=ReputationRules(bad_action="defer"))
     verdict = judge(Evidence(reputation=_known(BAD)), deferring)
     assert verdict.action == "defer" and verdict.reply is not None and verdict.reply.code == 451
-    nothing = DoorRules(experience=ReputationRules(bad_action="nothing"))
-    assert judge(Evidence(reputation=_known(BAD)), nothing).action == "accept"
+    assert judge(Evidence(reputation=_known(BAD)), DoorRules(reputation="off")) == ACCEPTED
 
 
 def test_s25r_alone_does_nothing() -> None:
@@ -117,3 +116,10 @@ def test_rules_are_named_once_and_explained() -> None:
     assert len(set(names)) == len(names) >= 4
     assert all(rule.says.endswith(".") for rule in RULES)
     assert TRUSTED not in names  # it spares, it accuses nobody
+
+
+def test_a_rule_that_is_off_says_nothing_and_the_next_is_heard() -> None:
+    evidence = Evidence(dnsbl=_listed("a.example", "b.example"), reputation=_known(BAD))
+    assert judge(evidence, DoorRules(dnsbl="off")).rule == REPUTATION
+    assert judge(evidence, DoorRules(dnsbl="observe")).rule == REPUTATION
+    assert judge(evidence, DoorRules(dnsbl="off", reputation="off")) == ACCEPTED

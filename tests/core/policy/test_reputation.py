@@ -13,6 +13,7 @@ from sekisho.core.policy.reputation import (
     History,
     ReputationRules,
     client_key,
+    is_awaited,
     is_bad,
     is_good,
     joined,
@@ -140,3 +141,20 @@ def test_keys() -> None:
     assert network_key(network_of(ip_address("192.0.2.77"))) == "network:192.0.2.0/24"
     assert network_of(ip_address("2001:db8:1:2:3::4")) == "2001:db8:1:2::/64"
     assert pair_key("a@b.example", 7) != pair_key("a@b.example", 7, "192.0.2.0/24")
+
+
+@pytest.mark.parametrize(
+    ("sender", "addresses", "awaited"),
+    [
+        ("", ["a@shop.example"], True),
+        ("", [], True),
+        ("a@shop.example", ["x@other.example", "a@shop.example"], True),
+        ("a@shop.example", ["b@shop.example"], False),
+        ("@shop.example", ["b@shop.example"], True),
+        ("@shop.example", ["b@mail.shop.example"], True),
+        ("@shop.example", ["b@workshop.example"], False),
+        ("@shop.example", [], False),
+    ],
+)
+def test_who_is_awaited(sender: str, addresses: list[str], awaited: bool) -> None:
+    assert is_awaited(sender, addresses) is awaited

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from tests.services.door_kit import door_kit
 from tests.services.guard.kit import guard_kit
 
 from sekisho.adapters.stores.memory.ledger import MemoryLedger
@@ -57,7 +58,7 @@ class FakeApp:
             raise CommandFailed("No server runs and {path} is locked.", exits.UNREACHABLE, path=str(config.data_dir))
         context = Context(
             self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger,
-            guard_kit(self.store), LiveClassifier(self.store.lessons, ManualClock(), self.journal),
+            guard_kit(self.store), LiveClassifier(self.store.lessons, ManualClock(), self.journal), door_kit=door_kit(self.store),
         )  # fmt: skip
         yield lambda request: asyncio.run(answer(context, request))
 

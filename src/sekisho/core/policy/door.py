@@ -6,18 +6,19 @@ from typing import Literal, NamedTuple
 
 from sekisho.core.policy.dnsbl import DnsblRules, is_enough
 from sekisho.core.policy.evidence import Evidence
+from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.reputation import ReputationRules
 from sekisho.core.policy.rules.content import ContentRules, dangerous, junk_by_words, rspamd_says, told_of, virus_in
 from sekisho.core.policy.rules.reputation import against, speaks_against, trusting, vouching
 from sekisho.core.terms.reply import Reply
 
-Mode = Literal["enforce", "observe"]
 Action = Literal["accept", "junk", "defer", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
 class DoorRules:
-    """The operator's choices. A rule in "observe" is only written down. `on_temperror`: when DNS cannot say whether DMARC passes."""
+    """The operator's choices. A rule in "observe" is only written down, one that is "off" not even asked. `on_temperror`: when DNS cannot
+    say whether DMARC passes."""
 
     dmarc: Mode = "enforce"
     own_domains: Mode = "enforce"
@@ -59,10 +60,11 @@ def judge(evidence: Evidence, rules: DoorRules) -> DoorVerdict:
     """The first of `RULES` that has something to say decides."""
     observed: DoorVerdict | None = None
     for rule in RULES:
-        verdict = rule.judge(evidence, rules)
+        mode = rule.mode(rules)
+        verdict = rule.judge(evidence, rules) if mode != "off" else None
         if verdict is None:
             continue
-        if rule.mode(rules) == "enforce":
+        if mode == "enforce":
             return _spared(verdict, evidence, rules)
         observed = observed or DoorVerdict("accept", verdict.rule, verdict.because, observed=True)
     return observed or ACCEPTED
@@ -99,7 +101,7 @@ def _judge_dnsbl(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
 
 def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     finding, experience = evidence.reputation, rules.experience
-    if finding is None or finding.problem or experience.bad_action == "nothing":
+    if finding is None or finding.problem:
         return None
     speaking = {account_id: against(finding, experience, account_id) for account_id in finding.pairs}
     told = next((standing for standing in speaking.values() if standing is not None), None)
@@ -211,27 +213,41 @@ def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
 
 
 class Rule(NamedTuple):
-    """`says` is for people; `judge` gives None when the rule has nothing to say."""
+    """`says` is for people; `setting` names where its mode is set; `judge` gives None when the rule has nothing to say."""
 
     name: str
     says: str
+    setting: str
     mode: Callable[[DoorRules], Mode]
     judge: Callable[[Evidence, DoorRules], DoorVerdict | None]
 
 
 # In this order. Whatever is first to speak, in mode enforce, decides; what only accuses by suspicion stands last.
 RULES: tuple[Rule, ...] = (
-    Rule(VIRUS, "What ClamAV finds a virus in is turned away.", lambda rules: rules.viruses, _judge_virus),
-    Rule(OWN_DOMAIN, "Strangers may not write in the name of a domain of ours.", lambda rules: rules.own_domains, _judge_own_domains),
-    Rule("dmarc", "What fails DMARC is treated as its domain asks.", lambda rules: rules.dmarc, _judge_dmarc),
-    Rule(DNSBL, "Clients that several blocklists agree on are turned away.", lambda rules: rules.dnsbl, _judge_dnsbl),
-    Rule(REPUTATION, "Mail from where only bad came before goes into Junk.", lambda rules: rules.reputation, _judge_reputation),
+    Rule(VIRUS, "What ClamAV finds a virus in is turned away.", "content.clamav_action", lambda rules: rules.viruses, _judge_virus),
+    Rule(
+        OWN_DOMAIN,
+        "Strangers may not write in the name of a domain of ours.",
+        "door.own_domains",
+        lambda rules: rules.own_domains,
+        _judge_own_domains,
+    ),
+    Rule("dmarc", "What fails DMARC is treated as its domain asks.", "door.dmarc", lambda rules: rules.dmarc, _judge_dmarc),
+    Rule(DNSBL, "Clients that several blocklists agree on are turned away.", "door.dnsbl", lambda rules: rules.dnsbl, _judge_dnsbl),
+    Rule(
+        REPUTATION,
+        "Mail from where only bad came before goes into Junk.",
+        "reputation.bad_history",
+        lambda rules: rules.reputation,
+        _judge_reputation,
+    ),
     Rule(
         ATTACHMENT,
         "Attachments that do something when opened are kept away.",
+        "content.attachments",
         lambda rules: rules.attachments,
         _judge_attachments,
     ),
-    Rule(RSPAMD, "What rspamd calls spam goes into Junk.", lambda rules: rules.rspamd, _judge_rspamd),
-    Rule(CONTENT, "What reads like junk that people sorted goes into Junk.", lambda rules: rules.words, _judge_words),
+    Rule(RSPAMD, "What rspamd calls spam goes into Junk.", "content.rspamd_action", lambda rules: rules.rspamd, _judge_rspamd),
+    Rule(CONTENT, "What reads like junk that people sorted goes into Junk.", "content.classifier", lambda rules: rules.words, _judge_words),
 )

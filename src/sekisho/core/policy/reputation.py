@@ -5,7 +5,7 @@ it; and the pair of author and recipient. A name that nothing vouches for earns 
 owner. How much a history weighs halves with each half-life; histories are joined by adding them, in any order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from math import exp2
@@ -70,7 +70,7 @@ class ReputationRules:
     good_weight: float = 2.0
     bad_score: float = 0.2
     bad_weight: float = 4.0
-    bad_action: Literal["quarantine", "defer", "nothing"] = "quarantine"
+    bad_action: Literal["quarantine", "defer"] = "quarantine"
     written_us: int = 180 * DAY_US
 
 
@@ -129,6 +129,7 @@ class Standing:
     score: float
     weight: float
     now_us: int
+    parts: tuple[float, float] = (0.0, 0.0)  # what is left of good and of bad
 
     def __str__(self) -> str:
         """In numbers: "network 192.0.2.0/24: 12 messages in 40 days, 1 judged junk: score 0.93"."""
@@ -152,7 +153,7 @@ def _plural(word: str, count: int) -> str:
 def standing(key: str, history: History, now_us: int, half_life_us: int) -> Standing:
     faded = fading(now_us - history.at_us, half_life_us)
     good, bad = max(0.0, history.good) * faded, max(0.0, history.bad) * faded
-    return Standing(key, history, (good + PRIOR) / (good + bad + 2 * PRIOR), good + bad, now_us)
+    return Standing(key, history, (good + PRIOR) / (good + bad + 2 * PRIOR), good + bad, now_us, (good, bad))
 
 
 def is_good(standing: Standing, rules: ReputationRules) -> bool:
@@ -197,6 +198,14 @@ class ReputationFinding:
         """What earns or loses by this message, whoever gets it."""
         keys = (self.client.key, self.network.key)
         return (*keys, self.domain.key) if self.domain is not None else keys
+
+
+def is_awaited(sender: str, addresses: Iterable[str]) -> bool:
+    """`sender`: whom somebody expects mail from: "" anybody, an address, or "@domain", which names the hosts below it too. `addresses`:
+    canonical, whom the message says that it is from. Nothing proves that; it is enough for not having to wait."""
+    if not sender.startswith("@"):
+        return not sender or sender in addresses
+    return any(f".{address.rpartition('@')[2]}".endswith(f".{sender[1:]}") for address in addresses)
 
 
 # --- keys: what a history is kept under

@@ -70,7 +70,8 @@ class DoorInspector:
             message_id=arrival.message_id,
         )
         tools = self._tools
-        evidence = await gather_evidence(context, tools.directory, tools.reputation, tools.blocklists(), tools.content)
+        directory = tools.directory if self._rules.own_domains != "off" else None
+        evidence = await gather_evidence(context, directory, tools.reputation, tools.blocklists(), tools.content)
         verdict = judge(evidence, self._rules)
         self._learn(evidence, verdict)
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)

@@ -13,7 +13,7 @@ class MemoryReputation:
     def __init__(self, clock: Clock, rules: ReputationRules | None = None) -> None:
         self._clock, self._rules = clock, rules or ReputationRules()
         self._histories: dict[str, History] = {}
-        self._expected: dict[int, int] = {}
+        self._expected: dict[tuple[int, str], Expected] = {}
 
     def use(self, rules: ReputationRules) -> None:
         self._rules = rules
@@ -47,8 +47,8 @@ class MemoryReputation:
         return standing(key, history, self._clock.now_us(), self._rules.half_life_us).weight
 
     async def expect(self, expected: Expected) -> None:
-        self._expected[expected.account_id] = expected.until_us
+        self._expected[expected.account_id, expected.sender] = expected
 
-    async def expected(self) -> Mapping[int, int]:
+    async def expected(self) -> Sequence[Expected]:
         now_us = self._clock.now_us()
-        return {account_id: until_us for account_id, until_us in self._expected.items() if until_us > now_us}
+        return [expected for expected in self._expected.values() if expected.until_us > now_us]

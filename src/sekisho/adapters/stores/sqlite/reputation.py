@@ -48,7 +48,7 @@ class SqliteReputation:
         self._remembered: dict[str, tuple[float, History]] = {}  # key → (read when, what is stored and the news since)
         self._news: dict[str, History] = {}
         self._leaving: dict[str, History] = {}  # news on their way to the disk
-        self._expected: dict[int, int] = {}
+        self._expected: list[Expected] = []
         self._expected_at = float("-inf")
 
     def use(self, rules: ReputationRules) -> None:
@@ -156,20 +156,22 @@ class SqliteReputation:
         now_us = self._clock.now_us()
 
         def step(tx: Transaction) -> None:
-            tx.execute("DELETE FROM expected WHERE until_us <= ? OR account_id = ?", (now_us, expected.account_id))
+            old = "DELETE FROM expected WHERE until_us <= ? OR (account_id = ? AND sender = ?)"
+            tx.execute(old, (now_us, expected.account_id, expected.sender))
             if expected.until_us > now_us:
-                tx.execute("INSERT INTO expected VALUES (?, ?)", (expected.account_id, expected.until_us))
+                tx.execute("INSERT INTO expected VALUES (?, ?, ?)", (expected.account_id, expected.sender, expected.until_us))
 
         await self._writer.write(step)
         self._expected_at = float("-inf")
 
-    async def expected(self) -> Mapping[int, int]:
+    async def expected(self) -> Sequence[Expected]:
         now = self._clock.monotonic()
         if now - self._expected_at >= EXPECTED_SECONDS:
-            sql = "SELECT account_id, until_us FROM expected ORDER BY until_us DESC LIMIT ?"
-            self._expected = dict(self._reader.read(lambda db: db.execute(sql, (MOST_EXPECTED,)).fetchall()))
+            sql = "SELECT account_id, until_us, sender FROM expected ORDER BY until_us DESC LIMIT ?"
+            rows = self._reader.read(lambda db: db.execute(sql, (MOST_EXPECTED,)).fetchall())
+            self._expected = [Expected(*row) for row in rows]
             self._expected_at = now
         if not self._expected:
             return self._expected
         now_us = self._clock.now_us()
-        return {account_id: until_us for account_id, until_us in self._expected.items() if until_us > now_us}
+        return [expected for expected in self._expected if expected.until_us > now_us]

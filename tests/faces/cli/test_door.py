@@ -1,0 +1,58 @@
+"""`sekisho expect`, `reputation` and `door` on the command line."""
+
+import json
+from typing import Any
+
+from sekisho.core.policy.door import RULES
+from sekisho.core.policy.reputation import of_event
+from sekisho.faces.cli import exits
+from sekisho.ports.reputation import Known
+
+PASSWORD = "correct horse battery"
+
+
+def fill(cli: Any) -> None:
+    assert cli("domain", "add", "example.org")[0] == 0
+    assert cli("account", "add", "taro@example.org", "--password-stdin", stdin=PASSWORD)[0] == 0
+
+
+def test_expect_says_until_when(cli: Any) -> None:
+    fill(cli)
+    code, out, err = cli("expect", "taro@example.org")
+    assert (code, err) == (0, "") and out.startswith("Nothing to taro@example.org is delayed until ")
+    out = cli("expect", "taro@example.org", "--minutes", "30", "--from", "shop.example")[1]
+    assert out.startswith("Nothing from shop.example to taro@example.org is delayed until ")
+    assert [row.split("\t")[:2] for row in cli("expect")[1].splitlines()] == [
+        ["taro@example.org", "anybody"],
+        ["taro@example.org", "shop.example"],
+    ]
+    assert cli("expect", "taro@example.org", "--minutes", "0")[1] == "taro@example.org waits for that mail no longer.\n"
+    assert [row["sender"] for row in json.loads(cli("expect", "--json")[1])] == ["@shop.example"]
+    code, _, err = cli("expect", "nobody@example.org")
+    assert code == 1 and "No account here" in err
+
+
+def test_reputation_is_told_in_numbers(cli: Any, app: Any) -> None:
+    at_us = app.store.state.clock.now_us()
+    app.store.reputation.learn([Known("domain:shop.example", of_event("accepted", at_us)) for _ in range(8)])
+    assert cli("reputation", "list")[1].split("\t")[:5] == ["domain:shop.example", "good", "0.83", "8", "0"]
+    out = cli("reputation", "show", "shop.example")[1]
+    assert "8 messages from" in out and "4.00 good, 0.00 bad; score 0.83: good." in out and "(good + 1) / (good + bad + 2)" in out
+    assert json.loads(cli("reputation", "show", "shop.example", "--json")[1])["rows"][0]["score"] == 0.833
+    assert cli("reputation", "forget", "shop.example")[1] == "Forgotten: domain:shop.example.\n"
+    code, out, _ = cli("reputation", "show", "shop.example")
+    assert (code, out) == (exits.NOTHING_KNOWN, "Nothing is known about shop.example.\n")
+
+
+def test_the_rules_stand_in_their_order(cli: Any, monkeypatch: Any) -> None:
+    with cli.config_file.open("a") as file:
+        file.write('\n[content]\nclassifier = "observe"\n')
+    rows = [row.split("\t") for row in cli("door", "rules")[1].splitlines()]
+    assert [row[0] for row in rows] == [rule.name for rule in RULES]
+    modes = {row[0]: row[1] for row in rows}
+    assert modes["own-domain"] == "enforce" and modes["content-junk"] == "observe"
+    assert modes["virus"] == "off" and modes["dnsbl-listed"] == "off"  # nobody is there to be asked
+    found = json.loads(cli("door", "rules", "--json")[1])
+    assert found[0]["name"] == "virus" and set(found[0]["says"]) == {"en", "ja"} and found[0]["says"]["ja"].endswith("。")
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    assert "部外者" in cli("door", "rules")[1]
