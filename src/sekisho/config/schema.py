@@ -150,6 +150,9 @@ class LoginSettings(Section):
     window_seconds: Annotated[int, Field(ge=1)] = Field(900, description="The window of both.")
     cache_seconds: Annotated[float, Field(ge=0)] = Field(300.0, description="How long a verified login is remembered; 0: never.")
     hashing_threads: Annotated[int, Field(ge=1)] = Field(2, description="Simultaneous Argon2id computations per worker (19 MiB each).")
+    channel_binding: Literal["off", "tls-server-end-point"] = Field(
+        "off", description="Offer SCRAM-SHA-256-PLUS, bound to the certificate; only if no client insists on another kind of binding."
+    )
     breached_passwords: LocalPath | None = Field(
         None,
         description='File of leaked passwords that nobody may set: sorted lines of SHA-1:COUNT, as "Have I Been Pwned" gives them out.',

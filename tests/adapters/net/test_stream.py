@@ -1,6 +1,7 @@
 """The stream's promises, on stock asyncio and on uvloop."""
 
 import asyncio
+import hashlib
 import socket
 import ssl
 import sys
@@ -386,6 +387,13 @@ async def test_verified_client(wire: Wire, papers: Papers) -> None:
     assert info.peer_chain[0] == ssl.PEM_cert_to_DER_cert(
         papers.materials[0].cert_pem.decode().split("-----END")[0] + "-----END CERTIFICATE-----"
     )
+
+
+@pytest.mark.parametrize("name", ["mx.example.test", "mail.other.test", "unknown.test"])
+async def test_both_sides_know_the_same_end_point(wire: Wire, name: str) -> None:
+    server, client = await wire.pair()
+    mine, theirs = await asyncio.gather(server.start_tls_server(), client.start_tls_client(name))
+    assert mine.end_point == hashlib.sha256(theirs.peer_chain[0]).digest() and theirs.end_point == b""
 
 
 @pytest.mark.parametrize("name", ["wrong.example.test", "192.0.2.1"])

@@ -1,20 +1,25 @@
 """Certificates, SNI, protocol versions, groups."""
 
 import asyncio
+import datetime
 import os
 import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.adapters.net.conftest import Papers, Wire
 
 from sekisho.adapters.net import tls as tls_module
 from sekisho.adapters.net.opensslconf import CLASSIC, HYBRID
-from sekisho.adapters.net.tls import CertificateProblem, ClientContexts, ServerContexts, is_host_name, read_certificates
+from sekisho.adapters.net.tls import CertificateProblem, ClientContexts, ServerContexts, end_point_of, is_host_name, read_certificates
 from sekisho.config.schema import Certificate
 
 
@@ -236,3 +241,17 @@ def test_an_operators_own_configuration_is_left_alone(tmp_path: Path) -> None:
     code = "from sekisho.adapters.net.opensslconf import *; reexec_with_openssl_conf(); print(os.environ['OPENSSL_CONF'])"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENSSL_CONF": str(own)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout.strip() == str(own)
+
+
+@pytest.mark.parametrize(("kind", "octets"), [("ec-sha256", 32), ("ec-sha384", 48), ("ed25519", 0)])
+def test_the_end_point_is_hashed_as_the_certificate_was(kind: str, octets: int) -> None:  # RFC 5929 §4.1
+    key: Any = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(ec.SECP256R1())
+    algorithm: Any = {"ec-sha256": hashes.SHA256(), "ec-sha384": hashes.SHA384(), "ed25519": None}[kind]
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mx.example.test")])
+    now = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+    certificate = builder.sign(key, algorithm)
+    end_point = end_point_of(certificate.public_bytes(serialization.Encoding.PEM))
+    assert len(end_point) == octets
+    if octets:
+        assert end_point == certificate.fingerprint(hashes.SHA384() if octets == 48 else hashes.SHA256())

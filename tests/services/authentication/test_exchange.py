@@ -1,11 +1,13 @@
 """SASL exchanges, with another implementation (scramp) as the client."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 import scramp
 from tests.services.authentication.world import ALICE, ELSEWHERE, HOME, TLS, World
 
+from sekisho.config.schema import LoginSettings
 from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.sasl.scram import derive_secret
 from sekisho.core.terms.address import Address
@@ -183,6 +185,54 @@ async def test_a_signature_is_acknowledged_by_nothing(world: World) -> None:
     client.set_server_first(answer.octets.decode())
     assert isinstance(await exchange.respond(client.get_client_final().encode()), Challenge)
     assert await exchange.respond(b"more") is LoginFailure.MALFORMED
+
+
+BOUND = replace(TLS, end_point=b"c" * 32)
+
+
+async def bound(world: World, data: bytes = b"c" * 32, kind: str = "tls-server-end-point") -> Answer:
+    exchange = world.authenticator.exchange(Channel("imap", HOME, BOUND))
+    client = scramp.ScramClient(["SCRAM-SHA-256-PLUS"], NAME, "correct horse", channel_binding=(kind, data))
+    answer = await exchange.begin("SCRAM-SHA-256-PLUS", client.get_client_first().encode())
+    if not isinstance(answer, Challenge):
+        return answer
+    client.set_server_first(answer.octets.decode())
+    answer = await exchange.respond(client.get_client_final().encode())
+    if not isinstance(answer, Challenge):
+        return answer
+    client.set_server_final(answer.octets.decode())
+    return await exchange.respond(b"")
+
+
+async def test_a_login_bound_to_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, channel_binding="tls-server-end-point")
+    channel = Channel("imap", HOME, BOUND)
+    assert world.authenticator.mechanisms(channel) == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+    assert await bound(world) == ALICE
+    assert await bound(world, b"d" * 32) is LoginFailure.REFUSED and world.cause() == "the channel binding does not match"
+    assert await bound(world, kind="tls-unique") is LoginFailure.REFUSED
+    assert world.cause() == "the client binds to a channel that was not offered"
+    # RFC 5802 §6: the client could bind and was told that we cannot.
+    assert await world.authenticator.exchange(channel).begin("SCRAM-SHA-256", b"y,,n=alice,r=abcdefgh") is LoginFailure.REFUSED
+    assert world.cause() == "somebody hid the -PLUS mechanism from the client"
+    assert world.slept == [2.0] * 3
+    world.authenticator.use(LoginSettings())
+    assert await bound(world) is LoginFailure.NOT_OFFERED
+
+
+async def test_no_binding_where_the_certificate_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, channel_binding="tls-server-end-point")
+    assert world.authenticator.mechanisms(Channel("imap", HOME, TLS))[0] == "SCRAM-SHA-256"
+    answer = await world.authenticator.exchange(Channel("imap", HOME, TLS)).begin("SCRAM-SHA-256", b"y,,n=alice,r=abcdefgh")
+    assert isinstance(answer, Challenge)
+
+
+async def test_other_settings_leave_the_authenticator_in_place(world: World) -> None:
+    assert await scram(world) == ALICE
+    world.authenticator.use(LoginSettings(hashing_threads=1, failure_seconds=5.0))
+    assert await scram(world, "wrong horse") is LoginFailure.REFUSED and world.slept == [5.0]
+    channel = Channel("imap", HOME, TLS)
+    assert await world.authenticator.exchange(channel).begin("PLAIN", b"\0alice@example.test\0correct horse") == ALICE
 
 
 async def test_what_is_offered(world: World) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
-from sekisho.adapters.net.tlslayer import SniObject
+from sekisho.adapters.net.tlslayer import ServerContext, SniObject
 from sekisho.config.schema import Certificate
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; RFC 9325 §4.2
@@ -92,6 +93,15 @@ def _memory_file(octets: bytes) -> int:
     return descriptor
 
 
+def end_point_of(cert_pem: bytes) -> bytes:
+    """The channel binding tls-server-end-point, b"" where a signature like Ed25519's leaves it undefined (RFC 5929 §4.1)."""
+    leaf = x509.load_pem_x509_certificate(cert_pem)
+    algorithm = leaf.signature_hash_algorithm
+    if algorithm is None:
+        return b""
+    return leaf.fingerprint(hashes.SHA256() if isinstance(algorithm, hashes.MD5 | hashes.SHA1) else algorithm)
+
+
 def is_host_name(name: str) -> bool:
     """A-labels, digits and hyphens only (THREATS 24): nothing else is ever looked up or written down."""
     return _HOST_NAME.match(name) is not None
@@ -136,6 +146,7 @@ class _Chains:
         for material in materials:
             context = _server_context(tickets)
             _load(context, material)
+            context.end_point = end_point_of(material.cert_pem)
             contexts.append(context)
             for name in material.names:
                 self._by_name.setdefault(name, context)
@@ -152,8 +163,8 @@ class _Chains:
             tls.context = chosen
 
 
-def _server_context(tickets: bool) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _server_context(tickets: bool) -> ServerContext:
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = SniObject
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     context.set_ciphers(CIPHERS)

@@ -26,6 +26,12 @@ class ClientTls(Protocol):
     def context(self, verify: Literal["none", "pkix"]) -> ssl.SSLContext: ...
 
 
+class ServerContext(ssl.SSLContext):
+    """A context that knows the channel binding of its certificate (`ports.stream.TlsInfo.end_point`)."""
+
+    end_point: bytes = b""
+
+
 class SniObject(ssl.SSLObject):
     """An SSLObject that remembers which host name the client asked for."""
 
@@ -99,7 +105,14 @@ class TlsLayer:
         cipher = self._object.cipher()
         sni = self._object.sni if isinstance(self._object, SniObject) else None
         chain = () if self._object.server_side else _peer_chain(self._object)
-        return TlsInfo(self._object.version() or "", iana_cipher_name(cipher[0]) if cipher else "", sni, peer_chain=chain)
+        context = self._object.context  # the one that SNI chose
+        return TlsInfo(
+            self._object.version() or "",
+            iana_cipher_name(cipher[0]) if cipher else "",
+            sni,
+            peer_chain=chain,
+            end_point=context.end_point if isinstance(context, ServerContext) else b"",
+        )
 
 
 def _peer_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:

@@ -153,6 +153,32 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
         "too many logins failed before, and for a while none is tried.",
         "Wait; [login] says how long. If it is one of yours, look at their devices.",
     ),
+    "account at its end": Wording("the account came to its end.", "To let them in again: sekisho account expire {username} never."),
+    "password disabled": Wording(
+        "the password was switched off, by an operator or by the guard.", "A new one works at once: sekisho account passwd {username}."
+    ),
+    "credential disabled": Wording(
+        "the app password was switched off, by an operator or by the guard.", "Look: sekisho account credential list {username}."
+    ),
+    "credential at its end": Wording("the app password came to its end.", "A new one: sekisho account credential add {username}."),
+    "credential not for this service": Wording(
+        "the app password is not for this service.", "Look: sekisho account credential list {username}."
+    ),
+    "credential not from this network": Wording(
+        "the app password is bound to other networks.", "Look: sekisho account credential list {username}."
+    ),
+    "changed during the login": Wording("the account changed in that very moment.", "They try again."),
+    "the channel binding does not match": Wording(
+        "the client saw another certificate than the one of this server.",
+        "Somebody stands between, or a proxy ends TLS: then login.channel_binding must be off.",
+    ),
+    "the client binds to a channel that was not offered": Wording(
+        "the client binds its login to TLS in a way that is not offered here.",
+        "If it cannot do otherwise, login.channel_binding must be off.",
+    ),
+    "somebody hid the -PLUS mechanism from the client": Wording(
+        "somebody between hid from the client that logins can be bound to TLS.", "Look at what stands between: proxies, virus scanners."
+    ),
     "acting for somebody else": Wording("it asked to act for another account.", "Leave the authorization identity empty."),
     "store unavailable": Wording("the store did not answer.", "Look at the disk and at the log; the client tries again."),
 }

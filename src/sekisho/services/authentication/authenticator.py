@@ -92,8 +92,11 @@ class SaslAuthenticator:
         return (*plus, SCRAM, *PASSWORD_MECHANISMS)
 
     def bindings(self, channel: Channel) -> dict[str, bytes]:
-        """The channel bindings that are offered there, by type (RFC 5929)."""
-        return {}
+        """The channel bindings that are offered there, by type. Python's TLS does not give out tls-exporter (RFC 9266)."""
+        kind = self._settings.channel_binding
+        if kind == "off" or channel.tls is None or not channel.tls.end_point:
+            return {}
+        return {kind: channel.tls.end_point}
 
     def exchange(self, channel: Channel) -> SaslExchange:
         return SaslExchange(self, channel, self._tools.dice.octets(NONCE_OCTETS))
