@@ -10,6 +10,7 @@ _LOG_ONLY = frozenset(
     {
         "access",
         "authentication.malformed",
+        "authentication.upgraded",
         "classifier",
         "config",
         "ledger",

@@ -67,6 +67,16 @@ class AccountDetails(Struct, frozen=True):
 
 async def add_account(context: Context, request: AddAccount) -> Account:
     address = parse_address(request.address)
+    await check_is_free(context, address)
+    _check_quota(request.quota_octets)
+    argon2, scram = await hash_for(context, address, request.password, allow_weak=request.allow_weak)
+    account = await context.directory.add_account(address, argon2, scram, request.display_name, request.quota_octets)
+    context.audit("account.add", account.address, quota_octets=request.quota_octets)
+    return account
+
+
+async def check_is_free(context: Context, address: Address) -> None:
+    """Could an account of this address be made? Raises Refused."""
     if await context.directory.domain(address.domain) is None:
         raise Refused("There is no domain {name}; add it first: sekisho domain add {name}", name=address.domain)
     existing = await context.directory.account_by_address(address)
@@ -78,11 +88,6 @@ async def add_account(context: Context, request: AddAccount) -> Account:
         raise Refused("The account {address} already exists.", address=str(address))
     if await context.directory.alias(address) is not None:
         raise Refused("{address} is an alias; remove it first.", address=str(address))
-    _check_quota(request.quota_octets)
-    argon2, scram = await _hash(context, address, request)
-    account = await context.directory.add_account(address, argon2, scram, request.display_name, request.quota_octets)
-    context.audit("account.add", account.address, quota_octets=request.quota_octets)
-    return account
 
 
 async def list_accounts(context: Context, request: ListAccounts) -> list[Account]:
@@ -118,7 +123,7 @@ async def grant_sender(context: Context, request: GrantSender) -> AccountDetails
 
 async def set_password(context: Context, request: SetPassword) -> Account:
     account = await find_account(context, request.address)
-    argon2, scram = await _hash(context, parse_address(account.address), request)
+    argon2, scram = await hash_for(context, parse_address(account.address), request.password, allow_weak=request.allow_weak)
     await context.directory.set_password(account.id, argon2, scram)
     context.audit("account.passwd", account.address)
     return await _changed(context, account)
@@ -163,13 +168,13 @@ async def undelete_account(context: Context, request: AccountRequest) -> Account
     return await _set_state(context, account, "active")
 
 
-async def _hash(context: Context, address: Address, request: AddAccount | SetPassword) -> HashedPassword:
+async def hash_for(context: Context, address: Address, password: str, *, allow_weak: bool = False) -> HashedPassword:
     """In a thread: the loop serves others meanwhile. Raises Refused for a password that is too weak."""
 
     def check_and_hash() -> HashedPassword:
-        if not request.allow_weak:
-            check_quality(request.password, address, context.breached)
-        return hash_password(request.password)
+        if not allow_weak:
+            check_quality(password, address, context.breached)
+        return hash_password(password)
 
     try:
         return await asyncio.to_thread(check_and_hash)

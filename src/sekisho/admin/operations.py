@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sekisho.admin import accounts, aliases, classifier, dkim, domains, door, guard, queue, reputation, roles
+from sekisho.admin import accounts, aliases, classifier, dkim, domains, door, guard, importing, queue, reputation, roles
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why import question
 from sekisho.ports.classifier import Fitted
@@ -54,6 +54,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "domain.show": Operation(domains.show_domain, domains.DomainRequest, domains.DomainDetails),
     "domain.remove": Operation(domains.remove_domain, domains.DomainRequest, Domain),
     "account.add": Operation(accounts.add_account, accounts.AddAccount, Account),
+    "account.import": Operation(importing.import_accounts, importing.ImportAccounts, list[importing.ImportedLine]),
     "account.list": Operation(accounts.list_accounts, accounts.ListAccounts, list[Account]),
     "account.show": Operation(accounts.show_account, accounts.AccountRequest, accounts.AccountDetails),
     "account.passwd": Operation(accounts.set_password, accounts.SetPassword, Account),

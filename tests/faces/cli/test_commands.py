@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.services.authentication.test_foreign import SHA512
 
 from sekisho.config.load import load
 from sekisho.core.policy.takeover.sending import Sending
@@ -57,6 +58,20 @@ def test_accounts(taro: Any) -> None:
     assert taro("account", "undelete", "taro@example.org")[1] == "taro@example.org is back.\n"
     assert taro("account", "remove", "taro@example.org", "--purge", "--yes")[1] == "taro@example.org and its mail are gone.\n"
     assert taro("account", "list") == (0, "", "")
+
+
+def test_accounts_are_imported(taro: Any, tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text(f"jiro:{SHA512}:1000:1000::/home/jiro\n\ntaro:{SHA512}\nold:$1$saltsalt$AO77MFlQyb97TzsMyAVX81\n")
+    code, out, _ = taro("account", "import", str(file), "--domain", "example.org", "--dry-run")
+    assert code == 0 and out.splitlines()[0] == "1\tjiro@example.org\tSHA512-CRYPT\twould be taken"
+    assert out.splitlines()[-1] == "1 of 3 accounts would be taken."
+    code, out, _ = taro("account", "import", str(file), "--domain", "example.org", "--also", "md5-crypt")
+    assert "3\ttaro@example.org\tSHA512-CRYPT\tnot taken: The account taro@example.org already exists." in out
+    assert out.splitlines()[-1] == "2 of 3 accounts were taken."
+    read = json.loads(taro("account", "import", str(file), "--domain", "example.org", "--json")[1])
+    assert [line["taken"] for line in read] == [False, False, False]
+    assert taro("account", "import", str(tmp_path / "none"))[0] == exits.USAGE
 
 
 def test_a_purge_asks_first(taro: Any) -> None:

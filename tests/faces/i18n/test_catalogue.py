@@ -34,6 +34,7 @@ SPEAKERS = {
     "Refused": (0,),
     "CommandFailed": (0,),
     "WeakPassword": (0,),
+    "HashRefused": (0,),
     "PreparationError": (0,),
     "TryOutRefused": (0,),
     "Problem": (1, 2),

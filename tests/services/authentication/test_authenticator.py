@@ -12,7 +12,7 @@ from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import LoginFailure, PasswordProof
 from sekisho.ports.directory import Account, StoredPassword
 from sekisho.services.authentication.limiter import network_of
-from sekisho.services.authentication.passwords import hash_password
+from sekisho.services.authentication.passwords import hash_password, is_current, verify_password
 
 
 @pytest.fixture
@@ -164,3 +164,23 @@ def test_networks() -> None:
 async def test_closing_unsubscribes(world: World) -> None:
     world.authenticator.close()
     assert world.changes.wakes == []
+
+
+async def test_an_imported_password_is_kept_better_after_the_first_good_login(world: World) -> None:
+    imported = "{CRYPT}$6$saltsalt$1Ow1N1lMu5MSWd7U26oAl3WVEb/OlwP92YyLNoYnDEuHBK3F9ihboOwZCK.mdxpOAXaD8PgIGyKhzzhvpcW021"
+    good = PasswordProof("alice@example.test", "himitsu")
+    world.directory.passwords[1] = StoredPassword(1, imported, "", 1)
+    assert await world.login() is LoginFailure.REFUSED and world.directory.passwords[1].argon2 == imported
+    world.directory.broken_upgrades = True
+    assert await world.login(good) == ALICE and world.directory.passwords[1].argon2 == imported
+    world.directory.broken_upgrades = False
+    assert await world.login(good, service="pop3") == ALICE
+    kept = world.directory.passwords[1]
+    assert is_current(kept.argon2) and verify_password(kept.argon2, "himitsu") and kept.scram_sha256 and kept.version == 1
+    assert world.journal.kinds()[-2:] == ["authentication.upgraded", "authentication.accepted"]
+    assert await world.login(good) == ALICE and world.journal.kinds()[-2:] == ["authentication.accepted"] * 2
+
+
+async def test_a_hash_that_nobody_can_read_is_our_fault(world: World) -> None:
+    world.directory.passwords[1] = StoredPassword(1, "himitsu", "", 1)
+    assert await world.login() is LoginFailure.UNAVAILABLE

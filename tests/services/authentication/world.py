@@ -50,7 +50,7 @@ class Directory:
             "bob@example.test": Account(2, "bob@example.test", "active"),
         }
         self.passwords = {1: StoredPassword(1, *HASHED, 1), 2: StoredPassword(2, *HASHED, 1)}
-        self.broken = False
+        self.broken = self.broken_upgrades = False
 
     async def account_by_address(self, address: Address) -> Account | None:
         if self.broken:
@@ -62,6 +62,13 @@ class Directory:
 
     async def password(self, account_id: int) -> StoredPassword | None:
         return self.passwords.get(account_id)
+
+    async def upgrade_password(self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str) -> None:
+        if self.broken_upgrades:
+            raise StoreUnavailable
+        old = self.passwords[account_id]
+        assert old.argon2 == old_argon2
+        self.passwords[account_id] = StoredPassword(account_id, argon2, scram_sha256, old.version)
 
 
 class Credentials:

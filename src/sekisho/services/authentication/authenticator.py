@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.exceptions import Argon2Error
 
 from sekisho.config.schema import LoginSettings
 from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, MAX_PASSWORD_OCTETS, Proven, SaslError, SaslWrong, SecretNeeded, Step
@@ -30,7 +30,7 @@ from sekisho.services.authentication.candidates import Candidate, Candidates, Cl
 from sekisho.services.authentication.exchange import NONCE_OCTETS, SaslExchange
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool
 from sekisho.services.authentication.limiter import LoginLimiter, network_of
-from sekisho.services.authentication.passwords import NOBODYS_HASH, verify_password
+from sekisho.services.authentication.passwords import NOBODYS_HASH, WeakPassword, hash_password, is_current, verify_password
 from sekisho.services.authentication.remembered import RememberedLogins
 from sekisho.services.authentication.standing import Standing
 
@@ -158,6 +158,7 @@ class SaslAuthenticator:
             outcome = Refused(LoginFailure.REFUSED, candidate.cause or "wrong password")
         if isinstance(outcome, Identity):
             await self._limiter.count_success(network, candidate.name)
+            await self._upgrade(candidate, password)
         else:
             self._bad.remember(bad)
             await self._limiter.count_failure(network, candidate.name)
@@ -172,6 +173,18 @@ class SaslAuthenticator:
         if fits and not candidate.cause:
             self._good.remember(good)
         return fits
+
+    async def _upgrade(self, candidate: Candidate, password: str) -> None:
+        """Keep an imported password from now on as our own ones are kept. If that cannot be done now, the next login does it."""
+        stored = candidate.password
+        if stored is None or is_current(stored.argon2):
+            return
+        try:
+            hashed = await self._pool.run(hash_password, password)
+            await self._tools.directory.upgrade_password(stored.account_id, stored.argon2, *hashed)
+        except (HashingBusy, StoreUnavailable, WeakPassword):
+            return
+        self._tools.journal.record(Entry("authentication.upgraded", candidate.name, {"account_id": stored.account_id}))
 
     async def _check_proof(self, channel: Channel, claim: Claim, respond: Callable[[], Step], proofs: list[Proven]) -> Outcome:
         network, name = network_of(channel.client), claim.candidate.name
@@ -208,7 +221,7 @@ class SaslAuthenticator:
             return Refused(LoginFailure.UNAVAILABLE, "store unavailable")
         except HashingBusy:
             return Refused(LoginFailure.UNAVAILABLE, "too many password checks waiting")
-        except (Argon2Error, InvalidHashError) as error:
+        except (Argon2Error, ValueError) as error:
             return Refused(LoginFailure.UNAVAILABLE, f"fault {self._tools.journal.fault('authentication', error)}")
 
     async def _settle(self, attempt: Attempt, outcome: Outcome) -> Identity | LoginFailure:

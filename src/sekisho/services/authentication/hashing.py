@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, TypeVarTuple
 
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 # With two threads and 25 ms a check, the last of the queue waits under a second and a half.
 WAITING_PER_THREAD = 50
 
@@ -20,17 +23,17 @@ class HashingPool:
         self._capacity = threads * (WAITING_PER_THREAD + 1)
         self._busy = 0
 
-    async def run(self, function: Callable[[str, str], bool], first: str, second: str) -> bool:
-        """`function(first, second)` in a thread; raises `HashingBusy`, or what the function raises."""
+    async def run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """`function(*arguments)` in a thread; raises `HashingBusy`, or what the function raises."""
         if self._busy >= self._capacity:
             raise HashingBusy
         self._busy += 1
-        future = asyncio.get_running_loop().run_in_executor(self._executor, function, first, second)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
         # Counted until it ends, not until the caller stops waiting: a closed connection does not free a thread.
         future.add_done_callback(self._done)
         return await asyncio.shield(future)
 
-    def _done(self, future: "asyncio.Future[bool]") -> None:
+    def _done(self, future: "asyncio.Future[Any]") -> None:
         self._busy -= 1
         if not future.cancelled():
             future.exception()  # mark as seen even if nobody waits any more

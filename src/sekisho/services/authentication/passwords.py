@@ -9,12 +9,14 @@ from argon2.exceptions import VerifyMismatchError
 from sekisho.core.sasl.exchange import MAX_PASSWORD_OCTETS
 from sekisho.core.sasl.preparation import PreparationError, prepare_password
 from sekisho.core.sasl.scram import derive_secret
+from sekisho.services.authentication.foreign import verify_foreign
 
 SCRAM_ITERATIONS = 50_000  # RFC 7677 §4 asks for at least 4096; phones must repeat this at each login
 # 19 MiB, two passes, one lane: 25 ms of one core.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # A well-formed hash that no password has, with the parameters above: checking it costs what a real one costs (THREATS 19).
-NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$" + "A" * 22 + "$" + "A" * 43
+_CURRENT = "$argon2id$v=19$m=19456,t=2,p=1$"
+NOBODYS_HASH = _CURRENT + "A" * 22 + "$" + "A" * 43
 
 
 class WeakPassword(ValueError):
@@ -49,9 +51,19 @@ def hash_password(password: str) -> HashedPassword:
     return HashedPassword(_HASHER.hash(prepared), scram)
 
 
+def is_current(stored: str) -> bool:
+    """Is it what `hash_password` makes now? Another hash is replaced at the next good login."""
+    return stored.startswith(_CURRENT)
+
+
 def verify_password(argon2: str, prepared: str) -> bool:
-    """Does the prepared password fit the hash? Costs the same either way; raises argon2's exceptions for a broken hash."""
+    """Does the prepared password fit the hash, ours or an imported one? Costs the same either way.
+
+    Raises argon2's exceptions or ValueError for a broken hash.
+    """
+    if not argon2.startswith("$argon2"):
+        return verify_foreign(argon2, prepared)
     try:
-        return _HASHER.verify(argon2, prepared)
+        return _HASHER.verify(argon2, prepared) and prepared != ""  # an imported hash may be one of no password
     except VerifyMismatchError:
         return False

@@ -1,0 +1,60 @@
+"""`sekisho account import`: accounts of another server, with the hashes of their passwords."""
+
+from pathlib import Path
+
+import click
+
+from sekisho.faces.cli import exits
+from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell
+
+_BATCH = 50
+
+
+@click.command("import", epilog="Example: sekisho account import /etc/dovecot/users --domain example.org --dry-run")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@click.option("--domain", default="", help="Domain of names that have none.")
+@click.option("--also", multiple=True, metavar="SCHEME", help="Take hashes of this broken scheme too; may be repeated.")
+@click.option("--replace", is_flag=True, help="Give accounts that exist the password of the file.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be taken.")
+@config_option
+@json_option
+@pass_shell
+def import_accounts(
+    shell: Shell, file: Path, domain: str, also: tuple[str, ...], replace: bool, dry_run: bool, config_file: Path, as_json: bool
+) -> None:
+    """Make the accounts of FILE, a passwd-file of Dovecot or a copy of /etc/shadow, with their passwords.
+
+    Hashes are taken as they are; each is replaced by an Argon2id hash at the first login that fits it.
+    """
+    from sekisho.admin.importing import ImportAccounts
+
+    schemes = [scheme.upper() for scheme in also]
+    done = []
+    with shell.operator(config_file) as ask:
+        lines = _read(file)
+        for first in range(0, len(lines), _BATCH):
+            done += ask("account.import", ImportAccounts(lines[first : first + _BATCH], first + 1, domain, schemes, replace, dry_run))
+    if as_json:
+        shell.print_json(done)
+        return
+    say = shell.say
+    yes, no = say("would be taken") if dry_run else say("taken"), say("not taken")
+    rows = [(d.line, d.name, d.scheme or "-", yes if d.taken else f"{no}: {say(d.text, **d.values)}") for d in done]
+    shell.print_table((say("Line"), say("Name"), say("Scheme"), say("Result")), rows)
+    taken = sum(d.taken for d in done)
+    if dry_run:
+        click.echo(say("{taken} of {count} accounts would be taken.", taken=taken, count=len(done)))
+    else:
+        click.echo(say("{taken} of {count} accounts were taken.", taken=taken, count=len(done)))
+
+
+def _read(file: Path) -> list[str]:
+    try:
+        with click.open_file(str(file), encoding="utf-8", errors="replace") as opened:
+            text: str = opened.read()
+    except OSError as error:
+        raise CommandFailed(
+            "{path} cannot be read: {reason}.", exits.FAILED, path=str(file), reason=error.strerror or str(error)
+        ) from error
+    return text.split("\n")
