@@ -72,6 +72,13 @@ async def test_every_method_is_written_and_journaled() -> None:
     assert entry.fields["spf"] == "pass" and entry.fields["verdict"] == "accept" and entry.id.encode() in message
 
 
+async def test_the_list_that_a_message_names_is_journaled() -> None:
+    world = await _world().fill()
+    await _deliver(world, b"From: a@good.example\r\nList-Id: <members.good.example>\r\n\r\nx")
+    (entry,) = [entry for entry in world.journal.entries if entry.kind == "reception.evidence"]
+    assert entry.fields["list_id"] == "members.good.example"
+
+
 async def test_forged_results_go_and_foreign_ones_stay() -> None:
     world = await _world().fill()
     forged = b"Authentication-Results: (x) MX.local.example.; spf=pass\r\nAuthentication-Results: other.example; spf=pass\r\n"

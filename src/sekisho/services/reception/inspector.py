@@ -115,6 +115,8 @@ class DoorInspector:
         if evidence.dmarc is not None:
             dmarc = evidence.dmarc
             fields |= {"dmarc": dmarc.result, "dmarc_policy": dmarc.policy, "author_domain": dmarc.author_domain}
+        if evidence.list_id:
+            fields["list_id"] = evidence.list_id
         if evidence.s25r is not None and evidence.s25r.is_suspicious:
             fields["s25r"] = evidence.s25r.explain()
         if evidence.dnsbl is not None and evidence.dnsbl.asked:
