@@ -4,7 +4,8 @@ from tests.services.guard.kit import guard_kit
 
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
-from sekisho.config.schema import RoleOwners
+from sekisho.config.schema import LoginSettings, RoleOwners
+from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.classifier import LiveClassifier
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
@@ -27,4 +28,5 @@ def context(store: MemoryStore, journal: MemoryJournal) -> Context:
     return Context(
         store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0",
         guard_kit=guard_kit(store), classifier=classifier, door_kit=door_kit(store),
+        ban_desk=BanDesk(store.bans, store.counters, LoginSettings()),
     )  # fmt: skip

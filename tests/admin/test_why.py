@@ -210,7 +210,7 @@ async def test_logins_are_counted(scene: Scene, cause: str) -> None:
     assert (refused.times, refused.verdict, accepted.times) == (3, "refused", 1)
     assert "taro@example.org logged in from 192.0.2.1 (imap)" in said(accepted.what)
     wording = LOGIN_CAUSES.get(cause.removesuffix(", again"))
-    assert said(refused.why) == (wording.why if wording else "account suspended.")
+    assert said(refused.why) == (wording.why.format(**fields) if wording else "account suspended.")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from sekisho.adapters.keeping import KeepingJournal
 from sekisho.admin.why import messages, others
-from sekisho.admin.why.sentences import LOGIN_CAUSES, RULES, STATUSES, VALUES
+from sekisho.admin.why.sentences import BANS, LOGIN_CAUSES, RULES, STATUSES, VALUES
 from sekisho.admin.why.story import Told
 from sekisho.testing.clock import ManualClock
 from sekisho.testing.records import MemoryJournal
@@ -48,7 +48,7 @@ def test_every_kind_that_is_kept_can_be_told() -> None:
 
 
 def texts() -> Iterator[str]:
-    for table in (RULES, STATUSES, LOGIN_CAUSES):
+    for table in (RULES, STATUSES, LOGIN_CAUSES, BANS):
         for wording in table.values():
             yield from wording
     tellers: list[Told] = [*(told for _, told in messages._BY_STATE), messages._HELD_BY_GUARD]

@@ -13,6 +13,7 @@ from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.keys import Keys
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.spool import Spool
+from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
 from sekisho.services.guard.releasing import GuardKit
 
@@ -42,6 +43,7 @@ class Context:
     classifier: ClassifierDesk | None = None
     breached: BreachedPasswords | None = None
     door_kit: DoorKit | None = None
+    ban_desk: BanDesk | None = None
 
     @property
     def classifying(self) -> ClassifierDesk:
@@ -60,6 +62,12 @@ class Context:
         if self.guard_kit is None:
             raise Refused("The guard cannot be reached from here.")
         return self.guard_kit
+
+    @property
+    def banning(self) -> BanDesk:
+        if self.ban_desk is None:
+            raise Refused("The bans cannot be reached from here.")
+        return self.ban_desk
 
     def audit(self, action: str, subject: str, **fields: JournalValue) -> None:
         """One journal entry for a finished change: kind "admin.account.add", id the subject."""

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from sekisho.admin import accounts, aliases, classifier, dkim, domains, door, guard, importing, queue, reputation, roles
+from sekisho.admin import accounts, aliases, bans, classifier, dkim, domains, door, guard, importing, queue, reputation, roles
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why import question
+from sekisho.ports.bans import Ban
 from sekisho.ports.classifier import Fitted
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Account, Alias, DirectoryError, Domain
@@ -80,6 +81,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "reputation.list": Operation(reputation.list_reputation, reputation.ListReputation, list[reputation.ReputationView]),
     "reputation.show": Operation(reputation.show_reputation, reputation.ReputationRequest, reputation.ReputationDetails),
     "reputation.forget": Operation(reputation.forget_reputation, reputation.ReputationRequest, reputation.Forgotten),
+    "bans.list": Operation(bans.list_bans, bans.ListBans, list[Ban]),
+    "bans.show": Operation(bans.show_bans, bans.ShowBans, bans.BanDetails),
+    "bans.lift": Operation(bans.lift_bans, bans.LiftBans, list[Ban]),
+    "bans.add": Operation(bans.add_ban, bans.AddBan, Ban),
     "roles.check": Operation(roles.check_roles, domains.Nothing, list[roles.RoleProblem]),
     "guard.list": Operation(guard.list_cases, domains.Nothing, list[guard.GuardedAccount]),
     "guard.show": Operation(guard.show_account, guard.ShowGuarded, guard.GuardDetails),

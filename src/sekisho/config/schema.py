@@ -147,7 +147,24 @@ class LoginSettings(Section):
         30, description="Failed logins of one network within the window before it must wait."
     )
     failures_per_account_and_network: Annotated[int, Field(ge=1)] = Field(10, description="The same for one account from one network.")
-    window_seconds: Annotated[int, Field(ge=1)] = Field(900, description="The window of both.")
+    unknown_accounts_per_network: Annotated[int, Field(ge=1)] = Field(
+        6, description="So many names that nobody has here, each counted once, end the tries of a network sooner."
+    )
+    failures_per_wide_network: Annotated[int, Field(ge=1)] = Field(
+        300,
+        description="So many in a /16 (IPv6: /48) leave the strange networks in it a tenth of their tries; four times as many leave none.",
+    )
+    strange_failures_per_account: Annotated[int, Field(ge=1)] = Field(
+        50, description="So many at one account, from networks that it never logged in from, leave each such network a fifth of its tries."
+    )
+    sprayed_accounts: Annotated[int, Field(ge=0)] = Field(
+        8, description="A password that failed at so many accounts opens none from a network that is new to it; 0: it may."
+    )
+    window_seconds: Annotated[int, Field(ge=1)] = Field(900, description="The window of all these.")
+    ban_seconds: Annotated[int, Field(ge=1)] = Field(
+        900, description="How long a network without tries left is banned; twice as long each further time within a week."
+    )
+    longest_ban_seconds: Annotated[int, Field(ge=1)] = Field(86_400, description="But never longer than this.")
     cache_seconds: Annotated[float, Field(ge=0)] = Field(300.0, description="How long a verified login is remembered; 0: never.")
     hashing_threads: Annotated[int, Field(ge=1)] = Field(2, description="Simultaneous Argon2id computations per worker (19 MiB each).")
     channel_binding: Literal["off", "tls-server-end-point"] = Field(

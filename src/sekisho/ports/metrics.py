@@ -12,6 +12,7 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_message_octets_total": ("counter", "Octets of accepted messages.", ("service",)),
     "sekisho_blocklist_fit": ("gauge", "1: the canaries of the blocklist live, and it is asked; summed over workers.", ("zone",)),
     "sekisho_logins_total": ("counter", "Login attempts.", ("service", "result")),
+    "sekisho_login_bans_total": ("counter", "Networks banned from logging in.", ("reason",)),
     "sekisho_relay_attempts_total": ("counter", "Delivery attempts to other hosts, per recipient.", ("result",)),
     "sekisho_guard_verdicts_total": ("counter", "Submitted messages that the guard passed, slowed, held.", ("verdict",)),
     "sekisho_guard_cases_total": ("counter", "Accounts whose mail the guard began to hold.", ("action",)),

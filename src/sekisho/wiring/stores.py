@@ -22,6 +22,7 @@ from sekisho.ports.journal import Journal
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.metrics import Metrics
 from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
 from sekisho.wiring.clocks import server_clock
 from sekisho.wiring.content import ContentLink
@@ -61,6 +62,7 @@ def admin_context(
         store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger, guard_kit(store, config, journal),
         classifier or ContentLink(store, config, journal).classifier,
         BreachedFile(config.login.breached_passwords) if config.login.breached_passwords else None, door_kit(store, config),
+        BanDesk(store.bans, store.counters, config.login),
     )  # fmt: skip
 
 

@@ -173,7 +173,15 @@ class Worker:
     def _make_authenticator(self) -> None:
         store = self._store
         tools = AuthenticationTools(
-            store.directory, store.credentials, store.counters, self._changes, self._clock, self._dice, self._journal, self._shared.metrics
+            store.directory,
+            store.credentials,
+            store.counters,
+            store.bans,
+            self._changes,
+            self._clock,
+            self._dice,
+            self._journal,
+            self._shared.metrics,
         )
         self._authenticator = SaslAuthenticator(tools, self._config.login)
         self._stack.callback(self._authenticator.close)

@@ -23,6 +23,7 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed, OperatorLink, Progress, TryAccount, TryReady
 from sekisho.faces.cli.main import run
 from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
+from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.classifier import LiveClassifier
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
@@ -59,6 +60,7 @@ class FakeApp:
         context = Context(
             self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger,
             guard_kit(self.store), LiveClassifier(self.store.lessons, ManualClock(), self.journal), door_kit=door_kit(self.store),
+            ban_desk=BanDesk(self.store.bans, self.store.counters, config.login),
         )  # fmt: skip
         yield lambda request: asyncio.run(answer(context, request))
 

@@ -428,3 +428,25 @@ def test_guard(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "May send as: @example.org" in taro("account", "show", "taro@example.org")[1]
     assert "only in its own name" in taro("account", "may-send-as", "taro@example.org", "@example.org", "--revoke")[1]
     assert "in the mailbox only" in taro("account", "recovery", "taro@example.org")[1]
+
+
+def test_bans(taro: Any) -> None:
+    assert taro("bans", "list") == (0, "", "")
+    assert "is banned until 20" in taro("bans", "add", "198.51.100.7/24", "--for", "7d", "--note", "guesses for weeks")[1]
+    assert taro("bans", "add", "2001:db8::/48", "--account", "taro@example.org")[1].endswith("is banned until the ban is lifted.\n")
+    rows = {row.split("\t")[0]: row.split("\t") for row in taro("bans", "list")[1].splitlines()}
+    assert rows["198.51.100.0/24"][1:4] == ["all", "banned by an operator", "-"]
+    assert rows["198.51.100.0/24"][6:] == ["uid:0", "guesses for weeks"]
+    assert rows["2001:db8::/48"][1] == "taro@example.org" and rows["2001:db8::/48"][5] == "until it is lifted"
+    assert {row["network"] for row in json.loads(taro("bans", "list", "--json")[1])} == set(rows)
+    fields = {"service": "imap", "username": "x@example.org", "client": "198.51.100.9", "cause": "no such account"}
+    taro.app.ledger.keep(1, Entry("authentication.refused", "", fields, ("198.51.100.9", "198.51.100.0/24")))
+    shown = taro("bans", "show", "198.51.100.0/24")[1].splitlines()
+    assert shown[0].startswith("198.51.100.0/24\tall") and "0 failed logins and 0 unknown names count" in shown[1]
+    assert "x@example.org  no such account" in shown[-1]
+    assert json.loads(taro("bans", "show", "198.51.100.9", "--json")[1])["bans"][0]["note"] == "guesses for weeks"
+    assert taro("bans", "lift", "198.51.100.9") == (0, "198.51.100.0/24 may log in again.\n", "")
+    assert "No ban meets 198.51.100.9/32." in taro("bans", "show", "198.51.100.9")[1]
+    assert "may log in as taro@example.org again" in taro("bans", "lift", "2001:db8::/48")[1]
+    code, _, err = taro("bans", "lift", "example.org")
+    assert code == exits.FAILED and "neither an IP address nor a network" in err

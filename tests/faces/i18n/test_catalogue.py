@@ -17,7 +17,7 @@ from sekisho.config import explain
 from sekisho.config.schema import Config
 from sekisho.core.terms.address import AddressError
 from sekisho.faces.cli import main, reference
-from sekisho.faces.cli.commands import door, guard, reputation
+from sekisho.faces.cli.commands import bans, door, guard, reputation
 from sekisho.faces.cli.commands.account import state_word
 from sekisho.faces.cli.main import COMMANDS, build_cli
 from sekisho.faces.i18n.catalogue import Catalogue, catalogue, language_of, read_po
@@ -120,7 +120,7 @@ def all_sentences() -> set[str]:
     found |= set(typing.get_args(Outcome))
     found |= set(arguments.REFUSED_MODES.values())
     found |= {state_word(state) for state in typing.get_args(AccountState)} | set(typing.get_args(RecipientState))
-    found |= set(typing.get_args(Ended)) | {*guard.WORDS, *door.WORDS, *reputation.WORDS}
+    found |= set(typing.get_args(Ended)) | {*guard.WORDS, *door.WORDS, *reputation.WORDS, *bans.WORDS}
     found |= {"Usage", "Options", "Commands", "Example", "messages", "octets"}
     found |= {"the local part must have 1 to 64 octets", "the domain must have 1 to 255 octets"}
     found = {text for text in found if not text.startswith('"')}  # possible values, written as they are

@@ -5,13 +5,13 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from tests.services.authentication.world import ALICE, ELSEWHERE, GOOD, NEIGHBOUR, World
+from tests.services.authentication.world import ALICE, ELSEWHERE, GOOD, HASHED, NEIGHBOUR, World
 
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import LoginFailure, PasswordProof
 from sekisho.ports.directory import Account, StoredPassword
-from sekisho.services.authentication.limiter import network_of
+from sekisho.services.authentication.limiter import CHECKS_PER_NETWORK
 from sekisho.services.authentication.passwords import hash_password, is_current, verify_password
 
 
@@ -123,11 +123,11 @@ async def test_guesses_sent_at_once_do_not_pass_the_limit_by_much(monkeypatch: p
     world = World(monkeypatch, failures_per_account_and_network=3)
     guesses = [world.login(replace(GOOD, password=f"wrong {number}")) for number in range(60)]
     results = await asyncio.gather(*guesses)
-    assert len(world.hashed) <= 3 + 8 and results.count(LoginFailure.LIMITED) >= 49
+    assert len(world.hashed) <= 3 + CHECKS_PER_NETWORK and results.count(LoginFailure.LIMITED) >= 49
 
 
 async def test_a_full_queue_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sekisho.services.authentication.hashing.WAITING_PER_THREAD", 1)
+    monkeypatch.setattr("sekisho.services.authentication.hashing.STRANGERS_PER_THREAD", 1)
     world = World(monkeypatch, hashing_threads=1)
     clients = [ip_address(f"198.51.{n}.1") for n in range(5)]
     results = await asyncio.gather(*(world.login(replace(GOOD, password=f"wrong {c}"), c) for c in clients))
@@ -155,12 +155,6 @@ async def test_causes_are_written_down(world: World) -> None:
     assert "correct horse" not in repr(world.journal.entries)
 
 
-def test_networks() -> None:
-    assert network_of(ip_address("192.0.2.77")) == "192.0.2.0/24"
-    assert network_of(ip_address("::ffff:192.0.2.77")) == "192.0.2.0/24"
-    assert network_of(ip_address("2001:db8:1:2:3::4")) == "2001:db8:1:2::/64"
-
-
 async def test_closing_unsubscribes(world: World) -> None:
     world.authenticator.close()
     assert world.changes.wakes == []
@@ -184,3 +178,45 @@ async def test_an_imported_password_is_kept_better_after_the_first_good_login(wo
 async def test_a_hash_that_nobody_can_read_is_our_fault(world: World) -> None:
     world.directory.passwords[1] = StoredPassword(1, "himitsu", "", 1)
     assert await world.login() is LoginFailure.UNAVAILABLE
+
+
+async def test_a_sprayed_password_opens_nothing_from_a_strange_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, sprayed_accounts=3)
+    assert await world.login() == ALICE
+    for number in range(3):
+        await world.login(PasswordProof(f"member{number}@example.test", "correct horse"), ip_address(f"203.0.{number}.1"))
+    assert await world.login(client=ELSEWHERE) is LoginFailure.REFUSED
+    assert world.cause() == "password tried at many accounts"
+    assert await world.login() == ALICE
+    world.clock.advance(901)
+    assert await world.login(client=ELSEWHERE) == ALICE
+
+
+async def test_guesses_from_the_owners_own_network_do_not_end_what_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_account_and_network=2)
+    assert await world.login() == ALICE
+    for number in range(6):
+        await world.login(replace(GOOD, password=f"guess {number}"), NEIGHBOUR)
+    world.hashed.clear()
+    assert await world.login(replace(GOOD, password="guess 7"), NEIGHBOUR) is LoginFailure.LIMITED
+    assert world.cause() == "banned: account" and world.hashed == []
+    assert await world.login() == ALICE  # what fitted a moment ago is no guess
+    world.clock.advance(301)
+    assert await world.login() is LoginFailure.LIMITED  # it is not remembered any more
+    world.clock.advance(600)
+    assert await world.login() == ALICE
+
+
+async def test_who_is_known_from_there_is_checked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch)
+    lanes: list[bool] = []
+
+    async def run(function: object, first: str, second: str, *, is_familiar: bool = False) -> bool:
+        lanes.append(is_familiar)
+        return first == HASHED.argon2
+
+    monkeypatch.setattr(world.authenticator._pool, "run", run)
+    await world.login()
+    await world.login(client=ELSEWHERE, service="pop3")
+    await world.login(client=NEIGHBOUR, service="submission")
+    assert lanes == [False, False, True]

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from sekisho.adapters.stores.memory.bans import MemoryBans
 from sekisho.config.schema import LoginSettings
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
@@ -41,6 +42,9 @@ class Counters:
 
     async def clear(self, key: str) -> None:
         self.sums.pop(key, None)
+
+    async def clear_below(self, prefix: str) -> None:
+        self.sums = {key: total for key, total in self.sums.items() if not key.startswith(prefix)}
 
 
 class Directory:
@@ -101,9 +105,11 @@ class World:
         self.slept: list[float] = []
         self.hashed: list[str] = []
         monkeypatch.setattr(module, "verify_password", self._verify_password)
+        self.bans = MemoryBans(self.clock)
         tools = AuthenticationTools(
-            self.directory, self.credentials, self.counters, self.changes, self.clock, SeededDice(), self.journal, self.metrics, self._sleep
-        )
+            self.directory, self.credentials, self.counters, self.bans, self.changes, self.clock, SeededDice(), self.journal, self.metrics,
+            self._sleep,
+        )  # fmt: skip
         self.authenticator = SaslAuthenticator(tools, LoginSettings(**settings))
 
     async def _sleep(self, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sekisho.admin.why.sentences import Wording, wording_of_cause, wording_of_rule
+from sekisho.admin.why.sentences import BANS, Wording, wording_of_cause, wording_of_rule
 from sekisho.admin.why.story import Story, Told, story, values_of
 from sekisho.ports.journal import JournalValue
 from sekisho.ports.ledger import LedgerEntry
@@ -83,6 +83,10 @@ def _tell_refused_login(values: _Values) -> Told:
     return Told("refused", "A login as {username} from {client} ({service}) was refused, the last time on {when}", cause)
 
 
+def _tell_ban(values: _Values) -> Told:
+    return Told("refused", "The network {network} was banned from logging in, the last time on {when}", BANS.get(str(values["reason"])))
+
+
 def _tell_local(values: _Values) -> Told:
     return Told(
         "refused",
@@ -127,6 +131,7 @@ _TELLERS: Mapping[str, Callable[[_Values], Told]] = {
     "listener.ended": _tell_broken,
     "authentication.accepted": _tell_login,
     "authentication.refused": _tell_refused_login,
+    "authentication.banned": _tell_ban,
     "guard.held": _tell_case,
     "guard.frozen": _tell_case,
     "fault": _tell_fault,

@@ -14,7 +14,7 @@ from sekisho.core.terms.address import Address, AddressError, parse_domain
 from sekisho.ports.ledger import Ledger, LedgerEntry, client_keys, normal_key
 
 MOST_ENTRIES = 300
-_ALIKE = ("username", "client", "cause", "reason", "listener")
+_ALIKE = ("username", "client", "cause", "reason", "listener", "network", "account")
 _LOGIN_US = 10_000_000  # a login is answered so much later at most
 _OF_MESSAGES = ("reception.", "submission.", "relay.", "queue.", "notice.", "admin.queue.")
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 # Values that every sentence may use; what an entry does not name is "".
 VALUES = (
     "accepted", "account", "actor", "argument", "author_domain", "because", "cap", "cause", "client", "client_name", "command", "error",
-    "hello", "id", "kind", "list_id", "listener", "message_id", "reason", "recipient", "recipients", "refused", "remote", "reply", "rule",
-    "sender", "service", "uid", "username", "where",
+    "failures", "hello", "id", "kind", "list_id", "listener", "message_id", "network", "reason", "recipient", "recipients", "refused",
+    "remote", "reply", "rule", "sender", "service", "uid", "username", "where",
 )  # fmt: skip
 
 
@@ -139,6 +139,22 @@ STATUSES: Mapping[str, Wording] = {
     "5.7.8": Wording("user name and password do not fit.", "Look for the cause among the logins: sekisho why {client}."),
 }
 
+# Why a network was banned from logging in.
+BANS: Mapping[str, Wording] = {
+    "guesses": Wording("{failures} logins from it had failed.", "It ends by itself. At once: sekisho bans lift {network}."),
+    "unknown-names": Wording(
+        "it had tried {failures} names that nobody has here.", "It ends by itself. At once: sekisho bans lift {network}."
+    ),
+    "account": Wording(
+        "it had tried {failures} wrong passwords at {account}; other accounts are let in from there.",
+        "It ends by itself. At once: sekisho bans lift {network}.",
+    ),
+    "wide": Wording(
+        "{failures} logins from everywhere in it had failed; accounts that logged in from there before are let in.",
+        "It ends by itself. At once: sekisho bans lift {network}.",
+    ),
+}
+
 # By the cause that the journal names and the client is not told.
 LOGIN_CAUSES: Mapping[str, Wording] = {
     "wrong password": Wording("the password is wrong.", "Have them type it again, or set a new one: sekisho account passwd {username}."),
@@ -178,6 +194,30 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
     ),
     "somebody hid the -PLUS mechanism from the client": Wording(
         "somebody between hid from the client that logins can be bound to TLS.", "Look at what stands between: proxies, virus scanners."
+    ),
+    "banned: guesses": Wording(
+        "the network of {client} is banned for a while: too many logins from it failed. Those that logged in from there before are let in.",
+        "It ends by itself. At once: sekisho bans lift {client}. If it is one of yours, look at their devices.",
+    ),
+    "banned: unknown-names": Wording(
+        "the network of {client} is banned for a while: it tried names that nobody has here.",
+        "It ends by itself. At once: sekisho bans lift {client}. The user name is the whole address.",
+    ),
+    "banned: account": Wording(
+        "the network of {client} is banned for a while from this account only: too many passwords were wrong.",
+        "It ends by itself. At once: sekisho bans lift {client}. From elsewhere, and with passwords that fit a moment ago, they get in.",
+    ),
+    "banned: wide": Wording(
+        "passwords are being guessed from many networks around {client}, and this account never logged in from there.",
+        "It ends by itself. At once: sekisho bans lift {client}.",
+    ),
+    "banned: operator": Wording("an operator banned the network of {client}.", "To let it in again: sekisho bans lift {client}."),
+    "password tried at many accounts": Wording(
+        "the password fits, but it is being tried at many accounts from everywhere, and this account never logged in from there.",
+        "Ask the owner whether it was them, and give the account another password in any case: sekisho account passwd {username}.",
+    ),
+    "too many password checks waiting": Wording(
+        "too many passwords were being checked at that moment.", "Nothing: mail programs try again. Most likely somebody is guessing."
     ),
     "acting for somebody else": Wording("it asked to act for another account.", "Leave the authorization identity empty."),
     "store unavailable": Wording("the store did not answer.", "Look at the disk and at the log; the client tries again."),

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reputation": ("reputation", "What this server knows of senders from its own experience."),
     "door": ("door", "The rules by which mail from strangers is judged."),
     "guard": ("guard", "Accounts that may be hijacked, and their mail that is held."),
+    "bans": ("bans", "Networks that may not log in for a while."),
     "queue": ("queue", "The mail that waits to leave."),
     "why": ("why", "Tell what became of a message, or why it was refused."),
     "backup": ("storage", "Copy everything, while the server runs."),

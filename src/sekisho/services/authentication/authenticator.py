@@ -16,6 +16,7 @@ from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISMS, SCRAM, SCRAM_PLUS
 from sekisho.core.sasl.preparation import PreparationError, prepare_password
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Channel, LoginFailure, PasswordProof
+from sekisho.ports.bans import Bans
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import StoreUnavailable
@@ -29,10 +30,12 @@ from sekisho.services.authentication.attempt import Attempt, Outcome, Refused, r
 from sekisho.services.authentication.candidates import Candidate, Candidates, Claim, login_name
 from sekisho.services.authentication.exchange import NONCE_OCTETS, SaslExchange
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool
-from sekisho.services.authentication.limiter import LoginLimiter, network_of
+from sekisho.services.authentication.limiter import Leave, LimiterTools, LoginLimiter
 from sekisho.services.authentication.passwords import NOBODYS_HASH, WeakPassword, hash_password, is_current, verify_password
 from sekisho.services.authentication.remembered import RememberedLogins
+from sekisho.services.authentication.spray import SprayWatch
 from sekisho.services.authentication.standing import Standing
+from sekisho.services.authentication.tallies import network_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class AuthenticationTools:
     directory: Directory
     credentials: Credentials
     counters: Counters
+    bans: Bans
     changes: Changes
     clock: Clock
     dice: Dice
@@ -63,7 +67,8 @@ class SaslAuthenticator:
     def _use(self, settings: LoginSettings) -> None:
         tools = self._tools
         self._settings = settings
-        self._limiter = LoginLimiter(tools.counters, settings)
+        self._limiter = LoginLimiter(LimiterTools(tools.counters, tools.bans, tools.clock, tools.journal, tools.metrics), settings)
+        self._spray = SprayWatch(tools.dice.octets(32), tools.clock, settings.sprayed_accounts, settings.window_seconds)
         self._pool = HashingPool(settings.hashing_threads)
         self._good = RememberedLogins(tools.dice.octets(32), tools.clock, settings.cache_seconds)
         # A device that repeats one wrong password is not guessing: it is neither counted nor hashed again.
@@ -114,7 +119,7 @@ class SaslAuthenticator:
         """Only reads rows: the limiter speaks before the proof is looked at, so that a banned network sees the same salt as others."""
         attempt = self._attempt(channel, mechanism, needed.username)
         try:
-            async with self._limiter.turn(network_of(channel.client)):
+            async with self._limiter.turn(channel.client):
                 return await self._candidates.claim(needed.username, needed.authzid)
         except StoreUnavailable:
             refused = Refused(LoginFailure.UNAVAILABLE, "store unavailable")
@@ -138,38 +143,46 @@ class SaslAuthenticator:
     # -- judging ----------------------------------------------------------------------------------------------------------
 
     async def _check(self, channel: Channel, proof: PasswordProof) -> Outcome:
-        network = network_of(channel.client)
-        async with self._limiter.turn(network):
-            if await self._limiter.is_limited(network, login_name(proof.username)):
-                return Refused(LoginFailure.LIMITED, "too many failed logins")
+        async with self._limiter.turn(channel.client):
+            leave = await self._limiter.leave(channel.client, login_name(proof.username))
+            if leave.ban is not None:
+                return Refused(LoginFailure.LIMITED, f"banned: {leave.ban.reason}")
             candidate = await self._candidates.find(proof.username, proof.authzid)
-            return await self._check_password(channel, network, candidate, _usable_password(proof.password))
+            return await self._check_password(channel, leave, candidate, _usable_password(proof.password))
 
-    async def _check_password(self, channel: Channel, network: str, candidate: Candidate, password: str) -> Outcome:
+    async def _check_password(self, channel: Channel, leave: Leave, candidate: Candidate, password: str) -> Outcome:
+        client = channel.client
         version = candidate.password.version if candidate.password else 0
         inputs = (channel.service, candidate.name, password, str(version), candidate.cause)
-        bad = self._bad.fingerprint(network, *inputs)
+        bad = self._bad.fingerprint(network_of(client), *inputs)
         if self._bad.has(bad):
             return Refused(LoginFailure.REFUSED, f"{candidate.cause or 'wrong password'}, again")
-        fits = await self._fits(candidate, password, self._good.fingerprint(*inputs))
-        if fits:
+        good = self._good.fingerprint(*inputs)
+        if leave.only_known and not self._good.has(good):
+            return Refused(LoginFailure.LIMITED, "banned: account")
+        fits = await self._fits(candidate, password, good, leave)
+        if fits and not leave.is_familiar and self._spray.is_sprayed(password):
+            outcome: Outcome = Refused(LoginFailure.REFUSED, candidate.cause or "password tried at many accounts")
+        elif fits:
             outcome = self._candidates.admit(candidate, PASSWORD, channel)
         else:
             outcome = Refused(LoginFailure.REFUSED, candidate.cause or "wrong password")
         if isinstance(outcome, Identity):
-            await self._limiter.count_success(network, candidate.name)
+            await self._limiter.count_success(client, candidate.name)
             await self._upgrade(candidate, password)
         else:
             self._bad.remember(bad)
-            await self._limiter.count_failure(network, candidate.name)
+            if not leave.is_familiar:
+                self._spray.note(password, candidate.name)
+            await self._limiter.count_failure(client, candidate.name, is_known=candidate.account is not None)
         return outcome
 
-    async def _fits(self, candidate: Candidate, password: str, good: bytes) -> bool:
+    async def _fits(self, candidate: Candidate, password: str, good: bytes, leave: Leave) -> bool:
         """Costs the same for a name that nobody has and for an account that nobody may open."""
         if not candidate.cause and self._good.has(good):
             return True
         stored = candidate.password.argon2 if candidate.password else ""
-        fits = await self._pool.run(verify_password, stored or NOBODYS_HASH, password)
+        fits = await self._pool.run(verify_password, stored or NOBODYS_HASH, password, is_familiar=leave.is_familiar)
         if fits and not candidate.cause:
             self._good.remember(good)
         return fits
@@ -180,21 +193,22 @@ class SaslAuthenticator:
         if stored is None or is_current(stored.argon2):
             return
         try:
-            hashed = await self._pool.run(hash_password, password)
+            hashed = await self._pool.run(hash_password, password, is_familiar=True)
             await self._tools.directory.upgrade_password(stored.account_id, stored.argon2, *hashed)
         except (HashingBusy, StoreUnavailable, WeakPassword):
             return
         self._tools.journal.record(Entry("authentication.upgraded", candidate.name, {"account_id": stored.account_id}))
 
     async def _check_proof(self, channel: Channel, claim: Claim, respond: Callable[[], Step], proofs: list[Proven]) -> Outcome:
-        network, name = network_of(channel.client), claim.candidate.name
-        async with self._limiter.turn(network):
-            if await self._limiter.is_limited(network, name):
-                return Refused(LoginFailure.LIMITED, "too many failed logins")
+        client, name, is_known = channel.client, claim.candidate.name, claim.candidate.account is not None
+        async with self._limiter.turn(client):
+            leave = await self._limiter.leave(client, name)
+            if leave.ban is not None or leave.only_known:
+                return Refused(LoginFailure.LIMITED, f"banned: {leave.ban.reason if leave.ban else 'account'}")
             try:
                 step = respond()
             except SaslWrong:
-                await self._limiter.count_failure(network, name)
+                await self._limiter.count_failure(client, name, is_known=is_known)
                 return Refused(LoginFailure.REFUSED, claim.candidate.cause or "wrong password")
             except SaslError as error:
                 return refused_by(error)
@@ -204,9 +218,9 @@ class SaslAuthenticator:
                 outcome = Refused(LoginFailure.REFUSED, "changed during the login")
             if isinstance(outcome, Identity):
                 proofs.append(step)
-                await self._limiter.count_success(network, name)
+                await self._limiter.count_success(client, name)
             else:
-                await self._limiter.count_failure(network, name)
+                await self._limiter.count_failure(client, name, is_known=is_known)
             return outcome
 
     # -- the tail of every login --------------------------------------------------------------------------------------------

@@ -58,3 +58,6 @@ class MemoryCounters:
 
     async def clear(self, key: str) -> None:
         self._rows = {k: row for k, row in self._rows.items() if k[0] != key}
+
+    async def clear_below(self, prefix: str) -> None:
+        self._rows = {k: row for k, row in self._rows.items() if not k[0].startswith(prefix)}

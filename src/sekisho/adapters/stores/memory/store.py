@@ -1,5 +1,6 @@
 """The memory store: the reference for every other store, and what services are tested on."""
 
+from sekisho.adapters.stores.memory.bans import MemoryBans
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.credentials import MemoryCredentials
 from sekisho.adapters.stores.memory.directory import MemoryDirectory
@@ -19,8 +20,8 @@ from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `judgements`, `lessons` and `reputation` over one
-    state in this process.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `judgements`, `lessons` and `reputation`
+    over one state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
     and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -38,6 +39,7 @@ class MemoryStore:
         self.keys = MemoryKeys(self.state)
         self.leases = MemoryLeases(clock, self.spool)
         self.counters = MemoryCounters(clock)
+        self.bans = MemoryBans(clock)
         self.lessons = MemoryLessonBook(clock)
         self.judgements = MemoryJudgements()
         self.reputation = MemoryReputation(clock)

@@ -87,6 +87,11 @@ class SqliteCounters:
     async def clear(self, key: str) -> None:
         await self._writer.write(lambda tx: tx.execute("DELETE FROM counter WHERE key = ?", (key,)))
 
+    async def clear_below(self, prefix: str) -> None:
+        # The character after all that a key begins with.
+        sql = "DELETE FROM counter WHERE key >= ?1 AND key < ?1 || char(1114111)"
+        await self._writer.write(lambda tx: tx.execute(sql, (prefix,)))
+
 
 class Structures:
     """Parsed MIME structures by content id; a cache."""

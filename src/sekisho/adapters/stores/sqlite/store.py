@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from sekisho.adapters.stores.sqlite.acceptance import Acceptor
+from sekisho.adapters.stores.sqlite.bans import SqliteBans
 from sekisho.adapters.stores.sqlite.connection import check_version, store_errors
 from sekisho.adapters.stores.sqlite.content import ContentFolder
 from sekisho.adapters.stores.sqlite.credentials import SqliteCredentials
@@ -64,8 +65,8 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `judgements`, `lessons` and `reputation` of one
-    worker.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `judgements`, `lessons` and `reputation`
+    of one worker.
 
     Open it after fork; it belongs to one event loop.
 
@@ -117,6 +118,7 @@ class SqliteStore:
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
         self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)
         self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
+        self.bans = SqliteBans(self.hints_reader, self.hints_writer, clock)
         self.lessons = SqliteLessonBook(self.hints_reader, self.hints_writer, clock)
         self.judgements = SqliteJudgements(self.hints_writer, clock)
         self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
