@@ -49,7 +49,7 @@ async def test_people_name_senders_as_they_know_them(met: Context, subject: str,
 
 async def test_the_numbers_are_those_that_count(met: Context) -> None:
     (row,) = (await ask(met, "reputation.show", subject="client:192.0.2.7")).rows
-    assert (row.judged, row.history.messages, row.history.refused, row.good) == ("bad", 8, 8, 0.0)
+    assert (row.judged, row.messages, row.refused, row.good) == ("bad", 8, 8, 0.0)
     assert row.bad == pytest.approx(8 * 2 ** (-1 / 30), abs=0.001)
     assert row.score == pytest.approx(1 / (row.bad + 2), abs=0.001)
     (row,) = (await ask(met, "reputation.show", subject="there.example")).rows

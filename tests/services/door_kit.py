@@ -2,9 +2,21 @@
 
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.core.policy.reputation import ReputationRules
+from sekisho.ports.learning import JunkWatch
+from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.recipient import RecipientProbe
+from sekisho.probes.reputation import Organizations
+from sekisho.services.access.imap.context import NobodyWatches
 from sekisho.services.doorkeeping import DoorKit
+from sekisho.services.experience import Experience
+from sekisho.testing.zones import ZoneResolver
 
 
-def door_kit(store: MemoryStore) -> DoorKit:
-    return DoorKit(store.reputation, ReputationRules(), RecipientProbe(store.directory, "mx.example.org", {}))
+def door_kit(store: MemoryStore, junk: JunkWatch | None = None, hostname: str = "mx.example.org", zone: str = "") -> DoorKit:
+    clock = store.state.clock
+    experience = Experience(
+        store.reputation, store.judgements, Organizations(clock), lambda: BudgetedResolver(ZoneResolver(zone)), clock
+    )  # fmt: skip
+    experience.hostname = hostname
+    recipients = RecipientProbe(store.directory, hostname, {})
+    return DoorKit(store.reputation, ReputationRules(), recipients, store.mail, junk or NobodyWatches(), experience)

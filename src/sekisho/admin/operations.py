@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sekisho.admin import accounts, aliases, bans, classifier, dkim, domains, door, guard, importing, queue, reputation, roles
+from sekisho.admin import accounts, aliases, bans, classifier, dkim, domains, door, guard, importing, queue, release, reputation, roles
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why import question
 from sekisho.ports.bans import Ban
@@ -78,6 +78,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "classifier.forget": Operation(classifier.forget, classifier.Forget, classifier.Changed),
     "door.expect": Operation(door.expect, door.Expect, list[door.Expecting]),
     "door.expected": Operation(door.list_expected, domains.Nothing, list[door.Expecting]),
+    "door.release": Operation(release.release, release.Release, release.Released),
     "reputation.list": Operation(reputation.list_reputation, reputation.ListReputation, list[reputation.ReputationView]),
     "reputation.show": Operation(reputation.show_reputation, reputation.ReputationRequest, reputation.ReputationDetails),
     "reputation.forget": Operation(reputation.forget_reputation, reputation.ReputationRequest, reputation.Forgotten),

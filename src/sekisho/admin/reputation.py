@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from sekisho.admin.context import Context, Refused
 from sekisho.core.policy.reputation import (
-    History,
     Standing,
     client_key,
     domain_key,
@@ -39,14 +38,23 @@ class ReputationRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReputationView(Struct, frozen=True):
-    """`good` and `bad`: what is left of them now. `account`: the other side of a pair, "" if it is none or is gone."""
+    """`good` and `bad`: what is left of them now; the rest as in `core.policy.reputation.History`. `account`: the other side of a pair, ""
+    if it is none or is gone."""
 
     key: str
     judged: Literal["good", "bad", "unknown"]
     score: float
     good: float
     bad: float
-    history: History
+    messages: int
+    refused: int
+    junk: int
+    cleared: int
+    written: int
+    first_at_us: int
+    at_us: int
+    trusted_at_us: int
+    junk_at_us: int
     account: str = ""
 
 
@@ -72,7 +80,7 @@ async def list_reputation(context: Context, request: ListReputation) -> list[Rep
 
 async def show_reputation(context: Context, request: ReputationRequest) -> ReputationDetails:
     """All that is kept about the subject; `rows` is empty if it is unknown. Raises Refused."""
-    rules = context.door.experience
+    rules = context.door.rules
     rows = [await _view(context, known) for known in await _find(context, request.subject)]
     days = rules.half_life_us / 86_400_000_000
     return ReputationDetails(rows, rules.good_score, rules.good_weight, rules.bad_score, rules.bad_weight, days)
@@ -120,13 +128,15 @@ def _keys(subject: str) -> tuple[list[str], list[str]]:
 
 
 async def _view(context: Context, known: Known) -> ReputationView:
-    rules = context.door.experience
+    rules = context.door.rules
     found: Standing = standing(known.key, known.history, context.clock.now_us(), rules.half_life_us)
     judged: Literal["good", "bad", "unknown"] = "good" if is_good(found, rules) else "bad" if is_bad(found, rules) else "unknown"
-    good, bad = found.parts
+    (good, bad), history = found.parts, known.history
     return ReputationView(
-        known.key, judged, round(found.score, 3), round(good, 3), round(bad, 3), known.history, await _account(context, known.key)
-    )
+        known.key, judged, round(found.score, 3), round(good, 3), round(bad, 3),
+        history.messages, history.refused, history.junk, history.cleared, history.written,
+        history.first_at_us, history.at_us, history.trusted_at_us, history.junk_at_us, await _account(context, known.key),
+    )  # fmt: skip
 
 
 async def _account(context: Context, key: str) -> str:

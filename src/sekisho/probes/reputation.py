@@ -1,11 +1,12 @@
 """Our own experience with the sender of a message: what may be counted for whom, and what is known of it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from sekisho.core.mailauth.dkim.evidence import DkimEvidence
-from sekisho.core.mailauth.dmarc.evaluate import organizational_domain
+from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, organizational_domain
 from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.policy.reputation import (
     NOTHING,
@@ -21,7 +22,7 @@ from sekisho.core.policy.reputation import (
     standing,
     written_key,
 )
-from sekisho.core.terms.address import Address
+from sekisho.core.terms.address import Address, AddressError, ReversePath, parse_domain
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
@@ -56,18 +57,16 @@ class Organizations:
         return organization
 
     async def vouched(self, resolver: Resolver, author_domain: str, passing: Iterable[str]) -> str:
-        """The author's organization if one of the domains that `passing` names (SPF, DKIM) belongs to it too; else "".
+        """The author's organization if one of the domains that `passing` names (SPF, DKIM) may speak for the author; else "".
 
-        Alignment is relaxed (RFC 9989 §3.2.10.2), whether the domain publishes DMARC or not.
+        Stricter than relaxed alignment (RFC 9989 §3.2.10.2): in one organization a domain speaks for itself, for those below it and for
+        those above it, never for its neighbours. Where a hoster gives each customer a name, one of them is no other's witness.
         """
-        candidates = list(dict.fromkeys(domain.lower() for domain in passing))[:MOST_CANDIDATES]
-        last_label = author_domain.rpartition(".")[2]
-        if not any(domain.rpartition(".")[2] == last_label for domain in candidates):
-            return ""
-        organization = await self.of(resolver, author_domain)
+        candidates = [domain for domain in dict.fromkeys(map(_canonical, passing)) if _is_in_line(domain, author_domain)]
+        organization = await self.of(resolver, author_domain) if candidates else None
         if organization is None:
             return ""
-        for domain in candidates:
+        for domain in candidates[:MOST_CANDIDATES]:
             if domain in (author_domain, organization):
                 return organization
             if domain.endswith("." + organization) and await self.of(resolver, domain) == organization:
@@ -75,12 +74,34 @@ class Organizations:
         return ""
 
 
-def passing_domains(spf: SpfEvidence | None, dkim: Iterable[DkimEvidence]) -> list[str]:
-    """Whose word the message carries: MAIL FROM's domain by SPF, d= by DKIM."""
+def _canonical(domain: str) -> str:
+    """In the form of authors' domains, "" for what is no domain."""
+    try:
+        return parse_domain(domain, literals=False)
+    except AddressError:
+        return ""
+
+
+def _is_in_line(domain: str, author_domain: str) -> bool:
+    """Is one of them the other, or above it? Single labels are above too many."""
+    return "." in domain and (domain == author_domain or author_domain.endswith("." + domain) or domain.endswith("." + author_domain))
+
+
+def passing_domains(reverse_path: ReversePath, spf: SpfEvidence | None, dkim: Iterable[DkimEvidence]) -> list[str]:
+    """Whose word the message carries: MAIL FROM's domain by SPF (never HELO's, which SPF looks at for the null path), d= by DKIM."""
     domains = [one.domain for one in dkim if one.result == "pass"]
-    if spf is not None and spf.mailfrom.result == "pass":
+    if spf is not None and spf.mailfrom.result == "pass" and not reverse_path.is_null:
         domains.append(spf.mailfrom.domain)
     return domains
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What else was found out about the message. A domain that DMARC failed for has asked for more than in-line names (adkim=s, aspf=s)."""
+
+    spf: SpfEvidence | None = None
+    dkim: tuple[DkimEvidence, ...] = ()
+    dmarc: DmarcFinding | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -98,14 +119,14 @@ class ReputationProbe:
     def __init__(self, reputation: Reputation, organizations: Organizations, rules: ReputationRules) -> None:
         self._reputation, self._organizations, self._half_life_us = reputation, organizations, rules.half_life_us
 
-    async def look(
-        self, context: ProbeContext, authors: tuple[Address, ...], spf: SpfEvidence | None, dkim: Iterable[DkimEvidence]
-    ) -> ReputationFinding:
+    async def look(self, context: ProbeContext, authors: tuple[Address, ...], papers: Papers) -> ReputationFinding:
         """`authors`: the addresses in From; with more than one, or none, there is no author to know."""
         author = authors[0] if len(authors) == 1 else None
         organization = ""
-        if author is not None and author.domain and not author.is_literal:
-            organization = await self._organizations.vouched(context.resolver, author.domain, passing_domains(spf, dkim))
+        has_failed = papers.dmarc is not None and papers.dmarc.result == "fail"
+        if author is not None and author.domain and not author.is_literal and not has_failed:
+            passing = passing_domains(context.envelope.reverse_path, papers.spf, papers.dkim)
+            organization = await self._organizations.vouched(context.resolver, author.domain, passing)
         try:
             return await self._find(context, author, organization)
         except StoreUnavailable as error:

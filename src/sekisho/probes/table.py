@@ -18,7 +18,7 @@ from sekisho.probes.context import ProbeContext
 from sekisho.probes.dmarc import author_addresses, probe_dmarc
 from sekisho.probes.dnsbl import probe_dnsbl
 from sekisho.probes.iprev import probe_iprev
-from sekisho.probes.reputation import ReputationProbe
+from sekisho.probes.reputation import Papers, ReputationProbe
 from sekisho.probes.signatures import SignatureProbe, Signed, list_id
 from sekisho.probes.spf import probe_spf
 
@@ -42,7 +42,7 @@ async def gather_evidence(
     found = await _at_hand(context, authors, signatures, blocklists) or await _ask(context, authors, signatures, blocklists)
     iprev, spf, (dkim, arc), dnsbl, dmarc = found
     own = await _own_authors(context, authors, directory) if directory is not None else ()
-    known = await reputation.look(context, addresses, spf, dkim) if reputation is not None else None
+    known = await reputation.look(context, addresses, Papers(spf, dkim, dmarc)) if reputation is not None else None
     inside = await content.look(context, iprev.name) if content is not None else ContentEvidence()
     return Evidence(
         iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev), inside.content, inside.rspamd,

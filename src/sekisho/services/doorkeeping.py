@@ -3,14 +3,20 @@
 from dataclasses import dataclass
 
 from sekisho.core.policy.reputation import ReputationRules
+from sekisho.ports.learning import JunkWatch
+from sekisho.ports.mailstore import MailStore
 from sekisho.ports.reputation import Reputation
 from sekisho.probes.recipient import RecipientProbe
+from sekisho.services.experience import Experience
 
 
 @dataclass(frozen=True, slots=True)
 class DoorKit:
-    """`experience`: by which rules histories are weighed."""
+    """`rules`: by which histories are weighed; `junk` is told what is moved out of Junk; `experience` whom to trust."""
 
     reputation: Reputation
-    experience: ReputationRules
+    rules: ReputationRules
     recipients: RecipientProbe
+    mail: MailStore
+    junk: JunkWatch
+    experience: Experience

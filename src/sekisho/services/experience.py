@@ -8,7 +8,9 @@ from typing import Protocol
 
 from sekisho.core.message.authentication_results import AuthenticationResults, parse_authentication_results
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.message.trace import received_client
+from sekisho.core.message.junk_reason import JUNK_REASON, junk_rule
+from sekisho.core.message.trace import received_at_us, received_client
+from sekisho.core.policy.door import REPUTATION, TRUSTED
 from sekisho.core.policy.reputation import (
     Event,
     ReputationFinding,
@@ -16,6 +18,7 @@ from sekisho.core.policy.reputation import (
     domain_key,
     of_event,
     pair_key,
+    pardon,
     written_key,
 )
 from sekisho.core.terms.address import Address
@@ -28,6 +31,7 @@ from sekisho.probes.dmarc import author_addresses
 from sekisho.probes.reputation import Organizations, address_keys
 
 HEAD_OCTETS = 262_144
+NOBODY = 0  # no account has this id
 MOST_RECIPIENTS = 100  # of one letter: more are no correspondents
 
 
@@ -80,7 +84,8 @@ class Experience:
     async def judged(self, message: JudgedMessage) -> None:
         """The pair of author and recipient hears each judgement; hosts and organizations one of each account in a half-life, so that
         nobody speaks for all."""
-        results, client = self._papers(HeaderSection(await message.octets.read(0, message.prefix_octets)))
+        prefix = HeaderSection(await message.octets.read(0, message.prefix_octets))
+        results, client = self._papers(prefix)
         if results is None or client is None:
             return
         client_name, network_name, network = address_keys(client)
@@ -89,14 +94,34 @@ class Experience:
         organization = ""
         if author is not None and author.domain:
             organization = await self._organizations.vouched(self._budgeted(), author.domain, _passing(results))
+        keys = (client_name, network_name, *([domain_key(organization)] if organization else []))
+        if not message.is_junk:
+            await self._pardon(prefix, message.content_id, keys)
         history = of_event("junk" if message.is_junk else "cleared", self._clock.now_us())
         period = self._clock.now_us() // self.rules.half_life_us
-        for key in (client_name, network_name, *([domain_key(organization)] if organization else [])):
+        for key in keys:
             if await self._judgements.note(message.account_id, f"{key}/{period}", is_junk=message.is_junk) != "again":
                 self._reputation.learn([Known(key, history)])
         if author is not None:
             key = pair_key(str(author.canonical), message.account_id, "" if organization else network)
             self._reputation.learn([Known(key, history)])
+
+    async def _pardon(self, prefix: HeaderSection, content_id: str, keys: Iterable[str]) -> None:
+        """The door was wrong about this message: what it learned against the sender by it goes, once, whoever says so."""
+        rule = junk_rule(prefix.first(JUNK_REASON) or b"")
+        at_us = received_at_us(prefix.first(b"received") or b"")
+        if not rule or rule in (REPUTATION, TRUSTED) or not at_us:
+            return
+        if await self._judgements.note(NOBODY, f"pardon/{content_id}", is_junk=False) != "again":
+            self._reputation.learn([Known(key, pardon(at_us)) for key in keys])
+
+    def trust(self, author: str, client: IpAddress, account_ids: Iterable[int], *, is_vouched: bool) -> str:
+        """As if these accounts had taken a message of the author (canonical) out of Junk. Returns the network that this is bound to, ""
+        if SPF or DKIM vouched for the author."""
+        network = "" if is_vouched else address_keys(client)[2]
+        history = of_event("cleared", self._clock.now_us())
+        self._reputation.learn([Known(pair_key(author, account_id, network), history) for account_id in account_ids])
+        return network
 
     def _papers(self, prefix: HeaderSection) -> tuple[AuthenticationResults | None, IpAddress | None]:
         """What this server found out about the message when it came, from the fields that it put on top."""
@@ -107,8 +132,10 @@ class Experience:
 
 
 def _passing(results: AuthenticationResults) -> list[str]:
-    """As `probes.reputation.passing_domains`."""
-    domains = []
+    """As `probes.reputation.passing_domains`, and nobody where DMARC failed."""
+    domains: list[str] = []
+    if any(one.method == "dmarc" and one.result == "fail" for one in results.results):
+        return domains
     for one in results.results:
         if one.result == "pass" and one.method == "dkim":
             domains.append(one.value("header", "d") or "")

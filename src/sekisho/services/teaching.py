@@ -76,6 +76,14 @@ class Teacher:
             finally:
                 self._waiting.task_done()
 
+    async def finish(self) -> None:
+        """Learn from everything told so far, for a process that does not `run`."""
+        running = asyncio.create_task(self.run())
+        try:
+            await self._waiting.join()
+        finally:
+            running.cancel()
+
     async def settle(self) -> None:
         """Wait until everything told so far was learned; `run` must be running."""
         await self._waiting.join()

@@ -3,12 +3,20 @@
 import asyncio
 import os
 
+from sekisho.adapters.dns.resolver import StubResolver
 from sekisho.adapters.journal import StructlogJournal
+from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.admin import operations
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
+from sekisho.ports.journal import Journal
+from sekisho.services.classifier import LiveClassifier
+from sekisho.testing.records import NoMetrics
 from sekisho.wiring.clocks import server_clock
+from sekisho.wiring.content import ContentLink
+from sekisho.wiring.door import DoorLink
+from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.stores import StoreProblem, admin_context, open_log, opened_store
 
@@ -25,10 +33,30 @@ async def _answer(config: Config, request: bytes) -> bytes:
     try:
         async with opened_store(config) as store:
             link.use(config)
-            context = admin_context(store, config, link.journal, f"uid:{os.getuid()}", link.ledger)
-            return await operations.answer(context, request)
+            resolver = StubResolver(config.resolver, server_clock())
+            door, learning, classifier = _learners(store, config, link.journal, resolver)
+            context = admin_context(
+                store, config, link.journal, f"uid:{os.getuid()}", link.ledger, classifier, door.kit(learning.teacher)
+            )  # fmt: skip
+            answer = await operations.answer(context, request)
+            await learning.teacher.finish()
+            await door.flush()
+            await resolver.close()
+            return answer
     except StoreProblem as problem:
         raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(problem)) from problem
     finally:
         link.close()
         log.flush()
+
+
+def _learners(
+    store: SqliteStore, config: Config, journal: Journal, resolver: StubResolver
+) -> tuple[DoorLink, LearningLink, LiveClassifier]:
+    """What learns from an operator's word, without a worker around it."""
+    clock, metrics = server_clock(), NoMetrics()
+    door = DoorLink(store, resolver, clock, journal, metrics)
+    door.use(config)
+    learning, classifier = LearningLink(store, clock, journal, metrics), ContentLink(store, config, journal).classifier
+    learning.teacher.learners = (door.experience, classifier)
+    return door, learning, classifier

@@ -9,10 +9,13 @@ from sekisho.config.schema import Config
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Journal
+from sekisho.ports.learning import JunkWatch
 from sekisho.ports.metrics import Metrics
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.content import ContentProbe
+from sekisho.probes.recipient import RecipientProbe
 from sekisho.probes.reputation import Organizations, ReputationProbe
+from sekisho.services.doorkeeping import DoorKit
 from sekisho.services.experience import Correspondence, Experience, NoCorrespondence
 from sekisho.services.reception.blocklists import BlocklistWatch
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
@@ -40,6 +43,12 @@ class DoorLink:
         self.experience.rules, self.experience.hostname = self._rules, config.hostname
         self._watch = BlocklistWatch(blocklists(config), self._resolver, self._journal, self._metrics, sleep_by_clock)
         self._changed.set()
+
+    def kit(self, junk: JunkWatch) -> DoorKit:
+        """For an operator's commands."""
+        config, store = self._config, self._store
+        recipients = RecipientProbe(store.directory, config.hostname, config.roles.model_dump())
+        return DoorKit(store.reputation, self._rules, recipients, store.mail, junk, self.experience)
 
     @property
     def correspondence(self) -> Correspondence:

@@ -12,7 +12,6 @@ from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite
 from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
 from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
 from sekisho.admin.context import Context
-from sekisho.config.door import reputation_rules
 from sekisho.config.schema import Config
 from sekisho.ports.changes import Changes
 from sekisho.ports.classifier import ClassifierDesk
@@ -21,11 +20,9 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Journal
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.metrics import Metrics
-from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
 from sekisho.wiring.clocks import server_clock
-from sekisho.wiring.content import ContentLink
 from sekisho.wiring.guard import guard_kit
 
 HOST = os.uname().nodename
@@ -55,21 +52,13 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
 
 
 def admin_context(
-    store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None, classifier: ClassifierDesk | None = None
+    store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None, classifier: ClassifierDesk, door: DoorKit
 ) -> Context:
-    """`classifier` None: one of its own, for a process that has none."""
     return Context(
         store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger, guard_kit(store, config, journal),
-        classifier or ContentLink(store, config, journal).classifier,
-        BreachedFile(config.login.breached_passwords) if config.login.breached_passwords else None, door_kit(store, config),
+        classifier, BreachedFile(config.login.breached_passwords) if config.login.breached_passwords else None, door,
         BanDesk(store.bans, store.counters, config.login),
     )  # fmt: skip
-
-
-def door_kit(store: SqliteStore, config: Config) -> DoorKit:
-    rules = reputation_rules(config)
-    store.reputation.use(rules)
-    return DoorKit(store.reputation, rules, RecipientProbe(store.directory, config.hostname, config.roles.model_dump()))
 
 
 def open_log(file: Path) -> int:

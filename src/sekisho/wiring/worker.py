@@ -280,7 +280,10 @@ class Worker:
             self._stack.callback(exporter.close)
 
     async def _answer(self, request: bytes, uid: int) -> bytes:
-        context = admin_context(self._store, self._config, self._journal, f"uid:{uid}", self._ledger.ledger, self._content.classifier)
+        context = admin_context(
+            self._store, self._config, self._journal, f"uid:{uid}", self._ledger.ledger, self._content.classifier,
+            self._door.kit(self._learning.teacher),
+        )  # fmt: skip
         return await operations.answer(context, request)
 
     async def _follow_reloads(self) -> None:

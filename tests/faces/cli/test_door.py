@@ -6,6 +6,7 @@ from typing import Any
 from sekisho.core.policy.door import RULES
 from sekisho.core.policy.reputation import of_event
 from sekisho.faces.cli import exits
+from sekisho.ports.journal import Entry
 from sekisho.ports.reputation import Known
 
 PASSWORD = "correct horse battery"
@@ -56,3 +57,16 @@ def test_the_rules_stand_in_their_order(cli: Any, monkeypatch: Any) -> None:
     assert found[0]["name"] == "virus" and set(found[0]["says"]) == {"en", "ja"} and found[0]["says"]["ja"].endswith("。")
     monkeypatch.setenv("LANG", "ja_JP.UTF-8")
     assert "部外者" in cli("door", "rules")[1]
+
+
+def test_release_says_what_follows(cli: Any, app: Any) -> None:
+    fill(cli)
+    for id_, reply, organization in (("m1", "451 4.7.1 later", ""), ("m2", "550 5.7.1 no", "shop.example")):
+        fields = {"rule": "bad-reputation", "author": "news@shop.example", "organization": organization, "client": "192.0.2.7"}
+        app.ledger.keep(1, Entry("reception.evidence", id_, fields))
+        app.ledger.keep(2, Entry("reception.refused", id_, {"reply": reply, "recipient": "taro@example.org"}))
+    first = "taro@example.org trust news@shop.example from now on, as long as its mail comes from 192.0.2.0/24.\n"
+    assert cli("release", "m1") == (0, first + "The message comes again by itself.\n", "")
+    assert cli("release", "m2")[1].endswith("Ask the sender to send the message again.\n")
+    assert json.loads(cli("release", "m1", "--json")[1])["temporary"] is True
+    assert cli("release", "m3")[0] == exits.FAILED

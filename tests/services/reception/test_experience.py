@@ -95,3 +95,19 @@ async def test_a_forged_author_earns_nothing_for_its_domain() -> None:
     assert codes(await _deliver(scene.world, b"From: boss@unproven.example\r\n\r\nx", "boss@unproven.example")) == [250]
     assert await scene.world.mailbox("user") == []
     assert len(await scene.junk()) == 1
+
+
+async def test_a_suspicion_that_was_wrong_is_taken_back() -> None:
+    """The door put it into Junk, a person took it out: the host stands as if the door had never suspected it, and a bit better."""
+    scene = await Scene.make('_dmarc.good.example TXT "v=DMARC1; p=quarantine; aspf=s"\nmail.good.example TXT "v=spf1 +all"\n')
+    assert codes(await _deliver(scene.world, HONEST, "a@mail.good.example")) == [250]
+    (key,) = [known.key for known in await scene.world.store.reputation.listing("client:", 1)]
+    suspected = (await scene.world.store.reputation.histories([key]))[key]
+    assert (suspected.refused, suspected.bad, suspected.messages) == (1, 0.5, 1)
+    ((octets, content_id),) = await scene.junk()
+    await scene.judge(octets, content_id, is_junk=False)
+    cleared = (await scene.world.store.reputation.histories([key]))[key]
+    assert (cleared.refused, cleared.messages, cleared.cleared) == (0, 1, 1)
+    assert abs(cleared.bad) < 1e-9 and cleared.good == 3.0
+    await scene.judge(octets, content_id, is_junk=False)  # another account says the same
+    assert (await scene.world.store.reputation.histories([key]))[key].refused == 0

@@ -10,6 +10,11 @@ _NAME = "X-Junk-Reason"
 _MAX_CHARACTERS = 500
 
 
+def junk_rule(value: bytes) -> str:
+    """The rule that a value of the field names; "" if there is none."""
+    return value.partition(b";")[0].strip().decode("ascii", "replace")
+
+
 def format_junk_reason(rule: str, because: str) -> bytes:
     """The whole field with its CRLF: the rule by name, then what it found, in readable form (RFC 2047 where it is not ASCII)."""
     text = "".join(each if each.isprintable() else "?" for each in f"{because}"[:_MAX_CHARACTERS])

@@ -60,7 +60,19 @@ def received_client(value: bytes) -> IPv4Address | IPv6Address | None:
     return ip_address(found[1].decode()) if found else None
 
 
+def received_id(value: bytes) -> str:
+    """The id of the message here, out of a Received value that `format_received` wrote; "" if there is none."""
+    found = _ID.search(value)
+    return found[1].decode() if found else ""
+
+
+def received_at_us(value: bytes) -> int:
+    """When the message came, out of the same; 0 if there is none."""
+    return int(received_id(value)[:13] or "0", 16)
+
+
 _FOLD = "\r\n\t"
+_ID = re.compile(rb" id ([0-9a-f]{29})(?:\r\n)?[ \t;]")
 _CLIENT = re.compile(rb"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]\)(?:\r\n)?[ \t]by ")
 
 

@@ -52,6 +52,8 @@ class DoorVerdict:
 ACCEPTED = DoorVerdict()
 OWN_DOMAIN, DNSBL, REPUTATION, TRUSTED = "own-domain", "dnsbl-listed", "bad-reputation", "trusted-sender"
 VIRUS, ATTACHMENT, RSPAMD, CONTENT = "virus", "dangerous-attachment", "rspamd", "content-junk"
+# What whoever is trusted by the recipients passes.
+TRUST_HELPS = frozenset((DNSBL, REPUTATION))
 # Nobody vouches for a stranger under our own name, nor for a program: friends are hijacked too.
 _NEVER_SPARED = frozenset((OWN_DOMAIN, VIRUS, ATTACHMENT))
 

@@ -93,6 +93,12 @@ def of_event(event: Event, at_us: int) -> History:
     )
 
 
+def pardon(at_us: int) -> History:
+    """What takes back a message that the door put into Junk at that time: joined to the rest, it is as if nobody had suspected it."""
+    _, bad = WEIGHTS["suspect"]
+    return History(0.0, -bad, at_us, at_us, refused=-1)
+
+
 def joined(one: History, other: History, half_life_us: int) -> History:
     """Both together, as of the later one."""
     if not one.at_us or not other.at_us:
@@ -142,7 +148,7 @@ class Standing:
             (history.cleared, "taken out of Junk"),
             (history.written, f"{_plural('letter', history.written)} to it"),
         ]
-        parts = [f"{count} {what}" for count, what in told if count] or ["unknown"]
+        parts = [f"{count} {what}" for count, what in told if count > 0] or ["unknown"]
         return f"{self.key.replace(':', ' ', 1)}: {', '.join(parts)}: score {self.score:.2f}"
 
 

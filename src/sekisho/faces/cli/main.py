@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "What others find out about your mail and your domains."),
     "classifier": ("classifier", "What tells spam from ham by their words and build."),
     "expect": ("expect", "Say that somebody here waits for mail, so that none to them is delayed."),
+    "release": ("release", "Let a message out of Junk, and trust its sender."),
     "reputation": ("reputation", "What this server knows of senders from its own experience."),
     "door": ("door", "The rules by which mail from strangers is judged."),
     "guard": ("guard", "Accounts that may be hijacked, and their mail that is held."),

@@ -123,7 +123,13 @@ class DoorInspector:
             fields["dnsbl"] = evidence.dnsbl.explain()
         fields |= _of_content(evidence)
         if evidence.reputation is not None:
-            fields |= {"reputation": evidence.reputation.summary, "spared": len(verdict.spared)}
+            known = evidence.reputation
+            fields |= {
+                "reputation": known.summary,
+                "spared": len(verdict.spared),
+                "author": known.author,
+                "organization": known.organization,
+            }
         self._tools.journal.record(Entry("reception.evidence", arrival.message_id, fields))
 
 

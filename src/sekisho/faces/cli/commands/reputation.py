@@ -38,8 +38,7 @@ def list_(shell: Shell, kind: str | None, limit: int, config_file: Path, as_json
 
 
 def _row(shell: Shell, row: Any) -> tuple[object, ...]:
-    history = row.history
-    return _key(row), shell.say(row.judged), f"{row.score:.2f}", history.messages, history.refused + history.junk, when(history.at_us)
+    return _key(row), shell.say(row.judged), f"{row.score:.2f}", row.messages, row.refused + row.junk, when(row.at_us)
 
 
 def _key(row: Any) -> str:
@@ -72,11 +71,10 @@ def show(shell: Shell, key: str, config_file: Path, as_json: bool) -> int:
 def _print_details(shell: Shell, details: Any) -> None:
     say = shell.say
     for row in details.rows:
-        history = row.history
         click.echo(printable(_key(row)))
-        values = {"messages": history.messages, "refused": history.refused, "first": when(history.first_at_us), "last": when(history.at_us)}
+        values = {"messages": row.messages, "refused": row.refused, "first": when(row.first_at_us), "last": when(row.at_us)}
         click.echo("  " + say("{messages} messages from {first} to {last}; {refused} refused or put into Junk at the door.", **values))
-        people = {"junk": history.junk, "cleared": history.cleared, "written": history.written}
+        people = {"junk": row.junk, "cleared": row.cleared, "written": row.written}
         if any(people.values()):
             click.echo("  " + say("By people: {junk} moved into Junk, {cleared} taken out of it, {written} letters sent to it.", **people))
         numbers = {"good": f"{row.good:.2f}", "bad": f"{row.bad:.2f}", "score": f"{row.score:.2f}", "judged": say(row.judged)}
