@@ -39,6 +39,8 @@ class ContentProbe:
 
     async def look(self, context: ProbeContext, client_name: str) -> ContentEvidence:
         """`client_name`: the verified reverse name of the client, or ""."""
+        if self.rspamd is None and self.clamav is None:  # gathering costs three tasks, a thirtieth of all that a message costs
+            return ContentEvidence(await self._look_inside(context, client_name))
         size = context.content.size_octets
         content, rspamd, clamav = await asyncio.gather(
             self._look_inside(context, client_name), self._ask_rspamd(context, client_name, size), self._ask_clamav(context, size)

@@ -96,6 +96,9 @@ def _format_result(result: MethodResult) -> str:
 
 def _fold(parts: list[str]) -> str:
     """Lines of about 78 characters (RFC 5322 §2.1.1)."""
+    whole = " ".join(parts)
+    if len(whole) <= 72:
+        return whole
     out, width = [parts[0]], len(parts[0])
     for part in parts[1:]:
         breaks = width + len(part) > 72
