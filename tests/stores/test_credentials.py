@@ -101,6 +101,13 @@ async def test_a_time_step_is_used_once(store: Any, alice: Account, bob: Account
     assert await store.credentials.second_factor(alice.id) == SecondFactor(b"secret", 4, 2)
     assert [await store.credentials.use_step(alice.id, step) for step in (2, 3, 3, 1, 4)] == [False, True, False, False, True]
     assert not await store.credentials.use_step(bob.id, 9)
+    with_codes = SecondFactor(b"secret", 4, 4, (b"a" * 32, b"b" * 32))
+    await store.credentials.set_second_factor(alice.id, with_codes)
+    assert await store.credentials.second_factor(alice.id) == with_codes
+    digests = (b"b" * 32, b"b" * 32, b"c" * 32)
+    assert [await store.credentials.use_recovery(alice.id, digest) for digest in digests] == [True, False, False]
+    assert await store.credentials.second_factor(alice.id) == SecondFactor(b"secret", 4, 4, (b"a" * 32,))
+    assert not await store.credentials.use_recovery(bob.id, b"a" * 32)
     await store.credentials.set_second_factor(alice.id, None)
     assert await store.credentials.second_factor(alice.id) is None
     with pytest.raises(DirectoryError):

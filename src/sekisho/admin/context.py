@@ -8,6 +8,7 @@ from sekisho.core.terms.address import Address, AddressError, parse_domain
 from sekisho.ports.breached import BreachedPasswords
 from sekisho.ports.classifier import ClassifierDesk
 from sekisho.ports.clock import Clock
+from sekisho.ports.credentials import Credentials
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.keys import Keys
@@ -42,6 +43,7 @@ class Context:
     guard_kit: GuardKit | None = None
     classifier: ClassifierDesk | None = None
     breached: BreachedPasswords | None = None
+    credentials: Credentials | None = None
     door_kit: DoorKit | None = None
     ban_desk: BanDesk | None = None
 
@@ -56,6 +58,12 @@ class Context:
         if self.door_kit is None:
             raise Refused("The door cannot be reached from here.")
         return self.door_kit
+
+    @property
+    def kept_credentials(self) -> Credentials:
+        if self.credentials is None:
+            raise Refused("The credentials cannot be reached from here.")
+        return self.credentials
 
     @property
     def guarding(self) -> GuardKit:

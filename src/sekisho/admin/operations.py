@@ -10,7 +10,22 @@ from typing import Any
 
 import msgspec
 
-from sekisho.admin import accounts, aliases, bans, classifier, dkim, domains, door, guard, importing, queue, release, reputation, roles
+from sekisho.admin import (
+    accounts,
+    aliases,
+    bans,
+    classifier,
+    dkim,
+    domains,
+    door,
+    factor,
+    guard,
+    importing,
+    queue,
+    release,
+    reputation,
+    roles,
+)
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why import question
 from sekisho.ports.bans import Ban
@@ -56,6 +71,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "domain.remove": Operation(domains.remove_domain, domains.DomainRequest, Domain),
     "account.add": Operation(accounts.add_account, accounts.AddAccount, Account),
     "account.import": Operation(importing.import_accounts, importing.ImportAccounts, list[importing.ImportedLine]),
+    "factor.show": Operation(factor.show_factor, factor.FactorRequest, factor.FactorView),
+    "factor.enable": Operation(factor.enable_factor, factor.FactorRequest, factor.FactorBegun),
+    "factor.confirm": Operation(factor.confirm_factor, factor.FactorCode, factor.FactorConfirmed),
+    "factor.disable": Operation(factor.disable_factor, factor.FactorRequest, factor.FactorView),
+    "factor.check": Operation(factor.check_factor, factor.FactorCode, factor.FactorChecked),
     "account.list": Operation(accounts.list_accounts, accounts.ListAccounts, list[Account]),
     "account.show": Operation(accounts.show_account, accounts.AccountRequest, accounts.AccountDetails),
     "account.passwd": Operation(accounts.set_password, accounts.SetPassword, Account),

@@ -56,11 +56,19 @@ class StoredCredential(Struct, frozen=True):
 
 
 class SecondFactor(Struct, frozen=True):
-    """TOTP (RFC 6238). Until it is confirmed by a code it does not count. `last_step`: the last time step whose code was used."""
+    """TOTP (RFC 6238). Until it is confirmed by a code it does not count. `last_step`: the last time step whose code was used.
+
+    `recovery`: keyed hashes, 32 octets each, of the recovery codes that were not used yet.
+    """
 
     secret: bytes
     confirmed_at_us: int = 0
     last_step: int = 0
+    recovery: tuple[bytes, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        return self.confirmed_at_us > 0
 
 
 def kind_of(credential_id: str) -> CredentialKind | None:
@@ -106,4 +114,8 @@ class Credentials(Protocol):
 
     async def use_step(self, account_id: int, step: int) -> bool:
         """Take the code of this time step: False when it, or a later one, was used before (THREATS 18)."""
+        ...
+
+    async def use_recovery(self, account_id: int, digest: bytes) -> bool:
+        """Take the recovery code of this hash away: False when it is not there (any more)."""
         ...

@@ -7,13 +7,13 @@ from sekisho.ports.metrics import Metrics
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.guard.cases import CaseKeeper, CasePorts
 from sekisho.services.guard.freezing import CredentialFreezer
-from sekisho.services.guard.notice import LetterRules, LetterWriter
 from sekisho.services.guard.releasing import GuardKit, Releaser
 from sekisho.services.queue.surroundings import OPEN_GATE, Gate
 from sekisho.services.signing import KeySigning
 from sekisho.services.submission.seams import ContentCheck
 from sekisho.services.submission.takeover import TakeoverWatch
 from sekisho.wiring.clocks import server_clock
+from sekisho.wiring.letters import letter_rules, letter_writer
 
 
 def guard_kit(store: SqliteStore, config: Config, journal: Journal) -> GuardKit:
@@ -40,14 +40,10 @@ class GuardLink:
         # Observing holds nothing back, nor does it while it is off; cases that are open then wait for an operator.
         self.gate = store.guard if rules.mode == "enforce" else OPEN_GATE
         self.judge = TakeoverWatch(rules, clock, self._journal, self._metrics, check)
-        letter_rules = LetterRules(
-            config.hostname, config.language, dict(config.relay.routes), int(config.queue.notice_lifetime_seconds * 1_000_000)
-        )
-        signing = KeySigning(store.keys, clock, self._journal)
-        letters = LetterWriter(letter_rules, store.spool, _recipients(store, config), signing, clock)
+        letters = letter_writer(store, config, self._journal)
         freezer = CredentialFreezer(store.credentials, clock)
         ports = CasePorts(store.guard, store.directory, freezer, letters, clock, self._journal, self._metrics)
-        self._keeper = CaseKeeper(ports, letter_rules, config.roles.postmaster)
+        self._keeper = CaseKeeper(ports, letter_rules(config), config.roles.postmaster)
 
     async def keep(self) -> None:
         if self._keeper is not None:

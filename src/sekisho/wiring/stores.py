@@ -54,10 +54,14 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
 def admin_context(
     store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None, classifier: ClassifierDesk, door: DoorKit
 ) -> Context:
+    leaked = config.login.breached_passwords
     return Context(
         store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger, guard_kit(store, config, journal),
-        classifier, BreachedFile(config.login.breached_passwords) if config.login.breached_passwords else None, door,
-        BanDesk(store.bans, store.counters, config.login),
+        classifier=classifier,
+        breached=BreachedFile(leaked) if leaked else None,
+        door_kit=door,
+        ban_desk=BanDesk(store.bans, store.counters, config.login),
+        credentials=store.credentials,
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from sekisho.services.access.imap.handler import ImapHandler
 from sekisho.services.access.pop3.service import Pop3Service
 from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
 from sekisho.services.authentication.authenticator import AuthenticationTools, SaslAuthenticator
+from sekisho.services.authentication.factor_letter import FactorLetters
 from sekisho.services.queue.queue import Queue
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
@@ -47,6 +48,7 @@ from sekisho.wiring.door import DoorLink
 from sekisho.wiring.guard import GuardLink
 from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
+from sekisho.wiring.letters import factor_rules, letter_writer
 from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
 
 
@@ -172,6 +174,9 @@ class Worker:
 
     def _make_authenticator(self) -> None:
         store = self._store
+        self._factor_letters = FactorLetters(store.counters, self._clock, self._journal)
+        self._stack.push_async_callback(self._factor_letters.close)
+        self._factor_letters.use(factor_rules(self._config), letter_writer(store, self._config, self._journal))
         tools = AuthenticationTools(
             store.directory,
             store.credentials,
@@ -182,6 +187,7 @@ class Worker:
             self._dice,
             self._journal,
             self._shared.metrics,
+            factor_letters=self._factor_letters,
         )
         self._authenticator = SaslAuthenticator(tools, self._config.login)
         self._stack.callback(self._authenticator.close)
@@ -299,6 +305,7 @@ class Worker:
             self._guard.use(self._config, self._content.outgoing)
             self._make_recipients()
             self._authenticator.use(self._config.login)
+            self._factor_letters.use(factor_rules(self._config), letter_writer(self._store, self._config, self._journal))
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())
             self._build_handlers()

@@ -61,6 +61,7 @@ class FakeApp:
             self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger,
             guard_kit(self.store), LiveClassifier(self.store.lessons, ManualClock(), self.journal), door_kit=door_kit(self.store),
             ban_desk=BanDesk(self.store.bans, self.store.counters, config.login),
+            credentials=self.store.credentials,
         )  # fmt: skip
         yield lambda request: asyncio.run(answer(context, request))
 

@@ -1,6 +1,7 @@
 """Each command over the real operations: what it prints for people and for machines, and how it exits."""
 
 import asyncio
+import base64
 import json
 import sys
 from pathlib import Path
@@ -12,12 +13,14 @@ from tests.services.authentication.test_foreign import SHA512
 from sekisho.config.load import load
 from sekisho.core.policy.takeover.sending import Sending
 from sekisho.core.policy.takeover.signals import Reason
+from sekisho.core.sasl.totp import totp_code
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.faces.cli import exits
 from sekisho.ports.journal import Entry
 from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Acceptance, RelayRecipient
+from sekisho.testing.clock import ManualClock
 
 PASSWORD = "correct horse battery"
 
@@ -72,6 +75,26 @@ def test_accounts_are_imported(taro: Any, tmp_path: Path) -> None:
     read = json.loads(taro("account", "import", str(file), "--domain", "example.org", "--json")[1])
     assert [line["taken"] for line in read] == [False, False, False]
     assert taro("account", "import", str(tmp_path / "none"))[0] == exits.USAGE
+
+
+def test_a_second_factor(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Second factor: off" in taro("account", "factor", "taro@example.org", "show")[1]
+    assert "CODE is missing" in taro("account", "factor", "taro@example.org", "confirm")[2]
+    out = taro("account", "factor", "taro@example.org", "enable")[1]
+    assert "otpauth://totp/example.org:taro@example.org" in out and "confirm CODE" in out and "▄" not in out
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True)
+        assert "▄" in taro("account", "factor", "taro@example.org", "enable")[1]
+    begun = json.loads(taro("account", "factor", "taro@example.org", "enable", "--json")[1])
+    typed = totp_code(base64.b32decode(begun["secret"]), ManualClock().now_us() // 30_000_000)
+    code, out, _ = taro("account", "factor", "taro@example.org", "confirm", typed)
+    recovery = out.splitlines()[1].strip()
+    assert code == 0 and len(out.splitlines()) == 12 and "sekisho account credential add" in out
+    assert "right and used up; 9 are left" in taro("account", "factor", "taro@example.org", "check", recovery)[1]
+    out = taro("account", "factor", "taro@example.org", "show")[1]
+    assert "Second factor: on" in out and "Recovery codes left: 9" in out
+    assert "does not fit" in taro("account", "factor", "taro@example.org", "check", recovery)[2]
+    assert "needs no second factor" in taro("account", "factor", "taro@example.org", "disable")[1]
 
 
 def test_a_purge_asks_first(taro: Any) -> None:

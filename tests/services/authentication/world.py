@@ -11,7 +11,7 @@ from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Channel, LoginFailure, PasswordProof
 from sekisho.ports.content import StoreUnavailable
-from sekisho.ports.credentials import Credential, StoredCredential
+from sekisho.ports.credentials import Credential, SecondFactor, StoredCredential
 from sekisho.ports.directory import Account, StoredPassword
 from sekisho.ports.stream import TlsInfo
 from sekisho.services.authentication import authenticator as module
@@ -78,12 +78,16 @@ class Directory:
 class Credentials:
     def __init__(self) -> None:
         self.stored: list[StoredCredential] = []
+        self.factors: dict[int, SecondFactor] = {}
 
     async def of_account(self, account_id: int) -> list[StoredCredential]:
         return [stored for stored in self.stored if stored.credential.account_id == account_id]
 
     async def credential(self, account_id: int, credential_id: str) -> Credential | None:
         return next((s.credential for s in await self.of_account(account_id) if s.credential.id == credential_id), None)
+
+    async def second_factor(self, account_id: int) -> SecondFactor | None:
+        return self.factors.get(account_id)
 
     async def server_key(self, purpose: str) -> bytes:
         return purpose.encode().ljust(32, b".")
@@ -98,17 +102,26 @@ class Changes:
         return lambda: self.wakes.remove(wake)
 
 
+class Letters:
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str]] = []
+
+    def tell(self, account_id: int, address: Address, channel: Channel) -> None:
+        self.told.append((account_id, f"{address} {channel.service}"))
+
+
 class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
         self.directory, self.credentials, self.counters, self.changes = Directory(), Credentials(), Counters(), Changes()
         self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
         self.slept: list[float] = []
+        self.letters = Letters()
         self.hashed: list[str] = []
         monkeypatch.setattr(module, "verify_password", self._verify_password)
         self.bans = MemoryBans(self.clock)
         tools = AuthenticationTools(
             self.directory, self.credentials, self.counters, self.bans, self.changes, self.clock, SeededDice(), self.journal, self.metrics,
-            self._sleep,
+            self._sleep, self.letters,
         )  # fmt: skip
         self.authenticator = SaslAuthenticator(tools, LoginSettings(**settings))
 

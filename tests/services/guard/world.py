@@ -13,8 +13,8 @@ from sekisho.ports.keys import DkimKey
 from sekisho.ports.spool import Outcome, QueueJob
 from sekisho.services.guard.cases import CaseKeeper, CasePorts
 from sekisho.services.guard.freezing import CredentialFreezer
-from sekisho.services.guard.notice import LetterRules, LetterWriter
 from sekisho.services.guard.releasing import GuardKit, Releaser
+from sekisho.services.letters import LetterRules, LetterWriter
 from sekisho.services.queue.queue import Queue
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
 from sekisho.services.signing import KeySigning

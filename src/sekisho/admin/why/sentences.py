@@ -173,6 +173,10 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
     "password disabled": Wording(
         "the password was switched off, by an operator or by the guard.", "A new one works at once: sekisho account passwd {username}."
     ),
+    "second factor": Wording(
+        "the password is right, but the account has a second factor: mail programs need an app password.",
+        "Make one for the device: sekisho account credential add {username} phone. The owner was told by a letter.",
+    ),
     "credential disabled": Wording(
         "the app password was switched off, by an operator or by the guard.", "Look: sekisho account credential list {username}."
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sekisho.core.sasl.exchange import SaslError, SaslRefused
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Channel, LoginFailure
+from sekisho.ports.directory import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`cause` is for the journal only."""
+    """`cause` is for the journal only. `tell`: the account was named and its password fitted, but that is not enough: its owner is told."""
 
     failure: LoginFailure
     cause: str
+    tell: Account | None = None
 
 
 Outcome = Identity | Refused

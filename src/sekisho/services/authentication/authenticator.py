@@ -14,6 +14,7 @@ from sekisho.config.schema import LoginSettings
 from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, MAX_PASSWORD_OCTETS, Proven, SaslError, SaslWrong, SecretNeeded, Step
 from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISMS, SCRAM, SCRAM_PLUS
 from sekisho.core.sasl.preparation import PreparationError, prepare_password
+from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Channel, LoginFailure, PasswordProof
 from sekisho.ports.bans import Bans
@@ -29,6 +30,7 @@ from sekisho.ports.metrics import Metrics
 from sekisho.services.authentication.attempt import Attempt, Outcome, Refused, refused_by
 from sekisho.services.authentication.candidates import Candidate, Candidates, Claim, login_name
 from sekisho.services.authentication.exchange import NONCE_OCTETS, SaslExchange
+from sekisho.services.authentication.factor_letter import FactorLetters
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool
 from sekisho.services.authentication.limiter import Leave, LimiterTools, LoginLimiter
 from sekisho.services.authentication.passwords import NOBODYS_HASH, WeakPassword, hash_password, is_current, verify_password
@@ -52,6 +54,7 @@ class AuthenticationTools:
     journal: Journal
     metrics: Metrics
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    factor_letters: FactorLetters | None = None
 
 
 class SaslAuthenticator:
@@ -170,7 +173,7 @@ class SaslAuthenticator:
         if isinstance(outcome, Identity):
             await self._limiter.count_success(client, candidate.name)
             await self._upgrade(candidate, password)
-        else:
+        elif not outcome.tell:  # otherwise it was no guess
             self._bad.remember(bad)
             if not leave.is_familiar:
                 self._spray.note(password, candidate.name)
@@ -219,7 +222,7 @@ class SaslAuthenticator:
             if isinstance(outcome, Identity):
                 proofs.append(step)
                 await self._limiter.count_success(client, name)
-            else:
+            elif not outcome.tell:
                 await self._limiter.count_failure(client, name, is_known=is_known)
             return outcome
 
@@ -250,6 +253,9 @@ class SaslAuthenticator:
             self._write_down(attempt, "malformed", refused.failure.value, cause=refused.cause)
         else:
             self._write_down(attempt, "refused", refused.failure.value, cause=refused.cause)
+            if refused.tell and self._tools.factor_letters:
+                account = refused.tell
+                self._tools.factor_letters.tell(account.id, Address.from_text(account.address), attempt.channel)
             await self._tools.sleep(max(0.0, attempt.answer_at - self._tools.clock.monotonic()))
         return refused.failure
 

@@ -31,6 +31,7 @@ class Candidate:
     account: Account | None = None
     password: StoredPassword | None = None
     credentials: tuple[StoredCredential, ...] = ()
+    needs_factor: bool = False  # the account's own password alone opens nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Candidates:
             cause = "account at its end" if ended else f"account {account.state}"
         elif authzid and login_address(authzid) != address:  # THREATS 14
             cause = "acting for somebody else"
-        return Candidate(str(address), cause, account, password, credentials)
+        factor = await self._credentials.second_factor(account.id)
+        return Candidate(str(address), cause, account, password, credentials, factor is not None and factor.counts)
 
     def admit(self, candidate: Candidate, credential_id: str, channel: Channel) -> Outcome:
         """This credential was shown: is that enough, here and now?"""
@@ -77,6 +79,8 @@ class Candidates:
         cause = self._why_not(credential, channel)
         if cause:
             return Refused(LoginFailure.REFUSED, cause)
+        if credential.id == PASSWORD and candidate.needs_factor:
+            return Refused(LoginFailure.REFUSED, "second factor", account)
         return Identity(
             account.id,
             Address.from_text(account.address),

@@ -23,6 +23,10 @@ class Standing:
             return True
         if identity.credential_id == PASSWORD and account.credential_version != identity.version:
             return False
+        if identity.credential_id == PASSWORD:
+            factor = await self._credentials.second_factor(account.id)
+            if factor is not None and factor.counts:
+                return False  # since it counts, the password alone opens nothing
         credential = await self._credentials.credential(account.id, identity.credential_id)
         if credential is None:
             return kind not in ("app", "service")

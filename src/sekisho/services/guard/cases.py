@@ -12,7 +12,7 @@ from sekisho.ports.freezing import Freezer
 from sekisho.ports.guard import Case, Guard
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.metrics import Metrics
-from sekisho.services.guard.notice import Letter, LetterRules, LetterWriter
+from sekisho.services.letters import Letter, LetterRules, LetterWriter
 
 LISTED = 200  # recipients named in a letter; `sekisho guard show` has all
 SWEEP_US = 3_600_000_000

@@ -84,6 +84,15 @@ class MemoryCredentials:
         state.second_factor = msgspec.structs.replace(factor, last_step=step)
         return True
 
+    async def use_recovery(self, account_id: int, digest: bytes) -> bool:
+        self._state.check_available()
+        state = self._state.accounts.get(account_id)
+        factor = state.second_factor if state else None
+        if state is None or factor is None or digest not in factor.recovery:
+            return False
+        state.second_factor = msgspec.structs.replace(factor, recovery=tuple(known for known in factor.recovery if known != digest))
+        return True
+
     def _need_account(self, account_id: int) -> AccountState:
         state = self._state.accounts.get(account_id)
         if state is None:

@@ -11,6 +11,7 @@ from sekisho.ports.credentials import PASSWORD, Credential, SecondFactor, Stored
 from sekisho.ports.directory import DirectoryError
 
 KEY_OCTETS = 32
+RECOVERY_OCTETS = 32
 _FIELDS = (
     "account_id, id, kind, label, scopes, networks, sender, created_at_us, created_by, expires_at_us, disabled_at_us, "
     "last_used_at_us, last_used_from, digest, scram_sha256"
@@ -89,16 +90,21 @@ class SqliteCredentials:
         return await self._writer.write(step)
 
     async def second_factor(self, account_id: int) -> SecondFactor | None:
-        found = self._rows("SELECT secret, confirmed_at_us, last_step FROM second_factor WHERE account_id = ?", account_id)
-        return SecondFactor(*found[0]) if found else None
+        found = self._rows("SELECT secret, confirmed_at_us, last_step, recovery FROM second_factor WHERE account_id = ?", account_id)
+        if not found:
+            return None
+        secret, confirmed_at_us, last_step, recovery = found[0]
+        return SecondFactor(secret, confirmed_at_us, last_step, _digests(recovery))
 
     async def set_second_factor(self, account_id: int, factor: SecondFactor | None) -> None:
         def step(tx: Transaction) -> None:
             _need_account(tx, account_id)
             tx.execute("DELETE FROM second_factor WHERE account_id = ?", (account_id,))
             if factor is not None:
-                values = (account_id, factor.secret, factor.confirmed_at_us, factor.last_step)
-                tx.execute("INSERT INTO second_factor VALUES (?, ?, ?, ?)", values)
+                values = (account_id, factor.secret, factor.confirmed_at_us, factor.last_step, b"".join(factor.recovery))
+                tx.execute(
+                    "INSERT INTO second_factor (account_id, secret, confirmed_at_us, last_step, recovery) VALUES (?, ?, ?, ?, ?)", values
+                )
             tx.changed(DirectoryChanged())
 
         await self._writer.write(step)
@@ -110,8 +116,24 @@ class SqliteCredentials:
 
         return await self._writer.write(take)
 
+    async def use_recovery(self, account_id: int, digest: bytes) -> bool:
+        def take(tx: Transaction) -> bool:
+            rows = tx.execute("SELECT recovery FROM second_factor WHERE account_id = ?", (account_id,)).fetchall()
+            known = _digests(rows[0][0]) if rows else ()
+            if digest not in known:
+                return False
+            left = b"".join(other for other in known if other != digest)
+            tx.execute("UPDATE second_factor SET recovery = ? WHERE account_id = ?", (left, account_id))
+            return True
+
+        return await self._writer.write(take)
+
     def _rows(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         return self._reader.ask(sql, values)
+
+
+def _digests(octets: bytes) -> tuple[bytes, ...]:
+    return tuple(octets[at : at + RECOVERY_OCTETS] for at in range(0, len(octets), RECOVERY_OCTETS))
 
 
 def enable_password(tx: Transaction, account_id: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sekisho.faces.cli import exits
+from sekisho.faces.cli.commands.account_factor import factor
 from sekisho.faces.cli.commands.account_import import import_accounts
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, pass_shell, when
@@ -56,6 +57,7 @@ def account_command() -> None:
 
 
 account_command.add_command(import_accounts)
+account_command.add_command(factor)
 
 
 @account_command.command("add", epilog="Example: sekisho account add taro@example.org --quota 2G")

@@ -1,4 +1,4 @@
-"""The guard's letters: to the owner, in the mailbox and at a second address, and to the administrator."""
+"""The server's own letters: to an owner, in the mailbox or at a second address, and to the administrator."""
 
 import base64
 from collections.abc import Mapping

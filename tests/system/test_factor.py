@@ -1,0 +1,64 @@
+"""A second factor on a whole server: the account password opens no mail any more, and the owner finds a letter that says why."""
+
+import base64
+import imaplib
+import poplib
+import smtplib
+import time
+from pathlib import Path
+
+import pytest
+from tests.system.mailboxes import imap, messages, trust
+from tests.system.server import Account, Server, running, wait_until
+
+from sekisho.core.sasl.totp import totp_code
+
+pytestmark = pytest.mark.slow
+
+
+def said_by(server: Server, account: Account) -> list[bytes]:
+    """What each service answers to this login."""
+    with pytest.raises(imaplib.IMAP4.error) as by_imap, imap(server, account):
+        pass
+    pop = poplib.POP3_SSL("localhost", server.ports["pop3s"], context=trust(server))
+    pop.user(account.address)
+    with pytest.raises(poplib.error_proto) as by_pop:
+        pop.pass_(account.password)
+    pop.close()
+    smtp = smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server))
+    with pytest.raises(smtplib.SMTPAuthenticationError) as by_smtp:
+        smtp.login(account.address, account.password)
+    smtp.close()
+    assert by_smtp.value.smtp_code == 535
+    words = bytes(by_smtp.value.smtp_error).rpartition(b" ")[0]  # the last word is the id of this refusal
+    return [str(by_imap.value).encode(), str(by_pop.value).encode(), words]
+
+
+def is_cut(connection: imaplib.IMAP4_SSL) -> bool:
+    try:
+        return connection.noop()[0] != "OK"
+    except (imaplib.IMAP4.abort, OSError):
+        return True
+
+
+def test_with_a_second_factor_the_password_alone_opens_nothing(tmp_path: Path) -> None:
+    with running(tmp_path / "try") as server:
+        alice = server.accounts["alice"]
+        before = imaplib.IMAP4_SSL("localhost", server.ports["imaps"], ssl_context=trust(server))
+        before.login(alice.address, alice.password)
+        assert not is_cut(before)
+        begun = server.command("account", "factor", alice.address, "enable")
+        typed = totp_code(base64.b32decode(begun["secret"]), int(time.time()) // 30)
+        assert len(server.command("account", "factor", alice.address, "confirm", typed)["recovery_codes"]) == 10
+        wait_until(lambda: is_cut(before), lambda: server.log)  # what the password alone opened ends
+        wrong = said_by(server, Account(alice.address, "a wrong password"))
+        assert "factor-" not in server.log
+        assert said_by(server, alice) == wrong
+        story = server.command("why", alice.address)
+        assert "second factor" in str(story)
+        server.command("account", "factor", alice.address, "disable")
+        found: list[bytes] = []
+        wait_until(lambda: bool(found.extend(messages(server, alice)) or found), lambda: server.log)
+        assert len(found) == 1 and b"Subject: Your mail program needs an app password" in found[0]
+        text = base64.b64decode(found[0].partition(b"\r\n\r\n")[2])
+        assert f"sekisho account credential add {alice.address} phone".encode() in text
