@@ -94,6 +94,18 @@ def test_every_command_and_scene_exists(root: click.Command, path: Path) -> None
     assert [problem for line in _commands(_text(path)) if (problem := _problem(root, line))] == []
 
 
+@pytest.mark.parametrize("folder", ["operating", "operating/ja"])
+def test_every_command_below_a_command_is_documented(root: click.Command, folder: str) -> None:
+    rows = re.findall(r"^\| (`.*)$", _text(DOCS / folder / "commands.md"), re.MULTILINE)
+    assert isinstance(root, click.Group)
+    for name in root.list_commands(context := click.Context(root)):
+        command = root.get_command(context, name)
+        if isinstance(command, click.Group):
+            row = next(row for row in rows if row.startswith(f"`{name} "))
+            written = set(re.findall(r"`([a-z-]+)`", row.replace(f"`{name} ", "`").split(" | ")[0]))
+            assert written == set(command.commands), f"the row of {name}"
+
+
 def test_a_wrong_command_is_noticed(root: click.Command) -> None:
     right = "`sekisho lab door --keep tmp`, `$ sekisho why x`"
     wrong = "`sekisho account ad x`\n\n```\n$ sekisho lab dor --seed 3 # what\nsekisho why x --sinse 2d\n```\n"
