@@ -18,7 +18,16 @@ from sekisho.testing.records import MemoryJournal
 SOURCE = Path(others.__file__).parents[2]
 _RULE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+\Z")
 # Kinds that are part of a message's story, whose beginning and end tell it.
-_OF_MESSAGES = ("relay.", "queue.", "notice.", "admin.", "guard.verdict", "reception.evidence", "submission.not_signed")
+_OF_MESSAGES = (
+    "relay.",
+    "queue.",
+    "notice.",
+    "admin.",
+    "guard.verdict",
+    "reception.evidence",
+    "submission.evidence",
+    "submission.not_signed",
+)
 
 
 def rules_of_the_door() -> Iterator[str]:

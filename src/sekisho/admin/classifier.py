@@ -124,14 +124,14 @@ async def status(context: Context, request: Nothing) -> ClassifierStatus:
 
 async def explain(context: Context, request: AskClassifier) -> Explained:
     """What it says of a message, and the tokens that said most."""
-    account_ids = [] if request.account is None else [(await find_account(context, request.account)).id]
-    await context.classifying.refresh()
-    verdicts = context.classifying.judge(Tokens(tuple(request.build), tuple(request.words)), account_ids)
-    if verdicts.overall is None:
+    account_id = OPERATOR if request.account is None else (await find_account(context, request.account)).id
+    desk, tokens = context.classifying, Tokens(tuple(request.build), tuple(request.words))
+    await desk.refresh()
+    overall, opinion = desk.explain(tokens), desk.explain(tokens, account_id)
+    if overall is None or opinion is None:
         return Explained(False, 0.0, 0.0, [])
-    opinion = next(iter(verdicts.accounts.values()), verdicts.overall)
     telling = [TellingToken(each.token, each.weight) for each in opinion.telling]
-    return Explained(True, round(opinion.score, 3), round(verdicts.overall.score, 3), telling)
+    return Explained(True, round(opinion.score, 3), round(overall.score, 3), telling)
 
 
 async def forget(context: Context, request: Forget) -> Changed:

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from sekisho.config.section import Octets, Seconds, Section
 from sekisho.core.policy.attachments import DANGERS, AttachmentRules, Danger
+from sekisho.core.policy.classifier.knowledge import JUNK_SCORE
 from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.rules.content import ContentRules
 from sekisho.ports.scanners import parse_place
@@ -28,7 +29,8 @@ class ContentSettings(Section):
         description="Put what reads like sorted junk into Junk; observe: only write it down; off: only learn.",
     )
     junk_score: Annotated[float, Field(ge=0.1, le=2)] = Field(
-        0.33, description="From this score of the classifier on a message is junk; 0.33 lost no ham in 20 trials, less finds more spam."
+        JUNK_SCORE,
+        description="From this score of the classifier on a message is junk; 0.25 lost no ham in 20 trials, less finds more spam.",
     )
     shared_lessons: bool = Field(True, description="What one account teaches by its moves to and from Junk counts for everybody.")
     lessons: Annotated[int, Field(ge=200, le=100_000)] = Field(

@@ -78,7 +78,8 @@ class LessonBook(Protocol):
 
 
 class Verdicts(Struct, frozen=True):
-    """`overall` None: it has not learned enough yet. `accounts`: of those that taught it something of their own."""
+    """`overall` None: it has not learned enough yet. `accounts`: of those that taught it something of their own. The telling tokens are
+    only there for what may be spam."""
 
     overall: Opinion | None = None
     accounts: dict[int, Opinion] = {}
@@ -117,6 +118,10 @@ class ClassifierDesk(Classifier, Protocol):
 
     async def refresh(self) -> None:
         """Know what the book knows now."""
+        ...
+
+    def explain(self, tokens: Tokens, account_id: int = OPERATOR) -> Opinion | None:
+        """With the telling tokens, whatever the score; None: it has not learned enough yet."""
         ...
 
     async def fit(self) -> Fitted:

@@ -33,7 +33,8 @@ def parse_place(text: str) -> Place:
 
 
 class Circumstances(Struct, frozen=True):
-    """What a scanner may want to know beside the octets. `client_name`: verified reverse name or "" """
+    """What a scanner may want to know beside the octets. `client_name`: verified reverse name or ""; `user`: who logged in to send it, ""
+    for mail of strangers."""
 
     message_id: str
     client: str
@@ -41,6 +42,7 @@ class Circumstances(Struct, frozen=True):
     hello: str
     reverse_path: str
     recipients: tuple[str, ...]
+    user: str = ""
 
 
 class SpamScanner(Protocol):

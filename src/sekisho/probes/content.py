@@ -54,12 +54,19 @@ class ContentProbe:
         return await self.inside(context.content.read, context.header, client, context.account_ids, context.role_account_ids)
 
     async def inside(
-        self, read: Read, header: HeaderSection, client: Hop | None, account_ids: tuple[int, ...], roles: frozenset[int] = frozenset()
+        self,
+        read: Read,
+        header: HeaderSection,
+        client: Hop | None,
+        account_ids: tuple[int, ...],
+        roles: frozenset[int] = frozenset(),
+        *,
+        reads_words: bool = True,
     ) -> ContentFinding:
-        """Of any message; `read` gives it from its first octet on."""
+        """Of any message; `read` gives it from its first octet on. Without `reads_words` only its attachments are looked at."""
         message = await read_parts(read)
         verdicts = Verdicts()
-        if self.classifier is not None and self.classifier.is_ready:
+        if reads_words and self.classifier is not None and self.classifier.is_ready:
             tokens = read_tokens(header, message.structure, message.size, message.bodies, client)
             verdicts = self.classifier.judge(tokens, account_ids)
         attachments = await probe_attachments(read, 0, message.structure) if self.looks_at_attachments else AttachmentFinding()

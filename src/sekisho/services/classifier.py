@@ -9,9 +9,9 @@ from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.hops import Hop, read_hop
 from sekisho.core.policy.classifier.features import Features, Tokens, features_of
 from sekisho.core.policy.classifier.fitting import Fitting
-from sekisho.core.policy.classifier.knowledge import Knowledge, Lesson
+from sekisho.core.policy.classifier.knowledge import Knowledge, Lesson, Opinion
 from sekisho.core.policy.classifier.reading import client_hop, read_tokens
-from sekisho.ports.classifier import BookState, Fitted, LessonBook, Taught, Verdicts
+from sekisho.ports.classifier import OPERATOR, BookState, Fitted, LessonBook, Taught, Verdicts
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Entry, Journal, JournalValue
@@ -62,8 +62,11 @@ class LiveClassifier:
         if not self.is_ready:
             return Verdicts()
         known = self._knowledge
-        own = {each: known.explain(tokens, each) for each in account_ids if each in known.accounts}
-        return Verdicts(known.explain(tokens), own)
+        own = known.opinions(tokens, (OPERATOR, *(each for each in account_ids if each in known.accounts)))
+        return Verdicts(own.pop(OPERATOR), own)
+
+    def explain(self, tokens: Tokens, account_id: int = OPERATOR) -> Opinion | None:
+        return self._knowledge.explain(tokens, account_id) if self.is_ready else None
 
     def look(self) -> None:
         """Start to fetch what is new, if there is anything."""

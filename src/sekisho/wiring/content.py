@@ -19,6 +19,7 @@ class ContentLink:
     maintenance."""
 
     def __init__(self, store: SqliteStore, config: Config, journal: Journal, metrics: Metrics | None = None) -> None:
+        self._journal = journal
         self.classifier = LiveClassifier(store.lessons, server_clock(), journal, metrics)
         self.keep_house = self.classifier.keep_house
         self.close = self.classifier.close
@@ -36,4 +37,6 @@ class ContentLink:
         )
         classifier = self.classifier if modes["words"] != "off" else None
         self.probe = ContentProbe(classifier, modes["attachments"] != "off", rspamd, clamav, settings.scanner_octets)
-        self.outgoing: ContentCheck = OutgoingContent(self.probe, settings.rules()) if settings.outgoing else NoContentCheck()
+        self.outgoing: ContentCheck = NoContentCheck()
+        if settings.outgoing:
+            self.outgoing = OutgoingContent(self.probe, settings.rules(), clock, self._journal)

@@ -24,7 +24,7 @@ def content(overall: Opinion | None = None, accounts: dict[int, Opinion] | None 
 def test_what_reads_like_junk_goes_there_and_the_words_are_told() -> None:
     verdict = judge(Evidence(content=content(SPAM)), DoorRules())
     assert (verdict.action, verdict.rule, verdict.spared) == ("junk", CONTENT, frozenset())
-    assert verdict.because == "its words and build score 0.80 (junk from 0.33); most telling: casino, r:noname"
+    assert verdict.because == "its words and build score 0.80 (junk from 0.25); most telling: casino, r:noname"
     assert judge(Evidence(content=content(HAM)), DoorRules()).action == "accept"
     assert judge(Evidence(content=content(None)), DoorRules()).action == "accept"
     observed = judge(Evidence(content=content(SPAM)), DoorRules(words="observe"))

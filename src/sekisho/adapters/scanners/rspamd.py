@@ -71,6 +71,8 @@ class RspamdScanner:
         ]  # fmt: skip
         if about.client_name:
             fields.append(("Hostname", about.client_name))
+        if about.user:  # then rspamd leaves out what only concerns strangers, such as their IP address
+            fields.append(("User", about.user))
         fields += [("Rcpt", recipient) for recipient in about.recipients]
         if self._password:
             fields.append(("Password", self._password))

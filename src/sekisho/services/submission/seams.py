@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.policy.takeover.sending import Said
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.identity import Identity
@@ -58,16 +59,16 @@ class OutboundJudge(Protocol):
 
 
 class ContentCheck(Protocol):
-    """What a classifier or a virus scanner says of outgoing mail; only advice to the watch."""
+    """What the classifier and scanners say of outgoing mail; only advice to the watch."""
 
-    async def says(self, submitted: Submitted) -> str:
-        """What speaks against it, in a few words, or ""."""
+    async def says(self, submitted: Submitted) -> tuple[Said, ...]:
+        """What speaks against it. Never raises for a scanner that does not answer."""
         ...
 
 
 class NoContentCheck:
-    async def says(self, submitted: Submitted) -> str:
-        return ""
+    async def says(self, submitted: Submitted) -> tuple[Said, ...]:
+        return ()
 
 
 class Signer(Protocol):

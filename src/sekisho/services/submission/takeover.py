@@ -7,7 +7,7 @@ was signed in vain: it is signed anew when it is released.
 from sekisho.core.message.references import header_references
 from sekisho.core.policy.takeover.content import LOOKED_AT, count_hidden, look_at_author, look_at_content
 from sekisho.core.policy.takeover.rules import GuardRules
-from sekisho.core.policy.takeover.sending import Sending, client_of, key_of, network_of, recipient_key, short_key
+from sekisho.core.policy.takeover.sending import Said, Sending, client_of, key_of, network_of, recipient_key, short_key
 from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.metrics import Metrics
@@ -29,10 +29,10 @@ class TakeoverWatch:
         if self._rules.mode == "off":
             return OutboundVerdict()
         octets = await submitted.content.read(0, LOOKED_AT)
-        says = await self._check.says(submitted)
-        return OutboundVerdict(outgoing=self._facts(submitted, octets, says))
+        said = await self._check.says(submitted)
+        return OutboundVerdict(outgoing=self._facts(submitted, octets, said))
 
-    def _facts(self, submitted: Submitted, octets: bytes, says: str) -> Outgoing:
+    def _facts(self, submitted: Submitted, octets: bytes, said: tuple[Said, ...]) -> Outgoing:
         header, identity, context = submitted.header, submitted.identity, submitted.context
         elsewhere = submitted.elsewhere
         links, contents = look_at_content(header, octets)
@@ -56,7 +56,7 @@ class TakeoverWatch:
             reply_elsewhere=author.reply_elsewhere,
             links=links,
             contents=contents,
-            content_says=says,
+            said=said,
         )
         keys = tuple((recipient_key(address), short_key(address.domain)) for address in elsewhere)
         return Outgoing(sending, keys, submitted.locals, answered)

@@ -1,6 +1,7 @@
 """Signals one by one, what they add up to, and what an operator's word changes."""
 
 from ipaddress import ip_address
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,10 +9,11 @@ from msgspec.structs import replace
 
 from sekisho.core.policy.takeover.accounting import count_outcomes, pardon, unlearn
 from sekisho.core.policy.takeover.rules import GuardRules
-from sekisho.core.policy.takeover.sending import Link, Reach, Sending, client_of, network_of, wide_network
+from sekisho.core.policy.takeover.sending import Link, Reach, Said, Sending, client_of, network_of, wide_network
 from sekisho.core.policy.takeover.signals import NAMES, SIGNALS
 from sekisho.core.policy.takeover.state import DAY_US, HOUR_US, MAX_CONTENTS, MAX_NETWORKS, State
 from sekisho.core.policy.takeover.verdict import Verdict, consider, review
+from sekisho.core.policy.takeover.wording import reason_in
 
 RULES = GuardRules()
 BEGIN = 20_000 * DAY_US
@@ -97,7 +99,9 @@ def test_the_same_text_to_many_counts_unless_it_was_used_for_days() -> None:
 
 
 def test_links_names_hidden_recipients_networks_and_content_checks_speak() -> None:
-    odd = replace(USUAL, links=(Link(1, "evil.example"),), identities=(8,), reply_elsewhere="x@y.example", hidden=12, content_says="spam")
+    odd = replace(
+        USUAL, links=(Link(1, "evil.example"),), identities=(8,), reply_elsewhere="x@y.example", hidden=12, said=(Said("content", "0.71"),)
+    )
     verdict = consider(settled(), odd, Reach(known=12), RULES)
     assert {reason.signal: reason.points for reason in verdict.reasons} == {"content": 30, "identity": 15, "hidden": 15, "link": 10}
     state = settled()
@@ -223,3 +227,20 @@ def test_programs_are_known_without_their_versions() -> None:
     one = client_of("Mozilla/5.0 (X11; rv:115.0) Thunderbird/115.3.1", "[192.168.1.7]", "PLAIN")
     assert one == client_of("Mozilla/5.0 (X11; rv:128.0) Thunderbird/128.1", "[10.0.0.2]", "PLAIN") != client_of("", "WIN-1", "LOGIN")
     assert client_of("", "host-17.pool.example.net", "") == client_of("", "host-99.pool.example.net", "") == "unnamed, example.net, none"
+
+
+@pytest.mark.parametrize("check", ["virus", "rspamd", "attachment", "content"])
+def test_of_what_content_says_only_a_virus_holds_by_itself(check: Any) -> None:
+    verdict = consider(settled(), replace(USUAL, said=(Said(check, "words"),)), Reach(known=1), RULES, bulk=True)
+    (reason,) = verdict.reasons
+    assert reason.signal == check and str(reason).endswith(": words.")
+    assert verdict.action == ("hold" if check == "virus" else "slow")
+    ja = reason_in(reason, "ja")
+    assert ja.endswith(": words") and ja != reason_in(reason, "en")
+
+
+@pytest.mark.parametrize("check", ["rspamd", "attachment", "content"])
+def test_doubtful_content_from_a_strange_place_waits_and_two_opinions_hold(check: Any) -> None:
+    assert consider(settled(), replace(STRANGE, said=(Said(check, "x"),)), Reach(known=1), RULES).action == "slow"
+    both = (Said("rspamd", "x"), Said("content", "x"))
+    assert consider(settled(), replace(STRANGE, said=both), Reach(known=1), RULES).holds

@@ -13,20 +13,22 @@ _SALT_SEED = 3
 
 
 class View(NamedTuple):
-    """`weight`: of the view beside the other; `power`: how much more a telling token counts than another. Both measured by cross
-    validation (bench/classifier.py): the build tells by a few sure signs, the words by many weak ones."""
+    """`weight`: of the view beside the other; `power`: how much more a telling token counts than another; `lean`: how far a token counts
+    by its own odds, before the fit looks at which tokens come together. All measured by cross validation (bench/classifier.py): the build
+    tells by a few sure signs, the words by many weak ones."""
 
     seed: int
     weight: float
     power: float
+    lean: float
 
     def share(self, count: int) -> float:
         """What one of `count` tokens weighs."""
         return self.weight / float(max(count, 1) ** _DILUTION)
 
 
-BUILD = View(1, 2.45, 2.0)
-WORDS = View(2, 3.43, 1.4)
+BUILD = View(1, 2.45, 2.0, 0.045)
+WORDS = View(2, 3.43, 1.4, 0.015)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ In slices, so that a server can go on with its mail in between. The same lessons
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import copysign
 
-from sekisho.core.policy.classifier.features import salt_of
-from sekisho.core.policy.classifier.knowledge import OWN_SHARE, SOFTNESS, Knowledge, Lesson, pace_of
+from sekisho.core.policy.classifier.features import View, salt_of
+from sekisho.core.policy.classifier.knowledge import OWN_SHARE, SOFTNESS, Knowledge, Lesson, odds_of
 
 MIN_BITS, MAX_BITS = 16, 20
 MAX_ROUNDS = 60
@@ -36,6 +37,8 @@ class Fitting:
     def __init__(self, lessons: Sequence[Lesson]) -> None:
         self._lessons = lessons
         self._ids: dict[int, int] = {}  # hash → dense place
+        self._pace_of_hash: dict[int, float] = {}
+        self._lean_of_hash: dict[int, float] = {}  # what its weight begins with; 0 for an account's own
         self._paces: list[float] = []
         self._weights: list[float] = []
         self._bias = 0.0
@@ -53,7 +56,7 @@ class Fitting:
     def _count(self) -> Iterator[float]:
         """How often each feature, an account's own ones too, is in spam and in ham: its pace."""
         counts: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        powers: dict[int, float] = {}
+        views: dict[int, View] = {}
         totals = [0, 0]
         for number, lesson in enumerate(self._lessons):
             if not number % _SLICE:
@@ -65,20 +68,20 @@ class Fitting:
                     salted = [each ^ salt for each in hashes]
                     for each in salted:
                         count[each] = count.get(each, 0) + 1
-                    powers.update(dict.fromkeys(salted, view.power))
+                    views.update(dict.fromkeys(salted, view if not salt else view._replace(lean=0.0)))
         hams, spams = totals
-        self._pace_of_hash: dict[int, float] = {}
-        for number, (each, power) in enumerate(powers.items()):
+        for number, (each, view) in enumerate(views.items()):
             if not number % 2000:
                 yield 0.1
-            self._pace_of_hash[each] = pace_of(counts[1].get(each, 0), counts[0].get(each, 0), spams, hams, power)
+            odds = odds_of(counts[1].get(each, 0), counts[0].get(each, 0), spams, hams)
+            pace = self._pace_of_hash[each] = abs(odds) ** view.power
+            self._lean_of_hash[each] = copysign(view.lean * pace, odds)
 
     def _prepare(self) -> Iterator[float]:
         for number, lesson in enumerate(self._lessons):
             if not number % _SLICE:
                 yield 0.1 + 0.1 * number / len(self._lessons)
             self._examples.append(self._example(lesson))
-        self._weights = [0.0] * len(self._paces)
 
     def _example(self, lesson: Lesson) -> _Example:
         places: array[int] = array("I")
@@ -97,6 +100,7 @@ class Fitting:
         if known is None:
             known = self._ids[feature] = len(self._paces)
             self._paces.append(self._pace_of_hash[feature])
+            self._weights.append(self._lean_of_hash[feature])
         return known
 
     def _descend(self) -> Iterator[float]:
@@ -150,9 +154,9 @@ class Fitting:
             found.weights[each & mask] += self._weights[place]
         for each, pace in self._pace_of_hash.items():
             found.paces[each & mask] = pace
-        found.bias = self._bias
         found.spams = sum(lesson.is_spam and not lesson.is_private for lesson in self._lessons)
         found.hams = sum(not lesson.is_spam and not lesson.is_private for lesson in self._lessons)
+        found.bias = self._bias
         found.accounts = {lesson.account_id for lesson in self._lessons if lesson.account_id}
         self.knowledge = found
 

@@ -1,7 +1,8 @@
 """What the classifier knows, and what it says about a message.
 
 A linear margin over hashed tokens, fitted so that what was learned lies beyond 1 (spam) or -1 (ham). The pace of each token is its log
-odds between spam and ham (NB-SVM: Wang and Manning 2012): what tells the two apart counts, what is merely frequent does not. What an
+odds between spam and ham (NB-SVM: Wang and Manning 2012): what tells the two apart counts, what is merely frequent does not. The fit
+begins where each token says what its odds say (naive Bayes), and goes no further from there than the lessons ask. What an
 account teaches is learned twice, for everybody and under the account's own name in the same table (Weinberger et al. 2009); so one
 person's taste is followed in that person's mail at once, and in that of others only as far as the rest agrees.
 """
@@ -11,12 +12,15 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
-from math import log
+from math import log, sqrt
 
 from sekisho.core.policy.classifier.features import Features, Tokens, View, features_of, salt_of
 
 MIN_LESSONS = 100  # of ham and of spam each, before anything is said
-JUNK_SCORE = 0.33  # from here on a message is junk: cross validation loses no more than 0.05 % of ham (bench/classifier.py)
+JUNK_SCORE = 0.25  # from here on a message is junk: cross validation loses no more than 0.05 % of ham (bench/classifier.py)
+SUSPECT_SCORE = 0.0  # below it nobody asks why: less than the least that an operator may call junk
+MUCH_HAM = 1000  # lessons from which on nothing is held back
+CAUTION = 4.0
 CLIP = 0.2  # no single token says more, however telling it was: what is known of it may be a coincidence
 OWN_SHARE = 0.7  # of what an account taught, beside everybody's lessons
 SMOOTHING = 0.3
@@ -52,10 +56,19 @@ class Opinion:
     telling: tuple[Told, ...] = ()
 
 
-def pace_of(spam: int, ham: int, spams: int, hams: int, power: float) -> float:
-    """Of a token that was in `spam` of `spams` and `ham` of `hams` messages: the power of its log odds, smoothed."""
+def odds_of(spam: int, ham: int, spams: int, hams: int) -> float:
+    """Of a token that was in `spam` of `spams` and `ham` of `hams` messages: the logarithm of its odds, smoothed. Spam's are above 0."""
     a = SMOOTHING
-    return float(abs(log((spam + a) * (hams + 2 * a) / ((ham + a) * (spams + 2 * a)))) ** power)
+    return log((spam + a) * (hams + 2 * a) / ((ham + a) * (spams + 2 * a)))
+
+
+def pace_of(spam: int, ham: int, spams: int, hams: int, power: float) -> float:
+    return float(abs(odds_of(spam, ham, spams, hams)) ** power)
+
+
+def caution_of(hams: int) -> float:
+    """What is taken off while there is little ham to compare with: then more of what comes is of a kind never seen."""
+    return max(0.0, CAUTION * (1 / sqrt(max(hams, 1)) - 1 / sqrt(MUCH_HAM)))
 
 
 @dataclass(slots=True)
@@ -82,6 +95,10 @@ class Knowledge:
     # --- asking
 
     def score(self, features: Features, account_id: int = 0) -> float:
+        """What the message is judged by."""
+        return self.margin(features, account_id) - caution_of(self.hams)
+
+    def margin(self, features: Features, account_id: int = 0) -> float:
         """Each token's say is bounded by `CLIP`."""
         total = self.bias
         for view, hashes in features.views:
@@ -90,7 +107,18 @@ class Knowledge:
         return total
 
     def explain(self, tokens: Tokens, account_id: int = 0, most: int = _MAX_TELLING) -> Opinion:
+        return self._explained(tokens, features_of(tokens), account_id, most)
+
+    def opinions(self, tokens: Tokens, account_ids: Iterable[int]) -> dict[int, Opinion]:
+        """By account, 0 for everybody. Only of what may be spam are the telling tokens looked for: that costs as much as the score."""
         features = features_of(tokens)
+        found: dict[int, Opinion] = {}
+        for account_id in account_ids:
+            score = self.score(features, account_id)
+            found[account_id] = Opinion(score) if score < SUSPECT_SCORE else self._explained(tokens, features, account_id, _MAX_TELLING)
+        return found
+
+    def _explained(self, tokens: Tokens, features: Features, account_id: int, most: int) -> Opinion:
         told: list[tuple[float, str]] = []
         for names, (view, hashes) in zip((tokens.build, tokens.words), features.views, strict=True):
             told += zip(self._said(view, hashes, account_id), names, strict=False)
@@ -99,7 +127,7 @@ class Knowledge:
         most_ham = nlargest(most, ((-said, name) for said, name in told if said < -_LEAST_TELLING))
         telling = [Told(name[:_MAX_TELLING_LENGTH], round(said, 3)) for said, name in most_spam]
         telling += [Told(name[:_MAX_TELLING_LENGTH], -round(said, 3)) for said, name in most_ham]
-        return Opinion(self.bias + sum(said for said, _ in told), tuple(telling))
+        return Opinion(self.bias + sum(said for said, _ in told) - caution_of(self.hams), tuple(telling))
 
     def _said(self, view: View, hashes: Sequence[int], account_id: int) -> list[float]:
         weights, mask, part = self.weights, len(self.weights) - 1, view.share(len(hashes))

@@ -18,7 +18,7 @@ class ContentRules:
     instead of putting it into Junk."""
 
     junk_score: float = JUNK_SCORE
-    known_margin: float = 0.5
+    known_margin: float = 0.6
     attachments: AttachmentRules = field(default_factory=AttachmentRules)
     refuses_attachments: bool = False
     refuses_viruses: bool = True

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Literal
 
 from msgspec import Struct
 
@@ -13,6 +14,13 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _VERSION = re.compile(r"[\d_./()\-;,:]+|\b[0-9a-f]{6,}\b")
 _MAX_CLIENT = 60
+
+
+class Said(Struct, frozen=True, array_like=True):
+    """What a check of the content says against a message, as advice. `check` is the name of a signal; `what`: names and numbers."""
+
+    check: Literal["virus", "rspamd", "attachment", "content"]
+    what: str
 
 
 class Link(Struct, frozen=True, array_like=True):
@@ -46,7 +54,7 @@ class Sending(Struct, frozen=True, array_like=True):
     reply_elsewhere: str = ""
     links: tuple[Link, ...] = ()
     contents: tuple[int, ...] = ()
-    content_says: str = ""  # what a content check said against it, advisory
+    said: tuple[Said, ...] = ()
 
 
 class Reach(Struct, frozen=True, array_like=True):

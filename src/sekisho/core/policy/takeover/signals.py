@@ -184,9 +184,25 @@ def _complaints(s: Situation, points: int) -> Reason | None:
     return Reason("complaints", points * min(count, 3), "Other servers called its mail spam or too much, {count} times.", {"count": count})
 
 
+def _virus(s: Situation, points: int) -> Reason | None:
+    return _said(s, "virus", points, "ClamAV found a virus in it: {said}.")
+
+
+def _rspamd(s: Situation, points: int) -> Reason | None:
+    return _said(s, "rspamd", points, "rspamd calls it spam: {said}.")
+
+
+def _attachment(s: Situation, points: int) -> Reason | None:
+    return _said(s, "attachment", points, "It carries something that acts when it is opened: {said}.")
+
+
 def _content(s: Situation, points: int) -> Reason | None:
-    said = s.sending.content_says
-    return Reason("content", points, "The content check says: {said}.", {"said": said}) if said else None
+    return _said(s, "content", points, "It reads like mail that people here called junk: {said}.")
+
+
+def _said(s: Situation, check: str, points: int, text: str) -> Reason | None:
+    what = next((said.what for said in s.sending.said if said.check == check), "")
+    return Reason(check, points, text, {"said": what}) if what else None
 
 
 def _growing(value: float, allowed: float, points: int) -> int:
@@ -213,6 +229,10 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("budget", "answer", ENOUGH, _budget),
     Signal("bounces", "answer", 60, _bounces),
     Signal("complaints", "answer", 30, _complaints),
+    # A virus alone holds: no owner sends one knowingly. The others err with honest mail, so that something else must be odd too.
+    Signal("virus", "answer", ENOUGH, _virus),
+    Signal("rspamd", "answer", 40, _rspamd),
+    Signal("attachment", "answer", 30, _attachment),
     Signal("content", "answer", 30, _content),
 )
 NAMES = frozenset(signal.name for signal in SIGNALS)

@@ -28,7 +28,10 @@ REASONS_JA: dict[str, str] = {
     "{count} recipients on one day; {limit} are allowed.": "1日の宛先が {count} 件あります(上限 {limit} 件)。",
     "{bounced} of {answered} recipients do not exist.": "{answered} 件の宛先のうち {bounced} 件が存在しません。",
     "Other servers called its mail spam or too much, {count} times.": "他のサーバーから迷惑メールまたは送りすぎと {count} 回言われました。",
-    "The content check says: {said}.": "内容の検査結果: {said}",
+    "ClamAV found a virus in it: {said}.": "ClamAV がウイルスを見つけました: {said}",
+    "rspamd calls it spam: {said}.": "rspamd が迷惑メールと判定しました: {said}",
+    "It carries something that acts when it is opened: {said}.": "開くと動作するものが添付されています: {said}",
+    "It reads like mail that people here called junk: {said}.": "ここで迷惑メールとされたものによく似た内容です: {said}",
     "The administrator held it.": "管理者が保留しました。",
 }
 BY_HAND = "The administrator held it."
