@@ -1,6 +1,7 @@
 """Scene files: what is read, and what is told about broken ones."""
 
 import re
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sekisho.lab.reader import USED, parse_scene, read_scene
 from sekisho.lab.rehearse import chosen_files, scene_name, shipped_scenes
 from sekisho.lab.scene import Account, Actor, Dnsbl, Expect, House, Outside, People, Scene, Step, Total
 from sekisho.lab.script import write_script
+from sekisho.lab.world import build_world
 from sekisho.ports.lab import Rehearsal, RehearsalFailed
 
 DOCS = Path(__file__).parents[2] / "docs" / "lab"
@@ -67,6 +69,10 @@ def test_the_format_page_names_everything_and_its_example_is_a_scene(page: Path)
         (HEAD + SHOP.replace("shop.example", "shop..example") + STEP, 'line 6: actor[0].domain: "shop..example" is no name that the DNS'),
         (HEAD + '[[people]]\nname = "p"\ncount = 3\ndomains = []\n' + SHOP + STEP, "line 6: people[0].domains: Nothing is in this list."),
         (HEAD + SHOP + '[[step]]\ndo = "dialog"\nactor = "shop"\n', "step[0].lines: A dialog needs lines."),
+        (
+            HEAD + "[house.settings.door]\nown_domain = 1\n" + SHOP + STEP,
+            "line 4: house.settings.door.own_domain: There is no such setting. Did you mean own_domains?",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_place(text: str, sentence: str) -> None:
@@ -114,6 +120,7 @@ def test_durations_for_people() -> None:
 
 
 EXAMPLES = [file.read_text("utf-8") for file in shipped_scenes()]
+SMALL_EXAMPLES = [text for text in EXAMPLES if len(text) < 15_000]
 WORDS = st.sampled_from(
     [
         "true",
@@ -133,6 +140,32 @@ WORDS = st.sampled_from(
         "'''x'''",
     ]
 )
+
+
+@given(text=st.sampled_from(SMALL_EXAMPLES), data=st.data())
+def test_a_damaged_scene_is_read_or_refused(text: str, data: st.DataObject) -> None:
+    """Lines that are gone, twice there, elsewhere or garbled: never a traceback, and what is wrong has a sentence."""
+    lines = text.split("\n")
+    for _ in range(data.draw(st.integers(1, 4))):
+        number, other = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+        match data.draw(st.sampled_from(("drop", "double", "swap", "garble"))):
+            case "drop":
+                lines[number] = ""
+            case "double":
+                lines[other] = lines[number]
+            case "swap":
+                lines[number], lines[other] = lines[other], lines[number]
+            case _:
+                place = data.draw(st.integers(0, len(lines[number])))
+                lines[number] = lines[number][:place] + data.draw(st.text(max_size=3)) + lines[number][place + 1 :]
+    try:
+        scene = parse_scene("\n".join(lines))
+    except ConfigError as error:
+        sentences = list(map(str, error.problems))
+    else:
+        sentences = ["none"]
+        build_world(scene, write_script(scene, 1), IPv4Address("127.0.0.1"))
+    assert sentences and all(sentences)
 
 
 @given(text=st.sampled_from(EXAMPLES), data=st.data())

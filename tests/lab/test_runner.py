@@ -140,7 +140,7 @@ async def test_what_was_taken_is_followed_through_the_queue() -> None:
         due = stage.now_us() + 3600 * SECOND_US
 
         def row(state: str) -> list[dict[str, Any]]:
-            recipient = {"address": "friend@outside.example", "state": state, "due_at_us": due}
+            recipient = {"address": "friend@outside.example", "state": state, "due_at_us": due, "next_hop": "outside.example"}
             return [{"message_id": "m1", "recipients": [recipient]}]
 
         server.queue = [row("claimed"), row("waiting"), row("held"), []]

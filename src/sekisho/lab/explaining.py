@@ -65,6 +65,8 @@ class Explainer:
             fields |= {name: value for name, value in entry["fields"].items() if value not in ("", None)}
         case.rule = str(fields.get("rule") or "")
         case.because = str(fields.get("because") or "")
+        if case.is_unread and fields.get("verdict") == "junk":
+            case.outcome = "junk"
         case.papers = " ".join(f"{name}={fields[name]}" for name in _PAPERS if fields.get(name))
         why = story["why"]
         if why is not None:

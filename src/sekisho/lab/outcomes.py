@@ -31,6 +31,7 @@ class Case:
     arrived_us: int = 0
     outcome: Outcome = "waiting"
     was_held: bool = False
+    is_unread: bool = False  # its mailbox cannot be read: the journal says where it lies
     copies: int = 0
     rule: str = ""
     because: str = ""
@@ -144,7 +145,7 @@ def _judge_time(case: Case, expect: Expect) -> Complaint | None:
 
 def rates_of(fates: Sequence[Fate]) -> Rates:
     """Over the messages; logins, commands and the like are no messages."""
-    letters = [fate for fate in fates if fate.do in ("mail", "submit", "dialog")]
+    letters = [fate for fate in fates if fate.do in ("mail", "submit") or (fate.do == "dialog" and fate.outcome != "done")]
     honest = [fate for fate in letters if fate.side == "honest"]
     attacks = [fate for fate in letters if fate.side == "attack"]
     arrived = [fate for fate in honest if fate.outcome in ARRIVED or fate.outcome == "junk"]

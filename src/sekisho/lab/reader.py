@@ -1,6 +1,7 @@
 """A scene file → `Scene`, or the full list of what is wrong with it. Pure but for reading the file."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -10,7 +11,9 @@ from pydantic import ValidationError
 
 from sekisho.config.explain import TEXTS, schema_problem, syntax_problem
 from sekisho.config.lines import line_of, scan_lines
+from sekisho.config.load import parse
 from sekisho.config.problems import ConfigError, Problem
+from sekisho.config.write import inline_table
 from sekisho.lab.scene import Actor, Scene, Step
 from sekisho.testing.zones import Zone, ZoneTextError
 
@@ -106,10 +109,8 @@ def named(scene: Scene, full: bool) -> Scene:
 def _line(path: str, lines: Mapping[tuple[str | int, ...], int]) -> int | None:
     location: list[str | int] = []
     for part in path.split("."):
-        name, _, rest = part.partition("[")
-        location.append(name)
-        if rest:
-            location.append(int(rest[:-1]))
+        name, *numbers = part.split("[")
+        location += [name, *(int(number[:-1]) for number in numbers if number[:-1].isdigit())]
     return line_of(lines, tuple(location))
 
 
@@ -122,10 +123,20 @@ def _check(scene: Scene) -> Iterator[Problem]:
     names = {step.name for step in scene.step} | {step.actor for step in scene.step}
     for index, total in enumerate(scene.total):
         yield from _unknown(f"total[{index}].steps", total.steps, names)
+    yield from _check_settings(scene)
     try:
         Zone.from_text(scene.zone)
     except ZoneTextError as error:
         yield Problem("zone", "{reason}.", "", {"reason": str(error)})
+
+
+def _check_settings(scene: Scene) -> Iterator[Problem]:
+    """What `[house.settings]` says, as the server would see it in its own file."""
+    settings = scene.house.settings
+    text = "".join(f"{json.dumps(name)} = {inline_table(value)}\n" for name, value in settings.items())
+    for problem in parse(text, Path("/")).problems:
+        if problem.is_error and re.split(r"[.\[]", problem.path)[0] in settings:
+            yield replace(problem, path=f"house.settings.{problem.path}")
 
 
 def _check_names(scene: Scene) -> Iterator[Problem]:

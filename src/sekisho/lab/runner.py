@@ -200,8 +200,11 @@ class Runner:
         actor = self._stage.scene.find_actor(act.step.actor)
         case = self._book.open(act, actor, ", ".join(act.recipients), f"<{act.token}@lab.example>", self._stage.now_us())
         case.tries = 1
-        reply, problem = await play(self._stage, act, actor)
-        case.reply, case.problem = reply, problem
+        try:
+            reply, case.problem = await play(self._stage, act, actor)
+        except (OSError, TimeoutError) as error:  # turned away before the first word
+            reply = SmtpReply(0, str(error))
+        case.reply = reply
         found = await self._track.find_token(act.token, act.recipients)
         if found:
             case.outcome = found
@@ -303,10 +306,14 @@ class Runner:
         case = self._book.open(act, actor, where, "", self._stage.now_us())
         case.tries = 1
         deadline = time.monotonic() + LOOK_SECONDS
-        while not (found := [subject for subject in await self._subjects(act, actor, where) if act.step.subject in subject]):
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        found: list[str] = []
+        try:
+            while not (found := [subject for subject in await self._subjects(act, actor, where) if act.step.subject in subject]):
+                if time.monotonic() > deadline:
+                    break
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        except (MailboxTrouble, OSError, TimeoutError) as error:
+            case.problem = Complaint("{reason}", {"reason": str(error)})
         case.outcome, case.said = ("done", found[-1]) if found else ("not-done", "")
         self._notice(case)
 

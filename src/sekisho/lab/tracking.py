@@ -12,6 +12,8 @@ from sekisho.ports.lab import RehearsalFailed
 
 _WAIT_SECONDS = 0.015  # for the sink, before the queue is asked
 _LOOKS = 400  # at a queue that does not get done with what is due: then the scene goes on
+_LONG_US, _TOGETHER = 6 * 3600 * SECOND_US, 0.02  # of the time that mail waited
+_PATIENT = 15  # looks
 _MISSED = 3  # looks in a row that find a message nowhere
 _ASKED_SINGLY = 10  # messages
 _STAYS = ("held", "parked")
@@ -25,6 +27,7 @@ class Tracker:
         self._under_way: dict[tuple[str, str], Case] = {}  # accepted for the world outside, not arrived: by Message-ID and recipient
         self._due_us: int | None = None
         self._missed: dict[int, int] = {}
+        self._unreadable: set[str] = set()  # accounts
         self._all_may_have_changed = self._may_remove = False
         self._unsettled = False  # something may have become due since the queue was asked last
 
@@ -43,6 +46,10 @@ class Tracker:
                 self._place(case, inside)
 
     def _place(self, case: Case, accounts: Sequence[str]) -> None:
+        if self._unreadable.intersection(accounts):
+            # Nobody may log in there now: what the server wrote down has to do.
+            case.arrived_us, case.outcome, case.is_unread = case.accepted_us, "inbox", True
+            return
         places = [place for account in accounts for place in self._stage.mailbox(account).found.get(case.message_id, [])]
         case.copies = max((len(self._stage.mailbox(name).found.get(case.message_id, [])) for name in accounts), default=0)
         case.arrived_us = case.accepted_us
@@ -50,12 +57,18 @@ class Tracker:
 
     async def _refresh(self, accounts: set[str]) -> None:
         for account in sorted(accounts):
-            mailbox = self._stage.mailbox(account)
-            try:
-                await mailbox.refresh()
-            except (MailboxTrouble, OSError):
-                await mailbox.close()  # cut off by the server: log in anew
-                await mailbox.refresh()
+            self._unreadable.discard(account)
+            if not await self._has_refreshed(account) and not await self._has_refreshed(account):
+                self._unreadable.add(account)
+
+    async def _has_refreshed(self, account: str) -> bool:
+        mailbox = self._stage.mailbox(account)
+        try:
+            await mailbox.refresh()
+        except (MailboxTrouble, OSError, TimeoutError):
+            await mailbox.close()  # cut off by the server: the next time it logs in anew
+            return False
+        return True
 
     async def find_token(self, token: str, recipients: Sequence[str]) -> Outcome | None:
         """Where a message whose id begins with the token arrived, if anywhere."""
@@ -85,14 +98,16 @@ class Tracker:
         """Until nothing waits but what is held; at most so long as the queue's patience is."""
         await self._settle()
         while self._due_us is not None:
-            self._stage.move_to(self._due_us)
+            # What waited for long is not looked at row by row: its moments lie close to each other.
+            waited_us = self._due_us - min((case.first_us for case in self._under_way.values()), default=self._due_us)
+            self._stage.move_to(self._due_us + (int(waited_us * _TOGETHER) if waited_us > _LONG_US else 0))
             self._unsettled = True
             await self._settle()
         await self._count_copies()
 
     async def _settle(self) -> None:
         """Until all that is under way arrived, waits for later, or is held."""
-        for _ in range(_LOOKS):
+        for look in range(_LOOKS):
             self._note_arrivals()
             if not self._unsettled or not self._under_way:
                 break
@@ -104,7 +119,7 @@ class Tracker:
             except TimeoutError:
                 pass
             self._note_arrivals()
-            if await self._ask_queue():
+            if await self._ask_queue(patient=look >= _PATIENT):
                 break
         if not self._under_way:
             self._due_us, self._unsettled = None, False
@@ -116,9 +131,11 @@ class Tracker:
             case.arrived_us, case.outcome, case.copies = sink.arrived[key][0].at_us, "outside", len(sink.arrived[key])
             self._notice(case)
 
-    async def _ask_queue(self) -> bool:
-        """Look into the queue; True when nothing in it is due now, with `_due_us` the next moment that matters."""
+    async def _ask_queue(self, *, patient: bool) -> bool:
+        """Look into the queue; True when nothing in it is due now, with `_due_us` the next moment that matters. `patient`: what is due
+        may still have to wait, as its host was unreachable a while ago."""
         rows = await self._queue_rows()
+        resting = await self._resting() if patient else {}
         self._note_arrivals()
         now_us = self._stage.now_us()
         is_settled, due_us = True, list[int]()
@@ -130,15 +147,19 @@ class Tracker:
                 is_settled = self._missing(key, case) and is_settled
             elif row["state"] in _STAYS:
                 self._hold(case)
-            elif row["state"] == "waiting" and row["due_at_us"] > now_us + SECOND_US // 20:
+            elif row["state"] == "waiting" and (due := max(row["due_at_us"], resting.get(row["next_hop"], 0))) > now_us + SECOND_US // 20:
                 case.outcome = "waiting"
-                due_us.append(row["due_at_us"])
+                due_us.append(due)
             else:
                 is_settled = False
         self._due_us = min(due_us, default=None)
         self._all_may_have_changed = self._all_may_have_changed and not is_settled
         self._unsettled = not is_settled
         return is_settled
+
+    async def _resting(self) -> dict[str, int]:
+        """Until when nothing is sent there, by next hop."""
+        return {state["next_hop"]: state["not_before_us"] for state in await self._stage.server.ask("queue.destinations", {})}
 
     async def _queue_rows(self) -> dict[tuple[str, str], dict[str, Any]]:
         """By message and recipient. A few messages are asked for one by one: the queue may be full of what is held."""
@@ -180,11 +201,10 @@ class Tracker:
         """At the end: did anything arrive twice, there or here?"""
         cases = [case for case in self._book.cases if case.outcome in ("inbox", "junk", "outside")]
         for account in {account for case in cases for account in self._stage.accounts_of(case.recipient)}:
-            try:
-                await self._refresh({account})
-            except (MailboxTrouble, OSError):
-                continue  # nobody may log in there any more
+            await self._refresh({account})
         for case in cases:
+            if case.is_unread:
+                continue
             arrivals = len(self._stage.sink.arrived.get((case.message_id, case.recipient.lower()), ()))
             inside = [self._stage.mailbox(account).found for account in self._stage.accounts_of(case.recipient)]
             case.copies = max([arrivals, *(len(found.get(case.message_id, ())) for found in inside)])

@@ -178,7 +178,9 @@ def _speaker(fates: list[Fate]) -> Fate:
 
 
 def percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.2g} %" if whole else "–"
+    """With two figures that say something: "0.012 %", "3.4 %", "100 %"."""
+    share = 100 * part / whole if whole else 0.0
+    return "–" if not whole else f"{share:.0f} %" if share >= 9.95 else f"{share:.2g} %"
 
 
 def duration(seconds: float) -> str:
