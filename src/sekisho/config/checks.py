@@ -13,6 +13,7 @@ from sekisho.core.terms.address import Address, AddressError, parse_domain
 _IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
 _LOGIN_STARTTLS = ("submission", "imap", "pop3")
 _WHY_URL = re.compile(r"https?://[!-~]{1,200}\Z")
+_HTTPS_URL = re.compile(r"https://[!-~]{1,500}\Z")
 _ROUTE = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})\Z")
 
 
@@ -27,6 +28,7 @@ def check_config(config: Config) -> list[Problem]:
         *_check_relay(config),
         *_check_queue(config),
         *_check_guard(config),
+        *_check_issuers(config),
         *_check_ledger(config),
         *_check_rest(config),
     ]
@@ -220,6 +222,25 @@ def _check_queue(config: Config) -> Iterator[Problem]:
             {"lifetime": queue.lifetime_seconds},
             severity="warning",
         )
+
+
+def _check_issuers(config: Config) -> Iterator[Problem]:
+    names = [issuer.issuer for issuer in config.login.issuers]
+    for index, issuer in enumerate(config.login.issuers):
+        for field, url in (("issuer", issuer.issuer), ("jwks_url", issuer.jwks_url)):
+            if url is not None and not _HTTPS_URL.match(url):
+                yield Problem(
+                    f"login.issuers[{index}].{field}",
+                    "{url} is not an https URL.",
+                    "Write it as the provider does, such as https://id.example.org/realms/club.",
+                    {"url": repr(url)},
+                )
+        if issuer.issuer in names[:index]:
+            yield Problem(
+                f"login.issuers[{index}].issuer", "{issuer} is named twice.", "Keep one table for each issuer.", {"issuer": issuer.issuer}
+            )
+        if not issuer.algorithms:
+            yield Problem(f"login.issuers[{index}].algorithms", "No signature would be taken.", "Name at least one algorithm.")
 
 
 def _check_guard(config: Config) -> Iterator[Problem]:

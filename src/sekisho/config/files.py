@@ -25,7 +25,7 @@ _EXPIRY_WARNING = timedelta(days=14)
 def check_files(config: Config, now: datetime | None = None) -> list[Problem]:
     """`now` (aware; default: the present) is what certificates are held against."""
     now = now or datetime.now(UTC)
-    problems = [*_check_folders(config), *_check_user(config), *_check_breached(config)]
+    problems = [*_check_folders(config), *_check_user(config), *_check_breached(config), *_check_issuers(config)]
     names: set[str] = set()
     for index, certificate in enumerate(config.certificates):
         problems.extend(_check_certificate(f"certificates[{index}]", certificate, now, names))
@@ -110,6 +110,18 @@ def _check_breached(config: Config) -> Iterator[Problem]:
             "It has sorted lines of SHA-1 digests, such as 000000005AD76BD555C1D6D771DE417A4B87E4B4:10, in one file.",
             {"file": file},
         )
+
+
+def _check_issuers(config: Config) -> Iterator[Problem]:
+    for index, issuer in enumerate(config.login.issuers):
+        if issuer.ca_file is None:
+            continue
+        try:
+            x509.load_pem_x509_certificates(issuer.ca_file.read_bytes())
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).split("\n")[0].rstrip(".")
+            values = {"file": issuer.ca_file, "reason": reason}
+            yield Problem(f"login.issuers[{index}].ca_file", "{file} cannot be read: {reason}.", "Name a readable PEM file.", values)
 
 
 def _check_certificate(path: str, certificate: Certificate, now: datetime, names: set[str]) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 from sekisho.config.blocklists import BlocklistSettings
 from sekisho.config.content import ContentSettings
 from sekisho.config.guard import GuardSettings
+from sekisho.config.issuers import IssuerSettings
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.reputation import ReputationSettings
 from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
@@ -174,6 +175,7 @@ class LoginSettings(Section):
         None,
         description='File of leaked passwords that nobody may set: sorted lines of SHA-1:COUNT, as "Have I Been Pwned" gives them out.',
     )
+    issuers: tuple[IssuerSettings, ...] = ()
 
 
 class MetricsSettings(Section):

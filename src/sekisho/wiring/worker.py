@@ -50,6 +50,7 @@ from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.letters import factor_rules, letter_writer
 from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
+from sekisho.wiring.tokens import TokenLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ class Worker:
 
     def _make_authenticator(self) -> None:
         store = self._store
+        self._tokens = TokenLink(self._clock, self._journal)
+        self._tokens.use(self._config)
         self._factor_letters = FactorLetters(store.counters, self._clock, self._journal)
         self._stack.push_async_callback(self._factor_letters.close)
         self._factor_letters.use(factor_rules(self._config), letter_writer(store, self._config, self._journal))
@@ -188,6 +191,7 @@ class Worker:
             self._journal,
             self._shared.metrics,
             factor_letters=self._factor_letters,
+            tokens=self._tokens,
         )
         self._authenticator = SaslAuthenticator(tools, self._config.login)
         self._stack.callback(self._authenticator.close)
@@ -305,6 +309,7 @@ class Worker:
             self._guard.use(self._config, self._content.outgoing)
             self._make_recipients()
             self._authenticator.use(self._config.login)
+            self._tokens.use(self._config)
             self._factor_letters.use(factor_rules(self._config), letter_writer(self._store, self._config, self._journal))
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())

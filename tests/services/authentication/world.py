@@ -14,6 +14,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.credentials import Credential, SecondFactor, StoredCredential
 from sekisho.ports.directory import Account, StoredPassword
 from sekisho.ports.stream import TlsInfo
+from sekisho.ports.tokens import IssuerUnavailable, TokenFacts, TokenHints, TokenRefused
 from sekisho.services.authentication import authenticator as module
 from sekisho.services.authentication.authenticator import AuthenticationTools, SaslAuthenticator
 from sekisho.services.authentication.passwords import hash_password, verify_password
@@ -110,18 +111,35 @@ class Letters:
         self.told.append((account_id, f"{address} {channel.service}"))
 
 
+class Tokens:
+    """`good`: what each token says. The token "dead" finds the issuer down."""
+
+    def __init__(self) -> None:
+        self.hints: TokenHints | None = None
+        self.good: dict[str, TokenFacts] = {}
+        self.asked = 0
+
+    async def verify(self, token: str) -> TokenFacts:
+        self.asked += 1
+        if token == "dead":
+            raise IssuerUnavailable("issuer unavailable: no answer within 5 seconds")
+        if token not in self.good:
+            raise TokenRefused("token expired")
+        return self.good[token]
+
+
 class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
         self.directory, self.credentials, self.counters, self.changes = Directory(), Credentials(), Counters(), Changes()
         self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
         self.slept: list[float] = []
-        self.letters = Letters()
+        self.letters, self.tokens = Letters(), Tokens()
         self.hashed: list[str] = []
         monkeypatch.setattr(module, "verify_password", self._verify_password)
         self.bans = MemoryBans(self.clock)
         tools = AuthenticationTools(
             self.directory, self.credentials, self.counters, self.bans, self.changes, self.clock, SeededDice(), self.journal, self.metrics,
-            self._sleep, self.letters,
+            self._sleep, self.letters, self.tokens,
         )  # fmt: skip
         self.authenticator = SaslAuthenticator(tools, LoginSettings(**settings))
 

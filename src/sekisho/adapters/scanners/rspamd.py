@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import h11
 import msgspec
 
+from sekisho.adapters.net.http import read_answer
 from sekisho.adapters.scanners.place import PIECE_OCTETS, Rest, connect
 from sekisho.core.policy.content import RspamdFinding, Symbol
 from sekisho.ports.clock import Clock
@@ -60,7 +61,7 @@ class RspamdScanner:
                 await writer.drain()
                 done += len(octets)
             writer.write(http.send(h11.EndOfMessage()) or b"")
-            return _finding(*await _answer(http, reader))
+            return _finding(*await read_answer(http, reader, _ANSWER_OCTETS))
         finally:
             writer.close()
 
@@ -82,22 +83,6 @@ class RspamdScanner:
 def _field(value: str) -> bytes:
     """What peers chose may not end the field."""
     return "".join(each for each in value if each.isprintable()).strip().encode("utf-8", "replace")
-
-
-async def _answer(http: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    status, body = 0, bytearray()
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            http.receive_data(await reader.read(PIECE_OCTETS))
-        elif isinstance(event, h11.Response):
-            status = event.status_code
-        elif isinstance(event, h11.Data):
-            body += event.data
-            if len(body) > _ANSWER_OCTETS:
-                raise OSError("the answer is too long")
-        elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
-            return status, bytes(body)
 
 
 def _finding(status: int, body: bytes) -> RspamdFinding:

@@ -177,6 +177,24 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
         "the password is right, but the account has a second factor: mail programs need an app password.",
         "Make one for the device: sekisho account credential add {username} phone. The owner was told by a letter.",
     ),
+    "token expired": Wording("the token was over.", "Their mail program must fetch a new one: log out there and in again."),
+    "token of an unknown issuer": Wording(
+        "the token is of an issuer that is not configured.", "Compare login.issuers with what the provider calls itself."
+    ),
+    "token for another audience": Wording(
+        "the token was made for another service than this one.", "Compare login.issuers.audience with the provider's settings."
+    ),
+    "token signed by an unknown key": Wording(
+        "the token is signed with a key that the issuer does not publish.",
+        "If it goes on, somebody forges tokens; look where they come from.",
+    ),
+    "token of somebody else": Wording(
+        "the token is of another person than the login name.", "The login name must be the address that the provider knows."
+    ),
+    "token without a name": Wording(
+        "the token does not name an address that the issuer vouches for.",
+        "Compare login.issuers.username_claim with the provider's tokens.",
+    ),
     "credential disabled": Wording(
         "the app password was switched off, by an operator or by the guard.", "Look: sekisho account credential list {username}."
     ),

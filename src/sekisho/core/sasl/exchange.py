@@ -61,7 +61,15 @@ class Proven:
     index: int = 0
 
 
-Step = Challenge | Credentials | SecretNeeded | Proven
+@dataclass(frozen=True, slots=True)
+class BearerToken:
+    """The exchange is over: ask the issuer's keys about it. `username`: whom the client wants to be, empty: whom the token names."""
+
+    username: str
+    token: str = field(repr=False)
+
+
+Step = Challenge | Credentials | SecretNeeded | Proven | BearerToken
 
 
 class Mechanism(Protocol):

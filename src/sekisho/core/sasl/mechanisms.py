@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from sekisho.core.sasl.exchange import Mechanism
+from sekisho.core.sasl.oauth import OAUTHBEARER, XOAUTH2, OauthBearer, Xoauth2
 from sekisho.core.sasl.password import Login, Plain
 from sekisho.core.sasl.scram import ScramSha256
 
@@ -10,7 +11,13 @@ from sekisho.core.sasl.scram import ScramSha256
 SCRAM_PLUS = "SCRAM-SHA-256-PLUS"
 SCRAM = "SCRAM-SHA-256"
 PASSWORD_MECHANISMS = ("PLAIN", "LOGIN")
-_PASSWORD_MECHANISMS: dict[str, Callable[[], Mechanism]] = {"PLAIN": Plain, "LOGIN": Login}
+TOKEN_MECHANISMS = (OAUTHBEARER, XOAUTH2)
+_PLAIN_MECHANISMS: dict[str, Callable[[], Mechanism]] = {
+    "PLAIN": Plain,
+    "LOGIN": Login,
+    OAUTHBEARER: OauthBearer,
+    XOAUTH2: Xoauth2,
+}
 
 
 def make_mechanism(name: str, nonce: bytes, bindings: Mapping[str, bytes]) -> Mechanism:
@@ -20,4 +27,4 @@ def make_mechanism(name: str, nonce: bytes, bindings: Mapping[str, bytes]) -> Me
     """
     if name in (SCRAM, SCRAM_PLUS):
         return ScramSha256(nonce, bindings, plus=name == SCRAM_PLUS)
-    return _PASSWORD_MECHANISMS[name]()
+    return _PLAIN_MECHANISMS[name]()

@@ -122,8 +122,8 @@ class ScramSha256:
         if not match:  # RFC 5802 §5.1: "m=" in the place of the name must fail too
             raise SaslError("the client's first SCRAM message is malformed")
         self._expected_binding = match["gs2"] + self._check_binding_flag(match["flag"], match["binding"])
-        self._username = _decode_saslname(match["name"])
-        self._authzid = _decode_saslname(match["authzid"]) if match["authzid"] else ""
+        self._username = decode_saslname(match["name"])
+        self._authzid = decode_saslname(match["authzid"]) if match["authzid"] else ""
         self._client_first = match["bare"]
         self._nonce = match["nonce"] + self._nonce
         self._state = "secret"
@@ -183,7 +183,7 @@ def _fits(proof: bytes, secret: ScramSecret, auth_message: bytes) -> bool:
     return hmac.compare_digest(hashlib.sha256(client_key).digest(), secret.stored_key)
 
 
-def _decode_saslname(octets: bytes) -> str:
+def decode_saslname(octets: bytes) -> str:
     """RFC 5802 §5.1: "," and "=" are written =2C and =3D; any other "=" makes the name invalid."""
     text = decode_text(octets, MAX_NAME_OCTETS, "user name")
     if re.search("=(?!2C|3D)", text):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from argon2.exceptions import Argon2Error
 
 from sekisho.config.schema import LoginSettings
-from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, MAX_PASSWORD_OCTETS, Proven, SaslError, SaslWrong, SecretNeeded, Step
-from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISMS, SCRAM, SCRAM_PLUS
+from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, MAX_PASSWORD_OCTETS, BearerToken, Proven, SaslError, SaslWrong, SecretNeeded, Step
+from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISMS, SCRAM, SCRAM_PLUS, TOKEN_MECHANISMS
 from sekisho.core.sasl.preparation import PreparationError, prepare_password
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
@@ -27,7 +27,9 @@ from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
+from sekisho.ports.tokens import TokenHints, TokenVerifier
 from sekisho.services.authentication.attempt import Attempt, Outcome, Refused, refused_by
+from sekisho.services.authentication.bearer import judge_token
 from sekisho.services.authentication.candidates import Candidate, Candidates, Claim, login_name
 from sekisho.services.authentication.exchange import NONCE_OCTETS, SaslExchange
 from sekisho.services.authentication.factor_letter import FactorLetters
@@ -55,6 +57,7 @@ class AuthenticationTools:
     metrics: Metrics
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     factor_letters: FactorLetters | None = None
+    tokens: TokenVerifier | None = None
 
 
 class SaslAuthenticator:
@@ -97,7 +100,11 @@ class SaslAuthenticator:
         if channel.tls is None:  # RFC 4954 §4, RFC 8314 §3
             return ()
         plus = (SCRAM_PLUS,) if self.bindings(channel) else ()
-        return (*plus, SCRAM, *PASSWORD_MECHANISMS)
+        tokens = TOKEN_MECHANISMS if self._hints() else ()
+        return (*plus, SCRAM, *tokens, *PASSWORD_MECHANISMS)
+
+    def _hints(self) -> TokenHints | None:
+        return self._tools.tokens.hints if self._tools.tokens else None
 
     def bindings(self, channel: Channel) -> dict[str, bytes]:
         """The channel bindings that are offered there, by type. Python's TLS does not give out tls-exporter (RFC 9266)."""
@@ -138,6 +145,13 @@ class SaslAuthenticator:
         proofs: list[Proven] = []
         result = await self._settle(attempt, await self._shielded(self._check_proof(channel, claim, respond, proofs)))
         return (result, proofs[0]) if isinstance(result, Identity) else result
+
+    async def bear(self, channel: Channel, mechanism: str, shown: BearerToken) -> Identity | LoginFailure:
+        attempt = self._attempt(channel, mechanism, shown.username)
+        return await self._settle(attempt, await self._shielded(self._check_token(channel, shown)))
+
+    def token_hints(self) -> TokenHints:
+        return self._hints() or TokenHints("", "")
 
     async def refuse(self, channel: Channel, mechanism: str, refused: Refused) -> LoginFailure:
         """An exchange that ended before anybody was named."""
@@ -224,6 +238,25 @@ class SaslAuthenticator:
                 await self._limiter.count_success(client, name)
             elif not outcome.tell:
                 await self._limiter.count_failure(client, name, is_known=is_known)
+            return outcome
+
+    async def _check_token(self, channel: Channel, shown: BearerToken) -> Outcome:
+        client, name, verifier = channel.client, login_name(shown.username), self._tools.tokens
+        if verifier is None:  # the settings changed during the exchange
+            return Refused(LoginFailure.UNAVAILABLE, "no issuer")
+        async with self._limiter.turn(client):
+            leave = await self._limiter.leave(client, name)
+            if leave.ban is not None:
+                return Refused(LoginFailure.LIMITED, f"banned: {leave.ban.reason}")
+            bad = self._bad.fingerprint(network_of(client), channel.service, name, shown.token)
+            if self._bad.has(bad):
+                return Refused(LoginFailure.REFUSED, "wrong token, again")
+            outcome = await judge_token(verifier, self._candidates, channel, shown)
+            if isinstance(outcome, Identity):
+                await self._limiter.count_success(client, str(outcome.address))
+            elif outcome.failure is LoginFailure.REFUSED:
+                self._bad.remember(bad)
+                await self._limiter.count_failure(client, name, is_known=True)  # a name that is nobody's needs a signature here
             return outcome
 
     # -- the tail of every login --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Channel, LoginFailure, ServiceName
 from sekisho.ports.clock import Clock
-from sekisho.ports.credentials import PASSWORD, Credential, Credentials, Scope, StoredCredential
+from sekisho.ports.credentials import PASSWORD, Credential, Credentials, Scope, StoredCredential, kind_of
 from sekisho.ports.directory import Account, Directory, StoredPassword
 from sekisho.ports.stream import IpAddress
 from sekisho.services.authentication.attempt import Outcome, Refused
@@ -73,9 +73,10 @@ class Candidates:
             return Refused(LoginFailure.REFUSED, candidate.cause)
         credential = next((c.credential for c in candidate.credentials if c.credential.id == credential_id), None)
         if credential is None:
-            if credential_id != PASSWORD:
+            kind = kind_of(credential_id)
+            if kind not in ("account", "token"):
                 return Refused(LoginFailure.REFUSED, "credential removed")
-            credential = Credential(account.id, PASSWORD, "account")  # never disabled, never used yet
+            credential = Credential(account.id, credential_id, kind)  # never disabled, never used yet
         cause = self._why_not(credential, channel)
         if cause:
             return Refused(LoginFailure.REFUSED, cause)

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from sekisho.core.sasl.exchange import Challenge, Credentials, Mechanism, Proven, SaslError, SecretNeeded, Step
+from sekisho.core.sasl.exchange import BearerToken, Challenge, Credentials, Mechanism, Proven, SaslError, SecretNeeded, Step
 from sekisho.core.sasl.mechanisms import make_mechanism
+from sekisho.core.sasl.oauth import error_challenge
 from sekisho.core.sasl.scram import ScramSha256
 from sekisho.core.terms.base64 import encode_base64
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Answer, Channel, LoginFailure, PasswordProof
+from sekisho.ports.tokens import TokenHints
 from sekisho.services.authentication.attempt import Refused, refused_by
 from sekisho.services.authentication.candidates import Claim
 
@@ -30,6 +32,10 @@ class Judge(Protocol):
         self, channel: Channel, mechanism: str, claim: Claim, respond: Callable[[], Step]
     ) -> tuple[Identity, Proven] | LoginFailure: ...
 
+    async def bear(self, channel: Channel, mechanism: str, shown: BearerToken) -> Identity | LoginFailure: ...
+
+    def token_hints(self) -> TokenHints: ...
+
     async def refuse(self, channel: Channel, mechanism: str, refused: Refused) -> LoginFailure: ...
 
 
@@ -44,6 +50,7 @@ class SaslExchange:
         self._mechanism: Mechanism | None = None
         self._claim: Claim | None = None
         self._identity: Identity | None = None
+        self._failure: LoginFailure | None = None
 
     async def begin(self, mechanism: str, initial: bytes | None) -> Answer:
         name = mechanism.upper()
@@ -60,6 +67,9 @@ class SaslExchange:
         if self._identity is not None:  # it has seen our signature: an empty response ends the exchange (RFC 4954 §4)
             self._mechanism = None
             return LoginFailure.MALFORMED if octets else self._identity
+        if self._failure is not None:  # it has seen why; what it says to that (RFC 7628 §3.2.3) is all the same
+            self._mechanism = None
+            return self._failure
         if self._claim is None:
             return await self._step(lambda: mechanism.respond(octets))
         return await self._prove(self._claim, lambda: mechanism.respond(octets))
@@ -73,6 +83,8 @@ class SaslExchange:
             return step
         if isinstance(step, SecretNeeded):
             return await self._give_secrets(step)
+        if isinstance(step, BearerToken):
+            return await self._bear(step)
         self._mechanism, mechanism = None, self._name
         if not isinstance(step, Credentials):
             raise RuntimeError(f"{mechanism} ended in {type(step).__name__}")
@@ -86,6 +98,15 @@ class SaslExchange:
         assert isinstance(self._mechanism, ScramSha256)
         self._claim = claim
         return self._mechanism.give_secrets(claim.secrets)
+
+    async def _bear(self, shown: BearerToken) -> Answer:
+        result = await self._judge.bear(self._channel, self._name, shown)
+        if result in (LoginFailure.REFUSED, LoginFailure.LIMITED):  # RFC 7628 §3.2.2: an error challenge, then the failure
+            self._failure = result
+            hints = self._judge.token_hints()
+            return Challenge(error_challenge(self._name, hints.scope, hints.discovery))
+        self._mechanism = None
+        return result
 
     async def _prove(self, claim: Claim, respond: Callable[[], Step]) -> Answer:
         result = await self._judge.prove(self._channel, self._name, claim, respond)

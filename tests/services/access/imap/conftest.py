@@ -42,7 +42,7 @@ class OnePassword(PasswordsOnly):
         account = self._server.accounts.get(proof.username)
         if account is None or proof.password != "secret" or proof.authzid not in ("", proof.username):
             return LoginFailure.REFUSED
-        return Identity(account.id, Address.from_text(account.address))
+        return Identity(account.id, Address.from_text(account.address), valid_until_us=self._server.logins_until_us)
 
     async def still_valid(self, identity: Identity) -> bool:
         store = self._server.store
@@ -74,6 +74,7 @@ class Server:
         )
         self.handler = ImapHandler(ports, AccessSettings(**access), LoginSettings(), "mx.example.test")
         self.tasks: list[asyncio.Task[None]] = []
+        self.logins_until_us = 0
 
     async def add_accounts(self) -> None:
         await self.store.directory.add_domain(Domain("example.test", 0))

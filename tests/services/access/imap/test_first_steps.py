@@ -52,3 +52,16 @@ async def test_a_day_with_one_mailbox(server: Any) -> None:
     assert await client.ok('LIST "" "A%"') == [b'* LIST (\\HasNoChildren \\Archive) "/" "Archive"']
     assert (await client.command("LOGOUT"))[-1].startswith(b"OK")
     assert await client.at_end()
+
+
+async def test_a_session_ends_with_its_token(server: Any) -> None:
+    for_ever = await server.connect().log_in()
+    server.logins_until_us = server.clock.now_us() + 60_000_000
+    for_a_minute = await server.connect().log_in()
+    server.clock.advance(59)
+    server.handler.end_expired()
+    await for_a_minute.ok("NOOP")
+    server.clock.advance(1)
+    server.handler.end_expired()
+    assert b"log in again" in await for_a_minute.line() and await for_a_minute.at_end()
+    await for_ever.ok("NOOP")

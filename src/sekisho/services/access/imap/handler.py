@@ -9,10 +9,12 @@ from sekisho.ports.stream import ListenerInfo, Stream, StreamError
 from sekisho.services.access.imap import login
 from sekisho.services.access.imap.context import ImapContext, ImapPorts
 from sekisho.services.access.imap.dispatch import log_out, run_append, run_command
+from sekisho.services.access.imap.idle import RECHECK_SECONDS
 from sekisho.services.access.imap.session import ImapSession, SessionEnds
 
 _SHUTDOWN = "The server is going down, connect again soon"
 _NOT_WELCOME = "This account cannot be used any more"
+_EXPIRED = "The login came to its end, log in again"
 _MAX_BAD_BEFORE_LOGIN = 10
 
 
@@ -76,9 +78,21 @@ class ImapHandler:
             self._watch = asyncio.create_task(self._end_at_shutdown())
 
     async def _end_at_shutdown(self) -> None:
-        await self._context.ports.shutdown.wait()
+        shutdown = self._context.ports.shutdown
+        while not shutdown.is_set:
+            try:
+                await asyncio.wait_for(shutdown.wait(), RECHECK_SECONDS)
+            except TimeoutError:
+                self.end_expired()
         for session in list(self._sessions):
             session.interrupt(_SHUTDOWN)
+
+    def end_expired(self) -> None:
+        """Sessions end with the token or the credential that opened them."""
+        now_us = self._context.ports.clock.now_us()
+        for session in list(self._sessions):
+            if session.identity is not None and 0 < session.identity.valid_until_us <= now_us:
+                session.interrupt(_EXPIRED)
 
     def _directory_changed(self) -> None:
         self._check_again = True
