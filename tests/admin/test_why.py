@@ -214,6 +214,19 @@ async def test_logins_are_counted(scene: Scene, cause: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("token without the scope", "the token is not good (token without the scope)."),
+        ("issuer unavailable: HTTP 500", "could not be asked (issuer unavailable: HTTP 500)."),
+    ],
+)
+async def test_tokens_by_their_kind_of_fault(scene: Scene, cause: str, words: str) -> None:
+    scene.note("authentication.refused", "", "192.0.2.1", cause=cause, username="", client="192.0.2.1", service="imap")
+    (story,) = (await scene.ask("192.0.2.1")).stories
+    assert words in said(story.why) and said(story.why, "ja") != said(story.why)
+
+
+@pytest.mark.parametrize(
     ("kind", "fields", "words"),
     [
         ("listener.refused", {"listener": "smtp", "cap": "per_ip"}, "too many connections"),

@@ -32,6 +32,9 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "unbound": ("unbound",),
     "clamd": ("clamav-daemon", "clamav-base"),
     "rspamd": ("rspamd",),
+    "doveadm": ("dovecot-core",),
+    "mkpasswd": ("whois",),
+    "oathtool": ("oathtool",),
     "opendkim": ("opendkim", "opendkim-tools"),
 }
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.peers.debian import peer
 from tests.system.mailboxes import imap, messages, trust
 from tests.system.server import Account, Server, running, wait_until
 
@@ -62,3 +63,12 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(tmp_path: Path) -
         assert len(found) == 1 and b"Subject: Your mail program needs an app password" in found[0]
         text = base64.b64decode(found[0].partition(b"\r\n\r\n")[2])
         assert f"sekisho account credential add {alice.address} phone".encode() in text
+
+
+@pytest.mark.peers
+def test_the_codes_are_those_of_another_program(tmp_path: Path) -> None:
+    with running(tmp_path / "try") as server:
+        alice = server.accounts["alice"]
+        secret = server.command("account", "factor", alice.address, "enable")["secret"]
+        code = peer("oathtool").run("oathtool", "--totp", "--base32", secret).stdout.decode().strip()
+        assert len(server.command("account", "factor", alice.address, "confirm", code)["recovery_codes"]) == 10

@@ -100,6 +100,15 @@ async def test_the_limiter_speaks_first(monkeypatch: pytest.MonkeyPatch) -> None
     assert await show(world, "another") == (LoginFailure.LIMITED, {"status": "invalid_token"}) and world.tokens.asked == asked
 
 
+async def test_bad_tokens_without_a_name_ban_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_account_and_network=3)
+    world.tokens.hints = TokenHints("", "")
+    for number in range(5):
+        await show(world, f"old-{number}")
+    assert [ban.account for ban in await world.bans.listing()] == ["*"]
+    assert isinstance(await world.login(), Identity)
+
+
 async def test_a_second_factor_is_the_issuers_business(world: World) -> None:
     world.credentials.factors[1] = SecondFactor(b"secret", 5)
     assert await show(world, "good") == (BY_TOKEN, None)

@@ -177,6 +177,7 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
         "the password is right, but the account has a second factor: mail programs need an app password.",
         "Make one for the device: sekisho account credential add {username} phone. The owner was told by a letter.",
     ),
+    "wrong token": Wording("the same token was refused just before.", "The first refusal says why."),
     "token expired": Wording("the token was over.", "Their mail program must fetch a new one: log out there and in again."),
     "token of an unknown issuer": Wording(
         "the token is of an issuer that is not configured.", "Compare login.issuers with what the provider calls itself."
@@ -257,4 +258,13 @@ def wording_of_rule(rule: str, reply: str) -> Wording:
 
 def wording_of_cause(cause: str) -> Wording:
     """Of a failed login. "wrong password, again" is a wrong password."""
-    return LOGIN_CAUSES.get(cause.removesuffix(AGAIN), Wording("{cause}."))
+    found = LOGIN_CAUSES.get(cause.removesuffix(AGAIN))
+    if found is not None:
+        return found
+    if cause.startswith("issuer unavailable"):
+        return Wording(
+            "the provider of tokens could not be asked ({cause}).", "Can this server reach it? Keys that are known are used for a day."
+        )
+    if cause.startswith("token "):
+        return Wording("the token is not good ({cause}).", "Compare login.issuers with the provider's settings and its tokens.")
+    return Wording("{cause}.")

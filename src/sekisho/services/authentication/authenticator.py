@@ -41,6 +41,8 @@ from sekisho.services.authentication.spray import SprayWatch
 from sekisho.services.authentication.standing import Standing
 from sekisho.services.authentication.tallies import network_of
 
+NAMELESS = "*"  # what tokens are counted under that come without a login name; nobody is called so
+
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationTools:
@@ -241,7 +243,7 @@ class SaslAuthenticator:
             return outcome
 
     async def _check_token(self, channel: Channel, shown: BearerToken) -> Outcome:
-        client, name, verifier = channel.client, login_name(shown.username), self._tools.tokens
+        client, name, verifier = channel.client, login_name(shown.username) or NAMELESS, self._tools.tokens
         if verifier is None:  # the settings changed during the exchange
             return Refused(LoginFailure.UNAVAILABLE, "no issuer")
         async with self._limiter.turn(client):
