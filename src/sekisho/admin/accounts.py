@@ -10,6 +10,7 @@ from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Account, AccountState, Alias
 from sekisho.services.authentication.passwords import HashedPassword, WeakPassword, hash_password
 from sekisho.services.authentication.quality import check_quality
+from sekisho.services.authentication.scramkeys import scram_terms
 
 
 class AccountRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +43,13 @@ class SetState(Struct, frozen=True, forbid_unknown_fields=True):
 class SetQuota(Struct, frozen=True, forbid_unknown_fields=True):
     address: str
     quota_octets: int
+
+
+class SetExpiry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`expires_at_us` 0: never."""
+
+    address: str
+    expires_at_us: int
 
 
 class RemoveAccount(Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +152,16 @@ async def set_quota(context: Context, request: SetQuota) -> Account:
     return await _changed(context, account)
 
 
+async def set_expiry(context: Context, request: SetExpiry) -> Account:
+    """From then on nobody logs in; mail is still taken."""
+    account = await find_account(context, request.address)
+    if not 0 <= request.expires_at_us < 2**62:
+        raise Refused("The end of an account is a day, or never.")
+    await context.directory.set_expiry(account.id, request.expires_at_us)
+    context.audit("account.expire", account.address, expires_at_us=request.expires_at_us)
+    return await _changed(context, account)
+
+
 async def remove_account(context: Context, request: RemoveAccount) -> Account:
     """Mark as deleted (it can be brought back), or purge. The owner of a role address cannot be removed."""
     account = await find_account(context, request.address)
@@ -174,8 +192,9 @@ async def hash_for(context: Context, address: Address, password: str, *, allow_w
     def check_and_hash() -> HashedPassword:
         if not allow_weak:
             check_quality(password, address, context.breached)
-        return hash_password(password)
+        return hash_password(password, terms)
 
+    terms = await scram_terms(context.directory, context.credentials, address) if context.credentials else None
     try:
         return await asyncio.to_thread(check_and_hash)
     except WeakPassword as error:

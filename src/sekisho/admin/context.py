@@ -43,9 +43,9 @@ class Context:
     guard_kit: GuardKit | None = None
     classifier: ClassifierDesk | None = None
     breached: BreachedPasswords | None = None
-    credentials: Credentials | None = None
     door_kit: DoorKit | None = None
     ban_desk: BanDesk | None = None
+    credentials: Credentials | None = None
 
     @property
     def classifying(self) -> ClassifierDesk:

@@ -15,6 +15,7 @@ from sekisho.admin import (
     aliases,
     bans,
     classifier,
+    credentials,
     dkim,
     domains,
     door,
@@ -31,6 +32,7 @@ from sekisho.admin.why import question
 from sekisho.ports.bans import Ban
 from sekisho.ports.classifier import Fitted
 from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.credentials import Credential
 from sekisho.ports.directory import Account, Alias, DirectoryError, Domain
 from sekisho.ports.spool import DestinationState
 
@@ -80,6 +82,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "account.show": Operation(accounts.show_account, accounts.AccountRequest, accounts.AccountDetails),
     "account.passwd": Operation(accounts.set_password, accounts.SetPassword, Account),
     "account.state": Operation(accounts.set_state, accounts.SetState, Account),
+    "account.expire": Operation(accounts.set_expiry, accounts.SetExpiry, Account),
+    "credential.add": Operation(credentials.add_credential, credentials.AddCredential, credentials.NewCredential),
+    "credential.list": Operation(credentials.list_credentials, credentials.CredentialsOf, list[Credential]),
+    "credential.disable": Operation(credentials.disable_credential, credentials.OneCredential, credentials.CredentialDone),
+    "credential.enable": Operation(credentials.enable_credential, credentials.OneCredential, credentials.CredentialDone),
+    "credential.remove": Operation(credentials.remove_credential, credentials.OneCredential, credentials.CredentialDone),
     "account.quota": Operation(accounts.set_quota, accounts.SetQuota, Account),
     "account.remove": Operation(accounts.remove_account, accounts.RemoveAccount, Account),
     "account.undelete": Operation(accounts.undelete_account, accounts.AccountRequest, Account),

@@ -48,7 +48,8 @@ class Credential(Struct, frozen=True):
 
 
 class StoredCredential(Struct, frozen=True):
-    """`digest`: the keyed hash of an app's or a service's secret. `scram_sha256`: its SCRAM keys (RFC 5803)."""
+    """`digest`: the keyed hash of an app's or a service's secret, b"" if it has none. `scram_sha256`: its SCRAM keys (RFC 5803), any
+    number of them, with spaces between: one for each way of typing it."""
 
     credential: Credential
     digest: bytes

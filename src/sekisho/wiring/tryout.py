@@ -13,6 +13,7 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed, TryAccount, TryReady
 from sekisho.ports.directory import Domain
 from sekisho.services.authentication.passwords import hash_password
+from sekisho.services.authentication.scramkeys import scram_terms
 from sekisho.wiring.server import serve
 
 
@@ -39,5 +40,5 @@ async def _make_accounts(store: SqliteStore, made: TryOut) -> None:
     for text, password in made.passwords.items():
         address = Address.from_text(text)
         if await store.directory.account_by_address(address) is None:
-            hashed = hash_password(password)
+            hashed = hash_password(password, await scram_terms(store.directory, store.credentials, address))
             await store.directory.add_account(address, hashed.argon2, hashed.scram_sha256)

@@ -97,6 +97,32 @@ def test_a_second_factor(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "needs no second factor" in taro("account", "factor", "taro@example.org", "disable")[1]
 
 
+def test_credentials(taro: Any) -> None:
+    code, out, _ = taro("account", "credential", "add", "taro@example.org", "phone", "--scope", "imap", "--expires", "2030-03-31")
+    assert code == 0 and "User name: taro@example.org" in out and "For: imap\nLast day: 2030-03-31" in out and "not shown again" in out
+    made = json.loads(taro("account", "credential", "add", "taro@example.org", "mac", "--network", "192.0.2.0/24", "--json")[1])
+    assert made["secret"].count("-") == 6
+    rows = sorted(
+        (line.split("\t") for line in taro("account", "credential", "list", "taro@example.org")[1].splitlines()), key=lambda r: r[4]
+    )
+    assert [row[1:5] for row in rows] == [["mac", "imap pop3 smtp @ 192.0.2.0/24", "on", "-"], ["phone", "imap", "on", "2030-03-31"]]
+    assert taro("account", "credential", "disable", "taro@example.org", "phone")[1] == "taro@example.org: phone is off.\n"
+    assert "\toff\t" in taro("account", "credential", "list", "taro@example.org")[1]
+    assert taro("account", "credential", "enable", "taro@example.org", rows[1][0])[1] == "taro@example.org: phone is on.\n"
+    assert taro("account", "credential", "remove", "taro@example.org", "mac")[1] == "taro@example.org: mac is gone.\n"
+    assert taro("account", "credential", "disable", "taro@example.org", "password")[1] == "taro@example.org: password is off.\n"
+    assert "password" in [c["id"] for c in json.loads(taro("account", "credential", "list", "taro@example.org", "--json")[1])]
+    assert taro("account", "credential", "add", "taro@example.org", "x", "--expires", "tomorrow")[0] == exits.USAGE
+    assert taro("account", "credential", "add", "taro@example.org", "x", "--scope", "web")[0] == exits.USAGE
+
+
+def test_an_account_ends_on_a_day(taro: Any) -> None:
+    assert taro("account", "expire", "taro@example.org", "2030-03-31")[1] == "taro@example.org: the last day is 2030-03-31.\n"
+    assert "Last day: 2030-03-31" in taro("account", "show", "taro@example.org")[1]
+    assert taro("account", "expire", "taro@example.org", "never")[1] == "taro@example.org does not end.\n"
+    assert taro("account", "expire", "taro@example.org", "31.3.2030")[0] == exits.USAGE
+
+
 def test_a_purge_asks_first(taro: Any) -> None:
     code, out, err = taro("account", "remove", "taro@example.org", "--purge", stdin="n\n")
     assert code == exits.FAILED and "for good?" in out and "Stopped." in err

@@ -15,7 +15,7 @@ from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Answer, Channel, LoginFailure
 from sekisho.ports.credentials import Credential, StoredCredential
 from sekisho.ports.directory import Account, StoredPassword
-from sekisho.services.authentication.passwords import SCRAM_ITERATIONS
+from sekisho.services.authentication.scramkeys import SCRAM_ITERATIONS
 
 NAME = "alice@example.test"
 

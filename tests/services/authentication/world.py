@@ -80,6 +80,7 @@ class Credentials:
     def __init__(self) -> None:
         self.stored: list[StoredCredential] = []
         self.factors: dict[int, SecondFactor] = {}
+        self.uses: list[tuple[int, str, str]] = []
 
     async def of_account(self, account_id: int) -> list[StoredCredential]:
         return [stored for stored in self.stored if stored.credential.account_id == account_id]
@@ -89,6 +90,9 @@ class Credentials:
 
     async def second_factor(self, account_id: int) -> SecondFactor | None:
         return self.factors.get(account_id)
+
+    async def note_use(self, account_id: int, credential_id: str, at_us: int, network: str) -> None:
+        self.uses.append((account_id, credential_id, network))
 
     async def server_key(self, purpose: str) -> bytes:
         return purpose.encode().ljust(32, b".")

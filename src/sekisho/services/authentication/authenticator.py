@@ -37,9 +37,11 @@ from sekisho.services.authentication.hashing import HashingBusy, HashingPool
 from sekisho.services.authentication.limiter import Leave, LimiterTools, LoginLimiter
 from sekisho.services.authentication.passwords import NOBODYS_HASH, WeakPassword, hash_password, is_current, verify_password
 from sekisho.services.authentication.remembered import RememberedLogins
+from sekisho.services.authentication.scramkeys import scram_terms
 from sekisho.services.authentication.spray import SprayWatch
 from sekisho.services.authentication.standing import Standing
 from sekisho.services.authentication.tallies import network_of
+from sekisho.services.authentication.uses import CredentialUses
 
 NAMELESS = "*"  # what tokens are counted under that come without a login name; nobody is called so
 
@@ -69,6 +71,7 @@ class SaslAuthenticator:
         self._tools = tools
         self._standing = Standing(tools.directory, tools.credentials, tools.clock)
         self._candidates = Candidates(tools.directory, tools.credentials, tools.clock)
+        self._uses = CredentialUses(tools.credentials, tools.clock)
         self._use(settings)
         self._unsubscribe = tools.changes.subscribe_directory(self._forget)
 
@@ -176,24 +179,31 @@ class SaslAuthenticator:
         bad = self._bad.fingerprint(network_of(client), *inputs)
         if self._bad.has(bad):
             return Refused(LoginFailure.REFUSED, f"{candidate.cause or 'wrong password'}, again")
-        good = self._good.fingerprint(*inputs)
-        if leave.only_known and not self._good.has(good):
-            return Refused(LoginFailure.LIMITED, "banned: account")
-        fits = await self._fits(candidate, password, good, leave)
-        if fits and not leave.is_familiar and self._spray.is_sprayed(password):
-            outcome: Outcome = Refused(LoginFailure.REFUSED, candidate.cause or "password tried at many accounts")
-        elif fits:
-            outcome = self._candidates.admit(candidate, PASSWORD, channel)
+        shown = await self._candidates.owner_of(candidate, password)
+        if shown:
+            outcome = self._candidates.admit(candidate, shown, channel)
         else:
-            outcome = Refused(LoginFailure.REFUSED, candidate.cause or "wrong password")
+            outcome = await self._check_own(channel, leave, candidate, password, self._good.fingerprint(*inputs))
         if isinstance(outcome, Identity):
             await self._limiter.count_success(client, candidate.name)
-            await self._upgrade(candidate, password)
-        elif not outcome.tell:  # otherwise it was no guess
+        elif outcome.failure is LoginFailure.REFUSED and not outcome.tell:  # otherwise it was no guess
             self._bad.remember(bad)
             if not leave.is_familiar:
                 self._spray.note(password, candidate.name)
             await self._limiter.count_failure(client, candidate.name, is_known=candidate.account is not None)
+        return outcome
+
+    async def _check_own(self, channel: Channel, leave: Leave, candidate: Candidate, password: str, good: bytes) -> Outcome:
+        """The account's own password. While strangers try it from everywhere, only devices that were let in before are."""
+        if leave.only_known and not self._good.has(good):
+            return Refused(LoginFailure.LIMITED, "banned: account")
+        if not await self._fits(candidate, password, good, leave):
+            return Refused(LoginFailure.REFUSED, candidate.cause or "wrong password")
+        if not leave.is_familiar and self._spray.is_sprayed(password):
+            return Refused(LoginFailure.REFUSED, candidate.cause or "password tried at many accounts")
+        outcome = self._candidates.admit(candidate, PASSWORD, channel)
+        if isinstance(outcome, Identity):
+            await self._upgrade(candidate, password)
         return outcome
 
     async def _fits(self, candidate: Candidate, password: str, good: bytes, leave: Leave) -> bool:
@@ -212,7 +222,9 @@ class SaslAuthenticator:
         if stored is None or is_current(stored.argon2):
             return
         try:
-            hashed = await self._pool.run(hash_password, password, is_familiar=True)
+            address = Address.from_text(candidate.name)
+            terms = await scram_terms(self._tools.directory, self._tools.credentials, address)
+            hashed = await self._pool.run(hash_password, password, terms, is_familiar=True)
             await self._tools.directory.upgrade_password(stored.account_id, stored.argon2, *hashed)
         except (HashingBusy, StoreUnavailable, WeakPassword):
             return
@@ -222,17 +234,22 @@ class SaslAuthenticator:
         client, name, is_known = channel.client, claim.candidate.name, claim.candidate.account is not None
         async with self._limiter.turn(client):
             leave = await self._limiter.leave(client, name)
-            if leave.ban is not None or leave.only_known:
-                return Refused(LoginFailure.LIMITED, f"banned: {leave.ban.reason if leave.ban else 'account'}")
+            if leave.ban is not None:
+                return Refused(LoginFailure.LIMITED, f"banned: {leave.ban.reason}")
             try:
                 step = respond()
             except SaslWrong:
+                if leave.only_known:
+                    return Refused(LoginFailure.LIMITED, "banned: account")
                 await self._limiter.count_failure(client, name, is_known=is_known)
                 return Refused(LoginFailure.REFUSED, claim.candidate.cause or "wrong password")
             except SaslError as error:
                 return refused_by(error)
             assert isinstance(step, Proven)
-            outcome = self._candidates.admit(claim.candidate, claim.credential_ids[step.index], channel)
+            shown = claim.credential_ids[step.index]
+            if leave.only_known and shown == PASSWORD:  # nobody guesses the others
+                return Refused(LoginFailure.LIMITED, "banned: account")
+            outcome = self._candidates.admit(claim.candidate, shown, channel)
             if isinstance(outcome, Identity) and not await self._standing.still_valid(outcome):  # changed since the salt was given out
                 outcome = Refused(LoginFailure.REFUSED, "changed during the login")
             if isinstance(outcome, Identity):
@@ -281,6 +298,7 @@ class SaslAuthenticator:
         if isinstance(outcome, Refused):
             return await self._fail(attempt, outcome)
         self._write_down(attempt, "accepted", "accepted", account_id=outcome.account_id, credential=outcome.credential_id)
+        await self._uses.note(outcome, network_of(attempt.channel.client))
         return outcome
 
     async def _fail(self, attempt: Attempt, refused: Refused) -> LoginFailure:

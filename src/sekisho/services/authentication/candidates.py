@@ -1,5 +1,6 @@
 """Who a login name means, what opens that account, and whether it may be used from there. Every mechanism asks here."""
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -14,10 +15,10 @@ from sekisho.ports.clock import Clock
 from sekisho.ports.credentials import PASSWORD, Credential, Credentials, Scope, StoredCredential, kind_of
 from sekisho.ports.directory import Account, Directory, StoredPassword
 from sekisho.ports.stream import IpAddress
+from sekisho.services.authentication.appsecrets import SECRET_KEY, letters_of, secret_digest
 from sekisho.services.authentication.attempt import Outcome, Refused
-from sekisho.services.authentication.passwords import SCRAM_ITERATIONS
+from sekisho.services.authentication.scramkeys import SCRAM_ITERATIONS, SCRAM_KEY, usable_keys
 
-SCRAM_KEY = "scram"  # the purpose of the server's key that salts are made with
 _SCOPES: dict[ServiceName, Scope] = {"submission": "smtp", "imap": "imap", "pop3": "pop3"}
 
 
@@ -105,18 +106,20 @@ class Candidates:
             return f"{what} not from this network"
         return ""
 
+    async def owner_of(self, candidate: Candidate, password: str) -> str:
+        """The id of the app's or program's credential that this is the secret of, or "". Costs microseconds."""
+        letters = letters_of(password)
+        if not letters or not any(stored.digest for stored in candidate.credentials):
+            return ""
+        digest = secret_digest(await self._credentials.server_key(SECRET_KEY), letters)
+        owners = [stored.credential.id for stored in candidate.credentials if hmac.compare_digest(stored.digest, digest)]
+        return owners[0] if owners else ""
+
     async def claim(self, username: str, authzid: str) -> Claim:
         """For a name without keys they are made up, the same each time (RFC 5802 §5.1 wants a salt before anything is proved)."""
         candidate = await self.find(username, authzid)
-        found: list[tuple[ScramSecret, str]] = []
-        if candidate.password is not None and candidate.password.scram_sha256:
-            found.append((ScramSecret.from_text(candidate.password.scram_sha256), PASSWORD))
-        for stored in candidate.credentials:
-            found += [(ScramSecret.from_text(text), stored.credential.id) for text in stored.scram_sha256.split()]
-        if found:
-            first = found[0][0]
-            found = [pair for pair in found if (pair[0].salt, pair[0].iterations) == (first.salt, first.iterations)]
-        else:
+        found = usable_keys(candidate.password, candidate.credentials)
+        if not found:
             key = await self._credentials.server_key(SCRAM_KEY)
             found = [(pretended_secret(candidate.name, key, SCRAM_ITERATIONS), PASSWORD)]
         return Claim(candidate, tuple(secret for secret, _ in found), tuple(credential_id for _, credential_id in found))

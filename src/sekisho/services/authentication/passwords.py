@@ -10,8 +10,8 @@ from sekisho.core.sasl.exchange import MAX_PASSWORD_OCTETS
 from sekisho.core.sasl.preparation import PreparationError, prepare_password
 from sekisho.core.sasl.scram import derive_secret
 from sekisho.services.authentication.foreign import verify_foreign
+from sekisho.services.authentication.scramkeys import ScramTerms
 
-SCRAM_ITERATIONS = 50_000  # RFC 7677 §4 asks for at least 4096; phones must repeat this at each login
 # 19 MiB, two passes, one lane: 25 ms of one core.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # A well-formed hash that no password has, with the parameters above: checking it costs what a real one costs (THREATS 19).
@@ -33,10 +33,11 @@ class HashedPassword(NamedTuple):
     scram_sha256: str  # "" if SASLprep forbids a character of it
 
 
-def hash_password(password: str) -> HashedPassword:
+def hash_password(password: str, terms: ScramTerms | None = None) -> HashedPassword:
     """What `Directory.set_password` stores; raises `WeakPassword` if it cannot be a password. Takes about 50 ms of CPU.
 
-    Whether it is a good one is asked in `quality`.
+    `terms`: see `scramkeys.scram_terms`; None: a salt of its own, for an account that has no other keys. Whether it is a good password
+    is asked in `quality`.
     """
     try:
         prepared = prepare_password(password)
@@ -44,8 +45,9 @@ def hash_password(password: str) -> HashedPassword:
         raise WeakPassword(str(error)) from error
     if len(prepared.encode()) > MAX_PASSWORD_OCTETS:
         raise WeakPassword("The password is longer than {limit} octets.", limit=MAX_PASSWORD_OCTETS)
+    salt, iterations = terms or ScramTerms(secrets.token_bytes(16))
     try:
-        scram = str(derive_secret(password, secrets.token_bytes(16), SCRAM_ITERATIONS))
+        scram = str(derive_secret(password, salt, iterations))
     except PreparationError:
         scram = ""
     return HashedPassword(_HASHER.hash(prepared), scram)

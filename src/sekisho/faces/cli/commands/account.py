@@ -10,6 +10,7 @@ import click
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.commands.account_factor import factor
 from sekisho.faces.cli.commands.account_import import import_accounts
+from sekisho.faces.cli.commands.credential import EndDate, credential_command, last_day
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, pass_shell, when
 
@@ -58,6 +59,7 @@ def account_command() -> None:
 
 account_command.add_command(import_accounts)
 account_command.add_command(factor)
+account_command.add_command(credential_command)
 
 
 @account_command.command("add", epilog="Example: sekisho account add taro@example.org --quota 2G")
@@ -134,6 +136,7 @@ def show(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
             (say("Used"), octets(account.used_octets)),
             (say("Quota"), octets(account.quota_octets) if account.quota_octets else "-"),
             (say("Since"), when(account.created_at_us)),
+            (say("Last day"), last_day(account.expires_at_us)),
             (say("Deleted"), when(account.deleted_at_us)),
             (say("Aliases"), ", ".join(alias.address for alias in details.aliases) or "-"),
             (say("May send as"), ", ".join(details.may_send_as) or "-"),
@@ -170,6 +173,24 @@ def state_(shell: Shell, address: str, state: str, config_file: Path, as_json: b
     with shell.operator(config_file) as ask:
         account = ask("account.state", SetState(address, state.replace("-", "_")))  # type: ignore[arg-type]  # click checked the choice
     shell.report(account, as_json, "{address}: {state}.", address=account.address, state=shell.say(state_word(account.state)))
+
+
+@account_command.command("expire", epilog="Example: sekisho account expire taro@example.org 2027-03-31")
+@click.argument("address")
+@click.argument("day", type=EndDate(), metavar="DAY")
+@config_option
+@json_option
+@pass_shell
+def expire(shell: Shell, address: str, day: int, config_file: Path, as_json: bool) -> None:
+    """Let the account log in until the end of DAY (it goes on receiving mail), or never end."""
+    from sekisho.admin.accounts import SetExpiry
+
+    with shell.operator(config_file) as ask:
+        account = ask("account.expire", SetExpiry(address, day))
+    if account.expires_at_us:
+        shell.report(account, as_json, "{address}: the last day is {day}.", address=account.address, day=last_day(account.expires_at_us))
+    else:
+        shell.report(account, as_json, "{address} does not end.", address=account.address)
 
 
 @account_command.command("quota", epilog="Example: sekisho account quota taro@example.org 2G")
