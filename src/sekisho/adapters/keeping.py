@@ -9,6 +9,7 @@ from sekisho.ports.ledger import Recorder
 _LOG_ONLY = frozenset(
     {
         "access",
+        "auth_socket",
         "authentication.malformed",
         "authentication.upgraded",
         "classifier",

@@ -53,7 +53,11 @@ def _check_folders(config: Config) -> Iterator[Problem]:
             "Make it, or name another one.",
             {"path": config.data_dir},
         )
-    for path, file in (("log.file", config.log.file), ("submission.local_socket", config.submission.local_socket)):
+    for path, file in (
+        ("log.file", config.log.file),
+        ("submission.local_socket", config.submission.local_socket),
+        ("auth_socket.path", config.auth_socket.path),
+    ):
         if file is not None and not file.parent.is_dir():
             # The default folder of sockets lies in data_dir and is made at the first start.
             if config.data_dir in file.parents:

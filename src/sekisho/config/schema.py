@@ -178,6 +178,14 @@ class LoginSettings(Section):
     issuers: tuple[IssuerSettings, ...] = ()
 
 
+class AuthSocketSettings(Section):
+    """Where other mail servers of this machine ask whether a login is good, by Dovecot's protocol."""
+
+    path: LocalPath | None = Field(None, description="Unix socket; absent: none. Whoever may open it can try passwords.")
+    mode: Annotated[str, Field(pattern="^0[0-7]{3}$")] = Field("0600", description="Who may open it, as chmod writes it.")
+    group: str = Field("", description="Its group, by name or number; empty: that of the server's user.")
+
+
 class MetricsSettings(Section):
     address: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True, description="Loopback address of the exporter.")
     port: Port | None = Field(None, description="Its port; absent: no exporter.")
@@ -218,6 +226,7 @@ class Config(Section):
     queue: QueueSettings = QueueSettings()
     access: AccessSettings = AccessSettings()
     login: LoginSettings = LoginSettings()
+    auth_socket: AuthSocketSettings = AuthSocketSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     ledger: LedgerSettings = LedgerSettings()

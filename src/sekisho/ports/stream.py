@@ -121,7 +121,7 @@ class ListenerInfo:
     """What a service must know about the listener that accepted the connection."""
 
     name: str
-    kind: Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "local"]
+    kind: Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "local", "auth"]
     can_starttls: bool
 
 

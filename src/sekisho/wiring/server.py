@@ -28,7 +28,7 @@ from sekisho.ports.leases import Owner
 from sekisho.wiring.clocks import check_clock, server_clock
 from sekisho.wiring.paths import control_socket, submission_socket
 from sekisho.wiring.stores import HOST, StoreProblem, open_log, opened_store
-from sekisho.wiring.worker import CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
+from sekisho.wiring.worker import AUTH, CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
 
 # Work with the opened store before the first worker starts (a try-out makes its accounts there).
 Preparation = Callable[[SqliteStore, Config], Awaitable[None]]
@@ -90,7 +90,7 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         worker_main=worker_main,
         listeners=listeners,
         # Anybody may knock at the submission socket: who it is decides (submission.local_users).
-        unix_sockets=[UnixSpec(CONTROL, control_socket(config)), UnixSpec(LOCAL, submission_socket(config), 0o666)],
+        unix_sockets=[UnixSpec(CONTROL, control_socket(config)), UnixSpec(LOCAL, submission_socket(config), 0o666), *_auth_socket(config)],
         user=config.user,
         event_loop=config.event_loop,
         heartbeat_seconds=config.worker_heartbeat_seconds,
@@ -101,6 +101,11 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         columns=(shared.counts, shared.metrics),
         report=reporter,
     )
+
+
+def _auth_socket(config: Config) -> list[UnixSpec]:
+    settings = config.auth_socket
+    return [UnixSpec(AUTH, settings.path, int(settings.mode, 8), settings.group)] if settings.path is not None else []
 
 
 async def _prepare(config: Config, work: Preparation | None) -> None:

@@ -33,6 +33,7 @@ from sekisho.services.access.pop3.service import Pop3Service
 from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
 from sekisho.services.authentication.authenticator import AuthenticationTools, SaslAuthenticator
 from sekisho.services.authentication.factor_letter import FactorLetters
+from sekisho.services.authentication.outside import AuthSocket
 from sekisho.services.queue.queue import Queue
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
@@ -74,6 +75,7 @@ class Setup(msgspec.Struct, frozen=True):
 
 CONTROL = "control"
 METRICS = "metrics"
+AUTH = "auth"  # the socket by which other servers let us judge logins
 LOCAL = "local"  # the submission socket of sendmail(1)
 _DRAIN_SECONDS = 2.5  # of the supervisor's 5: connections say goodbye, then the queue settles
 
@@ -262,6 +264,7 @@ class Worker:
         )
         self._handlers = {
             "smtp": reception, "submission": submission, "submissions": submission, "local": local,
+            "auth": AuthSocket(authenticator, dice, journal, shutdown),
             "imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3,
         }  # fmt: skip
 
@@ -281,6 +284,10 @@ class Worker:
         local = Listener(ListenerInfo(LOCAL, "local", False), self._handle, tools)
         await local.start(sockets[LOCAL])
         self._listeners.append(local)
+        if AUTH in sockets:
+            outside = Listener(ListenerInfo(AUTH, "auth", False), self._handle, tools)
+            await outside.start(sockets[AUTH])
+            self._listeners.append(outside)
         control = ControlServer(self._answer, self._journal)
         await control.start(sockets[CONTROL])
         self._stack.callback(control.close)

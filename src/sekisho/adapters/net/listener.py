@@ -156,6 +156,8 @@ class Listener:
 
 def refusal(kind: str, hostname: str, status: str, text: str, reference: Reference | None = None) -> bytes:
     """The last word before we close, in the listener's protocol. `status` is an enhanced status code (RFC 3463)."""
+    if kind == "auth":
+        return b""  # the protocol has no words for it: the other server sees that we close
     if kind not in ("imap", "imaps", "pop3", "pop3s"):
         reply = Reply.of(421, status, f"{hostname} {text}")  # RFC 5321 §3.8
         return (reply.referring(reference) if reference is not None else reply).to_wire()

@@ -12,7 +12,8 @@ from typing import get_args
 from sekisho.config.schema import ListenerKind
 from sekisho.ports.stream import IpAddress
 
-KINDS = (*get_args(ListenerKind), "local")
+UNIX_KINDS = ("local", "auth")
+KINDS = (*get_args(ListenerKind), *UNIX_KINDS)
 BUCKETS = 16384  # per kind; two clients share one by chance of 1 in 16384, and the key keeps anybody from aiming
 _CELLS = BUCKETS + 1  # the first cell is the kind's total
 _HIGHEST = 65535
@@ -46,7 +47,7 @@ class SharedConnectionCounts:
         bucket = total + self._bucket(client)
         if self._sum(total) >= self._cap:
             return "total"
-        if kind != "local" and self._sum(bucket) >= self._cap_per_ip:
+        if kind not in UNIX_KINDS and self._sum(bucket) >= self._cap_per_ip:
             return "per_ip"
         self._add(total, 1)
         self._add(bucket, 1)

@@ -30,11 +30,12 @@ class ListenSpec:
 
 @dataclass(frozen=True, slots=True)
 class UnixSpec:
-    """A Unix stream socket that all workers accept from."""
+    """A Unix stream socket that all workers accept from. It belongs to their user."""
 
     name: str
     path: Path
     mode: int = 0o600
+    group: str = ""  # by name or number; "": that of the workers' user
 
 
 class WorkerColumns(Protocol):

@@ -1,10 +1,11 @@
 """From root to the service user, for good."""
 
+import grp
 import os
 import pwd
 from pathlib import Path
 
-from sekisho.adapters.process.plan import StartRefused
+from sekisho.adapters.process.plan import StartRefused, UnixSpec
 
 
 def service_user(name: str | None) -> pwd.struct_passwd | None:
@@ -15,6 +16,20 @@ def service_user(name: str | None) -> pwd.struct_passwd | None:
         return pwd.getpwnam(name)
     except KeyError:
         raise StartRefused(f"user: there is no system user {name!r}; create it or set another") from None
+
+
+def give_socket(spec: UnixSpec, user: pwd.struct_passwd | None) -> None:
+    """To the workers' user, and to the group that is named. Raises StartRefused if that cannot be done."""
+    owner, group = (user.pw_uid, user.pw_gid) if user is not None else (-1, -1)
+    try:
+        if spec.group:
+            group = int(spec.group) if spec.group.isdecimal() else grp.getgrnam(spec.group).gr_gid
+        if (owner, group) != (-1, -1):
+            os.chown(spec.path, owner, group)
+    except KeyError:
+        raise StartRefused(f"socket {spec.name}: there is no group {spec.group!r}; create it or name another") from None
+    except OSError as error:
+        raise StartRefused(f"socket {spec.name}: {spec.path} cannot be given to group {spec.group}: {error.strerror or error}") from error
 
 
 def drop_privileges(user: pwd.struct_passwd | None) -> None:

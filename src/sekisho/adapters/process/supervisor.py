@@ -16,7 +16,7 @@ from typing import NoReturn
 from sekisho.adapters.process.lock import hand_over_lock, lock_data_directory
 from sekisho.adapters.process.notify import notify, notify_reloading
 from sekisho.adapters.process.plan import ProcessPlan, ReloadRefused, StartRefused
-from sekisho.adapters.process.privileges import drop_privileges, make_directory, service_user
+from sekisho.adapters.process.privileges import drop_privileges, give_socket, make_directory, service_user
 from sekisho.adapters.process.sockets import INHERITED, BoundSockets, bind_all
 from sekisho.adapters.process.worker import FRAME_HEAD, LISTENING, RELOAD, STOP, Seat, loop_factory, run_worker
 
@@ -101,9 +101,8 @@ class Supervisor:
     # ------------------------------------------------------------------ start
 
     def _give_unix_sockets(self) -> None:
-        if self._user is not None:
-            for path in self._bound.unix_paths:
-                os.chown(path, self._user.pw_uid, self._user.pw_gid)
+        for spec in self._plan.unix_sockets:
+            give_socket(spec, self._user)
 
     def _catch_signals(self) -> None:
         read_end, write_end = self._signal_ends

@@ -1,0 +1,145 @@
+"""The authentication socket: other mail servers of this machine (Postfix, Exim, Dovecot) let us judge the logins of their clients."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Mapping
+from ipaddress import ip_address
+
+from sekisho.core.sasl.dovecot import AuthServerMachine, Begun, Broken, Cancelled, Continued
+from sekisho.core.sasl.exchange import Challenge
+from sekisho.core.terms.identity import Identity
+from sekisho.ports.authentication import Answer, Authenticator, Channel, Exchange, LoginFailure, ServiceName
+from sekisho.ports.clock import Dice
+from sekisho.ports.journal import Entry, Journal
+from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError, TlsInfo
+
+# What other servers call their services.
+SERVICES: Mapping[str, ServiceName] = {"smtp": "submission", "submission": "submission", "imap": "imap", "pop3": "pop3"}
+MOST_EXCHANGES = 256  # at once, on one connection
+_THEIRS = TlsInfo("outside", "")  # which TLS it is, the protocol does not tell
+
+
+class AuthSocket:
+    """Implements `ports.stream.ConnectionHandler`. Whoever may open the socket is believed what it says about its clients."""
+
+    def __init__(self, authenticator: Authenticator, dice: Dice, journal: Journal, shutdown: Shutdown) -> None:
+        self._authenticator, self._dice, self._journal, self._shutdown = authenticator, dice, journal, shutdown
+
+    async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
+        stopping = asyncio.ensure_future(self._shutdown.wait())
+        connection = _Connection(self._authenticator, self._dice, self._journal, stream)
+        try:
+            reason = await connection.run(stopping)
+        finally:
+            stopping.cancel()
+            connection.drop()
+        if reason:
+            self._journal.record(Entry("auth_socket.broken", fields={"listener": listener.name, "uid": stream.peer_uid, "reason": reason}))
+
+
+class _Connection:
+    def __init__(self, authenticator: Authenticator, dice: Dice, journal: Journal, stream: Stream) -> None:
+        self._authenticator, self._journal, self._stream = authenticator, journal, stream
+        # Channel binding is between the client and the other server's certificate: never by way of us.
+        offered = authenticator.mechanisms(Channel("submission", stream.peer.address, _THEIRS))
+        unique = int.from_bytes(dice.octets(4), "big")
+        self._machine = AuthServerMachine(offered, os.getpid(), unique, dice.octets(16).hex())
+        self._exchanges: dict[int, Exchange] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def run(self, stopping: "asyncio.Future[None]") -> str:
+        """Until the other side leaves or the worker stops; returns what was wrong, or ""."""
+        while True:
+            await self._flush()
+            event = self._machine.next_event()
+            if isinstance(event, Broken):
+                return event.reason
+            if event is not None:
+                self._take(event)
+                continue
+            reading = asyncio.ensure_future(self._stream.read())
+            either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {reading, stopping}
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                octets = reading.result() if reading.done() else b""
+            finally:
+                reading.cancel()
+            if not octets:
+                return ""
+            self._machine.receive_data(octets)
+
+    def drop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        self._exchanges.clear()
+
+    async def _flush(self) -> None:
+        octets = self._machine.data_to_send()
+        if octets:
+            await self._stream.send(octets)
+
+    def _take(self, event: Begun | Continued | Cancelled) -> None:
+        number = event.number
+        if isinstance(event, Cancelled):
+            self._end(number)
+            if number in self._tasks:
+                self._tasks[number].cancel()
+            return
+        if isinstance(event, Begun):
+            channel = channel_of(event.facts)
+            if channel is None:
+                self._machine.refuse(number)
+                return
+            if number in self._tasks or (len(self._exchanges) >= MOST_EXCHANGES and not self._forget_oldest()):
+                self._machine.refuse(number, temporarily=True)
+                return
+            self._exchanges[number] = self._authenticator.exchange(channel)
+            work = self._exchanges[number].begin(event.mechanism, event.initial)
+        else:
+            work = self._exchanges[number].respond(event.octets)
+        task = self._tasks[number] = asyncio.ensure_future(self._answer(number, work))
+        task.add_done_callback(lambda done: self._done(number, done))
+
+    async def _answer(self, number: int, work: Awaitable[Answer]) -> None:
+        answer = await work
+        if isinstance(answer, Challenge):
+            self._machine.challenge(number, answer.octets)
+        elif isinstance(answer, Identity) and answer.sender is None:
+            self._machine.accept(number, str(answer.address))
+        else:  # a program that may send as one address only cannot be held to it there
+            self._machine.refuse(number, temporarily=answer is LoginFailure.UNAVAILABLE)
+        if not isinstance(answer, Challenge):
+            self._end(number)
+        await self._flush()
+
+    def _forget_oldest(self) -> bool:
+        """Of those whose client said nothing more: not every server tells us when it gave up."""
+        waiting = next((number for number in self._exchanges if number not in self._tasks), None)
+        if waiting is None:
+            return False
+        self._machine.refuse(waiting)
+        self._end(waiting)
+        return True
+
+    def _end(self, number: int) -> None:
+        self._exchanges.pop(number, None)
+
+    def _done(self, number: int, task: "asyncio.Task[None]") -> None:
+        if self._tasks.get(number) is task:
+            del self._tasks[number]
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, StreamError):  # that one shows at the next read
+            self._journal.fault("auth_socket", error)
+            self._machine.refuse(number, temporarily=True)
+            self._end(number)
+            self._stream.write(self._machine.data_to_send())
+
+
+def channel_of(facts: Mapping[str, str]) -> Channel | None:
+    """What the other server says about its client's connection; None if that does not do: no service of ours, or no address."""
+    service = SERVICES.get(facts.get("service", ""))
+    try:
+        client = ip_address(facts.get("rip", ""))
+    except ValueError:
+        return None
+    return Channel(service, client, _THEIRS if "secured" in facts else None) if service else None
