@@ -112,6 +112,16 @@ def test_a_wrong_command_is_noticed(root: click.Command) -> None:
     assert [bool(_problem(root, line)) for line in _commands(wrong)] == [True, True, True]
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_what_is_quoted_of_the_lab_happens_there(path: Path) -> None:
+    for name, quoted in re.findall(r"^\$ sekisho lab ([a-z-]+)\n(.*?)^```", _text(path), re.DOTALL | re.MULTILINE):
+        (scene,) = [tomllib.loads(file.read_text("utf-8")) for file in shipped_scenes() if scene_name(file) == name]
+        told = [table.get(key, "") for kind in ("actor", "step", "total") for table in scene.get(kind, []) for key in ("title", "title_ja")]
+        rows = re.findall(r"^ *✓ +(.+?)(?:\s{2,}|: \d|$)", quoted, re.MULTILINE)
+        assert rows
+        assert [row for row in rows if not any(title.startswith(row) for title in told)] == []
+
+
 @pytest.mark.parametrize("path", [*PAGES, *OPERATING], ids=lambda path: str(path.relative_to(DOCS)))
 def test_every_setting_exists(path: Path) -> None:
     assert [name for name in _settings(_text(path)) if not _is_setting(name)] == []
