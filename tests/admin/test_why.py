@@ -82,6 +82,15 @@ def said(sentence: Sentence | None, language: Any = "en") -> str:
     return catalogue(language)(sentence.text, **sentence.values)
 
 
+async def test_the_rule_is_not_said_twice(scene: Scene) -> None:
+    fields = {"rule": "dnsbl-listed", "because": "dnsbl-listed: bl.example says spam source (weight 1)", "reply": "550 5.7.1 listed"}
+    scene.note(
+        "reception.refused", "m1", "a@b.example", client="192.0.2.1", reverse_path="a@b.example", recipient="c@example.org", **fields
+    )
+    story = await scene.story("m1")
+    assert said(story.why) == "blocklists agree on where it came from: bl.example says spam source (weight 1)."
+
+
 async def test_a_refused_recipient(scene: Scene) -> None:
     fields = {"client": "192.0.2.1", "reverse_path": "a@b.example", "recipient": "no@example.org", "rule": "no-such-recipient"}
     scene.note("reception.recipient_refused", "k3q7w2ma-1", "no@example.org", "a@b.example", reply="550 5.1.1 No", **fields)

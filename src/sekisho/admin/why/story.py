@@ -68,6 +68,7 @@ def values_of(entries: Sequence[LedgerEntry], id_: str, when_us: int) -> dict[st
     values: dict[str, JournalValue] = dict.fromkeys(VALUES, "")
     for entry in entries:
         values |= {name: value for name, value in entry.fields.items() if name in values and value not in ("", None)}
+    values["because"] = str(values["because"]).removeprefix(f"{values['rule']}: ")  # a refusal's names the rule, which the sentence says
     values["sender"] = next((str(entry.fields["reverse_path"]) for entry in reversed(entries) if entry.fields.get("reverse_path")), "<>")
     values["recipients"] = named(str(values["recipient"]).split()) or str(values["recipients"] or "?")
     return values | {"id": id_, "when": when_us, "due": 0}
