@@ -14,8 +14,8 @@ from sekisho.testing.records import MemoryJournal
 LINES = [
     "# users of the old server",
     "",
-    f"hanako:{{BLF-CRYPT}}{BLOWFISH}:1000:1000::/home/hanako::userdb_quota_rule=*:storage=1G",
-    f"Jiro@Example.org:{SHA512}:19000:0:99999:7:::",
+    f"hanako:{{BLF-CRYPT}}{BLOWFISH}:1000:1000:山田花子,室1:/home/hanako::userdb_quota_rule=*:storage=1G",
+    f"Jiro@Example.org:{SHA512}:19000:0:99999:7::24000:",
     f"old:{MD5}",
     "daemon:*:19000:0:99999:7:::",
     f"taro:{SHA512}",
@@ -25,6 +25,8 @@ LINES = [
     "saburo:{PLAIN}five purple monkeys dance",
     "shiro:{PLAIN}password1",
     "no colon",
+    f"goro:{SHA512}:1000:1000::/home/goro::nologin reason=left",
+    f"rokuro:{SHA512}:1000:1000::/home/rokuro::allow_nets=192.0.2.0/24",
 ]
 
 
@@ -52,11 +54,14 @@ async def test_each_line_is_taken_or_says_why_not(house: Context, journal: Memor
     result = await imported(house)
     assert {number: text for number, text in result.items() if text[0] != "!"} == {3: "BLF-CRYPT", 4: "SHA512-CRYPT", 11: "PLAIN"}
     reasons = {5: "--also MD5-CRYPT", 6: "locked", 7: "already exists", 8: "twice", 9: "not an address", 10: "no domain elsewhere"}
-    for number, words in (reasons | {12: "most common", 13: "not an address"}).items():
+    for number, words in (reasons | {12: "most common", 13: "not an address", 14: "nologin", 15: "allow_nets"}).items():
         assert words in result[number]
     assert verify_password(await stored(house, "hanako"), "himitsu") and verify_password(await stored(house, "jiro"), "himitsu")
     assert is_current(await stored(house, "saburo"))  # was readable, so it is hashed at once
     assert verify_password(await stored(house, "saburo"), "five purple monkeys dance")
+    accounts = {account.address: account for account in await ask(house, "account.list")}
+    assert accounts["hanako@example.org"].display_name == "山田花子" and accounts["hanako@example.org"].expires_at_us == 0
+    assert accounts["jiro@example.org"].display_name == "" and accounts["jiro@example.org"].expires_at_us == 24000 * 86_400_000_000
     assert journal.kinds().count("admin.account.import") == 3
     assert not any("himitsu" in repr(entry) or SHA512 in repr(entry) for entry in journal.entries)
 
