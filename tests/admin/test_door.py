@@ -5,6 +5,7 @@ from tests.admin.test_operations import PASSWORD, ask, refusal
 
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
+from sekisho.core.policy.greylist import Tried
 from sekisho.testing.records import MemoryJournal
 
 MINUTE_US = 60_000_000
@@ -44,3 +45,16 @@ async def test_what_makes_no_sense_is_said(people: Context) -> None:
     assert "not a domain" in await refusal(people, "door.expect", address="taro@example.org", sender="no domain")
     assert "from 0 to" in await refusal(people, "door.expect", address="taro@example.org", minutes=-1)
     assert await ask(people, "door.expected") == []
+
+
+async def test_the_greylist_is_told_in_numbers(people: Context, store: MemoryStore) -> None:
+    now_us = people.clock.now_us()
+    rows = {"back": Tried(now_us - 600 * 10**6, now_us, now_us, 3), "waits": Tried(now_us - 60, now_us - 60), "gone": Tried(1, 2, 0, 2)}
+    for name, tried in rows.items():
+        await store.greylist.change(f"domain:{name}.example", lambda known, tried=tried: tried)
+    report = await ask(people, "door.greylist", limit=5)
+    assert (report.delayed, report.came_back, report.waiting, report.never, report.tries) == (3, 1, 1, 1, 6)
+    assert dict(report.within)[900] == 1 and report.within[-1] == (0, 0)
+    assert [row.key for row in report.open] == ["domain:waits.example", "domain:gone.example"]
+    recent = await ask(people, "door.greylist", since_us=now_us - 10**6)
+    assert (recent.delayed, recent.waiting, recent.open) == (1, 1, [])

@@ -138,3 +138,11 @@ async def test_what_trust_cannot_help_is_said(scene: Scene) -> None:
     scene.note("reception.recipient_refused", "k3q7-1", rule="no-such-recipient")
     assert "not the id of a message" in await refusal(scene.context, "door.release", id="k3q7-1")
     assert "Nothing is known" in await refusal(scene.context, "door.release", id="nothing")
+
+
+async def test_who_was_asked_to_come_again_need_not_wait(scene: Scene) -> None:
+    key = "network:192.0.2.0/24 shop.example"
+    scene.put_off("m1", rule="greylist", greylist_key=key)
+    assert (await ask(scene.context, "door.release", id="m1")).temporary
+    tried = await scene.store.greylist.tried(key)
+    assert tried is not None and tried.passed_at_us == scene.context.clock.now_us()

@@ -71,7 +71,7 @@ def test_the_format_page_names_everything_and_its_example_is_a_scene(page: Path)
         (HEAD + SHOP + '[[step]]\ndo = "dialog"\nactor = "shop"\n', "step[0].lines: A dialog needs lines."),
         (
             HEAD + "[house.settings.door]\nown_domain = 1\n" + SHOP + STEP,
-            "line 4: house.settings.door.own_domain: There is no such setting. Did you mean own_domains?",
+            "line 4: house.settings.door.own_domain: There is no such setting. Did you mean own_domains, sender_domain?",
         ),
     ],
 )  # fmt: skip

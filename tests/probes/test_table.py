@@ -90,7 +90,7 @@ async def gather(resolver: Cached, content: Content) -> Evidence:
         now_us=NOW * 1_000_000,
         body_offset=header.body,
     )
-    return await gather_evidence(context, store.directory, None, LISTS)
+    return await gather_evidence(context, store.directory, blocklists=LISTS)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The kit of an operator's commands about the door, over a memory store."""
 
 from sekisho.adapters.stores.memory.store import MemoryStore
+from sekisho.core.policy.greylist import GreylistRules
 from sekisho.core.policy.reputation import ReputationRules
 from sekisho.ports.learning import JunkWatch
 from sekisho.probes.budget import BudgetedResolver
@@ -19,4 +20,6 @@ def door_kit(store: MemoryStore, junk: JunkWatch | None = None, hostname: str = 
     )  # fmt: skip
     experience.hostname = hostname
     recipients = RecipientProbe(store.directory, hostname, {})
-    return DoorKit(store.reputation, ReputationRules(), recipients, store.mail, junk or NobodyWatches(), experience)
+    return DoorKit(
+        store.reputation, ReputationRules(), recipients, store.mail, junk or NobodyWatches(), experience, store.greylist, GreylistRules()
+    )

@@ -1,8 +1,9 @@
-"""The door, for people who wait: mail that is expected."""
+"""The door, for people who wait: mail that is expected, senders that were asked to come again."""
 
 from msgspec import Struct
 
 from sekisho.admin.context import Context, Refused, parse_address, parse_domain_name
+from sekisho.core.policy.greylist import BOUNDS_US
 from sekisho.ports.reputation import Expected
 
 MOST_MINUTES = 10_080  # a week
@@ -23,6 +24,45 @@ class Expecting(Struct, frozen=True):
     account: str
     sender: str
     until_us: int
+
+
+class AskGreylist(Struct, frozen=True, forbid_unknown_fields=True):
+    """`since_us`: of senders whose first try was then or later; `limit`: so many of those that did not come back are named."""
+
+    since_us: int = 0
+    limit: int = 0
+
+
+class WaitingSender(Struct, frozen=True):
+    key: str
+    first_at_us: int
+    last_at_us: int
+    tries: int
+
+
+class GreylistReport(Struct, frozen=True):
+    """Senders: `delayed` in all; `came_back`, `waiting` (they still may), `never`; `within`: how long those that came back took (seconds
+    at most, how many), the last with 0 for no bound. `open`: the latest that did not come back."""
+
+    delayed: int
+    came_back: int
+    waiting: int
+    never: int
+    tries: int
+    within: list[tuple[int, int]]
+    open: list[WaitingSender]
+
+
+async def greylist_report(context: Context, request: AskGreylist) -> GreylistReport:
+    door, now_us = context.door, context.clock.now_us()
+    found = await door.greylist.summary(request.since_us, now_us, door.waiting)
+    rows = await door.greylist.listing(request.limit, waiting=True) if request.limit > 0 else []
+    bounds = [bound // 1_000_000 for bound in BOUNDS_US] + [0]
+    return GreylistReport(
+        found.senders, sum(found.came_back), found.waiting, found.never, found.tries,
+        list(zip(bounds, found.came_back, strict=True)),
+        [WaitingSender(row.key, row.tried.first_at_us, row.tried.last_at_us, row.tried.tries) for row in rows],
+    )  # fmt: skip
 
 
 async def expect(context: Context, request: Expect) -> list[Expecting]:

@@ -106,6 +106,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "classifier.forget": Operation(classifier.forget, classifier.Forget, classifier.Changed),
     "door.expect": Operation(door.expect, door.Expect, list[door.Expecting]),
     "door.expected": Operation(door.list_expected, domains.Nothing, list[door.Expecting]),
+    "door.greylist": Operation(door.greylist_report, door.AskGreylist, door.GreylistReport),
     "door.release": Operation(release.release, release.Release, release.Released),
     "reputation.list": Operation(reputation.list_reputation, reputation.ListReputation, list[reputation.ReputationView]),
     "reputation.show": Operation(reputation.show_reputation, reputation.ReputationRequest, reputation.ReputationDetails),

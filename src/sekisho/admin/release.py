@@ -9,6 +9,7 @@ from sekisho.admin.context import Context, Refused
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.trace import received_id
 from sekisho.core.policy.door import TRUST_HELPS
+from sekisho.core.policy.greylist import after_passing
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.directory import Account
@@ -133,6 +134,9 @@ async def _trust(context: Context, refused: LedgerEntry, evidence: LedgerEntry |
     client = ip_address(str(fields.get("client", "")))
     network = context.door.experience.trust(author, client, [account.id for account in accounts], is_vouched=is_vouched)
     await context.door.reputation.flush()
+    if key := str(fields.get("greylist_key", "")):
+        now_us = context.clock.now_us()
+        await context.door.greylist.change(key, lambda known: after_passing(known, now_us))
     addresses = [account.address for account in accounts]
     is_temporary = str(refused.fields.get("reply", "")).startswith("4")
     return Released(refused.id, author, [], addresses, network, is_temporary)

@@ -27,6 +27,7 @@ def check_config(config: Config) -> list[Problem]:
         *_check_submission(config),
         *_check_relay(config),
         *_check_queue(config),
+        *_check_greylist(config),
         *_check_guard(config),
         *_check_issuers(config),
         *_check_ledger(config),
@@ -241,6 +242,17 @@ def _check_issuers(config: Config) -> Iterator[Problem]:
             )
         if not issuer.algorithms:
             yield Problem(f"login.issuers[{index}].algorithms", "No signature would be taken.", "Name at least one algorithm.")
+
+
+def _check_greylist(config: Config) -> Iterator[Problem]:
+    greylist = config.greylist
+    if greylist.mode == "enforce" and not config.reputation.enabled:
+        yield Problem(
+            "greylist.mode",
+            "Without reputation.enabled nobody is known here, so that nobody is asked to come again.",
+            'Switch reputation on, or write greylist.mode = "off".',
+            severity="warning",
+        )
 
 
 def _check_guard(config: Config) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from sekisho.core.policy.reputation import DAY_US, ReputationRules
 
 _BAD_ACTIONS: dict[str, Literal["quarantine", "defer"]] = {"defer": "defer"}
 _BAD_MODES: dict[str, Mode] = {"observe": "observe", "off": "off"}
+_SENDER_MODES = _BAD_MODES
 
 
 def reputation_rules(config: Config) -> ReputationRules:
@@ -37,8 +38,12 @@ def door_rules(config: Config) -> DoorRules:
         door.on_temperror,
         reputation=_BAD_MODES.get(reputation.bad_history, "enforce") if reputation.enabled else "off",
         experience=reputation_rules(config),
+        sender=_SENDER_MODES.get(door.sender_domain, "enforce"),
+        refuses_senders=door.sender_domain == "refuse",
         dnsbl=door.dnsbl if blocklists(config) else "off",
         blocklists=DnsblRules(door.blocklist_weight, door.blocklist_count),
+        greylist=config.greylist.mode if reputation.enabled else "off",
+        waiting=config.greylist.rules(),
         content=config.content.rules(),
         **config.content.modes,
     )

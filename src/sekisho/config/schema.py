@@ -9,6 +9,7 @@ from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 
 from sekisho.config.blocklists import BlocklistSettings
 from sekisho.config.content import ContentSettings
+from sekisho.config.greylist import GreylistSettings
 from sekisho.config.guard import GuardSettings
 from sekisho.config.issuers import IssuerSettings
 from sekisho.config.ledger import LedgerSettings
@@ -78,6 +79,9 @@ class DoorSettings(Section):
     own_domains: Mode = Field(
         "enforce",
         description="Refuse strangers who write in the name of a domain served here; observe: only write it down; off: do not look.",
+    )
+    sender_domain: Literal["defer", "refuse", "observe", "off"] = Field(
+        "defer", description="What becomes of mail from a domain that does not exist; observe: only write it down; off: do not look."
     )
     on_temperror: Literal["accept", "defer"] = Field(
         "accept", description="What to do with a message when the DNS does not say whether DMARC passes."
@@ -218,6 +222,7 @@ class Config(Section):
     limits: Limits = Limits()
     reception: ReceptionSettings = ReceptionSettings()
     door: DoorSettings = DoorSettings()
+    greylist: GreylistSettings = GreylistSettings()
     reputation: ReputationSettings = ReputationSettings()
     content: ContentSettings = ContentSettings()
     submission: SubmissionSettings = SubmissionSettings()

@@ -11,6 +11,12 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_messages_received_total": ("counter", "Messages that got a 250 or a refusal.", ("service", "result")),
     "sekisho_message_octets_total": ("counter", "Octets of accepted messages.", ("service",)),
     "sekisho_blocklist_fit": ("gauge", "1: the canaries of the blocklist live, and it is asked; summed over workers.", ("zone",)),
+    "sekisho_greylist_total": (
+        "counter",
+        "Messages of strangers: delayed, too_early (tried again at once), came_back, code (spared), stayed or left (the tarpit).",
+        ("result",),
+    ),
+    "sekisho_greylist_returns_total": ("counter", "Senders that came back, by how long that took them.", ("within",)),
     "sekisho_logins_total": ("counter", "Login attempts.", ("service", "result")),
     "sekisho_login_bans_total": ("counter", "Networks banned from logging in.", ("reason",)),
     "sekisho_relay_attempts_total": ("counter", "Delivery attempts to other hosts, per recipient.", ("result",)),

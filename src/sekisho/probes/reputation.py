@@ -16,6 +16,7 @@ from sekisho.core.policy.reputation import (
     client_key,
     domain_key,
     is_awaited,
+    is_in_line,
     network_key,
     network_of,
     pair_key,
@@ -62,7 +63,7 @@ class Organizations:
         Stricter than relaxed alignment (RFC 9989 §3.2.10.2): in one organization a domain speaks for itself, for those below it and for
         those above it, never for its neighbours. Where a hoster gives each customer a name, one of them is no other's witness.
         """
-        candidates = [domain for domain in dict.fromkeys(map(_canonical, passing)) if _is_in_line(domain, author_domain)]
+        candidates = [domain for domain in dict.fromkeys(map(_canonical, passing)) if is_in_line(domain, author_domain)]
         organization = await self.of(resolver, author_domain) if candidates else None
         if organization is None:
             return ""
@@ -80,11 +81,6 @@ def _canonical(domain: str) -> str:
         return parse_domain(domain, literals=False)
     except AddressError:
         return ""
-
-
-def _is_in_line(domain: str, author_domain: str) -> bool:
-    """Is one of them the other, or above it? Single labels are above too many."""
-    return "." in domain and (domain == author_domain or author_domain.endswith("." + domain) or domain.endswith("." + author_domain))
 
 
 def passing_domains(reverse_path: ReversePath, spf: SpfEvidence | None, dkim: Iterable[DkimEvidence]) -> list[str]:

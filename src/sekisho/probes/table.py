@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.iprev.check import IprevFinding
@@ -17,22 +17,36 @@ from sekisho.probes.content import ContentEvidence, ContentProbe
 from sekisho.probes.context import ProbeContext
 from sekisho.probes.dmarc import author_addresses, probe_dmarc
 from sekisho.probes.dnsbl import probe_dnsbl
+from sekisho.probes.greylist import GreylistProbe
 from sekisho.probes.iprev import probe_iprev
 from sekisho.probes.reputation import Papers, ReputationProbe
+from sekisho.probes.sender import probe_sender
 from sekisho.probes.signatures import SignatureProbe, Signed, list_id
 from sekisho.probes.spf import probe_spf
 
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """Those that an operator can do without; None, or False: it is not asked."""
+
+    reputation: ReputationProbe | None = None
+    content: ContentProbe | None = None
+    greylist: GreylistProbe | None = None
+    sender: bool = False
+
+
+NO_PROBES = Probes()
 _Found = tuple[IprevFinding, SpfEvidence, Signed, DnsblFinding, DmarcFinding]
 
 
 async def gather_evidence(
     context: ProbeContext,
     directory: Directory | None,
-    reputation: ReputationProbe | None = None,
+    probes: Probes = NO_PROBES,
     blocklists: Sequence[Blocklist] = (),
-    content: ContentProbe | None = None,
 ) -> Evidence:
-    """iprev, SPF and the signatures side by side, then DMARC and our own experience over them, and the content.
+    """iprev, SPF and the signatures side by side, then DMARC and our own experience over them, the content, and last whether the sender
+    was asked to come again, which only matters if all the rest is suspicious.
 
     `directory` None: nobody asks which domains in From are ours.
     """
@@ -42,12 +56,15 @@ async def gather_evidence(
     found = await _at_hand(context, authors, signatures, blocklists) or await _ask(context, authors, signatures, blocklists)
     iprev, spf, (dkim, arc), dnsbl, dmarc = found
     own = await _own_authors(context, authors, directory) if directory is not None else ()
-    known = await reputation.look(context, addresses, Papers(spf, dkim, dmarc)) if reputation is not None else None
-    inside = await content.look(context, iprev.name) if content is not None else ContentEvidence()
-    return Evidence(
+    sender = await probe_sender(context.resolver, context.envelope.reverse_path) if probes.sender else None
+    known = await probes.reputation.look(context, addresses, Papers(spf, dkim, dmarc)) if probes.reputation is not None else None
+    inside = await probes.content.look(context, iprev.name) if probes.content is not None else ContentEvidence()
+    evidence = Evidence(
         iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev), inside.content, inside.rspamd,
-        inside.clamav,
+        inside.clamav, sender,
     )  # fmt: skip
+    greylist = await probes.greylist.look(context, evidence) if probes.greylist is not None else None
+    return replace(evidence, greylist=greylist) if greylist is not None else evidence
 
 
 async def _at_hand(

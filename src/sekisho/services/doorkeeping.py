@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from sekisho.core.policy.greylist import GreylistRules
 from sekisho.core.policy.reputation import ReputationRules
+from sekisho.ports.greylist import Greylist
 from sekisho.ports.learning import JunkWatch
 from sekisho.ports.mailstore import MailStore
 from sekisho.ports.reputation import Reputation
@@ -12,7 +14,8 @@ from sekisho.services.experience import Experience
 
 @dataclass(frozen=True, slots=True)
 class DoorKit:
-    """`rules`: by which histories are weighed; `junk` is told what is moved out of Junk; `experience` whom to trust."""
+    """`rules`: by which histories are weighed; `junk` is told what is moved out of Junk; `experience` whom to trust; `waiting`: the rules
+    of `greylist`."""
 
     reputation: Reputation
     rules: ReputationRules
@@ -20,3 +23,5 @@ class DoorKit:
     mail: MailStore
     junk: JunkWatch
     experience: Experience
+    greylist: Greylist
+    waiting: GreylistRules

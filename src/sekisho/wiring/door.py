@@ -13,11 +13,14 @@ from sekisho.ports.learning import JunkWatch
 from sekisho.ports.metrics import Metrics
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.content import ContentProbe
+from sekisho.probes.greylist import GreylistProbe
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.probes.reputation import Organizations, ReputationProbe
+from sekisho.probes.table import Probes
 from sekisho.services.doorkeeping import DoorKit
 from sekisho.services.experience import Correspondence, Experience, NoCorrespondence
 from sekisho.services.reception.blocklists import BlocklistWatch
+from sekisho.services.reception.greylisting import Greylisting, GreylistPorts
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.wiring.clocks import sleep_by_clock
 
@@ -48,21 +51,30 @@ class DoorLink:
         """For an operator's commands."""
         config, store = self._config, self._store
         recipients = RecipientProbe(store.directory, config.hostname, config.roles.model_dump())
-        return DoorKit(store.reputation, self._rules, recipients, store.mail, junk, self.experience)
+        return DoorKit(
+            store.reputation, self._rules, recipients, store.mail, junk, self.experience, store.greylist, config.greylist.rules()
+        )  # fmt: skip
 
     @property
     def correspondence(self) -> Correspondence:
         return self.experience if self._config.reputation.enabled else NoCorrespondence()
 
     def inspector(self, content: ContentProbe | None = None) -> DoorInspector:
-        rules, reputation = door_rules(self._config), self._config.reputation
-        probe = ReputationProbe(self._store.reputation, self._organizations, self._rules) if reputation.enabled else None
-        watch = self._watch
+        rules, config, watch, is_learning = door_rules(self._config), self._config, self._watch, self._config.reputation.enabled
+        store, journal = self._store, self._journal
+        probes = Probes(
+            ReputationProbe(store.reputation, self._organizations, self._rules) if is_learning else None,
+            content,
+            GreylistProbe(store.greylist, self._rules) if rules.greylist != "off" else None,
+            rules.sender != "off",
+        )
+        ports = GreylistPorts(store.greylist, self._clock, journal, self._metrics)
+        greylisting = Greylisting(rules.waiting, config.greylist.tarpit_connections, ports)
         tools = DoorTools(
-            self._store.directory, lambda: BudgetedResolver(self._resolver), self._clock, self._journal,
-            probe, self.experience if reputation.enabled else None, lambda: watch.fit, content,
+            store.directory, lambda: BudgetedResolver(self._resolver), self._clock, journal, probes,
+            self.experience if is_learning else None, lambda: watch.fit, greylisting,
         )  # fmt: skip
-        return DoorInspector(self._config.hostname, rules, self._config.door.unchecked_networks, tools)
+        return DoorInspector(config.hostname, rules, config.door.unchecked_networks, tools)
 
     async def run(self) -> None:
         """Write down what was learned, and watch the blocklists of the present settings; until cancelled."""
@@ -96,3 +108,6 @@ class DoorLink:
         if self._clock.monotonic() - self._trimmed_at >= _TRIM_SECONDS:
             self._trimmed_at = self._clock.monotonic()
             await self._store.reputation.trim(self._config.reputation.entries)
+            settings = self._config.greylist
+            before_us = self._clock.now_us() - settings.rules().remember_us
+            await self._store.greylist.trim(before_us, settings.entries)

@@ -43,7 +43,7 @@ from sekisho.services.signing import KeySigning
 from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
-from sekisho.wiring.clocks import follow_lab_clock, server_clock
+from sekisho.wiring.clocks import follow_lab_clock, server_clock, sleep_by_clock
 from sekisho.wiring.content import ContentLink
 from sekisho.wiring.door import DoorLink
 from sekisho.wiring.guard import GuardLink
@@ -236,6 +236,7 @@ class Worker:
                 self._queue.owner_for_new,
                 self._queue.take,
                 self._signing,
+                sleep_by_clock,
             ),
             ReceptionConfig(
                 config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language, config.ledger

@@ -1,9 +1,11 @@
 """`sekisho expect`, `reputation` and `door` on the command line."""
 
+import asyncio
 import json
 from typing import Any
 
 from sekisho.core.policy.door import RULES
+from sekisho.core.policy.greylist import Tried
 from sekisho.core.policy.reputation import of_event
 from sekisho.faces.cli import exits
 from sekisho.ports.journal import Entry
@@ -70,3 +72,17 @@ def test_release_says_what_follows(cli: Any, app: Any) -> None:
     assert cli("release", "m2")[1].endswith("Ask the sender to send the message again.\n")
     assert json.loads(cli("release", "m1", "--json")[1])["temporary"] is True
     assert cli("release", "m3")[0] == exits.FAILED
+
+
+def test_greylist_says_who_came_back(cli: Any, app: Any) -> None:
+    assert cli("door", "greylist") == (0, "0 senders were asked to come again: 0 did, 0 did not, 0 still may.\n", "")
+    now_us = app.store.state.clock.now_us()
+    rows = {"a": Tried(now_us - 200 * 10**6, now_us, now_us, 2), "b": Tried(1, 10**12, 10**12, 2), "c": Tried(now_us, now_us)}
+    for name, tried in rows.items():
+        asyncio.run(app.store.greylist.change(f"domain:{name}.example", lambda known, tried=tried: tried))
+    lines = cli("door", "greylist", "--limit", "5")[1].splitlines()
+    assert lines[0] == "3 senders were asked to come again: 2 did, 0 did not, 1 still may."
+    assert lines[1:3] == ["  1 came back after 2 to 5 minutes.", "  1 came back later."]
+    assert lines[3].startswith("domain:c.example\t1\t")
+    assert json.loads(cli("door", "greylist", "--json")[1])["came_back"] == 2
+    assert cli("door", "greylist", "--since", "soon")[0] == exits.USAGE

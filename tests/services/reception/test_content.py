@@ -18,6 +18,7 @@ from sekisho.ports.classifier import Taught
 from sekisho.ports.scanners import parse_place
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.content import ContentProbe
+from sekisho.probes.table import Probes
 from sekisho.services.classifier import LiveClassifier
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.testing.clock import ManualClock
@@ -30,7 +31,7 @@ OFFER = b"From: a@good.example\r\nSubject: win now\r\n\r\nClaim your casino bonu
 def inspect(world: World, **probe: Any) -> None:
     resolver = ZoneResolver(ZONE)
     content = ContentProbe(**probe)
-    tools = DoorTools(world.store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal, content=content)
+    tools = DoorTools(world.store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal, Probes(content=content))
     world.inspector = DoorInspector(HOSTNAME, DoorRules(), [], tools)
 
 

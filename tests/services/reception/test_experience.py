@@ -12,6 +12,7 @@ from sekisho.ports.content import MessageOctets
 from sekisho.ports.learning import JudgedMessage
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.reputation import Organizations, ReputationProbe
+from sekisho.probes.table import Probes
 from sekisho.services.experience import Experience
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.testing.zones import ZoneResolver
@@ -37,7 +38,13 @@ class Scene:
         experience.hostname = HOSTNAME
         probe = ReputationProbe(store.reputation, organizations, rules.experience)
         tools = DoorTools(
-            store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal, probe, experience, lambda: LISTS[:lists]
+            store.directory,
+            lambda: BudgetedResolver(resolver),
+            world.clock,
+            world.journal,
+            Probes(probe),
+            experience,
+            lambda: LISTS[:lists],
         )
         world.inspector = DoorInspector(HOSTNAME, rules, (), tools)
         return cls(world, experience)
@@ -87,7 +94,7 @@ async def test_one_blocklist_alone_refuses_nobody() -> None:
 
 
 async def test_a_forged_author_earns_nothing_for_its_domain() -> None:
-    scene = await Scene.make()
+    scene = await Scene.make('unproven.example TXT "v=spf1 -all"\n')
     scene.experience.wrote(scene.world.accounts["user"].id, [Address.from_text("boss@unproven.example")])
     for _ in range(8):
         await _deliver(scene.world, FORGED)

@@ -76,6 +76,17 @@ RULES: Mapping[str, Wording] = {
         "The sender must have the host taken off those lists. If you trust the host all the same, name it in door.unchecked_networks; "
         'door.dnsbl = "observe" only writes listings down.',
     ),
+    "unknown-sender-domain": Wording(
+        "there is no domain for replies to it: {because}.",
+        "The sender must write a domain that exists. If it does, look at your DNS resolver; "
+        "door.sender_domain says what becomes of such mail.",
+    ),
+    "greylist": Wording(
+        "the sender is new here, and nothing shows whose host it is: {because}.",
+        "Nothing: an honest server comes again by itself, after a minute at the earliest, and is known from then on. "
+        "Not to wait: sekisho release {id}. "
+        "Its operator should give the host a reverse name that leads back to it, and SPF or DKIM.",
+    ),
     "bad-reputation": Wording(
         "this server knows the sender as a source of unwanted mail: {because}.",
         "If it is wanted, the recipient moves it out of Junk; that counts, and the sender is trusted by them from then on.",

@@ -6,9 +6,11 @@ from typing import Literal, NamedTuple
 
 from sekisho.core.policy.dnsbl import DnsblRules, is_enough
 from sekisho.core.policy.evidence import Evidence
+from sekisho.core.policy.greylist import GreylistEffect, GreylistRules
 from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.reputation import ReputationRules
 from sekisho.core.policy.rules.content import ContentRules, dangerous, junk_by_words, rspamd_says, told_of, virus_in
+from sekisho.core.policy.rules.greylist import effect, suspicion, waits
 from sekisho.core.policy.rules.reputation import against, speaks_against, trusting, vouching
 from sekisho.core.terms.reply import Reply
 
@@ -25,8 +27,12 @@ class DoorRules:
     on_temperror: Literal["accept", "defer"] = "accept"
     reputation: Mode = "enforce"
     experience: ReputationRules = field(default_factory=ReputationRules)
+    sender: Mode = "enforce"
+    refuses_senders: bool = False
     dnsbl: Mode = "enforce"
     blocklists: DnsblRules = field(default_factory=DnsblRules)
+    greylist: Mode = "enforce"
+    waiting: GreylistRules = field(default_factory=GreylistRules)
     viruses: Mode = "enforce"
     attachments: Mode = "enforce"
     rspamd: Mode = "enforce"
@@ -38,7 +44,7 @@ class DoorRules:
 class DoorVerdict:
     """`rule` spoke ("" if none did); `reply` is there for defer and refuse. `observed`: it would have acted, had it been enforced.
 
-    `spared`: accounts whose copy goes into INBOX although the action is "junk".
+    `spared`: accounts whose copy goes into INBOX although the action is "junk". `greylist`: what is to be remembered of the sender.
     """
 
     action: Action = "accept"
@@ -47,19 +53,28 @@ class DoorVerdict:
     reply: Reply | None = None
     observed: bool = False
     spared: frozenset[int] = frozenset()
+    greylist: GreylistEffect | None = None
 
 
 ACCEPTED = DoorVerdict()
 OWN_DOMAIN, DNSBL, REPUTATION, TRUSTED = "own-domain", "dnsbl-listed", "bad-reputation", "trusted-sender"
+SENDER, GREYLIST = "unknown-sender-domain", "greylist"
 VIRUS, ATTACHMENT, RSPAMD, CONTENT = "virus", "dangerous-attachment", "rspamd", "content-junk"
 # What whoever is trusted by the recipients passes.
-TRUST_HELPS = frozenset((DNSBL, REPUTATION))
+TRUST_HELPS = frozenset((DNSBL, REPUTATION, GREYLIST))
 # Nobody vouches for a stranger under our own name, nor for a program: friends are hijacked too.
 _NEVER_SPARED = frozenset((OWN_DOMAIN, VIRUS, ATTACHMENT))
 
 
 def judge(evidence: Evidence, rules: DoorRules) -> DoorVerdict:
     """The first of `RULES` that has something to say decides."""
+    verdict = _first(evidence, rules)
+    if rules.greylist != "enforce" or evidence.greylist is None or verdict.action == "refuse":
+        return verdict
+    return replace(verdict, greylist=effect(evidence.greylist, rules.waiting, has_to_wait=verdict.rule == GREYLIST))
+
+
+def _first(evidence: Evidence, rules: DoorRules) -> DoorVerdict:
     observed: DoorVerdict | None = None
     for rule in RULES:
         mode = rule.mode(rules)
@@ -99,6 +114,26 @@ def _judge_dnsbl(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     zones = ", ".join(one.zone for one in finding.listed)
     text = f"The host or domain is on {zones}; have it taken off there, or write to postmaster, who is always reached"
     return DoorVerdict("refuse", DNSBL, because, Reply.of(550, "5.7.1", text))
+
+
+def judge_sender(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    """Known at RCPT already. Postmaster and abuse are sent from anywhere, the roles' mail never gets here."""
+    finding, known = evidence.sender, evidence.reputation
+    if finding is None or finding.state != "missing" or (known is not None and known.roles):
+        return None
+    because = f"there is no domain {finding.domain}"
+    if rules.refuses_senders:
+        return DoorVerdict("refuse", SENDER, because, Reply.of(550, "5.1.8", f"The DNS says that {finding.domain} does not exist"))
+    return DoorVerdict("defer", SENDER, because, Reply.of(450, "4.1.8", f"The DNS says now that {finding.domain} does not exist"))
+
+
+def _judge_greylist(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    where = waits(evidence.greylist, rules.waiting)
+    because = suspicion(evidence, rules.experience) if where else ""
+    if not because:
+        return None
+    text = "The sender is new here and its host shows no papers (SPF, DKIM, reverse name); try again in some minutes"
+    return DoorVerdict("defer", GREYLIST, f"{because}; {where}", Reply.of(451, "4.7.1", text))
 
 
 def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
@@ -234,8 +269,22 @@ RULES: tuple[Rule, ...] = (
         lambda rules: rules.own_domains,
         _judge_own_domains,
     ),
+    Rule(
+        SENDER,
+        "Mail from a domain that does not exist is put off, or turned away.",
+        "door.sender_domain",
+        lambda rules: rules.sender,
+        judge_sender,
+    ),
     Rule("dmarc", "What fails DMARC is treated as its domain asks.", "door.dmarc", lambda rules: rules.dmarc, _judge_dmarc),
     Rule(DNSBL, "Clients that several blocklists agree on are turned away.", "door.dnsbl", lambda rules: rules.dnsbl, _judge_dnsbl),
+    Rule(
+        GREYLIST,
+        "Strangers that nothing speaks for are asked to come again.",
+        "greylist.mode",
+        lambda rules: rules.greylist,
+        _judge_greylist,
+    ),
     Rule(
         REPUTATION,
         "Mail from where only bad came before goes into Junk.",

@@ -11,8 +11,10 @@ from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.authentication_results import MethodResult
 from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding
 from sekisho.core.policy.dnsbl import DnsblFinding
+from sekisho.core.policy.greylist import GreylistFinding
 from sekisho.core.policy.reputation import ReputationFinding
 from sekisho.core.policy.s25r import S25rFinding
+from sekisho.core.policy.sender import SenderFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Evidence:
     content: ContentFinding | None = None
     rspamd: RspamdFinding | None = None
     clamav: ClamavFinding | None = None
+    sender: SenderFinding | None = None
+    greylist: GreylistFinding | None = None
 
     def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
         """Of every check that was made, for Authentication-Results and the journal."""

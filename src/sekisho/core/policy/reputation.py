@@ -206,6 +206,11 @@ class ReputationFinding:
         return (*keys, self.domain.key) if self.domain is not None else keys
 
 
+def is_in_line(domain: str, author_domain: str) -> bool:
+    """Is one of them the other, or above it? Single labels are above too many."""
+    return "." in domain and (domain == author_domain or author_domain.endswith("." + domain) or domain.endswith("." + author_domain))
+
+
 def is_awaited(sender: str, addresses: Iterable[str]) -> bool:
     """`sender`: whom somebody expects mail from: "" anybody, an address, or "@domain", which names the hosts below it too. `addresses`:
     canonical, whom the message says that it is from. Nothing proves that; it is enough for not having to wait."""

@@ -1,9 +1,11 @@
 """The seam between the end of a message and its acceptance: mail authentication, door policy and the fields they add stand here."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from sekisho.core.message.header import Field, HeaderSection
+from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.envelope import Envelope
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter
@@ -24,6 +26,16 @@ class Arrival:
     tls: TlsInfo | None
     account_ids: tuple[int, ...] = ()  # that get a copy
     role_account_ids: frozenset[int] = frozenset()  # those of them that get it as postmaster or abuse
+    outwait: Callable[[float], Awaitable[bool]] | None = None  # does the client still wait for its reply after so many seconds?
+
+
+@dataclass(frozen=True, slots=True)
+class SenderRefusal:
+    """What is said to every recipient of this sender but the roles. `rule` and `because` are for the journal."""
+
+    reply: Reply
+    rule: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,10 @@ class Inspector(Protocol):
         """Fields that must not reach a reader (forged Authentication-Results); Return-Path is cut without being asked."""
         ...
 
+    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> SenderRefusal | None:
+        """Before the first recipient: is it clear already that nothing from there can be taken?"""
+        ...
+
     async def inspect(self, arrival: Arrival) -> Inspection: ...
 
 
@@ -52,6 +68,9 @@ class NoInspection:
 
     def cuts(self, header: HeaderSection) -> list[Field]:
         return []
+
+    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> SenderRefusal | None:
+        return None
 
     async def inspect(self, arrival: Arrival) -> Inspection:
         return Inspection()

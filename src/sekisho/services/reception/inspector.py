@@ -1,42 +1,44 @@
 """The inspector at the door: evidence gathered, judged, journaled, and written on the message."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 
 from sekisho.core.message.authentication_results import find_forged, format_authentication_results
 from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.message.junk_reason import JUNK_REASON, format_junk_reason
 from sekisho.core.policy.dnsbl import Blocklist
-from sekisho.core.policy.door import REPUTATION, TRUSTED, Action, DoorRules, DoorVerdict, judge
+from sekisho.core.policy.door import GREYLIST, REPUTATION, TRUSTED, Action, DoorRules, DoorVerdict, judge, judge_sender
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import Event
+from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
-from sekisho.probes.content import ContentProbe
+from sekisho.ports.stream import Endpoint
 from sekisho.probes.context import ProbeContext
-from sekisho.probes.reputation import ReputationProbe
-from sekisho.probes.table import gather_evidence
+from sekisho.probes.sender import probe_sender
+from sekisho.probes.table import NO_PROBES, Probes, gather_evidence
 from sekisho.services.experience import Experience
-from sekisho.services.reception.inspection import Arrival, Inspection
+from sekisho.services.reception.greylisting import Greylisting
+from sekisho.services.reception.inspection import Arrival, Inspection, SenderRefusal
 
 _EVENTS: Mapping[Action, Event] = {"accept": "accepted", "junk": "suspect", "refuse": "refused"}
 
 
 @dataclass(frozen=True, slots=True)
 class DoorTools:
-    """`budgeted` gives each message a resolver of its own. `experience` learns the verdicts that `reputation` did not make."""
+    """`budgeted` gives each message a resolver of its own. `experience` learns the verdicts that it did not make itself."""
 
     directory: Directory
     budgeted: Callable[[], Resolver]
     clock: Clock
     journal: Journal
-    reputation: ReputationProbe | None = None
+    probes: Probes = NO_PROBES
     experience: Experience | None = None
     blocklists: Callable[[], Sequence[Blocklist]] = tuple
-    content: ContentProbe | None = None
+    greylisting: Greylisting | None = None
 
 
 class DoorInspector:
@@ -52,8 +54,20 @@ class DoorInspector:
     def cuts(self, header: HeaderSection) -> list[Field]:
         return find_forged(header, self._hostname) + header.all(JUNK_REASON)
 
+    def _is_unchecked(self, client: Endpoint) -> bool:
+        return any(client.address in network for network in self._unchecked)
+
+    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> SenderRefusal | None:
+        if self._rules.sender != "enforce" or self._is_unchecked(client):
+            return None
+        finding = await probe_sender(self._tools.budgeted(), reverse_path)
+        if finding is not None and finding.state == "missing" and await self._tools.directory.domain(finding.domain) is not None:
+            return None  # a domain of ours, whatever the DNS says of it
+        verdict = judge_sender(Evidence(sender=finding), self._rules)
+        return SenderRefusal(verdict.reply, verdict.rule, verdict.because) if verdict is not None and verdict.reply is not None else None
+
     async def inspect(self, arrival: Arrival) -> Inspection:
-        if any(arrival.client.address in network for network in self._unchecked):
+        if self._is_unchecked(arrival.client):
             return Inspection(fields=self._nothing_checked)
         context = ProbeContext(
             client=arrival.client,
@@ -71,8 +85,8 @@ class DoorInspector:
         )
         tools = self._tools
         directory = tools.directory if self._rules.own_domains != "off" else None
-        evidence = await gather_evidence(context, directory, tools.reputation, tools.blocklists(), tools.content)
-        verdict = judge(evidence, self._rules)
+        evidence = await gather_evidence(context, directory, tools.probes, tools.blocklists())
+        verdict = await self._remember(arrival, evidence, judge(evidence, self._rules))
         self._learn(evidence, verdict)
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
         self._record(arrival, evidence, verdict)
@@ -85,6 +99,23 @@ class DoorInspector:
             junk_fields=format_junk_reason(verdict.rule, verdict.because) if verdict.action == "junk" else b"",
             client_name=evidence.iprev.name if evidence.iprev is not None else "",
         )
+
+    async def _remember(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> DoorVerdict:
+        """What the verdict wants remembered of the sender. One that could not be written down, or that waits for its reply instead, does
+        not have to come again: then the other rules decide."""
+        greylisting, finding = self._tools.greylisting, evidence.greylist
+        if greylisting is None or finding is None or self._rules.greylist != "enforce":
+            return verdict
+        if finding.code:
+            greylisting.spared()
+        if verdict.greylist is None:
+            return verdict
+        is_noted = await greylisting.apply(verdict.greylist, finding.tried)
+        if verdict.rule != GREYLIST:
+            return verdict
+        if is_noted and (arrival.outwait is None or not await greylisting.hold(finding.key, arrival.outwait)):
+            return verdict
+        return judge(evidence, replace(self._rules, greylist="off"))
 
     def _learn(self, evidence: Evidence, verdict: DoorVerdict) -> None:
         """What our own experience decided is no new experience: it would prove itself right for ever."""
@@ -121,6 +152,10 @@ class DoorInspector:
             fields["s25r"] = evidence.s25r.explain()
         if evidence.dnsbl is not None and evidence.dnsbl.asked:
             fields["dnsbl"] = evidence.dnsbl.explain()
+        if evidence.sender is not None and evidence.sender.state != "exists":
+            fields["sender_domain"] = evidence.sender.state
+        if evidence.greylist is not None:
+            fields |= {"greylist": evidence.greylist.explain(), "greylist_key": evidence.greylist.key}
         fields |= _of_content(evidence)
         if evidence.reputation is not None:
             known = evidence.reputation

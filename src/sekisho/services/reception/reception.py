@@ -1,6 +1,7 @@
 """Reception (MTA in): port 25. Takes mail for local recipients from anyone, and nothing else from anybody."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,6 +13,7 @@ from sekisho.core.message.references import header_message_id, header_references
 from sekisho.core.message.trace import Hop, format_received, format_return_path, is_looping, new_message_id
 from sekisho.core.smtp.events import Hello, SaslBegins, SaslResponse
 from sekisho.core.smtp.session import ServerSettings
+from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import EnhancedStatus, Reply
 from sekisho.ports.clock import Clock, Dice
@@ -37,7 +39,8 @@ from sekisho.services.acceptance import (
 )
 from sekisho.services.entries import about_stranger, recipients_of, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
-from sekisho.services.reception.inspection import Arrival, Inspector
+from sekisho.services.reception.inspection import Arrival, Inspector, SenderRefusal
+from sekisho.services.reception.outwaiting import outwait
 from sekisho.services.references import References
 from sekisho.services.signing import NO_SIGNING, Signing
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
@@ -68,6 +71,7 @@ class ReceptionTools:
     owner: Callable[[], Owner | None] = lambda: None
     started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
     signing: Signing = NO_SIGNING  # of notices
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,9 @@ class _Transactions:
         self._config = config
         self._notices = notices
         self._hello = Hello(False, "")
-        self._reverse_path = ""
+        self._reverse_path = ReversePath()
+        self._sender_refusal: SenderRefusal | None = None
+        self._is_sender_known = False
         self._destinations: list[Destination] = []
         self._counts = {"accepted": 0, "refused": 0, "recipients_refused": 0}
 
@@ -158,7 +164,7 @@ class _Transactions:
 
     async def mail(self, envelope: Envelope) -> Reply:
         self._destinations.clear()
-        self._reverse_path = str(envelope.reverse_path)
+        self._reverse_path, self._is_sender_known = envelope.reverse_path, False
         return _SENDER_OK if await self._tools.spool.has_room() else _NO_ROOM
 
     async def rcpt(self, recipient: Recipient) -> Reply:
@@ -167,15 +173,26 @@ class _Transactions:
             # A full mailbox beside one with room: the copy that fits is made, and who sends is not kept waiting for the other.
             if found.accounts and not found.remotes and all(map(_is_full, found.accounts)):
                 return self._refuse_recipient(recipient, FULL, "mailbox-full")
+            if (refusal := await self._refusal_of_sender(recipient)) is not None:
+                return self._refuse_recipient(recipient, refusal.reply, refusal.rule, refusal.because)
             self._destinations.append(Destination(recipient, tuple(a.id for a in found.accounts), found.remotes))
             return _RECIPIENT_OK
         if found.status == "unknown":
             return self._refuse_recipient(recipient, _NO_SUCH_USER, "no-such-recipient", found.alias_trouble)
         return self._refuse_recipient(recipient, _NO_RELAY, "relay-denied")
 
+    async def _refusal_of_sender(self, recipient: Recipient) -> SenderRefusal | None:
+        """Asked once in a transaction, and never for postmaster and abuse."""
+        if recipient.address.local_canonical in ROLES:
+            return None
+        if not self._is_sender_known:
+            self._sender_refusal = await self._tools.inspector.sender(self._stream.peer, self._reverse_path)
+            self._is_sender_known = True
+        return self._sender_refusal
+
     def _refuse_recipient(self, recipient: Recipient, reply: Reply, rule: str, because: str = "") -> Reply:
         self._counts["recipients_refused"] += 1
-        client, session, reverse_path, address = self.client, self.references.session, self._reverse_path, str(recipient.address)
+        client, session, reverse_path, address = self.client, self.references.session, str(self._reverse_path), str(recipient.address)
         fields: dict[str, JournalValue] = {
             "client": client,
             "reverse_path": reverse_path,
@@ -248,8 +265,11 @@ class _Transactions:
         stream, destinations = self._stream, self._destinations
         return Arrival(
             message_id, envelope, header, content.writer, content.body_offset, stream.peer, self._hello.name, stream.tls,
-            accounts_of(destinations), frozenset(accounts_of(destinations, ROLES)),
+            accounts_of(destinations), frozenset(accounts_of(destinations, ROLES)), self._outwait,
         )  # fmt: skip
+
+    async def _outwait(self, seconds: float) -> bool:
+        return await outwait(self._stream, seconds, self._tools.sleep, self._tools.shutdown)
 
     def _conclude(self, acceptance: Acceptance, accepted: Accepted, header: HeaderSection) -> Reply:
         if accepted.jobs:

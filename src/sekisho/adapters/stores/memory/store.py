@@ -4,6 +4,7 @@ from sekisho.adapters.stores.memory.bans import MemoryBans
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.credentials import MemoryCredentials
 from sekisho.adapters.stores.memory.directory import MemoryDirectory
+from sekisho.adapters.stores.memory.greylist import MemoryGreylist
 from sekisho.adapters.stores.memory.guard import GuardSteps
 from sekisho.adapters.stores.memory.guard_queue import MemoryGuard
 from sekisho.adapters.stores.memory.judgements import MemoryJudgements
@@ -43,3 +44,4 @@ class MemoryStore:
         self.lessons = MemoryLessonBook(clock)
         self.judgements = MemoryJudgements()
         self.reputation = MemoryReputation(clock)
+        self.greylist = MemoryGreylist()

@@ -13,6 +13,7 @@ from sekisho.adapters.stores.sqlite.content import ContentFolder
 from sekisho.adapters.stores.sqlite.credentials import SqliteCredentials
 from sekisho.adapters.stores.sqlite.directory import SqliteDirectory
 from sekisho.adapters.stores.sqlite.files import Files
+from sekisho.adapters.stores.sqlite.greylist import SqliteGreylist
 from sekisho.adapters.stores.sqlite.guard import SqliteGuard
 from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps
 from sekisho.adapters.stores.sqlite.hints import SqliteCounters, SqliteLeases, Structures
@@ -122,6 +123,7 @@ class SqliteStore:
         self.lessons = SqliteLessonBook(self.hints_reader, self.hints_writer, clock)
         self.judgements = SqliteJudgements(self.hints_writer, clock)
         self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
+        self.greylist = SqliteGreylist(self.hints_reader, self.hints_writer)
 
     async def close(self) -> None:
         """Finish what is being written, then close everything. Contents opened before stay readable."""

@@ -1,10 +1,12 @@
 """`sekisho door`: how mail from strangers is judged."""
 
+import time
 from pathlib import Path
 
 import click
 
-from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell
+from sekisho.faces.cli.commands.why import Span
+from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell, when
 
 # How a rule is followed.
 WORDS = ("enforce", "observe", "off")
@@ -34,3 +36,39 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
     say = shell.say
     rows = [(rule.name, say(rule.mode(chosen)), rule.setting, say(rule.says)) for rule in RULES]
     shell.print_table((say("Rule"), say("Mode"), say("Setting"), say("What it does")), rows)
+
+
+@door_command.command("greylist", epilog="Example: sekisho door greylist --since 7d --limit 20")
+@click.option("--since", type=Span(), help="Only senders that came first in the last 30m, 12h, 7d, 2w …")
+@click.option("--limit", type=click.IntRange(0, 10_000), default=0, show_default=True, help="Name so many that did not come back.")
+@config_option
+@json_option
+@pass_shell
+def greylist(shell: Shell, since: int | None, limit: int, config_file: Path, as_json: bool) -> None:
+    """Tell how many strangers were asked to come again, who did, and how long that took them."""
+    from sekisho.admin.door import AskGreylist
+
+    since_us = int((time.time() - since) * 1_000_000) if since else 0
+    with shell.operator(config_file) as ask:
+        found = ask("door.greylist", AskGreylist(since_us, limit))
+    if as_json:
+        shell.print_json(found)
+        return
+    say = shell.say
+    values = {"delayed": found.delayed, "back": found.came_back, "waiting": found.waiting, "never": found.never}
+    click.echo(say("{delayed} senders were asked to come again: {back} did, {never} did not, {waiting} still may.", **values))
+    before = 0
+    for seconds, count in found.within:
+        bounds = {"count": count, "less": _minutes(before), "most": _minutes(seconds)}
+        if count and seconds:
+            click.echo("  " + say("{count} came back after {less} to {most} minutes.", **bounds))
+        elif count:
+            click.echo("  " + say("{count} came back later.", **bounds))
+        before = seconds
+    rows = [(row.key, row.tries, when(row.first_at_us), when(row.last_at_us)) for row in found.open]
+    if rows:
+        shell.print_table((say("Sender"), say("Tries"), say("First"), say("Last")), rows)
+
+
+def _minutes(seconds: int) -> int:
+    return seconds // 60
