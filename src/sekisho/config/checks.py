@@ -75,6 +75,13 @@ def _check_listeners(config: Config) -> Iterator[Problem]:
         seen.setdefault(place, index)
         if not config.certificates:
             yield from _check_needs_certificate(path, listener.kind)
+        if listener.client_ca is not None and listener.kind not in _IMPLICIT_TLS:  # RFC 8314 §4.2
+            yield Problem(
+                f"{path}.client_ca",
+                "{kind} asks for no client certificates; submissions, imaps and pop3s do.",
+                "Remove the setting, or use one of those.",
+                {"kind": listener.kind},
+            )
         for position, network in enumerate(listener.proxy_from):
             if network.prefixlen == 0:
                 yield Problem(

@@ -25,7 +25,7 @@ _EXPIRY_WARNING = timedelta(days=14)
 def check_files(config: Config, now: datetime | None = None) -> list[Problem]:
     """`now` (aware; default: the present) is what certificates are held against."""
     now = now or datetime.now(UTC)
-    problems = [*_check_folders(config), *_check_user(config), *_check_breached(config), *_check_issuers(config)]
+    problems = [*_check_folders(config), *_check_user(config), *_check_breached(config), *_check_authorities(config)]
     names: set[str] = set()
     for index, certificate in enumerate(config.certificates):
         problems.extend(_check_certificate(f"certificates[{index}]", certificate, now, names))
@@ -116,16 +116,17 @@ def _check_breached(config: Config) -> Iterator[Problem]:
         )
 
 
-def _check_issuers(config: Config) -> Iterator[Problem]:
-    for index, issuer in enumerate(config.login.issuers):
-        if issuer.ca_file is None:
+def _check_authorities(config: Config) -> Iterator[Problem]:
+    named = [(f"login.issuers[{index}].ca_file", issuer.ca_file) for index, issuer in enumerate(config.login.issuers)]
+    named += [(f"listeners[{index}].client_ca", listener.client_ca) for index, listener in enumerate(config.listeners)]
+    for path, file in named:
+        if file is None:
             continue
         try:
-            x509.load_pem_x509_certificates(issuer.ca_file.read_bytes())
+            x509.load_pem_x509_certificates(file.read_bytes())
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).split("\n")[0].rstrip(".")
-            values = {"file": issuer.ca_file, "reason": reason}
-            yield Problem(f"login.issuers[{index}].ca_file", "{file} cannot be read: {reason}.", "Name a readable PEM file.", values)
+            yield Problem(path, "{file} cannot be read: {reason}.", "Name a readable PEM file.", {"file": file, "reason": reason})
 
 
 def _check_certificate(path: str, certificate: Certificate, now: datetime, names: set[str]) -> Iterator[Problem]:

@@ -25,6 +25,9 @@ class Listener(Section):
     address: IPvAnyAddress = Field(description="IP address to bind.")
     port: Port = Field(description="TCP port; 0 lets the system choose.")
     name: str = Field("", description="Name in logs and metrics; default: the kind.")
+    client_ca: LocalPath | None = Field(
+        None, description="PEM file of authorities whose client certificates open accounts (EXTERNAL); only where TLS begins at once."
+    )
     proxy_from: tuple[IPvAnyNetwork, ...] = Field((), description="Networks that must send a PROXY protocol v2 header; empty: nobody may.")
 
 

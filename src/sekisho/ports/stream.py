@@ -19,10 +19,20 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """That a listener's authority vouches for. `addresses`: the e-mail addresses in it, as written; `fingerprint`: of SHA-256, in hex."""
+
+    addresses: tuple[str, ...]
+    fingerprint: str
+    not_after_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class TlsInfo:
     """What the handshake agreed on. `cipher` is the IANA name (RFC 8314 §4.3), `sni` what the client asked for.
 
-    `end_point`: the channel binding tls-server-end-point (RFC 5929 §4), b"" where there is none; server side only.
+    `end_point`: the channel binding tls-server-end-point (RFC 5929 §4), b"" where there is none. `client`: what the client
+    showed, on listeners that ask for it. Both on the server side only.
     """
 
     version: str  # "TLSv1.3"
@@ -31,6 +41,7 @@ class TlsInfo:
     verified: bool = False  # client side: did the chain and the name check out
     peer_chain: tuple[bytes, ...] = ()  # DER, leaf first; client side only
     end_point: bytes = b""
+    client: ClientCertificate | None = None
 
 
 class StreamError(Exception):

@@ -54,7 +54,14 @@ def read_setup(config_file: Path) -> Setup:
         certificates = read_certificates(loaded.config.certificates)
     except CertificateProblem as problem:
         raise CommandFailed("{problem}", exits.BAD_CONFIG, problem=str(problem)) from problem
-    return Setup(loaded.config.model_dump_json(), list(certificates))
+    return Setup(loaded.config.model_dump_json(), list(certificates), _client_authorities(loaded.config))
+
+
+def _client_authorities(config: Config) -> dict[str, bytes]:
+    try:
+        return {str(listener.client_ca): listener.client_ca.read_bytes() for listener in config.listeners if listener.client_ca}
+    except OSError as error:
+        raise CommandFailed("{problem}", exits.BAD_CONFIG, problem=f"listeners: {error.filename}: {error.strerror}") from error
 
 
 def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready: OnReady | None) -> ProcessPlan:

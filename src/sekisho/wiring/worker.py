@@ -67,6 +67,7 @@ class Setup(msgspec.Struct, frozen=True):
 
     config_json: str
     certificates: list[CertificateMaterial]
+    client_authorities: dict[str, bytes] = {}  # PEM, by file
 
     @property
     def config(self) -> Config:
@@ -117,6 +118,7 @@ class Worker:
         self._journal = self._ledger.journal
         catch_strays(self._journal, asyncio.get_running_loop())
         self._tls = ServerContexts(setup.certificates)
+        self._client_authorities = setup.client_authorities
         self._changes = DatagramChanges(context.changes_socket, context.sibling_sockets)
         self._changes.start()
         stack.callback(self._changes.close)
@@ -279,7 +281,8 @@ class Worker:
             self._tls, self._shared.counts, self._journal, self._shared.metrics, self._clock, self._config.hostname, refusals
         )
         for name, settings in zip(listener_names(self._config), self._config.listeners, strict=True):
-            listener = Listener(listener_info(name, settings.kind, self._tls), self._handle, tools, settings.proxy_from)
+            authority = self._client_authorities[str(settings.client_ca)] if settings.client_ca else b""
+            listener = Listener(listener_info(name, settings.kind, self._tls), self._handle, tools, settings.proxy_from, authority)
             await listener.start(sockets[name])
             self._listeners.append(listener)
         local = Listener(ListenerInfo(LOCAL, "local", False), self._handle, tools)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -20,7 +21,9 @@ from tests.adapters.net.conftest import Papers, Wire
 from sekisho.adapters.net import tls as tls_module
 from sekisho.adapters.net.opensslconf import CLASSIC, HYBRID
 from sekisho.adapters.net.tls import CertificateProblem, ClientContexts, ServerContexts, end_point_of, is_host_name, read_certificates
+from sekisho.adapters.net.tlslayer import TlsLayer, addresses_in
 from sekisho.config.schema import Certificate
+from sekisho.ports.stream import ClientCertificate
 
 
 def write(papers: Papers, directory: Path, name: str) -> Certificate:
@@ -255,3 +258,42 @@ def test_the_end_point_is_hashed_as_the_certificate_was(kind: str, octets: int) 
     assert len(end_point) == octets
     if octets:
         assert end_point == certificate.fingerprint(hashes.SHA384() if octets == 48 else hashes.SHA256())
+
+
+def client_seen(contexts: ServerContexts, authority: bytes, client: ssl.SSLContext) -> ClientCertificate | None:
+    """What the server's layer knows of the client after a handshake in memory."""
+    server_side = TlsLayer(contexts.context("imaps", authority), server_side=True)
+    client_side = TlsLayer(client, server_side=False, server_name="mx.example.test")
+    for _ in range(4):
+        for one, other in ((client_side, server_side), (server_side, client_side)):
+            one.handshake()
+            if octets := one.take():
+                other.feed(octets)
+    assert server_side.handshake()
+    return server_side.info().client
+
+
+def test_the_client_may_show_who_it_is(papers: Papers) -> None:
+    people = trustme.CA()
+    authority, contexts = people.cert_pem.bytes(), ServerContexts(papers.materials)
+    assert client_seen(contexts, authority, stranger()) is None  # it need not
+    client = stranger()
+    leaf = people.issue_cert("alice@example.test", "mx.example.test", "a@example.test")
+    leaf.configure_cert(client)
+    seen = client_seen(contexts, authority, client)
+    assert seen is not None and seen.addresses == ("alice@example.test", "a@example.test") and len(seen.fingerprint) == 64
+    assert client_seen(contexts, b"", client) is None  # it is not asked
+    other = stranger()
+    trustme.CA().issue_cert("alice@example.test").configure_cert(other)
+    with pytest.raises(ssl.SSLError):
+        client_seen(contexts, authority, other)
+    contexts.replace(papers.materials)
+    assert client_seen(contexts, authority, client) == seen
+
+
+def test_old_certificates_have_their_address_in_the_subject() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.EMAIL_ADDRESS, "alice@example.test")])
+    now = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+    assert addresses_in(builder.sign(key, hashes.SHA256())) == ("alice@example.test",)

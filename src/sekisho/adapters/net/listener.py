@@ -51,11 +51,14 @@ class Listener:
         handler: ConnectionHandler,
         tools: ListenerTools,
         proxy_from: Sequence[IPv4Network | IPv6Network] = (),
+        client_ca: bytes = b"",
     ) -> None:
+        """`client_ca`: PEM of the authorities whose client certificates open accounts."""
         self.info = info
         self._handler = handler
         self._tools = tools
         self._proxy_from = tuple(proxy_from)
+        self._client_ca = client_ca
         self._space = memoryview(bytearray(RECEIVE_OCTETS))
         self._alarm = HandshakeAlarm(info.name, tools.journal, tools.clock)
         self._servers: list[asyncio.Server] = []
@@ -94,7 +97,7 @@ class Listener:
     # ServerTls, for the streams
 
     def context(self) -> ssl.SSLContext:
-        return self._tools.tls.context(self.info.kind)
+        return self._tools.tls.context(self.info.kind, self._client_ca)
 
     def handshake_ended(self, failure: str | None) -> None:
         self._tools.metrics.count("sekisho_tls_handshakes_total", listener=self.info.name, result="failed" if failure else "ok")

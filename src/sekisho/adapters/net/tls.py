@@ -118,6 +118,7 @@ class ServerContexts:
     def replace(self, materials: Sequence[CertificateMaterial]) -> None:
         """Raises CertificateProblem and changes nothing if one cannot be used."""
         self._materials = tuple(materials)
+        self._asking: dict[bytes, _Chains] = {}  # by the authority of clients
         try:
             self._contexts = {tickets: _Chains(materials, tickets) for tickets in (False, True)} if materials else {}
         except ssl.SSLError as error:
@@ -127,8 +128,12 @@ class ServerContexts:
     def has_certificates(self) -> bool:
         return bool(self._contexts)
 
-    def context(self, kind: str) -> ssl.SSLContext:
-        """For a listener of this kind; raises KeyError without certificates."""
+    def context(self, kind: str, client_ca: bytes = b"") -> ssl.SSLContext:
+        """For a listener of this kind; raises KeyError without certificates. `client_ca`: PEM of whose clients are asked who they are."""
+        if client_ca:
+            if client_ca not in self._asking:
+                self._asking[client_ca] = _Chains(self._materials, True, client_ca)
+            return self._asking[client_ca].default
         if kind not in RECEPTION_KINDS:
             return self._contexts[True].default
         self._reception_uses += 1
@@ -140,13 +145,16 @@ class ServerContexts:
 class _Chains:
     """One context per certificate, chosen by SNI; the first answers unknown names (RFC 7672 §8.1: SNI is never enforced)."""
 
-    def __init__(self, materials: Sequence[CertificateMaterial], tickets: bool) -> None:
+    def __init__(self, materials: Sequence[CertificateMaterial], tickets: bool, client_ca: bytes = b"") -> None:
         self._by_name: dict[str, ssl.SSLContext] = {}
         contexts = []
         for material in materials:
             context = _server_context(tickets)
             _load(context, material)
             context.end_point = end_point_of(material.cert_pem)
+            if client_ca:
+                context.load_verify_locations(cadata=client_ca.decode("ascii", "ignore"))
+                context.verify_mode = ssl.CERT_OPTIONAL  # whoever shows none has a password
             contexts.append(context)
             for name in material.names:
                 self._by_name.setdefault(name, context)
@@ -169,7 +177,7 @@ def _server_context(tickets: bool) -> ServerContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
-    context.verify_mode = ssl.CERT_NONE  # a client certificate is never asked for
+    context.verify_mode = ssl.CERT_NONE  # RFC 8314 §4.2: no client certificate is asked for, unless some open accounts
     context.num_tickets = 1
     if not tickets:
         # A large sender could not deliver to servers that gave tickets on port 25 (THREATS, TLS tickets).

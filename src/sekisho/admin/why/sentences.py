@@ -217,6 +217,12 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
     "credential not from this network": Wording(
         "the app password is bound to other networks.", "Look: sekisho account credential list {username}."
     ),
+    "certificate of somebody else": Wording(
+        "the certificate of the client is for other addresses.", "Issue one with the account's address in its subjectAltName."
+    ),
+    "no address in the certificate": Wording(
+        "the certificate of the client names no e-mail address.", "Issue one with the account's address in its subjectAltName."
+    ),
     "changed during the login": Wording("the account changed in that very moment.", "They try again."),
     "the channel binding does not match": Wording(
         "the client saw another certificate than the one of this server.",

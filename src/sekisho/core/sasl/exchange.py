@@ -69,7 +69,14 @@ class BearerToken:
     token: str = field(repr=False)
 
 
-Step = Challenge | Credentials | SecretNeeded | Proven | BearerToken
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """EXTERNAL: TLS knows who it is; `authzid` empty when the client did not say as whom it wants to act."""
+
+    authzid: str = ""
+
+
+Step = Challenge | Credentials | SecretNeeded | Proven | BearerToken | Certified
 
 
 class Mechanism(Protocol):

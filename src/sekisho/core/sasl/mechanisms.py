@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from sekisho.core.sasl.exchange import Mechanism
+from sekisho.core.sasl.external import EXTERNAL, External
 from sekisho.core.sasl.oauth import OAUTHBEARER, XOAUTH2, OauthBearer, Xoauth2
 from sekisho.core.sasl.password import Login, Plain
 from sekisho.core.sasl.scram import ScramSha256
@@ -15,6 +16,7 @@ TOKEN_MECHANISMS = (OAUTHBEARER, XOAUTH2)
 _PLAIN_MECHANISMS: dict[str, Callable[[], Mechanism]] = {
     "PLAIN": Plain,
     "LOGIN": Login,
+    EXTERNAL: External,
     OAUTHBEARER: OauthBearer,
     XOAUTH2: Xoauth2,
 }

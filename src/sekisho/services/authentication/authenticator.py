@@ -12,6 +12,7 @@ from argon2.exceptions import Argon2Error
 
 from sekisho.config.schema import LoginSettings
 from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, MAX_PASSWORD_OCTETS, BearerToken, Proven, SaslError, SaslWrong, SecretNeeded, Step
+from sekisho.core.sasl.external import EXTERNAL
 from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISMS, SCRAM, SCRAM_PLUS, TOKEN_MECHANISMS
 from sekisho.core.sasl.preparation import PreparationError, prepare_password
 from sekisho.core.terms.address import Address
@@ -31,6 +32,7 @@ from sekisho.ports.tokens import TokenHints, TokenVerifier
 from sekisho.services.authentication.attempt import Attempt, Outcome, Refused, refused_by
 from sekisho.services.authentication.bearer import judge_token
 from sekisho.services.authentication.candidates import Candidate, Candidates, Claim, login_name
+from sekisho.services.authentication.certificates import addresses_shown, judge_certificate
 from sekisho.services.authentication.exchange import NONCE_OCTETS, SaslExchange
 from sekisho.services.authentication.factor_letter import FactorLetters
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool
@@ -106,7 +108,8 @@ class SaslAuthenticator:
             return ()
         plus = (SCRAM_PLUS,) if self.bindings(channel) else ()
         tokens = TOKEN_MECHANISMS if self._hints() else ()
-        return (*plus, SCRAM, *tokens, *PASSWORD_MECHANISMS)
+        certified = (EXTERNAL,) if channel.tls.client is not None else ()  # RFC 8314 §4.2
+        return (*certified, *plus, SCRAM, *tokens, *PASSWORD_MECHANISMS)
 
     def _hints(self) -> TokenHints | None:
         return self._tools.tokens.hints if self._tools.tokens else None
@@ -154,6 +157,11 @@ class SaslAuthenticator:
     async def bear(self, channel: Channel, mechanism: str, shown: BearerToken) -> Identity | LoginFailure:
         attempt = self._attempt(channel, mechanism, shown.username)
         return await self._settle(attempt, await self._shielded(self._check_token(channel, shown)))
+
+    async def certify(self, channel: Channel, authzid: str) -> Identity | LoginFailure:
+        """EXTERNAL: the client's certificate was verified in the handshake."""
+        attempt = self._attempt(channel, EXTERNAL, authzid or ", ".join(addresses_shown(channel)))
+        return await self._settle(attempt, await self._shielded(self._check_certificate(channel, authzid)))
 
     def token_hints(self) -> TokenHints:
         return self._hints() or TokenHints("", "")
@@ -277,6 +285,17 @@ class SaslAuthenticator:
                 self._bad.remember(bad)
                 await self._limiter.count_failure(client, name, is_known=True)  # a name that is nobody's needs a signature here
             return outcome
+
+    async def _check_certificate(self, channel: Channel, authzid: str) -> Outcome:
+        client, name = channel.client, login_name(authzid)
+        async with self._limiter.turn(client):
+            leave = await self._limiter.leave(client, name)
+            if leave.ban is not None:
+                return Refused(LoginFailure.LIMITED, f"banned: {leave.ban.reason}")
+            outcome = await judge_certificate(self._candidates, channel, authzid)
+            if isinstance(outcome, Identity):
+                await self._limiter.count_success(client, str(outcome.address))
+            return outcome  # a refusal is no guess: the authority vouches for the client
 
     # -- the tail of every login --------------------------------------------------------------------------------------------
 

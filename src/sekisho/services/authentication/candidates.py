@@ -75,7 +75,7 @@ class Candidates:
         credential = next((c.credential for c in candidate.credentials if c.credential.id == credential_id), None)
         if credential is None:
             kind = kind_of(credential_id)
-            if kind not in ("account", "token"):
+            if kind not in ("account", "token", "certificate"):
                 return Refused(LoginFailure.REFUSED, "credential removed")
             credential = Credential(account.id, credential_id, kind)  # never disabled, never used yet
         cause = self._why_not(credential, channel)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from sekisho.core.sasl.exchange import BearerToken, Challenge, Credentials, Mechanism, Proven, SaslError, SecretNeeded, Step
+from sekisho.core.sasl.exchange import BearerToken, Certified, Challenge, Credentials, Mechanism, Proven, SaslError, SecretNeeded, Step
 from sekisho.core.sasl.mechanisms import make_mechanism
 from sekisho.core.sasl.oauth import error_challenge
 from sekisho.core.sasl.scram import ScramSha256
@@ -35,6 +35,8 @@ class Judge(Protocol):
     async def bear(self, channel: Channel, mechanism: str, shown: BearerToken) -> Identity | LoginFailure: ...
 
     def token_hints(self) -> TokenHints: ...
+
+    async def certify(self, channel: Channel, authzid: str) -> Identity | LoginFailure: ...
 
     async def refuse(self, channel: Channel, mechanism: str, refused: Refused) -> LoginFailure: ...
 
@@ -85,6 +87,9 @@ class SaslExchange:
             return await self._give_secrets(step)
         if isinstance(step, BearerToken):
             return await self._bear(step)
+        if isinstance(step, Certified):
+            self._mechanism = None
+            return await self._judge.certify(self._channel, step.authzid)
         self._mechanism, mechanism = None, self._name
         if not isinstance(step, Credentials):
             raise RuntimeError(f"{mechanism} ended in {type(step).__name__}")
