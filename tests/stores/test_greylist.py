@@ -64,6 +64,15 @@ async def test_the_summary_is_of_first_tries_since(store: Any, clock: ManualCloc
     assert (recent.senders, recent.never) == (2, 0)
 
 
+async def test_who_never_came_is_counted_by_the_first_try(store: Any) -> None:
+    await put(store, A, Tried(10, 10))
+    await put(store, B, Tried(20, 25, 0, 2))
+    await put(store, C, Tried(15, 30, 30, 2))
+    assert await store.greylist.never_came(0, 100) == 2
+    assert await store.greylist.never_came(10, 20) == 1
+    assert await store.greylist.never_came(11, 20) == 0
+
+
 async def test_trimming_spares_who_came_back(store: Any) -> None:
     for number in range(5):
         await put(store, f"domain:never{number}.example", Tried(1, 100 + number))

@@ -32,6 +32,10 @@ class Greylist(Protocol):
         """Of senders whose first try was at `since_us` or later."""
         ...
 
+    async def never_came(self, after_us: int, before_us: int) -> int:
+        """How many of those whose first try was at `after_us` or later, and before `before_us`, did not come back."""
+        ...
+
     async def trim(self, before_us: int, keep: int) -> int:
         """Forget whose last try was before, and what is more than `keep`: those first that never came back, the oldest first. Returns how
         many went."""

@@ -13,7 +13,7 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_blocklist_fit": ("gauge", "1: the canaries of the blocklist live, and it is asked; summed over workers.", ("zone",)),
     "sekisho_greylist_total": (
         "counter",
-        "Messages of strangers: delayed, too_early (tried again at once), came_back, code (spared), stayed or left (the tarpit).",
+        "Strangers: delayed, too_early, came_back, never_came_back, code (spared for it), stayed or left (the tarpit).",
         ("result",),
     ),
     "sekisho_greylist_returns_total": ("counter", "Senders that came back, by how long that took them.", ("within",)),

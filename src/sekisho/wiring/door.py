@@ -37,6 +37,7 @@ class DoorLink:
         self.experience = Experience(store.reputation, store.judgements, self._organizations, lambda: BudgetedResolver(resolver), clock)
         self._changed = asyncio.Event()
         self._trimmed_at = float("-inf")
+        self._counted_us = 0  # of first tries on the greylist: those before this were counted
 
     def use(self, config: Config) -> None:
         """Raises nothing: what can be wrong in it was found when it was read."""
@@ -108,6 +109,14 @@ class DoorLink:
         if self._clock.monotonic() - self._trimmed_at >= _TRIM_SECONDS:
             self._trimmed_at = self._clock.monotonic()
             await self._store.reputation.trim(self._config.reputation.entries)
-            settings = self._config.greylist
-            before_us = self._clock.now_us() - settings.rules().remember_us
-            await self._store.greylist.trim(before_us, settings.entries)
+            await self._tidy_greylist()
+
+    async def _tidy_greylist(self) -> None:
+        """Count those whose time to come back is over, and forget whom nobody needs to know any more."""
+        greylist, rules, now_us = self._store.greylist, self._config.greylist.rules(), self._clock.now_us()
+        over_us = now_us - rules.until_us
+        if self._counted_us:
+            never = await greylist.never_came(self._counted_us, over_us)
+            self._metrics.count("sekisho_greylist_total", never, result="never_came_back")
+        self._counted_us = max(self._counted_us, over_us)
+        await greylist.trim(now_us - rules.remember_us, self._config.greylist.entries)

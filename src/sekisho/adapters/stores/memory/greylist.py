@@ -26,6 +26,9 @@ class MemoryGreylist:
     async def summary(self, since_us: int, now_us: int, rules: GreylistRules) -> GreylistSummary:
         return summarize((tried for tried in self._known.values() if tried.first_at_us >= since_us), now_us, rules)
 
+    async def never_came(self, after_us: int, before_us: int) -> int:
+        return sum(not tried.passed_at_us and after_us <= tried.first_at_us < before_us for tried in self._known.values())
+
     async def trim(self, before_us: int, keep: int) -> int:
         before = len(self._known)
         kept = [(key, tried) for key, tried in self._known.items() if tried.last_at_us >= before_us]

@@ -48,6 +48,11 @@ class SqliteGreylist:
         sql = f"SELECT {_COLUMNS} FROM greylist WHERE first_at_us >= ?"
         return await self._reader.scan(lambda db: summarize((Tried(*row) for row in db.execute(sql, (since_us,))), now_us, rules))
 
+    async def never_came(self, after_us: int, before_us: int) -> int:
+        sql = "SELECT count(*) FROM greylist WHERE passed_at_us = 0 AND first_at_us >= ? AND first_at_us < ?"
+        rows = await self._reader.scan(lambda db: db.execute(sql, (after_us, before_us)).fetchall())
+        return int(rows[0][0])
+
     async def trim(self, before_us: int, keep: int) -> int:
         def write(tx: Transaction) -> int:
             tx.execute("DELETE FROM greylist WHERE last_at_us < ?", (before_us,))
