@@ -1,7 +1,10 @@
 """SIGHUP: what the configuration says now holds for the next message."""
 
+import imaplib
+import re
 import signal
 import smtplib
+import ssl
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,26 @@ def test_a_rotated_log_is_opened_anew(tmp_path: Path) -> None:
         _deliver(server, "bob@example.test")
         wait_until(lambda: "reception.accepted" in log.read_text(), log.read_text)
         assert "reception.accepted" not in rotated.read_text()
+
+
+def test_logins_go_on_with_as_many_threads(tmp_path: Path) -> None:
+    def threads(server: Server) -> list[int]:
+        return [sum(1 for _ in Path(f"/proc/{pid}/task").iterdir()) for pid in server.workers()]
+
+    def log_in(server: Server) -> None:
+        context = ssl.create_default_context(cafile=server.ca_file)
+        with imaplib.IMAP4_SSL("localhost", server.ports["imaps"], ssl_context=context, timeout=60) as client:
+            assert client.login(alice.address, alice.password)[0] == "OK"
+
+    one = "\n[login]\ncache_seconds = 0\nhashing_threads = 1\n"  # each login is hashed
+    with running(tmp_path / "try", change=lambda toml: re.sub(r"(?m)^workers = \d+$", "workers = 1", toml) + one) as server:
+        alice, workers = server.accounts["alice"], len(server.workers())
+        assert workers == 1
+        log_in(server)
+        before = threads(server)
+        for number in range(1, 6):
+            server.config_file.write_text(server.config_file.read_text() + "\n")
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda number=number: server.log.count("worker.reloaded") == number * workers, lambda: server.log)
+            log_in(server)
+        assert sum(threads(server)) <= sum(before) + 1

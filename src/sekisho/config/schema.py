@@ -175,6 +175,7 @@ class LoginSettings(Section):
     longest_ban_seconds: Annotated[int, Field(ge=1)] = Field(86_400, description="But never longer than this.")
     cache_seconds: Annotated[float, Field(ge=0)] = Field(300.0, description="How long a verified login is remembered; 0: never.")
     hashing_threads: Annotated[int, Field(ge=1)] = Field(2, description="Simultaneous Argon2id computations per worker (19 MiB each).")
+    scram: bool = Field(True, description="Offer SCRAM-SHA-256; off while imported accounts have no SCRAM keys yet.")
     channel_binding: Literal["off", "tls-server-end-point"] = Field(
         "off", description="Offer SCRAM-SHA-256-PLUS, bound to the certificate; only if no client insists on another kind of binding."
     )

@@ -227,6 +227,12 @@ async def test_no_binding_where_the_certificate_has_none(monkeypatch: pytest.Mon
     assert isinstance(answer, Challenge)
 
 
+async def test_scram_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, scram=False, channel_binding="tls-server-end-point")
+    assert world.authenticator.mechanisms(Channel("imap", HOME, BOUND)) == ("PLAIN", "LOGIN")
+    assert await scram(world) is LoginFailure.NOT_OFFERED
+
+
 async def test_other_settings_leave_the_authenticator_in_place(world: World) -> None:
     assert await scram(world) == ALICE
     world.authenticator.use(LoginSettings(hashing_threads=1, failure_seconds=5.0))

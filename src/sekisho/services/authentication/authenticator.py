@@ -107,9 +107,10 @@ class SaslAuthenticator:
         if channel.tls is None:  # RFC 4954 §4, RFC 8314 §3
             return ()
         plus = (SCRAM_PLUS,) if self.bindings(channel) else ()
+        scram = (*plus, SCRAM) if self._settings.scram else ()
         tokens = TOKEN_MECHANISMS if self._hints() else ()
         certified = (EXTERNAL,) if channel.tls.client is not None else ()  # RFC 8314 §4.2
-        return (*certified, *plus, SCRAM, *tokens, *PASSWORD_MECHANISMS)
+        return (*certified, *scram, *tokens, *PASSWORD_MECHANISMS)
 
     def _hints(self) -> TokenHints | None:
         return self._tools.tokens.hints if self._tools.tokens else None
