@@ -12,10 +12,13 @@ from sekisho.admin.why.question import Why, WhyAnswer, question_key, why
 from sekisho.admin.why.sentences import LOGIN_CAUSES, RULES, STATUSES
 from sekisho.admin.why.story import Sentence, Story
 from sekisho.config.schema import RoleOwners
+from sekisho.core.policy.takeover.signals import Reason
+from sekisho.core.policy.takeover.wording import because_in, reasons_told
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.faces.i18n.catalogue import catalogue
+from sekisho.ports.directory import Domain
 from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
 from sekisho.ports.spool import Acceptance, Outcome, RelayRecipient
@@ -327,3 +330,26 @@ def test_the_key_of_a_question(subject: str, key: str) -> None:
 def test_statuses_are_statuses() -> None:
     assert all(text.count(".") == 2 and text[0] in "45" for text in STATUSES)
     assert all(wording.why.endswith((".", "}")) for table in (RULES, STATUSES, LOGIN_CAUSES) for wording in table.values())
+
+
+async def test_the_guards_reasons_are_told_in_the_readers_language(scene: Scene) -> None:
+    reasons = (
+        Reason("bounces", 60, "{bounced} of {answered} recipients do not exist.", {"bounced": 9, "answered": 12}),
+        Reason("virus", 100, "ClamAV found a virus in it: {said}.", {"said": "Evil"}),
+    )
+    because = " ".join(map(str, reasons))
+    scene.note("guard.held", "7", "taro@example.org", account="taro@example.org", because=because, reasons=reasons_told(reasons))
+    story = await scene.story("taro@example.org")
+    assert story.why is not None and "ClamAV found a virus in it: Evil." in said(story.why)
+    assert because_in(str(story.why.values["reasons"]), "en") == because
+    assert because_in(str(story.why.values["reasons"]), "ja").startswith("12 件の宛先のうち 9 件が存在しません。 ClamAV が")
+    assert [because_in(octets, "ja") for octets in ("", "x", "[1]", '[["{a}", {}]]')] == ["", "", "", ""]
+
+
+async def test_an_account_is_named_and_not_numbered(scene: Scene) -> None:
+    await scene.store.directory.add_domain(Domain("example.org", 0))
+    account = await scene.store.directory.add_account(Address.from_text("taro@example.org"), "", "")
+    scene.note("classifier.taught", "c1", account=account.id, side="spam")
+    scene.note("classifier.taught", "c2", account=999, side="ham")
+    assert (await scene.story("c1")).entries[0].fields["account"] == "taro@example.org"
+    assert (await scene.story("c2")).entries[0].fields["account"] == "#999"

@@ -11,6 +11,7 @@ from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.structure import scan
 from sekisho.core.policy.classifier.bodytokens import TextBody
 from sekisho.core.policy.classifier.features import Tokens, features_of
+from sekisho.core.policy.classifier.knowledge import JUNK_SCORE
 from sekisho.core.policy.classifier.reading import client_hop, read_tokens
 from sekisho.ports.classifier import Taught
 from sekisho.ports.content import StoreUnavailable
@@ -81,7 +82,7 @@ async def test_it_says_nothing_before_it_learned_enough(world: World) -> None:
     assert world.score(spam(500)) is None
     await world.teach(1, first=99)
     await world.mine.refresh()
-    assert (world.score(spam(500)) or 0) > 0.5
+    assert (world.score(spam(500)) or 0) > JUNK_SCORE
     assert (world.score(ham(500)) or 0) < -0.5
 
 
@@ -91,11 +92,24 @@ async def test_other_workers_hear_of_it(world: World) -> None:
     assert world.score(spam(500), world.other) is None  # the look at the book has only begun
     assert world.other._looking is not None
     await world.other._looking
-    assert (world.score(spam(500), world.other) or 0) > 0.5
+    assert (world.score(spam(500), world.other) or 0) > JUNK_SCORE
     world.clock.advance(LOOK_SECONDS)
     await world.book.forget()
     assert world.score(spam(500), world.other) is not None
     await world.other._looking
+    assert world.score(spam(500), world.other) is None
+
+
+async def test_who_catches_up_knows_at_once(world: World) -> None:
+    await world.teach()
+    await world.mine.fit()
+    await world.other.catch_up()
+    assert (world.score(spam(500), world.other) or 0) > JUNK_SCORE
+    await world.book.forget()
+    await world.other.catch_up()
+    assert world.score(spam(500), world.other) is not None  # it has looked a moment ago
+    world.clock.advance(LOOK_SECONDS)
+    await world.other.catch_up()
     assert world.score(spam(500), world.other) is None
 
 
@@ -114,7 +128,7 @@ async def test_a_move_to_junk_counts_at_once_and_back_again(world: World) -> Non
     assert features_of(tokens).to_octets() == known.features
     assert "r:name:letter.example" in tokens.build
     verdicts = world.mine.judge(tokens, (7, 8))
-    assert set(verdicts.accounts) == {7} and verdicts.accounts[7].score > 0.5
+    assert set(verdicts.accounts) == {7} and verdicts.accounts[7].score > JUNK_SCORE
     await world.mine.judged(judged(False))
     await world.mine.refresh()
     assert world.mine.judge(tokens, (7,)).accounts[7].score < -0.2
@@ -162,7 +176,7 @@ async def test_a_store_that_fails_leaves_what_is_known(world: World, monkeypatch
 
     monkeypatch.setattr(world.book, "state", fail)
     world.clock.advance(60)
-    assert (world.score(spam(500)) or 0) > 0.5
+    assert (world.score(spam(500)) or 0) > JUNK_SCORE
     with pytest.raises(StoreUnavailable):
         await world.mine.keep_house()
 

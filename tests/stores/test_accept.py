@@ -71,6 +71,18 @@ async def test_a_mailbox_that_does_not_exist_means_inbox(store: Any, alice: Acco
     assert inbox.uids == inbox.recent == UidSet(((1, 1),))
 
 
+async def test_a_mailbox_is_found_by_its_use(store: Any, alice: Account) -> None:
+    """Whatever its owner calls it; a mailbox that is only named so is not it."""
+    await store.mail.rename_mailbox(alice.id, "Junk", "Spam/迷惑")
+    await store.mail.create_mailbox(alice.id, "Junk")
+    for_junk = delivery(alice, special_use="\\Junk")
+    await store.spool.accept(acceptance(store, MESSAGE, deliveries=(for_junk,)))
+    assert (await store.mail.mailbox(alice.id, "Spam/迷惑")).messages == 1
+    await store.mail.delete_mailbox(alice.id, "Spam/迷惑")
+    await store.spool.accept(acceptance(store, MESSAGE, deliveries=(delivery(alice, special_use="\\Junk"),)))
+    assert [(await store.mail.mailbox(alice.id, name)).messages for name in ("Junk", "INBOX")] == [0, 1]
+
+
 async def test_copies_over_quota_are_left_out_and_named(store: Any, alice: Account, bob: Account) -> None:
     await store.directory.set_quota(alice.id, 10)
     accepted = await store.spool.accept(acceptance(store, MESSAGE, deliveries=(delivery(alice), delivery(bob))))

@@ -15,6 +15,8 @@ from sekisho.lab.script import Act, IpAddress, pick_address, sender_of
 from sekisho.lab.smtp import Sending
 from sekisho.lab.world import World, hello_of
 
+_HOUR_US = 3_600_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -47,6 +49,18 @@ class Post:
             content = letters.sign(content, signer, now_us)
         parcel = Parcel(Sending(sender, act.recipients, content), message_id, actor, act.address)
         return self._carried(parcel, act, now_us) if act.step.via else parcel
+
+    def mbox(self, act: Act, now_us: int) -> bytes:
+        """What a command is given to read: so many letters of its style as the step says, one after the other."""
+        written: list[bytes] = []
+        for number in range(act.step.letters):
+            author = act.step.author or f"{act.step.style}{number}@archive.example"
+            letter = Letter(
+                f"{act.token}-{number}", author.replace("{n}", str(number)), (f"hanako@{self._scene.house.domains[0]}",),
+                f"{act.seed}:{number}", author.rpartition("@")[2], style=act.step.style, writing=act.step.writing,
+            )  # fmt: skip
+            written.append(letters.compose(letter, now_us - number * _HOUR_US))
+        return b"".join(b"From archive Mon Jan  1 00:00:00 2024\n%b\n\n" % octets.replace(b"\r\n", b"\n") for octets in written)
 
     def _address(self, actor: Actor) -> str:
         return f"{actor.account}@{self._scene.house.domains[0]}"

@@ -44,7 +44,7 @@ USED: Mapping[str, set[str]] = {
     "guess": _ALWAYS | {"actor", "service", "count", "full_count", "networks", "full_networks", "accounts", "passwords", "together",
               "meanwhile"},
     "move": _ALWAYS | {"actor", "messages", "folder"},
-    "command": _ALWAYS | {"args", "stdin"},
+    "command": _ALWAYS | {"args", "stdin", "letters", "style", "writing", "author"},
     "look": _ALWAYS | {"actor", "to", "subject", "folder"},
     "dns": {"do", "name", "title", "title_ja", "at", "after", "zones", "answers"},
     "wait": {"do", "name", "title", "title_ja", "at", "after"},

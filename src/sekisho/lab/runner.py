@@ -292,7 +292,8 @@ class Runner:
         case = self._book.open(act, actor, "", "", stage.now_us())
         domain = stage.scene.house.domains[0]
         args = [word.replace("{domain}", domain) for word in act.step.args]
-        code, output = await stage.server.command(args, act.step.stdin)
+        stdin = act.step.stdin or self._post.mbox(act, stage.now_us()).decode("ascii")
+        code, output = await stage.server.command(args, stdin)
         case.said = " ".join(output.split())
         case.outcome = "done" if code == 0 else "not-done"
         case.tries = 1

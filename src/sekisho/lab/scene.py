@@ -241,6 +241,7 @@ class Step(Titled):
     folder: Literal["inbox", "junk"] | None = None
     args: tuple[str, ...] = ()
     stdin: str = ""
+    letters: Annotated[int, Field(ge=0, le=5000)] = 0  # on the command's standard input, as an mbox
     zones: Words = ("",)
     answers: bool = True
     expect: Annotated[Expect | None, BeforeValidator(_expectation)] = None

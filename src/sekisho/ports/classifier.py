@@ -99,6 +99,10 @@ class Classifier(Protocol):
         """Has it learned enough to say anything? Reading a message for it costs something."""
         ...
 
+    async def catch_up(self) -> None:
+        """Know what was taught and fitted until a moment ago. Mostly nothing is to be done."""
+        ...
+
     def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts: ...
 
 
@@ -106,6 +110,9 @@ class NoClassifier:
     """Has learned nothing."""
 
     is_ready = False
+
+    async def catch_up(self) -> None:
+        pass
 
     def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts:
         return Verdicts()

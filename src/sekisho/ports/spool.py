@@ -12,6 +12,7 @@ from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter, MessageOctets
 from sekisho.ports.leases import Owner
+from sekisho.ports.mailstore import SpecialUse
 from sekisho.ports.outgoing import Decision, Outgoing
 
 RecipientState = Literal["waiting", "claimed", "held", "parked", "delivered", "failed"]
@@ -20,7 +21,8 @@ RecipientState = Literal["waiting", "claimed", "held", "parked", "delivered", "f
 class MailboxDelivery(Struct, frozen=True):
     """One copy into one mailbox. `delivery_id` = message, recipient, action number: the same id never delivers twice.
 
-    `mailbox` None means INBOX; one that does not exist means INBOX too (nothing is lost).
+    `mailbox` None means INBOX; one that does not exist means INBOX too (nothing is lost). `special_use` says instead what it is for (RFC
+    6154 §2), whatever its name is.
     """
 
     delivery_id: str
@@ -29,6 +31,7 @@ class MailboxDelivery(Struct, frozen=True):
     mailbox: str | None = None
     flags: int = 0
     keywords: tuple[str, ...] = ()
+    special_use: SpecialUse | None = None
 
 
 class RelayRecipient(Struct, frozen=True):

@@ -66,6 +66,8 @@ class ContentProbe:
         """Of any message; `read` gives it from its first octet on. Without `reads_words` only its attachments are looked at."""
         message = await read_parts(read)
         verdicts = Verdicts()
+        if reads_words and self.classifier is not None:
+            await self.classifier.catch_up()
         if reads_words and self.classifier is not None and self.classifier.is_ready:
             tokens = read_tokens(header, message.structure, message.size, message.bodies, client)
             verdicts = self.classifier.judge(tokens, account_ids)

@@ -11,10 +11,11 @@ from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.leases import Owner
+from sekisho.ports.mailstore import SpecialUse
 from sekisho.ports.spool import Accepted, MailboxDelivery, RelayRecipient, Spool
 from sekisho.services.notices import NoticedMessage, Notices, delivered, failed
 
-JUNK = "Junk"
+JUNK: SpecialUse = "\\Junk"
 JUNK_KEYWORD = "$Junk"  # in the IANA registry of IMAP keywords
 FULL = Reply.of(452, "4.2.2", "The mailbox is full; try again later")
 # What the sender is told when others got their copy: there will be no other try.
@@ -61,13 +62,13 @@ def deliveries_of(
     spared: Container[int] = (),
     junk_prefix: bytes = b"",
 ) -> tuple[MailboxDelivery, ...]:
-    """One copy per account, however many recipients lead to it; into INBOX, or if it is junk, and the account not spared, into Junk (where
-    there is none, marked so into INBOX). `junk_prefix`: what stands on top of those in Junk, if not the same."""
+    """One copy per account, however many recipients lead to it; into INBOX, or if it is junk, and the account not spared, into what its
+    owner uses for junk (where there is none, marked so into INBOX). `junk_prefix`: what stands on top of those in Junk, if not the same."""
     junk, inbox = (junk_prefix or prefix, JUNK, (JUNK_KEYWORD,)), (prefix, None, ())
     return tuple(
-        MailboxDelivery(f"{message_id}/{account_id}/0", account_id, top, mailbox, keywords=keywords)
+        MailboxDelivery(f"{message_id}/{account_id}/0", account_id, top, keywords=keywords, special_use=special_use)
         for account_id in accounts_of(destinations)
-        for top, mailbox, keywords in (junk if is_junk and account_id not in spared else inbox,)
+        for top, special_use, keywords in (junk if is_junk and account_id not in spared else inbox,)
     )
 
 

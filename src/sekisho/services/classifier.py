@@ -58,6 +58,13 @@ class LiveClassifier:
             self.look()
         return self._knowledge.is_enough
 
+    async def catch_up(self) -> None:
+        """So that the first message after a quiet hour is not judged by what was known before it."""
+        if self._clock.monotonic() - self._looked_at >= LOOK_SECONDS:
+            self.look()
+        if self._looking is not None and not self._looking.done():
+            await asyncio.wait((self._looking,))
+
     def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts:
         if not self.is_ready:
             return Verdicts()

@@ -133,7 +133,7 @@ def test_it_is_told_in_numbers() -> None:
     assert str(known) == "domain example.org: 1 message in 1 day, 1 letter to it: score 0.82"
     known = standing("pair:a@b.example 1", history(*[("cleared", NOW_US)] * 2), NOW_US, HALF_LIFE_US)
     assert str(standing("client:192.0.2.1", NOTHING, NOW_US, HALF_LIFE_US)) == "client 192.0.2.1: unknown: score 0.50"
-    assert str(known) == "pair a@b.example 1: 2 taken out of Junk: score 0.88"
+    assert str(known) == "pair a@b.example: 2 taken out of Junk: score 0.88"
 
 
 def test_keys() -> None:

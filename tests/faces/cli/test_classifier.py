@@ -85,3 +85,11 @@ def test_files_of_other_programs(corpus: Path) -> None:
     assert sum(took for _, took in box) == (corpus / "spam.mbox").stat().st_size
     (corpus / "empty").write_bytes(b"")
     assert list(messages(corpus / "empty")) == []
+
+
+def test_an_mbox_comes_by_standard_input(cli: Any, corpus: Path) -> None:
+    mbox = (corpus / "spam.mbox").read_text()
+    code, out, _ = cli("classifier", "train", "--spam", "-", stdin=mbox)
+    assert code == 0 and out.startswith("Read 0 messages of ham and 120 of spam, 120 of them new.")
+    assert json.loads(cli("classifier", "train", "--spam", "-", "--json", stdin=mail(7, SPAM))[1])["read"]["spam"] == 1
+    assert json.loads(cli("classifier", "train", "--ham", "-", "--json")[1])["read"]["ham"] == 0

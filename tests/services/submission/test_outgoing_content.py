@@ -34,6 +34,9 @@ SAYS_CASINO = (Said("content", "0.90; casino"),)
 class CasinoClassifier:
     is_ready = True
 
+    async def catch_up(self) -> None:
+        pass
+
     def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts:
         opinion = Opinion(0.9, (Told("casino", 0.2), Told("lunch", -0.1))) if "casino" in tokens.words else Opinion(-0.9)
         return Verdicts(opinion)

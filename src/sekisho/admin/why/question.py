@@ -103,11 +103,20 @@ async def _login(ledger: Ledger, entry: LedgerEntry) -> list[LedgerEntry]:
     return [login for login in of_client if login.kind == "authentication.refused" and login.at_us <= entry.at_us][:1]
 
 
+async def _named(context: Context, entry: LedgerEntry) -> LedgerEntry:
+    """With the address of an account that is written down by its number."""
+    number = entry.fields.get("account")
+    if not isinstance(number, int):
+        return entry
+    account = await context.directory.account(number)
+    return structs.replace(entry, fields={**entry.fields, "account": str(account.address) if account else f"#{number}"})
+
+
 async def _tell(context: Context, ledger: Ledger, id_: str, group: list[LedgerEntry], *, is_whole: bool) -> Story:
     kind, has_id = group[0].kind, bool(group[0].id)
     if has_id and not is_whole and kind.startswith(_OF_MESSAGES):
         group = [entry for entry in await ledger.find(id_, limit=MOST_ENTRIES) if entry.id == id_] or group
-    group = sorted(group, key=lambda entry: entry.at_us)
+    group = [await _named(context, entry) for entry in sorted(group, key=lambda entry: entry.at_us)]
     kinds = {entry.kind for entry in group}
     if kinds & REFUSED:
         return refused_message(id_, group)

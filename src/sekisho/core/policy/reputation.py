@@ -149,7 +149,17 @@ class Standing:
             (history.written, f"{_plural('letter', history.written)} to it"),
         ]
         parts = [f"{count} {what}" for count, what in told if count > 0] or ["unknown"]
-        return f"{self.key.replace(':', ' ', 1)}: {', '.join(parts)}: score {self.score:.2f}"
+        return f"{_told(self.key)}: {', '.join(parts)}: score {self.score:.2f}"
+
+
+def _told(key: str) -> str:
+    """`pair:a@b.example 7` -> "pair a@b.example": an account's number tells nobody anything."""
+    kind, _, name = key.partition(":")
+    if kind != "pair":
+        return f"{kind} {name}".rstrip()
+    author, _, rest = name.partition(" ")
+    network = rest.partition(" ")[2]
+    return f"pair {author} {network}".rstrip()
 
 
 def _plural(word: str, count: int) -> str:

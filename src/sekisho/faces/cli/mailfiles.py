@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MAX_OCTETS = 1_048_576  # of a message are read
+MAX_INPUT_OCTETS = 268_435_456  # of standard input
 _SEPARATOR = re.compile(rb"(?:\A|\r?\n\r?\n)From [^\r\n]*\r?\n")
 _UNREAD = frozenset(("tmp", "dovecot.index", "dovecot.index.log", "dovecot-uidlist", "cyrus.header", "cyrus.index", "cyrus.cache"))
 
@@ -25,10 +26,9 @@ def files(path: Path) -> list[Path]:
 
 
 def messages(file: Path) -> Iterator[tuple[bytes, int]]:
-    """(message with CRLF line ends, octets of the file that it took); raises OSError. "-" is standard input."""
+    """(message with CRLF line ends, octets of the file that it took); raises OSError. "-" is standard input, a message or an mbox."""
     if str(file) == "-":
-        octets = sys.stdin.buffer.read(MAX_OCTETS)
-        yield normal(octets), len(octets)
+        yield from _from_input(sys.stdin.buffer.read(MAX_INPUT_OCTETS))
         return
     with file.open("rb") as stream:
         head = stream.read(5)
@@ -38,10 +38,21 @@ def messages(file: Path) -> Iterator[tuple[bytes, int]]:
                 yield normal(octets), file.stat().st_size
             return
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            starts = [(match.start(), match.end()) for match in _SEPARATOR.finditer(mapped)]
-            ends = [start for start, _ in starts[1:]] + [len(mapped)]
-            for (start, begin), end in zip(starts, ends, strict=True):
-                yield normal(mapped[begin : min(end, begin + MAX_OCTETS)]), end - start
+            yield from _split(mapped)
+
+
+def _from_input(octets: bytes) -> Iterator[tuple[bytes, int]]:
+    if octets.startswith(b"From "):
+        yield from _split(octets)
+    elif octets:
+        yield normal(octets[:MAX_OCTETS]), len(octets)
+
+
+def _split(mbox: "bytes | mmap.mmap") -> Iterator[tuple[bytes, int]]:
+    starts = [(match.start(), match.end()) for match in _SEPARATOR.finditer(mbox)]
+    ends = [start for start, _ in starts[1:]] + [len(mbox)]
+    for (start, begin), end in zip(starts, ends, strict=True):
+        yield normal(mbox[begin : min(end, begin + MAX_OCTETS)]), end - start
 
 
 def normal(octets: bytes) -> bytes:

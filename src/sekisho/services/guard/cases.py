@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sekisho.core.message.date import format_date
-from sekisho.core.policy.takeover.wording import Facts, administrator_notice, owner_notice
+from sekisho.core.policy.takeover.wording import Facts, administrator_notice, owner_notice, reasons_told
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
@@ -75,6 +75,7 @@ class CaseKeeper:
             "case": case.id,
             "score": case.score,
             "because": " ".join(map(str, case.reasons)),
+            "reasons": reasons_told(case.reasons),
             "alarm": True,
         }
         self._ports.journal.record(Entry(kind, str(case.id), fields, (account.address,)))

@@ -8,6 +8,7 @@ from sekisho.core.message.references import header_references
 from sekisho.core.policy.takeover.content import LOOKED_AT, count_hidden, look_at_author, look_at_content
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.policy.takeover.sending import Said, Sending, client_of, key_of, network_of, recipient_key, short_key
+from sekisho.core.policy.takeover.wording import reasons_told
 from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.metrics import Metrics
@@ -76,6 +77,7 @@ class TakeoverWatch:
             "verdict": action,
             "score": verdict.score,
             "because": verdict.because,
+            "reasons": reasons_told(verdict.reasons),
             "case": decision.case_id,
             "recipients": len(submitted.envelope.recipients),
             "observed": self._rules.mode == "observe",

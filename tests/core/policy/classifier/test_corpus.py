@@ -13,7 +13,7 @@ async def test_a_part_in_halves() -> None:
     found = ask(await taught(lessons), asked)
     assert min(found.ham, found.spam, sum(mail.is_spam for mail in lessons)) >= MIN_LESSONS
     assert found.ham_junk == 0
-    assert found.spam_junk >= 0.7 * found.spam, f"{found.spam_junk} of {found.spam}"
+    assert found.spam_junk >= 0.5 * found.spam, f"{found.spam_junk} of {found.spam}"
 
 
 @pytest.mark.slow

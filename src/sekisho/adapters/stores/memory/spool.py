@@ -75,7 +75,11 @@ class MemorySpool:
         octets = delivery.prefix + content
         self._state.charge(account, len(octets))
         self._state.delivered[delivery.delivery_id] = now_us + memory_seconds * 1_000_000
-        mailbox = account.mailboxes.get(rules.canonical_name(delivery.mailbox or rules.INBOX), account.mailboxes[rules.INBOX])
+        name = rules.canonical_name(delivery.mailbox or rules.INBOX)
+        if delivery.special_use is not None:
+            of_use = (mailbox.name for mailbox in account.mailboxes.values() if mailbox.special_use == delivery.special_use)
+            name = min(of_use, default=rules.INBOX)
+        mailbox = account.mailboxes.get(name, account.mailboxes[rules.INBOX])
         row = MessageRow(
             uid=0,
             modseq=0,

@@ -18,6 +18,8 @@ from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import NoSuchMailbox, OverQuota
 from sekisho.ports.spool import Acceptance, Accepted, MailboxDelivery, QueueJob, QueueRecipient, RelayRecipient
 
+OF_USE = "SELECT name FROM mailbox WHERE account_id = ? AND special_use = ? ORDER BY name LIMIT 1"
+
 
 def own_writer(content: ContentWriter) -> SqliteContentWriter:
     if not isinstance(content, SqliteContentWriter):
@@ -108,6 +110,9 @@ class Acceptor:
             *thread,
         )
         name = rules.canonical_name(delivery.mailbox) if delivery.mailbox else rules.INBOX
+        if delivery.special_use is not None:
+            of_use = tx.execute(OF_USE, (delivery.account_id, delivery.special_use)).fetchall()
+            name = of_use[0][0] if of_use else rules.INBOX
         try:
             placing.place(tx, self._ids, name, [message])
         except NoSuchMailbox:

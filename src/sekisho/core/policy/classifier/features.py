@@ -27,8 +27,8 @@ class View(NamedTuple):
         return self.weight / float(max(count, 1) ** _DILUTION)
 
 
-BUILD = View(1, 2.45, 2.0, 0.045)
-WORDS = View(2, 3.43, 1.4, 0.015)
+BUILD = View(1, 2.45, 2.0, 0.015)
+WORDS = View(2, 3.43, 1.4, 0.03)
 
 
 @dataclass(frozen=True, slots=True)

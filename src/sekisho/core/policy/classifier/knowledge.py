@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
-from math import log, sqrt
+from math import log
 
 from sekisho.core.policy.classifier.features import Features, Tokens, View, features_of, salt_of
 
@@ -20,10 +20,10 @@ MIN_LESSONS = 100  # of ham and of spam each, before anything is said
 JUNK_SCORE = 0.25  # from here on a message is junk: cross validation loses no more than 0.05 % of ham (bench/classifier.py)
 SUSPECT_SCORE = 0.0  # below it nobody asks why: less than the least that an operator may call junk
 MUCH_HAM = 1000  # lessons from which on nothing is held back
-CAUTION = 4.0
+CAUTION = 60.0
 CLIP = 0.2  # no single token says more, however telling it was: what is known of it may be a coincidence
 OWN_SHARE = 0.7  # of what an account taught, beside everybody's lessons
-SMOOTHING = 0.3
+SMOOTHING = 0.25
 SOFTNESS = 1 / 60  # how far a lesson may stay inside the margin; small: lessons are believed
 _MAX_TELLING = 6
 _LEAST_TELLING = 0.001
@@ -68,7 +68,7 @@ def pace_of(spam: int, ham: int, spams: int, hams: int, power: float) -> float:
 
 def caution_of(hams: int) -> float:
     """What is taken off while there is little ham to compare with: then more of what comes is of a kind never seen."""
-    return max(0.0, CAUTION * (1 / sqrt(max(hams, 1)) - 1 / sqrt(MUCH_HAM)))
+    return max(0.0, CAUTION / max(hams, 1) - CAUTION / MUCH_HAM)
 
 
 @dataclass(slots=True)

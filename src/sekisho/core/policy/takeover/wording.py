@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from sekisho.core.message.dsn_text import Language
 from sekisho.core.policy.takeover.signals import Reason
 
@@ -116,6 +118,20 @@ class Facts:
 def reason_in(reason: Reason, language: Language) -> str:
     text = REASONS_JA.get(reason.text, reason.text) if language == "ja" else reason.text
     return one_line(text.format(**reason.values))
+
+
+def reasons_told(reasons: Sequence[Reason]) -> str:
+    """For the journal, so that it can be read in either language later: see `because_in`."""
+    return msgspec.json.encode([(reason.text, reason.values) for reason in reasons]).decode("utf-8")
+
+
+def because_in(told: str, language: Language) -> str:
+    """What `reasons_told` gave, as sentences; "" if it is not that."""
+    try:
+        reasons = msgspec.json.decode(told, type=list[tuple[str, dict[str, str | int]]])
+        return " ".join(reason_in(Reason("", 0, text, values), language) for text, values in reasons)
+    except (msgspec.MsgspecError, LookupError, ValueError):
+        return ""
 
 
 def done_in(sentence: str, language: Language) -> str:

@@ -14,7 +14,7 @@ from sekisho.faces.cli.shell import Ask, Shell, config_option, json_option, pass
 
 _BATCH = 200
 _BATCH_OCTETS = 300_000
-_PLACE = click.Path(path_type=Path, exists=True)
+_PLACE = click.Path(path_type=Path, exists=True, allow_dash=True)
 
 
 @click.group("classifier")
@@ -23,7 +23,7 @@ def classifier_command() -> None:
 
 
 @classifier_command.command("train", epilog="Example: sekisho classifier train --ham ~/Maildir/.Archive --spam ~/spam.mbox")
-@click.option("--ham", multiple=True, type=_PLACE, help="Folder, Maildir or mbox of wanted mail; may be repeated.")
+@click.option("--ham", multiple=True, type=_PLACE, help="Folder, Maildir or mbox of wanted mail, - for standard input; may be repeated.")
 @click.option("--spam", multiple=True, type=_PLACE, help="The same of unwanted mail.")
 @click.option("--account", help="Teach for this account's mail first.")
 @config_option
@@ -55,7 +55,8 @@ def train(shell: Shell, ham: tuple[Path, ...], spam: tuple[Path, ...], account: 
 def _teach(ask: Ask, places: list[tuple[Path, bool]], account: str | None, progress: Callable[[int, int], None]) -> dict[str, int]:
     from sekisho.admin.classifier import LessonRequest, Teach
 
-    total, done, waiting, size = sum(file.stat().st_size for file, _ in places), 0, list[LessonRequest](), 0
+    total = sum(file.stat().st_size for file, _ in places if str(file) != "-")
+    done, waiting, size = 0, list[LessonRequest](), 0
     counts = {"ham": 0, "spam": 0, "changed": 0}
     for octets, is_spam, took in _all_messages(places):
         lesson = _lesson(octets, is_spam)

@@ -66,7 +66,11 @@ def _nothing(shell: Shell, answer: Any) -> str:
 
 
 def said(shell: Shell, sentence: Any) -> str:
+    from sekisho.core.policy.takeover.wording import because_in
+
     values = {name: when(value) if name in _TIMES else printable(value) for name, value in sentence.values.items()}
+    if told := because_in(str(sentence.values.get("reasons", "")), shell.say.language):
+        values["because"] = printable(told)
     return shell.say(sentence.text, **values)
 
 
@@ -113,5 +117,6 @@ def _print_stories(shell: Shell, stories: list[Any]) -> None:
 
 
 def _row(entry: Any) -> tuple[str, str, str, str]:
-    known = {name: value for name, value in entry.fields.items() if value not in ("", None, False)}
+    # "reasons" are what "because" says, for programs.
+    known = {name: value for name, value in entry.fields.items() if value not in ("", None, False) and name != "reasons"}
     return when(entry.at_us), entry.kind, entry.id, "  ".join(f"{name}={value}" for name, value in known.items())
