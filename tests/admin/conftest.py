@@ -29,4 +29,5 @@ def context(store: MemoryStore, journal: MemoryJournal) -> Context:
         store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0",
         guard_kit=guard_kit(store), classifier=classifier, door_kit=door_kit(store),
         ban_desk=BanDesk(store.bans, store.counters, LoginSettings()), credentials=store.credentials,
+        places=store.places,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from sekisho.ports.directory import Account, Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.keys import Keys
 from sekisho.ports.ledger import Ledger
+from sekisho.ports.places import Places
 from sekisho.ports.spool import Spool
 from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
@@ -46,6 +47,7 @@ class Context:
     door_kit: DoorKit | None = None
     ban_desk: BanDesk | None = None
     credentials: Credentials | None = None
+    places: Places | None = None
 
     @property
     def classifying(self) -> ClassifierDesk:

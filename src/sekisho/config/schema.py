@@ -173,6 +173,9 @@ class LoginSettings(Section):
         900, description="How long a network without tries left is banned; twice as long each further time within a week."
     )
     longest_ban_seconds: Annotated[int, Field(ge=1)] = Field(86_400, description="But never longer than this.")
+    notices_per_day: Annotated[int, Field(ge=0)] = Field(
+        3, description="Letters a day to one account about logins from new places; 0: none are written."
+    )
     cache_seconds: Annotated[float, Field(ge=0)] = Field(300.0, description="How long a verified login is remembered; 0: never.")
     hashing_threads: Annotated[int, Field(ge=1)] = Field(2, description="Simultaneous Argon2id computations per worker (19 MiB each).")
     scram: bool = Field(True, description="Offer SCRAM-SHA-256; off while imported accounts have no SCRAM keys yet.")

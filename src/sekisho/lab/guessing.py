@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from sekisho.lab.mailbox import try_login
+from sekisho.lab.logins import service_of, try_login
 from sekisho.lab.scene import Actor
 from sekisho.lab.script import Act, IpAddress, pick_address
 from sekisho.lab.stage import Stage
@@ -28,6 +28,7 @@ class Campaign:
         full = stage.script.full
         self._count = step.full_count if full and step.full_count else step.count
         self._networks = step.full_networks if full and step.full_networks else step.networks
+        self._together = step.full_together if full and step.full_together else step.together
         self._accounts = list(step.accounts) or [account.name for account in stage.scene.account]
         self._passwords = list(step.passwords) or list(COMMON)
         self.tried = 0
@@ -37,8 +38,8 @@ class Campaign:
     async def run(self) -> None:
         known = [(account, password) for account in self._accounts for password in self._passwords]
         self._dice.shuffle(known)  # nobody tries the same twice while there is something else to try
-        pairs = iter([(self._client(number), *known[number % len(known)]) for number in range(self._count)])
-        await asyncio.gather(*(self._lane(pairs) for _ in range(self._act.step.together)))
+        tries = iter([(number, self._client(number), *known[number % len(known)]) for number in range(self._count)])
+        await asyncio.gather(*(self._lane(tries) for _ in range(self._together)))
 
     def summary(self) -> str:
         """How often the server said what."""
@@ -50,11 +51,12 @@ class Campaign:
             return pick_address(self._actor.address, random.Random(self._act.seed))
         return _FIRST_NETWORK + number % self._networks * 256 + 1 + number // self._networks % 200
 
-    async def _lane(self, pairs: Iterator[tuple[IpAddress, str, str]]) -> None:
-        port = self._stage.server.ports["imaps"]
-        for client, account, password in pairs:
+    async def _lane(self, tries: Iterator[tuple[int, IpAddress, str, str]]) -> None:
+        stage, service = self._stage, self._act.step.service
+        for number, client, account, password in tries:
+            login = stage.address_of(account), password
             try:
-                is_in, said = await try_login(self._stage.door, client, port, self._stage.address_of(account), password)
+                is_in, said = await try_login(stage.door, client, stage.server.ports, service_of(service, number), login)
             except (OSError, TimeoutError) as error:
                 is_in, said = False, type(error).__name__
             self.tried += 1

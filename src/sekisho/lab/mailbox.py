@@ -12,7 +12,6 @@ from sekisho.ports.lab import RehearsalFailed
 FOLDERS = ("INBOX", "Junk")
 _FETCHED = re.compile(rb"\* [0-9]+ FETCH \(.*?UID ([0-9]+).*\{([0-9]+)\}$")
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE)
-_CAPABILITIES = re.compile(rb"\[CAPABILITY [^\]]*\] ")
 _MOVED_OK = b" OK"
 
 
@@ -105,20 +104,3 @@ class Mailbox:
 def decoded_subject(head: bytes) -> str:
     """The subject of a header section, "" without one."""
     return str(email.message_from_bytes(head, policy=email.policy.default)["subject"] or "")
-
-
-async def try_login(door: Door, client: IpAddress, port: int, address: str, password: str) -> tuple[bool, str]:
-    """One attempt over IMAP with TLS: (did it succeed, what the server said). Raises OSError."""
-    wire = Wire(door, client)
-    await wire.connect(port, tls=True)
-    try:
-        await wire.line()
-        await wire.write(f'L1 LOGIN "{address}" "{password}"\r\n'.encode())
-        while line := await wire.line():
-            if line.startswith(b"L1 "):
-                return line.startswith(b"L1 OK"), _CAPABILITIES.sub(b"", line[3:]).decode("utf-8", "replace")
-            if line.startswith(b"* BYE"):
-                return False, line[2:].decode("utf-8", "replace")
-        return False, "the connection ended"
-    finally:
-        await wire.close()

@@ -42,7 +42,7 @@ USED: Mapping[str, set[str]] = {
     "dialog": _ALWAYS | {"actor", "lines", "port", "to", "count", "every"},
     "login": _ALWAYS | _MANY | {"actor", "service"},
     "guess": _ALWAYS | {"actor", "service", "count", "full_count", "networks", "full_networks", "accounts", "passwords", "together",
-              "meanwhile"},
+              "full_together", "meanwhile"},
     "move": _ALWAYS | {"actor", "messages", "folder"},
     "command": _ALWAYS | {"args", "stdin", "letters", "style", "writing", "author"},
     "look": _ALWAYS | {"actor", "to", "subject", "folder"},

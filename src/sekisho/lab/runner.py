@@ -12,7 +12,8 @@ from functools import partial
 from sekisho.lab.dialogs import play
 from sekisho.lab.explaining import Explainer
 from sekisho.lab.guessing import Campaign
-from sekisho.lab.mailbox import MailboxTrouble, try_login
+from sekisho.lab.logins import service_of, try_login
+from sekisho.lab.mailbox import MailboxTrouble
 from sekisho.lab.outcomes import SECOND_US, Book, Case, default_retries
 from sekisho.lab.post import Parcel, Post
 from sekisho.lab.scene import Actor, Step
@@ -232,15 +233,9 @@ class Runner:
         began = time.monotonic()
         case.tries += 1
         try:
-            if step.service == "submission":
-                sender = Sender(stage.door, case.act.address, hello_of(actor, case.act.address))
-                is_in = await sender.open(stage.server.ports["submissions"], implicit_tls=True, login=(address, password))
-                case.said = str(sender.trouble)
-                self._time(step, began)
-                await sender.close()
-            else:
-                is_in, case.said = await try_login(stage.door, case.act.address, stage.server.ports["imaps"], address, password)
-                self._time(step, began)
+            service = service_of(step.service, case.number)
+            is_in, case.said = await try_login(stage.door, case.act.address, stage.server.ports, service, (address, password))
+            self._time(step, began)
         except (OSError, TimeoutError) as error:
             is_in, case.said = False, str(error)
         case.outcome = "logged-in" if is_in else "turned-away"

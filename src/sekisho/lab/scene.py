@@ -231,10 +231,11 @@ class Step(Titled):
     # dialogs, logins, guesses, moves, commands
     lines: tuple[Line, ...] = ()
     port: Literal["smtp", "submission"] = "smtp"
-    service: Literal["imap", "submission", "pop3"] = "imap"
+    service: Literal["imap", "submission", "pop3", "any"] = "imap"
     accounts: Words = ()
     passwords: Words = ()
     networks: Annotated[int, Field(ge=1, le=100_000)] = 1
+    full_together: Annotated[int, Field(ge=1, le=1000)] | None = None
     full_networks: Annotated[int, Field(ge=1, le=100_000)] | None = None
     meanwhile: str = ""
     messages: Words = ()

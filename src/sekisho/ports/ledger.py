@@ -58,6 +58,11 @@ def normal_key(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
 
 
+def history_key(address: str) -> str:
+    """What the good logins of an account are found by, apart from its mail. `address` is canonical."""
+    return f"logins:{address}"
+
+
 def client_keys(client: IpAddress) -> tuple[str, str]:
     """What a client is found by: its address, and the /24 or /64 that it is in."""
     if client.version == 4:

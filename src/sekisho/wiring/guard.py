@@ -7,6 +7,7 @@ from sekisho.ports.metrics import Metrics
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.guard.cases import CaseKeeper, CasePorts
 from sekisho.services.guard.freezing import CredentialFreezer
+from sekisho.services.guard.logins import LoginNotices, NoticePorts
 from sekisho.services.guard.releasing import GuardKit, Releaser
 from sekisho.services.queue.surroundings import OPEN_GATE, Gate
 from sekisho.services.signing import KeySigning
@@ -31,6 +32,7 @@ class GuardLink:
     def __init__(self, store: SqliteStore, journal: Journal, metrics: Metrics) -> None:
         self._store, self._journal, self._metrics = store, journal, metrics
         self._keeper: CaseKeeper | None = None
+        self._notices: LoginNotices | None = None
         self.gate: Gate = OPEN_GATE
 
     def use(self, config: Config, check: ContentCheck | None = None) -> None:
@@ -39,15 +41,21 @@ class GuardLink:
         store.guard.use(rules)
         # Observing holds nothing back, nor does it while it is off; cases that are open then wait for an operator.
         self.gate = store.guard if rules.mode == "enforce" else OPEN_GATE
-        self.judge = TakeoverWatch(rules, clock, self._journal, self._metrics, check)
+        self.judge = TakeoverWatch(rules, clock, self._journal, self._metrics, check, store.places)
         letters = letter_writer(store, config, self._journal)
         freezer = CredentialFreezer(store.credentials, clock)
         ports = CasePorts(store.guard, store.directory, freezer, letters, clock, self._journal, self._metrics)
         self._keeper = CaseKeeper(ports, letter_rules(config), config.roles.postmaster)
+        notice_ports = NoticePorts(
+            store.places, store.directory, store.credentials, store.guard, store.counters, letters, clock, self._journal
+        )  # fmt: skip
+        self._notices = LoginNotices(notice_ports, letter_rules(config), config.roles.postmaster, config.login.notices_per_day)
 
     async def keep(self) -> None:
         if self._keeper is not None:
             await self._keeper.keep()
+        if self._notices is not None:
+            await self._notices.keep()
 
 
 def _recipients(store: SqliteStore, config: Config) -> RecipientProbe:

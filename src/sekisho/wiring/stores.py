@@ -62,6 +62,7 @@ def admin_context(
         door_kit=door,
         ban_desk=BanDesk(store.bans, store.counters, config.login),
         credentials=store.credentials,
+        places=store.places,
     )  # fmt: skip
 
 

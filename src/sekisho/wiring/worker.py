@@ -189,6 +189,7 @@ class Worker:
             store.credentials,
             store.counters,
             store.bans,
+            store.places,
             self._changes,
             self._clock,
             self._dice,

@@ -62,6 +62,7 @@ class FakeApp:
             guard_kit(self.store), LiveClassifier(self.store.lessons, ManualClock(), self.journal), door_kit=door_kit(self.store),
             ban_desk=BanDesk(self.store.bans, self.store.counters, config.login),
             credentials=self.store.credentials,
+            places=self.store.places,
         )  # fmt: skip
         yield lambda request: asyncio.run(answer(context, request))
 

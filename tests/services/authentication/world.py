@@ -6,6 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from sekisho.adapters.stores.memory.bans import MemoryBans
+from sekisho.adapters.stores.memory.places import MemoryPlaces
 from sekisho.config.schema import LoginSettings
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
@@ -140,10 +141,10 @@ class World:
         self.letters, self.tokens = Letters(), Tokens()
         self.hashed: list[str] = []
         monkeypatch.setattr(module, "verify_password", self._verify_password)
-        self.bans = MemoryBans(self.clock)
+        self.bans, self.places = MemoryBans(self.clock), MemoryPlaces()
         tools = AuthenticationTools(
-            self.directory, self.credentials, self.counters, self.bans, self.changes, self.clock, SeededDice(), self.journal, self.metrics,
-            self._sleep, self.letters, self.tokens,
+            self.directory, self.credentials, self.counters, self.bans, self.places, self.changes, self.clock, SeededDice(), self.journal,
+            self.metrics, self._sleep, self.letters, self.tokens,
         )  # fmt: skip
         self.authenticator = SaslAuthenticator(tools, LoginSettings(**settings))
 

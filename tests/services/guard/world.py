@@ -56,7 +56,7 @@ class GuardedWorld(World):
     async def fill(self) -> "GuardedWorld":
         await super().fill()
         self.store.guard.use(self.rules)
-        self.judge = TakeoverWatch(self.rules, self.clock, self.journal, self.metrics)
+        self.judge = TakeoverWatch(self.rules, self.clock, self.journal, self.metrics, places=self.store.places)
         signing = KeySigning(self.store.keys, self.clock, self.journal)
         self.signer = DomainSigner(signing)
         self.courier = NotingCourier()

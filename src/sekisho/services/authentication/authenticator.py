@@ -26,8 +26,9 @@ from sekisho.ports.counters import Counters
 from sekisho.ports.credentials import PASSWORD, Credentials
 from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal
-from sekisho.ports.ledger import client_keys
+from sekisho.ports.ledger import client_keys, history_key
 from sekisho.ports.metrics import Metrics
+from sekisho.ports.places import Places
 from sekisho.ports.tokens import TokenHints, TokenVerifier
 from sekisho.services.authentication.attempt import Attempt, Outcome, Refused, refused_by
 from sekisho.services.authentication.bearer import judge_token
@@ -37,6 +38,7 @@ from sekisho.services.authentication.exchange import NONCE_OCTETS, SaslExchange
 from sekisho.services.authentication.factor_letter import FactorLetters
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool
 from sekisho.services.authentication.limiter import Leave, LimiterTools, LoginLimiter
+from sekisho.services.authentication.logbook import LoginBook
 from sekisho.services.authentication.passwords import NOBODYS_HASH, WeakPassword, hash_password, is_current, verify_password
 from sekisho.services.authentication.remembered import RememberedLogins
 from sekisho.services.authentication.scramkeys import scram_terms
@@ -56,6 +58,7 @@ class AuthenticationTools:
     credentials: Credentials
     counters: Counters
     bans: Bans
+    places: Places
     changes: Changes
     clock: Clock
     dice: Dice
@@ -74,6 +77,7 @@ class SaslAuthenticator:
         self._standing = Standing(tools.directory, tools.credentials, tools.clock)
         self._candidates = Candidates(tools.directory, tools.credentials, tools.clock)
         self._uses = CredentialUses(tools.credentials, tools.clock)
+        self._book = LoginBook(tools.places, tools.clock)
         self._use(settings)
         self._unsubscribe = tools.changes.subscribe_directory(self._forget)
 
@@ -315,7 +319,9 @@ class SaslAuthenticator:
         """Whatever the mechanism: every login leaves an entry and a count, and a failure is answered at its time."""
         if isinstance(outcome, Refused):
             return await self._fail(attempt, outcome)
-        self._write_down(attempt, "accepted", "accepted", account_id=outcome.account_id, credential=outcome.credential_id)
+        is_new = await self._book.note(attempt.channel, attempt.mechanism, outcome)
+        more: dict[str, str | int] = {"account_id": outcome.account_id, "credential": outcome.credential_id, "new_place": is_new}
+        self._write_down(attempt, "accepted", "accepted", (history_key(str(outcome.address)),), **more)
         await self._uses.note(outcome, network_of(attempt.channel.client))
         return outcome
 
@@ -330,7 +336,7 @@ class SaslAuthenticator:
             await self._tools.sleep(max(0.0, attempt.answer_at - self._tools.clock.monotonic()))
         return refused.failure
 
-    def _write_down(self, attempt: Attempt, kind: str, result: str, **more: str | int) -> None:
+    def _write_down(self, attempt: Attempt, kind: str, result: str, keys: tuple[str, ...] = (), **more: str | int) -> None:
         channel, tools = attempt.channel, self._tools
         tls = channel.tls
         fields: dict[str, str | int | None] = {
@@ -343,7 +349,7 @@ class SaslAuthenticator:
             **more,
         }
         tools.metrics.count("sekisho_logins_total", service=channel.service, result=result)
-        about = tuple(filter(None, (*client_keys(channel.client), attempt.username[:MAX_NAME_OCTETS])))
+        about = tuple(filter(None, (*client_keys(channel.client), attempt.username[:MAX_NAME_OCTETS], *keys)))
         tools.journal.record(Entry(f"authentication.{kind}", "", fields, about))
 
 

@@ -13,6 +13,7 @@ from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.ports.places import Places
 from sekisho.services.submission.seams import ContentCheck, NoContentCheck, OutboundVerdict, Submitted
 
 HIDDEN_FROM = 10  # fewer hidden recipients need not be counted: no signal looks at them
@@ -21,19 +22,34 @@ HIDDEN_FROM = 10  # fewer hidden recipients need not be counted: no signal looks
 class TakeoverWatch:
     """Implements `seams.OutboundJudge`."""
 
-    def __init__(self, rules: GuardRules, clock: Clock, journal: Journal, metrics: Metrics, check: ContentCheck | None = None) -> None:
+    def __init__(
+        self,
+        rules: GuardRules,
+        clock: Clock,
+        journal: Journal,
+        metrics: Metrics,
+        check: ContentCheck | None = None,
+        places: Places | None = None,
+    ) -> None:
         self._rules, self._clock = rules, clock
         self._journal, self._metrics = journal, metrics
         self._check = check or NoContentCheck()
+        self._places = places
 
     async def judge(self, submitted: Submitted) -> OutboundVerdict:
         if self._rules.mode == "off":
             return OutboundVerdict()
         octets = await submitted.content.read(0, LOOKED_AT)
         said = await self._check.says(submitted)
-        return OutboundVerdict(outgoing=self._facts(submitted, octets, said))
+        return OutboundVerdict(outgoing=self._facts(submitted, octets, said, await self._days_read(submitted)))
 
-    def _facts(self, submitted: Submitted, octets: bytes, said: tuple[Said, ...]) -> Outgoing:
+    async def _days_read(self, submitted: Submitted) -> int:
+        network = network_of(submitted.context.client)
+        if self._places is None or not network:
+            return 0
+        return await self._places.days_at(submitted.identity.account_id, network, self._clock.now_us())
+
+    def _facts(self, submitted: Submitted, octets: bytes, said: tuple[Said, ...], days_read: int) -> Outgoing:
         header, identity, context = submitted.header, submitted.identity, submitted.context
         elsewhere = submitted.elsewhere
         links, contents = look_at_content(header, octets)
@@ -58,6 +74,7 @@ class TakeoverWatch:
             links=links,
             contents=contents,
             said=said,
+            days_read=days_read,
         )
         keys = tuple((recipient_key(address), short_key(address.domain)) for address in elsewhere)
         return Outgoing(sending, keys, submitted.locals, answered)

@@ -63,7 +63,16 @@ class House:
         self.account_id = account.id
         login = LoginSettings(failure_seconds=0.05)
         tools = AuthenticationTools(
-            store.directory, store.credentials, store.counters, store.bans, store.changes, self.clock, self.dice, self.journal, self.metrics
+            store.directory,
+            store.credentials,
+            store.counters,
+            store.bans,
+            store.places,
+            store.changes,
+            self.clock,
+            self.dice,
+            self.journal,
+            self.metrics,
         )
         self.authenticator = SaslAuthenticator(tools, login)
         pop3_tools = Pop3Tools(

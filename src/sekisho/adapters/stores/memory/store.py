@@ -11,6 +11,7 @@ from sekisho.adapters.stores.memory.judgements import MemoryJudgements
 from sekisho.adapters.stores.memory.keys import MemoryKeys
 from sekisho.adapters.stores.memory.lessons import MemoryLessonBook
 from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
+from sekisho.adapters.stores.memory.places import MemoryPlaces
 from sekisho.adapters.stores.memory.reputation import MemoryReputation
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
 from sekisho.adapters.stores.memory.spool import MemorySpool
@@ -21,8 +22,8 @@ from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `judgements`, `lessons` and `reputation`
-    over one state in this process.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`, `judgements`, `lessons` and
+    `reputation` over one state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
     and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -42,6 +43,7 @@ class MemoryStore:
         self.counters = MemoryCounters(clock)
         self.bans = MemoryBans(clock)
         self.lessons = MemoryLessonBook(clock)
+        self.places = MemoryPlaces()
         self.judgements = MemoryJudgements()
         self.reputation = MemoryReputation(clock)
         self.greylist = MemoryGreylist()

@@ -25,6 +25,7 @@ from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree
 from sekisho.adapters.stores.sqlite.mailstore import SqliteMailStore
 from sekisho.adapters.stores.sqlite.maintenance import Maintenance
 from sekisho.adapters.stores.sqlite.migrate import migrate
+from sekisho.adapters.stores.sqlite.places import SqlitePlaces
 from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.reputation import SqliteReputation
@@ -66,8 +67,8 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `judgements`, `lessons` and `reputation`
-    of one worker.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`, `judgements`, `lessons` and
+    `reputation` of one worker.
 
     Open it after fork; it belongs to one event loop.
 
@@ -121,6 +122,7 @@ class SqliteStore:
         self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
         self.bans = SqliteBans(self.hints_reader, self.hints_writer, clock)
         self.lessons = SqliteLessonBook(self.hints_reader, self.hints_writer, clock)
+        self.places = SqlitePlaces(self.hints_reader, self.hints_writer)
         self.judgements = SqliteJudgements(self.hints_writer, clock)
         self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
         self.greylist = SqliteGreylist(self.hints_reader, self.hints_writer)

@@ -55,6 +55,7 @@ class Sending(Struct, frozen=True, array_like=True):
     links: tuple[Link, ...] = ()
     contents: tuple[int, ...] = ()
     said: tuple[Said, ...] = ()
+    days_read: int = 0  # days before this one on which the account logged in from that network, to read or to send
 
 
 class Reach(Struct, frozen=True, array_like=True):

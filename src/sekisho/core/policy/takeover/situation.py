@@ -67,7 +67,7 @@ def familiarity_of(state: State, sending: Sending) -> Familiarity:
     identities = [_strangeness(state.identities.get(key)) for key in sending.identities]
     unknown = [link.host for link in sending.links if _is_new(state.links.get(link.key), now_us)]
     return Familiarity(
-        _network(state, sending.network) if sending.network else 0.0,
+        _network(state, sending) if sending.network else 0.0,
         _strangeness(state.clients.get(sending.client)) if sending.client else 0.0,
         _hour(state, now_us),
         _strangeness(state.credentials.get(sending.credential_id)),
@@ -88,10 +88,11 @@ def _is_new(first_minute: int | None, now_us: int) -> bool:
     return first_minute is None or now_us - first_minute * MINUTE_US < DAY_US
 
 
-def _network(state: State, network: str) -> float:
-    strangeness = _strangeness(state.networks.get(network))
+def _network(state: State, sending: Sending) -> float:
+    """Who reads from a place day after day may send from there."""
+    strangeness = min(_strangeness(state.networks.get(sending.network)), _strangeness(Seen(0, 0, max(1, sending.days_read))))
     if strangeness:
-        wide = wide_network(network)
+        wide = wide_network(sending.network)
         near = min((_strangeness(seen) for name, seen in state.networks.items() if wide_network(name) == wide), default=1.0)
         strangeness = min(strangeness, 0.5 + near / 2)
     return strangeness
@@ -100,7 +101,7 @@ def _network(state: State, network: str) -> float:
 def _new_networks(state: State, sending: Sending) -> int:
     since_us = sending.at_us - HOUR_US
     here = state.networks.get(sending.network)
-    if not sending.network or (here is not None and here.first_us < since_us):
+    if not sending.network or sending.days_read >= FAMILIAR_DAYS or (here is not None and here.first_us < since_us):
         return 0
     return sum(seen.first_us >= since_us for seen in state.networks.values()) + (here is None)
 

@@ -1,6 +1,6 @@
 """The guard's reasons and notices in the reader's language. No octet of others is interpreted here: it is only quoted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -147,6 +147,11 @@ def owner_notice(language: Language, facts: Facts) -> tuple[str, str]:
 def administrator_notice(language: Language, facts: Facts) -> tuple[str, str]:
     subject, beginning, ending = (text.format(**facts.values) for text in _ADMINISTRATOR[language])
     return subject, "\n\n".join([beginning, *_details(language, facts, facts.had), ending]) + "\n"
+
+
+def if_not_you(language: Language, values: Mapping[str, str | int]) -> str:
+    """What to do when it was somebody else; `values` with postmaster."""
+    return _OWNER[language][3].format(**values)
 
 
 def _details(language: Language, facts: Facts, had: Sequence[str]) -> list[str]:

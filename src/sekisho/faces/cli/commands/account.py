@@ -11,6 +11,7 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.commands.account_factor import factor
 from sekisho.faces.cli.commands.account_import import import_accounts
 from sekisho.faces.cli.commands.credential import EndDate, credential_command, last_day
+from sekisho.faces.cli.commands.logins import logins
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, pass_shell, when
 
@@ -60,6 +61,7 @@ def account_command() -> None:
 account_command.add_command(import_accounts)
 account_command.add_command(factor)
 account_command.add_command(credential_command)
+account_command.add_command(logins)
 
 
 @account_command.command("add", epilog="Example: sekisho account add taro@example.org --quota 2G")
