@@ -5,12 +5,13 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from tests.services.authentication.world import ALICE, ELSEWHERE, GOOD, HASHED, NEIGHBOUR, World
+from tests.services.authentication.world import ALICE, ELSEWHERE, GOOD, NEIGHBOUR, World
 
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import LoginFailure, PasswordProof
 from sekisho.ports.directory import Account, StoredPassword
+from sekisho.services.authentication.hashing import Lane
 from sekisho.services.authentication.limiter import CHECKS_PER_NETWORK
 from sekisho.services.authentication.passwords import hash_password, is_current, verify_password
 
@@ -127,11 +128,10 @@ async def test_guesses_sent_at_once_do_not_pass_the_limit_by_much(monkeypatch: p
 
 
 async def test_a_full_queue_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sekisho.services.authentication.hashing.STRANGERS_PER_THREAD", 1)
     world = World(monkeypatch, hashing_threads=1)
-    clients = [ip_address(f"198.51.{n}.1") for n in range(5)]
+    clients = [ip_address(f"198.51.{n}.1") for n in range(Lane.NEWCOMER.value + 4)]
     results = await asyncio.gather(*(world.login(replace(GOOD, password=f"wrong {c}"), c) for c in clients))
-    assert results.count(LoginFailure.UNAVAILABLE) == 3 and results.count(LoginFailure.REFUSED) == 2
+    assert results.count(LoginFailure.UNAVAILABLE) == 3 and results.count(LoginFailure.REFUSED) == Lane.NEWCOMER.value + 1
     assert await world.login() == ALICE  # the queue is free again
 
 
@@ -209,14 +209,16 @@ async def test_guesses_from_the_owners_own_network_do_not_end_what_is_open(monke
 
 async def test_who_is_known_from_there_is_checked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch)
-    lanes: list[bool] = []
+    lanes: list[Lane] = []
 
-    async def run(function: object, first: str, second: str, *, is_familiar: bool = False) -> bool:
-        lanes.append(is_familiar)
-        return first == HASHED.argon2
+    async def run(function: object, first: str, second: str, *, lane: Lane) -> bool:
+        lanes.append(lane)
+        return second == GOOD.password
 
     monkeypatch.setattr(world.authenticator._pool, "run", run)
     await world.login()
     await world.login(client=ELSEWHERE, service="pop3")
     await world.login(client=NEIGHBOUR, service="submission")
-    assert lanes == [False, False, True]
+    for number in range(4):
+        await world.login(replace(GOOD, password=f"guess {number}"), ip_address("203.0.113.9"))
+    assert lanes == [Lane.NEWCOMER, Lane.NEWCOMER, Lane.FAMILIAR, Lane.NEWCOMER, Lane.NEWCOMER, Lane.NEWCOMER, Lane.STRANGE]

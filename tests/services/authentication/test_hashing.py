@@ -5,21 +5,19 @@ import threading
 
 import pytest
 
-from sekisho.services.authentication import hashing
-from sekisho.services.authentication.hashing import HashingBusy, HashingPool
+from sekisho.services.authentication.hashing import HashingBusy, HashingPool, Lane
 
 
 class Work:
-    """Checks that end when they are told, in a pool of one thread. `done` has their names in the order they began."""
+    """Checks that end when they are told. `begun` has their names in the order they began."""
 
-    def __init__(self) -> None:
-        self.pool = HashingPool(1)
+    def __init__(self, threads: int = 1) -> None:
+        self.pool = HashingPool(threads)
         self.begun: list[str] = []
         self.go = threading.Semaphore(0)
-
         self.loop, self.first = asyncio.get_running_loop(), asyncio.Event()
 
-    def check(self, name: str, _: str) -> bool:
+    def check(self, name: str) -> bool:
         self.begun.append(name)
         self.loop.call_soon_threadsafe(self.first.set)
         self.go.acquire()
@@ -27,8 +25,10 @@ class Work:
             raise ValueError(name)
         return True
 
-    def start(self, name: str, *, is_familiar: bool = False) -> "asyncio.Task[bool]":
-        return asyncio.create_task(self.pool.run(self.check, name, "", is_familiar=is_familiar))
+    async def start(self, name: str, lane: Lane = Lane.STRANGE) -> "asyncio.Task[bool]":
+        task = asyncio.create_task(self.pool.run(self.check, name, lane=lane))
+        await asyncio.sleep(0)
+        return task
 
     async def finish(self, *tasks: "asyncio.Task[bool]") -> list[object]:
         for _ in tasks:
@@ -36,48 +36,55 @@ class Work:
         return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_who_is_at_home_waits_for_one_check_at_most() -> None:
+async def test_who_is_at_home_comes_first_then_who_is_new() -> None:
     work = Work()
-    strangers = [work.start(f"stranger {number}") for number in range(3)]
-    await asyncio.sleep(0)
-    home = work.start("home", is_familiar=True)
-    await asyncio.sleep(0)
-    await work.finish(*strangers, home)
-    assert work.begun == ["stranger 0", "home", "stranger 1", "stranger 2"]
+    tasks = [await work.start(f"stranger {number}") for number in range(3)]
+    tasks += [await work.start("new", Lane.NEWCOMER), await work.start("home", Lane.FAMILIAR)]
+    await work.finish(*tasks)
+    assert work.begun == ["stranger 0", "home", "new", "stranger 1", "stranger 2"]
     work.pool.close()
 
 
-async def test_strangers_fill_their_own_lane_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "STRANGERS_PER_THREAD", 2)
+async def test_one_thread_is_kept_for_who_is_at_home() -> None:
+    work = Work(threads=2)
+    strangers = [await work.start(f"stranger {number}") for number in range(3)]
+    await work.first.wait()
+    home = await work.start("home", Lane.FAMILIAR)
+    assert work.pool._busy == 2  # home does not wait
+    await work.finish(*strangers, home)
+    assert set(work.begun[:2]) == {"stranger 0", "home"} and work.begun[2:] == ["stranger 1", "stranger 2"]
+    assert (work.pool._busy, work.pool._busy_strangers) == (0, 0)
+    work.pool.close()
+
+
+async def test_each_lane_has_its_own_end() -> None:
     work = Work()
-    strangers = [work.start(f"stranger {number}") for number in range(5)]
-    await asyncio.sleep(0)
-    home = work.start("home", is_familiar=True)
-    results = await work.finish(*strangers, home)
-    assert [type(result) for result in results] == [bool, bool, bool, HashingBusy, HashingBusy, bool]
+    strangers = [await work.start(f"stranger {number}") for number in range(Lane.STRANGE.value + 3)]
+    new, home = await work.start("new", Lane.NEWCOMER), await work.start("home", Lane.FAMILIAR)
+    results = await work.finish(*strangers, new, home)
+    refused = [isinstance(result, HashingBusy) for result in results]
+    assert refused == [False] * (Lane.STRANGE.value + 1) + [True, True, False, False]
     work.pool.close()
 
 
 async def test_who_gives_up_waiting_leaves_no_gap() -> None:
     work = Work()
-    first = work.start("first")
-    waiting = [work.start("gone"), work.start("fault"), work.start("last")]
-    await asyncio.sleep(0)
+    first = await work.start("first")
+    waiting = [await work.start(name) for name in ("gone", "fault", "last")]
     waiting[0].cancel()
     await asyncio.sleep(0)
     results = await work.finish(first, *waiting)
     assert results[0] is True and isinstance(results[1], asyncio.CancelledError)
     assert isinstance(results[2], ValueError) and results[3] is True
     assert work.begun == ["first", "fault", "last"] and work.pool._busy == 0
-    again = work.start("again")
+    again = await work.start("again")
     assert await work.finish(again) == [True]
     work.pool.close()
 
 
 async def test_who_leaves_at_the_moment_of_their_turn_hands_it_on() -> None:
     work = Work()
-    first, second, third = (work.start(name) for name in ("first", "second", "third"))
-    await asyncio.sleep(0)
+    first, second, third = [await work.start(name) for name in ("first", "second", "third")]
     work.go.release()
     await first
     second.cancel()  # its place may be given already
@@ -90,7 +97,7 @@ async def test_who_leaves_at_the_moment_of_their_turn_hands_it_on() -> None:
 
 async def test_a_closed_connection_does_not_free_a_thread() -> None:
     work = Work()
-    first, second = work.start("first"), work.start("second")
+    first, second = await work.start("first"), await work.start("second")
     await work.first.wait()
     first.cancel()
     await asyncio.sleep(0)
@@ -98,3 +105,13 @@ async def test_a_closed_connection_does_not_free_a_thread() -> None:
     await work.finish(first, second)
     assert second.result() is True
     work.pool.close()
+
+
+@pytest.mark.parametrize("waiting", [0, 2])
+async def test_a_retired_pool_does_what_waits(waiting: int) -> None:
+    work = Work()
+    tasks = [await work.start(f"check {number}") for number in range(waiting)]
+    work.pool.retire()
+    assert await work.finish(*tasks) == [True] * waiting
+    with pytest.raises(RuntimeError):
+        await work.pool.run(str, "late")

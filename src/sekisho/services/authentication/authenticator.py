@@ -36,7 +36,7 @@ from sekisho.services.authentication.candidates import Candidate, Candidates, Cl
 from sekisho.services.authentication.certificates import addresses_shown, judge_certificate
 from sekisho.services.authentication.exchange import NONCE_OCTETS, SaslExchange
 from sekisho.services.authentication.factor_letter import FactorLetters
-from sekisho.services.authentication.hashing import HashingBusy, HashingPool
+from sekisho.services.authentication.hashing import HashingBusy, HashingPool, Lane
 from sekisho.services.authentication.limiter import Leave, LimiterTools, LoginLimiter
 from sekisho.services.authentication.logbook import LoginBook
 from sekisho.services.authentication.passwords import NOBODYS_HASH, WeakPassword, hash_password, is_current, verify_password
@@ -224,7 +224,7 @@ class SaslAuthenticator:
         if not candidate.cause and self._good.has(good):
             return True
         stored = candidate.password.argon2 if candidate.password else ""
-        fits = await self._pool.run(verify_password, stored or NOBODYS_HASH, password, is_familiar=leave.is_familiar)
+        fits = await self._pool.run(verify_password, stored or NOBODYS_HASH, password, lane=leave.lane)
         if fits and not candidate.cause:
             self._good.remember(good)
         return fits
@@ -237,7 +237,7 @@ class SaslAuthenticator:
         try:
             address = Address.from_text(candidate.name)
             terms = await scram_terms(self._tools.directory, self._tools.credentials, address)
-            hashed = await self._pool.run(hash_password, password, terms, is_familiar=True)
+            hashed = await self._pool.run(hash_password, password, terms, lane=Lane.FAMILIAR)
             await self._tools.directory.upgrade_password(stored.account_id, stored.argon2, *hashed)
         except (HashingBusy, StoreUnavailable, WeakPassword):
             return

@@ -1,20 +1,23 @@
-"""A few threads for Argon2id, and an end to how many may wait for them. Who is at home waits before nobody."""
+"""A few threads for Argon2id, and an end to how many may wait for them. Who is at home waits for nobody else."""
 
 import asyncio
-import os
-import threading
+import enum
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
-# Strangers: with two threads and 25 ms a check, the last of them waits about a third of a second.
-STRANGERS_PER_THREAD = 12
-FAMILIAR_PER_THREAD = 200
-# Threads that compute are to give way to the loop, which has everybody's mail in hand.
-NICENESS = 5
+
+
+class Lane(enum.Enum):
+    """Who is asking; earlier ones go first. The value is how many of them may wait, for each thread."""
+
+    FAMILIAR = 200  # the account logged in from there before
+    NEWCOMER = 12  # a network that hardly tried anything yet
+    STRANGE = 10  # any other; with 25 ms a check, the last of both kinds waits about a second
 
 
 class HashingBusy(Exception):
@@ -24,57 +27,65 @@ class HashingBusy(Exception):
 class HashingPool:
     """Bounds memory (19 MiB a thread) and the queue; Argon2 releases the interpreter lock while it computes.
 
-    Two lanes: a login from where its account logged in before goes first, so that a flood of strangers' guesses costs it one check at most.
+    One of several threads is kept for familiar logins, so that a flood of strangers' guesses does not make them wait.
     """
 
     def __init__(self, threads: int) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hashing", initializer=_give_way)
-        self._threads = threads
-        self._busy = 0
+        self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hashing")
+        self._threads, self._for_strangers = threads, max(1, threads - 1)
+        self._busy = self._busy_strangers = 0
         self._is_retired = False
-        self._familiar: deque[asyncio.Future[None]] = deque()
-        self._strangers: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
 
-    async def run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments, is_familiar: bool = False) -> Result:
+    async def run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments, lane: Lane = Lane.STRANGE) -> Result:
         """`function(*arguments)` in a thread; raises `HashingBusy`, or what the function raises."""
-        if self._busy >= self._threads:
-            await self._wait(is_familiar)
+        if self._may_begin(lane):
+            self._begin(lane)
         else:
-            self._busy += 1
+            await self._wait(lane)
         # The place is given back when the check ends, not when the caller stops waiting: a closed connection does not free a thread.
         future = asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
-        future.add_done_callback(self._done)
+        future.add_done_callback(partial(self._done, lane))
         return await asyncio.shield(future)
 
-    async def _wait(self, is_familiar: bool) -> None:
-        """Until it has a place; whoever ends hands theirs on."""
-        lane, capacity = (self._familiar, FAMILIAR_PER_THREAD) if is_familiar else (self._strangers, STRANGERS_PER_THREAD)
-        if len(lane) >= capacity * self._threads:
+    def _may_begin(self, lane: Lane) -> bool:
+        return self._busy < self._threads and (lane is Lane.FAMILIAR or self._busy_strangers < self._for_strangers)
+
+    def _begin(self, lane: Lane) -> None:
+        self._busy += 1
+        self._busy_strangers += lane is not Lane.FAMILIAR
+
+    async def _wait(self, lane: Lane) -> None:
+        """Until a place was given to it."""
+        waiting = self._waiting[lane]
+        if len(waiting) >= lane.value * self._threads:
             raise HashingBusy
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lane.append(place)
+        waiting.append(place)
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._hand_on()
-            elif place in lane:
-                lane.remove(place)
+                self._end(lane)
+            elif place in waiting:
+                waiting.remove(place)
             raise
 
-    def _done(self, future: "asyncio.Future[Any]") -> None:
+    def _done(self, lane: Lane, future: "asyncio.Future[Any]") -> None:
         if not future.cancelled():
             future.exception()  # mark as seen even if nobody waits any more
-        self._hand_on()
+        self._end(lane)
 
-    def _hand_on(self) -> None:
-        for lane in (self._familiar, self._strangers):
-            while lane:
-                place = lane.popleft()
-                if not place.done():
-                    place.set_result(None)
-                    return
+    def _end(self, lane: Lane) -> None:
+        """Give the place back, and on to whoever may have it."""
         self._busy -= 1
+        self._busy_strangers -= lane is not Lane.FAMILIAR
+        for other, waiting in self._waiting.items():
+            while waiting and self._may_begin(other):
+                place = waiting.popleft()
+                if not place.done():
+                    self._begin(other)
+                    place.set_result(None)
         if self._is_retired and not self._busy:
             self._executor.shutdown(wait=False)
 
@@ -86,10 +97,3 @@ class HashingPool:
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _give_way() -> None:
-    try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)  # of this thread alone, on Linux
-    except OSError:
-        pass  # only a courtesy

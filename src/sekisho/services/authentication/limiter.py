@@ -20,6 +20,8 @@ from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import IpAddress
 from sekisho.services.authentication import tallies
+from sekisho.services.authentication.hashing import Lane
+from sekisho.services.authentication.newcomers import Newcomers
 
 # So many checks of one network may run at once; by so many may guesses sent at the same moment exceed the limit.
 CHECKS_PER_NETWORK = 8
@@ -42,7 +44,8 @@ class LimiterTools:
 
 
 class Leave(Struct, frozen=True):
-    """May this network try to log in? `ban`: why not. `is_familiar`: the account logged in from there before.
+    """May this network try to log in? `ban`: why not. `is_familiar`: the account logged in from there before. `is_newcomer`: the network
+    hardly tried anything yet, as far as this worker knows.
 
     `only_known`: guesses at the account used up the tries of a network that is familiar to it. A password whose outcome is remembered as
     good is no guess and still passes; anything else does not.
@@ -51,6 +54,11 @@ class Leave(Struct, frozen=True):
     ban: Ban | None = None
     is_familiar: bool = False
     only_known: bool = False
+    is_newcomer: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.FAMILIAR if self.is_familiar else Lane.NEWCOMER if self.is_newcomer else Lane.STRANGE
 
 
 class LoginLimiter:
@@ -64,6 +72,7 @@ class LoginLimiter:
         self._tools, self._settings = tools, settings
         self._gates: dict[str, tuple[asyncio.Semaphore, int]] = {}
         self._banning = asyncio.Lock()
+        self._newcomers = Newcomers(tools.clock, settings.window_seconds)
 
     @asynccontextmanager
     async def turn(self, client: IpAddress) -> AsyncIterator[None]:
@@ -82,13 +91,15 @@ class LoginLimiter:
     async def leave(self, client: IpAddress, name: str) -> Leave:
         """`name`: canonical, or as typed if it is no address."""
         bans = await self._tools.bans.banning(tallies.host_of(client), tallies.plain(name))
-        is_familiar = await self._is_familiar(tallies.network_of(client), name)
+        network = tallies.network_of(client)
+        is_familiar = await self._is_familiar(network, name)
+        is_newcomer = not is_familiar and self._newcomers.is_one(network)
         only_known = False
         for ban in bans:
             if ban.reason == "operator" or not is_familiar:
                 return Leave(ban, is_familiar)
             only_known = only_known or ban.account != ANYBODY
-        return Leave(None, is_familiar, only_known)
+        return Leave(None, is_familiar, only_known, is_newcomer)
 
     async def _is_familiar(self, network: str, name: str) -> bool:
         return await self._tools.counters.total(tallies.familiar_key(network, name), FAMILIAR_SECONDS) > 0

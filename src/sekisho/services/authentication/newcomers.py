@@ -1,0 +1,24 @@
+"""How often each network asked lately, in this worker's memory: newcomers should not wait behind those who ask all the time."""
+
+from collections import OrderedDict
+
+from sekisho.ports.clock import Clock
+
+NETWORKS = 20_000
+FIRST_TRIES = 3  # with a typo or two, an owner on a journey gets in
+
+
+class Newcomers:
+    def __init__(self, clock: Clock, window_seconds: float) -> None:
+        self._clock, self._window_seconds = clock, window_seconds
+        self._asked: OrderedDict[str, tuple[float, int]] = OrderedDict()  # network → (until, times)
+
+    def is_one(self, network: str) -> bool:
+        """Counts this time too."""
+        now = self._clock.monotonic()
+        until, times = self._asked.pop(network, (now, 0))
+        times = times + 1 if until > now else 1
+        self._asked[network] = now + self._window_seconds, times
+        while len(self._asked) > NETWORKS:
+            self._asked.popitem(last=False)
+        return times <= FIRST_TRIES
