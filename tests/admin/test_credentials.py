@@ -49,7 +49,8 @@ class Door:
     def __init__(self, store: MemoryStore) -> None:
         self.journal = MemoryJournal()
         tools = AuthenticationTools(
-            store.directory, store.credentials, store.counters, store.bans, store.changes, ManualClock(), SeededDice(), self.journal,
+            store.directory, store.credentials, store.counters, store.bans, store.places, store.changes,
+            ManualClock(), SeededDice(), self.journal,
             MemoryMetrics(), self._sleep,
         )  # fmt: skip
         self._authenticator = SaslAuthenticator(tools, LoginSettings())
