@@ -2,14 +2,18 @@
 
 import asyncio
 import random
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from sekisho.lab.logins import service_of, try_login
+import msgspec
+
+from sekisho.lab.guesser import Guess, Plan, Yield
 from sekisho.lab.scene import Actor
 from sekisho.lab.script import Act, IpAddress, pick_address
 from sekisho.lab.stage import Stage
+from sekisho.ports.lab import RehearsalFailed
 
 # What everybody tries first. A scene gives its own with `passwords`.
 COMMON = ("123456", "password", "qwerty123", "sakura2024", "welcome1", "abc123456", "letmein99", "iloveyou1")
@@ -36,10 +40,17 @@ class Campaign:
         self._said: Counter[str] = Counter()
 
     async def run(self) -> None:
-        known = [(account, password) for account in self._accounts for password in self._passwords]
+        """Raises RehearsalFailed."""
+        known = [(self._stage.address_of(account), password) for account in self._accounts for password in self._passwords]
         self._dice.shuffle(known)  # nobody tries the same twice while there is something else to try
-        tries = iter([(number, self._client(number), *known[number % len(known)]) for number in range(self._count)])
-        await asyncio.gather(*(self._lane(tries) for _ in range(self._together)))
+        guesses = [Guess(number, str(self._client(number)), *known[number % len(known)]) for number in range(self._count)]
+        stage, door = self._stage, self._stage.door
+        plan = Plan(
+            door.host, door.proxy_source, door.hostname, str(stage.server.ca_file), dict(stage.server.ports), self._act.step.service,
+            self._together, guesses,
+        )  # fmt: skip
+        result = await _run_guesser(plan)
+        self.tried, self.found, self._said = result.tried, set(result.found), Counter(result.said)
 
     def summary(self) -> str:
         """How often the server said what."""
@@ -51,15 +62,17 @@ class Campaign:
             return pick_address(self._actor.address, random.Random(self._act.seed))
         return _FIRST_NETWORK + number % self._networks * 256 + 1 + number // self._networks % 200
 
-    async def _lane(self, tries: Iterator[tuple[int, IpAddress, str, str]]) -> None:
-        stage, service = self._stage, self._act.step.service
-        for number, client, account, password in tries:
-            login = stage.address_of(account), password
-            try:
-                is_in, said = await try_login(stage.door, client, stage.server.ports, service_of(service, number), login)
-            except (OSError, TimeoutError) as error:
-                is_in, said = False, type(error).__name__
-            self.tried += 1
-            self._said[said[:60]] += 1
-            if is_in:
-                self.found.add(account)
+
+async def _run_guesser(plan: Plan) -> Yield:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sekisho.lab.guesser", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        output, errors = await process.communicate(msgspec.json.encode(plan))
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    if process.returncode:
+        reason = errors.decode("utf-8", "replace")[-2000:]
+        raise RehearsalFailed("{operation}: {reason}", operation="guess", reason=reason)
+    return msgspec.json.decode(output, type=Yield)

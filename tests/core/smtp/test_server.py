@@ -252,6 +252,7 @@ def test_starttls() -> None:
     assert injected.codes == [220, 250, 554] and injected.log[-1] == "Ended(reason='syntax')"
     assert play(b"EHLO c\r\nSTARTTLS foo\r\n").codes[-1] == 501
     assert play(b"EHLO c\r\nSTARTTLS\r\n", tls=True).codes[-1] == 503
+    assert same_in_pieces(b"STARTTLS\r\nEHLO c\r\nSTARTTLS\r\nNOOP\r\n", tls=True).codes[-1] == 250
     assert play(OPENING + b"STARTTLS\r\n").codes[-1] == 503
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
+from sekisho.services.authentication import hashing
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool, Lane
 
 
@@ -15,11 +17,12 @@ class Work:
         self.pool = HashingPool(threads)
         self.begun: list[str] = []
         self.go = threading.Semaphore(0)
-        self.loop, self.first = asyncio.get_running_loop(), asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        self.news: asyncio.Queue[str] = asyncio.Queue()
 
     def check(self, name: str) -> bool:
         self.begun.append(name)
-        self.loop.call_soon_threadsafe(self.first.set)
+        self.loop.call_soon_threadsafe(self.news.put_nowait, name)
         self.go.acquire()
         if name == "fault":
             raise ValueError(name)
@@ -48,11 +51,11 @@ async def test_who_is_at_home_comes_first_then_who_is_new() -> None:
 async def test_one_thread_is_kept_for_who_is_at_home() -> None:
     work = Work(threads=2)
     strangers = [await work.start(f"stranger {number}") for number in range(3)]
-    await work.first.wait()
+    assert await work.news.get() == "stranger 0"
     home = await work.start("home", Lane.FAMILIAR)
-    assert work.pool._busy == 2  # home does not wait
+    assert await work.news.get() == "home"
     await work.finish(*strangers, home)
-    assert set(work.begun[:2]) == {"stranger 0", "home"} and work.begun[2:] == ["stranger 1", "stranger 2"]
+    assert work.begun[2:] == ["stranger 1", "stranger 2"]
     assert (work.pool._busy, work.pool._busy_strangers) == (0, 0)
     work.pool.close()
 
@@ -98,12 +101,28 @@ async def test_who_leaves_at_the_moment_of_their_turn_hands_it_on() -> None:
 async def test_a_closed_connection_does_not_free_a_thread() -> None:
     work = Work()
     first, second = await work.start("first"), await work.start("second")
-    await work.first.wait()
+    await work.news.get()
     first.cancel()
     await asyncio.sleep(0)
     assert work.begun == ["first"] and work.pool._busy == 1
     await work.finish(first, second)
     assert second.result() is True
+    work.pool.close()
+
+
+async def test_a_flood_of_strangers_leaves_half_of_the_time_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    work, pauses = Work(), []
+    call_later = work.loop.call_later
+
+    def note(seconds: float, *call: Any) -> asyncio.TimerHandle:
+        pauses.append(seconds)
+        return call_later(0, *call)
+
+    monkeypatch.setattr(work.loop, "call_later", note)
+    tasks = [await work.start("one"), await work.start("two"), await work.start("home", Lane.FAMILIAR), await work.start("three")]
+    await work.finish(*tasks)
+    assert work.begun == ["one", "home", "two", "three"]
+    assert len(pauses) == 2 and all(0 < pause <= hashing.LONGEST_PAUSE_SECONDS for pause in pauses)  # not behind the last, nor for home
     work.pool.close()
 
 

@@ -309,7 +309,8 @@ class ServerMachine:
         if command is None:
             session.refuse(_UNKNOWN)
             return
-        if not command.may_be_pipelined and self._position < len(self._buffer):
+        # Inside TLS it is refused anyway, and octets behind it do no harm, whether they come with it or later.
+        if not command.may_be_pipelined and not session.tls and self._position < len(self._buffer):
             session.say(_PIPELINED)
             session.end("syntax")
             return

@@ -16,8 +16,14 @@ class Lane(enum.Enum):
     """Who is asking; earlier ones go first. The value is how many of them may wait, for each thread."""
 
     FAMILIAR = 200  # the account logged in from there before
-    NEWCOMER = 12  # a network that hardly tried anything yet
-    STRANGE = 10  # any other; with 25 ms a check, the last of both kinds waits about a second
+    NEWCOMER = 8  # a network that hardly tried anything yet
+    STRANGE = 5  # any other; with 25 ms a check and as long a pause, the last of both kinds waits a good second
+
+
+# The part of a thread's time that strangers' checks take when more of them wait: a flood of guesses must leave the processor to
+# everybody's mail. On a busy machine checks take longer, and so do the pauses.
+STRANGERS_SHARE = 0.5
+LONGEST_PAUSE_SECONDS = 0.25
 
 
 class HashingBusy(Exception):
@@ -44,8 +50,9 @@ class HashingPool:
         else:
             await self._wait(lane)
         # The place is given back when the check ends, not when the caller stops waiting: a closed connection does not free a thread.
-        future = asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
-        future.add_done_callback(partial(self._done, lane))
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._executor, function, *arguments)
+        future.add_done_callback(partial(self._done, lane, loop.time()))
         return await asyncio.shield(future)
 
     def _may_begin(self, lane: Lane) -> bool:
@@ -71,10 +78,14 @@ class HashingPool:
                 waiting.remove(place)
             raise
 
-    def _done(self, lane: Lane, future: "asyncio.Future[Any]") -> None:
+    def _done(self, lane: Lane, began: float, future: "asyncio.Future[Any]") -> None:
         if not future.cancelled():
             future.exception()  # mark as seen even if nobody waits any more
-        self._end(lane)
+        if lane is not Lane.FAMILIAR and (self._waiting[Lane.NEWCOMER] or self._waiting[Lane.STRANGE]):
+            loop = future.get_loop()
+            loop.call_later(min((loop.time() - began) * (1 / STRANGERS_SHARE - 1), LONGEST_PAUSE_SECONDS), self._end, lane)
+        else:
+            self._end(lane)
 
     def _end(self, lane: Lane) -> None:
         """Give the place back, and on to whoever may have it."""
