@@ -32,14 +32,16 @@ def dns() -> Iterator[Names]:
         yield found
 
 
+def changed(toml: str, dns: Names, greylist: str) -> str:
+    toml = re.sub(r"unchecked_networks = .*", "unchecked_networks = []", toml)
+    return toml + f'\n[resolver]\nservers = ["{dns.address}"]\ntimeout_seconds = 0.5\ntries = 1\n\n[greylist]\n{greylist}\n'
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, dns: Names) -> Iterator[Server]:
-    def change(toml: str) -> str:
-        """A second try counts at once: no test waits for a minute."""
-        toml = re.sub(r"unchecked_networks = .*", "unchecked_networks = []", toml)
-        return toml + f'\n[resolver]\nservers = ["{dns.address}"]\ntimeout_seconds = 0.5\ntries = 1\n\n[greylist]\nafter_seconds = 0\n'
-
-    with running(Path(tmp_path_factory.mktemp("greylist")) / "try", change=change) as started:
+    """A second try counts at once: no test waits for a minute."""
+    folder = Path(tmp_path_factory.mktemp("greylist")) / "try"
+    with running(folder, change=lambda toml: changed(toml, dns, "after_seconds = 0")) as started:
         yield started
 
 
@@ -123,3 +125,18 @@ def test_a_domain_that_does_not_exist_is_put_off_before_the_message(server: Serv
         assert match and stranger.rcpt("postmaster@example.test")[0] == 250
     story = server.command("why", match[1])["stories"][0]
     assert "there is no domain nowhere.test" in story["sentence"] and story["remedy"]
+
+
+def test_a_client_that_waits_for_its_reply_holds_up_no_shutdown(tmp_path: Path, dns: Names) -> None:
+    with running(tmp_path / "try", change=lambda toml: changed(toml, dns, "tarpit_seconds = 300")) as server:
+        alice = server.accounts["alice"].address
+        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], local_hostname="bot", source_address=("127.0.0.66", 0)) as stranger:
+            stranger.ehlo()
+            assert stranger.has_extn("starttls")  # whoever may have to wait is offered encryption too
+            assert (stranger.mail("x@stranger.test")[0], stranger.rcpt(alice)[0], stranger.docmd("DATA")[0]) == (250, 250, 354)
+            stranger.send(letter("x@stranger.test") + b".\r\n")
+            wait_until(lambda: server.command("door", "greylist")["waiting"] == 1)
+            assert server.stop() == 0
+            code, text = stranger.getreply()
+            assert code == 451 and text.startswith(b"4.7.1 ")
+            stranger.close()
