@@ -12,6 +12,7 @@ from sekisho.adapters.keeping import KeepingJournal
 from sekisho.admin.why import messages, others
 from sekisho.admin.why.sentences import BANS, LOGIN_CAUSES, RULES, STATUSES, VALUES
 from sekisho.admin.why.story import Told
+from sekisho.core.policy.connection import CONNECTION_RULES
 from sekisho.testing.clock import ManualClock
 from sekisho.testing.records import MemoryJournal
 
@@ -40,7 +41,7 @@ def rules_of_the_door() -> Iterator[str]:
 
 
 def test_every_rule_of_the_door_has_a_sentence_and_a_remedy() -> None:
-    names = set(rules_of_the_door())
+    names = {*rules_of_the_door(), *(rule.name for rule in CONNECTION_RULES)}
     assert len(names) >= 6
     assert sorted(name for name in names if name not in RULES or not RULES[name].remedy) == []
 

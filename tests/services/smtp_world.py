@@ -20,6 +20,7 @@ from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.authentication.standing import Standing
 from sekisho.services.reception.inspection import Inspector, NoInspection
 from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
+from sekisho.services.reception.watch import DoorWatch
 from sekisho.services.submission.seams import NoJudge, NoSigner, OutboundJudge, Signer
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
 from sekisho.testing.clock import ManualClock, SeededDice
@@ -58,6 +59,7 @@ class World:
     limits: Limits = field(default_factory=Limits)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     inspector: Inspector = field(default_factory=NoInspection)
+    watch: DoorWatch | None = None
     judge: OutboundJudge = field(default_factory=NoJudge)
     signer: Signer = field(default_factory=NoSigner)
     clock: ManualClock = field(default_factory=ManualClock)
@@ -105,7 +107,7 @@ class World:
     def reception(self) -> Reception:
         tools = ReceptionTools(
             self.store.spool, self.recipients, self.inspector, self.clock, self.dice, self.journal, self.metrics,
-            self.shutdown, lambda: OWNER, self.jobs.extend,
+            self.shutdown, lambda: OWNER, self.jobs.extend, watch=self.watch,
         )  # fmt: skip
         return Reception(tools, ReceptionConfig(HOSTNAME, self.limits, ReceptionSettings(), QueueSettings(), ledger=self.ledger))
 

@@ -45,5 +45,9 @@ def door_rules(config: Config) -> DoorRules:
         greylist=config.greylist.mode if reputation.enabled else "off",
         waiting=config.greylist.rules(),
         content=config.content.rules(),
+        early_talkers=door.early_talkers,
+        helo=door.helo_forged,
+        rates=door.rates.mode,
+        limits=door.rates.limits(),
         **config.content.modes,
     )

@@ -13,6 +13,7 @@ from sekisho.config.greylist import GreylistSettings
 from sekisho.config.guard import GuardSettings
 from sekisho.config.issuers import IssuerSettings
 from sekisho.config.ledger import LedgerSettings
+from sekisho.config.rates import RateSettings
 from sekisho.config.reputation import ReputationSettings
 from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
 from sekisho.core.policy.mode import Mode
@@ -89,6 +90,18 @@ class DoorSettings(Section):
     on_temperror: Literal["accept", "defer"] = Field(
         "accept", description="What to do with a message when the DNS does not say whether DMARC passes."
     )
+    early_talkers: Mode = Field(
+        "enforce", description="Send clients away that speak before the greeting; observe: only write it down; off: do not look."
+    )
+    greet_delay_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
+        1.0,
+        description="How long the greeting waits, to see who speaks early, for strangers without a verified reverse name only; 0: never.",
+    )
+    helo_forged: Mode = Field(
+        "enforce",
+        description="Refuse strangers who say EHLO with this server's name or domain; observe: only write it down; off: do nothing.",
+    )
+    rates: RateSettings = RateSettings()
     unchecked_networks: tuple[IPvAnyNetwork, ...] = Field(
         (), description="Clients whose mail is not checked: backup MX hosts and machines of your own."
     )

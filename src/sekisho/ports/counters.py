@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from sekisho.core.policy.rates import Measure
 from sekisho.ports.stream import IpAddress
 
 
@@ -29,3 +30,14 @@ class Counters(Protocol):
     async def clear_below(self, prefix: str) -> None:
         """All keys that begin so."""
         ...
+
+
+class Rates(Protocol):
+    """What each network (/24 or /64) did at the door lately, in shared memory. Synchronous. A sum may come out too large by chance, when
+    networks share their cells, never too small."""
+
+    def add(self, measure: Measure, client: IpAddress, amount: int, now_us: int) -> int:
+        """Count, and return the sum of this and the previous window, weighted."""
+        ...
+
+    def total(self, measure: Measure, client: IpAddress, now_us: int) -> int: ...

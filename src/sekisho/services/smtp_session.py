@@ -73,7 +73,13 @@ class Decider(Protocol):
     @property
     def is_authenticated(self) -> bool: ...
 
-    async def hello(self, event: Hello) -> Reply | None: ...
+    async def connected(self) -> Reply | None:
+        """Somebody is there and was told nothing yet: None greets."""
+        ...
+
+    async def hello(self, event: Hello, *, is_early: bool) -> Reply | None:
+        """`is_early`: more octets came with it, before our answer."""
+        ...
 
     async def mail(self, envelope: Envelope) -> Reply: ...
 
@@ -263,9 +269,9 @@ class SmtpSession:
             self._references.taken()  # the machine has told it
             self._drop()
         elif isinstance(event, Hello):
-            self._answer(event, await decider.hello(event))
+            self._answer(event, await decider.hello(event, is_early=machine.has_more))
         elif isinstance(event, Connected):
-            self._answer(event, _SHUTDOWN if self._stopping else None)
+            self._answer(event, _SHUTDOWN if self._stopping else await decider.connected())
         elif isinstance(event, SaslBegins | SaslResponse):
             await self._decide_login(event)
         elif isinstance(event, TlsBegins):

@@ -8,12 +8,14 @@ from sekisho.config.door import blocklists, door_rules, reputation_rules
 from sekisho.config.schema import Config
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.counters import Rates
 from sekisho.ports.journal import Journal
 from sekisho.ports.learning import JunkWatch
 from sekisho.ports.metrics import Metrics
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.content import ContentProbe
 from sekisho.probes.greylist import GreylistProbe
+from sekisho.probes.rate import RateProbe
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.probes.reputation import Organizations, ReputationProbe
 from sekisho.probes.table import Probes
@@ -22,10 +24,12 @@ from sekisho.services.experience import Correspondence, Experience, NoCorrespond
 from sekisho.services.reception.blocklists import BlocklistWatch
 from sekisho.services.reception.greylisting import Greylisting, GreylistPorts
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
+from sekisho.services.reception.watch import DoorWatch, WatchTools
 from sekisho.wiring.clocks import sleep_by_clock
 
 _FLUSH_SECONDS = 2.0
 _TRIM_SECONDS = 3600.0
+_GREETING_SECONDS = 3.0  # that the DNS may take before the greeting
 
 
 class DoorLink:
@@ -76,6 +80,16 @@ class DoorLink:
             self.experience if is_learning else None, lambda: watch.fit, greylisting,
         )  # fmt: skip
         return DoorInspector(config.hostname, rules, config.door.unchecked_networks, tools)
+
+    def watch(self, rates: Rates) -> DoorWatch:
+        config, clock = self._config, self._clock
+        rules = door_rules(config)
+        reputation = self._store.reputation if config.reputation.enabled else None
+        tools = WatchTools(
+            rates, RateProbe(rates, rules.limits, clock, reputation, self._rules), self._store.directory,
+            lambda: BudgetedResolver(self._resolver, seconds=_GREETING_SECONDS), clock, self._journal, self._metrics, sleep_by_clock,
+        )  # fmt: skip
+        return DoorWatch(config.hostname, rules, config.door.unchecked_networks, tools, config.door.greet_delay_seconds)
 
     async def run(self) -> None:
         """Write down what was learned, and watch the blocklists of the present settings; until cancelled."""

@@ -15,6 +15,7 @@ from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, ReloadRefused, StartRefused, UnixSpec, WorkerContext
 from sekisho.adapters.process.privileges import service_user
+from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.supervisor import Supervisor
 from sekisho.adapters.process.worker import changes_socket
 from sekisho.adapters.stores.sqlite.store import SqliteStore
@@ -67,7 +68,11 @@ def _client_authorities(config: Config) -> dict[str, bytes]:
 def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready: OnReady | None) -> ProcessPlan:
     config = setup.config
     workers = config.workers or len(os.sched_getaffinity(0))
-    shared = Shared(SharedConnectionCounts(workers, config.limits.connections, config.limits.connections_per_ip), SharedMetrics(workers))
+    shared = Shared(
+        SharedConnectionCounts(workers, config.limits.connections, config.limits.connections_per_ip),
+        SharedMetrics(workers),
+        SharedRates(workers, config.door.rates.window_seconds),
+    )
     listeners = [
         ListenSpec(name, listener.address, listener.port) for name, listener in zip(listener_names(config), config.listeners, strict=True)
     ]

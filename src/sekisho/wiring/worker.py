@@ -20,6 +20,7 @@ from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.process.exporter import Exporter
 from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import WorkerContext
+from sekisho.adapters.process.rates import SharedRates
 from sekisho.admin import operations
 from sekisho.config.schema import Config
 from sekisho.ports.clock import Clock, Dice
@@ -60,6 +61,7 @@ class Shared:
 
     counts: SharedConnectionCounts
     metrics: SharedMetrics
+    rates: SharedRates
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -108,6 +110,7 @@ class Worker:
         self._owner = Owner(HOST, context.slot, context.incarnation)
         shared.counts.take_slot(context.slot)
         shared.metrics.take_slot(context.slot)
+        shared.rates.take_slot(context.slot)
         stack.callback(shared.metrics.publish)
         log = self._config.log
         self._log_file = log.file  # a changed setting wants a restart; the same file is opened anew at SIGHUP
@@ -240,6 +243,7 @@ class Worker:
                 self._queue.take,
                 self._signing,
                 sleep_by_clock,
+                self._door.watch(self._shared.rates),
             ),
             ReceptionConfig(
                 config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language, config.ledger
@@ -315,6 +319,7 @@ class Worker:
             self._tls.replace(setup.certificates)
             limits = self._config.limits
             self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
+            self._shared.rates.set_window(self._config.door.rates.window_seconds)
             self._ledger.use(self._config)
             self._door.use(self._config)
             self._content.use(self._config)

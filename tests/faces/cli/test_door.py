@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+from sekisho.core.policy.connection import CONNECTION_RULES
 from sekisho.core.policy.door import RULES
 from sekisho.core.policy.greylist import Tried
 from sekisho.core.policy.reputation import of_event
@@ -51,12 +52,18 @@ def test_the_rules_stand_in_their_order(cli: Any, monkeypatch: Any) -> None:
     with cli.config_file.open("a") as file:
         file.write('\n[content]\nclassifier = "observe"\n')
     rows = [row.split("\t") for row in cli("door", "rules")[1].splitlines()]
-    assert [row[0] for row in rows] == [rule.name for rule in RULES]
-    modes = {row[0]: row[1] for row in rows}
+    assert [row[0] for row in rows] == [rule.name for rule in CONNECTION_RULES + RULES]
+    assert [row[1] for row in rows][:8] == ["greeting"] * 4 + ["sender"] + ["recipient"] * 2 + ["message"]
+    modes = {row[0]: row[2] for row in rows}
     assert modes["own-domain"] == "enforce" and modes["content-junk"] == "observe"
     assert modes["virus"] == "off" and modes["dnsbl-listed"] == "off"  # nobody is there to be asked
     found = json.loads(cli("door", "rules", "--json")[1])
-    assert found[0]["name"] == "virus" and set(found[0]["says"]) == {"en", "ja"} and found[0]["says"]["ja"].endswith("。")
+    assert (
+        found[0]["name"] == "early-talker"
+        and found[-1]["stage"] == "message"
+        and set(found[0]["says"]) == {"en", "ja"}
+        and found[0]["says"]["ja"].endswith("。")
+    )
     monkeypatch.setenv("LANG", "ja_JP.UTF-8")
     assert "部外者" in cli("door", "rules")[1]
 

@@ -68,6 +68,13 @@ def _tell_cap(values: _Values) -> Told:
     )
 
 
+def _tell_turned_away(values: _Values) -> Told:
+    wording = wording_of_rule(str(values["rule"]), str(values["reply"]))
+    if not values["reply"]:
+        return Told("noted", "A rule that only observes would have turned the client {client} away on {when}", wording)
+    return Told("deferred", "A connection of the client {client} was turned away on {when}", wording)
+
+
 def _tell_broken(values: _Values) -> Told:
     return Told(
         "noted", "A connection of the client {client} to {listener} ended on {when}, before anything was said", Wording("{reason}.")
@@ -125,6 +132,7 @@ _TELLERS: Mapping[str, Callable[[_Values], Told]] = {
     "reception.command_refused": _tell_command,
     "submission.command_refused": _tell_command,
     "submission.local_refused": _tell_local,
+    "reception.turned_away": _tell_turned_away,
     "reception.connection": _tell_connection,
     "submission.connection": _tell_connection,
     "listener.refused": _tell_cap,
@@ -136,6 +144,6 @@ _TELLERS: Mapping[str, Callable[[_Values], Told]] = {
     "guard.frozen": _tell_case,
     "fault": _tell_fault,
 }
-_RANK = {kind: 2 if kind.endswith("_refused") else 1 for kind in _TELLERS}
+_RANK = {kind: 2 if kind.endswith(("_refused", "turned_away")) else 1 for kind in _TELLERS}
 # What one looks at only when nothing else is known.
 BACKGROUND = frozenset({"reception.connection", "submission.connection", "authentication.accepted", "listener.ended"})

@@ -49,6 +49,36 @@ RULES: Mapping[str, Wording] = {
         "the account sends as hijacked accounts do: {because}.",
         "Ask the owner. If it was not them: sekisho account passwd {account}; then look at what else was sent.",
     ),
+    # the door, before there is a message
+    "early-talker": Wording(
+        "the client spoke before it was greeted, as programs do that send without listening.",
+        "If it is honest, its program must wait for the greeting. To let it in: door.unchecked_networks, or door.early_talkers.",
+    ),
+    "helo-forged": Wording(
+        "the client called itself by a name of this server: {because}.",
+        "If it is a machine of yours, give it a name of its own, have the name lead to its address in the DNS, or name it in "
+        "door.unchecked_networks.",
+    ),
+    "connection-rate": Wording(
+        "its network connected too often: {because}.",
+        "It tries again by itself. If it is an honest sender: door.rates.connections, or door.unchecked_networks.",
+    ),
+    "message-rate": Wording(
+        "its network sent too many messages in a short time: {because}.",
+        "It tries again by itself. If it is an honest sender: door.rates.messages, or door.unchecked_networks.",
+    ),
+    "recipient-rate": Wording(
+        "its network named too many recipients in a short time: {because}.",
+        "It tries again by itself. If it is an honest sender: door.rates.recipients, or door.unchecked_networks.",
+    ),
+    "error-flood": Wording(
+        "its network made too many errors in a short time: {because}.",
+        "It tries again by itself. If it is an honest sender, its program must be corrected; door.rates.errors is the limit.",
+    ),
+    "address-harvest": Wording(
+        "its network tried too many recipients that do not exist: {because}.",
+        "It tries again by itself. If it is an honest sender with an old list, it must clean that; door.rates.refused is the limit.",
+    ),
     # the door
     "own-domain": Wording(
         "it names {author_domain}, a domain of yours, as its author, and neither SPF nor DKIM speaks for it.",

@@ -8,13 +8,14 @@ from sekisho.core.policy.dnsbl import DnsblRules, is_enough
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greylist import GreylistEffect, GreylistRules
 from sekisho.core.policy.mode import Mode
+from sekisho.core.policy.rates import RateLimits
 from sekisho.core.policy.reputation import ReputationRules
 from sekisho.core.policy.rules.content import ContentRules, dangerous, junk_by_words, rspamd_says, told_of, virus_in
 from sekisho.core.policy.rules.greylist import effect, suspicion, waits
 from sekisho.core.policy.rules.reputation import against, speaks_against, trusting, vouching
 from sekisho.core.terms.reply import Reply
 
-Action = Literal["accept", "junk", "defer", "refuse"]
+Action = Literal["accept", "junk", "defer", "refuse", "disconnect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,18 @@ class DoorRules:
     rspamd: Mode = "enforce"
     words: Mode = "enforce"
     content: ContentRules = field(default_factory=ContentRules)
+    early_talkers: Mode = "enforce"
+    helo: Mode = "enforce"
+    rates: Mode = "enforce"
+    limits: RateLimits = field(default_factory=RateLimits)
 
 
 @dataclass(frozen=True, slots=True)
 class DoorVerdict:
-    """`rule` spoke ("" if none did); `reply` is there for defer and refuse. `observed`: it would have acted, had it been enforced.
+    """`rule` spoke ("" if none did); `reply` is there for defer, refuse and disconnect (421, then we close).
 
-    `spared`: accounts whose copy goes into INBOX although the action is "junk". `greylist`: what is to be remembered of the sender.
+    `observed`: it would have acted, had it been enforced. `spared`: accounts whose copy goes into INBOX although the action is "junk".
+    `greylist`: what is to be remembered of the sender.
     """
 
     action: Action = "accept"
@@ -66,17 +72,17 @@ TRUST_HELPS = frozenset((DNSBL, REPUTATION, GREYLIST))
 _NEVER_SPARED = frozenset((OWN_DOMAIN, VIRUS, ATTACHMENT))
 
 
-def judge(evidence: Evidence, rules: DoorRules) -> DoorVerdict:
-    """The first of `RULES` that has something to say decides."""
-    verdict = _first(evidence, rules)
+def judge(evidence: Evidence, rules: DoorRules, among: "tuple[Rule, ...] | None" = None) -> DoorVerdict:
+    """The first rule that has something to say decides; of `RULES`, those about a message, unless others are named."""
+    verdict = _first(evidence, rules, RULES if among is None else among)
     if rules.greylist != "enforce" or evidence.greylist is None or verdict.action == "refuse":
         return verdict
     return replace(verdict, greylist=effect(evidence.greylist, rules.waiting, has_to_wait=verdict.rule == GREYLIST))
 
 
-def _first(evidence: Evidence, rules: DoorRules) -> DoorVerdict:
+def _first(evidence: Evidence, rules: DoorRules, among: "tuple[Rule, ...]") -> DoorVerdict:
     observed: DoorVerdict | None = None
-    for rule in RULES:
+    for rule in among:
         mode = rule.mode(rules)
         verdict = rule.judge(evidence, rules) if mode != "off" else None
         if verdict is None:
@@ -250,13 +256,17 @@ def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
 
 
 class Rule(NamedTuple):
-    """`says` is for people; `setting` names where its mode is set; `judge` gives None when the rule has nothing to say."""
+    """`says` is for people; `setting` names where its mode is set; `judge` gives None when the rule has nothing to say.
+
+    `stage` is when it is asked: at the greeting, at MAIL, at RCPT, or about a whole message.
+    """
 
     name: str
     says: str
     setting: str
     mode: Callable[[DoorRules], Mode]
     judge: Callable[[Evidence, DoorRules], DoorVerdict | None]
+    stage: Literal["greeting", "sender", "recipient", "message"] = "message"
 
 
 # In this order. Whatever is first to speak, in mode enforce, decides; what only accuses by suspicion stands last.

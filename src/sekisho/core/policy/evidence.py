@@ -11,7 +11,9 @@ from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.authentication_results import MethodResult
 from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding
 from sekisho.core.policy.dnsbl import DnsblFinding
+from sekisho.core.policy.greeting import EarlyFinding, HeloFinding
 from sekisho.core.policy.greylist import GreylistFinding
+from sekisho.core.policy.rates import RateFinding
 from sekisho.core.policy.reputation import ReputationFinding
 from sekisho.core.policy.s25r import S25rFinding
 from sekisho.core.policy.sender import SenderFinding
@@ -22,6 +24,7 @@ class Evidence:
     """One field per check; None means that it was not made.
 
     `own_authors`: the domains of this server that From names. `list_id`: what the message says in List-Id, "" without.
+    `early`, `helo` and `rate` are known before there is a message.
     """
 
     iprev: IprevFinding | None = None
@@ -39,6 +42,9 @@ class Evidence:
     clamav: ClamavFinding | None = None
     sender: SenderFinding | None = None
     greylist: GreylistFinding | None = None
+    early: EarlyFinding | None = None
+    helo: HeloFinding | None = None
+    rate: RateFinding | None = None
 
     def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
         """Of every check that was made, for Authentication-Results and the journal."""

@@ -184,6 +184,16 @@ class ServerMachine:
             session.end(reason)
 
     @property
+    def has_more(self) -> bool:
+        """Are there octets behind what was told last?"""
+        return self._position < len(self._buffer)
+
+    @property
+    def errors(self) -> int:
+        """Of the client, so far."""
+        return self._session.errors
+
+    @property
     def in_transaction(self) -> bool:
         return self._session.transaction is not None
 

@@ -11,6 +11,7 @@ from sekisho.core.message.dsn_text import Language
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.references import header_message_id, header_references
 from sekisho.core.message.trace import Hop, format_received, format_return_path, is_looping, new_message_id
+from sekisho.core.policy.door import DoorVerdict
 from sekisho.core.smtp.events import Hello, SaslBegins, SaslResponse
 from sekisho.core.smtp.session import ServerSettings
 from sekisho.core.terms.address import ReversePath
@@ -41,6 +42,7 @@ from sekisho.services.entries import about_stranger, recipients_of, subject_of
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
 from sekisho.services.reception.inspection import Arrival, Inspector, SenderRefusal
 from sekisho.services.reception.outwaiting import outwait
+from sekisho.services.reception.watch import DoorWatch
 from sekisho.services.references import References
 from sekisho.services.signing import NO_SIGNING, Signing
 from sekisho.services.smtp_content import HeaderVerdict, IncomingContent
@@ -72,6 +74,7 @@ class ReceptionTools:
     started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
     signing: Signing = NO_SIGNING  # of notices
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    watch: DoorWatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,7 @@ class Reception:
             reason = f"{type(error).__name__}: {error}"
             raise
         finally:
-            session_id = decider.references.session
-            self._tools.journal.record(Entry("reception.connection", session_id, decider.summary(reason), decider.about_client))
+            decider.ended(reason, session.machine.errors)
 
 
 class _Transactions:
@@ -149,14 +151,26 @@ class _Transactions:
         self._is_sender_known = False
         self._destinations: list[Destination] = []
         self._counts = {"accepted": 0, "refused": 0, "recipients_refused": 0}
+        self._visit = tools.watch.visit(stream, self.references, self.about_client) if tools.watch is not None else None
 
-    def summary(self, reason: str) -> dict[str, str | int]:
+    def ended(self, reason: str, errors: int) -> None:
+        """The connection is over; the client made so many errors."""
+        if self._visit is not None:
+            self._visit.ended(errors)
+            if self._visit.is_repeated:
+                return
         tls = self._stream.tls
-        client = self.client
-        return {"client": client, "hello": self._hello.name, "tls": tls.version if tls else "", "reason": reason, **self._counts}
+        version = tls.version if tls else ""
+        fields: dict[str, JournalValue] = {"client": self.client, "hello": self._hello.name, "tls": version, "reason": reason}
+        self._tools.journal.record(Entry("reception.connection", self.references.session, fields | self._counts, self.about_client))
 
-    async def hello(self, event: Hello) -> Reply | None:
+    async def connected(self) -> Reply | None:
+        return await self._visit.greet() if self._visit is not None else None
+
+    async def hello(self, event: Hello, *, is_early: bool) -> Reply | None:
         self._hello = event
+        if self._visit is not None:
+            self._visit.hello(is_early=is_early)
         return None
 
     def tls_started(self) -> None:
@@ -165,6 +179,8 @@ class _Transactions:
     async def mail(self, envelope: Envelope) -> Reply:
         self._destinations.clear()
         self._reverse_path, self._is_sender_known = envelope.reverse_path, False
+        if self._visit is not None and (verdict := await self._visit.mail()) is not None:
+            return self._turn_away("MAIL", str(envelope.reverse_path), verdict)
         return _SENDER_OK if await self._tools.spool.has_room() else _NO_ROOM
 
     async def rcpt(self, recipient: Recipient) -> Reply:
@@ -175,8 +191,15 @@ class _Transactions:
                 return self._refuse_recipient(recipient, FULL, "mailbox-full")
             if (refusal := await self._refusal_of_sender(recipient)) is not None:
                 return self._refuse_recipient(recipient, refusal.reply, refusal.rule, refusal.because)
+            if self._visit is not None:
+                is_role = recipient.address.local_canonical in ROLES
+                verdict = await self._visit.rcpt(self._hello.name, is_role=is_role)
+                if verdict is not None and verdict.reply is not None:
+                    return self._refuse_recipient(recipient, verdict.reply, verdict.rule, verdict.because)
             self._destinations.append(Destination(recipient, tuple(a.id for a in found.accounts), found.remotes))
             return _RECIPIENT_OK
+        if self._visit is not None and (verdict := await self._visit.refused_rcpt()) is not None and verdict.reply is not None:
+            return self._refuse_recipient(recipient, verdict.reply, verdict.rule, verdict.because)
         if found.status == "unknown":
             return self._refuse_recipient(recipient, _NO_SUCH_USER, "no-such-recipient", found.alias_trouble)
         return self._refuse_recipient(recipient, _NO_RELAY, "relay-denied")
@@ -189,6 +212,21 @@ class _Transactions:
             self._sender_refusal = await self._tools.inspector.sender(self._stream.peer, self._reverse_path)
             self._is_sender_known = True
         return self._sender_refusal
+
+    def _turn_away(self, command: str, argument: str, verdict: DoorVerdict) -> Reply:
+        assert verdict.reply is not None
+        fields: dict[str, JournalValue] = {
+            "client": self.client,
+            "command": command,
+            "argument": argument,
+            "reply": str(verdict.reply),
+            "rule": verdict.rule,
+            "because": verdict.because,
+            "session": self.references.session,
+        }
+        about = (*self.about_client, self.references.session, argument)
+        self._tools.journal.record(Entry("reception.command_refused", self.references.new(), fields, about))
+        return verdict.reply
 
     def _refuse_recipient(self, recipient: Recipient, reply: Reply, rule: str, because: str = "") -> Reply:
         self._counts["recipients_refused"] += 1

@@ -195,7 +195,10 @@ class _Transactions:
             **self._counts,
         }
 
-    async def hello(self, event: Hello) -> Reply | None:
+    async def connected(self) -> Reply | None:
+        return None
+
+    async def hello(self, event: Hello, *, is_early: bool) -> Reply | None:
         self._hello = event
         return None
 

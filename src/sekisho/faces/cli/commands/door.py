@@ -8,8 +8,8 @@ import click
 from sekisho.faces.cli.commands.why import Span
 from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell, when
 
-# How a rule is followed.
-WORDS = ("enforce", "observe", "off")
+# How a rule is followed, and when it is asked.
+WORDS = ("enforce", "observe", "off", "greeting", "sender", "recipient", "message")
 
 
 @click.group("door")
@@ -25,17 +25,24 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
     """List the rules in their order; the first that has something to say, and is enforced, decides."""
     config = shell.load_config(config_file)
     from sekisho.config.door import door_rules
+    from sekisho.core.policy.connection import CONNECTION_RULES
     from sekisho.core.policy.door import RULES
     from sekisho.faces.i18n.catalogue import catalogue
 
     chosen, japanese = door_rules(config), catalogue("ja")
+    every = CONNECTION_RULES + RULES
     if as_json:
-        told = [(rule, {"en": rule.says, "ja": japanese(rule.says)}) for rule in RULES]
-        shell.print_json([{"name": rule.name, "mode": rule.mode(chosen), "setting": rule.setting, "says": says} for rule, says in told])
+        told = [(rule, {"en": rule.says, "ja": japanese(rule.says)}) for rule in every]
+        shell.print_json(
+            [
+                {"name": rule.name, "stage": rule.stage, "mode": rule.mode(chosen), "setting": rule.setting, "says": says}
+                for rule, says in told
+            ]
+        )
         return
     say = shell.say
-    rows = [(rule.name, say(rule.mode(chosen)), rule.setting, say(rule.says)) for rule in RULES]
-    shell.print_table((say("Rule"), say("Mode"), say("Setting"), say("What it does")), rows)
+    rows = [(rule.name, say(rule.stage), say(rule.mode(chosen)), rule.setting, say(rule.says)) for rule in every]
+    shell.print_table((say("Rule"), say("Asked at"), say("Mode"), say("Setting"), say("What it does")), rows)
 
 
 @door_command.command("greylist", epilog="Example: sekisho door greylist --since 7d --limit 20")

@@ -1,0 +1,109 @@
+"""The rules that speak before there is a message: at the greeting, at MAIL, at RCPT. They see the connection and what its network did."""
+
+from collections.abc import Callable
+
+from sekisho.core.policy.door import DoorRules, DoorVerdict, Rule
+from sekisho.core.policy.evidence import Evidence
+from sekisho.core.policy.mode import Mode
+from sekisho.core.policy.rates import Measure
+from sekisho.core.terms.reply import Reply
+
+EARLY_TALKER, HELO_FORGED = "early-talker", "helo-forged"
+CONNECTION_RATE, MESSAGE_RATE, RECIPIENT_RATE = "connection-rate", "message-rate", "recipient-rate"
+ERROR_FLOOD, HARVEST = "error-flood", "address-harvest"
+
+
+def _judge_early(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
+    """RFC 5321 §4.3.1: the client waits for the greeting. Whoever does not is no mail server that listens to answers."""
+    if evidence.early is None or not evidence.early.before_greeting:
+        return None
+    text = "You spoke before the greeting; wait for it and come back"
+    return DoorVerdict("disconnect", EARLY_TALKER, "it spoke before the greeting", Reply.of(421, "4.5.1", text))
+
+
+def _judge_helo(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
+    """Not for a name that does not fit its address, which RFC 5321 §4.1.4 forbids, but for one that is ours (§7.9)."""
+    finding = evidence.helo
+    if finding is None or finding.is_forged is not True or finding.forgery not in ("own-name", "own-domain"):
+        return None
+    text = f"{finding.name} is a name of this server; say EHLO with your own, or log in to send mail"
+    return DoorVerdict("refuse", HELO_FORGED, f"it called itself {finding.name}", Reply.of(550, "5.7.1", text))
+
+
+def _beyond(rule: str, measure: Measure, reply: Reply) -> Callable[[Evidence, DoorRules], DoorVerdict | None]:
+    def judge(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+        because = evidence.rate.explain(measure, rules.limits) if evidence.rate is not None else ""
+        if not because:
+            return None
+        return DoorVerdict("disconnect" if reply.code == 421 else "defer", rule, because, reply)
+
+    return judge
+
+
+def _rates(rules: DoorRules) -> Mode:
+    return rules.rates
+
+
+# In this order within a stage.
+CONNECTION_RULES: tuple[Rule, ...] = (
+    Rule(
+        EARLY_TALKER,
+        "Who speaks before the greeting is sent away.",
+        "door.early_talkers",
+        lambda rules: rules.early_talkers,
+        _judge_early,
+        "greeting",
+    ),
+    Rule(
+        ERROR_FLOOD,
+        "Networks that make very many errors have to wait.",
+        "door.rates.mode",
+        _rates,
+        _beyond(ERROR_FLOOD, "errors", Reply.of(421, "4.7.0", "Too many errors came from your network lately; come back later")),
+        "greeting",
+    ),
+    Rule(
+        HARVEST,
+        "Networks that try very many recipients that do not exist have to wait.",
+        "door.rates.mode",
+        _rates,
+        _beyond(HARVEST, "refused", Reply.of(421, "4.7.0", "Too many refused recipients from your network lately; come back later")),
+        "greeting",
+    ),
+    Rule(
+        CONNECTION_RATE,
+        "Networks that connect far too often have to wait.",
+        "door.rates.mode",
+        _rates,
+        _beyond(CONNECTION_RATE, "connections", Reply.of(421, "4.7.0", "Too many connections from your network lately; come back later")),
+        "greeting",
+    ),
+    Rule(
+        MESSAGE_RATE,
+        "Networks that send far too many messages have to wait.",
+        "door.rates.mode",
+        _rates,
+        _beyond(MESSAGE_RATE, "messages", Reply.of(421, "4.7.0", "Too many messages from your network lately; come back later")),
+        "sender",
+    ),
+    Rule(
+        HELO_FORGED,
+        "Strangers may not call themselves by a name of this server.",
+        "door.helo_forged",
+        lambda rules: rules.helo,
+        _judge_helo,
+        "recipient",
+    ),
+    Rule(
+        RECIPIENT_RATE,
+        "Networks that name far too many recipients have to wait.",
+        "door.rates.mode",
+        _rates,
+        _beyond(RECIPIENT_RATE, "recipients", Reply.of(450, "4.7.0", "Too many recipients from your network lately; try again later")),
+        "recipient",
+    ),
+)
+AT_GREETING = tuple(rule for rule in CONNECTION_RULES if rule.stage == "greeting")
+AT_MAIL = tuple(rule for rule in CONNECTION_RULES if rule.stage == "sender")
+AT_RCPT = tuple(rule for rule in CONNECTION_RULES if rule.stage == "recipient")
+AT_REFUSED_RCPT = tuple(rule for rule in CONNECTION_RULES if rule.name == HARVEST)

@@ -1,0 +1,206 @@
+"""The watch at the door: what a client and its network do before there is a message, counted and judged."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+from sekisho.core.mailauth.iprev.check import check_iprev
+from sekisho.core.policy.connection import AT_GREETING, AT_MAIL, AT_RCPT, AT_REFUSED_RCPT
+from sekisho.core.policy.door import DoorRules, DoorVerdict, Rule, judge
+from sekisho.core.policy.evidence import Evidence
+from sekisho.core.policy.greeting import EarlyFinding, HeloFinding
+from sekisho.core.policy.rates import Measure, RateFinding
+from sekisho.core.terms.dns import Resolver
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.clock import Clock
+from sekisho.ports.counters import Rates
+from sekisho.ports.directory import Directory
+from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.metrics import Metrics
+from sekisho.ports.stream import Stream, StreamTimeout
+from sekisho.probes.helo import probe_helo
+from sekisho.probes.rate import RateProbe
+from sekisho.services.references import References
+
+MOST_TOLD = 1000
+SAME_SECONDS = 60.0
+# From so many refused recipients of one connection on, each answer waits: guessing names becomes slow, a stale list does not.
+SWIFT_REFUSALS = 20
+SLOW_SECONDS = 1.0
+MOST_SLOWED = 200  # connections of one worker
+_AT_GREETING: tuple[Measure, ...] = ("connections", "errors", "refused")
+_NOT_EARLY = EarlyFinding()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTools:
+    """`budgeted` gives a resolver whose patience is that of a client before its greeting. `pause` waits so many seconds."""
+
+    rates: Rates
+    probe: RateProbe
+    directory: Directory
+    budgeted: Callable[[], Resolver]
+    clock: Clock
+    journal: Journal
+    metrics: Metrics
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class DoorWatch:
+    """One per worker. Clients in `unchecked` are not watched."""
+
+    def __init__(
+        self, hostname: str, rules: DoorRules, unchecked: Sequence[IPv4Network | IPv6Network], tools: WatchTools, greet_delay: float = 0.0
+    ) -> None:
+        self.hostname, self.rules, self.tools, self.greet_delay = hostname, rules, tools, greet_delay
+        self.slowed = 0
+        self._unchecked = tuple(unchecked)
+        self._told: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
+
+    def visit(self, stream: Stream, references: References, about: tuple[str, ...]) -> "Visit | None":
+        """None: nobody watches this client."""
+        if any(stream.peer.address in network for network in self._unchecked):
+            return None
+        return Visit(self, stream, references, about)
+
+    def told(self, rule: str, network: str) -> str:
+        """The id that this network was told a moment ago, "" if it was not: a flood must not flood the log."""
+        id_, until = self._told.get((rule, network), ("", 0.0))
+        return id_ if self.tools.clock.monotonic() < until else ""
+
+    def tell(self, rule: str, network: str, id_: str) -> None:
+        self._told[rule, network] = (id_, self.tools.clock.monotonic() + SAME_SECONDS)
+        if len(self._told) > MOST_TOLD:
+            self._told.popitem(last=False)
+
+
+class Visit:
+    """One connection. `is_repeated`: it was turned away for what an entry of the last minute tells already."""
+
+    def __init__(self, watch: DoorWatch, stream: Stream, references: References, about: tuple[str, ...]) -> None:
+        self._watch, self._stream, self._references, self._about = watch, stream, references, about
+        self._client = stream.peer.address
+        self._counts = watch.rules.rates != "off"
+        self._refused = 0
+        self.early = _NOT_EARLY
+        self.helo: HeloFinding | None = None
+        self.is_repeated = False
+
+    async def greet(self) -> Reply | None:
+        """Before the greeting: None, or why there is none."""
+        watch, tools = self._watch, self._watch.tools
+        if watch.rules.early_talkers != "off" and await self._speaks_early():
+            self.early = EarlyFinding(before_greeting=True)
+        rate = await self._count("connections", _AT_GREETING)
+        if rate is None and not self.early.before_greeting:
+            return None
+        verdict = self._judge(AT_GREETING, Evidence(early=self.early, rate=rate))
+        if not verdict.rule:
+            return None
+        network = tools.probe.network(self._client)
+        id_ = watch.told(verdict.rule, network)
+        if id_:
+            self.is_repeated = not verdict.observed
+            if verdict.reply is not None:
+                self._references.use(id_)
+            return verdict.reply
+        id_ = self._references.session if verdict.observed else self._references.new()
+        watch.tell(verdict.rule, network, id_)
+        self._write(id_, verdict)
+        return verdict.reply
+
+    async def _speaks_early(self) -> bool:
+        """The greeting waits only for strangers of whom the DNS says that no name leads back to them."""
+        watch, tools, stream = self._watch, self._watch.tools, self._stream
+        if stream.has_input or not watch.greet_delay or await tools.probe.vouched(self._client):
+            return stream.has_input
+        name = await check_iprev(tools.budgeted(), self._client)
+        if name.result not in ("fail", "permerror"):
+            return stream.has_input
+        try:
+            octets = await stream.read(watch.greet_delay)
+        except StreamTimeout:
+            return False
+        stream.unread(octets)
+        return bool(octets)
+
+    def hello(self, *, is_early: bool) -> None:
+        """EHLO came; `is_early`: with octets behind it, which only who knows our answer may send (RFC 2920 §3.1)."""
+        self.helo = None
+        if is_early:
+            self.early = EarlyFinding(self.early.before_greeting, behind_hello=True)
+
+    async def mail(self) -> DoorVerdict | None:
+        rate = await self._count("messages", ("messages",))
+        return self._turned(AT_MAIL, Evidence(rate=rate)) if rate is not None else None
+
+    async def rcpt(self, hello: str, *, is_role: bool) -> DoorVerdict | None:
+        """Of a recipient that exists. Postmaster and abuse are reached under any name."""
+        rate = await self._count("recipients", ("recipients",))
+        if self.helo is None and self._watch.rules.helo != "off":
+            tools = self._watch.tools
+            own = (self._watch.hostname, self._stream.local.address)
+            self.helo = await probe_helo(tools.budgeted(), tools.directory, hello, self._client, own)
+        helo = self.helo if self.helo is not None and self.helo.forgery and not is_role else None
+        return self._turned(AT_RCPT, Evidence(helo=helo, rate=rate)) if helo is not None or rate is not None else None
+
+    async def refused_rcpt(self) -> DoorVerdict | None:
+        """Count one that does not exist. From some of them on the answer is slow in coming."""
+        watch = self._watch
+        self._refused += 1
+        rate = await self._count("refused", ("refused",))
+        if rate is not None and (verdict := self._turned(AT_REFUSED_RCPT, Evidence(rate=rate))) is not None:
+            return verdict
+        if self._refused > SWIFT_REFUSALS and watch.rules.rates == "enforce" and watch.slowed < MOST_SLOWED:
+            watch.slowed += 1
+            try:
+                await watch.tools.pause(SLOW_SECONDS)
+            finally:
+                watch.slowed -= 1
+        return None
+
+    def ended(self, errors: int) -> None:
+        errors += int(self.early.behind_hello)
+        if errors and self._counts:
+            self._watch.tools.rates.add("errors", self._client, errors, self._watch.tools.clock.now_us())
+
+    async def _count(self, measure: Measure, looked_at: Sequence[Measure]) -> RateFinding | None:
+        """Count one; what is known of the network, if it is too much for a stranger."""
+        if not self._counts:
+            return None
+        tools = self._watch.tools
+        tools.rates.add(measure, self._client, 1, tools.clock.now_us())
+        if not tools.probe.is_passed(self._client, looked_at):
+            return None
+        return await tools.probe.look(self._client, looked_at)
+
+    def _turned(self, among: tuple[Rule, ...], evidence: Evidence) -> DoorVerdict | None:
+        """What is only observed is written down here, once a minute for each network."""
+        verdict = self._judge(among, evidence)
+        if not verdict.observed:
+            return verdict if verdict.reply is not None else None
+        network = self._watch.tools.probe.network(self._client)
+        if not self._watch.told(verdict.rule, network):
+            self._watch.tell(verdict.rule, network, self._references.session)
+            self._write(self._references.session, verdict)
+        return None
+
+    def _judge(self, among: tuple[Rule, ...], evidence: Evidence) -> DoorVerdict:
+        verdict = judge(evidence, self._watch.rules, among)
+        if verdict.rule:
+            action = "observed" if verdict.observed else verdict.action
+            self._watch.tools.metrics.count("sekisho_door_verdicts_total", rule=verdict.rule, action=action)
+        return verdict
+
+    def _write(self, id_: str, verdict: DoorVerdict) -> None:
+        fields: dict[str, JournalValue] = {
+            "client": str(self._client),
+            "rule": verdict.rule,
+            "because": verdict.because,
+            "reply": str(verdict.reply or ""),
+            "observed": verdict.observed,
+            "session": self._references.session,
+        }
+        self._watch.tools.journal.record(Entry("reception.turned_away", id_, fields, (*self._about, self._references.session)))
