@@ -143,6 +143,10 @@ def _somebody_in_the_middle(
     async def serve(sock: socket.socket, done: asyncio.Event) -> None:
         async with await asyncio.start_server(meet, sock=sock, ssl=inwards):
             await done.wait()
+        meetings = asyncio.all_tasks() - {asyncio.current_task()}
+        for meeting in meetings:
+            meeting.cancel()
+        await asyncio.gather(*meetings, return_exceptions=True)
 
     loop, sock, done = asyncio.new_event_loop(), socket.create_server(("127.0.0.1", 0)), asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(sock, done),))

@@ -156,8 +156,8 @@ def test_mbsync(server: Server, someone: Account, tmp_path: Path) -> None:
         f"SystemCertificates no\nCertificateFile {server.ca_file}\nAuthMechs {SCRAM}\n\nIMAPStore far\nAccount a\n\n"
         f"MaildirStore near\nPath {mail}/\nInbox {mail}/INBOX\n\nChannel c\nFar :far:\nNear :near:\nCreate Near\nSyncState *\n"
     )
-    plugins = ":".join(str(path) for path in program.root.glob("usr/lib/*/sasl2"))
-    done = program.run("mbsync", "-c", str(settings), "c", SASL_PATH=plugins)
+    plugins = ":".join(str(path) for path in program.root.glob("usr/lib/*/sasl2"))  # none: the machine has them already
+    done = program.run("mbsync", "-c", str(settings), "c", **({"SASL_PATH": plugins} if plugins else {}))
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert len(list((mail / "INBOX" / "new").iterdir())) == 1 and SCRAM in _mechanisms(server, someone)
 
