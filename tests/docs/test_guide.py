@@ -166,6 +166,12 @@ def test_sisters_say_the_same(name: str) -> None:
     assert {rule for rule in rules if f"`{rule}`" in english} == {rule for rule in rules if f"`{rule}`" in japanese}
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in (DOCS / "operating").glob("*.md") if path.stem != "configuration"))
+def test_pages_for_operators_lead_to_their_sisters(name: str) -> None:
+    assert f"[日本語](ja/{name})" in _text(DOCS / "operating" / name)
+    assert f"[English](../{name})" in _text(DOCS / "operating" / "ja" / name)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "README.md"])
 def test_every_technique_has_its_sections_and_stands_on_the_map(name: str) -> None:
     for language in LANGUAGES:
