@@ -293,12 +293,39 @@ def in_threads(dice: random.Random, person: Person, at: int) -> list[Message]:
     return messages
 
 
+def fresh_links(dice: random.Random, person: Person, at: int) -> list[Message]:
+    """Answers to friends, each with words and a link of its own: hijacked web sites."""
+    messages = in_threads(dice, person, at)
+    for message in messages:
+        message.text, message.links = f"see{dice.getrandbits(40)}", (f"shop{dice.randrange(10**7)}.example",)
+    return messages
+
+
+def young_account(dice: random.Random, person: Person, at: int) -> list[Message]:
+    """An account that has written on some days only, from a place and by a program that it never used."""
+    spam = Spam.drawn(dice)
+    return spread(dice, spam, person, at, dice.choice((960, 5000)), dice.choice((300, 3600, 48 * 3600)), dice.choice((1, 1, 30)))
+
+
+def at_night(dice: random.Random, person: Person, at: int) -> list[Message]:
+    """Malware on the owner's machine that waits until everybody sleeps."""
+    night = at // DAY_US * DAY_US + int((person.wakes + 19) % 24 * HOUR)
+    spam = Spam.drawn(dice)
+    messages = spread(dice, spam, person, night if night >= at else night + DAY_US, 2000, 5 * 3600, 1, person.clients[0])
+    for message in messages:
+        message.address = person.places[0]
+    return messages
+
+
 ATTACKS: dict[str, Callable[[random.Random, Person, int], list[Message]]] = {
     "burst": burst,
     "low and slow": low_and_slow,
     "many addresses": many_addresses,
     "from home": from_home,
     "in threads": in_threads,
+    "fresh links": fresh_links,
+    "young account": young_account,
+    "at night": at_night,
 }
 
 
@@ -390,6 +417,32 @@ def desk(dice: random.Random, person: Person, at: int) -> list[Message]:
     return out
 
 
+def busy_traveller(dice: random.Random, person: Person, at: int) -> list[Message]:
+    """Away on business, by a program that is new: answers to people who wrote first, many links of the trip, one album for some friends."""
+    out = traveller(dice, person, at)
+    for message in out:
+        if message.links == () and dice.random() < 0.2:
+            message.links = (f"trip{dice.randrange(10**7)}.example",)
+    program, place = out[-1].client, out[-1].address
+    for n in range(dice.randint(3, 9)):
+        when = at + 2 * DAY_US + n * 2 * MINUTE
+        out.append(Message(person.account, when, (person.contacts[n],), 0, place, program, text="the album", links=("album2.example",)))
+    for n in range(dice.randint(0, 8)):
+        when = at + 3 * DAY_US + n * 5 * MINUTE
+        out.append(
+            Message(person.account, when, (stranger(dice),), 0, place, program, text=person.signature, thread=f"a{dice.getrandbits(40)}")
+        )
+    return out
+
+
+def mover(dice: random.Random, person: Person, at: int) -> list[Message]:
+    """Three days old, known from home, and today in the office by another program: greets the club in one message."""
+    out = person.days((at - START) // DAY_US - 3, 3)
+    club = tuple(f"member{n}@{dice.choice(FREEMAIL)}" for n in range(dice.randint(20, 150)))
+    office = client_of("Outlook 16.0", "pc-7.office.example", "LOGIN")
+    return [*out, Message(person.account, at, club, 0, person.new_address(), office, text="hello club", links=("club.example",))]
+
+
 HONEST: dict[str, Callable[[random.Random, Person, int], list[Message]]] = {
     "newsletter": newsletter,
     "traveller": traveller,
@@ -397,6 +450,8 @@ HONEST: dict[str, Callable[[random.Random, Person, int], list[Message]]] = {
     "organiser": organiser,
     "greeting": greeting,
     "help desk": desk,
+    "busy traveller": busy_traveller,
+    "mover": mover,
 }
 
 
@@ -413,10 +468,10 @@ def rehearse(scene: str, seed: int, rules: GuardRules | None = None) -> Ending:
     dice = random.Random(f"{scene}/{seed}")
     house = House(rules)
     weeks = dice.randint(3, 8)
-    begin = 7 * weeks
+    begin = 7 * weeks if scene != "young account" else dice.randint(2, 6)
     person, other = Person(1, dice), Person(2, dice)
     history = other.days(0, begin + 3)
-    if scene != "new member":
+    if scene not in ("new member", "mover"):
         history += person.days(0, begin)
     else:
         # The club is known to those who were here before.

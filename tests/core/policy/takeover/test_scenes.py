@@ -6,7 +6,16 @@ from tests.core.policy.takeover.rehearsal import ATTACKS, HONEST, rehearse
 SEEDS = range(1000, 1003)
 
 # What the issue asks for, and for the other styles what a run over hundreds of seeds gave with room above it.
-MOST_REACHED = {"burst": 50, "low and slow": 100, "many addresses": 60, "from home": 100, "in threads": 400}
+MOST_REACHED = {
+    "burst": 50,
+    "low and slow": 100,
+    "many addresses": 60,
+    "from home": 100,
+    "in threads": 200,
+    "fresh links": 60,
+    "young account": 100,
+    "at night": 100,
+}
 
 
 @pytest.mark.parametrize("scene", ATTACKS)
@@ -14,7 +23,7 @@ def test_spam_is_stopped_early(scene: str) -> None:
     for seed in SEEDS:
         ending = rehearse(scene, seed)
         assert ending.spam.reached <= MOST_REACHED[scene], f"seed {seed}: {ending.spam.because}"
-        if scene != "in threads":
+        if scene not in ("in threads", "fresh links"):
             assert ending.spam.because and ending.spam.held > 10 * ending.spam.reached
 
 
@@ -32,7 +41,7 @@ def test_over_many_seeds(scene: str) -> None:
     endings = [rehearse(scene, seed) for seed in range(2000, 2040)]
     if scene in ATTACKS:
         reached, sent = sum(ending.spam.reached for ending in endings), sum(ending.spam.sent for ending in endings)
-        assert reached < sent * (0.3 if scene == "in threads" else 0.03)
+        assert reached < sent * (0.15 if scene in ("in threads", "fresh links") else 0.03)
         assert max(ending.spam.reached for ending in endings) <= MOST_REACHED[scene]
     else:
         messages = sum(len(ending.honest.waits) for ending in endings)

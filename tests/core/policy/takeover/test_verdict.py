@@ -47,6 +47,34 @@ def test_ordinary_mail_passes_and_an_unfamiliar_context_waits() -> None:
     assert consider(state, replace(USUAL, network="198.51.7.0/24"), Reach(known=1), RULES).score == 10  # the same provider
 
 
+def test_from_a_strange_place_new_links_and_many_messages_speak() -> None:
+    def link(n: int, *, quoted: bool = False) -> tuple[Link, ...]:
+        return (Link(n, f"shop{n}.example", quoted),)
+
+    def verdicts(*, quoted: bool, like: Sending = STRANGE) -> list[Verdict]:
+        state = settled()
+        mail = [replace(like, at_us=like.at_us + n * HOUR_US // 4, links=link(n, quoted=quoted)) for n in range(40)]
+        return [consider(state, one, Reach(known=1), RULES) for one in mail]
+
+    answers = verdicts(quoted=False)
+    held = next(n for n, verdict in enumerate(answers) if verdict.holds)
+    assert 8 <= held <= 12 and "fresh-links" in names(answers[held])
+    assert not any(verdict.holds for verdict in verdicts(quoted=True))
+    assert not any(names(verdict) & {"fresh-links", "busy"} for verdict in verdicts(quoted=False, like=USUAL))
+    busy = settled()
+    many = [consider(busy, replace(STRANGE, at_us=STRANGE.at_us + n), Reach(known=1), RULES) for n in range(120)]
+    assert ["busy" in names(verdict) for verdict in (many[30], many[60], many[-1])] == [False, True, True]
+
+
+def test_a_young_account_is_free_only_where_it_began() -> None:
+    """On its fourth day it writes to sixty strangers: from where it began, from a place of later, from nowhere known."""
+    letters = [replace(one, at_us=BEGIN + 3 * DAY_US + 10 * HOUR_US + n) for n in range(60) for one in [USUAL]]
+    at_home, away = settled(3), settled(3)
+    assert not any(consider(at_home, one, Reach(strangers=1), RULES).holds for one in letters)
+    elsewhere = [replace(one, network=AWAY, client=STRANGE.client) for one in letters]
+    assert any("strangers" in names(consider(away, one, Reach(strangers=1), RULES)) for one in elsewhere)
+
+
 def test_context_becomes_familiar_on_its_third_day() -> None:
     state = settled()
     scores = [consider(state, replace(STRANGE, at_us=NOW + day * DAY_US), Reach(known=1), RULES).score for day in range(4)]
@@ -107,10 +135,10 @@ def test_links_names_hidden_recipients_networks_and_content_checks_speak() -> No
     state = settled()
     for number in range(4):
         verdict = consider(state, replace(USUAL, at_us=NOW + number, network=f"192.0.{number}.0/24"), Reach(known=1), RULES)
-    assert {reason.signal: reason.points for reason in verdict.reasons} == {"network": 20, "networks": 20}
+    assert {reason.signal: reason.points for reason in verdict.reasons} == {"network": 20, "networks": 15}
     for number in range(4, 16):
         verdict = consider(state, replace(USUAL, at_us=NOW + number, network=f"192.0.{number}.0/24"), Reach(known=1), RULES)
-    assert str(verdict.reasons[0]) == "Mail came from 16 new networks within an hour." and verdict.score == 80
+    assert str(verdict.reasons[0]) == "Mail came from 16 new networks within an hour." and verdict.score == 75
 
 
 def test_dormant_recipients_and_scattered_domains() -> None:

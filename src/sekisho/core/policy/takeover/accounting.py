@@ -28,7 +28,7 @@ from sekisho.core.policy.takeover.state import (
 WINDOW_HOURS = 24
 RUSH_US = 600_000_000
 STRANGER = 3  # strangers are counted in thirds, fan-out in quarters: whole numbers add up exactly
-ANSWERED_STRANGER = 1
+ANSWERED_AT_HOME, ANSWERED_AWAY = 1, 2
 FAN_OUT = 4
 PERSONAL = 10  # so many recipients of one message count whole; of more, as an invitation has, a part: it is one deed, not many
 CIRCULAR_AT_HOME, CIRCULAR_AWAY = 1, 2  # of a stranger's three thirds; from a strange place it is less likely an invitation
@@ -61,6 +61,7 @@ def _sum(hours: list[Hour], number: int) -> Hour:
         total.delivered += hour.delivered
         total.bounced += hour.bounced
         total.complaints += hour.complaints
+        total.fresh += hour.fresh
         total.context = max(total.context, hour.context)
     return total
 
@@ -74,6 +75,7 @@ def day_of(state: State, at_us: int) -> Day:
         settled = [day for day in state.days if day.number <= number - SETTLED_DAYS]
         state.usual_strangers = _usual([day.strangers for day in settled])
         state.usual_fan_out = _usual([day.fan_out for day in settled])
+        state.usual_messages = _usual([day.messages for day in settled])
         state.days.append(Day(number))
     return state.days[-1]
 
@@ -100,12 +102,14 @@ def fan_out_weight(recipients: int) -> int:
     return FAN_OUT * min(recipients, PERSONAL) + max(0, recipients - PERSONAL)
 
 
-def count_sending(state: State, sending: Sending, reach: Reach, *, at_home: bool = True) -> None:
+def count_sending(state: State, sending: Sending, reach: Reach, *, at_home: bool = True, is_odd: bool = False) -> None:
     """Debit the message: budgets, windows, repeated content. What is familiar does not change. `at_home`: its network is familiar, or
-    nothing is yet."""
+    nothing is yet. `is_odd`: the network or the program is strange."""
     now_us = sending.at_us
     answered = is_answer(state, sending)
-    strangers = reach.strangers * ANSWERED_STRANGER if answered else stranger_weight(reach.strangers, at_home=at_home)
+    one_answer = ANSWERED_AT_HOME if at_home else ANSWERED_AWAY
+    strangers = reach.strangers * one_answer if answered else stranger_weight(reach.strangers, at_home=at_home)
+    fresh = is_odd and any(not link.quoted and link.key not in state.links for link in sending.links)
     fan_out = fan_out_weight(sending.local_recipients + reach.house + reach.known)
     recipients = sending.local_recipients + sending.remote_recipients
     day = day_of(state, now_us)
@@ -115,6 +119,7 @@ def count_sending(state: State, sending: Sending, reach: Reach, *, at_home: bool
         count.strangers += strangers
         count.fan_out += fan_out
         count.dormant += reach.dormant
+        count.fresh += fresh
     day.messages += 1
     day.strangers += strangers
     day.fan_out += fan_out
@@ -131,7 +136,7 @@ def count_sending(state: State, sending: Sending, reach: Reach, *, at_home: bool
     for domain in () if answered else reach.domains:
         _put_last(state.domains, domain, minute, MAX_DOMAINS)
     # Who answers people that wrote first may give all of them the same answer.
-    repeated = () if answered and reach.strangers else (*sending.contents, *(link.key for link in sending.links))
+    repeated = () if answered and reach.strangers and not is_odd else (*sending.contents, *(link.key for link in sending.links))
     for content in repeated:
         _put_last(state.contents, content, state.contents.get(content, minute * COUNTS) + 1, MAX_CONTENTS)
 

@@ -28,6 +28,7 @@ _ENCODING = re.compile(rb"\ncontent-transfer-encoding:[ \t]*([a-z0-9\-]+)")
 _ANSWER = re.compile(rb"\s*(?:re|aw|sv|fw|fwd|wg|antw)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
 _NOISE = b" \t\r\n0123456789"
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+_QUOTE = re.compile(rb"<blockquote|gmail_quote|divrplyfwdmsg|-----original message-----")  # from there on others speak
 _SIGNATURE = b"\n-- \r\n"
 
 
@@ -103,12 +104,19 @@ def _decoded(octets: bytes, encoding: bytes) -> bytes:
 
 
 def _links(text: bytes) -> tuple[Link, ...]:
-    hosts: dict[bytes, None] = {}
+    hosts: dict[bytes, bool] = {}
+    quote: int | None = None
     for match in _LINK.finditer(text):
-        hosts[match[1].removeprefix(b"www.").rstrip(b".")] = None
+        if quote is None:
+            found = _QUOTE.search(text)
+            quote = found.start() if found is not None else len(text)
+        host = match[1].removeprefix(b"www.").rstrip(b".")
+        at = match.start()
+        is_quoted = at > quote or text.startswith(b">", text.rfind(b"\n", 0, at) + 1)
+        hosts[host] = hosts.get(host, True) and is_quoted
         if len(hosts) == MAX_LINKS:
             break
-    return tuple(Link(short_key(b"link" + host), host.decode("utf-8", "replace")) for host in hosts)
+    return tuple(Link(short_key(b"link" + host), host.decode("utf-8", "replace"), quoted) for host, quoted in hosts.items())
 
 
 def _contents(header: HeaderSection, text: bytes) -> tuple[int, ...]:

@@ -24,10 +24,11 @@ class Said(Struct, frozen=True, array_like=True):
 
 
 class Link(Struct, frozen=True, array_like=True):
-    """A host that the message links to."""
+    """A host that the message links to. `quoted`: only in what it quotes from the message that it answers."""
 
     key: int
     host: str
+    quoted: bool = False
 
 
 class Sending(Struct, frozen=True, array_like=True):

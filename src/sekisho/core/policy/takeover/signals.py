@@ -12,15 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sekisho.core.policy.takeover.situation import Situation
+from sekisho.core.policy.takeover.situation import ODD, Situation
 from sekisho.core.policy.takeover.state import COUNTS, DAY_US, MINUTE_US
 
 CONTEXT_CAP = 45
-MANY_NETWORKS = 4
+MANY_NETWORKS, NETWORKS_GROWTH = 4, 20
 SAME_CONTENT = 8
 SAME_CONTENT_GROWTH = 12  # points more with each doubling
 MANY_DOMAINS = 10
 MANY_DORMANT = 10
+MANY_FRESH, FRESH_GROWTH = 5, 30
 MANY_HIDDEN = 10
 FEW_BOUNCES = 3
 MANY_BOUNCES = 5
@@ -77,7 +78,7 @@ def _networks(s: Situation, points: int) -> Reason | None:
     count = s.familiarity.new_networks
     if count < MANY_NETWORKS:
         return None
-    points += round(points * math.log2(count / MANY_NETWORKS))
+    points += round(NETWORKS_GROWTH * s.maturity * math.log2(count / MANY_NETWORKS))
     return Reason("networks", points, "Mail came from {count} new networks within an hour.", {"count": count})
 
 
@@ -92,6 +93,24 @@ def _identity(s: Situation, points: int) -> Reason | None:
 def _link(s: Situation, points: int) -> Reason | None:
     host = s.familiarity.link
     return Reason("link", points, "It links to {host}, which the account never did before.", {"host": host}) if host else None
+
+
+def _fresh_links(s: Situation, points: int) -> Reason | None:
+    """Answers to friends look like the owner's own, but where they lead is new each time."""
+    count, oddness = s.window.fresh, s.familiarity.oddness
+    if count < MANY_FRESH or oddness < ODD:
+        return None
+    points = round(oddness * (points + FRESH_GROWTH * s.maturity * math.log2(count / MANY_FRESH)))
+    return Reason("fresh-links", points, "From there {count} messages link to places that the account never linked to.", {"count": count})
+
+
+def _busy(s: Situation, points: int) -> Reason | None:
+    oddness = s.familiarity.oddness
+    count = _growing(s.window.messages, s.allowed_messages, points) if oddness >= ODD else 0
+    if not count:
+        return None
+    values: dict[str, str | int] = {"count": s.window.messages, "usual": s.allowed_messages}
+    return Reason("busy", round(count * oddness), "Within a day it wrote {count} messages, up to {usual} would be usual.", values)
 
 
 def _strangers(s: Situation, points: int) -> Reason | None:
@@ -141,7 +160,9 @@ def _same_content(s: Situation, points: int) -> Reason | None:
     count = max((repeat % COUNTS for repeat in repeats if repeat > fresh), default=0)
     if count < SAME_CONTENT:
         return None
-    points += round(SAME_CONTENT_GROWTH * math.log2(count / SAME_CONTENT))
+    # From a strange place by a strange program it soon is no letter to some friends any more.
+    growth = SAME_CONTENT_GROWTH * (1 + s.familiarity.oddness * s.maturity)
+    points += round(growth * math.log2(count / SAME_CONTENT))
     points = round(points * s.settled)  # a newcomer introduces himself to everybody
     if not points:
         return None
@@ -216,9 +237,11 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("client", "context", 15, _client),
     Signal("credential", "context", 10, _credential),
     Signal("hour", "context", 10, _hour),
-    Signal("networks", "deed", 20, _networks, grows=True),
+    Signal("networks", "deed", 15, _networks, grows=True),
     Signal("identity", "deed", 15, _identity),
     Signal("link", "volume", 10, _link),
+    Signal("fresh-links", "deed", 20, _fresh_links, grows=True),
+    Signal("busy", "deed", 20, _busy, grows=True),
     Signal("strangers", "volume", 40, _strangers, grows=True),
     Signal("fan-out", "volume", 25, _fan_out, grows=True),
     Signal("dormant", "volume", 15, _dormant),

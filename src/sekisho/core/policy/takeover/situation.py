@@ -8,6 +8,8 @@ from sekisho.core.policy.takeover.sending import Reach, Sending, wide_network
 from sekisho.core.policy.takeover.state import DAY_US, HOUR_US, MINUTE_US, Hour, Seen, State
 
 PARDON_DAYS = 30
+ODD = 0.5  # from here on a place or program counts as strange
+BUSY_DAY = 40  # messages that are in order on any day
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class Familiarity:
     identity: float = 0.0
     link: str = ""  # the first host that was never linked to, "" if all were
     new_networks: int = 0  # never met before the last hour, this one included
+
+    @property
+    def oddness(self) -> float:
+        """Of place and program together: a new program at home is less odd than a new place."""
+        return max(self.network, 0.75 * self.client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,10 @@ class Situation:
         return max(_between(self.rules.newcomer_fan_out, self.rules.usual_fan_out, self.settled), 2 * usual / FAN_OUT)
 
     @property
+    def allowed_messages(self) -> int:
+        return max(BUSY_DAY, 5 * self.state.usual_messages // 2)
+
+    @property
     def _is_pardoned(self) -> bool:
         return self.sending.at_us - self.state.pardoned_us < PARDON_DAYS * DAY_US
 
@@ -75,6 +86,13 @@ def familiarity_of(state: State, sending: Sending) -> Familiarity:
         unknown[0] if unknown else "",
         _new_networks(state, sending),
     )
+
+
+def came_later(state: State, sending: Sending) -> bool:
+    """Neither the network nor the program was there on the account's first day."""
+    first = state.days[0].number
+    seen = state.networks.get(sending.network), state.clients.get(sending.client)
+    return all(one is None or one.first_us // DAY_US > first for one in seen)
 
 
 def _strangeness(seen: Seen | None) -> float:

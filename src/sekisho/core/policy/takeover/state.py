@@ -52,6 +52,7 @@ class Hour(Struct, array_like=True):
     bounced: int = 0
     complaints: int = 0  # replies that name our mail as spam or as too much
     context: int = 0  # the strangest context that mail came from, in points
+    fresh: int = 0  # messages from a strange place or program with a link to where the account never linked
 
 
 class State(Struct, array_like=True):
@@ -83,3 +84,4 @@ class State(Struct, array_like=True):
     budget_day: int = 0
     first_time: int = 0  # debited on that day
     recipients: int = 0
+    usual_messages: int = 0  # worked out like `usual_strangers`

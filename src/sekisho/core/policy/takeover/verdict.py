@@ -7,7 +7,7 @@ from sekisho.core.policy.takeover.accounting import count_sending, day_of, hours
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.policy.takeover.sending import Reach, Sending
 from sekisho.core.policy.takeover.signals import CONTEXT_CAP, SIGNALS, Reason
-from sekisho.core.policy.takeover.situation import Familiarity, Situation, familiarity_of
+from sekisho.core.policy.takeover.situation import ODD, Familiarity, Situation, came_later, familiarity_of
 from sekisho.core.policy.takeover.state import State
 
 Action = Literal["pass", "slow", "hold", "freeze"]
@@ -15,6 +15,7 @@ ORDER: tuple[Action, ...] = ("pass", "slow", "hold", "freeze")
 
 STRANGE_CONTEXT = 10  # points from which the context counts as unfamiliar
 SETTLING = 1.5  # the first days tell little about amounts
+KNOWN_DAYS, SETTLED_ELSEWHERE = 2, 0.65
 RUSH = 5  # strangers within ten minutes that are worth a minute's wait
 _MATURE_ONLY = ("context", "deed")  # they compare with a history
 
@@ -45,7 +46,8 @@ def consider(state: State, sending: Sending, reach: Reach, rules: GuardRules, *,
     familiarity = familiarity_of(state, sending)
     day_of(state, sending.at_us)
     is_away = familiarity.network >= 0.5 and state.days_behind >= rules.learning_days
-    count_sending(state, sending, reach, at_home=not is_away)
+    is_odd = familiarity.oddness >= ODD and state.days_behind > 0
+    count_sending(state, sending, reach, at_home=not is_away, is_odd=is_odd)
     verdict = _judge(_situation(state, sending, reach, familiarity, rules, bulk))
     if not verdict.holds and not is_held:
         learn_context(state, sending)
@@ -65,6 +67,8 @@ def _situation(state: State, sending: Sending, reach: Reach, familiarity: Famili
     day_of(state, sending.at_us)
     maturity = min(1.0, state.days_behind / rules.learning_days)
     settled = min(1.0, state.days_behind / rules.settling_days) ** SETTLING
+    if state.days_behind >= KNOWN_DAYS and sending.network and came_later(state, sending):
+        settled = max(settled, SETTLED_ELSEWHERE)  # not from where, nor by what, the newcomer came: his freedom is not for everybody
     # Somebody else's hands would use the right too: from a strange place by a strange program it does not count.
     bulk = bulk and not (maturity == 1.0 and familiarity.network == 1.0 and familiarity.client == 1.0)
     window = hours_of(state, sending.at_us)[1]

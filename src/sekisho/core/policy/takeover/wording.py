@@ -22,6 +22,10 @@ REASONS_JA: dict[str, str] = {
     "Within a day it wrote to very many people it knows; they count {count}, up to {usual} would be usual.": (
         "1日のうちに既知の宛先へ非常に多く送信しました(換算 {count}、普段は {usual} まで)。"
     ),
+    "From there {count} messages link to places that the account never linked to.": (
+        "この場所から、これまで載せたことのないリンク先を含むメールが {count} 通送られました。"
+    ),
+    "Within a day it wrote {count} messages, up to {usual} would be usual.": "1日のうちに {count} 通送信しました(普段は {usual} 通まで)。",
     "{count} of the recipients had no mail from it for more than a month.": "宛先のうち {count} 件へは1か月以上送信していませんでした。",
     "The new recipients are scattered over {count} domains or more.": "初めての宛先が {count} 以上のドメインに散らばっています。",
     "{count} recipients are named neither in To nor in Cc.": "{count} 件の宛先が To にも Cc にも書かれていません。",
