@@ -100,7 +100,7 @@ class Runner:
                 silent = self._stage.world.zone.silent
                 silent.difference_update(step.zones) if step.answers else silent.update(step.zones)
             case "wait":
-                pass
+                self._server_has_chores = True
 
     # Messages
 

@@ -21,7 +21,7 @@ SAME_CONTENT = 8
 SAME_CONTENT_GROWTH = 12  # points more with each doubling
 MANY_DOMAINS = 10
 MANY_DORMANT = 10
-MANY_FRESH, FRESH_GROWTH = 5, 30
+MANY_FRESH, FRESH_GROWTH = 6, 40
 MANY_HIDDEN = 10
 FEW_BOUNCES = 3
 MANY_BOUNCES = 5
@@ -92,6 +92,8 @@ def _identity(s: Situation, points: int) -> Reason | None:
 
 def _link(s: Situation, points: int) -> Reason | None:
     host = s.familiarity.link
+    if s.window.fresh >= MANY_FRESH and s.familiarity.oddness >= ODD:
+        return None  # "fresh-links" says it
     return Reason("link", points, "It links to {host}, which the account never did before.", {"host": host}) if host else None
 
 
@@ -240,7 +242,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("networks", "deed", 15, _networks, grows=True),
     Signal("identity", "deed", 15, _identity),
     Signal("link", "volume", 10, _link),
-    Signal("fresh-links", "deed", 20, _fresh_links, grows=True),
+    Signal("fresh-links", "deed", 15, _fresh_links, grows=True),
     Signal("busy", "deed", 20, _busy, grows=True),
     Signal("strangers", "volume", 40, _strangers, grows=True),
     Signal("fan-out", "volume", 25, _fan_out, grows=True),

@@ -15,7 +15,7 @@ ORDER: tuple[Action, ...] = ("pass", "slow", "hold", "freeze")
 
 STRANGE_CONTEXT = 10  # points from which the context counts as unfamiliar
 SETTLING = 1.5  # the first days tell little about amounts
-KNOWN_DAYS, SETTLED_ELSEWHERE = 2, 0.65
+KNOWN_DAYS, SETTLED_ELSEWHERE = 2, 0.6
 RUSH = 5  # strangers within ten minutes that are worth a minute's wait
 _MATURE_ONLY = ("context", "deed")  # they compare with a history
 
