@@ -11,7 +11,7 @@ from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import LoginFailure, PasswordProof
 from sekisho.ports.directory import Account, StoredPassword
-from sekisho.services.authentication.hashing import Lane
+from sekisho.services.authentication.hashing import HashingBusy, Lane
 from sekisho.services.authentication.limiter import CHECKS_PER_NETWORK
 from sekisho.services.authentication.passwords import hash_password, is_current, verify_password
 
@@ -133,6 +133,21 @@ async def test_a_full_queue_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> N
     results = await asyncio.gather(*(world.login(replace(GOOD, password=f"wrong {c}"), c) for c in clients))
     assert results.count(LoginFailure.UNAVAILABLE) == 3 and results.count(LoginFailure.REFUSED) == Lane.NEWCOMER.value + 1
     assert await world.login() == ALICE  # the queue is free again
+
+
+async def test_who_finds_the_queue_full_all_the_time_is_banned(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_network=5, failures_per_wide_network=1000)
+    assert await world.login() == ALICE
+
+    async def run(*_: object, lane: Lane) -> bool:
+        raise HashingBusy
+
+    monkeypatch.setattr(world.authenticator._pool, "run", run)
+    for number in range(5):
+        assert await world.login(replace(GOOD, password=f"guess {number}"), ELSEWHERE) is LoginFailure.UNAVAILABLE
+        assert await world.login(replace(GOOD, password=f"guess {number}")) is LoginFailure.UNAVAILABLE  # at home nobody counts
+    assert await world.login(replace(GOOD, password="guess"), ELSEWHERE) is LoginFailure.LIMITED
+    assert await world.login() == ALICE
 
 
 async def test_a_store_that_is_down_is_unavailable(world: World) -> None:

@@ -156,6 +156,23 @@ async def test_a_site_with_65536_networks_has_no_more_guesses_than_its_wide_budg
     assert made == 80
 
 
+async def test_who_floods_runs_out_of_tries_though_nobody_looked_at_them() -> None:
+    world = World(failures_per_wide_network=20, failures_per_network=30)
+    for _ in range(10):
+        await world.limiter.count_unanswered(HOME)
+    assert await world.reason(HOME, BOB) == ""
+    for number in range(10):
+        await world.limiter.count_unanswered(ip_address(f"192.0.{100 + number}.1"))
+    for _ in range(3):  # a tenth of thirty, as there is a flood all around
+        assert await world.reason(ip_address("192.0.200.1")) == ""
+        await world.limiter.count_unanswered(ip_address("192.0.200.1"))
+    assert await world.reason(ip_address("192.0.200.1")) == "guesses"
+    world.clock.advance(901)
+    assert await world.reason(ip_address("192.0.200.1")) == ""
+    await world.limiter.count_unanswered(ip_address("192.0.200.1"))
+    assert await world.reason(ip_address("192.0.200.1")) == ""
+
+
 async def test_lifting_gives_all_tries_back() -> None:
     world = World(failures_per_account_and_network=3, failures_per_network=5)
     await world.fail(times=3)

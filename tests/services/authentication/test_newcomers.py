@@ -1,19 +1,21 @@
 from sekisho.services.authentication import newcomers
-from sekisho.services.authentication.newcomers import Newcomers
+from sekisho.services.authentication.newcomers import Lately
 from sekisho.testing.clock import ManualClock
 
 
-def test_the_first_tries_of_a_network_are_a_newcomers() -> None:
+def test_what_was_counted_lately() -> None:
     clock = ManualClock()
-    counted = Newcomers(clock, 60)
-    assert [counted.is_one("192.0.2.0/24") for _ in range(5)] == [True, True, True, False, False]
-    assert counted.is_one("198.51.100.0/24")
+    lately = Lately(clock, 60)
+    assert [lately.count("192.0.2.0/24") for _ in range(3)] == [1, 2, 3]
+    assert lately.count("198.51.100.0/24") == 1
+    clock.advance(59)
+    assert lately.count("192.0.2.0/24") == 4
     clock.advance(61)
-    assert counted.is_one("192.0.2.0/24")
+    assert lately.count("192.0.2.0/24") == 1
 
 
 def test_it_is_bounded() -> None:
-    counted = Newcomers(ManualClock(), 60)
+    lately = Lately(ManualClock(), 60)
     for number in range(newcomers.NETWORKS + 5):
-        counted.is_one(str(number))
-    assert len(counted._asked) == newcomers.NETWORKS
+        lately.count(str(number))
+    assert len(lately._counted) == newcomers.NETWORKS

@@ -29,6 +29,7 @@ from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.ledger import client_keys, history_key
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.places import Places
+from sekisho.ports.stream import IpAddress
 from sekisho.ports.tokens import TokenHints, TokenVerifier
 from sekisho.services.authentication.attempt import Attempt, Outcome, Refused, refused_by
 from sekisho.services.authentication.bearer import judge_token
@@ -210,7 +211,7 @@ class SaslAuthenticator:
         """The account's own password. While strangers try it from everywhere, only devices that were let in before are."""
         if leave.only_known and not self._good.has(good):
             return Refused(LoginFailure.LIMITED, "banned: account")
-        if not await self._fits(candidate, password, good, leave):
+        if not await self._fits(channel.client, candidate, password, good, leave):
             return Refused(LoginFailure.REFUSED, candidate.cause or "wrong password")
         if not leave.is_familiar and self._spray.is_sprayed(password):
             return Refused(LoginFailure.REFUSED, candidate.cause or "password tried at many accounts")
@@ -219,12 +220,17 @@ class SaslAuthenticator:
             await self._upgrade(candidate, password)
         return outcome
 
-    async def _fits(self, candidate: Candidate, password: str, good: bytes, leave: Leave) -> bool:
+    async def _fits(self, client: IpAddress, candidate: Candidate, password: str, good: bytes, leave: Leave) -> bool:
         """Costs the same for a name that nobody has and for an account that nobody may open."""
         if not candidate.cause and self._good.has(good):
             return True
         stored = candidate.password.argon2 if candidate.password else ""
-        fits = await self._pool.run(verify_password, stored or NOBODYS_HASH, password, lane=leave.lane)
+        try:
+            fits = await self._pool.run(verify_password, stored or NOBODYS_HASH, password, lane=leave.lane)
+        except HashingBusy:
+            if not leave.is_familiar:
+                await self._limiter.count_unanswered(client)
+            raise
         if fits and not candidate.cause:
             self._good.remember(good)
         return fits

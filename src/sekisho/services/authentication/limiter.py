@@ -21,7 +21,7 @@ from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import IpAddress
 from sekisho.services.authentication import tallies
 from sekisho.services.authentication.hashing import Lane
-from sekisho.services.authentication.newcomers import Newcomers
+from sekisho.services.authentication.newcomers import FIRST_TRIES, Lately
 
 # So many checks of one network may run at once; by so many may guesses sent at the same moment exceed the limit.
 CHECKS_PER_NETWORK = 8
@@ -72,7 +72,8 @@ class LoginLimiter:
         self._tools, self._settings = tools, settings
         self._gates: dict[str, tuple[asyncio.Semaphore, int]] = {}
         self._banning = asyncio.Lock()
-        self._newcomers = Newcomers(tools.clock, settings.window_seconds)
+        self._asked = Lately(tools.clock, settings.window_seconds)
+        self._unanswered = Lately(tools.clock, settings.window_seconds)
 
     @asynccontextmanager
     async def turn(self, client: IpAddress) -> AsyncIterator[None]:
@@ -93,7 +94,7 @@ class LoginLimiter:
         bans = await self._tools.bans.banning(tallies.host_of(client), tallies.plain(name))
         network = tallies.network_of(client)
         is_familiar = await self._is_familiar(network, name)
-        is_newcomer = not is_familiar and self._newcomers.is_one(network)
+        is_newcomer = not is_familiar and self._asked.count(network) <= FIRST_TRIES
         only_known = False
         for ban in bans:
             if ban.reason == "operator" or not is_familiar:
@@ -134,6 +135,15 @@ class LoginLimiter:
             found.append((wide, ANYBODY, "wide", around))
         for network_, account, reason, failures in found:
             await self._ban(client, network_, account, reason, failures)
+
+    async def count_unanswered(self, client: IpAddress) -> None:
+        """Its password could not be looked at, as too many waited: a flood lives by being many, and runs out of tries too."""
+        settings, network = self._settings, tallies.network_of(client)
+        tries = self._unanswered.count(network)
+        around = self._unanswered.count(tallies.wide_network_of(client))
+        fewer = WIDE_FACTOR if around >= settings.failures_per_wide_network else 1
+        if tries >= max(1, settings.failures_per_network // fewer):
+            await self._ban(client, network, ANYBODY, "guesses", tries)
 
     async def _add(self, key: str, amount: int = 1) -> int:
         window = self._settings.window_seconds

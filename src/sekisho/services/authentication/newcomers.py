@@ -8,17 +8,19 @@ NETWORKS = 20_000
 FIRST_TRIES = 3  # with a typo or two, an owner on a journey gets in
 
 
-class Newcomers:
+class Lately:
+    """Counts by network, each until nothing was counted for `window_seconds`."""
+
     def __init__(self, clock: Clock, window_seconds: float) -> None:
         self._clock, self._window_seconds = clock, window_seconds
-        self._asked: OrderedDict[str, tuple[float, int]] = OrderedDict()  # network → (until, times)
+        self._counted: OrderedDict[str, tuple[float, int]] = OrderedDict()  # network → (until, times)
 
-    def is_one(self, network: str) -> bool:
-        """Counts this time too."""
+    def count(self, network: str) -> int:
+        """How often it is now, this time included."""
         now = self._clock.monotonic()
-        until, times = self._asked.pop(network, (now, 0))
+        until, times = self._counted.pop(network, (now, 0))
         times = times + 1 if until > now else 1
-        self._asked[network] = now + self._window_seconds, times
-        while len(self._asked) > NETWORKS:
-            self._asked.popitem(last=False)
-        return times <= FIRST_TRIES
+        self._counted[network] = now + self._window_seconds, times
+        while len(self._counted) > NETWORKS:
+            self._counted.popitem(last=False)
+        return times
