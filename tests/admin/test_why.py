@@ -94,6 +94,19 @@ async def test_the_rule_is_not_said_twice(scene: Scene) -> None:
     assert said(story.why) == "blocklists agree on where it came from: bl.example says spam source (weight 1)."
 
 
+async def test_what_was_put_off_and_came_again_is_here(scene: Scene) -> None:
+    common = {"client": "192.0.2.1", "reverse_path": "a@b.example", "recipient": "c@example.org", "message_id": "x@b.example"}
+    scene.note("reception.evidence", "m1", verdict="defer", rule="greylist", because="no name; this is its first try")
+    scene.note("reception.refused", "m1", "x@b.example", "a@b.example", reply="451 4.7.1 later", rule="", **common)
+    assert "was put off on" in said((await scene.story("m1")).what) and "release m1" in said((await scene.story("m1")).remedy)
+    scene.note("reception.accepted", "other", "x@b.example", **(common | {"reverse_path": "z@b.example"}))
+    assert "accepted" not in said((await scene.story("m1")).what)
+    scene.accepted("m2", message_id="x@b.example", delivered=1)
+    story = await scene.story("m1")
+    assert said(story.what).endswith(", as m2") and said(story.remedy) == "Nothing: it is here. What became of it: sekisho why m2."
+    assert "m2" in said(story.what, "ja") and "the sender is new here" in said(story.why)
+
+
 async def test_a_refused_recipient(scene: Scene) -> None:
     fields = {"client": "192.0.2.1", "reverse_path": "a@b.example", "recipient": "no@example.org", "rule": "no-such-recipient"}
     scene.note("reception.recipient_refused", "k3q7w2ma-1", "no@example.org", "a@b.example", reply="550 5.1.1 No", **fields)

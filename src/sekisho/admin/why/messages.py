@@ -13,8 +13,8 @@ REFUSED = frozenset({"reception.refused", "submission.refused"})
 _JUNK = frozenset({"junk", "quarantine"})
 
 
-def refused_message(id_: str, entries: Sequence[LedgerEntry]) -> Story:
-    """`entries`: all of this id, the oldest first, one of them a refusal."""
+def refused_message(id_: str, entries: Sequence[LedgerEntry], again: LedgerEntry | None = None) -> Story:
+    """`entries`: all of this id, the oldest first, one of them a refusal; `again`: when it was sent once more and accepted."""
     refusal = next(entry for entry in reversed(entries) if entry.kind in REFUSED)
     values = values_of(entries, id_, refusal.at_us)
     reply = str(values["reply"])
@@ -25,6 +25,14 @@ def refused_message(id_: str, entries: Sequence[LedgerEntry]) -> Story:
             Told("deferred", "A message of {account} to {recipients} was put off on {when} (client {client})", wording)
             if is_temporary
             else Told("refused", "A message of {account} to {recipients} was refused on {when} (client {client})", wording)
+        )
+    elif again is not None:
+        values |= {"later": again.id, "due": again.at_us}
+        told = Told(
+            "deferred",
+            "The message from {sender} to {recipients} was put off on {when} (client {client}); it came again and was accepted on {due}, "
+            "as {later}",
+            Wording(wording.why, "Nothing: it is here. What became of it: sekisho why {later}."),
         )
     else:
         told = (

@@ -103,6 +103,16 @@ async def _login(ledger: Ledger, entry: LedgerEntry) -> list[LedgerEntry]:
     return [login for login in of_client if login.kind == "authentication.refused" and login.at_us <= entry.at_us][:1]
 
 
+async def _come_again(ledger: Ledger, refused: LedgerEntry) -> LedgerEntry | None:
+    """The acceptance of a message that was put off and sent again."""
+    message_id, sender = str(refused.fields.get("message_id", "")), refused.fields.get("reverse_path")
+    if refused.kind != "reception.refused" or not message_id or not str(refused.fields.get("reply", "")).startswith("4"):
+        return None
+    later = await ledger.find(message_id, since_us=refused.at_us, limit=MOST_ENTRIES)
+    accepted = [entry for entry in later if entry.kind == "reception.accepted" and entry.fields.get("reverse_path") == sender]
+    return min(accepted, key=lambda entry: entry.at_us, default=None)
+
+
 async def _named(context: Context, entry: LedgerEntry) -> LedgerEntry:
     """With the address of an account that is written down by its number."""
     number = entry.fields.get("account")
@@ -119,7 +129,7 @@ async def _tell(context: Context, ledger: Ledger, id_: str, group: list[LedgerEn
     group = [await _named(context, entry) for entry in sorted(group, key=lambda entry: entry.at_us)]
     kinds = {entry.kind for entry in group}
     if kinds & REFUSED:
-        return refused_message(id_, group)
+        return refused_message(id_, group, await _come_again(ledger, group[-1]))
     if kinds & ACCEPTED or kind.startswith(("relay.", "queue.", "notice.", "admin.queue.")):
         return accepted_message(id_, group, await context.spool.queued(id_))
     if has_id:

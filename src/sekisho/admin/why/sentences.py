@@ -9,7 +9,7 @@ from typing import NamedTuple
 # Values that every sentence may use; what an entry does not name is "".
 VALUES = (
     "accepted", "account", "actor", "argument", "author_domain", "because", "cap", "cause", "client", "client_name", "command",
-    "error", "failures", "hello", "id", "kind", "list_id", "listener", "message_id", "network", "reason", "reasons", "recipient",
+    "error", "failures", "hello", "id", "kind", "later", "list_id", "listener", "message_id", "network", "reason", "reasons", "recipient",
     "recipients", "refused", "remote", "reply", "rule", "sender", "service", "uid", "username", "where",
 )  # fmt: skip
 
