@@ -65,8 +65,11 @@ class Limits(Section):
 
 
 class ReceptionSettings(Section):
-    command_timeout_seconds: Seconds = Field(300.0, description="Waiting for a command (RFC 5321 §4.5.3.2.7: at least 5 minutes).")
+    command_timeout_seconds: Seconds = Field(300.0, description="Waiting for a whole command (RFC 5321 §4.5.3.2.7: at least 5 minutes).")
     data_timeout_seconds: Seconds = Field(180.0, description="Waiting for more of a message.")
+    data_octets_per_second: Annotated[float, Field(ge=0)] = Field(
+        100.0, description="How fast a message must come on the whole, after the time for its first octets; 0: any speed."
+    )
     session_timeout_seconds: Seconds = Field(3600.0, description="One connection in all.")
     text_line_octets: Octets = Field(
         0, description="Longest line of a message, 0 for any; RFC 5321 says 998, much real mail is longer, and lines are never folded."
@@ -117,8 +120,11 @@ class DoorSettings(Section):
 
 
 class SubmissionSettings(Section):
-    command_timeout_seconds: Seconds = Field(300.0, description="Waiting for a command.")
+    command_timeout_seconds: Seconds = Field(300.0, description="Waiting for a whole command.")
     data_timeout_seconds: Seconds = Field(180.0, description="Waiting for more of a message.")
+    data_octets_per_second: Annotated[float, Field(ge=0)] = Field(
+        100.0, description="How fast a message must come on the whole, after the time for its first octets; 0: any speed."
+    )
     session_timeout_seconds: Seconds = Field(3600.0, description="One connection in all.")
     login_timeout_seconds: Seconds = Field(60.0, description="From connection to login.")
     hide_client_address: bool = Field(True, description="Leave the client's address out of Received.")

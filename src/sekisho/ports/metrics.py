@@ -10,6 +10,7 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_tls_handshakes_total": ("counter", "TLS handshakes with clients.", ("listener", "result")),
     "sekisho_messages_received_total": ("counter", "Messages that got a 250 or a refusal.", ("service", "result")),
     "sekisho_message_octets_total": ("counter", "Octets of accepted messages.", ("service",)),
+    "sekisho_deadlines_total": ("counter", "Connections ended because a client took too long.", ("service", "deadline")),
     "sekisho_door_verdicts_total": ("counter", "Times that a rule of the door spoke.", ("rule", "action")),
     "sekisho_blocklist_fit": ("gauge", "1: the canaries of the blocklist live, and it is asked; summed over workers.", ("zone",)),
     "sekisho_greylist_total": (

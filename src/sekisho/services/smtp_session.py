@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sekisho.core.smtp.events import (
     NEED_DATA,
@@ -47,16 +47,19 @@ _COMMANDS: dict[type[Any], str] = {
     SaslResponse: "AUTH",
 }
 _TURN_SECONDS = 0.005
+# What a client did not do in time: send a whole command, more of a message, enough of it, log in, read our replies, come to an end.
+Limit = Literal["command", "silence", "progress", "login", "replies", "session"]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `login_seconds` 0: there is no login."""
+    """Seconds. `login_seconds` 0: there is no login. `data_octets_per_second`: slower than that, on the whole, no content may come."""
 
     command_seconds: float
     data_seconds: float
     session_seconds: float
     login_seconds: float = 0.0
+    data_octets_per_second: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,10 @@ class SmtpSession:
         self._deadline = now + timeouts.session_seconds
         self._login_deadline = now + timeouts.login_seconds if timeouts.login_seconds else self._deadline
         self._turn_began = now
+        # Since our last reply: when the client began to be waited for (None: not yet), and what came from it.
+        self._step_began: float | None = None
+        self._step_octets = 0
+        self._limit: Limit = "silence"  # that the client comes to if it goes on like this
         self._task: asyncio.Task[object] | None = None
         self._is_reading = False
         self._stopping = False
@@ -180,9 +187,10 @@ class SmtpSession:
                         self._recover(event, self._own_bug(error))
                     await self._breathe()
         except StreamTimeout:
+            self._tools.metrics.count("sekisho_deadlines_total", service=self._role, deadline=self._limit)
             self._end(_TIMEOUT, "service")
             await self._flush()
-            return "timeout"
+            return f"timeout: {self._limit}"
         finally:
             self._drop()
 
@@ -201,7 +209,12 @@ class SmtpSession:
     async def _flush(self) -> None:
         octets = self.machine.data_to_send()
         if octets:
-            await self.stream.send(octets, self._timeouts.command_seconds)
+            self._step_began, self._step_octets = None, 0
+            try:
+                await self.stream.send(octets, self._timeouts.command_seconds)
+            except StreamTimeout:
+                self._limit = "replies"
+                raise
 
     async def _read(self) -> None:
         machine = self.machine
@@ -221,17 +234,31 @@ class SmtpSession:
             self._is_reading = False
             self._turn_began = self._tools.clock.monotonic()
         if octets:
+            self._step_octets += len(octets)
             machine.receive_data(octets)
         else:
             machine.receive_eof()
 
     def _patience(self) -> float:
-        now = self._tools.clock.monotonic()
-        deadline = self._deadline if self._decider.is_authenticated else min(self._deadline, self._login_deadline)
-        step = self._timeouts.data_seconds if self.machine.in_content else self._timeouts.command_seconds
-        if deadline <= now:
-            raise StreamTimeout("the session lasted too long")
-        return min(step, deadline - now)
+        """How long to wait for the next octets. A line must be whole within the time of a command, and content must make progress: one
+        octet a minute wins no time (THREATS 45)."""
+        now, timeouts = self._tools.clock.monotonic(), self._timeouts
+        began = self._step_began = now if self._step_began is None else self._step_began
+        if self.machine.in_content:
+            left, self._limit = timeouts.data_seconds, "silence"
+            if timeouts.data_octets_per_second:
+                progress = began + timeouts.data_seconds + self._step_octets / timeouts.data_octets_per_second - now
+                if progress < left:
+                    left, self._limit = progress, "progress"
+        else:
+            left, self._limit = began + timeouts.command_seconds - now, "command"
+        if self._deadline - now < left:
+            left, self._limit = self._deadline - now, "session"
+        if self._login_deadline - now < left and not self._decider.is_authenticated:
+            left, self._limit = self._login_deadline - now, "login"
+        if left <= 0:
+            raise StreamTimeout(f"deadline: {self._limit}")
+        return left
 
     def _own_bug(self, error: Exception) -> Reply:
         fault = self._tools.journal.fault(self._role, error)

@@ -17,6 +17,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.stream import ConnectionLost, IpAddress
 from sekisho.probes.recipient import Resolution
 from sekisho.services.reception.inspection import Arrival, Inspection, NoInspection
+from sekisho.testing.stream import MemoryStream
 
 HELLO = b"EHLO client.example\r\n"
 MAIL = b"MAIL FROM:<a@b.example>\r\n"
@@ -272,6 +273,80 @@ async def test_the_session_goes_on_after_an_own_bug() -> None:
     assert codes(await talk(client, rcpt("user@local.example"))) == [250]
 
 
+def ended(world: World) -> dict[str, float]:
+    """How many connections each deadline ended."""
+    names, values = ("silence", "command", "session", "progress"), world.metrics.values
+    return {name: values.get(("sekisho_deadlines_total", (("deadline", name), ("service", "reception"))), 0) for name in names}
+
+
+async def test_one_octet_a_minute_wins_no_time_for_a_command() -> None:
+    world = await World().fill()
+    client = world.connect()
+    await talk(client, b"", HELLO)
+    for octet in (b"N", b"O", b"O", b"P"):
+        await until_read(client)
+        assert not client.has_input
+        world.clock.advance(70)
+        client.write(octet)
+    await until_read(client)
+    assert client.other.last_timeout_seconds == 20.0
+    client.write(b"\r\n")
+    assert codes(await reply(client)) == [250]
+    await until_read(client)
+    assert client.other.last_timeout_seconds == 300.0  # from the reply on
+    client.write(b"NOO")
+    await until_read(client)
+    world.clock.advance(301)
+    client.write(b"P")
+    assert (await reply(client))[0].startswith("421 4.4.2") and await reply(client) == []
+    await world.tasks[-1]
+    assert ended(world)["command"] == 1 and world.journal.entries[-1].fields["reason"] == "timeout: command"
+
+
+async def test_content_must_make_progress() -> None:
+    world = await World().fill()
+    client = world.connect()
+    await talk(client, b"", HELLO, MAIL, rcpt("user@local.example"), b"DATA\r\n")
+    client.write(b"Subject: x\r\n\r\n")
+    for _ in range(4):  # 100 octets in 40 seconds: each second would need as many
+        await until_read(client)
+        world.clock.advance(40)
+        client.write(b"x" * 98 + b"\r\n")
+    await until_read(client)
+    assert client.other.last_timeout_seconds == pytest.approx(180 + 4.14 - 160)
+    world.clock.advance(30)
+    client.write(b"x")
+    assert (await reply(client))[0].startswith("421 4.4.2")
+    await world.tasks[-1]
+    assert ended(world)["progress"] == 1 and await world.mailbox("user") == []
+
+
+async def test_a_slow_but_steady_message_arrives() -> None:
+    world = await World().fill()
+    client = world.connect()
+    await talk(
+        client,
+        b"",
+        HELLO,
+        MAIL,
+        rcpt("user@local.example"),
+        b"DATA\r\n",
+    )
+    client.write(b"Subject: x\r\n\r\n")
+    for _ in range(30):  # 4 KB every 30 seconds, for a quarter of an hour
+        await until_read(client)
+        world.clock.advance(30)
+        client.write((b"x" * 98 + b"\r\n") * 41)
+    client.write(b".\r\n")
+    assert codes(await reply(client)) == [250] and sum(ended(world).values()) == 0
+
+
+async def until_read(client: MemoryStream) -> None:
+    """The server has taken what was sent, and waits."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
 async def test_silence_and_the_session_cap_end_with_421() -> None:
     world = await World().fill()
     client = world.connect()
@@ -288,7 +363,8 @@ async def test_silence_and_the_session_cap_end_with_421() -> None:
     client.write(b"NOOP\r\n")
     assert codes(await reply(client)) == [250] and codes(await reply(client)) == [421]
     assert await client.read() == b""
-    assert world.journal.entries[-1].fields["reason"] == "timeout"
+    assert world.journal.entries[-1].fields["reason"] == "timeout: session"
+    assert ended(world) == {"silence": 0, "command": 1, "session": 1} | {"progress": 0}
 
 
 async def test_a_silence_inside_the_content_has_its_own_deadline() -> None:
@@ -301,6 +377,8 @@ async def test_a_silence_inside_the_content_has_its_own_deadline() -> None:
     assert client.other.last_timeout_seconds == 180.0
     client.other.expire()
     assert (await reply(client))[0].startswith("421") and await world.mailbox("user") == []
+    await world.tasks[-1]
+    assert ended(world)["silence"] == 1
 
 
 async def test_shutdown_waits_for_the_transaction_in_hand() -> None:

@@ -99,7 +99,12 @@ class Reception:
         ports = NoticePorts(tools.spool, tools.recipients, tools.clock, tools.dice, tools.journal, tools.signing)
         self._notices = SenderNotices(Notices(rules, ports), tools.spool, tools.journal)
         settings = config.reception
-        self._timeouts = Timeouts(settings.command_timeout_seconds, settings.data_timeout_seconds, settings.session_timeout_seconds)
+        self._timeouts = Timeouts(
+            settings.command_timeout_seconds,
+            settings.data_timeout_seconds,
+            settings.session_timeout_seconds,
+            data_octets_per_second=settings.data_octets_per_second,
+        )
         self._session_tools = SessionTools(tools.clock, tools.journal, tools.metrics, tools.shutdown)
         self._server_settings = lru_cache(maxsize=2)(self._make_server_settings)
 

@@ -110,6 +110,7 @@ class Submission:
             settings.data_timeout_seconds,
             settings.session_timeout_seconds,
             settings.login_timeout_seconds,
+            settings.data_octets_per_second,
         )
         self._session_tools = SessionTools(tools.clock, tools.journal, tools.metrics, tools.shutdown)
         self._server_settings = lru_cache(maxsize=2)(self._make_server_settings)
