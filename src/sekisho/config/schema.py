@@ -105,6 +105,9 @@ class DoorSettings(Section):
         description="Refuse strangers who say EHLO with this server's name or domain; observe: only write it down; off: do nothing.",
     )
     rates: RateSettings = RateSettings()
+    trusted_sealers: tuple[str, ...] = Field(
+        (), description="Domains whose ARC seals you believe: mailing lists and forwarders that change mail; d= of the seal, exactly."
+    )
     unchecked_networks: tuple[IPvAnyNetwork, ...] = Field(
         (), description="Clients whose mail is not checked: backup MX hosts and machines of your own."
     )

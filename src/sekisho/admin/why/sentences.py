@@ -101,6 +101,10 @@ RULES: Mapping[str, Wording] = {
         "DMARC fails for {author_domain}, but one of the checks could not be finished.",
         "If the recipient wants it, they move it out of Junk. If that happens often, look at your DNS resolver.",
     ),
+    "arc-trusted": Wording(
+        "it was changed on the way, but a sealer that you trust saw it pass before: {because}.",
+        "Nothing. door.trusted_sealers names whom you believe.",
+    ),
     "dnsbl-listed": Wording(
         "blocklists agree on where it came from: {because}.",
         "The sender must have the host taken off those lists. If you trust the host all the same, name it in door.unchecked_networks; "

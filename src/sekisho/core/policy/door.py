@@ -13,6 +13,7 @@ from sekisho.core.policy.reputation import ReputationRules
 from sekisho.core.policy.rules.content import ContentRules, dangerous, junk_by_words, rspamd_says, told_of, virus_in
 from sekisho.core.policy.rules.greylist import effect, suspicion, waits
 from sekisho.core.policy.rules.reputation import against, speaks_against, trusting, vouching
+from sekisho.core.policy.rules.sealers import sealed_pass
 from sekisho.core.terms.reply import Reply
 
 Action = Literal["accept", "junk", "defer", "refuse", "disconnect"]
@@ -42,6 +43,7 @@ class DoorRules:
     early_talkers: Mode = "enforce"
     helo: Mode = "enforce"
     rates: Mode = "enforce"
+    trusted_sealers: frozenset[str] = frozenset()
     limits: RateLimits = field(default_factory=RateLimits)
 
 
@@ -65,6 +67,7 @@ class DoorVerdict:
 ACCEPTED = DoorVerdict()
 OWN_DOMAIN, DNSBL, REPUTATION, TRUSTED = "own-domain", "dnsbl-listed", "bad-reputation", "trusted-sender"
 SENDER, GREYLIST = "unknown-sender-domain", "greylist"
+ARC_TRUSTED = "arc-trusted"
 VIRUS, ATTACHMENT, RSPAMD, CONTENT = "virus", "dangerous-attachment", "rspamd", "content-junk"
 # What whoever is trusted by the recipients passes.
 TRUST_HELPS = frozenset((DNSBL, REPUTATION, GREYLIST))
@@ -199,11 +202,11 @@ def _is_for_roles(evidence: Evidence) -> bool:
     return evidence.content is not None and bool(evidence.content.roles)
 
 
-def _judge_own_domains(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
+def _judge_own_domains(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     """A stranger may not write in the name of a domain of ours, whatever that domain publishes."""
     for domain in evidence.own_authors:
         known = _is_authenticated(evidence, domain)
-        if known is False:
+        if known is False and not sealed_pass(evidence.arc, domain, rules.trusted_sealers):
             because = f"From names {domain}, which is ours, and neither SPF nor DKIM speaks for it"
             if through_list(evidence):
                 return DoorVerdict("junk", OWN_DOMAIN, f"{because}; it came through the list {evidence.list_id}")
@@ -244,6 +247,8 @@ def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     because = f"DMARC fails for {domain}, whose policy is {finding.policy}"
     if finding.policy == "none":
         return None  # RFC 9989 §5.4: p=none changes nothing
+    if sealed_pass(evidence.arc, domain, rules.trusted_sealers):
+        return None
     if finding.policy == "quarantine":
         return DoorVerdict("junk", "dmarc-quarantine", because)
     # RFC 9989 §7.4: p=reject alone is no reason to reject; a list that signs for itself is a reason not to.
@@ -253,6 +258,19 @@ def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
         return DoorVerdict("junk", "dmarc-unknown", f"{because}; one of the checks could not be finished")
     text = f"DMARC: the message is not authenticated as {domain}, whose policy is to reject such mail"
     return DoorVerdict("refuse", "dmarc-reject", because, Reply.of(550, "5.7.1", text))
+
+
+def _judge_sealed(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    """Writes down that a sealer's word stood against a refusal; the other rules had theirs."""
+    if not rules.trusted_sealers or evidence.arc is None:
+        return None
+    without = replace(rules, trusted_sealers=frozenset(), on_temperror="accept")
+    spared = _judge_own_domains(evidence, without) or _judge_dmarc(evidence, without)
+    if spared is None:
+        return None
+    domains = (*evidence.own_authors, evidence.dmarc.author_domain if evidence.dmarc is not None else "")
+    sealer = next((found for domain in domains if (found := sealed_pass(evidence.arc, domain, rules.trusted_sealers))), "")
+    return DoorVerdict("accept", ARC_TRUSTED, f"{sealer} saw it pass; without that, {spared.rule}: {spared.because}") if sealer else None
 
 
 class Rule(NamedTuple):
@@ -311,4 +329,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(RSPAMD, "What rspamd calls spam goes into Junk.", "content.rspamd_action", lambda rules: rules.rspamd, _judge_rspamd),
     Rule(CONTENT, "What reads like junk that people sorted goes into Junk.", "content.classifier", lambda rules: rules.words, _judge_words),
+    Rule(
+        ARC_TRUSTED,
+        "What failed DMARC only behind a sealer that you trust is taken.",
+        "door.trusted_sealers",
+        lambda rules: "enforce" if rules.trusted_sealers else "off",
+        _judge_sealed,
+    ),
 )

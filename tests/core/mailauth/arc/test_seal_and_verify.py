@@ -13,6 +13,7 @@ from sekisho.core.mailauth.arc.verify import ArcEvidence, ArcVerifier, verify_ch
 from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningBody, SigningRefused
 from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.policy.rules.sealers import sealed_pass
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 
 NOW = 1_700_000_000
@@ -70,6 +71,15 @@ def test_results_are_gathered() -> None:
     expected = b"mx.example.test; dmarc=pass; spf=pass smtp.mailfrom=example.org;\tdkim=pass header.d=example.org"
     assert results_to_seal(HeaderSection(more), "mx.example.test") == expected
     assert results_to_seal(HeaderSection(MESSAGE), "MX.Example.test").startswith(b"MX.Example.test; spf=pass")
+
+
+def test_what_a_sealer_saw_is_read_back_from_a_chain_that_passes() -> None:
+    trusted = frozenset({"example.test"})
+    whole = Zone().verify(sealed(2))
+    assert len(whole.seen) == 2 and sealed_pass(whole, "example.org", trusted) == "example.test"
+    assert sealed_pass(whole, "example.net", trusted) == sealed_pass(whole, "example.org", frozenset()) == ""
+    broken = Zone().verify(sealed(2).replace(b"Hello\r\n", b"Hullo\r\n"))
+    assert broken.seen == () and sealed_pass(broken, "example.org", trusted) == ""
 
 
 def test_no_chain() -> None:

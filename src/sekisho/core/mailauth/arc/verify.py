@@ -31,7 +31,8 @@ class ArcEvidence:
     """The chain validation status (RFC 8617 §4.4). `sealers`: d= of each seal, instance 1 first, as far as they could be read.
 
     `is_temporary`: fail only because DNS did not answer, which RFC 8617 §5.2 does not tell apart. `was_failed`: the last
-    seal itself says cv=fail, so that nobody adds another.
+    seal itself says cv=fail, so that nobody adds another. `seen`: the value of each ARC-Authentication-Results, in the order of the
+    seals, if the chain passes.
     """
 
     result: ChainStatus
@@ -40,6 +41,7 @@ class ArcEvidence:
     sealers: tuple[str, ...] = ()
     is_temporary: bool = False
     was_failed: bool = False
+    seen: tuple[bytes, ...] = ()
 
 
 class _Failed(Exception):
@@ -164,7 +166,10 @@ class ArcVerifier:
 
     def _evidence(self, result: ChainStatus, reason: str, *, is_temporary: bool = False, was_failed: bool = False) -> ArcEvidence:
         sealers = tuple(seal.domain for seal in self._seals)
-        return ArcEvidence(result, reason, len(self._sets), sealers, is_temporary, was_failed)
+        seen: tuple[bytes, ...] = ()
+        if result == "pass":
+            seen = tuple(self._header.octets[one.results.value : one.results.end] for one in self._sets)
+        return ArcEvidence(result, reason, len(self._sets), sealers, is_temporary, was_failed, seen)
 
 
 def _fits(key: KeyRecord, signature: Signature, octets: bytes) -> bool:
