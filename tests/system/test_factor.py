@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from tests.peers.debian import peer
-from tests.system.mailboxes import imap, messages, trust
+from tests.system.mailboxes import by_pop3, imap, messages, trust
 from tests.system.server import Account, Server, running, wait_until
 
 from sekisho.core.sasl.totp import totp_code
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def said_by(server: Server, account: Account) -> list[bytes]:
@@ -42,8 +42,12 @@ def is_cut(connection: imaplib.IMAP4_SSL) -> bool:
         return True
 
 
+def soon_refused(toml: str) -> str:
+    return toml + "\n[login]\nfailure_seconds = 0.2\n"
+
+
 def test_with_a_second_factor_the_password_alone_opens_nothing(tmp_path: Path) -> None:
-    with running(tmp_path / "try") as server:
+    with running(tmp_path / "try", change=soon_refused) as server:
         alice = server.accounts["alice"]
         before = imaplib.IMAP4_SSL("localhost", server.ports["imaps"], ssl_context=trust(server))
         before.login(alice.address, alice.password)
@@ -57,12 +61,20 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(tmp_path: Path) -
         assert said_by(server, alice) == wrong
         story = server.command("why", alice.address)
         assert "second factor" in str(story)
-        server.command("account", "factor", alice.address, "disable")
+        secret = server.command("account", "credential", "add", alice.address, "phone")["secret"]
+        phone = Account(alice.address, secret)
         found: list[bytes] = []
-        wait_until(lambda: bool(found.extend(messages(server, alice)) or found), lambda: server.log)
+        wait_until(lambda: bool(found.extend(messages(server, phone)) or found), lambda: server.log)
         assert len(found) == 1 and b"Subject: Your mail program needs an app password" in found[0]
         text = base64.b64decode(found[0].partition(b"\r\n\r\n")[2])
         assert f"sekisho account credential add {alice.address} phone".encode() in text
+        assert len(by_pop3(server, phone)) == 1
+        with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server)) as smtp:
+            assert smtp.login(phone.address, phone.password)[0] == 235
+        assert server.command("account", "factor", alice.address, "show")["app_passwords"] == 1
+        server.command("account", "factor", alice.address, "disable")
+        with imap(server, alice) as again:  # the account's own password is enough again
+            assert again.noop()[0] == "OK"
 
 
 @pytest.mark.peers

@@ -8,7 +8,7 @@ from tests.peers.debian import peer
 from tests.system.mailboxes import imap
 from tests.system.server import Account, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.peers]
+pytestmark = [pytest.mark.slow, pytest.mark.peers, pytest.mark.timeout(300)]
 
 PASSWORD = "himitsu no kotoba"
 BY_DOVEADM = (
