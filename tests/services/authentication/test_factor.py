@@ -89,10 +89,24 @@ async def test_the_password_alone_is_refused_like_a_wrong_one(world: World, serv
     assert [round(seconds + 0.025 * (seconds < 2), 3) for seconds in world.slept] == [2.0] * 4
 
 
-async def test_the_owner_does_not_use_up_guesses(world: World) -> None:
-    for _ in range(40):
-        assert await world.login() is LoginFailure.REFUSED and world.cause() == "second factor"
-    assert world.counters.sums == {} and len(world.hashed) == 1
+@pytest.mark.parametrize("by", ["password", "scram"])
+async def test_it_is_counted_like_a_wrong_one(monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    """Whoever shares the network and could count would learn that the password is right."""
+    sums = []
+    for password in ("correct horse", "wrong horse"):
+        world = World(monkeypatch)
+        world.credentials.factors[1] = SecondFactor(b"secret", 5)
+        for _ in range(5):
+            if by == "password":
+                assert await world.login(replace(GOOD, password=password)) is LoginFailure.REFUSED
+            else:
+                assert await scram(world, password) is LoginFailure.REFUSED
+        sums.append(world.counters.sums)
+        causes = {entry.fields["cause"] for entry in world.journal.entries if entry.kind == "authentication.refused"}
+        name = "second factor" if password == "correct horse" else "wrong password"
+        assert causes == ({name, f"{name}, again"} if by == "password" else {name})
+        assert len(world.letters.told) == (5 if name == "second factor" else 0)
+    assert sums[0] == sums[1]
 
 
 async def test_a_factor_that_was_only_begun_changes_nothing(world: World) -> None:

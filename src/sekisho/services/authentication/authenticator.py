@@ -91,6 +91,8 @@ class SaslAuthenticator:
         self._good = RememberedLogins(tools.dice.octets(32), tools.clock, settings.cache_seconds)
         # A device that repeats one wrong password is not guessing: it is neither counted nor hashed again.
         self._bad = RememberedLogins(tools.dice.octets(32), tools.clock, settings.window_seconds)
+        # Of those, the right passwords that are not enough. They count like wrong ones: whoever could tell would know that one is right.
+        self._short = RememberedLogins(tools.dice.octets(32), tools.clock, settings.window_seconds)
 
     def use(self, settings: LoginSettings) -> None:
         """From now on by these settings; checks under way end by the old ones. The same settings change nothing."""
@@ -101,6 +103,7 @@ class SaslAuthenticator:
     def _forget(self) -> None:
         self._good.clear()
         self._bad.clear()
+        self._short.clear()
 
     def close(self) -> None:
         self._unsubscribe()
@@ -192,6 +195,8 @@ class SaslAuthenticator:
         inputs = (channel.service, candidate.name, password, str(version), candidate.cause)
         bad = self._bad.fingerprint(network_of(client), *inputs)
         if self._bad.has(bad):
+            if self._short.has(bad):
+                return Refused(LoginFailure.REFUSED, "second factor, again", candidate.account)
             return Refused(LoginFailure.REFUSED, f"{candidate.cause or 'wrong password'}, again")
         shown = await self._candidates.owner_of(candidate, password)
         if shown:
@@ -200,8 +205,10 @@ class SaslAuthenticator:
             outcome = await self._check_own(channel, leave, candidate, password, self._good.fingerprint(*inputs))
         if isinstance(outcome, Identity):
             await self._limiter.count_success(client, candidate.name)
-        elif outcome.failure is LoginFailure.REFUSED and not outcome.tell:  # otherwise it was no guess
+        elif outcome.failure is LoginFailure.REFUSED:
             self._bad.remember(bad)
+            if outcome.tell:
+                self._short.remember(bad)
             if not leave.is_familiar:
                 self._spray.note(password, candidate.name)
             await self._limiter.count_failure(client, candidate.name, is_known=candidate.account is not None)
@@ -274,6 +281,8 @@ class SaslAuthenticator:
             if isinstance(outcome, Identity):
                 proofs.append(step)
                 await self._limiter.count_success(client, name)
+            elif outcome.tell:  # counted as if it were wrong: who shares the network could tell by what is left of its guesses
+                await self._limiter.count_failure(client, name, is_known=is_known)
             return outcome  # whoever knows a password that is off, or a former one, does not guess
 
     async def _check_token(self, channel: Channel, shown: BearerToken) -> Outcome:
