@@ -22,7 +22,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Fa
     folder, ca = Path(tmp_path_factory.mktemp("tokens")), trustme.CA()
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
     with issuing(ca) as issuer:
-        table = f'\n[login]\nfailure_seconds = 0.2\n[[login.issuers]]\nissuer = "{issuer.url}"\naudience = "mail"\nca_file = "{folder}/ca.pem"\n'
+        table = "\n[login]\nfailure_seconds = 0.2\n"
+        table += f'\n[[login.issuers]]\nissuer = "{issuer.url}"\naudience = "mail"\nca_file = "{folder}/ca.pem"\n'
         with running(folder / "try", change=lambda toml: toml + table) as server:
             yield server, issuer
 

@@ -76,7 +76,8 @@ def test_tokens_open_what_a_password_would(tmp_path: Path) -> None:
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with issuing(ca) as issuer:
-        table = f'\n[login]\nfailure_seconds = 0.2\n[[login.issuers]]\nissuer = "{issuer.url}"\naudience = "mail"\nscope = "mail"\nca_file = "{tmp_path}/ca.pem"\n'
+        table = "\n[login]\nfailure_seconds = 0.2\n"
+        table += f'\n[[login.issuers]]\nissuer = "{issuer.url}"\naudience = "mail"\nscope = "mail"\nca_file = "{tmp_path}/ca.pem"\n'
         with running(tmp_path / "try", change=lambda toml: toml + table) as server:
             now_us = time.time_ns() // 1000
             good = issuer.token(now_us, scope="openid mail")
