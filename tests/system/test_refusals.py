@@ -4,11 +4,14 @@ import base64
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.system.server import Server, running
+
+from sekisho.core.sasl.totp import totp_code
 
 pytestmark = pytest.mark.slow
 PASSWORD = "correct horse battery staple"
@@ -27,6 +30,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, di
             server.command("account", "add", f"{name}@example.test", "--password-stdin", stdin=PASSWORD + "\n")
         server.command("account", "state", "disabled@example.test", "login-disabled")
         server.command("account", "expire", "expired@example.test", "2020-01-01")
+        secret = server.command("account", "factor", "bob@example.test", "enable")["secret"]
+        server.command("account", "factor", "bob@example.test", "confirm", totp_code(base64.b32decode(secret), int(time.time()) // 30))
         server.command("bans", "add", "127.77.77.0/24")
         alice = server.accounts["alice"]
         made = server.command("account", "credential", "add", alice.address, "web form", "--service", alice.address)
@@ -38,6 +43,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, di
                 "unknown user": ("127.1.2.7", "nobody@example.test", PASSWORD),
                 "disabled account": ("127.1.3.7", "disabled@example.test", PASSWORD),
                 "expired account": ("127.1.4.7", "expired@example.test", PASSWORD),
+                "second factor": ("127.1.6.7", "bob@example.test", server.accounts["bob"].password),
                 "banned network": (BANNED, alice.address, alice.password),
                 "credential without the scope": ("127.1.5.7", alice.address, ""),
                 "_reads only": ("", "", printer["secret"]),

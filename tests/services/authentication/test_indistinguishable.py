@@ -9,6 +9,7 @@ from tests.services.authentication.world import HOME, TLS, World
 
 from sekisho.ports.authentication import Channel, LoginFailure, PasswordProof
 from sekisho.ports.bans import Ban
+from sekisho.ports.credentials import SecondFactor
 from sekisho.ports.directory import Account
 
 ALICE, SERVICE_SECRET = "alice@example.test", "scanner in the hall"
@@ -36,6 +37,10 @@ def limited_credential(world: World) -> None:
     app_password(world, 1, SERVICE_SECRET, scopes=("smtp",))
 
 
+def second_factor(world: World) -> None:
+    world.credentials.factors[1] = SecondFactor(b"secret", confirmed_at_us=1)
+
+
 # cause, as the ledger names it: what makes it so, and what is typed
 CAUSES: dict[str, tuple[Callable[[World], None], str, str]] = {
     "wrong password": (nothing, ALICE, "wrong horse"),
@@ -44,6 +49,7 @@ CAUSES: dict[str, tuple[Callable[[World], None], str, str]] = {
     "account login_disabled": (set_account(state="login_disabled"), ALICE, "correct horse"),
     "account deleted": (set_account(state="deleted"), ALICE, "correct horse"),
     "account at its end": (set_account(expires_at_us=1), ALICE, "correct horse"),
+    "second factor": (second_factor, ALICE, "correct horse"),
     "banned: guesses": (ban(""), ALICE, "correct horse"),
     "credential not for this service": (limited_credential, ALICE, SERVICE_SECRET),
 }
