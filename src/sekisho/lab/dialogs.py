@@ -31,7 +31,7 @@ async def play(stage: Stage, act: Act, actor: Actor) -> tuple[SmtpReply, Complai
     places = {"token": act.token, "to": act.recipients[0] if act.recipients else "", "domain": stage.scene.house.domains[0]}
     reply, problem = CONNECTION_ENDED, None
     lines = act.step.lines
-    if lines[0].send:  # who does not care for the greeting still waits for it
+    if lines[0].send and not lines[0].early:  # who does not care for the greeting still waits for it
         await wire.reply()
     for line in lines:
         if line.send or line.raw:

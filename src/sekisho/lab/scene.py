@@ -185,12 +185,14 @@ class Attachment(Section):
 
 
 class Line(Section):
-    """One exchange of a dialog. `send` may hold \\r, \\n and octets as \\xNN; CRLF is added unless `raw`."""
+    """One exchange of a dialog. `send` may hold \\r, \\n and octets as \\xNN; CRLF is added unless `raw`. `early`: as the first line it is
+    sent before the greeting."""
 
     send: str = ""
     reply: str = ""
     raw: bool = False
     tls: bool = False
+    early: bool = False
 
 
 class Step(Titled):

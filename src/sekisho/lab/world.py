@@ -54,7 +54,7 @@ def build_world(scene: Scene, script: Script, sink: IpAddress) -> World:
     signers: dict[str, DkimSigner] = {}
     for actor in scene.actor:
         addresses = used.get(actor.name, set()) | {net.network_address for net in actor.address if net.num_addresses == 1}
-        _add_hosts(zone, actor, sorted(addresses, key=str))
+        _add_hosts(zone, actor, sorted(addresses, key=str), (scene.house.hostname, *scene.house.domains))
         if actor.domain:
             _add_domain(zone, actor, signers)
     for blocklist in scene.dnsbl:
@@ -88,7 +88,8 @@ def _fill(pattern: str, address: IpAddress | None) -> str:
     return pattern.replace("{dashed}", str(address).replace(".", "-").replace(":", "-")) if address is not None else pattern
 
 
-def _add_hosts(zone: Zone, actor: Actor, addresses: Sequence[IpAddress]) -> None:
+def _add_hosts(zone: Zone, actor: Actor, addresses: Sequence[IpAddress], house: Sequence[str]) -> None:
+    """`house`: names that lead to the house alone, whoever greets with them."""
     for address in addresses:
         names = [_fill(name, address) for name in actor.ptr if name] if actor.ptr is not None else [hello_of(actor, address)]
         if actor.account and actor.ptr is None:
@@ -99,7 +100,8 @@ def _add_hosts(zone: Zone, actor: Actor, addresses: Sequence[IpAddress]) -> None
         if not actor.account and actor.domain:
             forward.add(hello_of(actor, address))
         for name in forward:
-            if "." in name and not name.startswith("["):
+            is_ours = any(name == own or name.endswith(f".{own}") for own in house)
+            if "." in name and not name.startswith("[") and not is_ours:
                 _add_if_possible(zone, name, address)
 
 

@@ -75,6 +75,19 @@ def test_a_young_account_is_free_only_where_it_began() -> None:
     assert any("strangers" in names(consider(away, one, Reach(strangers=1), RULES)) for one in elsewhere)
 
 
+def test_the_bulk_right_of_a_seldom_used_account_stays_at_home() -> None:
+    """One newsletter a month ago is all its history."""
+
+    def holds(like: Sending) -> bool:
+        state = State()
+        consider(state, replace(USUAL, at_us=BEGIN, remote_recipients=50), Reach(strangers=50), RULES, bulk=True)
+        issues = [replace(like, at_us=NOW + n, remote_recipients=50) for n in range(4)]
+        return any(consider(state, one, Reach(strangers=50, domains=tuple(range(12))), RULES, bulk=True).holds for one in issues)
+
+    assert holds(STRANGE) and not holds(USUAL)
+    assert not holds(replace(STRANGE, client=USUAL.client)) and not holds(replace(STRANGE, network=USUAL.network))
+
+
 def test_context_becomes_familiar_on_its_third_day() -> None:
     state = settled()
     scores = [consider(state, replace(STRANGE, at_us=NOW + day * DAY_US), Reach(known=1), RULES).score for day in range(4)]

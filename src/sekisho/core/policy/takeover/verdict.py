@@ -67,10 +67,12 @@ def _situation(state: State, sending: Sending, reach: Reach, familiarity: Famili
     day_of(state, sending.at_us)
     maturity = min(1.0, state.days_behind / rules.learning_days)
     settled = min(1.0, state.days_behind / rules.settling_days) ** SETTLING
-    if state.days_behind >= KNOWN_DAYS and sending.network and came_later(state, sending):
+    is_later = bool(sending.network) and came_later(state, sending)
+    if is_later and state.days_behind >= KNOWN_DAYS:
         settled = max(settled, SETTLED_ELSEWHERE)  # not from where, nor by what, the newcomer came: his freedom is not for everybody
     # Somebody else's hands would use the right too: from a strange place by a strange program it does not count.
-    bulk = bulk and not (maturity == 1.0 and familiarity.network == 1.0 and familiarity.client == 1.0)
+    if bulk and is_later and state.days_behind and familiarity.network == 1.0 and familiarity.client == 1.0:
+        bulk, settled = False, 1.0
     window = hours_of(state, sending.at_us)[1]
     return Situation(rules, state, sending, reach, familiarity, window, maturity, settled, bulk)
 
