@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.system import mailboxes
 from tests.system.names import Names, names
 from tests.system.server import ENVIRONMENT, Account, Server, running
+
+from sekisho.core.message.header import HeaderSection
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +124,18 @@ def test_errors_and_guessed_names_end(server: Server) -> None:
     *fine, last = client.say("EHLO a.stranger.test", "MAIL FROM:<a@stranger.test>", *names)
     assert [line[:3] for line in fine] == ["250", "250", *["550"] * 4]
     assert last.startswith("421 4.7.0 Too many refused recipients") and "do not exist" in told(server, last)
+
+
+def test_an_address_of_ours_as_a_name_is_marked_and_set_apart(server: Server, someone: Account) -> None:
+    forged = "X-Sekisho-Warning: nothing\r\n"
+    letter = f'{forged}From: "boss@example.test" <x@stranger.test>\r\nMessage-ID: <shown@stranger.test>\r\n\r\nPay at once\r\n'
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "mail.stranger.test", source_address=("127.0.9.1", 0)) as stranger:
+        stranger.sendmail("x@stranger.test", [someone.address], letter)
+    (octets,) = mailboxes.messages(server, someone, "Junk")
+    (warning,) = HeaderSection(octets).values(b"x-sekisho-warning")
+    assert warning.startswith(b"impersonated-name; From shows the address of boss@example.test")
+    story = server.command("why", "<shown@stranger.test>")["stories"][0]
+    assert story["verdict"] == "junk" and "one of your people" in story["sentence"]
 
 
 def test_early_talkers_are_sent_away(server: Server) -> None:

@@ -49,6 +49,7 @@ def door_rules(config: Config) -> DoorRules:
         helo=door.helo_forged,
         rates=door.rates.mode,
         limits=door.rates.limits(),
+        impersonation=door.impersonation,
         trusted_sealers=frozenset(domain.lower() for domain in door.trusted_sealers),
         **config.content.modes,
     )

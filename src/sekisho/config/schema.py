@@ -105,6 +105,10 @@ class DoorSettings(Section):
         description="Refuse strangers who say EHLO with this server's name or domain; observe: only write it down; off: do nothing.",
     )
     rates: RateSettings = RateSettings()
+    impersonation: Mode = Field(
+        "enforce",
+        description="Mark mail that shows a name of your people on a foreign address; observe: only write it down; off: do not look.",
+    )
     trusted_sealers: tuple[str, ...] = Field(
         (), description="Domains whose ARC seals you believe: mailing lists and forwarders that change mail; d= of the seal, exactly."
     )

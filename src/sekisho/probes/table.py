@@ -18,6 +18,7 @@ from sekisho.probes.context import ProbeContext
 from sekisho.probes.dmarc import author_addresses, probe_dmarc
 from sekisho.probes.dnsbl import probe_dnsbl
 from sekisho.probes.greylist import GreylistProbe
+from sekisho.probes.impersonation import ImpersonationProbe
 from sekisho.probes.iprev import probe_iprev
 from sekisho.probes.reputation import Papers, ReputationProbe
 from sekisho.probes.sender import probe_sender
@@ -33,6 +34,7 @@ class Probes:
     content: ContentProbe | None = None
     greylist: GreylistProbe | None = None
     sender: bool = False
+    names: ImpersonationProbe | None = None
 
 
 NO_PROBES = Probes()
@@ -58,10 +60,11 @@ async def gather_evidence(
     own = await _own_authors(context, authors, directory) if directory is not None else ()
     sender = await probe_sender(context.resolver, context.envelope.reverse_path) if probes.sender else None
     known = await probes.reputation.look(context, addresses, Papers(spf, dkim, dmarc)) if probes.reputation is not None else None
+    shown = await probes.names.look(context.header, addresses[0], known) if probes.names is not None and len(addresses) == 1 else None
     inside = await probes.content.look(context, iprev.name) if probes.content is not None else ContentEvidence()
     evidence = Evidence(
         iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev), inside.content, inside.rspamd,
-        inside.clamav, sender,
+        inside.clamav, sender, impersonated=shown,
     )  # fmt: skip
     greylist = await probes.greylist.look(context, evidence) if probes.greylist is not None else None
     return replace(evidence, greylist=greylist) if greylist is not None else evidence

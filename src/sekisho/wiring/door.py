@@ -15,6 +15,7 @@ from sekisho.ports.metrics import Metrics
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.content import ContentProbe
 from sekisho.probes.greylist import GreylistProbe
+from sekisho.probes.impersonation import ImpersonationProbe
 from sekisho.probes.rate import RateProbe
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.probes.reputation import Organizations, ReputationProbe
@@ -39,6 +40,7 @@ class DoorLink:
         self._store, self._resolver, self._clock, self._journal, self._metrics = store, resolver, clock, journal, metrics
         self._organizations = Organizations(clock)
         self.experience = Experience(store.reputation, store.judgements, self._organizations, lambda: BudgetedResolver(resolver), clock)
+        self._names = ImpersonationProbe(store.directory, clock)
         self._changed = asyncio.Event()
         self._trimmed_at = float("-inf")
         self._counted_us = 0  # of first tries on the greylist: those before this were counted
@@ -72,6 +74,7 @@ class DoorLink:
             content,
             GreylistProbe(store.greylist, self._rules) if rules.greylist != "off" else None,
             rules.sender != "off",
+            self._names if rules.impersonation != "off" else None,
         )
         ports = GreylistPorts(store.greylist, self._clock, journal, self._metrics)
         greylisting = Greylisting(rules.waiting, config.greylist.tarpit_connections, ports)

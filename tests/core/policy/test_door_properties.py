@@ -21,6 +21,7 @@ from sekisho.core.policy.door import RULES, DoorRules, Rule, judge
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greeting import EarlyFinding, HeloFinding
 from sekisho.core.policy.greylist import GreylistFinding, Tried
+from sekisho.core.policy.impersonation import ImpersonationFinding
 from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.rates import MEASURES, RateFinding
 from sekisho.core.policy.reputation import DAY_US, NOTHING, History, ReputationFinding, joined, of_event, standing
@@ -111,6 +112,7 @@ _KNOWN: dict[str, st.SearchStrategy[object]] = {
     "greylist": st.builds(
         GreylistFinding, st.just("k"), st.none() | st.just(Tried(NOW - DAY_US // 2, NOW)), st.just(NOW), st.sampled_from(["", "code"])
     ),
+    "impersonated": st.just(ImpersonationFinding("boss@ours.example", "x@evil.example", "name")),
     "early": st.builds(EarlyFinding, st.booleans(), st.booleans()),
     "helo": st.builds(HeloFinding, _DOMAINS, st.sampled_from(["", "own-name", "own-domain", "own-address", "address"]), st.booleans()),
     "rate": st.builds(
@@ -141,6 +143,7 @@ _UNKNOWN: dict[str, st.SearchStrategy[object]] = {
     "sender": st.builds(SenderFinding, _DOMAINS, st.just("unknown")),
     "greylist": st.just(GreylistFinding(problem="no store")),
     "early": st.none(),
+    "impersonated": st.just(ImpersonationFinding("boss@ours.example", "x@evil.example", "name")),
     "helo": st.builds(HeloFinding, _DOMAINS, st.sampled_from(["own-name", "own-domain"]), st.none()),
     "rate": st.none(),
 }

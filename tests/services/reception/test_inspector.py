@@ -11,6 +11,8 @@ from sekisho.core.message.authentication_results import AuthenticationResults, p
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.door import DoorRules
 from sekisho.probes.budget import BudgetedResolver
+from sekisho.probes.impersonation import ImpersonationProbe
+from sekisho.probes.table import Probes
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.testing.zones import ZoneResolver
 
@@ -70,6 +72,29 @@ async def test_every_method_is_written_and_journaled() -> None:
     assert [field.name for field in HeaderSection(message).fields][:3] == [b"return-path", b"authentication-results", b"received"]
     (entry,) = [entry for entry in world.journal.entries if entry.kind == "reception.evidence"]
     assert entry.fields["spf"] == "pass" and entry.fields["verdict"] == "accept" and entry.id.encode() in message
+
+
+async def test_a_name_of_ours_is_marked_and_only_without_papers_junk() -> None:
+    world = await _world().fill()
+    directory = world.store.directory
+    resolver = ZoneResolver(ZONE)
+    probes = Probes(names=ImpersonationProbe(directory, world.clock))
+    tools = DoorTools(directory, lambda: BudgetedResolver(resolver), world.clock, world.journal, probes)
+    world.inspector = DoorInspector(HOSTNAME, DoorRules(), [], tools)
+    name = b'From: "user@local.example" '
+    assert codes(await _deliver(world, b"X-Sekisho-Warning: forged\r\n" + name + b"<a@good.example>\r\n\r\nx")) == [250]
+    (marked,) = await world.mailbox("user")
+    warnings = list(HeaderSection(marked).values(b"x-sekisho-warning"))
+    assert len(warnings) == 1 and b"forged" not in marked
+    assert b"a@good.example" in b" ".join(warnings[0].split())
+    assert codes(await _deliver(world, name + b"<a@unproven.example>\r\n\r\nx")) == [250]
+    (junk,) = await world.mailbox("user", "Junk")
+    assert b"X-Junk-Reason: impersonated-name;" in junk and b"X-Sekisho-Warning: impersonated-name;" in junk
+    entries = [entry for entry in world.journal.entries if entry.kind == "reception.evidence"]
+    assert [entry.fields["rule"] for entry in entries] == ["", "impersonated-name"] and all("impersonated" in e.fields for e in entries)
+    world.inspector = DoorInspector(HOSTNAME, DoorRules(impersonation="observe"), [], tools)
+    assert codes(await _deliver(world, name + b"<a@unproven.example>\r\n\r\nx")) == [250]
+    assert b"x-sekisho-warning" not in (await world.mailbox("user"))[-1].lower()
 
 
 async def test_the_list_that_a_message_names_is_journaled() -> None:

@@ -101,6 +101,10 @@ RULES: Mapping[str, Wording] = {
         "DMARC fails for {author_domain}, but one of the checks could not be finished.",
         "If the recipient wants it, they move it out of Junk. If that happens often, look at your DNS resolver.",
     ),
+    "impersonated-name": Wording(
+        "it shows a name or address of one of your people, and is from somebody else: {because}.",
+        "If it is them, from another address of theirs, the recipient moves it out of Junk, or writes to that address: then it is known.",
+    ),
     "arc-trusted": Wording(
         "it was changed on the way, but a sealer that you trust saw it pass before: {because}.",
         "Nothing. door.trusted_sealers names whom you believe.",

@@ -43,6 +43,7 @@ class DoorRules:
     early_talkers: Mode = "enforce"
     helo: Mode = "enforce"
     rates: Mode = "enforce"
+    impersonation: Mode = "enforce"
     trusted_sealers: frozenset[str] = frozenset()
     limits: RateLimits = field(default_factory=RateLimits)
 
@@ -67,7 +68,7 @@ class DoorVerdict:
 ACCEPTED = DoorVerdict()
 OWN_DOMAIN, DNSBL, REPUTATION, TRUSTED = "own-domain", "dnsbl-listed", "bad-reputation", "trusted-sender"
 SENDER, GREYLIST = "unknown-sender-domain", "greylist"
-ARC_TRUSTED = "arc-trusted"
+ARC_TRUSTED, IMPERSONATED = "arc-trusted", "impersonated-name"
 VIRUS, ATTACHMENT, RSPAMD, CONTENT = "virus", "dangerous-attachment", "rspamd", "content-junk"
 # What whoever is trusted by the recipients passes.
 TRUST_HELPS = frozenset((DNSBL, REPUTATION, GREYLIST))
@@ -260,6 +261,14 @@ def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     return DoorVerdict("refuse", "dmarc-reject", because, Reply.of(550, "5.7.1", text))
 
 
+def _judge_impersonation(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
+    """A name of ours on a foreign address is marked in any case; where nothing speaks for that address, it goes into Junk."""
+    finding = evidence.impersonated
+    if finding is None or _is_authenticated(evidence, finding.author.rpartition("@")[2]) is not False:
+        return None
+    return DoorVerdict("junk", IMPERSONATED, f"{finding.explain()}, for whom neither SPF nor DKIM speaks")
+
+
 def _judge_sealed(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     """Writes down that a sealer's word stood against a refusal; the other rules had theirs."""
     if not rules.trusted_sealers or evidence.arc is None:
@@ -319,6 +328,13 @@ RULES: tuple[Rule, ...] = (
         "reputation.bad_history",
         lambda rules: rules.reputation,
         _judge_reputation,
+    ),
+    Rule(
+        IMPERSONATED,
+        "Names of your people on foreign addresses are marked, and go into Junk without papers.",
+        "door.impersonation",
+        lambda rules: rules.impersonation,
+        _judge_impersonation,
     ),
     Rule(
         ATTACHMENT,

@@ -13,6 +13,7 @@ from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFin
 from sekisho.core.policy.dnsbl import DnsblFinding
 from sekisho.core.policy.greeting import EarlyFinding, HeloFinding
 from sekisho.core.policy.greylist import GreylistFinding
+from sekisho.core.policy.impersonation import ImpersonationFinding
 from sekisho.core.policy.rates import RateFinding
 from sekisho.core.policy.reputation import ReputationFinding
 from sekisho.core.policy.s25r import S25rFinding
@@ -45,6 +46,7 @@ class Evidence:
     early: EarlyFinding | None = None
     helo: HeloFinding | None = None
     rate: RateFinding | None = None
+    impersonated: ImpersonationFinding | None = None
 
     def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
         """Of every check that was made, for Authentication-Results and the journal."""

@@ -6,9 +6,9 @@ from ipaddress import IPv4Network, IPv6Network
 
 from sekisho.core.message.authentication_results import find_forged, format_authentication_results
 from sekisho.core.message.header import Field, HeaderSection
-from sekisho.core.message.junk_reason import JUNK_REASON, format_junk_reason
+from sekisho.core.message.junk_reason import JUNK_REASON, WARNING, format_junk_reason, format_warning
 from sekisho.core.policy.dnsbl import Blocklist
-from sekisho.core.policy.door import GREYLIST, REPUTATION, TRUSTED, Action, DoorRules, DoorVerdict, judge, judge_sender
+from sekisho.core.policy.door import GREYLIST, IMPERSONATED, REPUTATION, TRUSTED, Action, DoorRules, DoorVerdict, judge, judge_sender
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import Event
 from sekisho.core.terms.address import ReversePath
@@ -52,7 +52,7 @@ class DoorInspector:
         self._nothing_checked = format_authentication_results(hostname, ())
 
     def cuts(self, header: HeaderSection) -> list[Field]:
-        return find_forged(header, self._hostname) + header.all(JUNK_REASON)
+        return find_forged(header, self._hostname) + header.all(JUNK_REASON) + header.all(WARNING)
 
     def _is_unchecked(self, client: Endpoint) -> bool:
         return any(client.address in network for network in self._unchecked)
@@ -88,11 +88,14 @@ class DoorInspector:
         evidence = await gather_evidence(context, directory, tools.probes, tools.blocklists())
         verdict = await self._remember(arrival, evidence, judge(evidence, self._rules))
         self._learn(evidence, verdict)
+        warning = b""
+        if evidence.impersonated is not None and self._rules.impersonation == "enforce":
+            warning = format_warning(IMPERSONATED, evidence.impersonated.explain())
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
         self._record(arrival, evidence, verdict)
         return Inspection(
             refusal=verdict.reply,
-            fields=format_authentication_results(self._hostname, results),
+            fields=warning + format_authentication_results(self._hostname, results),
             because=f"{verdict.rule}: {verdict.because}" if verdict.rule else "",
             is_junk=verdict.action == "junk",
             spared=verdict.spared,
@@ -120,6 +123,8 @@ class DoorInspector:
     def _learn(self, evidence: Evidence, verdict: DoorVerdict) -> None:
         """What our own experience decided is no new experience: it would prove itself right for ever."""
         event, experience = _EVENTS.get(verdict.action), self._tools.experience
+        if evidence.impersonated is not None and event == "accepted":
+            return  # who shows a name of ours is taken, and earns nothing by it
         if event is not None and evidence.reputation is not None and experience is not None and verdict.rule not in (REPUTATION, TRUSTED):
             experience.met(evidence.reputation, event)
 
@@ -148,6 +153,8 @@ class DoorInspector:
             fields |= {"dmarc": dmarc.result, "dmarc_policy": dmarc.policy, "author_domain": dmarc.author_domain}
         if evidence.list_id:
             fields["list_id"] = evidence.list_id
+        if evidence.impersonated is not None:
+            fields["impersonated"] = evidence.impersonated.explain()
         if evidence.s25r is not None and evidence.s25r.is_suspicious:
             fields["s25r"] = evidence.s25r.explain()
         if evidence.dnsbl is not None and evidence.dnsbl.asked:
