@@ -11,6 +11,9 @@ from sekisho.ports.reputation import Reputation
 from sekisho.ports.stream import IpAddress
 from sekisho.probes.reputation import address_keys
 
+REMEMBER_SECONDS = 60.0  # that a client is known for good mail: it was asked for at each of its connections
+MOST_REMEMBERED = 4096
+
 
 class RateProbe:
     """One per worker. `reputation` None: nobody is known."""
@@ -18,6 +21,7 @@ class RateProbe:
     def __init__(self, rates: Rates, limits: RateLimits, clock: Clock, reputation: Reputation | None, rules: ReputationRules) -> None:
         self._rates, self._limits, self._clock = rates, limits, clock
         self._reputation, self._rules = reputation, rules
+        self._vouched: dict[IpAddress, tuple[str, float]] = {}
 
     @staticmethod
     def network(client: IpAddress) -> str:
@@ -37,10 +41,18 @@ class RateProbe:
         """Why the client, or its network, is known for good mail; "" if it is not, or that cannot be known."""
         if self._reputation is None:
             return ""
+        told, until = self._vouched.get(client, ("", 0.0))
+        if told and self._clock.monotonic() < until:
+            return told
         keys, now_us = address_keys(client)[:2], self._clock.now_us()
         try:
             found = await self._reputation.histories(keys)
         except StoreUnavailable:
             return ""
         standings = [standing(key, found.get(key, NOTHING), now_us, self._rules.half_life_us) for key in keys]
-        return next((str(one) for one in standings if is_good(one, self._rules)), "")
+        told = next((str(one) for one in standings if is_good(one, self._rules)), "")
+        if told:
+            if len(self._vouched) >= MOST_REMEMBERED:
+                self._vouched.clear()
+            self._vouched[client] = (told, self._clock.monotonic() + REMEMBER_SECONDS)
+        return told

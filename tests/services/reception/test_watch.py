@@ -10,6 +10,7 @@ from sekisho.core.policy.door import DoorRules
 from sekisho.core.policy.rates import Measure, RateLimits
 from sekisho.core.policy.reputation import ReputationRules, of_event
 from sekisho.core.terms.dns import Resolver
+from sekisho.ports.directory import Domain
 from sekisho.ports.journal import Entry
 from sekisho.ports.reputation import Known
 from sekisho.probes.rate import RateProbe
@@ -198,6 +199,25 @@ async def test_a_stranger_under_our_name_reaches_only_postmaster() -> None:
     assert codes(await talk(client, b"", f"EHLO {HOSTNAME}\r\n".encode(), MAIL, USER))[-1] == 250
     client = watched.world.connect()
     assert codes(await talk(client, b"", b"EHLO [192.0.2.25]\r\n", MAIL, USER))[-1] == 250
+
+
+async def test_names_that_are_not_ours_are_looked_up_once_a_minute() -> None:
+    watched = await Watched().fill()
+    directory, asked = watched.world.store.directory, []
+    real = directory.domain
+
+    async def domain(name: str) -> Domain | None:
+        asked.append(name)
+        return await real(name)
+
+    directory.domain = domain  # type: ignore[method-assign]
+    for _ in range(3):
+        assert codes(await talk(watched.world.connect(), b"", HELLO, MAIL, USER))[-1] == 250
+    assert asked.count("client.example") == 1
+    await directory.add_domain(Domain("client.example", 0))
+    watched.world.clock.advance(61)
+    assert codes(await talk(watched.world.connect(address="192.0.2.9"), b"", HELLO, MAIL, USER))[-1] == 550  # ours by now
+    assert asked.count("client.example") == 2
 
 
 async def test_what_only_observes_is_written_down_once_a_minute() -> None:

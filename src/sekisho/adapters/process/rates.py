@@ -15,6 +15,7 @@ from sekisho.ports.stream import IpAddress
 BUCKETS = 8192
 _FIELDS = 3  # of a cell: number of the window, count in it, count in the window before
 _HIGHEST = 2**32 - 1
+_ROWS = {measure: row * 2 * BUCKETS for row, measure in enumerate(MEASURES)}
 
 
 class SharedRates:
@@ -51,7 +52,7 @@ class SharedRates:
 
     def _cells_of(self, measure: Measure, client: IpAddress) -> tuple[int, int]:
         one, other = self._places(_network(client))
-        row = MEASURES.index(measure) * 2 * BUCKETS
+        row = _ROWS[measure]
         return (row + one) * _FIELDS, (row + BUCKETS + other) * _FIELDS
 
     def _add(self, at: int, window: int, amount: int) -> None:

@@ -10,7 +10,7 @@ from sekisho.core.mailauth.iprev.check import check_iprev
 from sekisho.core.policy.connection import AT_GREETING, AT_MAIL, AT_RCPT, AT_REFUSED_RCPT
 from sekisho.core.policy.door import DoorRules, DoorVerdict, Rule, judge
 from sekisho.core.policy.evidence import Evidence
-from sekisho.core.policy.greeting import EarlyFinding, HeloFinding
+from sekisho.core.policy.greeting import EarlyFinding, HeloFinding, hello_address
 from sekisho.core.policy.rates import Measure, RateFinding
 from sekisho.core.terms.dns import Resolver
 from sekisho.core.terms.reply import Reply
@@ -57,6 +57,7 @@ class DoorWatch:
         self.hostname, self.rules, self.tools, self.greet_delay = hostname, rules, tools, greet_delay
         self.slowed = 0
         self._unchecked = tuple(unchecked)
+        self._foreign: dict[str, float] = {}  # names in EHLO that are not ours: until when that is believed
         self._told: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
 
     def visit(self, stream: Stream, references: References, about: tuple[str, ...]) -> "Visit | None":
@@ -64,6 +65,19 @@ class DoorWatch:
         if any(stream.peer.address in network for network in self._unchecked):
             return None
         return Visit(self, stream, references, about)
+
+    async def look_at_hello(self, name: str, stream: Stream) -> HeloFinding:
+        """A name that was a moment ago none of ours is not looked up again."""
+        now = self.tools.clock.monotonic()
+        if self._foreign.get(name, 0.0) > now:
+            return HeloFinding(name)
+        own = (self.hostname, stream.local.address)
+        found = await probe_helo(self.tools.budgeted(), self.tools.directory, name, stream.peer.address, own)
+        if not found.forgery and hello_address(name) is None:
+            if len(self._foreign) >= MOST_TOLD:
+                self._foreign.clear()
+            self._foreign[name] = now + SAME_SECONDS
+        return found
 
     def told(self, rule: str, network: str) -> str:
         """The id that this network was told a moment ago, "" if it was not: a flood must not flood the log."""
@@ -140,9 +154,7 @@ class Visit:
         """Of a recipient that exists. Postmaster and abuse are reached under any name."""
         rate = await self._count("recipients", ("recipients",))
         if self.helo is None and self._watch.rules.helo != "off":
-            tools = self._watch.tools
-            own = (self._watch.hostname, self._stream.local.address)
-            self.helo = await probe_helo(tools.budgeted(), tools.directory, hello, self._client, own)
+            self.helo = await self._watch.look_at_hello(hello, self._stream)
         helo = self.helo if self.helo is not None and self.helo.forgery and not is_role else None
         return self._turned(AT_RCPT, Evidence(helo=helo, rate=rate)) if helo is not None or rate is not None else None
 
