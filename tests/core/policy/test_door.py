@@ -61,11 +61,29 @@ def test_strangers_do_not_write_in_our_name() -> None:
     verdict = judge(evidence, RULES)
     assert verdict.action == "refuse" and verdict.rule == "own-domain"
     assert judge(evidence, DoorRules(own_domains="observe")).action == "accept"
-    assert judge(replace(evidence, spf=_spf("temperror")), RULES) == ACCEPTED
     assert judge(replace(evidence, spf=_spf("pass", "bounce.ours.example")), RULES) == ACCEPTED
     assert judge(replace(evidence, spf=_spf("pass", "notours.example")), RULES).action == "refuse"
     assert judge(replace(evidence, dkim=(DkimEvidence("pass", "", "ours.example"),)), RULES) == ACCEPTED
     assert judge(replace(evidence, dkim=(DkimEvidence("fail", "", "ours.example"),)), RULES).action == "refuse"
+
+
+def test_a_broken_zone_opens_our_name_to_nobody() -> None:
+    """Anybody can have a zone that does not answer: that must not be a way in, nor a reason to turn somebody away for good."""
+    evidence = Evidence(spf=_spf("pass"), dkim=(), dmarc=DmarcFinding("none", "ours.example"), own_authors=("ours.example",))
+    unfinished = DkimEvidence("temperror", "key query: timeout", "evil.example")
+    for unknown in (replace(evidence, spf=_spf("temperror")), replace(evidence, dkim=(unfinished,))):
+        verdict = judge(unknown, RULES)
+        assert (verdict.action, verdict.rule) == ("defer", "own-domain") and verdict.reply is not None and verdict.reply.code == 451
+    through_list = replace(evidence, dkim=(DkimEvidence("pass", "", "evil.example"), unfinished), list_id="l.evil.example")
+    assert judge(through_list, RULES).action == "junk"
+
+
+def test_an_unfinished_check_of_another_name_makes_nothing_mild() -> None:
+    assert judge(replace(_failing("reject"), spf=_spf("temperror")), RULES).rule == "dmarc-reject"
+    evidence = replace(_failing("reject"), dkim=(DkimEvidence("temperror", "key query: timeout", "bank.evil.example"),))
+    assert judge(evidence, RULES).rule == "dmarc-reject"
+    evidence = replace(_failing("reject"), spf=_spf("temperror", "Bounce.Bank.Example"))
+    assert judge(evidence, RULES).rule == "dmarc-unknown"
 
 
 def test_nothing_known_is_let_in() -> None:

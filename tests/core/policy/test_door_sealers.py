@@ -68,3 +68,13 @@ def test_our_own_name_needs_the_word_of_the_sealer_too() -> None:
 def test_a_trusted_sealer_answers_for_nothing_else() -> None:
     evidence = replace(_failing(_arc(("lists.example", PASS))), clamav=ClamavFinding("Eicar"))
     assert judge(evidence, RULES).rule == "virus"
+
+
+def test_a_seal_that_could_not_be_checked_turns_nobody_away() -> None:
+    arc = ArcEvidence("fail", "key query: timeout", 1, ("lists.example",), is_temporary=True)
+    stranger = replace(arc, sealers=("stranger.example",))
+    own = replace(_failing(arc), own_authors=("ours.example",), dmarc=DmarcFinding("none", "ours.example"))
+    for evidence, rule in ((_failing(arc), "dmarc-temperror"), (own, "own-domain")):
+        verdict = judge(evidence, RULES)
+        assert (verdict.action, verdict.rule) == ("defer", rule) and verdict.reply is not None and verdict.reply.code == 451
+        assert judge(replace(evidence, arc=stranger), RULES).action == "refuse"

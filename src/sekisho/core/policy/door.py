@@ -13,7 +13,7 @@ from sekisho.core.policy.reputation import ReputationRules
 from sekisho.core.policy.rules.content import ContentRules, dangerous, junk_by_words, rspamd_says, told_of, virus_in
 from sekisho.core.policy.rules.greylist import effect, suspicion, waits
 from sekisho.core.policy.rules.reputation import against, speaks_against, trusting, vouching
-from sekisho.core.policy.rules.sealers import sealed_pass
+from sekisho.core.policy.rules.sealers import sealed_pass, unread_seal
 from sekisho.core.terms.reply import Reply
 
 Action = Literal["accept", "junk", "defer", "refuse", "disconnect"]
@@ -204,15 +204,20 @@ def _is_for_roles(evidence: Evidence) -> bool:
 
 
 def _judge_own_domains(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
-    """A stranger may not write in the name of a domain of ours, whatever that domain publishes."""
+    """A stranger may not write in the name of a domain of ours, whatever that domain publishes. While the DNS does not say who speaks for
+    the message it comes again: to let it in would open our name to everybody with a broken zone."""
     for domain in evidence.own_authors:
         known = _is_authenticated(evidence, domain)
-        if known is False and not sealed_pass(evidence.arc, domain, rules.trusted_sealers):
-            because = f"From names {domain}, which is ours, and neither SPF nor DKIM speaks for it"
-            if through_list(evidence):
-                return DoorVerdict("junk", OWN_DOMAIN, f"{because}; it came through the list {evidence.list_id}")
-            text = f"Mail in the name of {domain} is taken only from its own users; log in to send it (SPF, DKIM)"
-            return DoorVerdict("refuse", OWN_DOMAIN, because, Reply.of(550, "5.7.1", text))
+        if known or evidence.spf is None or sealed_pass(evidence.arc, domain, rules.trusted_sealers):
+            continue
+        because = f"From names {domain}, which is ours, and neither SPF nor DKIM speaks for it"
+        if through_list(evidence):
+            return DoorVerdict("junk", OWN_DOMAIN, f"{because}; it came through the list {evidence.list_id}")
+        if known is None or unread_seal(evidence.arc, rules.trusted_sealers):
+            reply = Reply.of(451, "4.7.0", f"The DNS does not say now whether the message may name {domain} in From; try again later")
+            return DoorVerdict("defer", OWN_DOMAIN, f"{because}; but one of the checks could not be finished", reply)
+        text = f"Mail in the name of {domain} is taken only from its own users; log in to send it (SPF, DKIM)"
+        return DoorVerdict("refuse", OWN_DOMAIN, because, Reply.of(550, "5.7.1", text))
     return None
 
 
@@ -255,10 +260,22 @@ def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     # RFC 9989 §7.4: p=reject alone is no reason to reject; a list that signs for itself is a reason not to.
     if through_list(evidence):
         return DoorVerdict("junk", "dmarc-list", f"{because}; it came through the list {evidence.list_id}")
-    if any(one.result == "temperror" for one in evidence.dkim or ()) or (evidence.spf and evidence.spf.mailfrom.result == "temperror"):
+    if sealer := unread_seal(evidence.arc, rules.trusted_sealers):
+        reply = Reply.of(451, "4.7.0", f"The DNS does not say now whether the seal of {sealer} holds; try again later")
+        return DoorVerdict("defer", "dmarc-temperror", f"{because}; the seal of {sealer} could not be checked", reply)
+    if _could_pass(evidence, domain):
         return DoorVerdict("junk", "dmarc-unknown", f"{because}; one of the checks could not be finished")
     text = f"DMARC: the message is not authenticated as {domain}, whose policy is to reject such mail"
     return DoorVerdict("refuse", "dmarc-reject", because, Reply.of(550, "5.7.1", text))
+
+
+def _could_pass(evidence: Evidence, author_domain: str) -> bool:
+    """Is a check unfinished that may have passed for the author's organization? One for another's name tells nothing about the author."""
+    unfinished = [one.domain for one in evidence.dkim or () if one.result == "temperror"]
+    if evidence.spf is not None and evidence.spf.mailfrom.result == "temperror":
+        unfinished.append(evidence.spf.mailfrom.domain)
+    # An organization has two labels at least: more may be one, less cannot.
+    return any(name.lower().split(".")[-2:] == author_domain.split(".")[-2:] for name in unfinished)
 
 
 def _judge_impersonation(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:

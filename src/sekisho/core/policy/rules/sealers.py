@@ -21,6 +21,13 @@ def sealed_pass(arc: ArcEvidence | None, domain: str, trusted: Container[str]) -
     return ""
 
 
+def unread_seal(arc: ArcEvidence | None, trusted: Container[str]) -> str:
+    """The trusted sealer whose seal, the last, could not be checked because the DNS did not answer; else ""."""
+    if arc is None or not arc.is_temporary or not arc.sealers or arc.sealers[-1].lower() not in trusted:
+        return ""
+    return arc.sealers[-1]
+
+
 def _results(value: bytes) -> tuple[MethodResult, ...]:
     """Behind the instance (RFC 8617 §4.1.1), as Authentication-Results."""
     parsed = parse_authentication_results(value.partition(b";")[2])
