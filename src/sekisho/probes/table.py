@@ -64,7 +64,7 @@ async def gather_evidence(
     inside = await probes.content.look(context, iprev.name) if probes.content is not None else ContentEvidence()
     evidence = Evidence(
         iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev), inside.content, inside.rspamd,
-        inside.clamav, sender, impersonated=shown,
+        inside.clamav, sender, impersonated=shown, roles=context.role_account_ids,
     )  # fmt: skip
     greylist = await probes.greylist.look(context, evidence) if probes.greylist is not None else None
     return replace(evidence, greylist=greylist) if greylist is not None else evidence

@@ -44,9 +44,10 @@ def test_postmaster_is_spared_and_never_refused() -> None:
     assert judge(Evidence(content=content(SPAM, roles=frozenset({1, 2}))), DoorRules()).action == "accept"
     for_roles = content(HAM, roles=frozenset({1}), attachments=PROGRAM)
     rules = DoorRules(content=ContentRules(refuses_attachments=True, refuses_for_rspamd=True))
-    assert judge(Evidence(content=for_roles), rules).action == "junk"
-    assert judge(Evidence(content=for_roles, clamav=ClamavFinding("Eicar")), rules).action == "junk"
-    assert judge(Evidence(content=content(roles=frozenset({1})), rspamd=RspamdFinding(20, 15, "reject")), rules).action == "junk"
+    roles = frozenset({1})
+    assert judge(Evidence(content=for_roles, roles=roles), rules).action == "junk"
+    assert judge(Evidence(content=for_roles, clamav=ClamavFinding("Eicar"), roles=roles), rules).action == "junk"
+    assert judge(Evidence(rspamd=RspamdFinding(20, 15, "reject"), roles=roles), rules).action == "junk"
 
 
 def test_a_known_sender_must_look_much_worse_and_a_trusted_one_is_spared() -> None:

@@ -1,5 +1,6 @@
 """The door by blocklists and by our own experience: who is turned away, who goes into Junk, who is spared."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -23,6 +24,7 @@ from sekisho.core.policy.reputation import (
     standing,
 )
 from sekisho.core.policy.s25r import S25rFinding
+from sekisho.core.policy.sender import SenderFinding
 
 NOW_US = 1_800_000_000_000_000
 HALF_LIFE = ReputationRules().half_life_us
@@ -62,11 +64,24 @@ def test_lists_that_agree_turn_a_stranger_away() -> None:
 
 @pytest.mark.parametrize(
     "known",
-    [_known(GOOD), _known(pairs={1: TRUSTED_PAIR}), _known(roles=frozenset({1}))],
-    ids=["good history", "trusted by the recipient", "postmaster"],
+    [_known(GOOD), _known(pairs={1: TRUSTED_PAIR})],
+    ids=["good history", "trusted by the recipient"],
 )
-def test_the_known_and_postmaster_are_spared(known: ReputationFinding) -> None:
+def test_the_known_are_spared(known: ReputationFinding) -> None:
     assert judge(Evidence(dnsbl=_listed("a.example", "b.example"), reputation=known), DoorRules()).action == "accept"
+
+
+@pytest.mark.parametrize("known", [None, _known(), replace(_known(), problem="the store is not there")])
+def test_postmaster_is_reached_whatever_is_known_of_the_sender(known: ReputationFinding | None) -> None:
+    missing = SenderFinding("gone.example", "missing")
+    evidence = Evidence(dnsbl=_listed("a.example", "b.example"), sender=missing, reputation=known, roles=frozenset({1}))
+    assert judge(evidence, DoorRules(refuses_senders=True)).action == "accept"
+
+
+def test_who_could_be_known_is_put_off_where_a_stranger_is_refused() -> None:
+    known = replace(_known(), problem="the store is not there")
+    verdict = judge(Evidence(dnsbl=_listed("a.example", "b.example"), reputation=known), DoorRules())
+    assert (verdict.action, verdict.rule) == ("defer", DNSBL) and verdict.reply is not None and verdict.reply.code == 451
 
 
 def test_one_list_needs_our_own_experience_beside_it() -> None:

@@ -112,6 +112,7 @@ _KNOWN: dict[str, st.SearchStrategy[object]] = {
     "greylist": st.builds(
         GreylistFinding, st.just("k"), st.none() | st.just(Tried(NOW - DAY_US // 2, NOW)), st.just(NOW), st.sampled_from(["", "code"])
     ),
+    "roles": st.sampled_from([frozenset(), frozenset({1})]),
     "impersonated": st.just(ImpersonationFinding("boss@ours.example", "x@evil.example", "name")),
     "early": st.builds(EarlyFinding, st.booleans(), st.booleans()),
     "helo": st.builds(HeloFinding, _DOMAINS, st.sampled_from(["", "own-name", "own-domain", "own-address", "address"]), st.booleans()),
@@ -146,12 +147,13 @@ _UNKNOWN: dict[str, st.SearchStrategy[object]] = {
     "impersonated": st.just(ImpersonationFinding("boss@ours.example", "x@evil.example", "name")),
     "helo": st.builds(HeloFinding, _DOMAINS, st.sampled_from(["own-name", "own-domain"]), st.none()),
     "rate": st.none(),
+    "roles": _KNOWN["roles"],
 }
 
 
 def _evidence(of: dict[str, st.SearchStrategy[object]]) -> st.SearchStrategy[Evidence]:
     """Each field asked or not."""
-    named = {name: strategy if name in ("own_authors", "list_id") else st.none() | strategy for name, strategy in of.items()}
+    named = {name: strategy if name in ("own_authors", "list_id", "roles") else st.none() | strategy for name, strategy in of.items()}
     return st.fixed_dictionaries(named).map(lambda found: Evidence(**found))  # type: ignore[arg-type]
 
 

@@ -70,3 +70,9 @@ def test_only_the_beginning_is_looked_at() -> None:
 @given(st.text(max_size=3000), st.text(max_size=300))
 def test_any_text_is_read(text: str, subject: str) -> None:
     assert isinstance(one_time_words(subject, text, has_link=True), str)
+
+
+def test_letters_that_normalization_makes_long_are_not_read_on() -> None:
+    ligature = "\ufdfa"  # eighteen characters in NFKC
+    assert one_time_words("", ligature * 100 + " verification code 482913", has_link=False)
+    assert not one_time_words("", ligature * 1000 + " verification code 482913", has_link=False)

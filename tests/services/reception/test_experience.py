@@ -86,6 +86,14 @@ async def test_two_blocklists_refuse_a_stranger_but_not_whom_our_people_write_to
     assert len(await scene.world.mailbox("user")) == 1
 
 
+async def test_a_listed_host_spoils_no_name() -> None:
+    """Whoever sends signed mail again from a botnet is no fault of its author."""
+    scene = await Scene.make(LISTED, lists=2)
+    assert codes(await _deliver(scene.world, HONEST)) == [550]
+    found = await scene.world.store.reputation.histories(["client:192.0.2.7", "domain:good.example"])
+    assert found["client:192.0.2.7"].refused == 1 and "domain:good.example" not in found
+
+
 async def test_one_blocklist_alone_refuses_nobody() -> None:
     scene = await Scene.make(LISTED, lists=1)
     assert codes(await _deliver(scene.world, HONEST)) == [250]

@@ -115,21 +115,24 @@ def _judge_dnsbl(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     finding, known = evidence.dnsbl, evidence.reputation
     if finding is None or not finding.listed:
         return None
-    if known is not None and (known.roles or vouching(known, rules.experience)):
+    if _is_for_roles(evidence) or (known is not None and vouching(known, rules.experience)):
         return None
     against_it = speaks_against(known, rules.experience) if known is not None else ""
     if not is_enough(finding, rules.blocklists, bad_history=bool(against_it)):
         return None
     because = finding.explain() + (f"; and our own experience: {against_it}" if against_it else "")
     zones = ", ".join(one.zone for one in finding.listed)
+    if known is not None and known.problem:  # a friend of ours might be among them
+        reply = Reply.of(451, "4.7.1", f"The host or domain is on {zones}, and whether it is known here cannot be looked up now")
+        return DoorVerdict("defer", DNSBL, because, reply)
     text = f"The host or domain is on {zones}; have it taken off there, or write to postmaster, who is always reached"
     return DoorVerdict("refuse", DNSBL, because, Reply.of(550, "5.7.1", text))
 
 
 def judge_sender(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     """Known at RCPT already. Postmaster and abuse are sent from anywhere, the roles' mail never gets here."""
-    finding, known = evidence.sender, evidence.reputation
-    if finding is None or finding.state != "missing" or (known is not None and known.roles):
+    finding = evidence.sender
+    if finding is None or finding.state != "missing" or _is_for_roles(evidence):
         return None
     because = f"there is no domain {finding.domain}"
     if rules.refuses_senders:
@@ -200,7 +203,7 @@ def _judge_words(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
 
 def _is_for_roles(evidence: Evidence) -> bool:
     """Postmaster and abuse are sent what should be looked at (RFC 2142 §4): into Junk at the worst."""
-    return evidence.content is not None and bool(evidence.content.roles)
+    return bool(evidence.roles)
 
 
 def _judge_own_domains(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:

@@ -25,7 +25,7 @@ class Evidence:
     """One field per check; None means that it was not made.
 
     `own_authors`: the domains of this server that From names. `list_id`: what the message says in List-Id, "" without.
-    `early`, `helo` and `rate` are known before there is a message.
+    `roles`: accounts that get it as postmaster or abuse. `early`, `helo` and `rate` are known before there is a message.
     """
 
     iprev: IprevFinding | None = None
@@ -47,6 +47,7 @@ class Evidence:
     helo: HeloFinding | None = None
     rate: RateFinding | None = None
     impersonated: ImpersonationFinding | None = None
+    roles: frozenset[int] = frozenset()
 
     def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
         """Of every check that was made, for Authentication-Results and the journal."""

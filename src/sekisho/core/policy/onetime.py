@@ -5,9 +5,11 @@ Generous, since all that it spares is a wait: whoever imitates such a message is
 
 import re
 import unicodedata
+from itertools import islice
 
 MAX_CHARACTERS = 8_000  # of the text are looked at
 _NEAR = 200  # characters between the words and the code
+_MOST_WORDS = 100  # that a code is looked for beside
 
 _CODE_WORDS = re.compile(
     r"(?:verification|security|confirmation|authentication|activation|access|log-?in|sign-?in|one-?time|single-use|2fa|mfa|otp)"
@@ -37,8 +39,8 @@ _CONFIRMATIONS = re.compile(
 
 def one_time_words(subject: str, text: str, *, has_link: bool) -> str:
     """The words that give it away, "" if none do. `text`: what a reader sees of the message; `has_link`: it leads somewhere."""
-    whole = unicodedata.normalize("NFKC", f"{subject[:500]}\n{text[:MAX_CHARACTERS]}")
-    for found in _CODE_WORDS.finditer(whole):
+    whole = unicodedata.normalize("NFKC", f"{subject[:500]}\n{text[:MAX_CHARACTERS]}")[: 500 + MAX_CHARACTERS]  # NFKC makes some longer
+    for found in islice(_CODE_WORDS.finditer(whole), _MOST_WORDS):
         near = whole[max(0, found.start() - _NEAR) : found.start()], whole[found.end() : found.end() + _NEAR]
         if any(map(_CODE.search, near)):
             return found[0]

@@ -8,7 +8,19 @@ from sekisho.core.message.authentication_results import find_forged, format_auth
 from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.message.junk_reason import JUNK_REASON, WARNING, format_junk_reason, format_warning
 from sekisho.core.policy.dnsbl import Blocklist
-from sekisho.core.policy.door import GREYLIST, IMPERSONATED, REPUTATION, TRUSTED, Action, DoorRules, DoorVerdict, judge, judge_sender
+from sekisho.core.policy.door import (
+    DNSBL,
+    GREYLIST,
+    IMPERSONATED,
+    REPUTATION,
+    SENDER,
+    TRUSTED,
+    Action,
+    DoorRules,
+    DoorVerdict,
+    judge,
+    judge_sender,
+)
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import Event
 from sekisho.core.terms.address import ReversePath
@@ -24,6 +36,8 @@ from sekisho.services.experience import Experience
 from sekisho.services.reception.greylisting import Greylisting
 from sekisho.services.reception.inspection import Arrival, Inspection, SenderRefusal
 
+# What they found is about the host, and about the domain in MAIL FROM, which nothing proves.
+_NOT_ABOUT_AUTHOR = frozenset((DNSBL, SENDER))
 _EVENTS: Mapping[Action, Event] = {"accept": "accepted", "junk": "suspect", "refuse": "refused"}
 
 
@@ -123,10 +137,14 @@ class DoorInspector:
     def _learn(self, evidence: Evidence, verdict: DoorVerdict) -> None:
         """What our own experience decided is no new experience: it would prove itself right for ever."""
         event, experience = _EVENTS.get(verdict.action), self._tools.experience
-        if evidence.impersonated is not None and event == "accepted":
+        if evidence.impersonated is not None and event == "accepted" and self._rules.impersonation == "enforce":
             return  # who shows a name of ours is taken, and earns nothing by it
-        if event is not None and evidence.reputation is not None and experience is not None and verdict.rule not in (REPUTATION, TRUSTED):
-            experience.met(evidence.reputation, event)
+        known = evidence.reputation
+        if event is None or known is None or experience is None or verdict.rule in (REPUTATION, TRUSTED):
+            return
+        if verdict.rule in _NOT_ABOUT_AUTHOR and not verdict.observed:
+            known = replace(known, domain=None)  # else whoever sends signed mail again, from a listed host, spoils its author's name
+        experience.met(known, event)
 
     def _record(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> None:
         fields: dict[str, JournalValue] = {
