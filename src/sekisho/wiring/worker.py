@@ -272,7 +272,7 @@ class Worker:
         )
         self._handlers = {
             "smtp": reception, "submission": submission, "submissions": submission, "local": local,
-            "auth": AuthSocket(authenticator, dice, journal, shutdown),
+            "auth": AuthSocket(authenticator, store.directory, dice, journal, shutdown),
             "imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3,
         }  # fmt: skip
 

@@ -9,6 +9,7 @@ from tests.services.authentication.world import World
 
 from sekisho.core.terms.base64 import decode_base64, encode_base64
 from sekisho.ports.authentication import Channel
+from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.credentials import Credential, StoredCredential
 from sekisho.ports.directory import Account
 from sekisho.ports.stream import ListenerInfo
@@ -30,7 +31,7 @@ class Postfix:
     def __init__(self, world: World) -> None:
         self.world, self.journal, self.shutdown = world, MemoryJournal(), ManualShutdown()
         self.stream, far = connected_streams()
-        socket = AuthSocket(world.authenticator, SeededDice(), self.journal, self.shutdown)
+        socket = AuthSocket(world.authenticator, world.directory, SeededDice(), self.journal, self.shutdown)
         self.task = asyncio.create_task(self._serve(socket, far))
         self._buffer = b""
 
@@ -143,6 +144,38 @@ async def test_the_account_is_looked_at_for_imap_too(postfix: Postfix) -> None:
     await postfix.greet()
     postfix.say(f"AUTH\t1\tPLAIN\t{FACTS.replace('smtp', 'imap')}\tresp={GOOD}")
     assert await postfix.line() == "FAIL\t1"
+
+
+async def test_who_may_not_send_does_not_send_by_way_of_another_server(postfix: Postfix) -> None:
+    postfix.world.directory.accounts["alice@example.test"] = Account(1, "alice@example.test", "sending_held")
+    await postfix.greet()
+    postfix.say(f"AUTH\t1\tPLAIN\t{FACTS}\tresp={GOOD}")
+    assert await postfix.line() == "FAIL\t1"
+    postfix.say(f"AUTH\t2\tPLAIN\t{FACTS.replace('smtp', 'imap')}\tresp={GOOD}")
+    assert await postfix.line() == "OK\t2\tuser=alice@example.test"  # reading goes on
+
+
+@pytest.mark.parametrize(("is_down", "answer"), [(False, "FAIL\t1"), (True, "FAIL\t1\ttemp\tcode=temp_fail")])
+async def test_what_changed_after_the_proof_counts(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch, is_down: bool, answer: str
+) -> None:
+    """A SCRAM client ends the exchange when it likes; nobody asks again after that."""
+    await postfix.greet()
+    client = scramp.ScramClient(["SCRAM-SHA-256"], "alice@example.test", "correct horse")
+    postfix.say(f"AUTH\t1\tSCRAM-SHA-256\t{FACTS}\tresp=" + encode_base64(client.get_client_first().encode()).decode())
+    client.set_server_first(decode_base64((await postfix.line()).split("\t")[2].encode()).decode())
+    postfix.say("CONT\t1\t" + encode_base64(client.get_client_final().encode()).decode())
+    assert (await postfix.line()).startswith("CONT\t1\t")
+
+    async def broken(account_id: int) -> Account:
+        raise StoreUnavailable
+
+    if is_down:
+        monkeypatch.setattr(postfix.world.directory, "account", broken)
+    else:
+        postfix.world.directory.accounts["alice@example.test"] = Account(1, "alice@example.test", "login_disabled")
+    postfix.say("CONT\t1\t")
+    assert await postfix.line() == answer
 
 
 async def test_a_cancelled_exchange_says_nothing_more(postfix: Postfix) -> None:

@@ -4,12 +4,15 @@ import asyncio
 import os
 from collections.abc import Awaitable, Mapping
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from sekisho.core.sasl.dovecot import AuthServerMachine, Begun, Broken, Cancelled, Continued
 from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Answer, Authenticator, Channel, Exchange, LoginFailure, ServiceName
 from sekisho.ports.clock import Dice
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError, TlsInfo
 
@@ -22,12 +25,13 @@ _THEIRS = TlsInfo("outside", "")  # which TLS it is, the protocol does not tell
 class AuthSocket:
     """Implements `ports.stream.ConnectionHandler`. Whoever may open the socket is believed what it says about its clients."""
 
-    def __init__(self, authenticator: Authenticator, dice: Dice, journal: Journal, shutdown: Shutdown) -> None:
-        self._authenticator, self._dice, self._journal, self._shutdown = authenticator, dice, journal, shutdown
+    def __init__(self, authenticator: Authenticator, directory: Directory, dice: Dice, journal: Journal, shutdown: Shutdown) -> None:
+        self._authenticator, self._directory, self._dice = authenticator, directory, dice
+        self._journal, self._shutdown = journal, shutdown
 
     async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
         stopping = asyncio.ensure_future(self._shutdown.wait())
-        connection = _Connection(self._authenticator, self._dice, self._journal, stream)
+        connection = _Connection(self._authenticator, self._directory, self._dice, self._journal, stream)
         try:
             reason = await connection.run(stopping)
         finally:
@@ -37,14 +41,19 @@ class AuthSocket:
             self._journal.record(Entry("auth_socket.broken", fields={"listener": listener.name, "uid": stream.peer_uid, "reason": reason}))
 
 
+class _Login(NamedTuple):
+    service: ServiceName
+    exchange: Exchange
+
+
 class _Connection:
-    def __init__(self, authenticator: Authenticator, dice: Dice, journal: Journal, stream: Stream) -> None:
-        self._authenticator, self._journal, self._stream = authenticator, journal, stream
+    def __init__(self, authenticator: Authenticator, directory: Directory, dice: Dice, journal: Journal, stream: Stream) -> None:
+        self._authenticator, self._directory, self._journal, self._stream = authenticator, directory, journal, stream
         # Channel binding is between the client and the other server's certificate: never by way of us.
         offered = authenticator.mechanisms(Channel("submission", stream.peer.address, _THEIRS))
         unique = int.from_bytes(dice.octets(4), "big")
         self._machine = AuthServerMachine(offered, os.getpid(), unique, dice.octets(16).hex())
-        self._exchanges: dict[int, Exchange] = {}
+        self._exchanges: dict[int, _Login] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def run(self, stopping: "asyncio.Future[None]") -> str:
@@ -93,24 +102,40 @@ class _Connection:
             if number in self._tasks or (len(self._exchanges) >= MOST_EXCHANGES and not self._forget_oldest()):
                 self._machine.refuse(number, temporarily=True)
                 return
-            self._exchanges[number] = self._authenticator.exchange(channel)
-            work = self._exchanges[number].begin(event.mechanism, event.initial)
+            login = self._exchanges[number] = _Login(channel.service, self._authenticator.exchange(channel))
+            work = login.exchange.begin(event.mechanism, event.initial)
         else:
-            work = self._exchanges[number].respond(event.octets)
-        task = self._tasks[number] = asyncio.ensure_future(self._answer(number, work))
+            login = self._exchanges[number]
+            work = login.exchange.respond(event.octets)
+        task = self._tasks[number] = asyncio.ensure_future(self._answer(number, login.service, work))
         task.add_done_callback(lambda done: self._done(number, done))
 
-    async def _answer(self, number: int, work: Awaitable[Answer]) -> None:
+    async def _answer(self, number: int, service: ServiceName, work: Awaitable[Answer]) -> None:
         answer = await work
+        if isinstance(answer, Identity):
+            answer = await self._may_begin(service, answer)
         if isinstance(answer, Challenge):
             self._machine.challenge(number, answer.octets)
-        elif isinstance(answer, Identity) and answer.sender is None:
+        elif isinstance(answer, Identity):
             self._machine.accept(number, str(answer.address))
-        else:  # a program that may send as one address only cannot be held to it there
+        else:
             self._machine.refuse(number, temporarily=answer is LoginFailure.UNAVAILABLE)
         if not isinstance(answer, Challenge):
             self._end(number)
         await self._flush()
+
+    async def _may_begin(self, service: ServiceName, identity: Identity) -> Identity | LoginFailure:
+        """Our own services ask at each message whether the login still counts; of the other server's sessions only the beginning is ours."""
+        try:
+            if not await self._authenticator.still_valid(identity):  # THREATS 15
+                return LoginFailure.REFUSED
+            account = await self._directory.account(identity.account_id)
+        except StoreUnavailable:
+            return LoginFailure.UNAVAILABLE
+        if identity.sender is not None:  # a program that may send as one address only cannot be held to it there
+            return LoginFailure.REFUSED
+        is_held = account is None or (service == "submission" and account.state == "sending_held")
+        return LoginFailure.REFUSED if is_held else identity
 
     def _forget_oldest(self) -> bool:
         """Of those whose client said nothing more: not every server tells us when it gave up."""
