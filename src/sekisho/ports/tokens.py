@@ -5,7 +5,11 @@ from typing import Protocol
 
 
 class TokenRefused(Exception):
-    """The token opens nothing; the text is for the journal."""
+    """The token opens nothing; the text is for the journal. `may_pass`: the same token may be good soon."""
+
+    def __init__(self, text: str, *, may_pass: bool = False) -> None:
+        super().__init__(text)
+        self.may_pass = may_pass
 
 
 class IssuerUnavailable(Exception):

@@ -5,12 +5,14 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from tests.services.authentication.world import ALICE, ELSEWHERE, GOOD, NEIGHBOUR, World
+from tests.services.authentication.world import ALICE, ELSEWHERE, GOOD, HOME, NEIGHBOUR, World
 
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import LoginFailure, PasswordProof
+from sekisho.ports.credentials import Credential, StoredCredential
 from sekisho.ports.directory import Account, StoredPassword
+from sekisho.services.authentication.appsecrets import SECRET_KEY, letters_of, make_secret, secret_digest
 from sekisho.services.authentication.hashing import HashingBusy, Lane
 from sekisho.services.authentication.limiter import CHECKS_PER_NETWORK
 from sekisho.services.authentication.passwords import hash_password, is_current, verify_password
@@ -237,3 +239,23 @@ async def test_who_is_known_from_there_is_checked_first(monkeypatch: pytest.Monk
     for number in range(4):
         await world.login(replace(GOOD, password=f"guess {number}"), ip_address("203.0.113.9"))
     assert lanes == [Lane.NEWCOMER, Lane.NEWCOMER, Lane.FAMILIAR, Lane.NEWCOMER, Lane.NEWCOMER, Lane.NEWCOMER, Lane.STRANGE]
+
+
+async def test_no_name_at_all_bans_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, failures_per_account_and_network=3)
+    for number in range(3):
+        await world.login(PasswordProof("", f"wrong {number}"))
+    assert [(ban.account, ban.reason) for ban in await world.bans.listing()] == [("*", "account")]
+    assert isinstance(await world.login(), Identity)
+
+
+async def test_a_secret_shown_at_the_wrong_host_is_good_at_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, secret = World(monkeypatch), make_secret()
+    digest = secret_digest(await world.credentials.server_key(SECRET_KEY), letters_of(secret))
+    credential = Credential(1, "app:1", "app", "scanner", networks=(f"{HOME}/32",))
+    world.credentials.stored.append(StoredCredential(credential, digest, ""))
+    proof = PasswordProof("alice@example.test", secret)
+    for _ in range(2):
+        assert await world.login(proof, NEIGHBOUR) is LoginFailure.REFUSED and world.cause() == "credential not from this network"
+    assert not world.counters.sums  # as with SCRAM, it was no guess
+    assert isinstance(await world.login(proof, HOME), Identity)

@@ -9,6 +9,7 @@ from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Answer, Channel, LoginFailure
+from sekisho.ports.bans import Ban
 from sekisho.ports.credentials import Credential, SecondFactor, StoredCredential
 from sekisho.ports.directory import Account
 from sekisho.ports.tokens import TokenFacts, TokenHints
@@ -126,3 +127,16 @@ async def test_the_session_ends_with_the_token(world: World) -> None:
     assert await world.authenticator.still_valid(BY_TOKEN)
     world.clock.advance(1)
     assert not await world.authenticator.still_valid(BY_TOKEN)
+
+
+async def test_a_token_that_came_too_early_is_good_later(world: World) -> None:
+    for _ in range(2):
+        assert (await show(world, "early"))[0] is LoginFailure.REFUSED and world.cause() == "token not valid yet"
+    assert world.tokens.asked == 2
+
+
+@pytest.mark.parametrize("name", ["", ALICE])
+async def test_a_ban_of_the_account_holds_without_its_name(world: World, name: str) -> None:
+    await world.bans.put(Ban("192.0.2.0/24", ALICE, "operator", 0, 0))
+    assert (await show(world, "good", name))[0] is LoginFailure.LIMITED and world.cause() == "banned: operator"
+    assert not world.counters.sums

@@ -7,6 +7,7 @@ from tests.services.authentication.world import ALICE, HOME, TLS, World
 
 from sekisho.core.sasl.exchange import Challenge
 from sekisho.ports.authentication import Answer, Channel, LoginFailure
+from sekisho.ports.bans import Ban
 from sekisho.ports.credentials import Credential, StoredCredential
 from sekisho.ports.directory import Account
 from sekisho.ports.stream import ClientCertificate
@@ -73,3 +74,9 @@ async def test_it_is_offered_to_those_who_show_one(world: World) -> None:
 
 async def test_nonsense(world: World) -> None:
     assert await log_in(world, authzid=b"a\0b") is LoginFailure.MALFORMED
+
+
+@pytest.mark.parametrize("authzid", [b"", NAME.encode()])
+async def test_a_ban_of_the_account_holds_without_its_name(world: World, authzid: bytes) -> None:
+    await world.bans.put(Ban("192.0.2.0/24", NAME, "operator", 0, 0))
+    assert await log_in(world, authzid=authzid) is LoginFailure.LIMITED and world.cause() == "banned: operator"

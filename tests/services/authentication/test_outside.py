@@ -156,9 +156,7 @@ async def test_who_may_not_send_does_not_send_by_way_of_another_server(postfix: 
 
 
 @pytest.mark.parametrize(("is_down", "answer"), [(False, "FAIL\t1"), (True, "FAIL\t1\ttemp\tcode=temp_fail")])
-async def test_what_changed_after_the_proof_counts(
-    postfix: Postfix, monkeypatch: pytest.MonkeyPatch, is_down: bool, answer: str
-) -> None:
+async def test_what_changed_after_the_proof_counts(postfix: Postfix, monkeypatch: pytest.MonkeyPatch, is_down: bool, answer: str) -> None:
     """A SCRAM client ends the exchange when it likes; nobody asks again after that."""
     await postfix.greet()
     client = scramp.ScramClient(["SCRAM-SHA-256"], "alice@example.test", "correct horse")

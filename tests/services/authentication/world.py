@@ -128,6 +128,8 @@ class Tokens:
         self.asked += 1
         if token == "dead":
             raise IssuerUnavailable("issuer unavailable: no answer within 5 seconds")
+        if token == "early":
+            raise TokenRefused("token not valid yet", may_pass=True)
         if token not in self.good:
             raise TokenRefused("token expired")
         return self.good[token]

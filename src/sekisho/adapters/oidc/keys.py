@@ -57,7 +57,7 @@ class IssuerKeys:
             return key
         if self._problem:
             raise IssuerUnavailable(f"issuer unavailable: {self._problem}")
-        raise TokenRefused("token signed by an unknown key")
+        raise TokenRefused("token signed by an unknown key", may_pass=True)  # perhaps of a key that is newer than ours
 
     def _find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
         if kid is not None:

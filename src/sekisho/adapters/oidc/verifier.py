@@ -65,14 +65,15 @@ class OidcVerifier:
         if expires + skew <= now:  # RFC 7519 §4.1.4
             raise TokenRefused("token expired")
         if not_before - skew > now:  # RFC 7519 §4.1.5
-            raise TokenRefused("token not valid yet")
+            raise TokenRefused("token not valid yet", may_pass=True)
         scopes = claims.get("scope", claims.get("scp", ""))
         given = scopes.split() if isinstance(scopes, str) else scopes if isinstance(scopes, list) else ()
         if settings.scope and settings.scope not in given:
             raise TokenRefused("token without the scope")
         username = claims.get(settings.username_claim)
-        # Somebody may have told the issuer the address of another, which the issuer never checked.
-        if not isinstance(username, str) or not username or (settings.username_claim == "email" and claims.get("email_verified") is False):
+        # Somebody may have told the issuer the address of another, which the issuer never checked. Some issuers write "false".
+        is_verified = settings.username_claim != "email" or claims.get("email_verified", True) in (True, "true")
+        if not isinstance(username, str) or not username or not is_verified:
             raise TokenRefused("token without a name")
         if settings.domains and username.rpartition("@")[2].lower() not in {domain.lower() for domain in settings.domains}:
             raise TokenRefused("token for another domain")

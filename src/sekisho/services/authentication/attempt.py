@@ -20,11 +20,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`cause` is for the journal only. `tell`: the account was named and its password fitted, but that is not enough: its owner is told."""
+    """`cause` is for the journal only. `tell`: the account was named and its password fitted, but that is not enough: its owner is told.
+
+    `may_pass`: the same may be good soon.
+    """
 
     failure: LoginFailure
     cause: str
     tell: Account | None = None
+    may_pass: bool = False
 
 
 Outcome = Identity | Refused

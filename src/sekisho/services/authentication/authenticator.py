@@ -45,10 +45,8 @@ from sekisho.services.authentication.remembered import RememberedLogins
 from sekisho.services.authentication.scramkeys import scram_terms
 from sekisho.services.authentication.spray import SprayWatch
 from sekisho.services.authentication.standing import Standing
-from sekisho.services.authentication.tallies import network_of
+from sekisho.services.authentication.tallies import NAMELESS, network_of
 from sekisho.services.authentication.uses import CredentialUses
-
-NAMELESS = "*"  # what tokens are counted under that come without a login name; nobody is called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +197,10 @@ class SaslAuthenticator:
                 return Refused(LoginFailure.REFUSED, "second factor, again", candidate.account)
             return Refused(LoginFailure.REFUSED, f"{candidate.cause or 'wrong password'}, again")
         shown = await self._candidates.owner_of(candidate, password)
-        if shown:
+        if shown:  # nobody guesses these: what is off here may be good at the next host or a moment later
             outcome = self._candidates.admit(candidate, shown, channel)
+            if isinstance(outcome, Refused):
+                return outcome
         else:
             outcome = await self._check_own(channel, leave, candidate, password, self._good.fingerprint(*inputs))
         if isinstance(outcome, Identity):
@@ -298,9 +298,10 @@ class SaslAuthenticator:
                 return Refused(LoginFailure.REFUSED, "wrong token, again")
             outcome = await judge_token(verifier, self._candidates, channel, shown)
             if isinstance(outcome, Identity):
-                await self._limiter.count_success(client, str(outcome.address))
-            elif outcome.failure is LoginFailure.REFUSED:
-                self._bad.remember(bad)
+                return await self._let_in(client, name, outcome)
+            if outcome.failure is LoginFailure.REFUSED:
+                if not outcome.may_pass:
+                    self._bad.remember(bad)
                 await self._limiter.count_failure(client, name, is_known=True)  # a name that is nobody's needs a signature here
             return outcome
 
@@ -311,9 +312,18 @@ class SaslAuthenticator:
             if leave.ban is not None:
                 return Refused(LoginFailure.LIMITED, f"banned: {leave.ban.reason}")
             outcome = await judge_certificate(self._candidates, channel, authzid)
-            if isinstance(outcome, Identity):
-                await self._limiter.count_success(client, str(outcome.address))
-            return outcome  # a refusal is no guess: the authority vouches for the client
+            # A refusal is no guess: the authority vouches for the client.
+            return await self._let_in(client, name, outcome) if isinstance(outcome, Identity) else outcome
+
+    async def _let_in(self, client: IpAddress, name: str, identity: Identity) -> Outcome:
+        """`name`: what the client said of itself, which may be nothing; a ban of the account holds all the same."""
+        address = str(identity.address)
+        if address != name:
+            leave = await self._limiter.leave(client, address)
+            if leave.ban is not None:
+                return Refused(LoginFailure.LIMITED, f"banned: {leave.ban.reason}")
+        await self._limiter.count_success(client, address)
+        return identity
 
     # -- the tail of every login --------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ async def judge_token(verifier: TokenVerifier, candidates: Candidates, channel: 
     try:
         facts = await verifier.verify(shown.token)
     except TokenRefused as refused:
-        return Refused(LoginFailure.REFUSED, str(refused))
+        return Refused(LoginFailure.REFUSED, str(refused), may_pass=refused.may_pass)
     except IssuerUnavailable as problem:
         return Refused(LoginFailure.UNAVAILABLE, str(problem))
     if shown.username and login_address(shown.username) != login_address(facts.username):

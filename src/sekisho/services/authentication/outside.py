@@ -125,7 +125,7 @@ class _Connection:
         await self._flush()
 
     async def _may_begin(self, service: ServiceName, identity: Identity) -> Identity | LoginFailure:
-        """Our own services ask at each message whether the login still counts; of the other server's sessions only the beginning is ours."""
+        """Our own services ask at each message whether the login counts; of the other server's sessions only the beginning is ours."""
         try:
             if not await self._authenticator.still_valid(identity):  # THREATS 15
                 return LoginFailure.REFUSED

@@ -7,6 +7,8 @@ from sekisho.core.sasl.exchange import MAX_NAME_OCTETS
 from sekisho.ports.bans import ANYBODY
 from sekisho.ports.stream import IpAddress
 
+NAMELESS = "*"  # what is counted under that came without a login name; nobody is called so
+
 
 def network_of(client: IpAddress) -> str:
     """The /24 or /64 that an address stands for; an IPv4-mapped one counts as IPv4."""
@@ -29,8 +31,8 @@ def _unmapped(client: IpAddress) -> IpAddress:
 
 
 def plain(name: str) -> str:
-    """What a client typed as a name, as it may be kept: bounded, and text that every store takes."""
-    return name[:MAX_NAME_OCTETS].encode("utf-8", "replace").decode().replace("\0", "?")
+    """What a client typed as a name, as it may be kept: bounded, text that every store takes, and never ANYBODY."""
+    return (name or NAMELESS)[:MAX_NAME_OCTETS].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def below(network: str) -> str:
@@ -48,7 +50,7 @@ def unknown_key(network: str) -> str:
 
 
 def pair_key(network: str, name: str) -> str:
-    return f"{below(network)}name:{_short(name)}"
+    return f"{below(network)}name:{_short(name or NAMELESS)}"
 
 
 def repeated_key(network: str, account: str) -> str:
