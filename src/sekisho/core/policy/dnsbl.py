@@ -86,7 +86,7 @@ class Listing:
 
 
 def read_answer(blocklist: Blocklist, answer: Answer) -> Listing:
-    """One answer of type A. A timeout is not a listing (STANDARDS: could not know)."""
+    """One answer of type A. A timeout is not a listing (STANDARDS D-01)."""
     if answer.is_unknown:
         return Listing(blocklist.zone, "unknown", meaning=answer.status.value)
     if answer.status is not DnsStatus.NOERROR:

@@ -46,7 +46,7 @@ class RetrySchedule:
         return min(now_us + self.wait_us(attempts, roll), expires_at_us)
 
     def expires_at_us(self, arrived_at_us: int, *, is_notice: bool) -> int:
-        """When to give up; notices (null reverse path) live shorter (STANDARDS §1.4)."""
+        """When to give up; notices (null reverse path) live shorter (STANDARDS Q-01)."""
         return arrived_at_us + (self.notice_lifetime_us if is_notice else self.lifetime_us)
 
     def wants_delay_notice(self, now_us: int, arrived_at_us: int, notify: frozenset[Notify] | None, *, by_default: bool) -> bool:

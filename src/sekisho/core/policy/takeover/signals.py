@@ -192,7 +192,7 @@ def _budget(s: Situation, points: int) -> Reason | None:
 def _bounces(s: Situation, points: int) -> Reason | None:
     bounced, answered = s.window.bounced, s.window.bounced + s.window.delivered
     share = bounced / answered if answered else 0.0
-    # STANDARDS: above 10 % unknown users a list was bought or guessed, not written to before.
+    # STANDARDS R-01: above 10 % unknown users a list was bought or guessed, not written to before.
     if not (bounced >= FEW_BOUNCES and share > 0.3) and not (bounced >= MANY_BOUNCES and share > 0.1):
         return None
     count = points if bounced >= 2 * MANY_BOUNCES and share > 0.3 else points * 2 // 3
