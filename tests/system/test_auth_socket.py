@@ -1,6 +1,8 @@
 """A real Postfix lets sekisho judge its clients' logins."""
 
 import os
+import smtplib
+import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -79,6 +81,19 @@ def test_swaks_sends_through_postfix(world: World, mechanism: str) -> None:
 def test_a_wrong_password(world: World) -> None:
     status, said = world.swaks("something else", "--tls", "--auth", "PLAIN")
     assert status == 28 and "535 5.7.8" in said, said + world.explain()
+
+
+@pytest.mark.parametrize("request_", ["PLAIN !!!", "PLAIN AGEAYg", "CRAM-MD5", "PLAIN " + "A" * 9000, "LOGIN ====", "XOAUTH2 "])
+def test_a_login_that_is_none_is_answered_at_once(world: World, request_: str) -> None:
+    with smtplib.SMTP(ADDRESS, 25, "client.example.test", timeout=20) as smtp:
+        smtp.starttls(context=ssl._create_unverified_context())
+        smtp.ehlo()
+        code, said = smtp.docmd("AUTH", request_)
+        if code == 334:
+            code, said = smtp.docmd("?")
+        assert 500 <= code < 600, (code, said, world.explain())
+        alice = world.server.accounts["alice"]
+        assert smtp.login(alice.address, alice.password)[0] == 235, world.explain()
 
 
 def test_no_login_in_the_clear(world: World) -> None:

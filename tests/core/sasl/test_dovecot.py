@@ -63,7 +63,16 @@ def test_exchanges_run_side_by_side() -> None:
 
 @pytest.mark.parametrize(
     ("line", "answer"),
-    [(b"AUTH\t1\tCRAM-MD5\n", b"FAIL\t1\n"), (b"AUTH\t1\tPLAIN\tresp=!\n", b"FAIL\t1\n"), (b"AUTH\t1\tPLAIN\tresp=AA\tAA\n", b"FAIL\t1\n")],
+    [
+        (b"AUTH\t1\tCRAM-MD5\n", b"FAIL\t1\n"),
+        (b"AUTH\t1\tPLAIN\tresp=!\n", b"FAIL\t1\n"),
+        (b"AUTH\t1\tPLAIN\tresp=AA\tAA\n", b"FAIL\t1\n"),
+        (b"AUTH\t1\n", b"FAIL\t1\n"),
+        (b"AUTH\t1\tPLAIN\tresp=" + b"A" * MAX_LINE_OCTETS + b"\nAUTH\t2\tNONE\n", b"FAIL\t1\nFAIL\t2\n"),
+        (b"CONT\t7\tAA==\n", b"FAIL\t7\n"),
+        (b"CONT\t7\n", b"FAIL\t7\n"),
+        (b"LATER\t7\tx\n", b"FAIL\t7\n"),
+    ],
 )
 def test_what_fails_by_itself(line: bytes, answer: bytes) -> None:
     made = machine()
@@ -77,7 +86,38 @@ def test_a_response_that_is_not_base64() -> None:
     made.challenge(1, b"")
     made.data_to_send()
     assert events(made, b"CONT\t1\t?\n") == [Cancelled(1)] and made.data_to_send() == b"FAIL\t1\n"
-    assert events(made, b"CONT\t1\tAA==\n") == []
+    assert events(made, b"CONT\t1\tAA==\n") == [] and made.data_to_send() == b"FAIL\t1\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (b"CONT\t1\tAA==\n", b"FAIL\t1\n"),
+        (b"AUTH\t1\tPLAIN\n", b"FAIL\t1\nFAIL\t1\n"),
+        (b"CONT\t1\t" + b"A" * 3 * MAX_LINE_OCTETS + b"\n", b"FAIL\t1\n"),
+    ],
+)
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_what_ends_an_exchange_and_no_other(line: bytes, answer: bytes, bytewise: bool) -> None:
+    made = machine()
+    events(made, HELLO + b"AUTH\t1\tPLAIN\nAUTH\t2\tPLAIN\n")
+    made.data_to_send()
+    assert events(made, line, bytewise=bytewise) == [Cancelled(1)] and made.data_to_send() == answer
+    made.accept(2, "a")
+    assert made.data_to_send() == b"OK\t2\tuser=a\n"
+
+
+def test_a_long_line_is_not_kept() -> None:
+    made = machine()
+    events(made, HELLO + b"AUTH\t1\tPLAIN\tresp=")
+    for _ in range(100):
+        assert events(made, b"A" * MAX_LINE_OCTETS) == [] and len(made._input) < MAX_LINE_OCTETS
+
+
+def test_what_is_asked_before_the_greeting_is_answered_too() -> None:
+    made = machine()
+    made.data_to_send()
+    assert isinstance(events(made, b"AUTH\t5\tPLAIN\n")[-1], Broken) and made.data_to_send() == b"FAIL\t5\n"
 
 
 @pytest.mark.parametrize(
@@ -89,9 +129,6 @@ def test_a_response_that_is_not_base64() -> None:
         HELLO + b"AUTH\n",
         HELLO + b"AUTH\tx\tPLAIN\n",
         HELLO + b"AUTH\t4294967296\tPLAIN\n",
-        HELLO + b"AUTH\t1\n",
-        HELLO + b"AUTH\t1\tPLAIN\nAUTH\t1\tPLAIN\n",
-        HELLO + b"AUTH\t1\tPLAIN\nCONT\t1\tAA==\n",
         HELLO + b"CANCEL\t\n",
         HELLO + b"x" * MAX_LINE_OCTETS,
         b"EHLO there\r\n",

@@ -122,6 +122,42 @@ async def test_what_is_not_judged(postfix: Postfix, facts: str) -> None:
     assert await postfix.line() == "FAIL\t1" and postfix.world.hashed == []
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        f"AUTH\t1\tCRAM-MD5\t{FACTS}",
+        f"AUTH\t1\tPLAIN\t{FACTS}\tresp=!!!",
+        f"AUTH\t1\tPLAIN\t{FACTS}\tresp=AGEAYg",
+        f"AUTH\t1\tPLAIN\t{FACTS}\tresp=" + "A" * 40_000,
+        "AUTH\t1",
+        "CONT\t1\tAA==",
+        "LATER\t1\tx",
+    ],
+)
+async def test_every_request_is_answered(postfix: Postfix, request_: str) -> None:
+    """A Postfix waits for ever."""
+    await postfix.greet()
+    postfix.say(request_)
+    assert await postfix.line() == "FAIL\t1"
+    postfix.say(f"AUTH\t2\tPLAIN\t{FACTS}\tresp={GOOD}")
+    assert await postfix.line() == "OK\t2\tuser=alice@example.test"  # and the connection goes on
+
+
+@pytest.mark.parametrize("response", ["?", "A" * 40_000])
+async def test_a_response_that_is_none(postfix: Postfix, response: str) -> None:
+    await postfix.greet()
+    postfix.say(f"AUTH\t1\tLOGIN\t{FACTS}")
+    assert (await postfix.line()).startswith("CONT\t1\t")
+    postfix.say(f"CONT\t1\t{response}")
+    assert await postfix.line() == "FAIL\t1"
+
+
+async def test_a_request_without_a_number_ends_the_connection(postfix: Postfix) -> None:
+    await postfix.greet()
+    postfix.say(f"AUTH\t1\tCRAM-MD5\t{FACTS}\nAUTH\tx\tPLAIN")
+    assert [await postfix.line(), await postfix.line()] == ["FAIL\t1", ""]
+
+
 async def test_a_store_that_is_down_is_temporary(postfix: Postfix) -> None:
     postfix.world.directory.broken = True
     await postfix.greet()

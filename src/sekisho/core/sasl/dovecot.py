@@ -13,6 +13,7 @@ from sekisho.core.terms.base64 import Base64Error, decode_base64, encode_base64
 MAJOR, MINOR = 1, 2
 MAX_LINE_OCTETS = 16_384  # a SASL message of RFC 4954 §4, and what is said about the client
 _ID = re.compile(rb"[0-9]{1,10}")
+_OF_THE_GREETING = frozenset({b"CPID", b"SERVICE"})
 _FLAGS = {"PLAIN": "\tplaintext", "LOGIN": "\tplaintext", "SCRAM-SHA-256": "\tmutual-auth"}
 # A tab, a line end, NUL and \x01 itself are written as \x01 and a letter.
 _ESCAPES = {b"\x01" + letter: octet for letter, octet in ((b"0", b"\0"), (b"1", b"\x01"), (b"t", b"\t"), (b"r", b"\r"), (b"n", b"\n"))}
@@ -55,13 +56,18 @@ class _Wrong(Exception):
 
 
 class AuthServerMachine:
-    """One connection. Answer each `Begun` and `Continued` once, with its number, whenever it is known: `challenge`, `accept`, `refuse`."""
+    """One connection. Answer each `Begun` and `Continued` once, with its number, whenever it is known: `challenge`, `accept`, `refuse`.
+
+    What cannot be asked so is answered here, with the number it came under: who asks may wait for ever. Send what there is to send
+    whenever `next_event` gave None or `Broken`.
+    """
 
     def __init__(self, mechanisms: Sequence[str], pid: int, unique: int, cookie: str) -> None:
         """`unique`: of this connection; `cookie`: 32 hex digits that nobody can guess."""
         self._mechanisms = frozenset(mechanisms)
         self._input = bytearray()
         self._greeted = False
+        self._skipping = False  # the rest of a line that is too long
         self._broken: Broken | None = None
         self._open: set[int] = set()  # begun, and neither ended nor cancelled
         self._asked: set[int] = set()  # of those: a challenge waits for its response
@@ -80,24 +86,32 @@ class AuthServerMachine:
         """None: more octets are needed. `Broken` comes again and again."""
         while self._broken is None:
             end = self._input.find(b"\n", 0, MAX_LINE_OCTETS)
-            if end < 0:
-                if len(self._input) >= MAX_LINE_OCTETS:
-                    self._broken = Broken("a line is too long")
-                    break
+            if end < 0 and len(self._input) < MAX_LINE_OCTETS:
                 return None
-            line = bytes(self._input[:end])
-            del self._input[: end + 1]
+            line = bytes(self._input[: end if end >= 0 else MAX_LINE_OCTETS])
+            del self._input[: len(line) + (end >= 0)]
+            is_rest, self._skipping = self._skipping, end < 0
+            if is_rest:
+                continue
+            command, *fields = line.removesuffix(b"\r").split(b"\t")
             try:
-                event = self._take(line.removesuffix(b"\r"))
+                event = self._refuse_line(fields) if end < 0 else self._take(command, fields)
             except _Wrong as wrong:
                 self._broken = Broken(str(wrong))
+                if fields and _ID.fullmatch(fields[0]):
+                    self._say_no(int(fields[0]))
                 break
             if event is not None:
                 return event
         return self._broken
 
-    def _take(self, line: bytes) -> Event | None:
-        command, *fields = line.split(b"\t")
+    def _refuse_line(self, fields: list[bytes]) -> Event | None:
+        """Its beginning tells whose it is."""
+        if len(fields) < 2 or not self._greeted:
+            raise _Wrong("a line is too long")
+        return self._refuse_anyhow(_number(fields))
+
+    def _take(self, command: bytes, fields: list[bytes]) -> Event | None:
         if command == b"VERSION":
             if fields[:1] != [b"%d" % MAJOR]:
                 raise _Wrong("the other side speaks another version of the protocol")
@@ -113,12 +127,17 @@ class AuthServerMachine:
             number = _number(fields)
             self._forget(number)
             return Cancelled(number)
-        return None  # CPID, SERVICE and what later versions add
+        if command not in _OF_THE_GREETING and fields and _ID.fullmatch(fields[0]):  # whoever numbers it may wait
+            self._say_no(int(fields[0]))
+        return None  # and what later versions add
 
     def _begin(self, fields: list[bytes]) -> Event | None:
         number = _number(fields)
-        if len(fields) < 2 or number in self._open:
-            raise _Wrong("AUTH needs a mechanism and a number that is free")
+        if number in self._open:  # which of the two an answer is for nobody could tell
+            self._say_no(number)
+            return self._refuse_anyhow(number)
+        if len(fields) < 2:
+            return self._refuse_anyhow(number)
         self._open.add(number)
         facts, initial = {}, None
         for place, text in enumerate(fields[2:], 2):
@@ -139,10 +158,8 @@ class AuthServerMachine:
 
     def _continue(self, fields: list[bytes]) -> Event | None:
         number = _number(fields)
-        if number not in self._asked:
-            if number in self._open:
-                raise _Wrong("CONT came before its challenge")
-            return None  # it was refused or cancelled meanwhile
+        if number not in self._asked:  # nothing was begun, it ended meanwhile, or no challenge was given yet
+            return self._refuse_anyhow(number)
         self._asked.discard(number)
         try:
             return Continued(number, _decoded(fields[1] if len(fields) > 1 else b""))
@@ -167,6 +184,16 @@ class AuthServerMachine:
         if number in self._open:
             self._forget(number)
             self._output += b"FAIL\t%d%b\n" % (number, b"\ttemp\tcode=temp_fail" if temporarily else b"")
+
+    def _refuse_anyhow(self, number: int) -> Event | None:
+        """What was begun under this number ends, if there is anything."""
+        was_open = number in self._open
+        self._forget(number)
+        self._say_no(number)
+        return Cancelled(number) if was_open else None
+
+    def _say_no(self, number: int) -> None:
+        self._output += b"FAIL\t%d\n" % number
 
     def _forget(self, number: int) -> None:
         self._open.discard(number)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from sekisho.core.sasl.dovecot import AuthServerMachine, Begun, Broken, Cancelled, Continued
+from sekisho.core.sasl.dovecot import AuthServerMachine, Begun, Cancelled, Continued
 from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Answer, Authenticator, Channel, Exchange, LoginFailure, ServiceName
@@ -59,13 +59,13 @@ class _Connection:
     async def run(self, stopping: "asyncio.Future[None]") -> str:
         """Until the other side leaves or the worker stops; returns what was wrong, or ""."""
         while True:
-            await self._flush()
             event = self._machine.next_event()
-            if isinstance(event, Broken):
-                return event.reason
-            if event is not None:
+            if isinstance(event, Begun | Continued | Cancelled):
                 self._take(event)
                 continue
+            await self._flush()  # before we wait or leave: the machine refuses some requests by itself
+            if event is not None:
+                return event.reason
             reading = asyncio.ensure_future(self._stream.read())
             either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {reading, stopping}
             try:
