@@ -170,6 +170,10 @@ def _refusal(refused: Refused) -> Answer:
     return Answer(refused=Refusal(refused.text, dict(refused.values)))
 
 
+# What those are answered who ask while too many do.
+BUSY = msgspec.json.encode(_refusal(Refused("The server is answering too many commands at the moment; try again soon.")))
+
+
 def make_request(operation: str, arguments: msgspec.Struct) -> bytes:
     return msgspec.json.encode({"operation": operation, "arguments": arguments})
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sekisho.adapters.process.control import ServerNotRunning, ask_server
+from sekisho.adapters.process.control import ControlProblem, ServerNotRunning, ask_server
 from sekisho.adapters.process.lock import lock_data_directory
 from sekisho.adapters.process.plan import StartRefused
 from sekisho.config.schema import Config
@@ -23,6 +23,10 @@ def operator(config: Config) -> Iterator[OperatorLink]:
             return
     except ServerNotRunning:
         pass
+    except (ControlProblem, TimeoutError) as problem:
+        raise CommandFailed(
+            "{path}: no answer from the server: {reason}", exits.UNREACHABLE, path=str(path), reason=str(problem)
+        ) from problem
     except PermissionError as error:
         raise CommandFailed(
             "{path}: no permission; run this as root or as the user of the server.", exits.UNREACHABLE, path=str(path)

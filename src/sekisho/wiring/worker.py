@@ -297,7 +297,7 @@ class Worker:
             outside = Listener(ListenerInfo(AUTH, "auth", False), self._handle, tools)
             await outside.start(sockets[AUTH])
             self._listeners.append(outside)
-        control = ControlServer(self._answer, self._journal)
+        control = ControlServer(self._answer, self._journal, operations.BUSY)
         await control.start(sockets[CONTROL])
         self._stack.callback(control.close)
         if METRICS in sockets:

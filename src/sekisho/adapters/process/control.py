@@ -17,7 +17,9 @@ REQUEST_OCTETS = 1_048_576
 ANSWER_OCTETS = 256 * 1_048_576
 REQUEST_SECONDS = 30.0
 OPERATION_SECONDS = 600.0
-CONNECTIONS = 16
+OPERATIONS = 16  # at once, in one worker; further ones wait in line
+WAIT_SECONDS = 60.0
+CONNECTIONS = 64
 
 Answer = Callable[[bytes, int], Awaitable[bytes]]
 
@@ -31,11 +33,14 @@ class ServerNotRunning(Exception):
 
 
 class ControlServer:
-    """In each worker. `answer` gets one line without its end and the asker's uid, and gives one line."""
+    """In each worker. `answer` gets one line without its end and the asker's uid, and gives one line. `busy` is what those get to read who
+    cannot be answered, since too many ask."""
 
-    def __init__(self, answer: Answer, journal: Journal) -> None:
+    def __init__(self, answer: Answer, journal: Journal, busy: bytes) -> None:
         self._answer = answer
         self._journal = journal
+        self._busy = busy
+        self._line = asyncio.Semaphore(OPERATIONS)
         self._allowed = {0, os.geteuid()}
         self._servers: list[asyncio.Server] = []
         self._open = 0
@@ -53,9 +58,13 @@ class ControlServer:
         self._open += 1
         try:
             uid = _peer_uid(writer)
-            if uid in self._allowed and self._open <= CONNECTIONS:
-                while await self._serve_one(reader, writer, uid):
-                    pass
+            if uid not in self._allowed:
+                return
+            if self._open > CONNECTIONS:
+                writer.write(self._busy + b"\n")
+                return
+            while await self._serve_one(reader, writer, uid):
+                pass
         except (OSError, TimeoutError):
             pass  # the client went away or says nothing
         finally:
@@ -70,11 +79,19 @@ class ControlServer:
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return False
         try:
-            async with asyncio.timeout(OPERATION_SECONDS):
-                answer = await self._answer(line[:-1], uid)
-        except Exception as error:
-            self._journal.fault("control", error)
-            return False
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._line.acquire()
+        except TimeoutError:
+            answer = self._busy
+        else:
+            try:
+                async with asyncio.timeout(OPERATION_SECONDS):
+                    answer = await self._answer(line[:-1], uid)
+            except Exception as error:
+                self._journal.fault("control", error)
+                return False
+            finally:
+                self._line.release()
         async with asyncio.timeout(REQUEST_SECONDS):
             writer.write(answer + b"\n")
             await writer.drain()
@@ -91,7 +108,7 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int:
 def ask_server(path: Path, timeout_seconds: float = OPERATION_SECONDS) -> Iterator[Callable[[bytes], bytes]]:
     """A conversation for the CLI, synchronous: request line in, answer line out (both without their ends).
 
-    Raises ServerNotRunning, PermissionError; asking raises ControlProblem, OSError.
+    Raises ServerNotRunning, PermissionError; asking raises ControlProblem, TimeoutError.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout_seconds)
@@ -101,7 +118,10 @@ def ask_server(path: Path, timeout_seconds: float = OPERATION_SECONDS) -> Iterat
             raise ServerNotRunning(f"no server is running at {path}") from None
 
         def ask(request: bytes) -> bytes:
-            sock.sendall(request + b"\n")
+            try:
+                sock.sendall(request + b"\n")
+            except ConnectionError:
+                pass  # it may have said why before it closed
             return _read_line(sock)
 
         yield ask
@@ -110,7 +130,10 @@ def ask_server(path: Path, timeout_seconds: float = OPERATION_SECONDS) -> Iterat
 def _read_line(sock: socket.socket) -> bytes:
     data = bytearray()
     while not data.endswith(b"\n"):
-        more = sock.recv(65536)
+        try:
+            more = sock.recv(65536)
+        except ConnectionError:
+            more = b""
         if not more:
             raise ControlProblem("the server closed the connection without an answer; look into its log")
         data += more
