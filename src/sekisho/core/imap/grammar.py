@@ -1,8 +1,12 @@
-"""From the octets of one command to its record (RFC 3501 §9 and the extensions' additions)."""
+"""From the octets of one command to its record (RFC 3501 §9 and the extensions' additions).
+
+The table at the end says for each command how its arguments are read and in which states it may come (RFC 3501 §6): a new command is
+a record in `commands`, a function here, a row in the table, and what answers it in the service.
+"""
 
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sekisho.core.imap.commands import (
     Append,
@@ -40,10 +44,13 @@ MAX_KEYWORDS = 100
 MAX_ID_FIELDS = 30  # RFC 2971 §3.3
 
 
-def parse_command(data: bytes) -> tuple[bytes, Command]:
-    """(tag, command) of one whole command with its last CRLF removed; raises ParseError.
+State = Literal["not authenticated", "authenticated", "selected"]  # RFC 3501 §3; the state of LOGOUT is the machine's end
 
-    `CommandReader` has checked sizes and NUL; the tag of a bad command is found by `tag_of`.
+
+def parse_command(data: bytes, state: State) -> tuple[bytes, Command]:
+    """(tag, command) of one whole command with its last CRLF removed; raises ParseError, and WrongState before any argument is read.
+
+    `ImapMachine` has checked sizes and NUL; the tag of a bad command is found by `tag_of`.
     """
     tag = tag_of(data)
     if tag is None:
@@ -56,12 +63,26 @@ def parse_command(data: bytes) -> tuple[bytes, Command]:
         name = cursor.keyword()
         if name not in _UID_COMMANDS:
             raise ParseError("this command has no UID form")
-    parse = _COMMANDS.get(name)
-    if parse is None:
+    row = _COMMANDS.get(name)
+    if row is None:
         raise ParseError("unknown command")
-    command = parse(cursor, name, uid)
+    check_state(row.states, state)
+    command = row.parse(cursor, name, uid)
     cursor.end()
     return tag, command
+
+
+class WrongState(ParseError):
+    """The command may not come now."""
+
+
+def check_state(allowed: frozenset[State], state: State) -> None:
+    """Raises WrongState (RFC 3501 §6: a command in another state is a protocol error)."""
+    if state in allowed:
+        return
+    if state == "not authenticated":
+        raise WrongState("Log in first")
+    raise WrongState("Somebody is logged in already" if allowed == LOGGED_OUT else "Select a mailbox first")
 
 
 def tag_of(data: bytes) -> bytes | None:
@@ -273,31 +294,46 @@ def _flag_list(cursor: Cursor) -> tuple[int, tuple[str, ...]]:
             return bits, tuple(keywords.values())
 
 
+class _Row(NamedTuple):
+    parse: Callable[[Cursor, bytes, bool], Command]
+    states: frozenset[State]
+
+
+ANY: frozenset[State] = frozenset(("not authenticated", "authenticated", "selected"))
+LOGGED_OUT: frozenset[State] = frozenset(("not authenticated",))
+LOGGED_IN: frozenset[State] = ANY - LOGGED_OUT
+SELECTED: frozenset[State] = frozenset(("selected",))
+
 _UID_COMMANDS = frozenset((b"FETCH", b"STORE", b"COPY", b"MOVE", b"SEARCH", b"EXPUNGE"))
-_COMMANDS: dict[bytes, Callable[[Cursor, bytes, bool], Command]] = {
-    **dict.fromkeys(
-        (b"CAPABILITY", b"NOOP", b"LOGOUT", b"STARTTLS", b"CHECK", b"CLOSE", b"UNSELECT", b"NAMESPACE", b"IDLE"),
-        _simple,
-    ),
-    b"ID": _id,
-    b"ENABLE": _enable,
-    b"AUTHENTICATE": _authenticate,
-    b"LOGIN": _login,
-    b"SELECT": _select,
-    b"EXAMINE": _select,
-    b"CREATE": _create,
-    b"DELETE": _delete,
-    b"RENAME": _rename,
-    b"SUBSCRIBE": _subscribe,
-    b"UNSUBSCRIBE": _subscribe,
-    b"LIST": parse_list,
-    b"LSUB": parse_list,
-    b"STATUS": _status,
-    b"APPEND": _append,
-    b"EXPUNGE": _expunge,
-    b"SEARCH": _search,
-    b"FETCH": _fetch,
-    b"STORE": _store,
-    b"COPY": _copy,
-    b"MOVE": _copy,
+_COMMANDS: dict[bytes, _Row] = {
+    b"CAPABILITY": _Row(_simple, ANY),
+    b"NOOP": _Row(_simple, ANY),
+    b"LOGOUT": _Row(_simple, ANY),
+    b"ID": _Row(_id, ANY),
+    b"STARTTLS": _Row(_simple, LOGGED_OUT),
+    b"AUTHENTICATE": _Row(_authenticate, LOGGED_OUT),
+    b"LOGIN": _Row(_login, LOGGED_OUT),
+    b"ENABLE": _Row(_enable, LOGGED_IN),
+    b"NAMESPACE": _Row(_simple, LOGGED_IN),
+    b"IDLE": _Row(_simple, LOGGED_IN),  # RFC 2177 §3
+    b"SELECT": _Row(_select, LOGGED_IN),
+    b"EXAMINE": _Row(_select, LOGGED_IN),
+    b"CREATE": _Row(_create, LOGGED_IN),
+    b"DELETE": _Row(_delete, LOGGED_IN),
+    b"RENAME": _Row(_rename, LOGGED_IN),
+    b"SUBSCRIBE": _Row(_subscribe, LOGGED_IN),
+    b"UNSUBSCRIBE": _Row(_subscribe, LOGGED_IN),
+    b"LIST": _Row(parse_list, LOGGED_IN),
+    b"LSUB": _Row(parse_list, LOGGED_IN),
+    b"STATUS": _Row(_status, LOGGED_IN),
+    b"APPEND": _Row(_append, LOGGED_IN),
+    b"CHECK": _Row(_simple, SELECTED),
+    b"CLOSE": _Row(_simple, SELECTED),
+    b"UNSELECT": _Row(_simple, SELECTED),  # RFC 3691 §2
+    b"EXPUNGE": _Row(_expunge, SELECTED),
+    b"SEARCH": _Row(_search, SELECTED),
+    b"FETCH": _Row(_fetch, SELECTED),
+    b"STORE": _Row(_store, SELECTED),
+    b"COPY": _Row(_copy, SELECTED),
+    b"MOVE": _Row(_copy, SELECTED),  # RFC 6851 §3.1
 }

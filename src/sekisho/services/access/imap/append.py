@@ -1,6 +1,7 @@
 """APPEND: the message streams into the store (RFC 3501 §6.3.11, law 9)."""
 
-from sekisho.core.imap.reader import AppendBegins, AppendEnds, AppendPiece, Fatal
+from sekisho.core.imap.machine import AppendBegins, AppendEnds, AppendPiece, Fatal
+from sekisho.core.imap.responses import Bad, No, Ok, Response
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.content import ContentWriter, StoreUnavailable
@@ -11,20 +12,20 @@ _HEAD_OCTETS = 262_144
 _MAX_REFERENCES = 100
 
 
-async def append(session: ImapSession, begins: AppendBegins) -> str:
-    """Decide, take the message, store it. The answer to a literal that comes unasked is given after it was skipped by the reader."""
+async def append(session: ImapSession, begins: AppendBegins) -> Response:
+    """Decide, take the message, store it. The answer to a literal that comes unasked is given after it was skipped by the machine."""
     try:
         writer = await _decide(session, begins)
     except BaseException:
-        session.reader.refuse_append()
+        session.machine.refuse_append()
         raise
-    session.reader.accept_append()
+    session.machine.accept_append()
     try:
         problem = await _receive(session, writer)
         if isinstance(problem, StoreUnavailable):
             raise problem
         if problem is not None:
-            raise CommandFailed(f"BAD {problem[:1].upper()}{problem[1:]}")
+            raise CommandFailed(problem)
         message_id, references = thread_fields(writer.head(_HEAD_OCTETS))
         command = begins.append
         uidvalidity, uids = await session.context.ports.store.append(
@@ -37,7 +38,7 @@ async def append(session: ImapSession, begins: AppendBegins) -> str:
     session.context.ports.junk.moved(session.account_id, None, command.name, UidSet.of(uids))
     if session.selected is not None:
         session.selected.is_stale = True
-    return f"OK [APPENDUID {uidvalidity} {uids[0]}] Appended"  # RFC 4315 §3
+    return Ok("Appended", f"APPENDUID {uidvalidity} {uids[0]}")  # RFC 4315 §3
 
 
 async def _decide(session: ImapSession, begins: AppendBegins) -> ContentWriter:
@@ -45,19 +46,19 @@ async def _decide(session: ImapSession, begins: AppendBegins) -> ContentWriter:
     context = session.context
     account_id = session.account_id
     if begins.size_octets > context.access.append_octets:
-        raise CommandFailed(f"NO [TOOBIG] A message may have {context.access.append_octets} octets")
+        raise CommandFailed(No(f"A message may have {context.access.append_octets} octets", "TOOBIG"))
     if begins.size_octets == 0:
-        raise CommandFailed("NO An empty message is not stored")
+        raise CommandFailed(No("An empty message is not stored"))
     await context.ports.store.mailbox(account_id, begins.append.name)
     account = await context.ports.directory.account(account_id)
     if account is not None and account.quota_octets and account.used_octets + begins.size_octets > account.quota_octets:
-        raise CommandFailed("NO [OVERQUOTA] The mailbox is full")
+        raise CommandFailed(No("The mailbox is full", "OVERQUOTA"))
     if not await context.ports.spool.has_room():
-        raise CommandFailed("NO [UNAVAILABLE] The server has no room at the moment, try again later")
+        raise CommandFailed(No("The server has no room at the moment, try again later", "UNAVAILABLE"))
     return context.ports.spool.open_content()
 
 
-async def _receive(session: ImapSession, writer: ContentWriter) -> str | StoreUnavailable | None:
+async def _receive(session: ImapSession, writer: ContentWriter) -> Bad | StoreUnavailable | None:
     """All pieces into the writer. A store that fails is remembered, so that the literal is still read to its end."""
     failure: StoreUnavailable | None = None
     while True:
@@ -73,7 +74,7 @@ async def _receive(session: ImapSession, writer: ContentWriter) -> str | StoreUn
             case AppendEnds():
                 return failure or event.problem
             case Fatal():
-                raise SessionEnds(event.text)
+                raise SessionEnds(event.text, event.code)
             case _:
                 raise SessionEnds("")
 

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sekisho.core.imap import commands as c
-from sekisho.core.imap.reader import AppendBegins
+from sekisho.core.imap.machine import AppendBegins
+from sekisho.core.imap.responses import DONE, Bye, No, Ok, Response
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.mailstore import MailboxExists, MailboxRefused, NoSuchMailbox, OverQuota
 from sekisho.services.access.imap import login, mailboxes, messages
@@ -18,42 +19,44 @@ from sekisho.services.access.imap.session import CommandFailed, ImapSession, Ses
 
 RECHECK_SECONDS = 30.0  # DESIGN §4 Changes: a hint may be lost, the store is the truth
 _MAILBOX_GONE = "The selected mailbox was deleted"
+# Answers one command: queues its untagged responses and gives the tagged one, or raises CommandFailed.
+Handler = Callable[[ImapSession, Any], Awaitable[Response]]
 
 
-async def run_command(session: ImapSession, tag: bytes, command: c.Command) -> bool:
+async def run_command(session: ImapSession, command: c.Command) -> bool:
     """Answer one command with its tagged response; False when it was LOGOUT."""
     if isinstance(command, c.Simple):
         if command.name == "LOGOUT":
             return False
         if command.name == "STARTTLS":
-            await _start_tls(session, tag)
+            await _start_tls(session)
             return True
-        handler: Callable[[ImapSession, Any], Awaitable[str]] = _SIMPLE[command.name]
+        handler: Handler = _SIMPLE[command.name]
     else:
         handler = _HANDLERS[type(command)]
-    session.finish(tag, await _answer(session, command, handler))
+    session.machine.answer(await _answer(session, command, handler))
     return True
 
 
 async def run_append(session: ImapSession, begins: AppendBegins) -> None:
-    session.finish(begins.tag, await _answer(session, begins, append))
+    session.machine.answer(await _answer(session, begins, append))
 
 
-async def log_out(session: ImapSession, tag: bytes) -> None:
+async def log_out(session: ImapSession) -> None:
     """RFC 3501 §6.1.3."""
-    session.send(b"* BYE Until next time\r\n")
-    session.finish(tag, "OK Logged out")
+    session.machine.tell(Bye("Until next time"))
+    session.machine.answer(Ok("Logged out"))
     await session.flush()
 
 
-async def _start_tls(session: ImapSession, tag: bytes) -> None:
+async def _start_tls(session: ImapSession) -> None:
     try:
-        await login.start_tls(session, tag)
+        await login.start_tls(session)
     except CommandFailed as failed:
-        session.finish(tag, failed.response)
+        session.machine.answer(failed.response)
 
 
-async def _answer(session: ImapSession, command: Any, handler: Callable[[ImapSession, Any], Awaitable[str]]) -> str:
+async def _answer(session: ImapSession, command: Any, handler: Handler) -> Response:
     """The tagged response of one command, after the untagged ones were queued."""
     try:
         response = await handler(session, command)
@@ -62,15 +65,15 @@ async def _answer(session: ImapSession, command: Any, handler: Callable[[ImapSes
     except NoSuchMailbox:
         # RFC 3501 §6.3.11, §6.4.7: the client may create the target and try again.
         code = "TRYCREATE" if isinstance(command, c.Copy | AppendBegins) else "NONEXISTENT"
-        response = f"NO [{code}] There is no such mailbox"
+        response = No("There is no such mailbox", code)
     except MailboxExists:
-        response = "NO [ALREADYEXISTS] There is a mailbox of this name"
+        response = No("There is a mailbox of this name", "ALREADYEXISTS")
     except MailboxRefused as refused:
-        response = f"NO [CANNOT] {refused}"
+        response = No(str(refused), "CANNOT")
     except OverQuota:
-        response = "NO [OVERQUOTA] The mailbox is full"
+        response = No("The mailbox is full", "OVERQUOTA")
     except StoreUnavailable:
-        response = "NO [UNAVAILABLE] The mail store cannot be used at the moment, try again later"
+        response = No("The mail store cannot be used at the moment, try again later", "UNAVAILABLE")
     except MailboxGone as gone:
         raise SessionEnds(_MAILBOX_GONE) from gone
     await _tell_news(session, command)
@@ -93,40 +96,39 @@ async def _tell_news(session: ImapSession, command: Any) -> None:
         raise SessionEnds(_MAILBOX_GONE) from gone
 
 
-async def _capability(session: ImapSession, command: c.Simple) -> str:
+async def _capability(session: ImapSession, command: c.Simple) -> Response:
     session.send(b"* CAPABILITY %b\r\n" % session.capabilities)
-    return "OK Done"
+    return DONE
 
 
-async def _noop(session: ImapSession, command: c.Simple) -> str:
+async def _noop(session: ImapSession, command: c.Simple) -> Response:
     if session.selected is not None:
         session.selected.is_stale = True
-    return "OK Done"
+    return DONE
 
 
-async def _check(session: ImapSession, command: c.Simple) -> str:
+async def _check(session: ImapSession, command: c.Simple) -> Response:
     session.take_selected().is_stale = True
-    return "OK Done"
+    return DONE
 
 
-async def _namespace(session: ImapSession, command: c.Simple) -> str:
+async def _namespace(session: ImapSession, command: c.Simple) -> Response:
     return mailboxes.namespace(session)
 
 
-async def _id(session: ImapSession, command: c.ClientId) -> str:
+async def _id(session: ImapSession, command: c.ClientId) -> Response:
     """RFC 2971 §3.1: our name, but no version for strangers."""
     session.send(b'* ID ("name" "sekisho")\r\n')
-    return "OK Done"
+    return DONE
 
 
-async def _enable(session: ImapSession, command: c.Enable) -> str:
+async def _enable(session: ImapSession, command: c.Enable) -> Response:
     """RFC 5161 §3.1: nothing is there yet that could be enabled."""
-    _ = session.account_id
     session.send(b"* ENABLED\r\n")
-    return "OK Done"
+    return DONE
 
 
-_SIMPLE: dict[str, Callable[[ImapSession, Any], Awaitable[str]]] = {
+_SIMPLE: dict[str, Handler] = {
     "CAPABILITY": _capability,
     "NOOP": _noop,
     "CHECK": _check,
@@ -135,7 +137,7 @@ _SIMPLE: dict[str, Callable[[ImapSession, Any], Awaitable[str]]] = {
     "NAMESPACE": _namespace,
     "IDLE": idle,
 }
-_HANDLERS: dict[type, Callable[[ImapSession, Any], Awaitable[str]]] = {
+_HANDLERS: dict[type, Handler] = {
     c.ClientId: _id,
     c.Enable: _enable,
     c.Authenticate: login.authenticate,

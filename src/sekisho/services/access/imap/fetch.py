@@ -8,6 +8,7 @@ from sekisho.core.imap.dates import format_date_time
 from sekisho.core.imap.digest import CACHED_FIELDS, Digest
 from sekisho.core.imap.fetch_items import FetchItem, Section
 from sekisho.core.imap.formatting import literal
+from sekisho.core.imap.responses import DONE, Response
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.mailstore import SEEN, FlagRow, MessageRow
 from sekisho.services.access.imap.contents import digests_of
@@ -84,7 +85,7 @@ def _cached_section(section: Section) -> Getter:
     return get
 
 
-async def fetch(session: ImapSession, command: Fetch) -> str:
+async def fetch(session: ImapSession, command: Fetch) -> Response:
     selected = session.take_selected()
     uids = resolve(selected, command.messages, uid=command.uid)
     plan = _Plan(selected, command.items)
@@ -94,7 +95,7 @@ async def fetch(session: ImapSession, command: Fetch) -> str:
             await _set_seen(session, selected, portion)
         answered += await _answer_portion(session, selected, plan, portion)
         await session.breathe()
-    return "OK Done" if answered == len(uids) else EXPUNGE_ISSUED
+    return DONE if answered == len(uids) else EXPUNGE_ISSUED
 
 
 async def _set_seen(session: ImapSession, selected: Selected, portion: UidSet) -> None:

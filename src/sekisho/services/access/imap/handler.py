@@ -3,7 +3,7 @@
 import asyncio
 
 from sekisho.config.schema import AccessSettings, LoginSettings
-from sekisho.core.imap.reader import AppendBegins, Bad, Event, Fatal, Received
+from sekisho.core.imap.machine import AppendBegins, Event, Fatal, Malformed, Received
 from sekisho.ports.journal import Entry
 from sekisho.ports.stream import ListenerInfo, Stream, StreamError
 from sekisho.services.access.imap import login
@@ -42,14 +42,14 @@ class ImapHandler:
         except SessionEnds as reason:
             end = str(reason)
             if end and not stream.is_closing:
-                session.finish(None, f"BYE {end}")
+                session.machine.end(end, reason.code)
                 session.write_out()
         except StreamError as error:
             end = type(error).__name__
             raise
         except Exception:
             end = "fault"  # the caller writes the traceback down
-            session.finish(None, "BYE Something went wrong here; it was written down")
+            session.machine.end("Something went wrong here; it was written down")
             session.write_out()
             raise
         finally:
@@ -121,19 +121,19 @@ async def _answer(session: ImapSession, event: Event) -> bool:
     """False after LOGOUT. Raises SessionEnds."""
     match event:
         case Received():
-            if not await run_command(session, event.tag, event.command):
-                await log_out(session, event.tag)
+            if not await run_command(session, event.command):
+                await log_out(session)
                 return False
         case AppendBegins():
             await run_append(session, event)
-        case Bad():
-            session.answer_bad(event)
+        case Malformed():
+            session.machine.answer(event.response)
             if session.identity is None:
                 session.bad_commands += 1
                 if session.bad_commands >= _MAX_BAD_BEFORE_LOGIN:
                     raise SessionEnds("Too many errors")
         case Fatal():
-            raise SessionEnds(event.text)
+            raise SessionEnds(event.text, event.code)
         case _:
             raise SessionEnds("Nothing was asked for")
     return True

@@ -6,7 +6,8 @@ While it lasts there is no second task: the connection's own coroutine waits for
 import asyncio
 
 from sekisho.core.imap.commands import Simple
-from sekisho.core.imap.reader import ContinuationLine, Fatal
+from sekisho.core.imap.machine import ContinuationLine, Fatal
+from sekisho.core.imap.responses import DONE, Bad, Response
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.stream import StreamError
 from sekisho.services.access.imap.selected import MailboxGone
@@ -15,9 +16,8 @@ from sekisho.services.access.imap.session import CommandFailed, ImapSession, Ses
 RECHECK_SECONDS = 30.0  # DESIGN §4 Changes
 
 
-async def idle(session: ImapSession, command: Simple) -> str:
-    _ = session.account_id
-    session.reader.expect_line(b"idling")
+async def idle(session: ImapSession, command: Simple) -> Response:
+    session.machine.challenge(b"idling")
     watcher = _Watcher(session)
     session.on_hint = watcher.wake
     if session.selected is not None:
@@ -28,21 +28,20 @@ async def idle(session: ImapSession, command: Simple) -> str:
         session.on_hint = None
         await watcher.stop()
     if line.upper() != b"DONE":
-        raise CommandFailed("BAD IDLE ends with DONE")
-    return "OK Done"
+        raise CommandFailed(Bad("IDLE ends with DONE"))
+    return DONE
 
 
 async def _wait_for_line(session: ImapSession, watcher: "_Watcher") -> bytes:
     clock = session.context.ports.clock
     deadline = clock.monotonic() + session.context.access.idle_timeout_seconds
     while True:
-        event = session.reader.next_event()
-        session.send(session.reader.data_to_send())
+        event = session.machine.next_event()
         await session.flush()
         if isinstance(event, ContinuationLine):
             return event.octets
         if isinstance(event, Fatal):
-            raise SessionEnds(event.text)
+            raise SessionEnds(event.text, event.code)
         octets = await session.read(RECHECK_SECONDS)
         if octets is None:
             if clock.monotonic() >= deadline:
@@ -51,7 +50,7 @@ async def _wait_for_line(session: ImapSession, watcher: "_Watcher") -> bytes:
         elif not octets:
             raise SessionEnds("")
         else:
-            session.reader.receive_data(octets)
+            session.machine.receive_data(octets)
 
 
 class _Watcher:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sekisho.core.imap import formatting
 from sekisho.core.imap.commands import ListMailboxes
 from sekisho.core.imap.patterns import ListPattern
+from sekisho.core.imap.responses import DONE, Response
 from sekisho.ports.mailstore import HIERARCHY_SEPARATOR, MailboxInfo, NoSuchMailbox
 from sekisho.services.access.imap.mailboxes import send_status
 from sekisho.services.access.imap.session import ImapSession
@@ -12,17 +13,17 @@ from sekisho.services.access.imap.session import ImapSession
 _CHOOSING = frozenset(("SUBSCRIBED", "SPECIAL-USE"))
 
 
-async def list_mailboxes(session: ImapSession, command: ListMailboxes) -> str:
+async def list_mailboxes(session: ImapSession, command: ListMailboxes) -> Response:
     account_id = session.account_id
     if command.asks_root and not command.select and not command.give:
         session.send(b'* %b (\\Noselect) "/" ""\r\n' % (b"LSUB" if command.lsub else b"LIST"))
-        return "OK Done"
+        return DONE
     store = session.context.ports.store
     patterns = [ListPattern(pattern) for pattern in command.patterns]
     if command.lsub:
         for name, attributes in _subscribed(await store.subscriptions(account_id), patterns[0]):
             session.send(b'* LSUB (%b) "/" %b\r\n' % (attributes, formatting.mailbox(name)))
-        return "OK Done"
+        return DONE
     infos = {info.name: info for info in await store.mailboxes(account_id)}
     subscribed = set(await store.subscriptions(account_id)) if "SUBSCRIBED" in command.select | command.give else set()
     chosen = _chosen(command, infos, subscribed)
@@ -43,7 +44,7 @@ async def list_mailboxes(session: ImapSession, command: ListMailboxes) -> str:
         if command.status and info is not None:
             await _send_status(session, info, command.status)
         await session.breathe()
-    return "OK Done"
+    return DONE
 
 
 async def _send_status(session: ImapSession, info: MailboxInfo, items: tuple[str, ...]) -> None:

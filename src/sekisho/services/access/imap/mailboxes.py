@@ -4,6 +4,7 @@ from typing import get_args
 
 from sekisho.core.imap import formatting
 from sekisho.core.imap.commands import Create, Delete, Rename, Select, Status, Subscribe
+from sekisho.core.imap.responses import DONE, No, Ok, Response
 from sekisho.ports.mailstore import HIERARCHY_SEPARATOR, MailboxInfo, SpecialUse
 from sekisho.services.access.imap.selected import Selected, flags_response
 from sekisho.services.access.imap.session import CommandFailed, ImapSession
@@ -11,7 +12,7 @@ from sekisho.services.access.imap.session import CommandFailed, ImapSession
 _USES: dict[str, SpecialUse] = {use.lower(): use for use in get_args(SpecialUse)}
 
 
-async def select(session: ImapSession, command: Select) -> str:
+async def select(session: ImapSession, command: Select) -> Response:
     """SELECT and EXAMINE. A failed SELECT leaves no mailbox selected (RFC 3501 §6.3.1)."""
     account_id = session.account_id
     session.deselect()
@@ -27,29 +28,29 @@ async def select(session: ImapSession, command: Select) -> str:
             lines.append(b"* OK [UNSEEN %d] First unseen message\r\n" % number)
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT %d] Next UID\r\n" % (view.info.uidvalidity, view.info.uidnext))
     session.send_all(lines)
-    return "OK [READ-ONLY] Selected" if command.read_only else "OK [READ-WRITE] Selected"
+    return Ok("Selected", "READ-ONLY") if command.read_only else Ok("Selected", "READ-WRITE")
 
 
-async def create(session: ImapSession, command: Create) -> str:
+async def create(session: ImapSession, command: Create) -> Response:
     """CREATE, perhaps with a special use (RFC 6154 §3)."""
     uses = [_USES.get(use.lower()) for use in command.uses]
     if None in uses or len(uses) > 1:
-        raise CommandFailed("NO [USEATTR] This special use cannot be given")
+        raise CommandFailed(No("This special use cannot be given", "USEATTR"))
     name = command.name.removesuffix(HIERARCHY_SEPARATOR)  # RFC 3501 §6.3.3
     await session.context.ports.store.create_mailbox(session.account_id, check_name(name), uses[0] if uses else None)
-    return "OK Created"
+    return Ok("Created")
 
 
-async def delete(session: ImapSession, command: Delete) -> str:
+async def delete(session: ImapSession, command: Delete) -> Response:
     if command.name == "INBOX":
-        raise CommandFailed("NO [CANNOT] INBOX cannot be deleted")
+        raise CommandFailed(No("INBOX cannot be deleted", "CANNOT"))
     await session.context.ports.store.delete_mailbox(session.account_id, command.name)
     if session.selected is not None and session.selected.name == command.name:
         session.deselect()
-    return "OK Deleted"
+    return Ok("Deleted")
 
 
-async def rename(session: ImapSession, command: Rename) -> str:
+async def rename(session: ImapSession, command: Rename) -> Response:
     new_name = check_name(command.new_name.removesuffix(HIERARCHY_SEPARATOR))
     await session.context.ports.store.rename_mailbox(session.account_id, command.name, new_name)
     selected = session.selected
@@ -57,19 +58,19 @@ async def rename(session: ImapSession, command: Rename) -> str:
         selected.name = new_name + selected.name[len(command.name) :]
     if selected is not None:
         selected.is_stale = True
-    return "OK Renamed"
+    return Ok("Renamed")
 
 
-async def subscribe(session: ImapSession, command: Subscribe) -> str:
+async def subscribe(session: ImapSession, command: Subscribe) -> Response:
     await session.context.ports.store.set_subscribed(session.account_id, command.name, command.subscribed)
-    return "OK Subscribed" if command.subscribed else "OK Unsubscribed"
+    return Ok("Subscribed") if command.subscribed else Ok("Unsubscribed")
 
 
-async def status(session: ImapSession, command: Status) -> str:
+async def status(session: ImapSession, command: Status) -> Response:
     """STATUS, with SIZE and DELETED (RFC 8438 §3, RFC 9051 §6.3.11)."""
     info = await session.context.ports.store.mailbox(session.account_id, command.name)
     await send_status(session, info, command.items)
-    return "OK Done"
+    return DONE
 
 
 async def send_status(session: ImapSession, info: MailboxInfo, items: tuple[str, ...]) -> None:
@@ -94,15 +95,15 @@ async def _count_recent(session: ImapSession, info: MailboxInfo) -> int:
     return len(view.uids) - view.uids.count_up_to(info.first_recent_uid - 1)
 
 
-def namespace(session: ImapSession) -> str:
+def namespace(session: ImapSession) -> Response:
     """One personal namespace, nothing shared (RFC 2342 §5)."""
     session.send(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
-    return "OK Done"
+    return DONE
 
 
 def check_name(name: str) -> str:
     """A name that may be created; raises CommandFailed."""
     levels = name.split(HIERARCHY_SEPARATOR)
     if not all(levels) or any(character in name for character in "*%"):
-        raise CommandFailed("NO [CANNOT] A mailbox name has no empty level and no * or %")
+        raise CommandFailed(No("A mailbox name has no empty level and no * or %", "CANNOT"))
     return name

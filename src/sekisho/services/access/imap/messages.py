@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from sekisho.core.imap.commands import Copy, Expunge, Simple, Store
+from sekisho.core.imap.responses import DONE, Bad, No, Ok, Response
 from sekisho.core.imap.sequences import SequenceSet
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.learning import JUNK_KEYWORD, NOT_JUNK_KEYWORD
@@ -11,9 +12,9 @@ from sekisho.services.access.imap.selected import Selected
 from sekisho.services.access.imap.session import CommandFailed, ImapSession
 
 # RFC 5530 §3: another session expunged some of them.
-EXPUNGE_ISSUED = "NO [EXPUNGEISSUED] Some of these messages are gone"
+EXPUNGE_ISSUED = No("Some of these messages are gone", "EXPUNGEISSUED")
 _JUNK, _NOT_JUNK = JUNK_KEYWORD.lower(), NOT_JUNK_KEYWORD.lower()
-_READ_ONLY = "NO The mailbox is open read-only"
+_READ_ONLY = No("The mailbox is open read-only")
 
 
 def resolve(selected: Selected, messages: SequenceSet, *, uid: bool) -> UidSet:
@@ -23,7 +24,7 @@ def resolve(selected: Selected, messages: SequenceSet, *, uid: bool) -> UidSet:
     try:
         return messages.uids_of_numbers(selected.uids)
     except IndexError as error:
-        raise CommandFailed("BAD There is no message of this number") from error
+        raise CommandFailed(Bad("There is no message of this number")) from error
 
 
 def portions(uids: UidSet, rows: int) -> Iterable[UidSet]:
@@ -41,7 +42,7 @@ def writable(session: ImapSession) -> Selected:
     return selected
 
 
-async def store(session: ImapSession, command: Store) -> str:
+async def store(session: ImapSession, command: Store) -> Response:
     """STORE (RFC 3501 §6.4.6)."""
     selected = writable(session)
     uids = resolve(selected, command.messages, uid=command.uid)
@@ -62,7 +63,7 @@ async def store(session: ImapSession, command: Store) -> str:
         selected.modseq = result.highestmodseq
     else:
         session.send_all(await selected.catch_up(session.context, may_expunge=command.uid, told=told))
-    return "OK Done" if len(result.changed) == len(uids) else EXPUNGE_ISSUED
+    return DONE if len(result.changed) == len(uids) else EXPUNGE_ISSUED
 
 
 def _judgement(command: Store) -> str:
@@ -79,48 +80,48 @@ async def _having(session: ImapSession, selected: Selected, uids: UidSet, keywor
     return UidSet.of(row.uid for row in rows if has(row))
 
 
-async def copy(session: ImapSession, command: Copy) -> str:
+async def copy(session: ImapSession, command: Copy) -> Response:
     """COPY with COPYUID, and MOVE (RFC 3501 §6.4.7, RFC 4315 §3, RFC 6851 §4.3)."""
     selected = writable(session) if command.move else session.take_selected()
     uids = resolve(selected, command.messages, uid=command.uid)
     if not uids:
-        return "OK Nothing to do"
+        return Ok("Nothing to do")
     result = await session.context.ports.store.copy(selected.mailbox_id, uids, session.account_id, command.target, move=command.move)
     code = ""
     if result.source_uids:
         copies = UidSet.of(result.target_uids)
         session.context.ports.junk.moved(session.account_id, selected.special_use, command.target, copies)
-        code = f"[COPYUID {result.uidvalidity} {UidSet.of(result.source_uids)} {copies}] "
+        code = f"COPYUID {result.uidvalidity} {UidSet.of(result.source_uids)} {copies}"
     if not command.move:
         selected.is_stale = selected.is_stale or command.target == selected.name
-        return f"OK {code}Copied" if len(result.source_uids) == len(uids) else EXPUNGE_ISSUED
+        return Ok("Copied", code) if len(result.source_uids) == len(uids) else EXPUNGE_ISSUED
     if code:
-        session.finish(None, f"OK {code}Moved")
+        session.machine.tell(Ok("Moved", code))
     session.send_all(await selected.catch_up(session.context, may_expunge=True))
-    return "OK Done"
+    return DONE
 
 
-async def expunge(session: ImapSession, command: Expunge) -> str:
+async def expunge(session: ImapSession, command: Expunge) -> Response:
     """EXPUNGE, UID EXPUNGE (RFC 3501 §6.4.3, RFC 4315 §2.1)."""
     selected = writable(session)
     uids = None if command.uids is None else command.uids.uids(selected.uids)
     if uids is None or uids:
         await session.context.ports.store.expunge(selected.mailbox_id, uids)
     session.send_all(await selected.catch_up(session.context, may_expunge=True))
-    return "OK Done"
+    return DONE
 
 
-async def close(session: ImapSession, command: Simple) -> str:
+async def close(session: ImapSession, command: Simple) -> Response:
     """CLOSE expunges silently, unless the mailbox was EXAMINEd (RFC 3501 §6.4.2)."""
     selected = session.take_selected()
     if not selected.read_only:
         await session.context.ports.store.expunge(selected.mailbox_id)
     session.deselect()
-    return "OK Closed"
+    return Ok("Closed")
 
 
-async def unselect(session: ImapSession, command: Simple) -> str:
+async def unselect(session: ImapSession, command: Simple) -> Response:
     """RFC 3691 §2."""
     session.take_selected()
     session.deselect()
-    return "OK Unselected"
+    return Ok("Unselected")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from sekisho.core.imap.commands import Search
 from sekisho.core.imap.dates import day_of
+from sekisho.core.imap.responses import DONE, No, Response
 from sekisho.core.imap.search_keys import (
     AndKey,
     DateKey,
@@ -28,17 +29,17 @@ _PORTION_ROWS = 1000
 _TEXT_PORTION_ROWS = 200
 
 
-async def search(session: ImapSession, command: Search) -> str:
+async def search(session: ImapSession, command: Search) -> Response:
     selected = session.take_selected()
     if command.key is None:
-        raise CommandFailed("NO [BADCHARSET (US-ASCII UTF-8)] This charset is not known here")
+        raise CommandFailed(No("This charset is not known here", "BADCHARSET (US-ASCII UTF-8)"))
     found = await _Evaluation(session, selected).find(command.key, selected.uids)
     if command.uid:
         numbers = [str(uid) for uid in found]
     else:
         numbers = [str(number) for uid in found if (number := selected.uids.number_of(uid))]
     session.send(b"* SEARCH%b\r\n" % "".join(f" {number}" for number in numbers).encode())
-    return "OK Done"
+    return DONE
 
 
 class _Evaluation:

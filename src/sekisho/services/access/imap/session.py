@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from sekisho.core.imap import formatting
-from sekisho.core.imap.reader import Bad, CommandReader, ContinuationLine, Event, Fatal
+from sekisho.core.imap.machine import ContinuationLine, Event, Fatal, ImapMachine
+from sekisho.core.imap.responses import Response
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Channel
 from sekisho.ports.stream import ListenerInfo, Stream, StreamTimeout
@@ -21,25 +21,27 @@ _LOGGED_IN = b" LITERAL+ IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN LIST-EXTE
 
 
 class CommandFailed(Exception):
-    """The tagged answer is this NO or BAD: `response` begins with the word."""
+    """The tagged answer is this NO or BAD."""
 
-    def __init__(self, response: str) -> None:
-        super().__init__(response)
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.text)
         self.response = response
 
 
 class SessionEnds(Exception):
-    """Say BYE with this text and close."""
+    """Say BYE with this text and response code, and close; "" says nothing."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class ImapSession:
-    """State of RFC 3501 §3 and the octets waiting to be written. Commands live in the modules beside this one."""
+    """One machine and its stream, and who is logged in. Commands live in the modules beside this one."""
 
     __slots__ = (
         "_end_reason",
         "_last_yield",
-        "_out",
-        "_out_octets",
         "_reading_task",
         "bad_commands",
         "commands",
@@ -48,8 +50,8 @@ class ImapSession:
         "failures",
         "identity",
         "listener",
+        "machine",
         "on_hint",
-        "reader",
         "selected",
         "stream",
         "unsubscribe",
@@ -59,7 +61,7 @@ class ImapSession:
         self.context = context
         self.stream = stream
         self.listener = listener
-        self.reader = CommandReader(context.access.append_octets)
+        self.machine = ImapMachine(context.access.append_octets)
         self.identity: Identity | None = None
         self.selected: Selected | None = None
         self.failures = 0
@@ -68,8 +70,6 @@ class ImapSession:
         self.deadline = context.ports.clock.monotonic() + context.access.login_timeout_seconds  # of login
         self.unsubscribe: Callable[[], None] | None = None
         self.on_hint: Callable[[], None] | None = None  # set while IDLE
-        self._out: list[bytes] = []
-        self._out_octets = 0
         self._last_yield = 0.0
         self._end_reason: str | None = None
         self._reading_task: asyncio.Task[object] | None = None
@@ -77,9 +77,8 @@ class ImapSession:
     # --- output
 
     def send(self, octets: bytes) -> None:
-        """Queue octets of a response; they leave at the next flush."""
-        self._out.append(octets)
-        self._out_octets += len(octets)
+        """Queue whole untagged responses; they leave at the next flush."""
+        self.machine.respond(octets)
 
     def send_all(self, lines: list[bytes]) -> None:
         if lines:
@@ -87,44 +86,30 @@ class ImapSession:
 
     def write_out(self) -> None:
         """Hand what is queued to the stream, without waiting."""
-        if self._out:
-            self.stream.write(b"".join(self._out))
-            self._out.clear()
-            self._out_octets = 0
+        if self.machine.waiting_octets:
+            self.stream.write(self.machine.data_to_send())
 
     async def flush(self) -> None:
         """Hand what is queued to the stream and wait until the peer takes it."""
-        if self._out:
+        if self.machine.waiting_octets:
             self.write_out()
             await self.stream.drain(WRITE_TIMEOUT_SECONDS)
 
     async def breathe(self) -> None:
         """Between portions of long work: flush when much is waiting, let others run every few ms."""
-        if self._out_octets > FLUSH_OCTETS:
+        if self.machine.waiting_octets > FLUSH_OCTETS:
             await self.flush()
         now = self.context.ports.clock.monotonic()
         if now - self._last_yield > SLICE_SECONDS:
             await asyncio.sleep(0)
             self._last_yield = self.context.ports.clock.monotonic()
 
-    def finish(self, tag: bytes | None, response: str) -> None:
-        """The tagged response: "OK done", "NO [CODE] why"."""
-        word, _, rest = response.partition(" ")
-        code = ""
-        if rest.startswith("["):
-            code, _, rest = rest.partition("] ")
-            code += "] "
-        self.send(b"%b %b %b%b\r\n" % (tag or b"*", word.encode(), code.encode("ascii", "replace"), formatting.text(rest)))
-
     # --- input
 
     async def next_event(self) -> Event | None:
         """The next event, reading as needed; None at the end of the connection. Raises SessionEnds, StreamError."""
         while True:
-            event = self.reader.next_event()
-            out = self.reader.data_to_send()
-            if out:
-                self.send(out)
+            event = self.machine.next_event()
             if event is not None:
                 return event
             await self.flush()
@@ -133,13 +118,13 @@ class ImapSession:
                 raise SessionEnds("Autologout: nothing came for too long")
             if not octets:
                 return None
-            self.reader.receive_data(octets)
+            self.machine.receive_data(octets)
 
     async def next_line(self) -> bytes | None:
-        """The line that `reader.expect_line` asked for; None at the end of the connection."""
+        """The line that `machine.challenge` asked for; None at the end of the connection."""
         event = await self.next_event()
         if isinstance(event, Fatal):
-            raise SessionEnds(event.text)
+            raise SessionEnds(event.text, event.code)
         return event.octets if isinstance(event, ContinuationLine) else None
 
     async def read(self, timeout_seconds: float) -> bytes | None:
@@ -193,25 +178,24 @@ class ImapSession:
 
     @property
     def account_id(self) -> int:
-        if self.identity is None:
-            raise CommandFailed("BAD Log in first")
+        assert self.identity is not None  # the machine lets no such command through before the login
         return self.identity.account_id
 
     def take_selected(self) -> Selected:
-        """The selected mailbox; raises CommandFailed when there is none."""
-        if self.selected is None:
-            raise CommandFailed("BAD Select a mailbox first")
+        assert self.selected is not None  # the machine lets no such command through before SELECT
         return self.selected
 
     def select(self, selected: Selected) -> None:
         self.deselect()
         self.selected = selected
+        self.machine.selected()
         self.context.views.enter(selected.mailbox_id)
 
     def deselect(self) -> None:
         if self.selected is not None:
             self.context.views.leave(self.selected.mailbox_id)
             self.selected = None
+            self.machine.unselected()
 
     def hint(self) -> None:
         """The account changed (from `Changes`)."""
@@ -226,6 +210,3 @@ class ImapSession:
         if self.unsubscribe is not None:
             self.unsubscribe()
             self.unsubscribe = None
-
-    def answer_bad(self, event: Bad) -> None:
-        self.finish(event.tag, f"BAD {event.text[:1].upper()}{event.text[1:]}")

@@ -1,7 +1,22 @@
-"""The sans-IO reader of a client's octets: lines and literals into events, APPEND's message in pieces.
+"""The server's side of IMAP as a machine: octets in, events out, responses in, octets out (RFC 3501).
 
-It bounds what it holds (THREATS 31): one command with its literals, or one piece of a message. The caller asks for one event at a time, so
-nothing behind a command is looked at before that command was answered (STARTTLS, AUTHENTICATE, IDLE).
+What a session goes through (RFC 3501 §3), and who moves it:
+
+    not authenticated ──entered()──► authenticated ──selected()──► selected
+                                           ▲                          │
+                                           └────────unselected()──────┘
+
+In each state the machine takes the commands that the table in `grammar` allows there, and gives one event at a time:
+
+    Received          → answer(response), with any number of respond(octets) before it;
+                        or challenge(prompt) → ContinuationLine → … (AUTHENTICATE, IDLE)
+    AppendBegins      → accept_append() → AppendPiece … → AppendEnds → answer(response)
+                      → refuse_append(), then answer(response)
+    Malformed         → answer(response): what cannot be read, or may not come in this state
+    Fatal             → end(text): nobody can follow this client any more
+
+It bounds what it holds (THREATS 31): one command with its literals, or one piece of a message. Nothing behind a command is looked at
+before that command was answered, so that STARTTLS, AUTHENTICATE and IDLE decide what the next octets are.
 """
 
 import enum
@@ -11,7 +26,8 @@ from msgspec import Struct
 
 from sekisho.core.imap.commands import Append, Command
 from sekisho.core.imap.cursor import ParseError
-from sekisho.core.imap.grammar import parse_append_head, parse_command, tag_of
+from sekisho.core.imap.grammar import LOGGED_IN, State, check_state, parse_append_head, parse_command, tag_of
+from sekisho.core.imap.responses import Bad, Bye, Response
 
 MAX_LINE_BEFORE_LOGIN = 8192
 MAX_LITERAL_BEFORE_LOGIN = 8192
@@ -30,17 +46,22 @@ class Received(Struct, frozen=True):
     command: Command
 
 
-class Bad(Struct, frozen=True):
-    """A command that cannot be read: answer `tag` (None: `*`) BAD."""
+class Malformed(Struct, frozen=True):
+    """A command that cannot be read or may not come now: answer it with `response`; without a readable `tag` (None) that is untagged."""
 
     tag: bytes | None
-    text: str
+    response: Bad
+
+    @classmethod
+    def of(cls, tag: bytes | None, text: str) -> "Malformed":
+        return cls(tag, Bad(f"{text[:1].upper()}{text[1:]}"))
 
 
 class Fatal(Struct, frozen=True):
     """The client cannot be followed any more: say BYE and close."""
 
     text: str
+    code: str = ""
 
 
 class ContinuationLine(Struct, frozen=True):
@@ -62,15 +83,15 @@ class AppendPiece(Struct, frozen=True):
 
 
 class AppendEnds(Struct, frozen=True):
-    """The command is complete. `problem` None: well-formed; else it must be answered BAD."""
+    """The command is complete. `problem` None: well-formed; else it must be answered so."""
 
-    problem: str | None = None
-
-
-Event = Received | Bad | Fatal | ContinuationLine | AppendBegins | AppendPiece | AppendEnds
+    problem: Bad | None = None
 
 
-class _State(enum.Enum):
+Event = Received | Malformed | Fatal | ContinuationLine | AppendBegins | AppendPiece | AppendEnds
+
+
+class _Step(enum.Enum):
     COMMAND = enum.auto()
     LINE = enum.auto()
     APPEND_DECISION = enum.auto()
@@ -81,8 +102,8 @@ class _State(enum.Enum):
     DEAD = enum.auto()
 
 
-class CommandReader:
-    """Feed it with `receive_data`, take events with `next_event`, send what `data_to_send` gives."""
+class ImapMachine:
+    """One session: feed it with `receive_data`, take events with `next_event`, answer them, send what `data_to_send` gives."""
 
     __slots__ = (
         "_append_octets",
@@ -92,23 +113,27 @@ class CommandReader:
         "_out",
         "_problem",
         "_scan",
-        "_state",
+        "_step",
         "_sync",
-        "is_logged_in",
+        "_tag",
+        "state",
+        "waiting_octets",
     )
 
     def __init__(self, append_octets: int) -> None:
         """`append_octets`: the largest message that APPEND may bring."""
-        self.is_logged_in = False
+        self.state: State = "not authenticated"
+        self.waiting_octets = 0  # to be sent
         self._append_octets = append_octets
         self._buffer = bytearray()
         self._line_start = 0  # of the current line of a command that holds literals
         self._scan = 0  # no line end stands before it
         self._left = 0  # octets of a message literal still to come
-        self._out = b""
-        self._state = _State.COMMAND
+        self._out: list[bytes] = []
+        self._tag: bytes | None = None  # of the command that waits for its answer
+        self._step = _Step.COMMAND
         self._sync = True
-        self._problem: str | None = None
+        self._problem: Bad | None = None
 
     @property
     def buffered_octets(self) -> int:
@@ -119,48 +144,92 @@ class CommandReader:
         self._buffer += octets
 
     def data_to_send(self) -> bytes:
-        """Continuation requests that are due."""
-        out, self._out = self._out, b""
-        return out
+        """What must go out now, or b""."""
+        octets = b"".join(self._out)
+        self._out.clear()
+        self.waiting_octets = 0
+        return octets
+
+    # --- answers
+
+    def respond(self, octets: bytes) -> None:
+        """Whole untagged responses, in front of the answer."""
+        self._out.append(octets)
+        self.waiting_octets += len(octets)
+
+    def answer(self, response: Response) -> None:
+        """The tagged response of the command in hand."""
+        self.respond(response.line(self._tag))
+        self._tag = None
+
+    def tell(self, response: Response) -> None:
+        """An untagged status response (RFC 3501 §7.1)."""
+        self.respond(response.line(None))
+
+    def end(self, text: str, code: str = "") -> None:
+        """BYE: nothing is read any more."""
+        self.tell(Bye(text, code))
+        self._fatal(text)
+
+    @property
+    def is_logged_in(self) -> bool:
+        return self.state != "not authenticated"
+
+    def entered(self) -> None:
+        """Somebody logged in."""
+        self.state = "authenticated"
+
+    def selected(self) -> None:
+        self.state = "selected"
+
+    def unselected(self) -> None:
+        if self.state == "selected":
+            self.state = "authenticated"
+
+    # --- events
 
     def next_event(self) -> Event | None:
         """The next event, or None when more octets are needed."""
-        match self._state:
-            case _State.COMMAND:
+        match self._step:
+            case _Step.COMMAND:
                 return self._read_command()
-            case _State.LINE:
+            case _Step.LINE:
                 return self._read_line()
-            case _State.APPEND_OCTETS | _State.SKIP_OCTETS:
+            case _Step.APPEND_OCTETS | _Step.SKIP_OCTETS:
                 return self._read_octets()
-            case _State.APPEND_END | _State.SKIP_END:
+            case _Step.APPEND_END | _Step.SKIP_END:
                 return self._read_end()
-            case _State.APPEND_DECISION:
+            case _Step.APPEND_DECISION:
                 raise RuntimeError("accept_append or refuse_append comes first")
-            case _State.DEAD:
+            case _Step.DEAD:
                 return None
 
-    def expect_line(self, prompt: bytes) -> None:
+    def challenge(self, prompt: bytes) -> None:
         """Send `+ prompt` and take the next line as it is (AUTHENTICATE, IDLE)."""
-        self._out += b"+ %b\r\n" % prompt
-        self._state = _State.LINE
+        self.respond(b"+ %b\r\n" % prompt)
+        self._step = _Step.LINE
 
     def accept_append(self) -> None:
         if self._sync:
-            self._out += b"+ Ready for the message\r\n"
+            self.respond(b"+ Ready for the message\r\n")
         self._problem = None
-        self._state = _State.APPEND_OCTETS if self._left else _State.APPEND_END
+        self._step = _Step.APPEND_OCTETS if self._left else _Step.APPEND_END
 
     def refuse_append(self) -> None:
         """The caller answers at once; octets that come anyway are skipped without an event (RFC 7888 §4)."""
         if self._sync:
-            self._state = _State.COMMAND
+            self._step = _Step.COMMAND
         else:
-            self._state = _State.SKIP_OCTETS if self._left else _State.SKIP_END
+            self._step = _Step.SKIP_OCTETS if self._left else _Step.SKIP_END
 
-    def _fatal(self, text: str) -> Fatal:
+    def _fatal(self, text: str, code: str = "") -> Fatal:
         self._buffer.clear()
-        self._state = _State.DEAD
-        return Fatal(text)
+        self._step = _Step.DEAD
+        return Fatal(text, code)
+
+    def _malformed(self, tag: bytes | None, text: str) -> Malformed:
+        self._tag = tag
+        return Malformed.of(tag, text)
 
     def _take(self, count: int) -> bytes:
         octets = bytes(self._buffer[:count])
@@ -198,9 +267,9 @@ class CommandReader:
         if binary or size > cap or end + size > MAX_COMMAND:
             if not sync:
                 return self._fatal("The literal is too long")
-            return Bad(tag_of(self._take(end)), "this literal is too long or of a kind not taken here")
+            return self._malformed(tag_of(self._take(end)), "this literal is too long or of a kind not taken here")
         if sync:
-            self._out += b"+ Ready for the literal\r\n"
+            self.respond(b"+ Ready for the literal\r\n")
         self._line_start = self._scan = end + size
         return None
 
@@ -211,29 +280,31 @@ class CommandReader:
         if tag is None:
             return self._fatal("The tag is malformed")
         if not sync and size > (self._append_octets if self.is_logged_in else MAX_LITERAL_BEFORE_LOGIN):
-            return self._fatal("[TOOBIG] The message is too large")
+            return self._fatal("The message is too large", "TOOBIG")
         try:
             if b"\0" in line:
                 raise ParseError("NUL is not allowed")
             if binary:
                 raise ParseError("literal8 is not taken here")
+            check_state(LOGGED_IN, self.state)
             append = parse_append_head(line[:start])
         except ParseError as error:
             self.refuse_append()
-            return Bad(tag, str(error))
-        self._state = _State.APPEND_DECISION
+            return self._malformed(tag, str(error))
+        self._step, self._tag = _Step.APPEND_DECISION, tag
         return AppendBegins(tag, append, size)
 
     def _finish_command(self, raw: bytes) -> Event:
         if not raw.endswith(b"\r\n"):
-            return Bad(tag_of(raw), "lines end in CRLF")
+            return self._malformed(tag_of(raw), "lines end in CRLF")
         data = raw[:-2]
         if b"\0" in data:  # THREATS 26
-            return Bad(tag_of(data), "NUL is not allowed")
+            return self._malformed(tag_of(data), "NUL is not allowed")
         try:
-            tag, command = parse_command(data)
+            tag, command = parse_command(data, self.state)
         except ParseError as error:
-            return Bad(tag_of(data), str(error))
+            return self._malformed(tag_of(data), str(error))
+        self._tag = tag
         return Received(tag, command)
 
     def _read_line(self) -> Event | None:
@@ -245,21 +316,21 @@ class CommandReader:
             self._scan = end
             return None
         line = self._take(end)
-        self._state = _State.COMMAND
+        self._step = _Step.COMMAND
         if not line.endswith(b"\r\n"):
             return self._fatal("Lines end in CRLF")
         return ContinuationLine(line[:-2])
 
     def _read_octets(self) -> Event | None:
-        skipping = self._state is _State.SKIP_OCTETS
+        skipping = self._step is _Step.SKIP_OCTETS
         while self._buffer:
             octets = self._take(min(self._left, PIECE_OCTETS, len(self._buffer)))
             self._left -= len(octets)
             if not self._left:
-                self._state = _State.SKIP_END if skipping else _State.APPEND_END
+                self._step = _Step.SKIP_END if skipping else _Step.APPEND_END
             if not skipping:
                 if b"\0" in octets:  # RFC 3501 §9: CHAR8
-                    self._problem = "NUL is not allowed in a message"
+                    self._problem = Bad("NUL is not allowed in a message")
                 return AppendPiece(octets)
             if not self._left:
                 return self._read_end()
@@ -271,11 +342,11 @@ class CommandReader:
             if len(self._buffer) > MAX_LINE_BEFORE_LOGIN:
                 return self._fatal("The command is too long")
             return None
-        skipping = self._state is _State.SKIP_END
+        skipping = self._step is _Step.SKIP_END
         line = self._take(newline + 1)
-        self._state = _State.COMMAND
+        self._step = _Step.COMMAND
         if skipping:
             return self.next_event()
         if line != b"\r\n":
-            return AppendEnds("something is left over behind the message")
+            return AppendEnds(Bad("Something is left over behind the message"))
         return AppendEnds(self._problem)

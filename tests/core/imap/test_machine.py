@@ -9,25 +9,28 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sekisho.core.imap.commands import Append, Authenticate, Login, Search, Select, Simple
-from sekisho.core.imap.reader import (
+from sekisho.core.imap.machine import (
     AppendBegins,
     AppendEnds,
     AppendPiece,
-    Bad,
-    CommandReader,
     ContinuationLine,
     Event,
     Fatal,
+    ImapMachine,
+    Malformed,
     Received,
 )
+from sekisho.core.imap.responses import Bad, Ok
 
 APPEND_OCTETS = 100_000
 
 
 def drive(pieces: list[bytes], *, logged_in: bool = True, accept: bool = True) -> tuple[list[Any], bytes]:
     """All events (pieces of a message joined) and what was sent, with IDLE and AUTHENTICATE answered by a prompt."""
-    reader = CommandReader(APPEND_OCTETS)
-    reader.is_logged_in = logged_in
+    reader = ImapMachine(APPEND_OCTETS)
+    if logged_in:
+        reader.entered()
+        reader.selected()
     events: list[Any] = []
     sent = b""
 
@@ -52,7 +55,7 @@ def drive(pieces: list[bytes], *, logged_in: bool = True, accept: bool = True) -
             case AppendBegins():
                 reader.accept_append() if accept else reader.refuse_append()
             case Received(command=Simple(name="IDLE")) | Received(command=Authenticate()):
-                reader.expect_line(b"go")
+                reader.challenge(b"go")
 
     for piece in pieces:
         reader.receive_data(piece)
@@ -71,13 +74,13 @@ def test_a_command_and_its_tag() -> None:
 
 
 def test_a_synchronising_literal_is_asked_for_once() -> None:
-    events, sent = drive([b"a LOGIN {5}\r\n", b"alice {6}\r\n", b'se"ret\r\n'])
+    events, sent = drive([b"a LOGIN {5}\r\n", b"alice {6}\r\n", b'se"ret\r\n'], logged_in=False)
     assert events == [Received(b"a", Login(b"alice", b'se"ret'))]
     assert sent.count(b"+ ") == 2
 
 
 def test_a_non_synchronising_literal_is_not_asked_for() -> None:
-    events, sent = drive([b"a LOGIN {5+}\r\nalice {3+}\r\na\r\n\r\n"])
+    events, sent = drive([b"a LOGIN {5+}\r\nalice {3+}\r\na\r\n\r\n"], logged_in=False)
     assert events == [Received(b"a", Login(b"alice", b"a\r\n"))]
     assert sent == b""
 
@@ -115,7 +118,7 @@ def test_a_non_synchronising_literal_is_not_asked_for() -> None:
     ],
 )
 def test_bad_commands_are_answered_bad(line: bytes) -> None:
-    assert isinstance(one(line), Bad)
+    assert isinstance(one(line), Malformed)
 
 
 def test_the_tag_of_a_bad_command_is_known() -> None:
@@ -126,7 +129,7 @@ def test_the_tag_of_a_bad_command_is_known() -> None:
 def test_what_is_too_long_before_login_is_fatal_or_refused_before_the_plus() -> None:
     assert isinstance(one(b"a LOGIN " + b"x" * 9000, logged_in=False), Fatal)
     events, sent = drive([b"a LOGIN {8193}\r\n"], logged_in=False)
-    assert isinstance(events[0], Bad) and sent == b""
+    assert isinstance(events[0], Malformed) and sent == b""
     assert isinstance(one(b"a LOGIN {8193+}\r\n", logged_in=False), Fatal)
     assert isinstance(one(b"a LOGIN {5000+}\r\n" + b"x" * 5000 + b" {5000+}\r\n" + b"y" * 5000 + b"\r\n", logged_in=False), Received)
 
@@ -172,7 +175,7 @@ def test_an_append_that_is_too_large_can_be_refused_before_it_comes() -> None:
 
 
 def test_nothing_is_read_behind_a_command_before_it_was_answered() -> None:
-    reader = CommandReader(10)
+    reader = ImapMachine(10)
     reader.receive_data(b"a STARTTLS\r\nb NOOP\r\n")
     assert reader.next_event() == Received(b"a", Simple("STARTTLS"))
     assert reader.buffered_octets == len(b"b NOOP\r\n")
@@ -189,7 +192,7 @@ def test_a_search_with_an_unknown_charset_is_understood_that_far() -> None:
 
 
 def test_a_flood_of_parentheses_costs_nothing() -> None:
-    reader = CommandReader(10)
+    reader = ImapMachine(10)
     tracemalloc.start()
     for _ in range(100):
         reader.receive_data(b"(" * 10_000)
@@ -225,3 +228,63 @@ def test_any_cut_gives_the_same_events(octets: bytes, largest: int, seed: int, l
 @given(st.binary(max_size=300))
 def test_garbage_gives_events_only(octets: bytes) -> None:
     drive([octets + b"\r\n"])
+
+
+# A command of each row of RFC 3501 §6, and the states in which it may come.
+ANY, OUT, IN, SELECTED = (True, True, True), (True, False, False), (False, True, True), (False, False, True)
+STATES = {
+    b"CAPABILITY": ANY, b"NOOP": ANY, b"LOGOUT": ANY, b"ID NIL": ANY,
+    b"STARTTLS": OUT, b"LOGIN a b": OUT, b"AUTHENTICATE PLAIN": OUT,
+    b"ENABLE CONDSTORE": IN, b"NAMESPACE": IN, b"IDLE": IN, b"SELECT a": IN, b"EXAMINE a": IN, b"CREATE a": IN, b"DELETE a": IN,
+    b"RENAME a b": IN, b"SUBSCRIBE a": IN, b"UNSUBSCRIBE a": IN, b'LIST "" *': IN, b'LSUB "" *': IN, b"STATUS a (MESSAGES)": IN,
+    b"APPEND a {3+}\r\nabc": IN,
+    b"CHECK": SELECTED, b"CLOSE": SELECTED,
+    b"UNSELECT": SELECTED, b"EXPUNGE": SELECTED, b"UID EXPUNGE 1": SELECTED, b"SEARCH ALL": SELECTED,
+    b"FETCH 1 UID": SELECTED, b"STORE 1 FLAGS ()": SELECTED, b"COPY 1 a": SELECTED, b"UID MOVE 1 a": SELECTED,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", STATES)
+def test_each_command_in_each_state(command: bytes) -> None:
+    taken = []
+    for state in ("not authenticated", "authenticated", "selected"):
+        machine = ImapMachine(APPEND_OCTETS)
+        machine.state = state
+        machine.receive_data(b"a %b\r\n" % command)
+        event = machine.next_event()
+        taken.append(isinstance(event, Received | AppendBegins))
+        if not taken[-1]:
+            machine.answer(event.response)  # type: ignore[union-attr]
+            assert machine.data_to_send().startswith(b"a BAD ")
+            assert machine.next_event() is None, "a literal of a refused APPEND is no command"
+    assert tuple(taken) == STATES[command]
+
+
+def test_arguments_are_not_looked_at_in_the_wrong_state() -> None:
+    machine = ImapMachine(APPEND_OCTETS)
+    machine.receive_data(b"a SEARCH " + b"(" * 1000 + b"\r\n")
+    assert machine.next_event() == Malformed(b"a", Bad("Log in first"))
+
+
+def test_untagged_responses_stand_in_front_of_the_answer() -> None:
+    machine = ImapMachine(APPEND_OCTETS)
+    machine.receive_data(b"x.1 NOOP\r\ny NOOP\r\n")
+    assert isinstance(machine.next_event(), Received)
+    machine.respond(b"* 3 EXISTS\r\n")
+    machine.answer(Ok("Done", "READ-ONLY"))
+    assert isinstance(machine.next_event(), Received)
+    machine.tell(Ok("[not a code", "CLOSED"))
+    machine.answer(Bad("n\u00f6"))
+    assert machine.waiting_octets == len(b"* 3 EXISTS\r\nx.1 OK [READ-ONLY] Done\r\n* OK [CLOSED]  [not a code\r\ny BAD n?\r\n")
+    assert machine.data_to_send() == b"* 3 EXISTS\r\nx.1 OK [READ-ONLY] Done\r\n* OK [CLOSED]  [not a code\r\ny BAD n?\r\n"
+    assert machine.waiting_octets == 0
+
+
+def test_nothing_is_read_after_the_end() -> None:
+    machine = ImapMachine(APPEND_OCTETS)
+    machine.receive_data(b"a NOOP\r\n")
+    machine.end("Enough", "UNAVAILABLE")
+    assert machine.data_to_send() == b"* BYE [UNAVAILABLE] Enough\r\n"
+    assert machine.next_event() is None
+    machine.receive_data(b"b NOOP\r\n")
+    assert machine.next_event() is None
