@@ -3,12 +3,12 @@
 import gzip
 import io
 import struct
-import time
 import zipfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.effort import effort
 
 from sekisho.core.message.filetypes import MAX_NAMES, TAIL_OCTETS, FileScanner, ListedFile, kind_of, listed_files
 
@@ -117,11 +117,10 @@ def test_macros_of_ole_files_wherever_they_lie() -> None:
 
 def test_hostile_archives_cost_little() -> None:
     entry = b"PK\x01\x02" + bytes(24) + struct.pack("<H", 65535) + bytes(16)
-    start = time.process_time()
-    assert len(listed_files("zip", b"PK\x03\x04" * 20_000, entry * 1500)) <= MAX_NAMES
-    listed_files("zip", b"PK\x03\x04" + bytes(22) + b"\xff\xff" * 30_000, b"PK\x01\x02" * 17_000)
-    listed_files("rar", b"a" * 65_536, b"a." * 34_000)
-    assert time.process_time() - start < 1.0
+    with effort(1):
+        assert len(listed_files("zip", b"PK\x03\x04" * 20_000, entry * 1500)) <= MAX_NAMES
+        listed_files("zip", b"PK\x03\x04" + bytes(22) + b"\xff\xff" * 30_000, b"PK\x01\x02" * 17_000)
+        listed_files("rar", b"a" * 65_536, b"a." * 34_000)
 
 
 @given(st.binary(max_size=400))

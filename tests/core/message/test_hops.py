@@ -1,8 +1,7 @@
 """Received fields of many dialects, read for statistics."""
 
-import time
-
 import pytest
+from tests.effort import effort
 
 from sekisho.core.message.hops import Hop, is_named_by, organisation, read_hop
 
@@ -62,7 +61,6 @@ def test_how_a_domain_appears_on_the_way() -> None:
 
 
 def test_hostile_fields_cost_little() -> None:
-    start = time.process_time()
-    for value in ("from " * 200, "a." * 500, "from a (" + "b." * 400, "by " * 300, "+0000" * 200, "1." * 500):
-        read_hop(value)
-    assert time.process_time() - start < 0.2
+    with effort(0.2):
+        for value in ("from " * 200, "a." * 500, "from a (" + "b." * 400, "by " * 300, "+0000" * 200, "1." * 500):
+            read_hop(value)
