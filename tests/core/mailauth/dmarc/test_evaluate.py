@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sekisho.core.mailauth.dmarc.evaluate import evaluate_dmarc, evaluate_dmarc_now
+from sekisho.core.mailauth.dmarc.evaluate import evaluate_dmarc, evaluate_dmarc_now, organizational_domain
 from sekisho.core.mailauth.dmarc.record import DmarcRecord, is_dmarc_record, parse_record
+from sekisho.core.mailauth.synchronous import run_synchronously
 from sekisho.testing.zones import ZoneResolver
 
 
@@ -113,7 +114,9 @@ async def test_alignment(author: str, authenticated: str, aligned: bool) -> None
 
 def test_both_ways_are_told() -> None:
     finding = evaluate_dmarc_now(ZoneResolver(ZONE), ["example.com"], spf_domain="b.example.com", dkim_domains=["x.example", "example.com"])
-    assert (finding.spf_aligned, finding.dkim_aligned, finding.organizational_domain) == ("b.example.com", ("example.com",), "example.com")
+    assert (finding.spf_aligned, finding.dkim_aligned, finding.not_asked) == ("", ("example.com",), ("b.example.com",))
+    finding = evaluate_dmarc_now(ZoneResolver(ZONE), ["example.com"], spf_domain="example.com", dkim_domains=["x.example", "example.com"])
+    assert (finding.spf_aligned, finding.dkim_aligned, finding.not_asked) == ("example.com", ("example.com",), ())
 
 
 @pytest.mark.parametrize("authors", [[], ["example.com", "example.net"], ["[192.0.2.1]"], ["a_b.example"], [""]])
@@ -139,7 +142,52 @@ def test_an_identical_domain_passes_without_the_rest_of_dns() -> None:
     resolver = ZoneResolver(ZONE + "$SERVFAIL _dmarc.com")
     finding = evaluate_dmarc_now(resolver, ["example.com"], spf_domain="other.example.com", dkim_domains=["example.com"])
     assert (finding.result, finding.problem) == ("pass", "")
-    assert evaluate_dmarc_now(resolver, ["example.com"], spf_domain="other.example.com").result == "temperror"
+    assert evaluate_dmarc_now(resolver, ["example.com"], spf_domain="other.example.com").result == "pass"
+    assert evaluate_dmarc_now(resolver, ["example.com"], spf_domain="example.net.com").result == "temperror"
+
+
+SILENT_PARENTS = ZONE + "$TIMEOUT _dmarc.com\n$TIMEOUT _dmarc.example"
+
+
+@pytest.mark.parametrize(
+    ("author", "spf", "dkim", "asked"),
+    [
+        ("example.com", None, ["example.com"], ["example.com"]),
+        ("example.com", "example.com", [], ["example.com"]),
+        ("example.com", "bounce.example.com", ["lists.com", "example.com"], ["example.com"]),
+        ("example.com", "bounce.example.com", ["lists.com"], ["example.com", "bounce.example.com"]),
+        ("strict.example", "mail.strict.example", ["strict.example"], ["strict.example"]),
+        ("own.example.com", "x.own.example.com", ["example.com"], ["own.example.com", "x.own.example.com"]),
+    ],
+)
+def test_a_silent_parent_zone_is_not_asked_where_it_changes_nothing(
+    author: str, spf: str | None, dkim: list[str], asked: list[str]
+) -> None:
+    resolver = ZoneResolver(SILENT_PARENTS)
+    finding = evaluate_dmarc_now(resolver, [author], spf_domain=spf, dkim_domains=dkim)
+    assert (finding.result, finding.problem) == ("pass", "")
+    assert resolver.questions == [(f"_dmarc.{name}", "TXT") for name in asked]
+
+
+def test_a_strangers_own_zone_is_never_asked() -> None:
+    """Else one that does not answer made "could not know" of a failure."""
+    resolver = ZoneResolver(ZONE + "$TIMEOUT _dmarc.evil.com\n$TIMEOUT _dmarc.a.evil.com")
+    finding = evaluate_dmarc_now(resolver, ["example.com"], spf_domain="evil.com", dkim_domains=["a.evil.com", "evil.net"])
+    assert (finding.result, [name for name, _ in resolver.questions]) == ("fail", ["_dmarc.example.com", "_dmarc.com"])
+
+
+_LABELS = st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map(".".join)
+_RECORDS = st.dictionaries(_LABELS, st.sampled_from(["u", "y", "n"]), max_size=6)
+
+
+@given(_RECORDS, _LABELS, _LABELS)
+def test_fewer_questions_give_the_same_answer_as_both_whole_walks(records: dict[str, str], author: str, domain: str) -> None:
+    zone = "\n".join(f'_dmarc.{name} TXT "v=DMARC1; p=reject; psd={psd}"' for name, psd in records.items())
+    resolver = ZoneResolver(zone)
+    one, other = (run_synchronously(organizational_domain(ZoneResolver(zone), name)) for name in (author, domain))
+    finding = evaluate_dmarc_now(resolver, [author], spf_domain=domain)
+    if finding.result != "none":
+        assert (finding.result == "pass") is (one == other)
 
 
 @pytest.mark.parametrize(("record", "policy"), [("p=reject; sp=reject; np=none", "none"), ("p=reject; sp=none; np=reject", "none")])

@@ -4,9 +4,10 @@ Evidence, not a decision: RFC 9989 §5.4 leaves the handling to the receiver's p
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
-from sekisho.core.mailauth.dmarc.record import Alignment, DmarcRecord, Policy, is_dmarc_record, parse_record
+from sekisho.core.mailauth.dmarc.record import DmarcRecord, Policy, is_dmarc_record, parse_record
 from sekisho.core.mailauth.synchronous import run_synchronously
 from sekisho.core.terms.address import AddressError, parse_domain
 from sekisho.core.terms.dns import DnsStatus, Resolver
@@ -25,7 +26,8 @@ class DmarcFinding(NamedTuple):
 
     `policy` is what the domain owner asks for this author domain, one level milder while `record.testing` (§4.7); `requested` the
     same before that; `tag` where it was read. `policy_domain` is where the record stands. `organizational_domain` is the author's,
-    "" where it did not have to be found. `spf_aligned` and `dkim_aligned` are the authenticated domains that align.
+    "" where it did not have to be found. `spf_aligned` and `dkim_aligned` are the authenticated domains that align; `not_asked` those
+    of which it was not asked any more, since another did.
     """
 
     result: DmarcResult
@@ -38,6 +40,7 @@ class DmarcFinding(NamedTuple):
     tag: PolicyTag = ""
     spf_aligned: str = ""
     dkim_aligned: tuple[str, ...] = ()
+    not_asked: tuple[str, ...] = ()
     author_exists: bool | None = None  # None: it was not asked
     problem: str = ""
 
@@ -84,6 +87,10 @@ class _Unknown(Exception):
     """DNS could not say: the message neither passes nor fails (RFC 9989 §5.3.6)."""
 
 
+class _NotAsked(Exception):
+    """The answer is not at hand, and changes nothing any more."""
+
+
 _Found = tuple[str, DmarcRecord]
 
 
@@ -92,14 +99,17 @@ class _Walks:
 
     def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
+        self.may_ask = True
         self._records: dict[str, DmarcRecord | None] = {}
         self._walked: dict[str, list[_Found]] = {}
-        self.organizations: dict[str, str] = {}
+        self._organizations: dict[str, str] = {}
 
     async def record(self, domain: str) -> DmarcRecord | None:
-        """The one record of a name (RFC 9989 §4.10 steps 2 and 6). Raises _Unknown."""
+        """The one record of a name (RFC 9989 §4.10 steps 2 and 6). Raises _Unknown and _NotAsked."""
         if domain in self._records:
             return self._records[domain]
+        if not self.may_ask:
+            raise _NotAsked
         answer = await self.resolver.resolve(f"_dmarc.{domain}", "TXT")
         if answer.is_unknown:
             raise _Unknown(f"the DMARC record of {domain} could not be had: {answer.status.value}")
@@ -125,13 +135,40 @@ class _Walks:
 
     async def organization(self, domain: str) -> str:
         """The Organizational Domain of a domain (RFC 9989 §4.10.2). Raises _Unknown."""
-        if domain not in self.organizations:
+        if domain not in self._organizations:
             found = await self.walk(domain)
             name, record = found[-1] if found else (domain, None)
             if record is not None and record.psd == "y" and name != domain:  # then it is the domain one label below
                 name = ".".join(domain.split(".")[-name.count(".") - 2 :])
-            self.organizations[domain] = name
-        return self.organizations[domain]
+            self._organizations[domain] = name
+        return self._organizations[domain]
+
+    async def are_one_organization(self, author: str, domain: str) -> bool:
+        """Whether the walks from both names end at one (RFC 9989 §3.2.10.2), by no more questions than that takes: above the name that
+        they have in common both see the same, so that any record there, or at it, says yes. Raises _Unknown and _NotAsked."""
+        labels, others = author.split("."), domain.split(".")
+        if max(len(labels), len(others)) >= MAX_LABELS:  # such walks skip names
+            return await self.organization(author) == await self.organization(domain)
+        shared = _labels_in_common(author, domain)
+        below = [".".join(labels[at:]) for at in range(len(labels) - shared)]
+        for name in below:
+            record = await self.record(name)
+            if record is not None and record.psd != "u":
+                return False  # the author's organization is below what they have in common
+        for up in range(shared, 0, -1):
+            record = await self.record(".".join(labels[-up:]))
+            if record is None:
+                continue
+            if record.psd == "y" and up == shared:
+                return False  # the two are different customers of one registry
+            break
+        else:
+            return False
+        for at in range(len(others) - shared):
+            record = await self.record(".".join(others[at:]))
+            if record is not None and record.psd != "u":
+                return False
+        return True
 
 
 async def _discover(walks: _Walks, author: str) -> DmarcFinding:
@@ -179,40 +216,47 @@ async def _exists(resolver: Resolver, domain: str) -> bool | None:
 
 
 async def _align(walks: _Walks, finding: DmarcFinding, spf_domain: str | None, dkim_domains: Iterable[str]) -> DmarcFinding:
-    """RFC 9989 §4.4, §5.3.4, §5.3.5: pass if any authenticated domain aligns."""
+    """RFC 9989 §4.4, §5.3.4, §5.3.5: pass if any authenticated domain aligns; once one does, nothing more is asked."""
     record, author = finding.record, finding.author_domain
     assert record is not None  # the caller has one
-    problem = ""
     candidates = [(spf_domain, record.aspf)] if spf_domain else []
     candidates += [(domain, record.adkim) for domain in list(dict.fromkeys(dkim_domains))[:MAX_DKIM_DOMAINS]]
-    results = []
-    for text, mode in candidates:
+    domains = [_valid(text) for text, _ in candidates]
+    aligned = {domain: domain == author for domain in domains}
+    walks.may_ask = not aligned.get(author, False)
+    problem, not_asked = "", []
+    shared = {domain: _labels_in_common(domain, author) for domain, (_, mode) in zip(domains, candidates, strict=True) if mode == "r"}
+    for domain in sorted((each for each in shared if shared[each] and each != author), key=lambda each: (-shared[each], each)):
         try:
-            results.append(await _is_aligned(walks, author, parse_domain(text, literals=False), mode))
-        except AddressError:
-            results.append(False)  # THREATS 40: no domain, no alignment
+            aligned[domain] = await walks.are_one_organization(author, domain)
         except _Unknown as unknown:
-            problem = str(unknown)
-            results.append(False)
-    aligned = [text.lower() for (text, _), good in zip(candidates, results, strict=True) if good]
-    spf_aligned = aligned.pop(0) if spf_domain and results[0] else ""
-    passed = bool(spf_aligned or aligned)
+            problem = problem or (str(unknown) if walks.may_ask else "")
+        except _NotAsked:
+            not_asked.append(domain)
+        walks.may_ask = walks.may_ask and not aligned[domain]
+    results = [aligned[domain] and (domain == author or mode == "r") for domain, (_, mode) in zip(domains, candidates, strict=True)]
+    found = [domain for domain, good in zip(domains, results, strict=True) if good]
+    spf_aligned = found.pop(0) if spf_domain and results[0] else ""
+    passed = bool(spf_aligned or found)
     result: DmarcResult = "pass" if passed else "temperror" if problem else "fail"
     return finding._replace(
         result=result,
-        organizational_domain=finding.organizational_domain or walks.organizations.get(author, ""),
         spf_aligned=spf_aligned,
-        dkim_aligned=tuple(aligned),
+        dkim_aligned=tuple(found),
+        not_asked=tuple(not_asked),
         problem="" if passed else problem,
     )
 
 
-async def _is_aligned(walks: _Walks, author: str, domain: str, mode: Alignment) -> bool:
-    if domain == author:
-        return True
-    if mode == "s" or domain.rpartition(".")[2] != author.rpartition(".")[2]:
-        return False  # without a common last label there is no common organization
-    organization = await walks.organization(author)
-    if domain != organization and not domain.endswith("." + organization):
-        return False  # an organization is the domain itself or above it
-    return await walks.organization(domain) == organization
+def _valid(text: str) -> str:
+    """An authenticated domain in the form of authors' domains; "" for what is none: no domain, no alignment (THREATS 40)."""
+    try:
+        return parse_domain(text, literals=False)
+    except AddressError:
+        return ""
+
+
+def _labels_in_common(one: str, other: str) -> int:
+    """How many labels the names share, from the right."""
+    pairs = zip(reversed(one.split(".")), reversed(other.split(".")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
