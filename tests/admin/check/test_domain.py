@@ -15,6 +15,8 @@ from sekisho.admin.check.finding import Finding
 from sekisho.admin.context import Refused
 from sekisho.admin.dkim import KeyView
 from sekisho.core.mailauth.dkim.sign import DkimSigner
+from sekisho.core.mailauth.spf.check import check_host
+from sekisho.core.mailauth.spf.terms import SpfClient
 from sekisho.testing.zones import ZoneResolver
 
 PTR = "192.in-addr.arpa PTR "
@@ -107,6 +109,89 @@ async def test_a_domain_in_order() -> None:
 async def test_what_is_wrong_is_said(change: tuple[str, str], level: str, topic: str, text: str) -> None:
     found = problems(await check(change))
     assert any((one[0], one[1]) == (level, topic) and text in one[2] for one in found), found
+
+
+def remedies(findings: list[Finding], topic: str = "SPF") -> str:
+    return "\n".join(one.remedy.format(**one.values) for one in findings if one.topic == topic)
+
+
+def spf_records(findings: list[Finding]) -> list[str]:
+    return re.findall(r'TXT "(v=spf1[^"]*)"', remedies(findings))
+
+
+MX = "example.org            MX   10 mx.example.org"
+SPF = 'example.org            TXT  "v=spf1 mx -all"'
+HELLO_SPF = 'mx.example.org         TXT  "v=spf1 a -all"'
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ((SPF, ""),),
+        ((SPF, ""), (MX, "")),
+        ((SPF, ""), ("MX   10 mx.example.org", "MX   0 .")),
+        ((SPF, ""), ("MX   10 mx.example.org", "MX   0 .\nexample.org MX 5 far.example")),
+        ((SPF, ""), ("MX   10 mx.example.org", "MX   10 filter.example\nfilter.example A 198.51.100.1")),
+        ((SPF, ""), (MX, ""), ("mx.example.org         A    192.0.2.25", "")),
+        ((SPF, 'example.org TXT "v=spf1 +all"'),),
+        ((SPF, 'example.org TXT "v=spf1 ?all"'), ("MX   10 mx.example.org", "MX   10 filter.example\nfilter.example A 198.51.100.1")),
+        ((SPF, ""), ("mx.example.org         A    192.0.2.25", ""), (HELLO_SPF, "")),
+    ],
+)
+@pytest.mark.parametrize("ips", [(), ("192.0.2.77", "2001:db8::77")])
+async def test_every_record_that_is_advised_lets_this_server_send(changes: tuple[tuple[str, str], ...], ips: tuple[str, ...]) -> None:
+    """What is published as advised, with the MX and the addresses that are advised too, passes for each address of ours."""
+    found = await check(*changes, addresses=tuple(map(ip_address, ips)))
+    records = spf_records(found)
+    assert records and len({record for record in records if record.startswith("v=spf1 a")}) <= 1  # two would be an error
+    addresses = ips or ("192.0.2.25", "2001:db8::25")
+    for record in records:
+        name = "mx.example.org" if record.startswith("v=spf1 a") else "example.org"
+        zone = f'{name} TXT "{record}"\nexample.org MX 10 filter.example\nmx.example.org A 192.0.2.25\n'
+        zone += "mx.example.org AAAA 2001:db8::25\n"
+        for address in addresses:
+            spf = await check_host(ZoneResolver(zone), SpfClient(ip_address(address), "x"), f"postmaster@{name}")
+            assert spf.result == "pass", (record, address)
+
+
+async def test_a_domain_of_ours_without_any_record_is_not_told_to_forbid_its_own_mail() -> None:
+    report = await check_domain(
+        ZoneResolver("example.org SOA ns.example.org root.example.org 1 2 3 4 60\n"),
+        CheckDomain("example.org", "mx.example.org", is_ours=True),
+    )
+    assert "-all" in remedies(report.findings) and '"v=spf1 -all"' not in remedies(report.findings)
+    assert "Publish: example.org MX 10 mx.example.org" in remedies(report.findings, "MX")
+    assert {"SPF", "DMARC", "MTA-STS", "TLSRPT"} <= {one.topic for one in report.findings}
+
+
+@pytest.mark.parametrize("asked", [{"addresses": (ip_address("192.0.2.9"),)}, {"keys": None}])
+async def test_whoever_may_send_is_not_told_to_say_that_nobody_does(asked: dict[str, Any]) -> None:
+    """It has an address to send from, or the server that would know whether it serves it was out of reach."""
+    report = await check_domain(
+        ZoneResolver("far.example SOA ns.example.org root.example.org 1 2 3 4 60\n"), CheckDomain("far.example", **asked)
+    )
+    assert '"v=spf1 -all"' not in remedies(report.findings) and "p=reject" not in remedies(report.findings, "DMARC")
+
+
+async def test_advice_for_a_quiet_domain_says_for_whom_it_is() -> None:
+    report = await check_domain(ZoneResolver("quiet.example MX 0 .\n"), CheckDomain("quiet.example"))
+    assert 'If nobody sends mail in its name, publish: quiet.example TXT "v=spf1 -all"' in remedies(report.findings)
+    assert 'If nobody sends mail in its name, publish: _dmarc.quiet.example TXT "v=DMARC1; p=reject"' in remedies(report.findings, "DMARC")
+
+
+async def test_two_keys_at_one_name_are_said() -> None:
+    found = problems(await check(add=f's1._domainkey.example.org TXT "{record_of("rsa")[:255]}" "{record_of("rsa")[255:]}"\n'))
+    assert [one[:2] for one in found] == [("bad", "DKIM")] and "more than one TXT record" in found[0][2]
+
+
+async def test_a_server_named_like_its_domain_needs_one_spf_record() -> None:
+    zone = "example.org MX 10 example.org\nexample.org A 192.0.2.25\n25.2.0.192.in-addr.arpa PTR example.org\n"
+    report = await check_domain(ZoneResolver(zone), CheckDomain("example.org", "example.org", is_ours=True))
+    assert len(spf_records(report.findings)) == 1
+
+
+async def test_a_key_that_waits_is_not_made_again() -> None:
+    assert "dkim add" not in remedies(await check(keys=[key("next")]), "DKIM")
 
 
 async def test_two_dmarc_records_are_none() -> None:

@@ -8,7 +8,7 @@ from sekisho.admin.check.finding import Finding
 from sekisho.admin.check.hosts import check_host_names
 from sekisho.admin.check.mx import check_mx
 from sekisho.admin.check.published import check_dkim, check_dmarc, check_mta_sts, check_selectors, check_tls_reports
-from sekisho.admin.check.sending import check_spf_record
+from sekisho.admin.check.sending import check_spf_record, fitting_record
 from sekisho.admin.context import parse_domain_name
 from sekisho.admin.dkim import KeyView
 from sekisho.core.terms.dns import DnsStatus, Resolver
@@ -47,15 +47,18 @@ async def check_domain(resolver: Resolver, request: CheckDomain) -> DomainReport
             domain, [Finding.unknown("DNS", "The DNS says nothing of {domain}: {detail}", domain=domain, detail=answer.status.value)]
         )
     takes_mail, found = await check_mx(resolver, domain, hostname)
+    # What this server serves sends and takes mail, whatever the DNS says yet; so may a domain whose server did not answer.
+    is_silent = not (takes_mail or request.is_ours or request.addresses or request.keys is None)
+    record = fitting_record(hostname, request.addresses)
     addresses = request.addresses
     if hostname or addresses:
-        addresses, of_hosts = await check_host_names(resolver, hostname, addresses)
+        addresses, of_hosts = await check_host_names(resolver, hostname, addresses, domain)
         found += of_hosts
-    found += await check_spf_record(resolver, domain, addresses, takes_mail=takes_mail)
+    found += await check_spf_record(resolver, domain, addresses, record, is_silent=is_silent)
     if request.is_ours or request.keys is None:
         found += await check_dkim(resolver, domain, request.keys)
     found += await check_selectors(resolver, domain, request.selectors)
-    found += await check_dmarc(resolver, domain)
-    if takes_mail:
+    found += await check_dmarc(resolver, domain, is_silent=is_silent)
+    if takes_mail or request.is_ours:
         found += [await check_mta_sts(resolver, domain), await check_tls_reports(resolver, domain)]
     return DomainReport(domain, found)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from sekisho.admin.check.finding import Finding, sentence
-from sekisho.admin.check.sender import judge_identity, judge_iprev
+from sekisho.admin.check.sender import judge_identity, judge_iprev, mechanism
 from sekisho.core.mailauth.iprev.check import check_iprev
 from sekisho.core.mailauth.spf.check import check_host
 from sekisho.core.mailauth.spf.terms import SpfClient
@@ -32,10 +32,14 @@ _INSIDE = tuple(
 
 
 async def check_host_names(
-    resolver: Resolver, hostname: str, addresses: Sequence[IpAddress]
+    resolver: Resolver, hostname: str, addresses: Sequence[IpAddress], domain: str
 ) -> tuple[tuple[IpAddress, ...], list[Finding]]:
-    """The addresses looked at (those given, else those of the host's name) and what was found of each."""
+    """The addresses looked at (those given, else those of the host's name) and what was found of each.
+
+    Where `domain` is the host's own name its SPF record is that of its mail, and is judged there: a second one would undo both.
+    """
     found: list[Finding] = []
+    record = " ".join(("v=spf1 a", *map(mechanism, addresses), "-all"))
     if not addresses:
         answers = [await resolver.resolve(hostname, "A"), await resolver.resolve(hostname, "AAAA")]
         addresses = [record for answer in answers for record in answer.records if isinstance(record, IPv4Address | IPv6Address)]
@@ -67,8 +71,8 @@ async def check_host_names(
                     rules=", ".join(map(str, rules)),
                 )
             )
-        if hostname:
+        if hostname and hostname != domain:
             # RFC 7208 §2.4: what is looked at for mail with an empty sender, such as notices.
             spf = await check_host(resolver, SpfClient(address, hostname), f"postmaster@{hostname}", identity="helo")
-            found.append(judge_identity(spf, "EHLO", str(address)))
+            found.append(judge_identity(spf, "EHLO", str(address), record))
     return tuple(addresses), found

@@ -1,6 +1,6 @@
 """Where mail for a domain goes (RFC 5321 §5.1, RFC 7505)."""
 
-from sekisho.admin.check.finding import Finding, Value
+from sekisho.admin.check.finding import Finding, Value, sentence
 from sekisho.core.terms.dns import DnsStatus, Mx, Resolver
 
 MANY_MX = 10  # RFC 7208 §4.6.4: more of them end an SPF "mx" in an error
@@ -15,7 +15,7 @@ async def check_mx(resolver: Resolver, domain: str, hostname: str) -> tuple[bool
         ]
     records = sorted(record for record in answer.records if isinstance(record, Mx))
     if not records:
-        return await _check_implicit(resolver, domain)
+        return await _check_implicit(resolver, domain, hostname)
     if any(not record.host for record in records):
         return False, [_judge_null(domain, hostname, len(records))]
     found = [finding for record in records for finding in await _check_host(resolver, domain, record)]
@@ -45,9 +45,9 @@ async def check_mx(resolver: Resolver, domain: str, hostname: str) -> tuple[bool
 def _judge_null(domain: str, hostname: str, count: int) -> Finding:
     """RFC 7505 §3: a null MX stands alone."""
     if count > 1:
-        return Finding.bad(
-            "MX", "{domain} has a null MX beside others.", "A null MX must stand alone: remove it, or the others.", domain=domain
-        )
+        alone = sentence("A null MX must stand alone: remove it, or the others.")
+        remedy = sentence("Remove the null MX: this server serves {domain}.") if hostname else alone
+        return Finding.bad("MX", "{domain} has a null MX beside others.", remedy, domain=domain)
     if hostname:
         return Finding.bad(
             "MX", "{domain} says that it takes no mail (null MX), but this server serves it.", "Publish: {domain} MX 10 {hostname}",
@@ -56,21 +56,24 @@ def _judge_null(domain: str, hostname: str, count: int) -> Finding:
     return Finding.good("MX", "{domain} says that it takes no mail (null MX).", domain=domain)
 
 
-async def _check_implicit(resolver: Resolver, domain: str) -> tuple[bool, list[Finding]]:
+async def _check_implicit(resolver: Resolver, domain: str, hostname: str) -> tuple[bool, list[Finding]]:
     """RFC 5321 §5.1: without MX the domain's own address is tried."""
+    publish = sentence("Publish: {domain} MX 10 {hostname}")
     answers = [await resolver.resolve(domain, "A"), await resolver.resolve(domain, "AAAA")]
     if any(answer.status is DnsStatus.NOERROR for answer in answers):
         finding = Finding.hint(
             "MX",
             "{domain} has no MX record; its mail goes to its own address.",
-            "Publish an MX record, or a null MX (MX 0 .) if it takes no mail.",
+            publish if hostname else sentence("Publish an MX record, or a null MX (MX 0 .) if it takes no mail."),
             domain=domain,
+            hostname=hostname,
         )
         return True, [finding]
     if any(answer.is_unknown for answer in answers):
         return True, [Finding.unknown("MX", "The DNS did not say whether {domain} has an address.", domain=domain)]
-    finding = Finding.bad("MX", "{domain} has neither MX nor address: no mail can reach it.", "Publish an MX record.", domain=domain)
-    return False, [finding]
+    remedy = publish if hostname else sentence("Publish an MX record.")
+    text = sentence("{domain} has neither MX nor address: no mail can reach it.")
+    return False, [Finding.bad("MX", text, remedy, domain=domain, hostname=hostname)]
 
 
 async def _check_host(resolver: Resolver, domain: str, record: Mx) -> list[Finding]:

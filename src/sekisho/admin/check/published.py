@@ -39,7 +39,9 @@ async def check_dkim(resolver: Resolver, domain: str, keys: list[KeyView] | None
             )
         ]
     if not any(key.state == "active" for key in keys):
-        remedy = sentence("sekisho dkim add {domain}, publish the record, sekisho dkim rotate {domain}")
+        begin = sentence("sekisho dkim add {domain}, publish the record, sekisho dkim rotate {domain}")
+        go_on = sentence("Publish what this prints: sekisho dkim publish {domain}; then: sekisho dkim rotate {domain}")
+        remedy = go_on if any(key.state == "next" for key in keys) else begin
         return [
             Finding.bad("DKIM", "No key signs the mail of {domain}.", remedy, domain=domain),
             *[await _check_key(resolver, key) for key in keys],
@@ -57,6 +59,8 @@ async def _check_key(resolver: Resolver, key: KeyView) -> Finding:
     assert isinstance(ours, KeyRecord)  # we made it
     same = any(isinstance(record, KeyRecord) and record.key == ours.key for record in published)
     publish = sentence("Publish what this prints: sekisho dkim publish {domain}")
+    if same and len(published) > 1:  # RFC 6376 §3.6.2.2: which one a receiver takes is open
+        return Finding.bad("DKIM", "There is more than one TXT record at {name}.", "Keep the one with the key.", **values)
     if same and key.state == "retired":
         return Finding.good("DKIM", "The retired key {selector} is still published, for mail under way.", **values)
     if same and key.state == "next":
@@ -110,8 +114,8 @@ async def _check_selector(resolver: Resolver, name: str) -> Finding:
     return Finding.good("DKIM", "The key at {name} is usable ({algorithm}, {bits} bits).", **values)
 
 
-async def check_dmarc(resolver: Resolver, domain: str) -> list[Finding]:
-    """The record that applies, by the tree walk of RFC 9989 §4.10."""
+async def check_dmarc(resolver: Resolver, domain: str, *, is_silent: bool = False) -> list[Finding]:
+    """The record that applies, by the tree walk of RFC 9989 §4.10. `is_silent`: no mail goes to the domain, so no reports either."""
     name = f"_dmarc.{domain}"
     own = await resolver.resolve(name, "TXT")
     if sum(map(is_dmarc_record, _texts(own))) > 1:
@@ -125,7 +129,9 @@ async def check_dmarc(resolver: Resolver, domain: str) -> list[Finding]:
         ]
     if finding.record is None:
         text = sentence("No DMARC record applies to {domain}: anybody may use it in From.")
-        remedy = sentence('Publish: _dmarc.{domain} TXT "v=DMARC1; p=none; rua=mailto:postmaster@{domain}"')
+        watch = sentence('Publish: _dmarc.{domain} TXT "v=DMARC1; p=none; rua=mailto:postmaster@{domain}"')
+        forbid = sentence('If nobody sends mail in its name, publish: _dmarc.{domain} TXT "v=DMARC1; p=reject"')
+        remedy = forbid if is_silent else watch
         return [Finding.bad("DMARC", text, remedy, domain=domain)]
     return [_judge_policy(finding), *await _check_reports(resolver, finding, finding.record)]
 

@@ -1,6 +1,6 @@
 """Sentences about the host that hands a message in: its reverse name, and SPF."""
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from sekisho.admin.check.finding import Finding, sentence
 from sekisho.core.mailauth.iprev.check import IprevFinding
@@ -60,10 +60,20 @@ def judge_spf(evidence: SpfEvidence | None, client: IPv4Address | IPv6Address | 
     return [judge_identity(evidence.mailfrom, "MAIL FROM", str(client)), judge_identity(evidence.helo, "EHLO", str(client))]
 
 
-def judge_identity(finding: SpfFinding, identity: str, address: str) -> Finding:
-    """One identity of RFC 7208 §2.6. EHLO matters little where MAIL FROM is not empty: there it is at most a hint."""
+def mechanism(address: IPv4Address | IPv6Address) -> str:
+    """The term of an SPF record that names it."""
+    return f"ip{address.version}:{address}"
+
+
+def judge_identity(finding: SpfFinding, identity: str, address: str, record: str = "") -> Finding:
+    """One identity of RFC 7208 §2.6. EHLO matters little where MAIL FROM is not empty: there it is at most a hint.
+
+    `record`: what to publish where there is none, if more than the address is known of those who send.
+    """
+    named = mechanism(ip_address(address)) if address else "-"
     values: dict[str, str | int] = {
         "identity": identity, "address": address, "domain": finding.domain, "term": finding.term or "-", "reason": finding.problem,
+        "mechanism": named, "record": record or f"v=spf1 {'a' if identity == 'EHLO' else 'mx'} {named} -all",
     }  # fmt: skip
     match finding.result:
         case "pass":
@@ -74,14 +84,14 @@ def judge_identity(finding: SpfFinding, identity: str, address: str) -> Finding:
             return Finding.hint(
                 "SPF",
                 "{identity}: {domain} says nothing of who may use its name; it is looked at for mail with an empty sender.",
-                'Publish for it: TXT "v=spf1 a -all"',
+                'Publish for it: {domain} TXT "{record}", with every other address that says this name in EHLO.',
                 **values,
             )
         case "none":
             return Finding.bad(
                 "SPF",
                 "{identity}: {domain} publishes no SPF record, so nothing says that {address} may send for it.",
-                'Publish: TXT "v=spf1 mx -all", or with ip4: and ip6: the servers that send for it.',
+                'If {address} is a server of yours: {domain} TXT "{record}", with every other server that sends for it.',
                 **values,
             )
         case "permerror":
@@ -90,13 +100,13 @@ def judge_identity(finding: SpfFinding, identity: str, address: str) -> Finding:
             return Finding.bad(
                 "SPF",
                 "{identity}: the SPF record of {domain} does not say whether {address} may send for it ({term}).",
-                "Name the server in the record, and end it in -all or ~all.",
+                "If it is a server of yours, name it in the record: {mechanism}. Then end the record in -all or ~all.",
                 **values,
             )
     return Finding.bad(
         "SPF",
         "{identity}: {address} may not send for {domain} ({term}).",
-        "If it is a server of yours, name it in the SPF record: ip4:{address} or ip6:{address}. Forwarded mail fails so by nature: "
+        "If it is a server of yours, name it in the SPF record: {mechanism}. Forwarded mail fails so by nature: "
         "then DKIM must speak for it.",
         **values,
     )
