@@ -5,9 +5,10 @@ import pytest
 
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context, Refused
-from sekisho.admin.dkim import AddKey, KeysOfDomain, ListKeys, add_key, list_keys, retire_keys, rotate_keys
+from sekisho.admin.dkim import AddKey, ListKeys, RetireKeys, RotateKeys, add_key, list_keys, retire_keys, rotate_keys
 from sekisho.core.mailauth.dkim.keys import KeyRecord, parse_key_record
 from sekisho.ports.directory import Domain
+from sekisho.testing.clock import ManualClock
 
 
 async def _states(context: Context) -> list[tuple[str, str]]:
@@ -15,6 +16,8 @@ async def _states(context: Context) -> list[tuple[str, str]]:
 
 
 async def test_a_rotation(context: Context, store: MemoryStore) -> None:
+    clock = context.clock
+    assert isinstance(clock, ManualClock)
     await store.directory.add_domain(Domain("example.org", 0))
     first = await add_key(context, AddKey("Example.org", "ed25519"))
     record = parse_key_record(first.record.encode())
@@ -23,16 +26,36 @@ async def test_a_rotation(context: Context, store: MemoryStore) -> None:
     with pytest.raises(Refused, match="next key already"):
         await add_key(context, AddKey("example.org", "ed25519"))
     with pytest.raises(Refused, match="no retired"):
-        await retire_keys(context, KeysOfDomain("example.org"))
-    assert [key.state for key in await rotate_keys(context, KeysOfDomain("example.org"))] == ["active"]
+        await retire_keys(context, RetireKeys("example.org"))
+    assert [key.state for key in await rotate_keys(context, RotateKeys("example.org", [first.selector]))] == ["active"]
     with pytest.raises(Refused, match="no next key"):
-        await rotate_keys(context, KeysOfDomain("example.org"))
+        await rotate_keys(context, RotateKeys("example.org", [first.selector]))
     second = await add_key(context, AddKey("example.org", "ed25519"))
     assert second.selector != first.selector
-    await rotate_keys(context, KeysOfDomain("example.org"))
+    await rotate_keys(context, RotateKeys("example.org", [second.selector]))
     assert await _states(context) == [(first.selector, "retired"), (second.selector, "active")]
-    await retire_keys(context, KeysOfDomain("example.org"))
+    clock.advance(6.5 * 86400)
+    with pytest.raises(Refused, match="in 1 days"):
+        await retire_keys(context, RetireKeys("example.org"))
+    clock.advance(86400)
+    await retire_keys(context, RetireKeys("example.org"))
     assert await _states(context) == [(second.selector, "active")]
+
+
+@pytest.mark.parametrize("published", [[], ["r20000101"]])
+async def test_no_key_signs_that_the_dns_was_not_seen_to_have(context: Context, store: MemoryStore, published: list[str]) -> None:
+    await store.directory.add_domain(Domain("example.org", 0))
+    await add_key(context, AddKey("example.org", "ed25519"))
+    with pytest.raises(Refused, match="would fail everywhere"):
+        await rotate_keys(context, RotateKeys("example.org", published))
+    assert [state for _, state in await _states(context)] == ["next"]
+    assert [key.state for key in await rotate_keys(context, RotateKeys("example.org", published, force=True))] == ["active"]
+
+
+async def test_keys_of_nobody(context: Context) -> None:
+    for work in (list_keys(context, ListKeys("far.example")), retire_keys(context, RetireKeys("far.example"))):
+        with pytest.raises(Refused, match="There is no domain far.example"):
+            await work
 
 
 async def test_an_rsa_key_beside_it_and_no_private_key_in_answers(context: Context, store: MemoryStore) -> None:

@@ -184,8 +184,8 @@ def _check(dns: Names, content: bytes, *arguments: str) -> tuple[int, dict[str, 
 def test_what_leaves_carries_papers_of_its_own(server: Server, someone: Account, dns: Names) -> None:
     """Mail of an account, and the notice about it, are signed with the key of the domain; `sekisho check` finds them in order."""
     key = server.command("dkim", "add", "example.test", "--algorithm", "ed25519")
-    server.command("dkim", "rotate", "example.test")
     dns.zone.add(key["name"], "TXT", key["record"].encode())
+    server.command("dkim", "rotate", "example.test", "--resolver", dns.address)
     dns.zone.add("_dmarc.example.test", "TXT", b"v=DMARC1; p=reject; adkim=s; aspf=s")
     alice = server.accounts["alice"]
     with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=mailboxes.trust(server)) as client:

@@ -11,6 +11,10 @@ from sekisho.admin.keymaking import generate_pem
 from sekisho.core.mailauth.dkim.sign import DkimSigner
 from sekisho.ports.keys import DkimKey, KeyAlgorithm, KeyState
 
+# So long after its last signature mail may still be under way, here and at others, with the waits of forwarders: RFC 5321 §4.5.4.1
+# has five days for one queue.
+DAY_US = 86_400_000_000
+UNDER_WAY_US = 7 * DAY_US
 _LETTERS = {"rsa": "r", "ed25519": "e"}
 
 
@@ -19,8 +23,19 @@ class AddKey(Struct, frozen=True, forbid_unknown_fields=True):
     algorithm: KeyAlgorithm = "rsa"
 
 
-class KeysOfDomain(Struct, frozen=True, forbid_unknown_fields=True):
+class RotateKeys(Struct, frozen=True, forbid_unknown_fields=True):
+    """`published`: selectors whose records were found in the DNS (`admin.check.published.in_dns`). `force`: without looking at that."""
+
     domain: str
+    published: list[str] = []
+    force: bool = False
+
+
+class RetireKeys(Struct, frozen=True, forbid_unknown_fields=True):
+    """`force`: also keys that signed until a moment ago."""
+
+    domain: str
+    force: bool = False
 
 
 class ListKeys(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,17 +74,25 @@ async def add_key(context: Context, request: AddKey) -> KeyView:
 
 
 async def list_keys(context: Context, request: ListKeys) -> list[KeyView]:
-    domain = None if request.domain is None else parse_domain_name(request.domain)
+    domain = None if request.domain is None else await _own_domain(context, request.domain)
     return [_view(key) for key in await context.keys.dkim_keys(domain)]
 
 
-async def rotate_keys(context: Context, request: KeysOfDomain) -> list[KeyView]:
-    """The next keys become active; the active ones of the same algorithms retire."""
+async def rotate_keys(context: Context, request: RotateKeys) -> list[KeyView]:
+    """The next keys become active; the active ones of the same algorithms retire. None signs whose record nobody could find."""
     domain = await _own_domain(context, request.domain)
     keys = await context.keys.dkim_keys(domain)
     coming = {key.algorithm for key in keys if key.state == "next"}
     if not coming:
         raise Refused("{domain} has no next key; make one with `sekisho dkim add {domain}`.", domain=domain)
+    unseen = [key.selector for key in keys if key.state == "next" and key.selector not in request.published]
+    if unseen and not request.force:
+        raise Refused(
+            "The DNS was not seen to have the record of {selector}: what it signs would fail everywhere. Publish it first: "
+            "sekisho dkim publish {domain}",
+            selector=unseen[0],
+            domain=domain,
+        )
     following: dict[KeyState, KeyState] = {"next": "active", "active": "retired"}
     now_us = context.clock.now_us()
     changed = tuple(
@@ -78,16 +101,25 @@ async def rotate_keys(context: Context, request: KeysOfDomain) -> list[KeyView]:
         if key.state in following and key.algorithm in coming
     )
     await context.keys.put_dkim_keys(changed)
-    context.audit("dkim.rotate", domain, active=" ".join(key.selector for key in changed if key.state == "active"))
+    active = " ".join(key.selector for key in changed if key.state == "active")
+    context.audit("dkim.rotate", domain, active=active, unseen=" ".join(unseen))
     return [_view(key) for key in changed]
 
 
-async def retire_keys(context: Context, request: KeysOfDomain) -> list[KeyView]:
-    """Forget the retired keys for good."""
-    domain = parse_domain_name(request.domain)
+async def retire_keys(context: Context, request: RetireKeys) -> list[KeyView]:
+    """Forget the retired keys for good, once nothing that they signed is under way."""
+    domain = await _own_domain(context, request.domain)
     retired = tuple(key for key in await context.keys.dkim_keys(domain) if key.state == "retired")
     if not retired:
         raise Refused("{domain} has no retired key.", domain=domain)
+    latest = max(retired, key=lambda key: key.changed_at_us)
+    left_us = latest.changed_at_us + UNDER_WAY_US - context.clock.now_us()
+    if left_us > 0 and not request.force:
+        raise Refused(
+            "Mail that {selector} signed may still be under way: leave its record in the DNS, and forget the key in {days} days.",
+            selector=latest.selector,
+            days=-(-left_us // DAY_US),
+        )
     await context.keys.remove_dkim_keys(retired)
     context.audit("dkim.retire", domain, selectors=" ".join(key.selector for key in retired))
     return [_view(key) for key in retired]

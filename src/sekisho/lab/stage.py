@@ -78,7 +78,7 @@ class Stage:
             await ask("domain.add", {"name": domain})
             if house.dkim:
                 await ask("dkim.add", {"domain": domain, "algorithm": "ed25519"})
-                for key in await ask("dkim.rotate", {"domain": domain}):
+                for key in await ask("dkim.rotate", {"domain": domain, "force": True}):
                     self._publish(key["name"], "TXT", key["record"].encode())
         await asyncio.gather(*(self._add_account(account) for account in self.scene.account))
 

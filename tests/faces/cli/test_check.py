@@ -26,8 +26,8 @@ def served(cli: Any) -> Any:
     """This server serves example.test with a key that is published."""
     assert cli("domain", "add", "example.test")[0] == exits.OK
     key = json.loads(cli("dkim", "add", "example.test", "--algorithm", "ed25519", "--json")[1])
-    assert cli("dkim", "rotate", "example.test")[0] == exits.OK
     cli.app.zone = ZONE + PTR + f'{key["name"]} TXT "{key["record"]}"\n'
+    assert cli("dkim", "rotate", "example.test")[0] == exits.OK
     return cli
 
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from sekisho.admin.check.finding import Finding, Value, sentence
 from sekisho.admin.dkim import KeyView
 from sekisho.core.mailauth.dkim.keys import KeyRecord, parse_key_record
@@ -47,6 +49,19 @@ async def check_dkim(resolver: Resolver, domain: str, keys: list[KeyView] | None
             *[await _check_key(resolver, key) for key in keys],
         ]
     return [await _check_key(resolver, key) for key in keys]
+
+
+async def what_keeps_from_signing(resolver: Resolver, key: KeyView) -> Finding | None:
+    """Why mail signed with this key would fail, as far as its record in the DNS goes; None if nothing speaks against it."""
+    finding = await _check_key(resolver, msgspec.structs.replace(key, state="active"))
+    values = finding.values | {"detail": finding.values.get("detail", "")}
+    if finding.level == "good":
+        return None
+    if finding.level == "unknown":
+        text = sentence("The DNS did not say whether it has the record of {selector} at {name}: {detail}.")
+        return Finding("unknown", "DKIM", text, "", values | {"selector": key.selector})
+    text = sentence("The DNS does not have the record of {selector} at {name}: what it signs would fail everywhere.")
+    return Finding("bad", "DKIM", text, finding.remedy, values)
 
 
 async def _check_key(resolver: Resolver, key: KeyView) -> Finding:

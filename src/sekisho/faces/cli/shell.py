@@ -17,7 +17,7 @@ from sekisho.faces.cli.handle import AppHandle, CommandFailed
 from sekisho.faces.i18n.catalogue import Catalogue
 
 if TYPE_CHECKING:  # pydantic takes 50 ms to import: only the commands that read a configuration pay for it
-    from sekisho.config.schema import Config
+    from sekisho.config.schema import Config, ResolverSettings
 
 DEFAULT_CONFIG = Path("/etc/sekisho/sekisho.toml")
 Ask = Callable[[str, msgspec.Struct], Any]
@@ -130,6 +130,19 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="The configuration file; SEKISHO_CONFIG names it too.",
     )(command)
+
+
+def resolver_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    text = "Ask this DNS resolver, not those of the configuration or of /etc/resolv.conf."
+    return click.option("--resolver", metavar="ADDRESS[:PORT]", help=text)(command)
+
+
+def resolver_settings(config: "Config | None", server: str | None) -> "ResolverSettings":
+    """Those of the configuration, with the server that `resolver_option` names."""
+    from sekisho.config.schema import ResolverSettings
+
+    settings = config.resolver if config else ResolverSettings()
+    return settings.model_copy(update={"servers": (server,)}) if server else settings
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

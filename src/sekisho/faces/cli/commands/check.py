@@ -9,10 +9,19 @@ import click
 
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
-from sekisho.faces.cli.shell import DEFAULT_CONFIG, Shell, config_option, json_option, pass_shell, printable
+from sekisho.faces.cli.shell import (
+    DEFAULT_CONFIG,
+    Shell,
+    config_option,
+    json_option,
+    pass_shell,
+    printable,
+    resolver_option,
+    resolver_settings,
+)
 
 if TYPE_CHECKING:
-    from sekisho.config.schema import Config, ResolverSettings
+    from sekisho.config.schema import Config
 
 _MARKS = {"good": "✓", "hint": "·", "unknown": "?", "bad": "✗"}
 
@@ -25,11 +34,6 @@ class IpAddress(click.ParamType[IPv4Address | IPv6Address]):
             return ip_address(value)
         except ValueError:
             self.fail("write an IP address such as 192.0.2.25 or 2001:db8::25.", param, ctx)
-
-
-resolver_option = click.option(
-    "--resolver", metavar="ADDRESS[:PORT]", help="Ask this DNS resolver, not those of the configuration or of /etc/resolv.conf."
-)
 
 
 @click.group("check")
@@ -54,7 +58,7 @@ def message(
 
     config = _config(shell, config_file)
     request = CheckMessage(file.read(), ip, helo, mail_from, config.hostname if config else "receiver.invalid")
-    report = shell.app.look_up(_resolver(config, resolver), lambda found: check_message(found, request, int(time.time())))
+    report = shell.app.look_up(resolver_settings(config, resolver), lambda found: check_message(found, request, int(time.time())))
     if as_json:
         shell.print_json({**_for_machines(shell, report.findings), "authentication_results": report.authentication_results})
     else:
@@ -82,7 +86,7 @@ def domain(
     config = _config(shell, config_file)
     is_ours, keys = _ask_store(shell, config_file, name) if config else (False, [])
     request = CheckDomain(name, config.hostname if config else "", is_ours, addresses, keys, selectors)
-    report = shell.app.look_up(_resolver(config, resolver), lambda found: check_domain(found, request))
+    report = shell.app.look_up(resolver_settings(config, resolver), lambda found: check_domain(found, request))
     if as_json:
         shell.print_json({"domain": report.domain, **_for_machines(shell, report.findings)})
     else:
@@ -96,13 +100,6 @@ def _config(shell: Shell, config_file: Path) -> "Config | None":
     if source is click.core.ParameterSource.DEFAULT and not DEFAULT_CONFIG.exists():
         return None
     return shell.load_config(config_file)
-
-
-def _resolver(config: "Config | None", server: str | None) -> "ResolverSettings":
-    from sekisho.config.schema import ResolverSettings
-
-    settings = config.resolver if config else ResolverSettings()
-    return settings.model_copy(update={"servers": (server,)}) if server else settings
 
 
 def _ask_store(shell: Shell, config_file: Path, name: str) -> tuple[bool, Any]:

@@ -1,11 +1,17 @@
 """`sekisho dkim`: the keys that mail is signed with."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell, when
+from sekisho.faces.cli import exits
+from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell, printable, resolver_option, resolver_settings, when
+
+if TYPE_CHECKING:
+    from sekisho.config.schema import ResolverSettings
+    from sekisho.core.terms.dns import Resolver
 
 _STRING_OCTETS = 255  # RFC 1035 §3.3: of one character-string
 
@@ -66,6 +72,8 @@ def publish(shell: Shell, domain: str, config_file: Path, as_json: bool) -> None
 
     with shell.operator(config_file) as ask:
         keys = ask("dkim.list", ListKeys(domain))
+    if not keys:
+        raise CommandFailed("{domain} has no key; make one: sekisho dkim add {domain}", domain=domain)
     if as_json:
         shell.print_json(keys)
         return
@@ -75,32 +83,64 @@ def publish(shell: Shell, domain: str, config_file: Path, as_json: bool) -> None
 
 @dkim_command.command("rotate", epilog="Example: sekisho dkim rotate example.org")
 @click.argument("domain")
+@click.option("--force", is_flag=True, help="Also if the DNS does not show the key: mail will fail DKIM until it does.")
+@resolver_option
 @config_option
 @json_option
 @pass_shell
-def rotate(shell: Shell, domain: str, config_file: Path, as_json: bool) -> None:
-    """Sign with the next key of DOMAIN from now on; its record must be published already."""
-    from sekisho.admin.dkim import KeysOfDomain
+def rotate(shell: Shell, domain: str, force: bool, resolver: str | None, config_file: Path, as_json: bool) -> None:
+    """Sign with the next key of DOMAIN from now on. The DNS is asked first: it must have the key's record."""
+    from sekisho.admin.dkim import ListKeys, RotateKeys
 
+    config = shell.load_config(config_file)
     with shell.operator(config_file) as ask:
-        keys = ask("dkim.rotate", KeysOfDomain(domain))
+        coming = [key for key in ask("dkim.list", ListKeys(domain)) if key.state == "next"]
+    published = _published(shell, resolver_settings(config, resolver), coming, force)
+    with shell.operator(config_file) as ask:
+        keys = ask("dkim.rotate", RotateKeys(domain, published, force))
     selectors = ", ".join(key.selector for key in keys if key.state == "active")
-    shell.report(keys, as_json, "Mail is signed with {selectors} now; leave the old record in the DNS for a week.", selectors=selectors)
+    shell.report(keys, as_json, "Mail is signed with {selectors} now.", selectors=selectors)
+    old = [key.name for key in keys if key.state == "retired"]
+    if old and not as_json:
+        click.echo(shell.say("Leave the old record in the DNS for a week, for mail under way: {names}", names=", ".join(old)))
+
+
+def _published(shell: Shell, settings: "ResolverSettings", keys: list[Any], force: bool) -> list[str]:
+    """Selectors of the keys that the DNS has. Without `force` raises CommandFailed for one that it has not."""
+    from sekisho.admin.check.published import what_keeps_from_signing
+
+    async def look(found: "Resolver") -> list[Any]:
+        return [await what_keeps_from_signing(found, key) for key in keys]
+
+    problems = shell.app.look_up(settings, look)
+    for finding in filter(None, problems):
+        if not force:
+            if finding.remedy:
+                click.echo(printable(shell.say(finding.remedy, **finding.values)), err=True)
+            raise CommandFailed(finding.text, exits.UNKNOWN if finding.level == "unknown" else exits.FAILED, **finding.values)
+        click.echo(printable(shell.say(finding.text, **finding.values)), err=True)
+    return [key.selector for key, finding in zip(keys, problems, strict=True) if finding is None]
 
 
 @dkim_command.command("retire", epilog="Example: sekisho dkim retire example.org")
 @click.argument("domain")
+@click.option("--force", is_flag=True, help="Also keys that signed until less than a week ago; their records must stay in the DNS.")
 @config_option
 @json_option
 @pass_shell
-def retire(shell: Shell, domain: str, config_file: Path, as_json: bool) -> None:
-    """Forget the retired keys of DOMAIN; their records can go from the DNS."""
-    from sekisho.admin.dkim import KeysOfDomain
+def retire(shell: Shell, domain: str, force: bool, config_file: Path, as_json: bool) -> None:
+    """Forget the keys of DOMAIN that signed nothing for a week; their records can go from the DNS then."""
+    from sekisho.admin.dkim import RetireKeys
 
     with shell.operator(config_file) as ask:
-        keys = ask("dkim.retire", KeysOfDomain(domain))
+        keys = ask("dkim.retire", RetireKeys(domain, force))
     names = ", ".join(key.name for key in keys)
-    shell.report(keys, as_json, "The keys are gone; these records can be removed: {names}", names=names)
+    if force:
+        shell.report(
+            keys, as_json, "The keys are gone; leave these records in the DNS for a week, for mail under way: {names}", names=names
+        )
+    else:
+        shell.report(keys, as_json, "The keys are gone; these records can be removed: {names}", names=names)
 
 
 def zone_line(key: Any) -> str:
