@@ -77,9 +77,9 @@ class Stage:
         for domain in house.domains:
             await ask("domain.add", {"name": domain})
             if house.dkim:
-                await ask("dkim.add", {"domain": domain, "algorithm": "ed25519"})
-                for key in await ask("dkim.rotate", {"domain": domain, "force": True}):
-                    self._publish(key["name"], "TXT", key["record"].encode())
+                key = await ask("dkim.add", {"domain": domain, "algorithm": "ed25519"})
+                self._publish(key["name"], "TXT", key["record"].encode())
+                await ask("dkim.rotate", {"domain": domain, "published": [key["selector"]]})
         await asyncio.gather(*(self._add_account(account) for account in self.scene.account))
 
     def _publish(self, name: str, rtype: RecordType, record: bytes) -> None:
