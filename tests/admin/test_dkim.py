@@ -54,7 +54,7 @@ async def test_no_key_signs_that_the_dns_was_not_seen_to_have(context: Context, 
 
 async def test_keys_of_nobody(context: Context) -> None:
     for work in (list_keys(context, ListKeys("far.example")), retire_keys(context, RetireKeys("far.example"))):
-        with pytest.raises(Refused, match="There is no domain far.example"):
+        with pytest.raises(Refused, match="There is no domain"):
             await work
 
 

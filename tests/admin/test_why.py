@@ -251,6 +251,14 @@ async def test_tokens_by_their_kind_of_fault(scene: Scene, cause: str, words: st
     assert words in said(story.why) and said(story.why, "ja") != said(story.why)
 
 
+async def test_what_an_operator_holds_of_an_account(scene: Scene) -> None:
+    scene.note("submission.accepted", "m1", "t@example.org", account="t@example.org", recipient="a@far.example", rule="sending-held")
+    await scene.queue("a@far.example", held=True)
+    story = await scene.story("m1")
+    assert said(story.what).startswith("The message of t@example.org to a@far.example is held")
+    assert "an operator holds all" in said(story.why) and "sekisho guard release t@example.org" in said(story.remedy)
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "words"),
     [
@@ -260,7 +268,11 @@ async def test_tokens_by_their_kind_of_fault(scene: Scene, cause: str, words: st
         ("submission.recipient_refused", {"account": "t@example.org", "rule": "not-qualified", "reply": "554 5.1.2 No"}, "no dot"),
         ("submission.recipient_refused", {"account": "t@example.org", "rule": "mailbox-full", "reply": "452 4.2.2 No"}, "full"),
         ("reception.recipient_refused", {"rule": "mailbox-full", "reply": "452 4.2.2 No"}, "full"),
-        ("submission.refused", {"account": "t@example.org", "rule": "sending-held", "reply": "550 5.7.1 No"}, "sending is held"),
+        (
+            "submission.refused",
+            {"account": "t@example.org", "rule": "sending-held", "reply": "550 5.7.1 No"},
+            "an operator holds all that t@example.org sends",
+        ),
         ("submission.refused", {"account": "t@example.org", "rule": "mailbox-full", "reply": "452 4.2.2 No"}, "full"),
         ("submission.local_refused", {"uid": 1000, "reply": "554 No"}, "554 No"),
         ("listener.ended", {"listener": "imaps", "reason": "no handshake"}, "no handshake"),

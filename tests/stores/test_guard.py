@@ -288,3 +288,36 @@ async def test_a_purged_account_leaves_nothing_to_the_next_one(store: Any, sende
     await store.directory.purge_account(alice.id)
     assert await store.guard.cases(only_open=False) == [] and await store.guard.sent(alice.id, 0) == []
     assert await store.guard.watched(alice.id) == replace(await store.guard.watched(1), account_id=alice.id)
+
+
+async def test_an_operator_holds_all_that_an_account_sends(
+    store: Any, clock: ManualClock, sender: Sender, alice: Account, bob: Account
+) -> None:
+    """What waits already, of any credential; what was under way and comes back; what is submitted from then on; and nobody else's."""
+    other = Sender(store, clock, bob)
+    app = Sender(store, clock, alice, "app-1")
+    first, _ = await sender.send("a@there.test", fresh=False)
+    second, _ = await app.send("b@there.test", fresh=False)
+    under_way, accepted = await sender.send("c@there.test")
+    theirs, _ = await other.send("d@there.test", fresh=False)
+    await store.directory.set_state(alice.id, "sending_held")
+    assert await store.guard.keep_back(alice.id) == 2
+    assert await store.guard.keep_back(alice.id) == 0
+    (job,) = accepted.jobs
+    await store.spool.settle(job, outcomes(job, "deferred", LATER, retry_at_us=clock.now_us()))
+    assert [await states(store, one) for one in (first, second, under_way, theirs)] == [
+        {"a@there.test": "held"}, {"b@there.test": "held"}, {"c@there.test": "held"}, {"d@there.test": "waiting"},
+    ]  # fmt: skip
+    item = acceptance(
+        store, MESSAGE, message_id="later", relays=(relay("e", "there.test", clock.now_us(), fresh_lease=OWNER),),
+        deliveries=(delivery(bob, delivery_id="later/0"),), origin="submission", account_id=alice.id,
+        kept_back=(Recipient(Address.from_text(bob.address)),),
+    )  # fmt: skip
+    assert await store.spool.accept(item) == Accepted((), ())
+    assert await states(store, "later") == {"e@there.test": "held", bob.address: "held"}
+    assert {sent.message_id for sent in await store.guard.held(alice.id)} == {first, second, under_way, "later"}
+    assert await store.guard.held_accounts() == {alice.id: 4}
+    clock.advance(86_400)
+    assert [job.message_id for job in await store.spool.claim(OWNER, 10)] == [theirs]
+    assert await store.guard.purge(alice.id) == (4, 5)
+    assert await store.guard.held_accounts() == {}

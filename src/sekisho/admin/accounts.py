@@ -144,7 +144,11 @@ async def set_state(context: Context, request: SetState) -> Account:
     account = await find_account(context, request.address)
     if account.state == "deleted":
         raise Refused("The account {address} is deleted; bring it back first: sekisho account undelete {address}", address=account.address)
-    return await _set_state(context, account, request.state)
+    changed = await _set_state(context, account, request.state)
+    if request.state == "sending_held" and context.guard_kit is not None:
+        # Only now: what is submitted meanwhile sees the new state.
+        await context.guard_kit.guard.keep_back(account.id)
+    return changed
 
 
 async def set_quota(context: Context, request: SetQuota) -> Account:

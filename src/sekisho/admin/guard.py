@@ -48,7 +48,7 @@ class SetRecovery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GuardedAccount(Struct, frozen=True):
-    """One open case, or mail that is held without one (credential and action are "" then)."""
+    """One open case, or mail that is held without one: `action` is "sending_held" while an operator holds all of the account, else ""."""
 
     address: str
     credential_id: str
@@ -120,7 +120,10 @@ async def list_cases(context: Context, request: Nothing) -> list[GuardedAccount]
         address = await _address(context, case.account_id)
         count = held.pop(case.account_id, 0)
         rows.append(GuardedAccount(address, case.credential_id, case.action, case.opened_at_us, case.score, count, bool(case.frozen_at_us)))
-    rows += [GuardedAccount(await _address(context, account_id), "", "", 0, 0, count, False) for account_id, count in held.items()]
+    for account_id, count in held.items():
+        account = await context.directory.account(account_id)
+        action = "sending_held" if account is not None and account.state == "sending_held" else ""
+        rows.append(GuardedAccount(await _address(context, account_id), "", action, 0, 0, count, False))
     return rows
 
 

@@ -15,6 +15,7 @@ from sekisho.core.policy.takeover.state import State
 from sekisho.ports.content import MessageOctets
 from sekisho.ports.spool import MailboxDelivery
 
+BY_OPERATOR = -1  # in place of a case: an operator holds the sending of the whole account
 Ending = Literal["", "released", "purged", "forgiven"]
 
 
@@ -40,7 +41,7 @@ class Case(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """One submitted message, as far as the guard knows it. `case_id`: that holds it or part of it, 0 if none."""
+    """One submitted message, as far as the guard knows it. `case_id`: that holds it or part of it, or BY_OPERATOR; 0 if none."""
 
     message_id: str
     account_id: int
@@ -112,6 +113,10 @@ class Guard(Protocol):
 
     async def hold(self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason) -> Case:
         """Open a case whatever the score says (or give the open one)."""
+        ...
+
+    async def keep_back(self, account_id: int) -> int:
+        """Hold whatever of the account waits in the queue now: how many messages. What it submits later says so itself."""
         ...
 
     async def held(self, account_id: int) -> list[Sent]:

@@ -60,6 +60,8 @@ class Acceptance(Struct, frozen=True):
     references: tuple[str, ...] = ()
     delivery_memory_seconds: int = 12 * 86400  # queue lifetime + 7 days
     outgoing: Outgoing | None = None  # debited to the account in the same transaction, which may slow or hold the message
+    # The account's sending is held: all of the message waits for an operator; these recipients have their mailboxes here.
+    kept_back: tuple[Recipient, ...] | None = None
 
 
 class Accepted(Struct, frozen=True):

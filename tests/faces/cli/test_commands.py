@@ -467,7 +467,7 @@ def test_guard(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = taro("guard", "purge", "taro@example.org", stdin="n\n")
     assert code == exits.FAILED and "for good?" in out
     assert taro("guard", "forgive", "taro@example.org")[1] == "taro@example.org may send again; 1 messages stay held.\n"
-    assert taro("guard", "list")[1].endswith("forgiven, mail still held\n")
+    assert taro("guard", "list")[1].endswith("\tmail still held\n")
     assert taro("guard", "release", "taro@example.org")[1] == "1 messages of taro@example.org go now, to 5 recipients.\n"
     assert "The guard holds nothing of" in taro("guard", "purge", "taro@example.org", "--yes")[2]
     assert taro("account", "bulk", "taro@example.org", "on")[1] == "taro@example.org may send newsletters.\n"
@@ -499,3 +499,21 @@ def test_bans(taro: Any) -> None:
     assert "may log in as taro@example.org again" in taro("bans", "lift", "2001:db8::/48")[1]
     code, _, err = taro("bans", "lift", "example.org")
     assert code == exits.FAILED and "neither an IP address nor a network" in err
+
+
+def test_an_account_whose_sending_is_held(cli: Any) -> None:
+    cli("domain", "add", "example.test")
+    cli("account", "add", "taro@example.test", "--password-stdin", stdin="a long enough secret\n")
+    code, out, _ = cli("account", "state", "taro@example.test", "sending-held")
+    assert (code, out) == (exits.OK, "taro@example.test: sending held.\n")
+    account = asyncio.run(cli.app.store.directory.account_by_address(Address.from_text("taro@example.test")))
+    text = cli.app.store.spool.open_content()
+    text.write(b"Subject: x\r\n\r\nx\r\n")
+    item = Acceptance(
+        "m1", Envelope(ReversePath(None)), text, b"", account_id=account.id, kept_back=(Recipient(Address.from_text("a@b.example")),)
+    )
+    asyncio.run(cli.app.store.spool.accept(item))
+    assert cli("guard", "list")[1].split("\t")[0::5] == ["taro@example.test", "sending held\n"]
+    code, out, _ = cli("account", "state", "taro@example.test", "active")
+    assert code == exits.OK and "1 messages of it are held: sekisho guard show taro@example.test" in out
+    assert cli("guard", "list")[1].split("\t")[5] == "mail still held\n"

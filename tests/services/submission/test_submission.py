@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+from tests.services.guard.kit import guard_kit
 from tests.services.smtp_world import World, codes, talk
 
 from sekisho.config.schema import SubmissionSettings
@@ -11,6 +12,7 @@ from sekisho.core.policy.takeover.sending import Sending
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.reply import Reply
+from sekisho.ports.guard import BY_OPERATOR
 from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.services.submission.seams import OutboundVerdict, Submitted
 from sekisho.testing.stream import MemoryStream
@@ -141,10 +143,32 @@ async def test_recipients(address: str, code: int) -> None:
     assert codes(await talk(client, MINE, f"RCPT TO:<{address}>\r\n".encode())) == [250, code]
 
 
-async def test_held_accounts_may_log_in_and_not_send() -> None:
-    world = await World().fill()
+async def test_what_an_account_sends_that_is_held_is_accepted_and_waits() -> None:
+    """Nobody has it, here or elsewhere; nothing is lost; the guard's commands let it go or remove it."""
+    watchful = Watchful()
+    world = await World(judge=watchful, signer=watchful).fill()
+    held = world.accounts["held"]
     client = await logged_in(world, "held@local.example")
-    assert (await talk(client, b"MAIL FROM:<held@local.example>\r\n"))[0].startswith("550 5.7.1 Sending is held")
+    text = b"From: held@local.example\r\nDate: x\r\nSubject: stop\r\n\r\nx\r\n.\r\n"
+    replies = await talk(
+        client,
+        b"MAIL FROM:<held@local.example>\r\n",
+        b"RCPT TO:<a@elsewhere.example>\r\n",
+        b"RCPT TO:<other@local.example>\r\n",
+        b"DATA\r\n",
+        text,
+    )
+    assert codes(replies) == [250, 250, 250, 354, 250]
+    (message,) = await world.store.spool.queue()
+    assert [(str(row.recipient.address), row.state) for row in message.recipients] == [
+        ("a@elsewhere.example", "held"), ("other@local.example", "held"),
+    ]  # fmt: skip
+    assert world.jobs == [] and await world.mailbox("other") == [] and watchful.order == ["sign"]
+    assert [sent.case_id for sent in await world.store.guard.held(held.id)] == [BY_OPERATOR]
+    (entry,) = [entry for entry in world.journal.entries if entry.kind == "submission.accepted"]
+    assert entry.fields["rule"] == "sending-held"
+    assert await guard_kit(world.store).releaser.release(message.message_id) == (2, 0)
+    assert len(await world.mailbox("other")) == 1 and await world.store.guard.held(held.id) == []
 
 
 @pytest.mark.parametrize("change", ["login_disabled", "deleted", "password"])

@@ -9,6 +9,7 @@ from sekisho.core.policy.takeover.outcome import is_bounce, is_complaint
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.policy.takeover.sending import Reach, Sending
 from sekisho.core.policy.takeover.state import DAY_US, State
+from sekisho.core.terms.envelope import Recipient
 from sekisho.ports.guard import Ending
 from sekisho.ports.outgoing import MAILBOX_HOP, Decision, Outgoing
 from sekisho.ports.spool import Acceptance, Outcome, RelayRecipient
@@ -58,20 +59,18 @@ def applied(acceptance: Acceptance, decision: Decision, rules: GuardRules) -> Ac
         return acceptance
     if decision.case_id:
         assert acceptance.outgoing is not None
-        held = [replace(relay, held=True, fresh_lease=None) for relay in acceptance.relays]
-        terms = _terms(acceptance)
-        held += [RelayRecipient(recipient, MAILBOX_HOP, *terms, held=True) for recipient in acceptance.outgoing.locals]
-        return replace(acceptance, deliveries=(), relays=tuple(held))
+        return held_whole(acceptance, acceptance.outgoing.locals, acceptance.outgoing.sending.at_us)
     if decision.verdict.action == "slow" and acceptance.relays:
         return replace(acceptance, relays=tuple(_slowed(acceptance.relays, rules.slow_us)))
     return acceptance
 
 
-def _terms(acceptance: Acceptance) -> tuple[int, int]:
-    """(due, expires); a release gives new ones."""
-    assert acceptance.outgoing is not None
-    now_us = acceptance.outgoing.sending.at_us
-    return (acceptance.relays[0].due_at_us, acceptance.relays[0].expires_at_us) if acceptance.relays else (now_us, now_us)
+def held_whole(acceptance: Acceptance, locals_: Iterable[Recipient], now_us: int) -> Acceptance:
+    """Nothing of it is delivered: it waits for all its recipients, those with mailboxes here too. A release gives new times."""
+    held = [replace(relay, held=True, fresh_lease=None) for relay in acceptance.relays]
+    terms = (acceptance.relays[0].due_at_us, acceptance.relays[0].expires_at_us) if acceptance.relays else (now_us, now_us)
+    held += [RelayRecipient(recipient, MAILBOX_HOP, *terms, held=True) for recipient in locals_]
+    return replace(acceptance, deliveries=(), relays=tuple(held))
 
 
 def _slowed(relays: Iterable[RelayRecipient], slow_us: int) -> Iterable[RelayRecipient]:

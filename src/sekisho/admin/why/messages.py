@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sekisho.admin.why.sentences import Wording, wording_of_rule
+from sekisho.admin.why.sentences import RULES, Wording, wording_of_rule
 from sekisho.admin.why.story import RecipientView, Story, Told, named, story, values_of
 from sekisho.ports.journal import JournalValue
 from sekisho.ports.ledger import LedgerEntry
@@ -48,7 +48,9 @@ def accepted_message(id_: str, entries: Sequence[LedgerEntry], queued: QueuedMes
     recipients = _recipients(entries, queued)
     values = values_of(entries, id_, entries[-1].at_us)
     told = _removed(entries) or _remote(recipients, values) or _local(entries, values)
-    if told is _HELD and any(entry.kind == "guard.verdict" for entry in entries):
+    if told is _HELD and any(entry.fields.get("rule") == "sending-held" for entry in entries):
+        told = _HELD_BY_OPERATOR
+    elif told is _HELD and any(entry.kind == "guard.verdict" for entry in entries):
         told = _HELD_BY_GUARD
     return story(id_, told, entries, values, recipients)
 
@@ -143,6 +145,7 @@ _HELD_BY_GUARD = Told(
         "Ask the owner. If they sent it: sekisho guard release {account}; if not: sekisho guard purge {account}.",
     ),
 )
+_HELD_BY_OPERATOR = Told("waiting", "The message of {account} to {recipients} is held", RULES["sending-held"])
 # What needs attention most comes first.
 _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
     (

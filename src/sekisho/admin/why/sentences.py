@@ -43,7 +43,11 @@ RULES: Mapping[str, Wording] = {
         "{account} may not send in that name.",
         "Send as {account}, or make the address an alias of it: sekisho alias add ADDRESS {account}.",
     ),
-    "sending-held": Wording("sending is held for this account.", "Find out why it was held; then: sekisho account state {account} active."),
+    "sending-held": Wording(
+        "an operator holds all that {account} sends.",
+        "If it is in order: sekisho account state {account} active, then sekisho guard release {account}; "
+        "if not: sekisho guard purge {account}.",
+    ),
     "malformed-author": Wording("From or Sender is no list of addresses.", "The program that wrote the message must be corrected."),
     "takeover": Wording(
         "the account sends as hijacked accounts do: {because}.",

@@ -56,7 +56,6 @@ _NO_SUCH_USER = Reply.of(550, "5.1.1", "No such recipient here")
 _LITERAL = Reply.of(550, "5.1.2", "Mail to address literals is not sent; use a domain")
 _NOT_QUALIFIED = Reply.of(554, "5.1.2", "The recipient's domain is not fully qualified")  # RFC 6409 §4.2
 _NO_ROOM = Reply.of(452, "4.3.1", "Not enough room for mail now; try again later")
-_HELD = Reply.of(550, "5.7.1", "Sending is held for this account; ask your postmaster to release it")
 _LOGGED_OUT = Reply.of(421, "4.7.0", "This login is no longer valid; log in again")
 
 
@@ -223,8 +222,6 @@ class _Transactions:
         if account is None:  # THREATS 15: an open session does not outlive its account
             return _LOGGED_OUT
         self._account = account
-        if account.state == "sending_held":
-            return self._refuse(_HELD, {"reverse_path": str(envelope.reverse_path), "rule": "sending-held"}, str(envelope.reverse_path))
         sender = envelope.reverse_path.address  # None is for notices (MDNs): their From is still checked
         if sender is not None and not await self._rights.may_send_as(account, sender, self._only_sender):
             fields = {"reverse_path": str(sender), "rule": "not-your-address"}
@@ -314,12 +311,15 @@ class _Transactions:
             tuple(d.recipient.address for d in self._destinations if d.remotes == (d.recipient.address,)),
             tuple(d.recipient for d in self._destinations if d.account_ids),
         )
+        if self._account.state == "sending_held":
+            return await self._accept(submitted, None, is_kept_back=True)
         verdict = await self._tools.judge.judge(submitted)
         if verdict.refusal is not None:
             return self._refuse_content(verdict.refusal, content, envelope, "takeover", verdict.because)
         return await self._accept(submitted, verdict.outgoing)
 
-    async def _accept(self, submitted: Submitted, outgoing: Outgoing | None) -> Reply:
+    async def _accept(self, submitted: Submitted, outgoing: Outgoing | None, *, is_kept_back: bool = False) -> Reply:
+        """`is_kept_back`: an operator holds what the account sends; it hears of success all the same, as with the guard."""
         tools, envelope, now_us = self._tools, submitted.envelope, self._tools.clock.now_us()
         prefix = format_received(self._hop(envelope, now_us)) + await tools.signer.sign(submitted)
         terms = RelayTerms(now_us, self._config.queue.lifetime_seconds, self._config.routes, tools.owner())
@@ -335,8 +335,11 @@ class _Transactions:
             header_message_id=header_message_id(submitted.header),
             references=header_references(submitted.header),
             outgoing=outgoing,
+            kept_back=submitted.locals if is_kept_back else None,
         )
         accepted = await tools.spool.accept(acceptance)
+        if is_kept_back:
+            return self._conclude(acceptance, accepted, submitted.header)
         if accepted.decision is not None:
             tools.judge.decided(submitted, accepted.decision)
             if accepted.decision.case_id:
@@ -371,6 +374,8 @@ class _Transactions:
             "message_id": acceptance.header_message_id,
             "session": self.references.session,
         }
+        if acceptance.kept_back is not None:
+            fields |= {"rule": "sending-held"}
         if self._config.ledger.subjects:
             fields["subject"] = subject_of(header)
         about = (*about_message(acceptance.envelope, acceptance.header_message_id), self._account_address, self.references.session)

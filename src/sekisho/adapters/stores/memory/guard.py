@@ -15,7 +15,7 @@ from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.state import State
 from sekisho.core.policy.takeover.verdict import Verdict, consider, review
 from sekisho.ports.changes import QueueChanged
-from sekisho.ports.guard import Case, Ending, Left, Sent, Watched
+from sekisho.ports.guard import BY_OPERATOR, Case, Ending, Left, Sent, Watched
 from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.ports.spool import Outcome, QueueJob
 
@@ -109,7 +109,27 @@ class GuardSteps:
     def mark(self, case_id: int, message_id: str) -> None:
         self._all.sent[message_id] = replace(self._all.sent[message_id], case_id=case_id)
 
+    def keep_back(self, account_id: int, message_id: str | None = None) -> int:
+        count = 0
+        for message in list(self._all.queue.values()):
+            waiting = [row for row in message.rows if row.state == "waiting"]
+            if message.account_id != account_id or message_id not in (None, message.message_id) or not waiting:
+                continue
+            for row in waiting:
+                row.state = "held"
+            self.note_kept_back(account_id, message.message_id)
+            count += 1
+        self._all.changes.publish(QueueChanged())
+        return count
+
+    def note_kept_back(self, account_id: int, message_id: str) -> None:
+        sent = self._all.sent.get(message_id) or Sent(message_id, account_id, "", self._all.clock.now_us(), 0, 0, "", "", 0)
+        self._all.sent[message_id] = sent if sent.case_id else replace(sent, case_id=BY_OPERATOR)
+
     def settle(self, job: QueueJob, outcomes: tuple[Outcome, ...]) -> None:
+        submitter = self._all.accounts.get(job.account_id) if job.account_id is not None else None
+        if submitter is not None and submitter.account.state == "sending_held":
+            self.keep_back(submitter.account.id, job.message_id)
         sent = self._all.sent.get(job.message_id)
         if self.rules.mode == "off" or job.account_id is None or sent is None:
             return
@@ -145,6 +165,9 @@ class MemoryGuardRecords:
     async def holding(self, message_id: str) -> Case | None:
         sent = self._all.sent.get(message_id)
         return self._steps.open_case_of(sent.account_id, sent.credential_id) if sent else None
+
+    async def keep_back(self, account_id: int) -> int:
+        return self._steps.keep_back(account_id)
 
     async def open_case(self, account_id: int, credential_id: str) -> Case | None:
         return self._steps.open_case_of(account_id, credential_id)

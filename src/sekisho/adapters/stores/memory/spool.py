@@ -48,6 +48,9 @@ class MemorySpool:
         if acceptance.outgoing is not None and self._guard.rules.mode != "off":
             decision = self._guard.debit(acceptance.outgoing)
             acceptance = guarding.applied(acceptance, decision, self._guard.rules)
+        if acceptance.kept_back is not None:
+            acceptance = guarding.held_whole(acceptance, acceptance.kept_back, self._state.clock.now_us())
+            self._guard.note_kept_back(acceptance.account_id or 0, acceptance.message_id)
         content = content_octets(acceptance.content)
         content_id = rules.object_id(self._state.clock, self._state.dice)
         delivered: dict[int, None] = {}

@@ -37,6 +37,9 @@ class Acceptor:
             decision = self._guard.debit(tx, acceptance.outgoing)
             acceptance = guarding.applied(acceptance, decision, self._guard.rules)
         now_us = self._clock.now_us()
+        if acceptance.kept_back is not None:
+            acceptance = guarding.held_whole(acceptance, acceptance.kept_back, now_us)
+            self._guard.note_kept_back(tx, acceptance.account_id or 0, [acceptance.message_id])
         content = own_writer(acceptance.content)
         delivered: dict[int, None] = {}
         over_quota: dict[int, None] = {}

@@ -97,6 +97,9 @@ class SqliteGuard:
         case_id = await self._writer.write(lambda tx: self._steps.open_case(tx, account_id, credential_id, verdict, now_us))
         return self._cases("WHERE id = ?", (case_id,))[0]
 
+    async def keep_back(self, account_id: int) -> int:
+        return await self._writer.write(lambda tx: self._steps.keep_back(tx, account_id))
+
     async def held(self, account_id: int) -> list[Sent]:
         in_queue = "message_id IN (SELECT message_id FROM queue_message)"
         return self._sent(f"WHERE account_id = ? AND case_id <> 0 AND {in_queue} ORDER BY accepted_at_us", (account_id,))

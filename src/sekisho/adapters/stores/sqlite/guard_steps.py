@@ -1,6 +1,7 @@
 """The guard inside a transaction: debiting a message, hearing what became of it, opening a case."""
 
 import json
+from collections.abc import Sequence
 
 import msgspec
 
@@ -16,6 +17,7 @@ from sekisho.core.policy.takeover.state import State
 from sekisho.core.policy.takeover.verdict import Verdict, consider, review
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.clock import Clock
+from sekisho.ports.guard import BY_OPERATOR
 from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.ports.spool import Outcome, QueueJob
 
@@ -24,6 +26,7 @@ _decoder = msgspec.msgpack.Decoder(State)
 # Plain questions each: one that joins them takes five times as long as all of them.
 STATE = "SELECT state, bulk FROM guard_account WHERE account_id = ?"
 OPEN_CASE = "SELECT id, action FROM guard_case WHERE account_id = ? AND credential_id = ? AND closed_at_us = 0"
+SENDING_HELD = "SELECT 1 FROM account WHERE id = ? AND state = 'sending_held'"
 WRITE = "INSERT INTO guard_account VALUES (?1, 0, '', ?2) ON CONFLICT (account_id) DO UPDATE SET state = ?2"
 
 
@@ -144,8 +147,33 @@ class GuardSteps:
         if held:
             tx.changed(QueueChanged())
 
+    def keep_back(self, tx: Transaction, account_id: int, message_id: str | None = None) -> int:
+        """Hold what waits of the account, or of one of its messages, as an operator wants: how many messages."""
+        sql = (
+            "UPDATE queue_recipient SET state = 'held' WHERE state = 'waiting' AND message_id IN (SELECT message_id FROM queue_message "
+            "WHERE account_id = ?1 AND (?2 IS NULL OR message_id = ?2)) RETURNING message_id, next_hop"
+        )
+        held = tx.execute(sql, (account_id, message_id)).fetchall()
+        messages = sorted({found for found, _ in held})
+        self.note_kept_back(tx, account_id, messages)
+        for next_hop in {next_hop for _, next_hop in held}:
+            refresh(tx, next_hop)
+        if held:
+            tx.changed(QueueChanged())
+        return len(messages)
+
+    def note_kept_back(self, tx: Transaction, account_id: int, messages: Sequence[str]) -> None:
+        sql = (
+            "INSERT INTO guard_sent VALUES (?1, ?2, '', ?3, ?4, 0, '', '', 0) "
+            "ON CONFLICT (message_id) DO UPDATE SET case_id = ?4 WHERE case_id = 0"
+        )
+        now_us = self._clock.now_us()
+        tx.executemany(sql, [(message_id, account_id, now_us, BY_OPERATOR) for message_id in messages])
+
     def settle(self, tx: Transaction, job: QueueJob, outcomes: tuple[Outcome, ...]) -> None:
         """After the outcomes were written: count them; where a case is open or opens now, what would wait again is held."""
+        if job.account_id is not None and tx.execute(SENDING_HELD, (job.account_id,)).fetchall():
+            self.keep_back(tx, job.account_id, job.message_id)
         if self.rules.mode == "off" or job.account_id is None:
             return
         sql = "SELECT account_id, credential_id FROM guard_sent WHERE message_id = ?"

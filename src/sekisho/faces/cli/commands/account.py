@@ -169,12 +169,19 @@ def passwd(shell: Shell, address: str, password_stdin: bool, allow_weak: bool, c
 @json_option
 @pass_shell
 def state_(shell: Shell, address: str, state: str, config_file: Path, as_json: bool) -> None:
-    """Let the account log in and send (active), not log in (login-disabled), or not send (sending-held)."""
+    """Let the account log in and send (active), not log in (login-disabled), or have all it sends held (sending-held)."""
     from sekisho.admin.accounts import SetState
+    from sekisho.admin.guard import ShowGuarded
 
     with shell.operator(config_file) as ask:
         account = ask("account.state", SetState(address, state.replace("-", "_")))  # type: ignore[arg-type]  # click checked the choice
+        held = ask("guard.show", ShowGuarded(address, 0)).held_messages
     shell.report(account, as_json, "{address}: {state}.", address=account.address, state=shell.say(state_word(account.state)))
+    if held and not as_json:
+        values = {"count": held, "address": account.address}
+        click.echo(
+            shell.say("{count} messages of it are held: sekisho guard show {address}; then sekisho guard release or purge.", **values)
+        )
 
 
 @account_command.command("expire", epilog="Example: sekisho account expire taro@example.org 2027-03-31")

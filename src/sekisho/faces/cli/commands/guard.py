@@ -31,20 +31,20 @@ def list_(shell: Shell, config_file: Path, as_json: bool) -> None:
     shell.print_table(
         columns,
         [
-            (r.address, when(r.opened_at_us), r.credential_id or "-", r.score, r.held_messages, say(_state(r.action, r.frozen)))
+            (r.address, when(r.opened_at_us), r.credential_id or "-", r.score or "-", r.held_messages, say(_state(r.action, r.frozen)))
             for r in rows
         ],
     )
 
 
 # Every word that a state is shown by.
-WORDS = ("frozen", "held", "about to be frozen", "forgiven, mail still held", "released", "purged", "forgiven", "yes", "no")
+WORDS = ("frozen", "held", "about to be frozen", "sending held", "mail still held", "released", "purged", "forgiven", "yes", "no")
 
 
 def _state(action: str, frozen: bool) -> str:
     if frozen:
         return "frozen"
-    return {"hold": "held", "freeze": "about to be frozen"}.get(action, "forgiven, mail still held")
+    return {"hold": "held", "freeze": "about to be frozen", "sending_held": "sending held"}.get(action, "mail still held")
 
 
 @guard_command.command("show", epilog="Example: sekisho guard show taro@example.org")
