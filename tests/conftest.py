@@ -1,7 +1,9 @@
 """Settings of all tests."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 
@@ -14,3 +16,11 @@ if not _is_full:
     # Hypothesis also tries numbers and texts that stand in whatever modules are imported by then: with other tests before it, in
     # another order or on another core, a test would get other examples.
     providers._get_local_constants = lambda: providers._local_constants
+
+
+@pytest.fixture(autouse=True)
+def mask_of_new_files() -> Iterator[None]:
+    """A command sets it for its process: here that is the process of all tests."""
+    usual = os.umask(0o022)
+    yield
+    os.umask(usual)

@@ -29,6 +29,8 @@ def write_certificates(folder: Path, names: Sequence[str], now: datetime) -> tup
     write_private(key_file, leaf_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     ca_file.write_bytes(ca.public_bytes(Encoding.PEM))
     chain_file.write_bytes(leaf.public_bytes(Encoding.PEM) + ca.public_bytes(Encoding.PEM))
+    for public in (ca_file, chain_file):
+        public.chmod(0o644)
     return ca_file, chain_file, key_file
 
 

@@ -69,6 +69,7 @@ def prepare(folder: Path, base_port: int | None = None, now: datetime | None = N
     config_file = folder / "sekisho.toml"
     if state is None or state["ports"] != ports or not config_file.exists():
         config_file.write_text(render(_starter(ports)), "utf-8")
+        config_file.chmod(0o644)  # another user of the machine may hand in mail by it, and trust the CA
         base = DEFAULT_BASE_PORT if base_port is None else base_port
         write_private(state_file, json.dumps({"base_port": base, "ports": ports, "passwords": passwords}, indent=2).encode())
     return TryOut(folder, config_file, ca_file, ports, passwords)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sekisho.config.section import Octets, Seconds, Section
+from sekisho.config.section import Octets, Seconds, Secret, Section
 from sekisho.core.policy.attachments import DANGERS, AttachmentRules, Danger
 from sekisho.core.policy.classifier.knowledge import JUNK_SCORE
 from sekisho.core.policy.mode import Mode
@@ -48,7 +48,7 @@ class ContentSettings(Section):
         "refuse", description="What becomes of a message with a virus; off: clamd is not asked."
     )
     rspamd: ScannerPlace = Field("", description="rspamd's normal worker, as host:port or a path; empty: it is not asked.")
-    rspamd_password: str = Field("", description="Its password, if it wants one.")
+    rspamd_password: Secret = Field("", description="Its password, if it wants one.")
     rspamd_action: Literal["refuse", "junk", "observe", "off"] = Field(
         "junk",
         description=(

@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 
 from sekisho.config.lines import Location, line_of, toml_path
 from sekisho.config.problems import Problem
+from sekisho.config.secrets import MASK
+from sekisho.config.section import SecretMark
 
 # pydantic's error type -> (what is wrong, what to do); `{…}` come from the error's context and `value` from the input.
 TEXTS: Mapping[str, tuple[str, str]] = {
@@ -56,6 +58,8 @@ def schema_problem(
     path, line = toml_path(location), line_of(lines, location)
     if details["type"] == "extra_forbidden":
         return _unknown_key(model, location, path, line)
+    if _is_secret(model, location):
+        values["value"] = MASK
     if details["type"] == "missing":
         line = line_of(lines, location[:-1])
     text, advice = texts.get(details["type"], TEXTS["other"])
@@ -67,6 +71,21 @@ def _unknown_key(model: type[BaseModel], location: Location, path: str, line: in
     close = difflib.get_close_matches(str(location[-1]), known, n=2, cutoff=0.6)
     values = {"names": ", ".join(close or sorted(known))}
     return Problem(path, "There is no such setting.", "Did you mean {names}?" if close else "Possible here: {names}.", values, line)
+
+
+def _is_secret(model: type[BaseModel], location: Location) -> bool:
+    """Then what stands there is not shown, not even when it is wrong."""
+    found: type[BaseModel] | None = model
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = found.model_fields.get(part) if found is not None else None
+        if field is None:
+            return False
+        if any(isinstance(mark, SecretMark) for mark in field.metadata):
+            return True
+        found = _model_in(field.annotation)
+    return False
 
 
 def _keys_at(model: type[BaseModel], location: Location) -> list[str]:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from sekisho.config.problems import Problem
 from sekisho.config.schema import Certificate, Config
+from sekisho.config.secrets import secret_settings
 
 _MIN_RSA_BITS = 2048
 _BREACHED_LINE = re.compile(rb"[0-9A-Fa-f]{16,40}(:[0-9]{1,12})?\s*\Z")
@@ -28,7 +29,8 @@ def check_files(config: Config, now: datetime | None = None) -> list[Problem]:
     problems = [*_check_folders(config), *_check_user(config), *_check_breached(config), *_check_authorities(config)]
     names: set[str] = set()
     for index, certificate in enumerate(config.certificates):
-        problems.extend(_check_certificate(f"certificates[{index}]", certificate, now, names))
+        found = _check_certificate(f"certificates[{index}]", certificate, now, names, is_for_root=_is_started_by_root(config))
+        problems.extend(found)
     if names and not _covers(names, config.hostname.lower()):
         problems.append(
             Problem(
@@ -40,6 +42,26 @@ def check_files(config: Config, now: datetime | None = None) -> list[Problem]:
             )
         )
     return problems
+
+
+def check_secrecy(file: Path, config: Config) -> list[Problem]:
+    """A configuration that holds secrets is for root and the server's user."""
+    held = secret_settings(config)
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return []
+    if not held or not mode & 0o007:
+        return []
+    return [
+        Problem(
+            held[0],
+            "Everybody on this machine may read or change this file, which holds a secret.",
+            "Leave it to root and the server: chgrp {group} {file} && chmod 640 {file}",
+            {"group": config.user or "root", "file": file},
+            severity="warning",
+        )
+    ]
 
 
 def _check_folders(config: Config) -> Iterator[Problem]:
@@ -129,12 +151,31 @@ def _check_authorities(config: Config) -> Iterator[Problem]:
             yield Problem(path, "{file} cannot be read: {reason}.", "Name a readable PEM file.", {"file": file, "reason": reason})
 
 
-def _check_certificate(path: str, certificate: Certificate, now: datetime, names: set[str]) -> Iterator[Problem]:
+def _is_started_by_root(config: Config) -> bool:
+    """Are we the user that workers become? Then root starts the server, and reads what we need not."""
+    try:
+        return config.user is not None and os.geteuid() == pwd.getpwnam(config.user).pw_uid != 0
+    except KeyError:
+        return False
+
+
+def _check_certificate(
+    path: str, certificate: Certificate, now: datetime, names: set[str], *, is_for_root: bool = False
+) -> Iterator[Problem]:
     chain = key = None
     for field, file in (("cert_file", certificate.cert_file), ("key_file", certificate.key_file)):
         try:
             pem = file.read_bytes()
         except OSError as error:
+            if is_for_root and isinstance(error, PermissionError):
+                yield Problem(
+                    f"{path}.{field}",
+                    "{file} can be read by root only, so that it could not be checked.",
+                    "Run this as root to have it checked too.",
+                    {"file": file},
+                    severity="warning",
+                )
+                continue
             yield Problem(
                 f"{path}.{field}",
                 "{file} cannot be read: {reason}.",

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from sekisho.config.checks import check_config
 from sekisho.config.explain import schema_problem, syntax_problem
-from sekisho.config.files import check_files
+from sekisho.config.files import check_files, check_secrecy
 from sekisho.config.lines import Location, scan_lines, toml_path
 from sekisho.config.problems import ConfigError, Problem
 from sekisho.config.schema import Config
@@ -43,8 +43,12 @@ class Loaded:
     warnings: tuple[Problem, ...]
 
 
-def load(path: Path) -> Loaded:
-    """Read and check the file and everything that it names; raises ConfigError with all problems."""
+def load(path: Path, *, with_files: bool = True) -> Loaded:
+    """Read and check the file and, `with_files`, everything that it names; raises ConfigError with all problems.
+
+    What a server needs (keys, users, folders), a command that asks it or its data does not: a certificate that is half written, or one
+    that only root can read, must not keep anybody from the queue.
+    """
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
@@ -63,8 +67,8 @@ def load(path: Path) -> Loaded:
         ) from error
     parsed = parse(text, path.absolute().parent)
     problems = parsed.problems
-    if parsed.draft is not None:
-        found = _with_lines(check_files(parsed.draft), scan_lines(text))
+    if parsed.draft is not None and with_files:
+        found = _with_lines([*check_files(parsed.draft), *check_secrecy(path, parsed.draft)], scan_lines(text))
         problems = problems + [problem for problem in found if not _lies_in(problem.path, parsed.mended)]
     if parsed.config is None or any(problem.is_error for problem in problems):
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0))

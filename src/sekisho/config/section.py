@@ -1,5 +1,6 @@
 """What the tables of sekisho.toml are made of. Each part of the server may have its own module of tables; `schema.Config` holds them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,14 @@ LocalPath = Annotated[Path, AfterValidator(_from_folder)]
 Seconds = Annotated[float, Field(gt=0)]
 Octets = Annotated[int, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretMark:
+    """In a field's metadata: `config show` does not print what is set here."""
+
+
+Secret = Annotated[str, SecretMark()]
 
 
 class Section(BaseModel):

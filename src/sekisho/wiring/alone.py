@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import pwd
+import sys
 
 from sekisho.adapters.dns.resolver import StubResolver
 from sekisho.adapters.journal import StructlogJournal
+from sekisho.adapters.process.privileges import acting_as, open_log
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.admin import operations
 from sekisho.config.schema import Config
@@ -18,16 +21,34 @@ from sekisho.wiring.content import ContentLink
 from sekisho.wiring.door import DoorLink
 from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
-from sekisho.wiring.stores import StoreProblem, admin_context, open_log, opened_store
+from sekisho.wiring.stores import StoreProblem, admin_context, opened_store
 
 
-def answer_alone(config: Config, request: bytes) -> bytes:
-    """The caller holds the data folder's lock; raises CommandFailed when the store cannot be opened."""
-    return asyncio.run(_answer(config, request))
+def answer_alone(config: Config, request: bytes, owner: pwd.struct_passwd | None = None) -> bytes:
+    """Answered with the rights of the data's owner; the caller holds its folder's lock. Raises CommandFailed when the store cannot be
+    opened.
+    """
+    descriptor = _log(config, owner)
+    try:
+        with acting_as(owner):
+            return asyncio.run(_answer(config, request, descriptor))
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
-async def _answer(config: Config, request: bytes) -> bytes:
-    descriptor = None if config.log.file is None else open_log(config.log.file)
+def _log(config: Config, owner: pwd.struct_passwd | None) -> int | None:
+    """The server's log if we may write to it, else standard error: no command depends on it."""
+    if config.log.file is None:
+        return None
+    try:
+        return open_log(config.log.file, owner)
+    except OSError as error:
+        print(f"sekisho: log.file: {config.log.file}: {error.strerror}", file=sys.stderr)
+        return None
+
+
+async def _answer(config: Config, request: bytes, descriptor: int | None) -> bytes:
     log = StructlogJournal(server_clock(), form=config.log.format, descriptor=descriptor, worker="command")
     link = LedgerLink(log, server_clock(), alone=True)
     try:

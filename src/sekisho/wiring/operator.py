@@ -1,15 +1,18 @@
 """How a command reaches the data: through the running server, or alone when there is none."""
 
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sekisho.adapters.process.control import ControlProblem, ServerNotRunning, ask_server
 from sekisho.adapters.process.lock import lock_data_directory
 from sekisho.adapters.process.plan import StartRefused
+from sekisho.adapters.process.privileges import acting_as
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed, OperatorLink
+from sekisho.wiring.owner import make_data_folder
 from sekisho.wiring.paths import control_socket
 
 
@@ -34,22 +37,27 @@ def operator(config: Config) -> Iterator[OperatorLink]:
     # The store and all under it take a quarter of a second to import, and with a running server nobody needs them.
     from sekisho.wiring.alone import answer_alone
 
-    with owned_data(config):
-        yield lambda request: answer_alone(config, request)
-
-
-@contextmanager
-def owned_data(config: Config) -> Iterator[None]:
-    """The data folder's lock, so that no server starts meanwhile; raises CommandFailed."""
     if not config.data_dir.is_dir():
         raise CommandFailed(
             "{path} does not exist: start the server once, or correct data_dir.", exits.UNREACHABLE, path=str(config.data_dir)
         )
+    with owned_data(config) as owner:
+        yield lambda request: answer_alone(config, request, owner)
+
+
+@contextmanager
+def owned_data(config: Config) -> Iterator[pwd.struct_passwd | None]:
+    """The data folder's lock, so that no server starts meanwhile, and whose the data is (`owner.data_owner`); raises CommandFailed.
+
+    A folder that is not there yet is made for its owner.
+    """
+    owner = make_data_folder(config)
     try:
-        descriptor = lock_data_directory(config.data_dir, 0.0)
+        with acting_as(owner):
+            descriptor = lock_data_directory(config.data_dir, 0.0)
     except StartRefused as refused:
         raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(refused)) from refused
     try:
-        yield
+        yield owner
     finally:
         os.close(descriptor)

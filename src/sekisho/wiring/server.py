@@ -14,7 +14,7 @@ from sekisho.adapters.process.changes import DatagramChanges
 from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, ReloadRefused, StartRefused, UnixSpec, WorkerContext
-from sekisho.adapters.process.privileges import service_user
+from sekisho.adapters.process.privileges import open_log, service_user
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.supervisor import Supervisor
 from sekisho.adapters.process.worker import changes_socket
@@ -28,7 +28,7 @@ from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
 from sekisho.wiring.clocks import check_clock, server_clock
 from sekisho.wiring.paths import control_socket, submission_socket
-from sekisho.wiring.stores import HOST, StoreProblem, open_log, opened_store
+from sekisho.wiring.stores import HOST, StoreProblem, opened_store
 from sekisho.wiring.worker import AUTH, CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
 
 # Work with the opened store before the first worker starts (a try-out makes its accounts there).
@@ -161,8 +161,4 @@ class _Reporter:
     def _open(self) -> int | None:
         if self._log.file is None:
             return None
-        descriptor = open_log(self._log.file)
-        user = service_user(self._user)
-        if user is not None:
-            os.fchown(descriptor, user.pw_uid, user.pw_gid)
-        return descriptor
+        return open_log(self._log.file, service_user(self._user))

@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 
 from sekisho.adapters.clock import SystemClock
+from sekisho.adapters.process.privileges import acting_as
 from sekisho.adapters.stores.sqlite import backup as backups
 from sekisho.adapters.stores.sqlite import verify as checks
-from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite, store_errors
+from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite
 from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
 from sekisho.config.schema import Config
 from sekisho.faces.cli.handle import CommandFailed, Progress
 from sekisho.ports.content import StoreUnavailable
 from sekisho.wiring.operator import owned_data
+from sekisho.wiring.owner import data_owner
 
 
 @contextmanager
@@ -27,21 +29,32 @@ def _in_words() -> Iterator[None]:
 
 
 def backup(config: Config, target: Path, progress: Progress) -> dict[str, Any]:
+    owner = data_owner(config)
     with _in_words():
-        manifest = backups.backup(config.data_dir, target, SystemClock(), lambda done, total: progress("backup", done, total))
+        manifest = backups.backup(
+            config.data_dir,
+            target,
+            SystemClock(),
+            lambda done, total: progress("backup", done, total),
+            as_owner=lambda: acting_as(owner),
+        )
     return msgspec.structs.asdict(manifest)
 
 
 def verify(config: Config, copy: Path | None, progress: Progress) -> dict[str, Any]:
-    with _in_words():
+    owner = data_owner(config) if copy is None else None
+    with _in_words(), acting_as(owner):
         problems = checks.verify(copy or config.data_dir, lambda done, total: progress("verify", done, total))
     return {"problems": problems}
 
 
 def restore(config: Config, copy: Path, progress: Progress) -> dict[str, Any]:
-    with _in_words():
-        with store_errors():
-            config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with owned_data(config):
-            manifest = backups.restore(copy, config.data_dir, SystemClock(), lambda done, total: progress("restore", done, total))
+    with _in_words(), owned_data(config) as owner:
+        manifest = backups.restore(
+            copy,
+            config.data_dir,
+            SystemClock(),
+            lambda done, total: progress("restore", done, total),
+            as_owner=lambda: acting_as(owner),
+        )
     return msgspec.structs.asdict(manifest)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from sekisho.adapters.breached import BreachedFile
 from sekisho.adapters.clock import SystemDice
@@ -24,6 +23,7 @@ from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
 from sekisho.wiring.clocks import server_clock
 from sekisho.wiring.guard import guard_kit
+from sekisho.wiring.owner import foreign_file
 
 HOST = os.uname().nodename
 
@@ -44,7 +44,7 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
     try:
         store = open_store(config, server_clock(), SystemDice(), changes or LocalChanges())
     except (UnsafeSqlite, SchemaTooNew, StoreUnavailable, OSError) as problem:
-        raise StoreProblem(f"data_dir: {problem}") from problem
+        raise StoreProblem(f"data_dir: {foreign_file(config.data_dir) or problem}") from problem
     try:
         yield store
     finally:
@@ -64,9 +64,3 @@ def admin_context(
         credentials=store.credentials,
         places=store.places,
     )  # fmt: skip
-
-
-def open_log(file: Path) -> int:
-    """For appending; each line goes out with one write, so workers can share it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)

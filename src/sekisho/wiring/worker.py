@@ -20,6 +20,7 @@ from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.process.exporter import Exporter
 from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import WorkerContext
+from sekisho.adapters.process.privileges import open_log
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.admin import operations
 from sekisho.config.schema import Config
@@ -51,7 +52,7 @@ from sekisho.wiring.guard import GuardLink
 from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.letters import factor_rules, letter_writer
-from sekisho.wiring.stores import HOST, admin_context, open_log, open_store
+from sekisho.wiring.stores import HOST, admin_context, open_store
 from sekisho.wiring.tokens import TokenLink
 
 

@@ -23,7 +23,7 @@ def lock_data_directory(data_dir: Path, wait_seconds: float) -> int:
         return int(inherited)
     path = data_dir / "lock"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartRefused(f"data_dir: {path} cannot be opened: {error.strerror or error}") from error
     deadline = time.monotonic() + wait_seconds

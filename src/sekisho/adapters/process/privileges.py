@@ -1,8 +1,12 @@
-"""From root to the service user, for good."""
+"""From root to the service user: for good, or for a piece of work."""
 
+import errno
 import grp
 import os
 import pwd
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sekisho.adapters.process.plan import StartRefused, UnixSpec
@@ -25,7 +29,7 @@ def give_socket(spec: UnixSpec, user: pwd.struct_passwd | None) -> None:
         if spec.group:
             group = int(spec.group) if spec.group.isdecimal() else grp.getgrnam(spec.group).gr_gid
         if (owner, group) != (-1, -1):
-            os.chown(spec.path, owner, group)
+            os.chown(spec.path, owner, group, follow_symlinks=False)  # the folder may be the user's own
     except KeyError:
         raise StartRefused(f"socket {spec.name}: there is no group {spec.group!r}; create it or name another") from None
     except OSError as error:
@@ -42,12 +46,66 @@ def drop_privileges(user: pwd.struct_passwd | None) -> None:
     os.environ["HOME"] = user.pw_dir
 
 
+@contextmanager
+def acting_as(user: pwd.struct_passwd | None) -> Iterator[None]:
+    """Whatever is opened or made within is so with the rights of `user`, for the whole process; None: nothing changes.
+
+    Only for root, who has the rest of the command to do with rights of its own, such as reading files that it was named.
+    """
+    if user is None or os.geteuid() == user.pw_uid:
+        yield
+        return
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
+    os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
+def user_of(uid: int, gid: int) -> pwd.struct_passwd:
+    """The user with this number, who may have no name on this machine."""
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return pwd.struct_passwd((str(uid), "x", uid, gid, "", "/", ""))
+
+
 def make_directory(path: Path, user: pwd.struct_passwd | None) -> None:
-    """Create it if missing, readable by the service user only."""
+    """Create it if missing, readable by the service user only; an empty one of root's becomes the user's."""
     try:
         if not path.is_dir():
             path.mkdir(mode=0o700, parents=True)
-            if user is not None:
-                os.chown(path, user.pw_uid, user.pw_gid)
+        elif user is None or path.stat().st_uid != 0 or any(path.iterdir()):
+            return
+        if user is not None:
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     except OSError as error:
         raise StartRefused(f"data_dir: {path} cannot be created: {error.strerror or error}") from error
+
+
+def open_log(file: Path, user: pwd.struct_passwd | None = None) -> int:
+    """For appending; each line goes out with one write, so workers can share it.
+
+    Root opens it with the rights of `user`, and only where those do not suffice makes it and gives it away: a folder of the user's own
+    must not lead root to files of others.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        with acting_as(user):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(file, flags, 0o600)
+    except PermissionError:
+        if user is None:
+            raise
+    descriptor = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no plain file of one name", str(file))
+    os.fchown(descriptor, user.pw_uid, user.pw_gid)
+    return descriptor

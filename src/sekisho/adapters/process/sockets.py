@@ -166,8 +166,11 @@ def _bind_unix(spec: UnixSpec, bound: BoundSockets, heirloom: _Heirloom) -> None
         spec.path.unlink(missing_ok=True)  # the lock of the data directory says that nobody else listens there
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
-        sock.bind(str(spec.path))
-        os.chmod(spec.path, spec.mode)
+        usual = os.umask(0o777 & ~spec.mode)  # so the mode is right from the first moment on, and by no name that could be exchanged
+        try:
+            sock.bind(str(spec.path))
+        finally:
+            os.umask(usual)
         sock.listen(BACKLOG)
     bound.keys[key] = sock
     bound.unix_paths.append(str(spec.path))

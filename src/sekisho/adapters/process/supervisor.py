@@ -73,6 +73,7 @@ class Supervisor:
     def run(self) -> int:
         """Until SIGTERM or SIGINT; returns the exit status. Raises StartRefused before anything runs."""
         plan = self._plan
+        os.umask(0o077)
         self._user: pwd.struct_passwd | None = service_user(plan.user)
         make_directory(plan.data_dir, self._user)
         make_directory(plan.data_dir / "run", self._user)

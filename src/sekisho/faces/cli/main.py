@@ -101,6 +101,7 @@ def build_cli(app: AppHandle, say: Catalogue | None = None) -> click.Group:
 
 def run(app: AppHandle, argv: Sequence[str]) -> int:
     """The whole command line, `argv[0]` included; returns the exit code. Called as `sendmail` it is the sendmail(1) shim."""
+    os.umask(0o077)  # what a command writes is for its user only, unless it says otherwise itself
     say = catalogue(language_of(os.environ) or "en")
     if PurePath(argv[0]).name == "sendmail":
         from sekisho.faces.sendmail.main import run_sendmail

@@ -29,12 +29,12 @@ class Shell:
     say: Catalogue
 
     def load_config(self, path: Path) -> "Config":
-        """The configuration; when it is broken, prints every problem and ends with exits.BAD_CONFIG."""
+        """The configuration; when it is broken, prints every problem and ends with exits.BAD_CONFIG. What it names is not looked at."""
         from sekisho.config.load import load
         from sekisho.config.problems import ConfigError
 
         try:
-            return load(path).config
+            return load(path, with_files=False).config
         except ConfigError as error:
             self.print_problems(path, error.problems)
             raise CommandFailed("Nothing was done: {path} has errors.", exits.BAD_CONFIG, path=str(path)) from error

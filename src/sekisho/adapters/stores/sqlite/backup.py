@@ -5,8 +5,10 @@ so that a hard link is as good as a copy while both lie on one disk.
 """
 
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import apsw
@@ -18,10 +20,15 @@ from sekisho.adapters.stores.sqlite.ledger import LEDGER
 from sekisho.adapters.stores.sqlite.migrate import check_stamp, steps
 from sekisho.adapters.stores.sqlite.store import CONTENT, HINTS, MAIL
 from sekisho.ports.clock import Clock
+from sekisho.ports.content import StoreUnavailable
 
 Progress = Callable[[int, int], None]  # done, of how many
 MANIFEST = "backup.json"
 PAGES = 1_000  # copied between two reports
+# Within it files are opened and made as the owner of the data, when the command runs as somebody else (root).
+AsOwner = Callable[[], AbstractContextManager[None]]
+_NAME = re.compile(r"[0-9a-f]{32}\Z")
+_COPY_OCTETS = 1_048_576
 
 
 class BackupRefused(Exception):
@@ -44,10 +51,22 @@ def place_of(content: Path, name: str) -> Path:
     return content / name[:2] / name[2:4] / name
 
 
-def backup(data_dir: Path, target: Path, clock: Clock, progress: Progress = no_progress, *, link: bool = True) -> Manifest:
+@contextmanager
+def _private() -> Iterator[None]:
+    """Whatever is made within is for its owner only. The mask belongs to the whole process, which does nothing else meanwhile."""
+    usual = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(usual)
+
+
+def backup(
+    data_dir: Path, target: Path, clock: Clock, progress: Progress = no_progress, *, link: bool = True, as_owner: AsOwner = nullcontext
+) -> Manifest:
     """Copy the store in `data_dir`, which may be running, to the new folder `target`; durable when it returns.
 
-    `link` False copies files even where hard links would do. Raises BackupRefused, StoreUnavailable.
+    `link` False copies files even where hard links would do; within `as_owner` the data is read. Raises BackupRefused, StoreUnavailable.
     """
     check_version()
     if not (data_dir / MAIL).exists():
@@ -55,18 +74,18 @@ def backup(data_dir: Path, target: Path, clock: Clock, progress: Progress = no_p
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BackupRefused(f"{target} exists already and is not an empty folder: choose another.")
     part = target.with_name(target.name + ".part")
-    with store_errors():
+    with store_errors(), _private():
         if part.exists():
             shutil.rmtree(part)
         part.mkdir(mode=0o700, parents=True)
         try:
-            with backup_mark(data_dir):
-                schema = _snapshot(data_dir / MAIL, part / MAIL, progress)
-                _snapshot(data_dir / HINTS, part / HINTS, no_progress)
+            with backup_mark(data_dir, as_owner):
+                schema = _snapshot(data_dir / MAIL, part / MAIL, progress, as_owner)
+                _snapshot(data_dir / HINTS, part / HINTS, no_progress, as_owner)
                 if (data_dir / LEDGER).exists():
-                    _snapshot(data_dir / LEDGER, part / LEDGER, no_progress)
+                    _snapshot(data_dir / LEDGER, part / LEDGER, no_progress, as_owner)
                 names = _file_names(part / MAIL)
-                _gather(data_dir / CONTENT, part / CONTENT, names, progress, link=link)
+                _gather(data_dir / CONTENT, part / CONTENT, names, progress, link=link, reading=as_owner)
         except BlockingIOError:
             raise BackupRefused("Another backup of this store is running.") from None
         manifest = Manifest(clock.now_us(), schema, *_count(part / MAIL), len(names))
@@ -79,13 +98,15 @@ def backup(data_dir: Path, target: Path, clock: Clock, progress: Progress = no_p
     return manifest
 
 
-def _snapshot(source: Path, target: Path, progress: Progress) -> int:
+def _snapshot(source: Path, target: Path, progress: Progress, as_owner: AsOwner) -> int:
     """A copy of the database at one instant; returns its schema number."""
-    reading, writing = connect(source), apsw.Connection(str(target))
-    try:
+    with as_owner():
+        reading = connect(source)
         # The open read transaction keeps the copy at one state, however long it takes.
         reading.execute("BEGIN")
         schema = int(reading.pragma("user_version") or 0)
+    writing = apsw.Connection(str(target))
+    try:
         with writing.backup("main", reading, "main") as copy:
             while not copy.done:
                 copy.step(PAGES)
@@ -94,7 +115,8 @@ def _snapshot(source: Path, target: Path, progress: Progress) -> int:
         writing.pragma("journal_mode", "delete")
     finally:
         writing.close()
-        reading.close()
+        with as_owner():
+            reading.close()
     return schema
 
 
@@ -102,7 +124,11 @@ def _file_names(database: Path) -> list[str]:
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         found = connection.execute("SELECT file FROM content WHERE file IS NOT NULL ORDER BY file").fetchall()
-        return [str(name) for (name,) in found]
+        names = [str(name) for (name,) in found]
+        if strange := next((name for name in names if not _NAME.match(name)), None):
+            # Whoever may write the database must not choose which files a command of root's copies, and where to.
+            raise StoreUnavailable(f"{database} names a content file that cannot be one: {strange!r}")
+        return names
     finally:
         connection.close()
 
@@ -117,13 +143,35 @@ def _count(database: Path) -> tuple[int, int]:
         connection.close()
 
 
-def _gather(source: Path, target: Path, names: list[str], progress: Progress, *, link: bool) -> None:
+def _gather(
+    source: Path,
+    target: Path,
+    names: list[str],
+    progress: Progress,
+    *,
+    link: bool,
+    reading: AsOwner = nullcontext,
+    writing: AsOwner = nullcontext,
+) -> None:
     for number, name in enumerate(names, 1):
         goal = place_of(target, name)
-        goal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with writing():
+            goal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (link and _link(place_of(source, name), goal)):
-            shutil.copyfile(place_of(source, name), goal, follow_symlinks=False)
+            _copy(place_of(source, name), goal, reading, writing)
         progress(number, len(names))
+
+
+def _copy(source: Path, target: Path, reading: AsOwner = nullcontext, writing: AsOwner = nullcontext) -> None:
+    """Into a new file, which replaces one that is there."""
+    with reading():
+        old = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(old, "rb") as octets:
+        with writing():
+            target.unlink(missing_ok=True)
+            new = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(new, "wb") as copy:
+            shutil.copyfileobj(octets, copy, _COPY_OCTETS)
 
 
 def _link(source: Path, target: Path) -> bool:
@@ -136,33 +184,40 @@ def _link(source: Path, target: Path) -> bool:
     return True
 
 
-def restore(source: Path, target: Path, clock: Clock, progress: Progress = no_progress, *, hold_queue: bool = True) -> Manifest:
+def restore(
+    source: Path, target: Path, clock: Clock, progress: Progress = no_progress, *, hold_queue: bool = True, as_owner: AsOwner = nullcontext
+) -> Manifest:
     """Make the store that the backup `source` holds anew in `target`, where no store may be.
 
     Mailboxes get a greater UIDVALIDITY, because UIDs given out after the backup may be given out again. `hold_queue`: what
-    waited to be sent is held, because it may have been sent since. Raises BackupRefused, SchemaTooNew, StoreUnavailable.
+    waited to be sent is held, because it may have been sent since; within `as_owner` the data is written. Raises BackupRefused,
+    SchemaTooNew, StoreUnavailable.
     """
     check_version()
     if not (source / MANIFEST).exists():
         raise BackupRefused(f"{source} is not a complete backup: {MANIFEST} is missing.")
-    if (target / MAIL).exists():
+    if any((target / name).exists() for name in (MAIL, *(f"{name}-wal" for name in (MAIL, HINTS, LEDGER)))):
         raise BackupRefused(f"{target} holds a store already: move it away first.")
-    with store_errors():
+    with store_errors(), _private():
         manifest = msgspec.json.decode((source / MANIFEST).read_bytes(), type=Manifest)
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = target / f"{MAIL}.part"
-        for leftover in target.glob(f"{MAIL}.part*"):
-            leftover.unlink()
-        shutil.copyfile(source / MAIL, part)
-        _renew(part, clock, hold_queue=hold_queue)
+        with as_owner():
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for leftover in target.glob(f"{MAIL}.part*"):
+                leftover.unlink()
+        _copy(source / MAIL, part, writing=as_owner)
+        with as_owner():
+            _renew(part, clock, hold_queue=hold_queue)
+            names = _file_names(part)
         for name in (HINTS, LEDGER):
             if (source / name).exists():
-                shutil.copyfile(source / name, target / name)
-        _gather(source / CONTENT, target / CONTENT, _file_names(part), progress, link=False)
-        (target / CONTENT).mkdir(mode=0o700, exist_ok=True)
-        _sync_tree(target)
-        part.rename(target / MAIL)
-        _sync(target)
+                _copy(source / name, target / name, writing=as_owner)
+        _gather(source / CONTENT, target / CONTENT, names, progress, link=False, writing=as_owner)
+        with as_owner():
+            (target / CONTENT).mkdir(mode=0o700, exist_ok=True)
+            _sync_tree(target)
+            part.rename(target / MAIL)
+            _sync(target)
     return manifest
 
 

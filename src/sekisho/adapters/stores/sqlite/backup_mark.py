@@ -2,8 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 NAME = "backup.lock"
@@ -25,12 +25,14 @@ def is_backup_running(data_dir: Path) -> bool:
 
 
 @contextmanager
-def backup_mark(data_dir: Path) -> Iterator[None]:
-    """Raises BlockingIOError when another backup runs."""
-    mark = os.open(data_dir / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def backup_mark(data_dir: Path, as_owner: Callable[[], AbstractContextManager[None]] = nullcontext) -> Iterator[None]:
+    """Raises BlockingIOError when another backup runs. The mark is made within `as_owner`, for the server must be able to open it."""
+    with as_owner():
+        mark = os.open(data_dir / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-        os.unlink(data_dir / NAME)
+        with as_owner():
+            os.unlink(data_dir / NAME)
     finally:
         os.close(mark)

@@ -4,7 +4,6 @@ One migration and its number are one transaction: after a crash it either happen
 mail.db changes, a snapshot of it is laid beside it.
 """
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +20,7 @@ class SchemaTooNew(Exception):
 
 def steps(database: DatabaseName) -> dict[int, str]:
     """Number → SQL, ascending."""
-    folder = files("sekisho.adapters.stores.sqlite") / "migrations" / database
+    folder = Path(__file__).with_name("migrations") / database  # not importlib.resources: it imports late, when we may not any more
     found = [(int(entry.name.removesuffix(".sql")), entry) for entry in folder.iterdir() if entry.name.endswith(".sql")]
     return {number: entry.read_text("utf-8") for number, entry in sorted(found)}
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
@@ -74,8 +73,10 @@ def _for_json(shell: Shell, problem: Any) -> dict[str, Any]:
 @config_option
 @pass_shell
 def show(shell: Shell, config_file: Path) -> None:
-    """Print the configuration with all defaults filled in, as JSON."""
-    shell.print_json(msgspec.json.decode(shell.load_config(config_file).model_dump_json()))
+    """Print the configuration with all defaults filled in, as JSON; instead of secrets it has asterisks."""
+    from sekisho.config.secrets import masked
+
+    shell.print_json(masked(shell.load_config(config_file)))
 
 
 @config_command.command("reference", epilog="Example: sekisho config reference > configuration.md")

@@ -8,6 +8,16 @@ import click
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.faces.cli.shell import DEFAULT_CONFIG, Shell, pass_shell
 
+# The server's user runs commands with it, and programs of the machine find the socket of sendmail(1) by it; it holds no secret yet.
+_READABLE, _PASSABLE = 0o644, 0o755
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(_PASSABLE)
+
 
 @click.command("setup", epilog="Example: sekisho setup mx.example.org --owner taro@example.org -c /etc/sekisho/sekisho.toml")
 @click.argument("hostname")
@@ -52,8 +62,9 @@ def setup_command(
         )
     )
     try:
-        config_file.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(config_file.absolute().parent)
         with open(os.open(config_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), _READABLE)
             file.write(text)
     except FileExistsError as error:
         raise CommandFailed("{path} exists already; nothing was written.", path=str(config_file)) from error
