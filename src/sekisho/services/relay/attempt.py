@@ -113,7 +113,7 @@ class Attempt:
         except HostFailed as failure:
             if not failure.in_handshake:
                 raise
-            why = str(failure.__cause__)
+            why = str(failure.__cause__ or failure.reply)
         self._around.journal.record(
             Entry("relay.tls_failed", self._job.message_id, {"next_hop": self._job.next_hop, "remote": str(target), "error": why})
         )
@@ -122,7 +122,9 @@ class Attempt:
     async def _use(self, session: Session) -> bool:
         """Transactions until nobody is left whom this host would take. True: only the session's limit stood in the way."""
         self._session = session
-        while self._pending and session.is_usable and not session.is_spent:
+        if session.is_over:
+            self._failures.append((_ended_early(session), session.name))
+        while self._pending and not session.is_over and not session.is_spent:
             if self._is_8bit is None and "8BITMIME" not in session.extensions:
                 self._is_8bit = await self._has_8bit_rest()
             batch = self._next_batch(session.extensions)
@@ -199,7 +201,7 @@ class Attempt:
         return not closed
 
     def _on_no_answer(self, recipient: QueueRecipient, done: TransactionDone, session: Session) -> None:
-        reply = Reply.of(451, "4.4.2", f"The session with {session.name} ended early: {session.last_reason}")
+        reply = _ended_early(session)
         if done.may_be_delivered:
             # RFC 5321 §4.5.3.2.6: perhaps the answer was lost and the message was not; another host would double it now.
             self._settle(recipient, self._outcome(recipient, "deferred", reply, session), may_be_duplicate=True)
@@ -246,3 +248,10 @@ class Attempt:
                 (str(recipient.recipient.address), job.next_hop),
             )
         )
+
+
+def _ended_early(session: Session) -> Reply:
+    refused = f" (it had answered STARTTLS with: {session.tls_refused})" if session.tls_refused is not None else ""
+    return Reply.of(
+        451, "4.4.2", f"The session with {session.name} ended early: {session.last_reason or 'the connection was lost'}{refused}"
+    )

@@ -15,6 +15,7 @@ from sekisho.core.smtp.client.machine import (
     Event,
     Ready,
     TlsReady,
+    TlsRefused,
     TransactionDone,
 )
 from sekisho.core.terms.envelope import Envelope
@@ -24,6 +25,8 @@ from sekisho.ports.stream import ConnectionLost, Dialer, Endpoint, IpAddress, St
 
 CHUNK_OCTETS = 65536
 GOODBYE_SECONDS = 3.0
+# Before the final dot: turns of the loop in which it takes from the kernel what the server said too early.
+PEEK_TURNS = 2
 # One exchange (an envelope of 100 recipients, say) may not last longer, however slowly the replies drip.
 MAX_WAIT_SECONDS = 1800.0
 
@@ -57,13 +60,14 @@ class Target:
 
 
 class Session:
-    """EHLO to QUIT. `used`: transactions begun; `last_reason`: why it closed."""
+    """EHLO to QUIT. `used`: transactions begun; `last_reason`: why it closed; `tls_refused`: how STARTTLS was answered, if not with 220."""
 
     def __init__(self, target: Target, stream: Stream, machine: ClientMachine, settings: RelaySettings) -> None:
         self.target = target
         self.name = str(target)
         self.used = 0
         self.last_reason = ""
+        self.tls_refused: Reply | None = None
         self._stream = stream
         self._machine = machine
         self._settings = settings
@@ -109,6 +113,12 @@ class Session:
             if isinstance(event, TlsReady):
                 await self._shake_hands()
                 event = await self._advance(settings.command_timeout_seconds)
+            elif isinstance(event, TlsRefused):
+                self.tls_refused = event.reply
+                if event.reply.is_positive:
+                    # RFC 3207 §4 knows 220, 501 and 454: what this server waits for now nobody can say.
+                    reply = Reply.of(451, "4.4.2", f"{self.name} answered STARTTLS with: {event.reply}")
+                    raise HostFailed(reply, in_handshake=True)
         if isinstance(event, Closed):
             raise HostFailed(event.reply or Reply.of(451, "4.4.2", f"The session with {self.name} failed: {event.reason}"))
 
@@ -132,6 +142,7 @@ class Session:
         deadline = latest = 0.0
         heard = -1
         while True:
+            await self._hear()
             event = machine.next_event()
             octets = machine.data_to_send()
             if octets:
@@ -151,6 +162,14 @@ class Session:
                 machine.connection_lost(f"no answer within {timeout_seconds:g} seconds")
             except StreamError as error:
                 machine.connection_lost(str(error) or "the connection was lost")
+
+    async def _hear(self) -> None:
+        """Hand the machine what came already: a reply that is here before its command was written is none."""
+        try:
+            while self._stream.has_input:
+                self._machine.receive_data(await self._stream.read(0.001))
+        except StreamError as error:
+            self._machine.connection_lost(str(error) or "the connection was lost")
 
     @property
     def extensions(self) -> Extensions:
@@ -173,6 +192,11 @@ class Session:
         return self._machine.is_idle and not self._stream.is_closing and not self._stream.has_input
 
     @property
+    def is_over(self) -> bool:
+        """Can nothing be said any more?"""
+        return self._machine.is_closed or self._stream.is_closing
+
+    @property
     def awaits_final_reply(self) -> bool:
         """Was everything sent and not yet answered?"""
         return self._machine.awaits_final_reply
@@ -184,6 +208,9 @@ class Session:
         """
         machine, settings = self._machine, self._settings
         self.used += 1
+        await self._hear()
+        if self.is_over:
+            return TransactionDone((None,) * len(envelope.recipients))
         machine.send_envelope(envelope)
         event = await self._advance(settings.command_timeout_seconds)
         if isinstance(event, ContentWanted):
@@ -223,7 +250,11 @@ class Session:
             chunk = await octets.read(offset, CHUNK_OCTETS)
             if not chunk:
                 raise StoreUnavailable("the stored message is shorter than it should be")
-        machine.end_content()
+        for _ in range(PEEK_TURNS):
+            await asyncio.sleep(0)
+        await self._hear()
+        if not machine.is_closed:
+            machine.end_content()
 
     def abort(self) -> None:
         self._stream.abort()
@@ -231,7 +262,7 @@ class Session:
     async def quit(self) -> None:
         """QUIT, wait for its answer a moment, close (RFC 5321 §4.1.1.10). Raises only its own cancellation, then aborts."""
         try:
-            if self.is_usable:
+            if self.is_usable:  # so nothing was said unasked
                 self._machine.quit()
                 async with asyncio.timeout(GOODBYE_SECONDS):
                     await self._advance(GOODBYE_SECONDS)

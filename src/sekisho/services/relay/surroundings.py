@@ -61,5 +61,6 @@ class RelaySurroundings:
         except HostFailed as failure:
             self.journal.record(Entry("relay.host_failed", message_id, {"remote": str(target), "reply": str(failure.reply)}))
             raise
-        self.journal.record(Entry("relay.connected", message_id, {"remote": str(target), "tls": session.tls_version}))
+        refused = {"starttls": str(session.tls_refused)} if session.tls_refused is not None else {}
+        self.journal.record(Entry("relay.connected", message_id, {"remote": str(target), "tls": session.tls_version, **refused}))
         return session

@@ -138,6 +138,97 @@ def test_nonsense_closes_without_an_outcome(replies: bytes) -> None:
     assert done == TransactionDone((None,)) and isinstance(closed, Closed) and closed.violation
 
 
+PLAIN_HELLO = b"220 mx\r\n250 mx\r\n"
+
+
+def after_354(hello: bytes) -> ClientMachine:
+    machine = ready(hello)
+    machine.send_envelope(envelope())
+    for reply in (b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+        machine.data_to_send()
+        events = feed(machine, reply)
+    assert events == [ContentWanted()]
+    return machine
+
+
+@pytest.mark.parametrize("hello", [HELLO, PLAIN_HELLO])
+@pytest.mark.parametrize("early", [b"250 2.0.0 ok\r\n", b"220 x\r\n", b"354 x\r\n", b"2", b"250-", b"250-x\r\n"])
+def test_what_came_before_the_final_dot_is_no_answer_to_it(hello: bytes, early: bytes) -> None:
+    machine = after_354(hello)
+    machine.receive_data(early)
+    machine.send_content(b"x\r\n")
+    machine.end_content()
+    events = drain(machine)
+    assert not machine.awaits_final_reply and b"\r\n.\r\n" not in machine.data_to_send()
+    machine.receive_data({b"2": b"50 ok\r\n", b"250-": b"\r\n250 ok\r\n", b"250-x\r\n": b"250 ok\r\n"}.get(early, b""))
+    done, closed = events + drain(machine)
+    assert done == TransactionDone((None,)) and isinstance(closed, Closed) and machine.is_closed
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_refusal_that_began_before_the_final_dot_is_heard_whole(cut: int) -> None:
+    machine = after_354(HELLO)
+    refusal = b"552 5.3.4 too large\r\n"
+    machine.receive_data(refusal[:cut])
+    machine.send_content(b"x\r\n")
+    machine.end_content()
+    machine.receive_data(refusal[cut:])
+    reply = Reply.of(552, "5.3.4", "too large")
+    assert drain(machine) == [TransactionDone((reply,)), Closed(reply, "the server refused the content before its end")]
+    assert b"\r\n.\r\n" not in machine.data_to_send()
+
+
+@pytest.mark.parametrize("early", [b"250 ok\r\n", b"221 bye\r\n", b"550 no\r\n", b"2"])
+@pytest.mark.parametrize("command", ["start_tls", "tls_started", "send_envelope", "quit"])
+def test_what_came_before_a_command_is_no_answer_to_it(command: str, early: bytes) -> None:
+    machine = ready()
+    if command == "tls_started":
+        machine.start_tls()
+        machine.data_to_send()
+        feed(machine, b"220 go\r\n")
+    machine.receive_data(early)
+    getattr(machine, command)(*[envelope()] if command == "send_envelope" else [])
+    events = drain(machine)
+    assert isinstance(events[-1], Closed) and events[-1].violation and machine.data_to_send() == b""
+    assert early == b"2" or early.decode().strip() in events[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "early"),
+    [
+        ("greeting", b"220 mx\r\n", b"250 mx\r\n"),
+        ("EHLO", b"500 no\r\n", b"250 mx\r\n"),
+        ("MAIL", b"250 ok\r\n", b"250 ok\r\n"),
+        ("RSET", b"250 ok\r\n", b"250 ok\r\n"),
+        ("RCPT", b"250 ok\r\n", b"354 go\r\n"),
+    ],
+)
+def test_a_reply_to_the_next_command_ends_the_session(asked: str, answer: bytes, early: bytes) -> None:
+    machine = ClientMachine("me.example") if asked in ("greeting", "EHLO") else ready(PLAIN_HELLO)
+    if asked == "EHLO":
+        feed(machine, b"220 mx\r\n")
+    if asked == "RSET":
+        machine.send_envelope(envelope())
+        for reply in (b"250 ok\r\n", b"550 no\r\n"):
+            feed(machine, reply)
+    if asked in ("MAIL", "RSET", "RCPT"):
+        machine.send_envelope(envelope())
+    if asked == "RCPT":
+        feed(machine, b"250 ok\r\n")
+    machine.data_to_send()
+    events = feed(machine, answer + early)
+    assert isinstance(events[-1], Closed) and events[-1].violation and early.decode().strip() in events[-1].reason
+    assert machine.data_to_send() == b""
+
+
+@pytest.mark.parametrize("code", [200, 221, 250, 454, 501, 550])
+def test_only_220_is_220(code: int) -> None:
+    machine = ready()
+    machine.start_tls()
+    machine.data_to_send()
+    assert feed(machine, b"%d x\r\n" % code) == [TlsRefused(Reply.of(code, None, "x"))]
+
+
 def test_421_in_the_middle_keeps_what_was_said_before() -> None:
     machine = ready()
     machine.send_envelope(envelope("b@x.example", "c@x.example", "d@x.example"))

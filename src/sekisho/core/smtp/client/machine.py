@@ -7,7 +7,9 @@
                                          or TransactionDone at once
     machine.quit()                     → Closed
 
-What `data_to_send()` gives must be written before more is read. After `Closed` nothing is sent any more.
+What `data_to_send()` gives must be written before more is read, and all that came must be handed in before a method is called
+that says something: a reply that is here before its command was given is no reply to it (RFC 5321 §4.2.1 pairs them in order), and
+ends the session. After `Closed` nothing is sent any more.
 """
 
 import enum
@@ -36,7 +38,7 @@ class TlsReady:
 
 @dataclass(frozen=True, slots=True)
 class TlsRefused:
-    """The session goes on as it was."""
+    """Anything but 220 (RFC 3207 §4): the session goes on as it was."""
 
     reply: Reply
 
@@ -194,10 +196,18 @@ class ClientMachine:
         self._output.append(self._encoder.encode(chunk))
 
     def end_content(self) -> None:
-        """That was all of it; raises `ContentError` like `send_content`."""
+        """That was all of it; raises `ContentError` like `send_content`.
+
+        What the server said before is no answer to the final dot: it ends the session, and of what it only began to say the rest
+        is waited for. Then the dot is not sent.
+        """
         if self._encoder is None or self._transaction is None:
             raise RuntimeError("no content is wanted")
-        self._output.append(self._encoder.finish())
+        end = self._encoder.finish()
+        self._read_replies()
+        if self.is_closed or self._parser.has_octets:
+            return
+        self._output.append(end)
         self._encoder = None
         self._transaction.is_sent = True
         self._awaited.append((Awaited.END, -1))
@@ -229,11 +239,20 @@ class ClientMachine:
 
     def _hear_unasked(self) -> None:
         """Before a command: octets that are here already cannot be its reply."""
-        self._read_replies()
-        if self._parser.has_octets:
-            self._close(None, "the server spoke without being asked", violation=True)
+        if self.is_closed or not self._parser.has_octets:
+            return
+        try:
+            reply = self._parser.next_reply()
+        except ReplyError as error:
+            self._close(None, str(error), violation=True)
+            return
+        if reply is None:
+            self._close(None, "the server spoke before it was asked", violation=True)
+        else:
+            self._on_unasked(reply)
 
     def _command(self, command: _Command) -> None:
+        self._hear_unasked()
         if not self.is_closed:
             self._output.append(command.octets)
             self._awaited.append((command.awaited, command.recipient))
@@ -254,14 +273,12 @@ class ClientMachine:
             self._on_reply(reply)
 
     def _on_reply(self, reply: Reply) -> None:
-        if reply.code == 421:  # RFC 5321 §3.8: whatever was asked, the server is going
-            self._close(reply, "the server said 421")
-        elif not self._awaited:
+        if reply.code == 421 or not self._awaited:
             self._on_unasked(reply)
         else:
             awaited, recipient = self._awaited.popleft()
             if reply.code // 100 == 3 and awaited is not Awaited.DATA:
-                self._close(None, f"the server answered {awaited.value} with {reply.code}", violation=True)
+                self._close(None, f"the server answered {awaited.value} with: {reply}", violation=True)
             elif self._transaction is None:
                 self._on_session_reply(awaited, reply)
             else:
@@ -269,17 +286,19 @@ class ClientMachine:
 
     def _on_unasked(self, reply: Reply) -> None:
         """A refusal in the middle of the content ends it: DATA cannot be broken off otherwise."""
-        if self._encoder is not None and self._transaction is not None and reply.code >= 400:
+        if reply.code == 421:  # RFC 5321 §3.8: whatever was asked, the server is going
+            self._close(reply, "the server said 421")
+        elif self._encoder is not None and self._transaction is not None and reply.code >= 400:
             self._transaction.end(reply)
             self._close(reply, "the server refused the content before its end")
         else:
-            self._close(None, f"the server said {reply.code} without being asked", violation=True)
+            self._close(None, f"the server said before it was asked: {reply}", violation=True)
 
     def _on_session_reply(self, awaited: Awaited, reply: Reply) -> None:
         if awaited is Awaited.QUIT:
             self._close(reply, "quit")
         elif awaited is Awaited.STARTTLS:
-            if not reply.is_positive:
+            if reply.code != 220:
                 self._events.append(TlsRefused(reply))
             elif self._parser.has_octets:
                 # RFC 3207 §6; THREATS 3: whoever spoke behind the 220 did so in the clear.
@@ -332,7 +351,7 @@ class ClientMachine:
 
     def _on_data_reply(self, transaction: "_Transaction", reply: Reply) -> None:
         if reply.code // 100 == 2:
-            self._close(None, f"the server answered DATA with {reply.code}", violation=True)
+            self._close(None, f"the server answered data with: {reply}", violation=True)
         elif reply.code // 100 != 3:
             transaction.end(reply)
             self._finish(transaction)
@@ -341,8 +360,7 @@ class ClientMachine:
             self._events.append(ContentWanted())
         else:
             # RFC 2920 §3.1: 354 although no recipient was valid; nothing may follow but the end.
-            self._output.append(b".\r\n")
-            self._awaited.append((Awaited.LONE_DOT, -1))
+            self._command(_Command(b".\r\n", Awaited.LONE_DOT))
 
     def _finish(self, transaction: "_Transaction") -> None:
         self._transaction = None
