@@ -4,11 +4,12 @@ Only reads. Aliases are opened with bounds on depth and number, and a loop ends 
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from sekisho.core.terms.address import Address, AddressError
-from sekisho.ports.directory import Account, Directory, Domain
+from sekisho.ports.directory import Account, Alias, Directory, Domain
 from sekisho.ports.stream import IpAddress
 
 MAX_ALIAS_DEPTH = 10
@@ -100,28 +101,50 @@ class RecipientProbe:
         return Resolution("local", tuple(accounts.values()), tuple(remotes), trouble)
 
     async def _one_step(self, address: Address, domain: Domain) -> Account | tuple[str, ...] | None:
-        """The account at `address`, the targets that it stands for, or None: exact name, subaddress, role, catch-all."""
-        for candidate in _candidates(address, domain):
-            account = await self._account(candidate)
-            if account is not None:
-                return account
-            alias = await self._directory.alias(candidate)
-            if alias is not None:
-                return alias.targets
-        owner = self._role_owners.get(address.local_canonical)
-        if owner is not None:
-            return (str(owner),)
+        """The account at `address`, the targets that it stands for, or None: whoever has the address, role, catch-all."""
+        owner = (await find_owner(self._directory, address, domain)).owner
+        if isinstance(owner, Alias):
+            return owner.targets
+        if owner is not None and owner.state != "deleted":
+            return owner
+        role = self._role_owners.get(address.local_canonical)
+        if role is not None:
+            return (str(role),)
         return (domain.catch_all,) if domain.catch_all else None
 
 
-def _candidates(address: Address, domain: Domain) -> list[Address]:
-    """The address itself, and without its detail (RFC 5233 §4: `user+detail`)."""
-    found = [address]
-    for separator in domain.subaddress_separators:
-        user, _, _ = address.local.partition(separator)
-        if user and user != address.local:
-            found.append(Address(user, address.domain))
-    return found
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """`owner`: who has the address, None for nobody. `names`: the addresses that were looked at, the one that decided last."""
+
+    owner: Account | Alias | None
+    names: tuple[Address, ...]
+
+
+async def find_owner(directory: Directory, address: Address, domain: Domain) -> Ownership:
+    """Whose `address` is, for mail that comes and for mail that goes alike: the first of its names that is an account or an alias decides.
+
+    A deleted account that waits out its grace still decides: its mail and its name fall to nobody else.
+    """
+    names: list[Address] = []
+    for name in _names(address, domain.subaddress_separators):
+        names.append(name)
+        owner = await directory.account_by_address(name) or await directory.alias(name)
+        if owner is not None:
+            return Ownership(owner, tuple(names))
+    return Ownership(None, tuple(names))
+
+
+def _names(address: Address, separators: str) -> Iterator[Address]:
+    """The address itself, then without its detail (RFC 5233 §4: `user+detail`), the longest user first.
+
+    Cut in its canonical form, by which accounts are known: a separator may melt into one character with what follows.
+    """
+    local = address.local_canonical
+    yield Address(local, address.domain, address.loose_dots)
+    for cut in range(len(local) - 1, 0, -1):
+        if local[cut] in separators and local[cut - 1] not in separators:
+            yield Address(local[:cut], address.domain)
 
 
 def _target(text: str) -> Address | None:

@@ -12,9 +12,11 @@ from sekisho.core.policy.takeover.sending import Sending
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.reply import Reply
+from sekisho.ports.directory import Alias, Domain
 from sekisho.ports.guard import BY_OPERATOR
 from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.services.submission.seams import OutboundVerdict, Submitted
+from sekisho.services.submission.sender import SenderRights
 from sekisho.testing.stream import MemoryStream
 
 HELLO = b"EHLO client.example\r\n"
@@ -108,6 +110,10 @@ async def test_envelope_senders(sender: str, code: int) -> None:
         ("From: user@local.example\r\nFrom: other@local.example", 554),
         ("From: user@local.example\r\nfrom : other@local.example", 554),
         ("From: other@local.example <user@local.example>", 554),
+        ("From: <@ceo@bank.example:user@local.example>", 554),
+        ("From: The chair <@other@local.example:user@local.example>", 554),
+        ("From: <@relay.example:user@local.example>", 554),
+        ("From: user@local.example\r\nSender: <@other@local.example:user@local.example>", 554),
         ("From: nobody:;", 554),
         ("From: user", 554),
         ("From:", 554),
@@ -288,6 +294,8 @@ RESENT = (
     [
         (RESENT % (b"user@local.example", b"sales@local.example"), 250), (RESENT % (b"other@local.example", b"user@local.example"), 550),
         (RESENT % (b"user@local.example", b"x@elsewhere.example"), 550), (RESENT % (b"nobody", b"user@local.example"), 554),
+        (b"Resent-Date: x\r\nX-Between: y\r\nResent-From: other@local.example\r\n", 550),
+        (b"Resent-To: x@y.example\r\nReceived: z\r\nResent-Sender: other@local.example\r\n", 550),
         (b"Sender: sales@local.example\r\n", 250), (b"Sender: other@local.example\r\n", 550),
     ],
 )  # fmt: skip
@@ -325,3 +333,66 @@ async def test_the_credential_of_a_program_sends_as_one_address_only(sender: str
     content = f"From: {sender}\r\nDate: x\r\n\r\nx".encode()
     mail = b"MAIL FROM:<sales@local.example>\r\n"
     assert (await submit(world, content, "a@elsewhere.example", mail=mail)).startswith(str(code))
+
+
+async def among_neighbours(separators: str) -> World:
+    """`mary` with people, and an alias of somebody else's, whose names begin with hers and a separator."""
+    world = await World().fill()
+    directory = world.store.directory
+    domain = await directory.domain("local.example")
+    assert domain is not None
+    await directory.change_domain(Domain("local.example", 0, subaddress_separators=separators))
+    for name in ("mary", "mary-ann", "mary+ceo", "mary\u2260eve", "mary-gone", "José"):
+        world.accounts[name] = await directory.add_account(Address(name, "local.example"), "x", "")
+    await directory.set_state(world.accounts["mary-gone"].id, "deleted")
+    await directory.put_alias(Alias("mary-board@local.example", ("other@local.example",)))
+    await directory.put_alias(Alias("mary-quiet@local.example", ("mary@local.example",), may_send=False))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("separators", "owners"),
+    [
+        ("-", {"mary": "mary-x mary--x mary-x+y mary-ann+x mary-gone+x", "mary+ceo": "mary+ceo Mary+CEO-x", "": "mary+x mary=x"}),
+        ("+", {"mary": "mary+x mary+x-y mary++x mary+ceo-x", "mary+ceo": "mary+ceo+x", "": "mary-x mary-ann-x mary-board-x mary-gone-x"}),
+        ("+-", {"mary": "mary+x mary-x mary-+x mary+ann", "mary-ann": "mary-ann+x mary-ann-x+y", "": "mary-gone+x"}),
+        ("-+", {"mary": "mary+x mary-x mary-+x mary+ann", "mary-ann": "mary-ann+x mary-ann-x+y", "": "mary-gone+x"}),
+        ("=", {"mary": "mary=x", "mary\u2260eve": "mary=\u0338eve mary\u2260eve=x", "": "mary-x mary+x"}),
+        ("", {"": "mary-x mary+x mary-ann-x"}),
+    ],
+)
+async def test_the_first_name_that_somebody_has_decides(separators: str, owners: dict[str, str]) -> None:
+    world = await among_neighbours(separators)
+    always = {"mary": "mary MARY", "mary-ann": "mary-ann Mary-Ann", "mary+ceo": 'mary+ceo "mary+ceo"', "José": "jose\u0301 JOSÉ"}
+    always |= {"other": "mary-board Mary-BOARD", "": "mary-quiet mary-gone -mary -- + -x"}
+    rights = SenderRights(world.store.directory)
+    for owner, names in (*always.items(), *owners.items()):
+        for name in names.split():
+            address = Address.from_text(f"{name}@local.example")
+            may = {n for n, account in world.accounts.items() if n != "mary-gone" and await rights.may_send_as(account, address)}
+            assert may == ({owner} if owner else set()), name
+            if name != "mary-quiet":  # whose mail it is, his name it is
+                assert [a.id for a in (await world.recipients.resolve(address)).accounts] == [world.accounts[n].id for n in may], name
+
+
+@pytest.mark.parametrize("field", ["From", "Sender", "Resent-From", "Resent-Sender", "MAIL"])
+async def test_no_field_takes_a_neighbours_name(field: str) -> None:
+    world = await among_neighbours("-")
+    if field == "MAIL":
+        client = await logged_in(world, "mary@local.example")
+        assert codes(await talk(client, b"MAIL FROM:<mary-ann@local.example>\r\n", b"MAIL FROM:<mary-x@local.example>\r\n")) == [550, 250]
+        return
+    start = "" if field == "From" else "From: mary@local.example\r\n"
+    for name, code in (("mary-ann", 550), ("mary+ceo", 550), ("mary-x", 250)):
+        content = f"{start}{field}: {name}@local.example\r\nDate: x\r\n\r\nx".encode()
+        assert codes([await submit(world, content, mail=b"MAIL FROM:<mary@local.example>\r\n", name="mary@local.example")]) == [code]
+
+
+async def test_what_was_granted_ends_where_somebody_elses_name_begins() -> None:
+    world = await among_neighbours("-+")
+    directory, mary = world.store.directory, world.accounts["mary"]
+    await directory.add_account(Address.from_text("chair-anne@local.example"), "x", "")
+    rights = SenderRights(directory)
+    await directory.grant_sender(mary.id, "chair@local.example")
+    for sender, may in (("chair", True), ("chair-x", True), ("chair-anne", False), ("chair-anne+x", False)):
+        assert await rights.may_send_as(mary, Address.from_text(f"{sender}@local.example")) == may

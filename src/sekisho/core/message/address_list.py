@@ -42,10 +42,11 @@ class _Token(NamedTuple):
 _END = _Token("end", "")
 
 
-def parse_address_list(value: bytes, loose_domains: Container[str] = ()) -> tuple[Address, ...] | None:
+def parse_address_list(value: bytes, loose_domains: Container[str] = (), *, routes: bool = True) -> tuple[Address, ...] | None:
     """The addresses of a field's value, groups opened, in order; None if it is malformed or exceeds the bounds.
 
-    An empty tuple is a well-formed list without addresses (an empty group). `loose_domains` as in `Address.from_text`.
+    An empty tuple is a well-formed list without addresses (an empty group). `loose_domains` as in `Address.from_text`. `routes`: whether
+    an obsolete route (`<@relay:user@host>`) is passed over, or malformed.
     """
     if len(value) > MAX_VALUE_OCTETS:
         return None
@@ -53,7 +54,7 @@ def parse_address_list(value: bytes, loose_domains: Container[str] = ()) -> tupl
         if one := _ONE.match(value):
             return (_strict_address(one[1] or one[3], one[2] or one[4]),)
         tokens = _tokens(value.decode("utf-8", "surrogateescape"))
-        return tuple(_Parser(tokens, loose_domains).parse())
+        return tuple(_Parser(tokens, loose_domains, routes=routes).parse())
     except (_Malformed, AddressError, UnicodeEncodeError):
         return None
 
@@ -107,10 +108,11 @@ def _skip_comment(text: str, position: int) -> int:
 
 
 class _Parser:
-    def __init__(self, tokens: list[_Token], loose_domains: Container[str]) -> None:
+    def __init__(self, tokens: list[_Token], loose_domains: Container[str], *, routes: bool) -> None:
         self._tokens = tokens
         self._next = 0
         self._loose_domains = loose_domains
+        self._routes = routes
         self._found: list[Address] = []
 
     def _peek(self) -> _Token:
@@ -159,17 +161,32 @@ class _Parser:
         return self._tokens[start : self._next]
 
     def _angle(self) -> None:
-        while self._peek().kind in ("@", ","):  # RFC 5322 §4.4 obs-route: recognised, not used
-            if self._take().kind == "@":
-                self._domain()
-                if self._peek().kind == ":":
-                    self._take()
-                    break
+        if self._routes:
+            self._skip_route()
         run = self._words()
         if self._take().kind != "@":
             raise _Malformed
         self._add(run, self._domain())
         if self._take().kind != ">":
+            raise _Malformed
+
+    def _skip_route(self) -> None:
+        """RFC 5322 §4.4 obs-route: domains with commas between them and a colon behind. Recognised, not used."""
+        if self._peek().kind not in ("@", ","):
+            return
+        while True:
+            while self._peek().kind == ",":
+                self._take()
+            if self._take().kind != "@":
+                raise _Malformed
+            self._domain()
+            while self._peek().kind == ",":
+                self._take()
+                if self._peek().kind == "@":
+                    break
+            else:
+                break
+        if self._take().kind != ":":
             raise _Malformed
 
     def _domain(self) -> str:

@@ -45,7 +45,7 @@ def author_addresses(header: HeaderSection, loose_domains: Container[str]) -> tu
     field that names nobody for sure."""
     found: list[tuple[str, Address]] = []
     for name, field in (*_named(header, "From"), *_named(header, "Sender"), *_resent(header)):
-        addresses = parse_address_list(header.value(field), loose_domains)
+        addresses = parse_address_list(header.value(field), loose_domains, routes=False)  # a route shows names that nobody proved
         if not addresses:
             return Reply.of(554, "5.6.0", f"The {name} field is not a list of addresses; correct it and send again")
         found.extend((name, address) for address in addresses)
@@ -57,15 +57,16 @@ def _named(header: HeaderSection, name: str) -> Iterator[tuple[str, Field]]:
 
 
 def _resent(header: HeaderSection) -> Iterator[tuple[str, Field]]:
-    """Who resends: the fields of the topmost block (RFC 5322 §3.6.6). Blocks below it are of those who resent it before."""
-    inside = False
+    """Who resends: the topmost block that names somebody (RFC 5322 §3.6.6). Blocks below it are of those who resent it before."""
+    has_named = False
     for field in header.fields:
-        is_resent = field.name.startswith(b"resent-")
-        if inside and not is_resent:
-            return
-        inside = is_resent
+        if not field.name.startswith(b"resent-"):
+            if has_named:
+                return
+            continue
         name = _RESENDERS.get(field.name)
         if name is not None:
+            has_named = True
             yield name, field
 
 
