@@ -196,6 +196,22 @@ async def test_how_deliveries_end(scene: Scene) -> None:
     assert (await scene.story("n1")).id == "m1"
 
 
+async def test_what_nobody_was_told_says_so(scene: Scene) -> None:
+    because = "neither SPF nor DKIM speaks for b.example"
+    for id_, *ends in (("m1", "failed", "550 5.1.1 Who?"), ("m2", "deferred", "451 4.4.1 No")):
+        scene.accepted(id_, "c@far.example", relayed=1)
+        scene.note("relay.attempt", id_, recipient="c@far.example", result=ends[0], reply=ends[1], remote="mx.far.example", attempt=1)
+    scene.note("queue.expired", "m2", recipient="c@far.example")
+    scene.accepted("m3", delivered=1, over_quota=1)
+    for id_ in ("m1", "m2", "m3"):
+        assert "Nobody was told" not in said((await scene.story(id_)).remedy)
+        scene.note("notice.withheld", id_, action="failed", reverse_path="a@b.example", recipient="c@far.example", because=because)
+        story = await scene.story(id_)
+        assert said(story.remedy).startswith(f"Nobody was told: {because}; if a@b.example is forged") and "got a notice" not in said(
+            story.remedy
+        )
+
+
 async def test_many_recipients_are_not_all_named(scene: Scene) -> None:
     scene.accepted("m1", *(f"{number}@example.org" for number in range(5)), delivered=5)
     assert "to 0@example.org, 1@example.org, 2@example.org (+2) was" in said((await scene.story("4@example.org")).what)

@@ -41,7 +41,7 @@ def recipient(text: str, *notify: Notify) -> Recipient:
 
 def message(sender: str | None, **envelope: Any) -> NoticedMessage:
     path = ReversePath(Address.from_text(sender) if sender else None)
-    return NoticedMessage("m1", Envelope(path, **envelope), 0, HEAD, len(HEAD))
+    return NoticedMessage("m1", Envelope(path, **envelope), 0, HEAD, len(HEAD), is_ours=True)
 
 
 @pytest.fixture

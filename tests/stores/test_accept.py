@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 from tests.stores.making import acceptance, delivery
 
+from sekisho.core.terms.address import Address, ReversePath
+from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.directory import Account
+from sekisho.ports.leases import Owner
+from sekisho.ports.spool import RelayRecipient
 from sekisho.testing.clock import ManualClock
 
 MESSAGE = b"Subject: hello\r\n\r\nhello\r\n"
@@ -91,3 +95,31 @@ async def test_copies_over_quota_are_left_out_and_named(store: Any, alice: Accou
     assert (await store.directory.account(alice.id)).used_octets == 0
     size = (await store.mail.mailbox(bob.id, "INBOX")).size_octets
     assert (await store.directory.account(bob.id)).used_octets == size
+
+
+async def test_one_of_each_or_nothing(store: Any, alice: Account, bob: Account) -> None:
+    await store.directory.set_quota(alice.id, 10)
+    both, only_bob = frozenset((alice.id, bob.id)), frozenset((bob.id,))
+    far = RelayRecipient(Recipient(Address("x", "far.test")), "far.test", 0, 10)
+    copies = (delivery(alice, delivery_id="a/1"), delivery(bob, delivery_id="b/1"))
+    nothing = await store.spool.accept(
+        acceptance(store, MESSAGE, deliveries=copies, relays=(far,), one_of_each=(frozenset((alice.id,)), only_bob))
+    )
+    assert nothing.nothing_taken and (nothing.delivered_account_ids, nothing.over_quota_account_ids, nothing.jobs) == ((), (alice.id,), ())
+    assert (await store.mail.mailbox(bob.id, "INBOX")).messages == 0 and await store.spool.queue() == []
+    assert (await store.directory.account(bob.id)).used_octets == 0
+    # The same copies again: nothing was remembered of them.
+    some = await store.spool.accept(acceptance(store, MESSAGE, deliveries=copies, one_of_each=(both, only_bob)))
+    assert not some.nothing_taken and (some.delivered_account_ids, some.over_quota_account_ids) == ((bob.id,), (alice.id,))
+    await store.directory.set_quota(alice.id, 0)
+    rest = await store.spool.accept(acceptance(store, MESSAGE, deliveries=copies, one_of_each=(frozenset((alice.id,)), only_bob)))
+    assert rest.delivered_account_ids == (alice.id, bob.id) and (await store.mail.mailbox(bob.id, "INBOX")).messages == 1
+
+
+async def test_what_vouches_for_the_sender_is_kept_with_the_message(store: Any) -> None:
+    far = RelayRecipient(Recipient(Address("x", "far.test")), "far.test", 0, 10**18)
+    envelope = Envelope(ReversePath(Address("sender", "elsewhere.test")), vouched="dkim")
+    await store.spool.accept(acceptance(store, MESSAGE, envelope=envelope, relays=(far,)))
+    (message,) = await store.spool.queue()
+    (job,) = await store.spool.claim(Owner("host", 0, 1), 1)
+    assert message.envelope.vouched == job.envelope.vouched == "dkim"

@@ -50,6 +50,7 @@ def door_rules(config: Config) -> DoorRules:
         rates=door.rates.mode,
         limits=door.rates.limits(),
         impersonation=door.impersonation,
+        forwarding=door.forwarding,
         trusted_sealers=frozenset(domain.lower() for domain in door.trusted_sealers),
         **config.content.modes,
     )

@@ -109,6 +109,10 @@ class DoorSettings(Section):
         "enforce",
         description="Mark mail that shows a name of your people on a foreign address; observe: only write it down; off: do not look.",
     )
+    forwarding: Mode = Field(
+        "enforce",
+        description="Refuse what SPF calls forged and an alias would only send elsewhere; observe: only write it down; off: send it on.",
+    )
     trusted_sealers: tuple[str, ...] = Field(
         (), description="Domains whose ARC seals you believe: mailing lists and forwarders that change mail; d= of the seal, exactly."
     )

@@ -59,6 +59,8 @@ class Acceptance(Struct, frozen=True):
     header_message_id: str = ""  # normalised, for threads
     references: tuple[str, ...] = ()
     delivery_memory_seconds: int = 12 * 86400  # queue lifetime + 7 days
+    # Of each group one copy at least is made, or nothing is taken at all: there is nobody who may be told that a copy is missing.
+    one_of_each: tuple[frozenset[int], ...] = ()
     outgoing: Outgoing | None = None  # debited to the account in the same transaction, which may slow or hold the message
     # The account's sending is held: all of the message waits for an operator; these recipients have their mailboxes here.
     kept_back: tuple[Recipient, ...] | None = None
@@ -69,6 +71,7 @@ class Accepted(Struct, frozen=True):
     over_quota_account_ids: tuple[int, ...]  # these copies were not made; the caller answers or bounces
     jobs: tuple["QueueJob", ...] = ()  # relays with `fresh_lease`, already claimed
     decision: Decision | None = None  # about `outgoing`; what a held message would have delivered here waits too
+    nothing_taken: bool = False  # for the sake of `one_of_each`; nothing was written
 
 
 class QueueRecipient(Struct, frozen=True):

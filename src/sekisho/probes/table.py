@@ -20,6 +20,7 @@ from sekisho.probes.dnsbl import probe_dnsbl
 from sekisho.probes.greylist import GreylistProbe
 from sekisho.probes.impersonation import ImpersonationProbe
 from sekisho.probes.iprev import probe_iprev
+from sekisho.probes.recipient import ROLES
 from sekisho.probes.reputation import Papers, ReputationProbe
 from sekisho.probes.sender import probe_sender
 from sekisho.probes.signatures import SignatureProbe, Signed, list_id
@@ -64,10 +65,16 @@ async def gather_evidence(
     inside = await probes.content.look(context, iprev.name) if probes.content is not None else ContentEvidence()
     evidence = Evidence(
         iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev), inside.content, inside.rspamd,
-        inside.clamav, sender, impersonated=shown, roles=context.role_account_ids,
+        inside.clamav, sender, impersonated=shown, roles=context.role_account_ids, reverse_domain=_reverse_domain(context),
+        leads_away=not context.account_ids and not any(r.address.local_canonical in ROLES for r in context.envelope.recipients),
     )  # fmt: skip
     greylist = await probes.greylist.look(context, evidence) if probes.greylist is not None else None
     return replace(evidence, greylist=greylist) if greylist is not None else evidence
+
+
+def _reverse_domain(context: ProbeContext) -> str:
+    address = context.envelope.reverse_path.address
+    return address.domain if address is not None else ""
 
 
 async def _at_hand(

@@ -53,6 +53,11 @@ def accounts_of(destinations: Iterable[Destination], roles: Container[str] = ())
     return tuple(dict.fromkeys(account_id for destination in chosen for account_id in destination.account_ids))
 
 
+def groups_of(destinations: Iterable[Destination]) -> tuple[frozenset[int], ...]:
+    """Of each recipient whom only mailboxes here are behind, the accounts: `Acceptance.one_of_each`."""
+    return tuple(frozenset(one.account_ids) for one in destinations if one.account_ids and not one.remotes)
+
+
 def deliveries_of(
     message_id: str,
     destinations: Iterable[Destination],

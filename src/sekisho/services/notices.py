@@ -44,13 +44,20 @@ class NoticePorts:
 
 @dataclass(frozen=True, slots=True)
 class NoticedMessage:
-    """What a notice is about. `head`: the first `HEAD_OCTETS` of the message at most, of `size_octets`."""
+    """What a notice is about. `head`: the first `HEAD_OCTETS` of the message at most, of `size_octets`. `is_ours`: somebody who had logged
+    in sent it, in his own name."""
 
     message_id: str
     envelope: Envelope
     arrived_at_us: int
     head: bytes
     size_octets: int
+    is_ours: bool = False
+
+
+def may_be_told(envelope: Envelope) -> bool:
+    """Does anything show that a stranger wrote his own name into MAIL FROM? Else a notice would go to somebody who never wrote here."""
+    return not envelope.reverse_path.is_null and bool(envelope.vouched)
 
 
 def delivered(recipients: Iterable[Recipient], now_us: int) -> tuple[DsnRecipient, ...]:
@@ -90,9 +97,21 @@ class Notices:
             if to is None:
                 # RFC 3461 §5.2: a null reverse path is never told anything.
                 self._journal(message, "notice.about_notice", action, {"recipient": str(group[0].recipient.address)})
+            elif not (message.is_ours or may_be_told(message.envelope)):
+                self._withhold(message, action, group)
             elif (notice := await self._notice(message, to, group, action)) is not None:
                 found.append(notice)
         return tuple(found)
+
+    def _withhold(self, message: NoticedMessage, action: Action, group: Sequence[DsnRecipient]) -> None:
+        reverse_path = message.envelope.reverse_path
+        domain = reverse_path.address.domain if reverse_path.address is not None else ""
+        fields = {
+            "reverse_path": str(reverse_path),
+            "recipient": " ".join(str(one.recipient.address) for one in group),
+            "because": f"neither SPF nor DKIM speaks for {domain}",
+        }
+        self._journal(message, "notice.withheld", action, fields)
 
     async def _notice(self, message: NoticedMessage, to: Address, told: tuple[DsnRecipient, ...], action: Action) -> Acceptance | None:
         ports, rules = self._ports, self._rules
@@ -101,8 +120,9 @@ class Notices:
         if resolution.status == "unknown":
             self._journal(message, "notice.undeliverable", action, {"reverse_path": str(to)})
             return None
-        # RFC 3461 §4.3: RET says what a failure notice carries; the others carry the header section.
-        is_whole = action == "failed" and message.envelope.ret == "FULL" and message.size_octets == len(message.head)
+        # RFC 3461 §4.3: RET says what a failure notice carries; the others carry the header section. Strangers get no more than that:
+        # else whoever can have a message fail here sends it, whole, under our name.
+        is_whole = action == "failed" and message.is_ours and message.envelope.ret == "FULL" and message.size_octets == len(message.head)
         notice_id = new_message_id(now_us, ports.dice.octets(8))
         author_domain = await self._author_domain(told)
         composed = compose_dsn(

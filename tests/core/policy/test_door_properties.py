@@ -113,6 +113,8 @@ _KNOWN: dict[str, st.SearchStrategy[object]] = {
         GreylistFinding, st.just("k"), st.none() | st.just(Tried(NOW - DAY_US // 2, NOW)), st.just(NOW), st.sampled_from(["", "code"])
     ),
     "roles": st.sampled_from([frozenset(), frozenset({1})]),
+    "reverse_domain": st.just("") | _DOMAINS,
+    "leads_away": st.booleans(),
     "impersonated": st.just(ImpersonationFinding("boss@ours.example", "x@evil.example", "name")),
     "early": st.builds(EarlyFinding, st.booleans(), st.booleans()),
     "helo": st.builds(HeloFinding, _DOMAINS, st.sampled_from(["", "own-name", "own-domain", "own-address", "address"]), st.booleans()),
@@ -148,12 +150,15 @@ _UNKNOWN: dict[str, st.SearchStrategy[object]] = {
     "helo": st.builds(HeloFinding, _DOMAINS, st.sampled_from(["own-name", "own-domain"]), st.none()),
     "rate": st.none(),
     "roles": _KNOWN["roles"],
+    "reverse_domain": _KNOWN["reverse_domain"],
+    "leads_away": _KNOWN["leads_away"],
 }
 
 
 def _evidence(of: dict[str, st.SearchStrategy[object]]) -> st.SearchStrategy[Evidence]:
     """Each field asked or not."""
-    named = {name: strategy if name in ("own_authors", "list_id", "roles") else st.none() | strategy for name, strategy in of.items()}
+    always = ("own_authors", "list_id", "roles", "reverse_domain", "leads_away")
+    named = {name: strategy if name in always else st.none() | strategy for name, strategy in of.items()}
     return st.fixed_dictionaries(named).map(lambda found: Evidence(**found))  # type: ignore[arg-type]
 
 

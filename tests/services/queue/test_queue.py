@@ -223,6 +223,30 @@ async def test_the_full_message_comes_back_if_asked(world: World) -> None:
     await world.stop()
 
 
+@pytest.mark.parametrize(("vouched", "told"), [("", False), ("spf", True), ("dkim", True)])
+@pytest.mark.parametrize("sender", ["alice@here.example", "eve@far.example"])
+@pytest.mark.parametrize(
+    ("says", "notify", "later"),
+    [(NO_SUCH_USER, (), 0), (DELIVERED, ("SUCCESS",), 0), (LATER, ("DELAY",), 20_000), (UNREACHABLE, ("FAILURE",), 500_000)],
+)
+async def test_strangers_hear_only_if_vouched_for_and_never_more_than_the_header(
+    world: World, vouched: str, told: bool, sender: str, says: tuple[Reply, str], notify: tuple[str, ...], later: int
+) -> None:
+    """Here and far away, forged as one of ours or as anybody."""
+    world.courier.says["bob@there.example"] = says
+    await world.put(recipient("bob@there.example", *notify), sender=sender, origin="reception", vouched=vouched, ret="FULL")
+    await world.settled()
+    if later:
+        await world.again(later, 2)
+    is_far = sender == "eve@far.example"
+    await world.settled(1 + bool(later) + (told and is_far))
+    near, far = await world.inbox(), [job for job in world.courier.carried if job.origin == "dsn"]
+    assert (len(near), len(far)) == (told and not is_far, told and is_far)
+    assert ("notice.withheld" in world.journal.kinds()) is not told
+    assert all("secret body" not in notice.as_string() for notice in near)
+    await world.stop()
+
+
 @pytest.mark.parametrize(("sender", "notify"), [("", ()), ("alice@here.example", ("NEVER",)), ("alice@here.example", ("DELAY",))])
 async def test_no_failure_notice(world: World, sender: str, notify: tuple[str, ...]) -> None:
     world.courier.says["*"] = NO_SUCH_USER
@@ -258,7 +282,7 @@ async def test_a_sender_that_left_is_not_told(world: World) -> None:
 )
 async def test_a_delay_is_told_once(world: World, notify: tuple[str, ...], origin: str, told: bool) -> None:
     world.courier.says["*"] = LATER
-    await world.put(recipient("bob@there.example", *notify), origin=origin)
+    await world.put(recipient("bob@there.example", *notify), origin=origin, vouched="spf")
     await world.settled()
     for count, seconds in ((2, 3600), (3, 14_400), (4, 14_400)):
         await world.again(seconds, count)

@@ -24,6 +24,14 @@ _dmarc.bank.example      TXT "v=DMARC1; p=reject"
 s._domainkey.bank.example TXT "{SIGNER.key_record}"
 _dmarc.mild.example      TXT "v=DMARC1; p=quarantine"
 _dmarc.testing.example   TXT "v=DMARC1; p=reject; t=y"
+forged.example           TXT "v=spf1 -all"
+soft.example             TXT "v=spf1 ~all"
+broken.example           TXT "v=spf1 nonsense:"
+nothing.example          A   192.0.2.80
+sub.bank.example         A   192.0.2.80
+xbank.example            A   192.0.2.80
+$SERVFAIL silent.example TXT
+$SERVFAIL slow.bank.example TXT
 7.2.0.192.in-addr.arpa   PTR client.example
 client.example           A   192.0.2.7
 """
@@ -161,3 +169,75 @@ async def test_our_domains_are_not_a_strangers(author: bytes) -> None:
     assert codes(await _deliver(trusted, author + b"\r\nx")) == [250]
     (message,) = await trusted.mailbox("user")
     assert _results(message).results == ()
+
+
+async def _forwarded(world: World, sender: str, content: bytes, *recipients: str) -> list[str]:
+    client = world.connect()
+    await talk(client, b"", b"EHLO client.example\r\n", f"MAIL FROM:<{sender}> RET=FULL\r\n".encode())
+    for recipient in recipients:
+        await talk(client, f"RCPT TO:<{recipient}> NOTIFY=SUCCESS,FAILURE\r\n".encode())
+    await talk(client, b"DATA\r\n")
+    client.write(content + b".\r\n")
+    return await reply(client)
+
+
+def _signed(world: World, author: str = "a@bank.example") -> bytes:
+    text = f"From: {author}\r\n\r\nx\r\n".encode()
+    return sign_message([SIGNER], text, world.clock.now_us() // 1_000_000) + text
+
+
+UNSIGNED = b"From: x@nobody.example\r\n\r\nx\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sender", "is_signed", "code", "vouched"),
+    [
+        ("a@good.example", False, 250, "spf"),
+        ("a@nothing.example", False, 250, ""),
+        ("a@soft.example", False, 250, ""),
+        ("a@broken.example", False, 250, ""),
+        ("a@nothing.example", True, 250, ""),  # a signature of somebody else's
+        ("a@forged.example", False, 550, ""),
+        ("a@forged.example", True, 550, ""),
+        ("a@bank.example", False, 550, ""),
+        ("a@bank.example", True, 250, "dkim"),
+        ("a@sub.bank.example", True, 250, "dkim"),
+        ("a@xbank.example", True, 250, ""),
+        ("a@slow.bank.example", True, 250, "dkim"),
+        ("a@slow.bank.example", False, 451, ""),
+        ("a@silent.example", True, 451, ""),
+        ("", False, 250, ""),
+    ],
+)
+async def test_what_is_only_sent_on_and_who_hears_of_it(sender: str, is_signed: bool, code: int, vouched: str) -> None:
+    world = await _world().fill()
+    content = _signed(world) if is_signed else UNSIGNED
+    answer = await _forwarded(world, sender, content, "away@local.example")
+    assert codes(answer) == [code]
+    queue = await world.store.spool.queue()
+    assert [message.envelope.vouched for message in queue] == [vouched] * (code == 250)
+    if code != 250:
+        refused = world.journal.entries[-1]
+        assert refused.kind == "reception.refused" and str(refused.fields["because"]).startswith("forged-forward: ")
+    # Where a mailbox here is behind one of the recipients, the message is taken: its reply is the mildest.
+    for other in ("user@local.example", "mixed@local.example", "postmaster@local.example"):
+        assert codes(await _forwarded(world, sender, content, "away@local.example", other)) == [250]
+
+
+async def test_the_forwarding_rule_can_be_off_and_tells_nobody_all_the_same() -> None:
+    for mode in ("off", "observe"):
+        world = await _world(DoorRules(forwarding=mode)).fill()  # type: ignore[arg-type]  # the modes
+        assert codes(await _forwarded(world, "a@forged.example", UNSIGNED, "away@local.example")) == [250]
+        (message,) = await world.store.spool.queue()
+        assert message.envelope.vouched == ""
+
+
+async def test_success_is_told_to_whom_something_vouches_for() -> None:
+    world = await _world().fill()
+    for sender, told in (("a@good.example", 1), ("a@soft.example", 0), ("a@silent.example", 0), ("a@forged.example", 0)):
+        assert codes(await _forwarded(world, sender, UNSIGNED, "user@local.example")) == [250]
+        notices = [message for message in await world.store.spool.queue() if message.origin == "dsn"]
+        assert len(notices) == told and world.journal.kinds().count("notice.withheld") == 1 - told
+        for notice in notices:
+            await world.store.spool.drop(notice.message_id)
+        world.journal.entries.clear()

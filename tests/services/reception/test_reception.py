@@ -23,6 +23,13 @@ HELLO = b"EHLO client.example\r\n"
 MAIL = b"MAIL FROM:<a@b.example>\r\n"
 
 
+class Vouching(NoInspection):
+    """SPF speaks for everybody."""
+
+    async def inspect(self, arrival: Arrival) -> Inspection:
+        return Inspection(vouched="spf")
+
+
 def rcpt(address: str) -> bytes:
     return f"RCPT TO:<{address}>\r\n".encode()
 
@@ -147,7 +154,7 @@ async def test_a_full_mailbox_and_a_full_disk_are_temporary() -> None:
 
 
 async def test_who_sent_hears_of_the_copy_that_had_no_room_and_of_wanted_success() -> None:
-    world = await World().fill()
+    world = await World(inspector=Vouching()).fill()
     await world.store.directory.set_quota(world.accounts["user"].id, 500)
     client = world.connect()
     wanted = b"RCPT TO:<other@local.example> NOTIFY=SUCCESS\r\n"
@@ -167,8 +174,48 @@ async def test_who_sent_hears_of_the_copy_that_had_no_room_and_of_wanted_success
     assert b"Action: delivered" in success and b"other@local.example" in success and b"closed@" not in success
 
 
-async def test_a_notice_that_cannot_be_kept_does_not_undo_the_acceptance() -> None:
+SUCCESS = b"RCPT TO:<other@local.example> NOTIFY=SUCCESS,FAILURE,DELAY\r\n"
+
+
+async def test_whoever_is_named_in_a_forged_sender_hears_nothing() -> None:
     world = await World().fill()
+    await talk(client := world.connect(), b"", HELLO, b"MAIL FROM:<victim@far.example> RET=FULL\r\n", SUCCESS, b"DATA\r\n")
+    assert codes(await talk(client, b"Subject: buy\r\n\r\nx\r\n.\r\n")) == [250]
+    assert await world.store.spool.queue() == [] and len(await world.mailbox("other")) == 1
+    entry = next(entry for entry in world.journal.entries if entry.kind == "notice.withheld")
+    assert entry.fields == {
+        "action": "delivered", "reverse_path": "victim@far.example", "recipient": "other@local.example",
+        "because": "neither SPF nor DKIM speaks for far.example",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("sender", [b"MAIL FROM:<a@b.example>\r\n", b"MAIL FROM:<>\r\n"])
+async def test_a_copy_that_nobody_may_be_told_of_puts_the_message_off(sender: bytes) -> None:
+    world = await World().fill()
+    await world.store.directory.set_quota(world.accounts["user"].id, 500)
+    big = b"Subject: big\r\n\r\n" + b"x" * 1000
+    answer = await deliver(world, big, "user@local.example", "other@local.example", "away@local.example", mail=sender)
+    assert answer[0].startswith("452 4.2.2") and await world.mailbox("other") == [] and await world.store.spool.queue() == []
+    assert world.journal.kinds()[-1] == "reception.refused" and world.journal.entries[-1].fields["rule"] == "mailbox-full"
+    # An alias of which somebody gets it is a recipient that got it.
+    assert codes(await deliver(world, big, "both@local.example", mail=sender)) == [250]
+    assert len(await world.mailbox("other")) == 1 and await world.mailbox("user") == []
+    assert world.journal.kinds()[-1] == "reception.accepted" and world.journal.entries[-1].fields["over_quota"] == 1
+
+
+async def test_the_size_that_is_declared_counts_before_the_message_comes() -> None:
+    world = await World().fill()
+    await world.store.directory.set_quota(world.accounts["user"].id, 500)
+    for size, code in ((400, 250), (501, 452)):
+        mail = b"MAIL FROM:<a@b.example> SIZE=%d\r\n" % size
+        assert codes((await talk(world.connect(), b"", HELLO, mail, rcpt("user@local.example"), rcpt("other@local.example")))[-2:]) == [
+            code,
+            250,
+        ]
+
+
+async def test_a_notice_that_cannot_be_kept_does_not_undo_the_acceptance() -> None:
+    world = await World(inspector=Vouching()).fill()
     real = world.store.spool.accept
 
     async def fill_up(acceptance: Any) -> Any:
@@ -218,7 +265,7 @@ async def test_a_recipient_that_could_not_be_looked_up_takes_no_other_along(erro
 
 
 async def test_a_bug_behind_the_acceptance_does_not_undo_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = await World().fill()
+    world = await World(inspector=Vouching()).fill()
 
     def broken(*arguments: object) -> None:
         raise RuntimeError("a bug")

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from msgspec import structs
 from tests.services.relay.jobs import Octets, job
 
 from sekisho.config.schema import RelaySettings
@@ -79,6 +81,21 @@ async def test_delivered_over_tls_and_pipelined() -> None:
     assert world.metrics.values[("sekisho_relay_attempts_total", (("result", "delivered"),))] == 1
     entry = world.journal.entries[-1]
     assert (entry.kind, entry.id, entry.fields["tls"], entry.fields["may_be_duplicate"]) == ("relay.attempt", "m1", "TLSv1.3", False)
+
+
+@pytest.mark.parametrize(("origin", "vouched", "ret", "notify"), [
+    ("reception", "", "HDRS", "NEVER"), ("reception", "dkim", "FULL", "SUCCESS"), ("submission", "", "FULL", "SUCCESS"),
+])  # fmt: skip
+async def test_nobody_else_is_asked_to_tell_whom_nothing_vouches_for(origin: str, vouched: str, ret: str, notify: str) -> None:
+    server = RemoteServer()
+    world = World({MX1: server})
+    asked = job("bob@example.com", ret="FULL", vouched=vouched)
+    (row,) = asked.recipients
+    row = structs.replace(row, recipient=replace(row.recipient, notify=frozenset({"SUCCESS"})))
+    asked = structs.replace(asked, origin=origin, recipients=(row,))
+    await world.relay.carry(asked, Octets(CONTENT))
+    (mail,) = server.received
+    assert f" RET={ret}" in mail.mail and f"RCPT TO:<bob@example.com> NOTIFY={notify}" in server.commands
 
 
 async def test_one_command_at_a_time_without_pipelining() -> None:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Literal
 
 from sekisho.core.terms.address import Address, AddressError, parse_domain
@@ -119,6 +119,11 @@ def window_added(now_us: int, window_seconds: int, row: tuple[int, int, int] | N
     elif number != start:
         current, previous = 0, 0
     return number, current + amount, previous
+
+
+def lacks_one(groups: Iterable[frozenset[int]], delivered: Container[int]) -> bool:
+    """Is there a group of accounts of which none got a copy (`Acceptance.one_of_each`)?"""
+    return not all(any(account_id in delivered for account_id in group) for group in groups)
 
 
 def canonical_address(address: Address) -> str:

@@ -48,6 +48,8 @@ def accepted_message(id_: str, entries: Sequence[LedgerEntry], queued: QueuedMes
     recipients = _recipients(entries, queued)
     values = values_of(entries, id_, entries[-1].at_us)
     told = _removed(entries) or _remote(recipients, values) or _local(entries, values)
+    if told.wording is not None and told.verdict == "failed" and any(entry.kind == "notice.withheld" for entry in entries):
+        told = Told(told.verdict, told.what, Wording(told.wording.why, _UNTOLD.remedy))
     if told is _HELD and any(entry.fields.get("rule") == "sending-held" for entry in entries):
         told = _HELD_BY_OPERATOR
     elif told is _HELD and any(entry.kind == "guard.verdict" for entry in entries):
@@ -128,6 +130,11 @@ def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> T
     return Told("accepted", "The message from {sender} to {recipients} was accepted on {when}, to be sent on; nothing more is known yet.")
 
 
+_UNTOLD = Wording(
+    "",
+    "Nobody was told: {because}; if {sender} is forged, a notice would reach somebody who never wrote here. "
+    "If the sender is honest, its domain should publish SPF or sign with DKIM.",
+)
 _FIRST_ATTEMPT = Told("waiting", "The message from {sender} to {recipients} waits for its first attempt, on {due}.")
 _HELD = Told(
     "waiting",

@@ -105,6 +105,10 @@ RULES: Mapping[str, Wording] = {
         "DMARC fails for {author_domain}, but one of the checks could not be finished.",
         "If the recipient wants it, they move it out of Junk. If that happens often, look at your DNS resolver.",
     ),
+    "forged-forward": Wording(
+        "it would only have been sent on to an address elsewhere, and could have been told to nobody: {because}.",
+        "The sender must send by servers that its SPF record names, or sign with DKIM. door.forwarding says what becomes of such mail.",
+    ),
     "impersonated-name": Wording(
         "it shows a name or address of one of your people, and is from somebody else: {because}.",
         "If it is them, from another address of theirs, the recipient moves it out of Junk, or writes to that address: then it is known.",

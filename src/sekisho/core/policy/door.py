@@ -11,6 +11,7 @@ from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.rates import RateLimits
 from sekisho.core.policy.reputation import ReputationRules
 from sekisho.core.policy.rules.content import ContentRules, dangerous, junk_by_words, rspamd_says, told_of, virus_in
+from sekisho.core.policy.rules.forwarding import forwarding
 from sekisho.core.policy.rules.greylist import effect, suspicion, waits
 from sekisho.core.policy.rules.reputation import against, speaks_against, trusting, vouching
 from sekisho.core.policy.rules.sealers import sealed_pass, unread_seal
@@ -44,6 +45,7 @@ class DoorRules:
     helo: Mode = "enforce"
     rates: Mode = "enforce"
     impersonation: Mode = "enforce"
+    forwarding: Mode = "enforce"
     trusted_sealers: frozenset[str] = frozenset()
     limits: RateLimits = field(default_factory=RateLimits)
 
@@ -68,6 +70,7 @@ class DoorVerdict:
 ACCEPTED = DoorVerdict()
 OWN_DOMAIN, DNSBL, REPUTATION, TRUSTED = "own-domain", "dnsbl-listed", "bad-reputation", "trusted-sender"
 SENDER, GREYLIST = "unknown-sender-domain", "greylist"
+FORWARDING = "forged-forward"
 ARC_TRUSTED, IMPERSONATED = "arc-trusted", "impersonated-name"
 VIRUS, ATTACHMENT, RSPAMD, CONTENT = "virus", "dangerous-attachment", "rspamd", "content-junk"
 # What whoever is trusted by the recipients passes.
@@ -281,6 +284,19 @@ def _could_pass(evidence: Evidence, author_domain: str) -> bool:
     return any(name.lower().split(".")[-2:] == author_domain.split(".")[-2:] for name in unfinished)
 
 
+def _judge_forwarding(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
+    found = forwarding(evidence)
+    if found is None:
+        return None
+    action, because = found
+    domain = evidence.reverse_domain
+    if action == "defer":
+        text = f"Mail to this address goes elsewhere, and the DNS does not say now whether it is from {domain}; try again later"
+        return DoorVerdict("defer", FORWARDING, because, Reply.of(451, "4.7.0", text))
+    text = f"Mail to this address goes elsewhere, and SPF says that this is not from {domain}; it is not sent on"
+    return DoorVerdict("refuse", FORWARDING, because, Reply.of(550, "5.7.1", text))
+
+
 def _judge_impersonation(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
     """A name of ours on a foreign address is marked in any case; where nothing speaks for that address, it goes into Junk."""
     finding = evidence.impersonated
@@ -334,6 +350,13 @@ RULES: tuple[Rule, ...] = (
         judge_sender,
     ),
     Rule("dmarc", "What fails DMARC is treated as its domain asks.", "door.dmarc", lambda rules: rules.dmarc, _judge_dmarc),
+    Rule(
+        FORWARDING,
+        "What SPF calls forged is not sent on to an address elsewhere.",
+        "door.forwarding",
+        lambda rules: rules.forwarding,
+        _judge_forwarding,
+    ),
     Rule(DNSBL, "Clients that several blocklists agree on are turned away.", "door.dnsbl", lambda rules: rules.dnsbl, _judge_dnsbl),
     Rule(
         GREYLIST,

@@ -25,7 +25,8 @@ class Evidence:
     """One field per check; None means that it was not made.
 
     `own_authors`: the domains of this server that From names. `list_id`: what the message says in List-Id, "" without.
-    `roles`: accounts that get it as postmaster or abuse. `early`, `helo` and `rate` are known before there is a message.
+    `roles`: accounts that get it as postmaster or abuse. `reverse_domain`: of the reverse path, "" for the null path. `leads_away`: no
+    mailbox here gets it, it is only sent on. `early`, `helo` and `rate` are known before there is a message.
     """
 
     iprev: IprevFinding | None = None
@@ -48,6 +49,8 @@ class Evidence:
     rate: RateFinding | None = None
     impersonated: ImpersonationFinding | None = None
     roles: frozenset[int] = frozenset()
+    reverse_domain: str = ""
+    leads_away: bool = False
 
     def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
         """Of every check that was made, for Authentication-Results and the journal."""

@@ -6,6 +6,7 @@ from typing import Literal
 from sekisho.core.terms.address import Address, ReversePath
 
 Notify = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
+Voucher = Literal["", "spf", "dkim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What MAIL and RCPT said. `envid` is xtext-decoded (RFC 3461 §4.4); `declared_octets` is SIZE= (RFC 1870 §6)."""
+    """What MAIL and RCPT said. `envid` is xtext-decoded (RFC 3461 §4.4); `declared_octets` is SIZE= (RFC 1870 §6).
+
+    `vouched`: what speaks for the domain of the reverse path, found out at the door and kept with the message; "" for nothing.
+    """
 
     reverse_path: ReversePath
     recipients: tuple[Recipient, ...] = ()
@@ -28,3 +32,4 @@ class Envelope:
     ret: Literal["FULL", "HDRS"] | None = None
     envid: str | None = None
     declared_octets: int | None = None
+    vouched: Voucher = ""

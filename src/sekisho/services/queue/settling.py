@@ -33,7 +33,8 @@ class Settler:
         )
         notices: tuple[Acceptance, ...] = ()
         if told:
-            message = NoticedMessage(job.message_id, job.envelope, job.arrived_at_us, await _head(octets), octets.size_octets)
+            is_ours = job.origin in ("submission", "local")
+            message = NoticedMessage(job.message_id, job.envelope, job.arrived_at_us, await _head(octets), octets.size_octets, is_ours)
             notices = await self._notices.about(message, told)
         full = await self._ports.spool.settle(job, final, notices=notices, not_before_us=_rest_until_us(final))
         for notice in full:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.terms.address import ReversePath
-from sekisho.core.terms.envelope import Envelope
+from sekisho.core.terms.envelope import Envelope, Voucher
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter
 from sekisho.ports.stream import Endpoint, TlsInfo
@@ -49,6 +49,7 @@ class Inspection:
     spared: frozenset[int] = frozenset()  # accounts whose copy goes into INBOX all the same
     junk_fields: bytes = b""  # the same as `fields`, on the copies that go into Junk
     client_name: str = ""  # verified reverse name, for Received
+    vouched: Voucher = ""  # what speaks for the domain of the reverse path
 
 
 class Inspector(Protocol):

@@ -23,6 +23,7 @@ from sekisho.core.policy.door import (
 )
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import Event
+from sekisho.core.policy.rules.forwarding import voucher
 from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
@@ -115,6 +116,7 @@ class DoorInspector:
             spared=verdict.spared,
             junk_fields=format_junk_reason(verdict.rule, verdict.because) if verdict.action == "junk" else b"",
             client_name=evidence.iprev.name if evidence.iprev is not None else "",
+            vouched="" if (standing := voucher(evidence)) == "unknown" else standing,
         )
 
     async def _remember(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> DoorVerdict:
@@ -169,6 +171,8 @@ class DoorInspector:
         if evidence.dmarc is not None:
             dmarc = evidence.dmarc
             fields |= {"dmarc": dmarc.result, "dmarc_policy": dmarc.policy, "author_domain": dmarc.author_domain}
+        if standing := voucher(evidence):
+            fields["vouched"] = standing
         if evidence.list_id:
             fields["list_id"] = evidence.list_id
         if evidence.impersonated is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from sekisho.config.ledger import LedgerSettings
@@ -34,12 +34,13 @@ from sekisho.services.acceptance import (
     accounts_of,
     check_complete,
     deliveries_of,
+    groups_of,
     only_recipient,
     outcome_for_senders,
     relays_of,
 )
 from sekisho.services.entries import about_stranger, recipients_of, subject_of
-from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
+from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices, may_be_told
 from sekisho.services.reception.inspection import Arrival, Inspector, SenderRefusal
 from sekisho.services.reception.outwaiting import outwait
 from sekisho.services.reception.watch import DoorWatch
@@ -154,6 +155,7 @@ class _Transactions:
         self._reverse_path = ReversePath()
         self._sender_refusal: SenderRefusal | None = None
         self._is_sender_known = False
+        self._declared_octets = 0
         self._destinations: list[Destination] = []
         self._counts = {"accepted": 0, "refused": 0, "recipients_refused": 0}
         self._visit = tools.watch.visit(stream, self.references, self.about_client) if tools.watch is not None else None
@@ -184,6 +186,7 @@ class _Transactions:
     async def mail(self, envelope: Envelope) -> Reply:
         self._destinations.clear()
         self._reverse_path, self._is_sender_known = envelope.reverse_path, False
+        self._declared_octets = envelope.declared_octets or 0
         if self._visit is not None and (verdict := await self._visit.mail()) is not None:
             return self._turn_away("MAIL", str(envelope.reverse_path), verdict)
         return _SENDER_OK if await self._tools.spool.has_room() else _NO_ROOM
@@ -192,7 +195,7 @@ class _Transactions:
         found = await self._tools.recipients.resolve(recipient.address, self._stream.local.address)
         if found.status == "local":
             # A full mailbox beside one with room: the copy that fits is made, and who sends is not kept waiting for the other.
-            if found.accounts and not found.remotes and all(map(_is_full, found.accounts)):
+            if found.accounts and not found.remotes and all(_is_full(account, self._declared_octets) for account in found.accounts):
                 return self._refuse_recipient(recipient, FULL, "mailbox-full")
             if (refusal := await self._refusal_of_sender(recipient)) is not None:
                 return self._refuse_recipient(recipient, refusal.reply, refusal.rule, refusal.because)
@@ -272,6 +275,7 @@ class _Transactions:
         if inspection.refusal is not None:
             content.writer.discard()
             return self._refuse_message(envelope, inspection.refusal, message_id, ("", inspection.because), content.header)
+        envelope = replace(envelope, vouched=inspection.vouched)
         received = format_received(self._hop(envelope, message_id, now_us, inspection.client_name))
         return_path, below = format_return_path(envelope.reverse_path), inspection.fields + received
         deliveries = deliveries_of(
@@ -293,9 +297,10 @@ class _Transactions:
             origin="reception",
             header_message_id=header_message_id(content.header),
             references=header_references(content.header),
+            one_of_each=() if may_be_told(envelope) else groups_of(self._destinations),
         )
         accepted = await tools.spool.accept(acceptance)
-        if accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays:
+        if accepted.nothing_taken or (accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays):
             return self._refuse_message(envelope, FULL, message_id, ("mailbox-full", ""), content.header)
         told = outcome_for_senders(self._destinations, accepted, now_us)
         if told:
@@ -397,5 +402,6 @@ class _Transactions:
         return ()
 
 
-def _is_full(account: Account) -> bool:
-    return 0 < account.quota_octets <= account.used_octets
+def _is_full(account: Account, declared_octets: int) -> bool:
+    """RFC 1870 §6.1: what the client says of the size counts before the message comes."""
+    return account.quota_octets > 0 and account.used_octets + max(declared_octets, 1) > account.quota_octets

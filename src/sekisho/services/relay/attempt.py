@@ -8,7 +8,7 @@ from sekisho.core.policy.retry import SECOND_US
 from sekisho.core.policy.routing import worst_hope
 from sekisho.core.smtp.client.commands import Extensions, find_obstacle, recipients_per_transaction
 from sekisho.core.smtp.client.machine import TransactionDone
-from sekisho.core.terms.envelope import Envelope
+from sekisho.core.terms.envelope import Envelope, Notify
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import MessageOctets, StoreUnavailable
 from sekisho.ports.journal import Entry
@@ -19,6 +19,7 @@ from sekisho.services.relay.surroundings import RelaySurroundings
 
 # RFC 5321 §5.1 wants at least two addresses; more than these only cost time.
 MAX_TARGETS = 6
+_NEVER: frozenset[Notify] = frozenset(("NEVER",))
 
 
 class Attempt:
@@ -170,9 +171,14 @@ class Attempt:
             or (sender is not None and sender.needs_smtputf8)
             or any(recipient.recipient.address.needs_smtputf8 for recipient in batch)
         )
+        recipients = tuple(recipient.recipient for recipient in batch)
+        if self._job.origin == "reception" and not envelope.vouched:
+            # RFC 3461 §4.1: what we may not tell the name in MAIL FROM, which nothing vouches for, nobody else shall on our behalf.
+            recipients = tuple(replace(recipient, notify=_NEVER) for recipient in recipients)
+            envelope = replace(envelope, ret="HDRS" if envelope.ret else None)
         return replace(
             envelope,
-            recipients=tuple(recipient.recipient for recipient in batch),
+            recipients=recipients,
             body="7BIT" if self._is_8bit is False else "8BITMIME",
             smtputf8=smtputf8,
             declared_octets=self._octets.size_octets,

@@ -350,7 +350,8 @@ class _Transactions:
         told = outcome_for_senders(self._destinations, accepted, now_us)
         if told:
             head = submitted.header.octets
-            message = NoticedMessage(acceptance.message_id, envelope, now_us, head[:HEAD_OCTETS], acceptance.content.size_octets)
+            size_octets = acceptance.content.size_octets
+            message = NoticedMessage(acceptance.message_id, envelope, now_us, head[:HEAD_OCTETS], size_octets, is_ours=True)
             await self._notices.tell(message, told)
         return self._conclude(acceptance, accepted, submitted.header)
 

@@ -56,6 +56,10 @@ class MemorySpool:
         delivered: dict[int, None] = {}
         over_quota: dict[int, None] = {}
         thread = (acceptance.header_message_id, acceptance.references)
+        if acceptance.one_of_each and (full := self._without_room(acceptance.deliveries, len(content))):
+            with_room = {delivery.account_id for delivery in acceptance.deliveries} - set(full)
+            if rules.lacks_one(acceptance.one_of_each, with_room):
+                return Accepted((), full, nothing_taken=True)
         for delivery in acceptance.deliveries:
             try:
                 self._deliver(delivery, (content, content_id), acceptance.delivery_memory_seconds, thread)
@@ -66,6 +70,17 @@ class MemorySpool:
         for account_id in delivered:
             self._state.account_changed(account_id)
         return Accepted(tuple(delivered), tuple(over_quota), jobs, decision)
+
+    def _without_room(self, deliveries: Iterable[MailboxDelivery], octets: int) -> tuple[int, ...]:
+        """Accounts for whose copy there is no room."""
+        now_us = self._state.clock.now_us()
+        found = []
+        for delivery in deliveries:
+            account = self._state.account(delivery.account_id)
+            is_new = self._state.delivered.get(delivery.delivery_id, 0) <= now_us
+            if is_new and 0 < account.account.quota_octets < account.used_octets + len(delivery.prefix) + octets:
+                found.append(delivery.account_id)
+        return tuple(found)
 
     def _deliver(
         self, delivery: MailboxDelivery, contents: tuple[bytes, str], memory_seconds: int, thread: tuple[str, tuple[str, ...]]

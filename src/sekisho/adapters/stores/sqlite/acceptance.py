@@ -27,11 +27,20 @@ def own_writer(content: ContentWriter) -> SqliteContentWriter:
     return content
 
 
+class NothingTaken(Exception):
+    """Ends the step, which undoes it; the accounts that had no room."""
+
+    def __init__(self, over_quota: tuple[int, ...]) -> None:
+        super().__init__()
+        self.over_quota = over_quota
+
+
 class Acceptor:
     def __init__(self, clock: Clock, ids: Ids, guard: GuardSteps) -> None:
         self._clock, self._ids, self._guard = clock, ids, guard
 
     def accept(self, tx: Transaction, acceptance: Acceptance) -> Accepted:
+        """Raises NothingTaken for the sake of `one_of_each`."""
         decision = None
         if acceptance.outgoing is not None and self._guard.rules.mode != "off":
             decision = self._guard.debit(tx, acceptance.outgoing)
@@ -56,6 +65,8 @@ class Acceptor:
             else:
                 wanted.append(delivery)
                 delivered[delivery.account_id] = None
+        if over_quota and rules.lacks_one(acceptance.one_of_each, delivered):
+            raise NothingTaken(tuple(over_quota))
         jobs: tuple[QueueJob, ...] = ()
         refs = len(wanted) + bool(acceptance.relays)
         if refs:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from sekisho.adapters.stores.sqlite import queue_rows
-from sekisho.adapters.stores.sqlite.acceptance import Acceptor, own_writer
+from sekisho.adapters.stores.sqlite.acceptance import Acceptor, NothingTaken, own_writer
 from sekisho.adapters.stores.sqlite.connection import Database, store_errors
 from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentWriter
 from sekisho.adapters.stores.sqlite.octets import open_octets
@@ -34,7 +34,10 @@ class SqliteSpool:
         return SqliteContentWriter(self._folder)
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
-        return await self._writer.write(lambda tx: self._acceptor.accept(tx, acceptance), (own_writer(acceptance.content),))
+        try:
+            return await self._writer.write(lambda tx: self._acceptor.accept(tx, acceptance), (own_writer(acceptance.content),))
+        except NothingTaken as nothing:
+            return Accepted((), nothing.over_quota, nothing_taken=True)
 
     async def has_room(self) -> bool:
         with store_errors():
