@@ -143,19 +143,16 @@ async def test_private_lessons(world: World) -> None:
 
 
 async def test_a_fit_starts_when_enough_is_new_or_old_enough(world: World) -> None:
-    await world.mine.keep_house()
-    assert world.mine._fitting is None
+    await world.mine.fit_if_due()
+    assert world.book.state().fitted == 0
     await world.teach(FEW_NEWS // 2)
-    await world.mine.keep_house()
-    assert world.mine._fitting is not None
-    await world.mine._fitting
+    await world.mine.fit_if_due()
     assert world.book.state().fitted == FEW_NEWS
     await world.teach(1, first=500)
-    await world.mine.keep_house()
+    await world.mine.fit_if_due()
     assert world.book.state().fitted == FEW_NEWS
     world.clock.advance(3601)
-    await world.mine.keep_house()
-    await world.mine._fitting
+    await world.mine.fit_if_due()
     assert world.book.state().fitted == FEW_NEWS + 2
     assert world.journal.kinds() == ["classifier.fitted"] * 2
 
@@ -178,7 +175,7 @@ async def test_a_store_that_fails_leaves_what_is_known(world: World, monkeypatch
     world.clock.advance(60)
     assert (world.score(spam(500)) or 0) > JUNK_SCORE
     with pytest.raises(StoreUnavailable):
-        await world.mine.keep_house()
+        await world.mine.fit_if_due()
 
 
 async def test_broken_knowledge_is_an_own_bug_told_once(world: World) -> None:

@@ -19,15 +19,15 @@ async def test_those_who_never_came_back_are_counted_once_and_forgotten_in_the_e
     link = DoorLink(store, StubResolver(ResolverSettings(servers=("127.0.0.1",)), clock), clock, MemoryJournal(), metrics)
     link.use(config())
     counted = ("sekisho_greylist_total", (("result", "never_came_back"),))
-    await link.keep_house()
+    await link.tidy_greylist()
     first_us = clock.now_us()
     await store.greylist.change("domain:a.example", lambda known: Tried(first_us, first_us))
     await store.greylist.change("domain:b.example", lambda known: Tried(first_us, first_us + 1, first_us + 1, 2))
     for _ in range(3):
         clock.advance(86_400)
-        await link.keep_house()
+        await link.tidy_greylist()
     assert metrics.values[counted] == 1
     clock.advance(36 * DAY_US / 1_000_000)
-    await link.keep_house()
+    await link.tidy_greylist()
     assert await store.greylist.listing(10) == [] and metrics.values[counted] == 1
     await store.close()

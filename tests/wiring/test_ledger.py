@@ -58,17 +58,3 @@ async def test_losses_are_told_and_counted(tmp_path: Path) -> None:
     assert log.entries[-1].fields["entries"] == 1
     assert metrics.values == {("sekisho_ledger_lost_total", ()): 1}
     link.close()
-
-
-async def test_a_bug_in_keeping_house_switches_it_off(tmp_path: Path) -> None:
-    log = MemoryJournal()
-    link = LedgerLink(log, ManualClock(), alone=True)
-    link.use(config(tmp_path))
-    assert link.ledger is not None
-
-    async def broken() -> None:
-        raise KeyError("x")
-
-    link.ledger.keep_house = broken  # type: ignore[method-assign]
-    await link.keep_house()
-    assert link.ledger is None and len(log.faults) == 1

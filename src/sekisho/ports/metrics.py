@@ -26,6 +26,12 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_guard_cases_total": ("counter", "Accounts whose mail the guard began to hold.", ("action",)),
     "sekisho_queue_recipients": ("gauge", "Recipients waiting in the queue.", ("state",)),
     "sekisho_faults_total": ("counter", "Own bugs: tracebacks in the log.", ("where",)),
+    "sekisho_duty_faults_total": ("counter", "Times that a background duty failed; it begins again by itself.", ("duty",)),
+    "sekisho_duty_success_seconds": (
+        "gauge",
+        "When a round of the duty last ended well, in seconds since 1970.",
+        ("duty", "worker"),
+    ),
     "sekisho_ledger_lost_total": ("counter", "Entries that the ledger could not keep.", ()),
     "sekisho_judgements_total": ("counter", "Messages that users moved to or from Junk, or marked so.", ("judged",)),
     "sekisho_judgements_lost_total": ("counter", "The same that nobody learned from: too many at once, or a store that failed.", ()),

@@ -47,7 +47,6 @@ class LiveClassifier:
         self._looked_at = float("-inf")
         self._turn = asyncio.Lock()  # one refresh at a time
         self._looking: asyncio.Task[None] | None = None
-        self._fitting: asyncio.Task[None] | None = None
 
     # --- asking
 
@@ -130,23 +129,15 @@ class LiveClassifier:
 
     # --- fitting
 
-    async def keep_house(self) -> None:
-        """A chore of the maintenance: starts a fit when one is due. Raises StoreUnavailable."""
-        if (self._fitting is None or self._fitting.done()) and self._is_due(self.book.state()):
-            self._fitting = asyncio.get_running_loop().create_task(self._fit_quietly())
+    async def fit_if_due(self) -> None:
+        """A duty. Raises StoreUnavailable; it stays due then."""
+        if self._is_due(self.book.state()):
+            await self._fit(REST_SECONDS)
 
     def _is_due(self, state: BookState) -> bool:
         news = state.serial - state.fitted + state.withdrawn
         enough = max(FEW_NEWS, (self._knowledge.hams + self._knowledge.spams) // NEWS_SHARE)
         return news >= enough or (news > 0 and self._clock.now_us() - state.fitted_at_us >= PATIENCE_US)
-
-    async def _fit_quietly(self) -> None:
-        try:
-            await self._fit(REST_SECONDS)
-        except StoreUnavailable:
-            pass  # it stays due
-        except Exception as error:  # the same as above
-            self._journal.fault("classifier", error)
 
     async def fit(self) -> Fitted:
         fitted = await self._fit(0.0)
@@ -180,10 +171,9 @@ class LiveClassifier:
 
     async def close(self) -> None:
         """End what runs in the background. More than once is harmless."""
-        tasks = [task for task in (self._looking, self._fitting) if task is not None and not task.done()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._looking is not None and not self._looking.done():
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
 
 
 def _lesson(taught: Taught) -> Lesson:

@@ -61,7 +61,7 @@ async def _answer(config: Config, request: bytes, descriptor: int | None) -> byt
             )  # fmt: skip
             answer = await operations.answer(context, request)
             await learning.teacher.finish()
-            await door.flush()
+            await door.close()
             await resolver.close()
             return answer
     except StoreProblem as problem:
@@ -78,6 +78,6 @@ def _learners(
     clock, metrics = server_clock(), NoMetrics()
     door = DoorLink(store, resolver, clock, journal, metrics)
     door.use(config)
-    learning, classifier = LearningLink(store, clock, journal, metrics), ContentLink(store, config, journal).classifier
+    learning, classifier = LearningLink(store, journal, metrics), ContentLink(store, config, journal).classifier
     learning.teacher.learners = (door.experience, classifier)
     return door, learning, classifier

@@ -15,13 +15,11 @@ from sekisho.wiring.clocks import server_clock
 
 
 class ContentLink:
-    """`classifier` learns from moves to and from Junk; `probe` and `outgoing` follow the settings; `keep_house` is a chore of the
-    maintenance."""
+    """`classifier` learns from moves to and from Junk; `probe` and `outgoing` follow the settings."""
 
     def __init__(self, store: SqliteStore, config: Config, journal: Journal, metrics: Metrics | None = None) -> None:
         self._journal = journal
         self.classifier = LiveClassifier(store.lessons, server_clock(), journal, metrics)
-        self.keep_house = self.classifier.keep_house
         self.close = self.classifier.close
         self.use(config)
 

@@ -1,7 +1,5 @@
 """The door of one worker: who is asked about a message, by which rules it is judged, and what is learned from it."""
 
-import asyncio
-
 from sekisho.adapters.dns.resolver import StubResolver
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.door import blocklists, door_rules, reputation_rules
@@ -9,7 +7,7 @@ from sekisho.config.schema import Config
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.counters import Rates
-from sekisho.ports.journal import Journal
+from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.learning import JunkWatch
 from sekisho.ports.metrics import Metrics
 from sekisho.probes.budget import BudgetedResolver
@@ -28,21 +26,17 @@ from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.services.reception.watch import DoorWatch, WatchTools
 from sekisho.wiring.clocks import sleep_by_clock
 
-_FLUSH_SECONDS = 2.0
-_TRIM_SECONDS = 3600.0
 _GREETING_SECONDS = 3.0  # that the DNS may take before the greeting
 
 
 class DoorLink:
-    """`use` gives it the present settings; `run` is its background work."""
+    """`use` gives it the present settings."""
 
     def __init__(self, store: SqliteStore, resolver: StubResolver, clock: Clock, journal: Journal, metrics: Metrics) -> None:
         self._store, self._resolver, self._clock, self._journal, self._metrics = store, resolver, clock, journal, metrics
         self._organizations = Organizations(clock)
         self.experience = Experience(store.reputation, store.judgements, self._organizations, lambda: BudgetedResolver(resolver), clock)
         self._names = ImpersonationProbe(store.directory, clock)
-        self._changed = asyncio.Event()
-        self._trimmed_at = float("-inf")
         self._counted_us = 0  # of first tries on the greylist: those before this were counted
 
     def use(self, config: Config) -> None:
@@ -51,8 +45,7 @@ class DoorLink:
         self._rules = reputation_rules(config)
         self._store.reputation.use(self._rules)
         self.experience.rules, self.experience.hostname = self._rules, config.hostname
-        self._watch = BlocklistWatch(blocklists(config), self._resolver, self._journal, self._metrics, sleep_by_clock)
-        self._changed.set()
+        self._watch = BlocklistWatch(blocklists(config), self._resolver, self._journal, self._metrics)
 
     def kit(self, junk: JunkWatch) -> DoorKit:
         """For an operator's commands."""
@@ -94,42 +87,31 @@ class DoorLink:
         )  # fmt: skip
         return DoorWatch(config.hostname, rules, config.door.unchecked_networks, tools, config.door.greet_delay_seconds)
 
-    async def run(self) -> None:
-        """Write down what was learned, and watch the blocklists of the present settings; until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._flush_for_ever())
-            group.create_task(self._watch_for_ever())
+    # Duties
 
-    async def _flush_for_ever(self) -> None:
-        while True:
-            await sleep_by_clock(_FLUSH_SECONDS)
-            await self.flush()
+    async def look_at_blocklists(self) -> None:
+        await self._watch.look()
+
+    def blocklist_pause(self) -> float:
+        return self._watch.pause_seconds
 
     async def flush(self) -> None:
-        """What cannot be written now is kept for the next time."""
+        """Write down what was learned; raises StoreUnavailable, and what could not be written is kept for the next time."""
+        await self._store.reputation.flush()
+
+    async def close(self) -> None:
+        """Write down what was learned for the last time."""
         try:
-            await self._store.reputation.flush()
+            await self.flush()
         except StoreUnavailable as error:
-            self._journal.fault("reputation", error)
+            self._journal.record(Entry("reputation.lost", fields={"error": str(error)}))
 
-    async def _watch_for_ever(self) -> None:
-        while True:
-            self._changed.clear()
-            watching = asyncio.create_task(self._watch.run())
-            try:
-                await self._changed.wait()
-            finally:
-                watching.cancel()
+    async def trim_experience(self) -> None:
+        """Raises StoreUnavailable."""
+        await self._store.reputation.trim(self._config.reputation.entries)
 
-    async def keep_house(self) -> None:
-        """A chore of the maintenance; raises StoreUnavailable."""
-        if self._clock.monotonic() - self._trimmed_at >= _TRIM_SECONDS:
-            self._trimmed_at = self._clock.monotonic()
-            await self._store.reputation.trim(self._config.reputation.entries)
-            await self._tidy_greylist()
-
-    async def _tidy_greylist(self) -> None:
-        """Count those whose time to come back is over, and forget whom nobody needs to know any more."""
+    async def tidy_greylist(self) -> None:
+        """Count those whose time to come back is over, and forget whom nobody needs to know any more. Raises StoreUnavailable."""
         greylist, rules, now_us = self._store.greylist, self._config.greylist.rules(), self._clock.now_us()
         over_us = now_us - rules.until_us
         if self._counted_us:

@@ -27,7 +27,7 @@ def guard_kit(store: SqliteStore, config: Config, journal: Journal) -> GuardKit:
 
 
 class GuardLink:
-    """The guard of one worker. `keep` is a chore of the maintenance; `judge` and `gate` follow the present settings."""
+    """The guard of one worker. `keep_cases` and `keep_notices` are duties; `judge` and `gate` follow the present settings."""
 
     def __init__(self, store: SqliteStore, journal: Journal, metrics: Metrics) -> None:
         self._store, self._journal, self._metrics = store, journal, metrics
@@ -51,9 +51,13 @@ class GuardLink:
         )  # fmt: skip
         self._notices = LoginNotices(notice_ports, letter_rules(config), config.roles.postmaster, config.login.notices_per_day)
 
-    async def keep(self) -> None:
+    async def keep_cases(self) -> None:
+        """A duty; raises StoreUnavailable."""
         if self._keeper is not None:
             await self._keeper.keep()
+
+    async def keep_notices(self) -> None:
+        """A duty; raises StoreUnavailable."""
         if self._notices is not None:
             await self._notices.keep()
 

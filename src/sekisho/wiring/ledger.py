@@ -36,16 +36,9 @@ class LedgerLink:
         self.journal.recorder = self.ledger
 
     async def keep_house(self) -> None:
-        """A chore of the maintenance; raises StoreUnavailable."""
-        if self.ledger is None:
-            return
-        try:
+        """A duty; raises StoreUnavailable."""
+        if self.ledger is not None:
             await self.ledger.keep_house()
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # the maintenance of mail must not end with it
-            self._log.fault("ledger", error)
-            self.close()
 
     def close(self) -> None:
         ledger, self.ledger, self.journal.recorder = self.ledger, None, None

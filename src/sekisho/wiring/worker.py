@@ -45,9 +45,11 @@ from sekisho.services.signing import KeySigning
 from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
-from sekisho.wiring.clocks import follow_lab_clock, server_clock, sleep_by_clock
+from sekisho.wiring.clocks import server_clock, sleep_by_clock
 from sekisho.wiring.content import ContentLink
 from sekisho.wiring.door import DoorLink
+from sekisho.wiring.duties import BLOCKLISTS, QUEUE, Workers, duties
+from sekisho.wiring.dutykeeper import DutyKeeper, DutyPorts, OneOfAll
 from sekisho.wiring.guard import GuardLink
 from sekisho.wiring.learning import LearningLink
 from sekisho.wiring.ledger import LedgerLink
@@ -128,6 +130,7 @@ class Worker:
         stack.callback(self._changes.close)
         self._handlers: dict[str, ConnectionHandler] = {}
         self._listeners: list[Listener] = []
+        self._resolver_said = ""
 
     async def run(self) -> None:
         context = self._context
@@ -136,50 +139,60 @@ class Worker:
         self._signing = KeySigning(self._store.keys, self._clock, self._journal)
         self._ledger.use(self._config)
         self._stack.callback(self._ledger.close)
-        self._learning = LearningLink(self._store, self._clock, self._journal, self._shared.metrics)
+        self._learning = LearningLink(self._store, self._journal, self._shared.metrics)
         self._guard = GuardLink(self._store, self._journal, self._shared.metrics)
         self._content = ContentLink(self._store, self._config, self._journal, self._shared.metrics)
         self._guard.use(self._config, self._content.outgoing)
         self._learning.teacher.learners += (self._content.classifier,)
         self._stack.push_async_callback(self._content.close)
-        chores = [self._ledger.keep_house, self._learning.keep_house, self._guard.keep, self._content.keep_house]
-        self._store.maintenance.chores += chores
         self._resolver = StubResolver(self._config.resolver, self._clock)
         self._stack.push_async_callback(self._resolver.close)
         self._door = DoorLink(self._store, self._resolver, self._clock, self._journal, self._shared.metrics)
         self._door.use(self._config)
-        self._stack.push_async_callback(self._door.flush)
+        self._stack.push_async_callback(self._door.close)
         self._learning.teacher.learners += (self._door.experience,)
-        self._store.maintenance.chores += [self._door.keep_house]
         self._make_recipients()
         self._make_authenticator()
         self._build_outbound()
         self._build_handlers()
         await self._listen()
+        self._make_keeper()
         context.ready()
-        background = [
-            asyncio.create_task(self._queue.run(context.shutdown)),
-            asyncio.create_task(self._follow_reloads()),
-            asyncio.create_task(self._store.maintenance.run(self._owner)),
-            asyncio.create_task(self._learning.teacher.run()),
-            asyncio.create_task(self._door.run()),
-            asyncio.create_task(follow_lab_clock(self._changes)),
-        ]
-        if context.slot == 0:
-            background.append(asyncio.create_task(self._tell_about_resolver()))
-        queue_task = background[0]
-        shutdown = asyncio.create_task(context.shutdown.wait())
-        await asyncio.wait([shutdown, *background[:2]], return_when=asyncio.FIRST_COMPLETED)
-        if not context.shutdown.is_set:
-            for task in background[:2]:  # one of them must not end by itself: its error ends the worker, the supervisor starts the next
-                if task.done():
-                    task.result()
+        self._keeper.start()
+        await self._keeper.until_shutdown()
         await asyncio.gather(*(listener.finish(_DRAIN_SECONDS) for listener in self._listeners))
-        await queue_task
+        await self._keeper.finished(QUEUE)
         await self._relay.close()
-        for task in background[1:]:
-            task.cancel()
-        await asyncio.gather(*background[1:], return_exceptions=True)
+        await self._keeper.stop()
+
+    def _make_keeper(self) -> None:
+        store, context = self._store, self._context
+        do = Workers(
+            store=store,
+            queue=self._queue,
+            teacher=self._learning.teacher,
+            door=self._door,
+            guard=self._guard,
+            learning=self._learning,
+            content=self._content,
+            ledger=self._ledger,
+            metrics=self._shared.metrics,
+            changes=self._changes,
+            shutdown=context.shutdown,
+            follow_reloads=self._follow_reloads,
+            probe_resolver=self._tell_about_resolver,
+        )
+        ports = DutyPorts(
+            clock=self._clock,
+            journal=self._journal,
+            metrics=self._shared.metrics,
+            sleep=sleep_by_clock,
+            is_ours=OneOfAll(store.leases, self._owner, self._clock).is_ours,
+            shutdown=context.shutdown,
+            worker=str(context.slot),
+        )
+        self._keeper = DutyKeeper(duties(do, context.slot), ports)
+        self._stack.push_async_callback(self._keeper.stop)
 
     def _make_authenticator(self) -> None:
         store = self._store
@@ -332,6 +345,7 @@ class Worker:
             self._relay.use(self._config.hostname, self._config.relay)
             self._queue.use(self._queue_rules(), self._queue_ports())
             self._build_handlers()
+            self._keeper.now(BLOCKLISTS)
             self._reopen_log()
             self._journal.record(Entry("worker.reloaded"))
 
@@ -345,8 +359,11 @@ class Worker:
             self._journal.fault("log", error)
 
     async def _tell_about_resolver(self) -> None:
+        """A duty: says so when it is another than before."""
         facts = await self._resolver.probe()
-        self._journal.record(Entry("resolver.probed", fields={"text": facts.sentence}))
+        if facts.sentence != self._resolver_said:
+            self._resolver_said = facts.sentence
+            self._journal.record(Entry("resolver.probed", fields={"text": facts.sentence}))
 
 
 def _user_name(uid: int) -> str | None:

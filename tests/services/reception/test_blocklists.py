@@ -1,7 +1,5 @@
 """Blocklists are believed only while their canaries live."""
 
-import pytest
-
 from sekisho.core.policy.dnsbl import Blocklist, CodeRange
 from sekisho.services.reception.blocklists import FIT_SECONDS, UNFIT_SECONDS, BlocklistWatch
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
@@ -14,10 +12,6 @@ ZONE = """
 *.wild.example               A 127.0.0.2
 2.0.0.127.refusing.example   A 127.255.255.254
 """
-
-
-class Enough(Exception):
-    pass
 
 
 def _watch(zone: str, *blocklists: Blocklist) -> tuple[BlocklistWatch, MemoryJournal, MemoryMetrics]:
@@ -44,17 +38,10 @@ async def test_only_fit_lists_are_asked() -> None:
 async def test_a_list_goes_and_comes_back_by_itself() -> None:
     watch, journal, _ = _watch(ZONE, GOOD)
     waits: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        zones = [ZONE.replace("good", "gone"), "$SERVFAIL good.example\n$SERVFAIL 2.0.0.127.good.example", ZONE]
-        if len(waits) > len(zones):
-            raise Enough
-        watch._resolver = ZoneResolver(zones[len(waits) - 1])
-
-    watch._sleep = sleep
-    with pytest.raises(Enough):
-        await watch.run()
+    for zone in (ZONE, ZONE.replace("good", "gone"), "$SERVFAIL good.example\n$SERVFAIL 2.0.0.127.good.example", ZONE):
+        watch._resolver = ZoneResolver(zone)
+        await watch.look()
+        waits.append(watch.pause_seconds)
     # there, dead, silent (so still dead), there again
     assert waits == [FIT_SECONDS, UNFIT_SECONDS, UNFIT_SECONDS, FIT_SECONDS]
     assert [entry.kind for entry in journal.entries] == ["blocklist.fit", "blocklist.unfit", "blocklist.fit"]

@@ -4,7 +4,6 @@ Counting is a dictionary entry in the worker. Once a second a worker that counte
 the shared memory, and whoever is asked adds the parts up. What a dead worker had counted goes to the part of the retired.
 """
 
-import asyncio
 import mmap
 import struct
 import time
@@ -28,7 +27,7 @@ _decode = msgspec.msgpack.Decoder(Rows).decode
 
 
 class SharedMetrics:
-    """Made by the supervisor; each worker calls `take_slot` once, inside its loop."""
+    """Made by the supervisor; each worker calls `take_slot` once, and `publish_news` every second."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -38,12 +37,10 @@ class SharedMetrics:
         self._values: dict[Key, list[float]] = {}  # a histogram: buckets, then sum and count
         self._cache: dict[tuple[str, frozenset[tuple[str, str]]], list[float]] = {}
         self._series: dict[str, int] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_due = False
+        self._has_news = False
 
     def take_slot(self, slot: int) -> None:
         self._slot = slot
-        self._loop = asyncio.get_running_loop()
 
     def count(self, name: str, amount: float = 1.0, **labels: str) -> None:
         self._cell(name, labels)[0] += amount
@@ -62,9 +59,14 @@ class SharedMetrics:
 
     def publish(self) -> None:
         """Write this worker's sums now (also at the end of the process)."""
-        self._is_due = False
+        self._has_news = False
         if self._slot is not None:
             self._write(self._slot, [(name, labels, tuple(cell)) for (name, labels), cell in self._values.items()])
+
+    async def publish_news(self) -> None:
+        """A duty, every `PUBLISH_SECONDS`."""
+        if self._has_news:
+            self.publish()
 
     def forget_worker(self, slot: int) -> None:
         """In the supervisor when the worker of this slot is dead: its counters stay, its gauges go."""
@@ -82,9 +84,7 @@ class SharedMetrics:
         cell = self._cache.get((name, frozenset(labels.items())))
         if cell is None:
             cell = self._new_cell(name, labels)
-        if not self._is_due and self._loop is not None:
-            self._is_due = True
-            self._loop.call_later(PUBLISH_SECONDS, self.publish)
+        self._has_news = True
         return cell
 
     def _new_cell(self, name: str, labels: dict[str, str]) -> list[float]:

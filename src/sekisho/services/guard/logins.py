@@ -42,7 +42,7 @@ class LoginNotices:
         self._swept_at = ports.clock.monotonic()
 
     async def keep(self) -> None:
-        """A chore of the maintenance. Raises StoreUnavailable."""
+        """A duty. Raises StoreUnavailable."""
         ports = self._ports
         by_account: dict[int, list[Place]] = defaultdict(list)
         for place in await ports.places.untold(AT_ONCE):

@@ -39,7 +39,6 @@ class Queue:
         self._busy: frozenset[str] = frozenset()  # next hops left out of the last claim
         self._stopping = asyncio.Event()
         self._known_parked: set[int] = set()
-        self._recount_at = 0.0  # on the monotonic clock
 
     def use(self, rules: QueueRules, ports: QueuePorts) -> None:
         """New rules, from the next decision on."""
@@ -72,8 +71,8 @@ class Queue:
         """Until shutdown; then at most 5 s more."""
         unsubscribe = self._ports.changes.subscribe_queue(self._wake.set)
         watcher = asyncio.create_task(self._watch(shutdown))
+        self._stopping.clear()  # an earlier run may have ended by a fault
         try:
-            await self._watch_over_parked()
             while not shutdown.is_set:
                 await self._wait(await self._claim_due())
         finally:
@@ -97,7 +96,6 @@ class Queue:
         except TimeoutError:
             pass
         self._wake.clear()
-        await self._watch_over_parked()
 
     async def _claim_due(self) -> float:
         """Take what is due, as far as there is room; gives the seconds until somebody should look again.
@@ -239,16 +237,12 @@ class Queue:
             except TimeoutError:
                 continue
 
-    async def _watch_over_parked(self) -> None:
-        """One worker counts the queue and raises the alarm about what crashed its workers three times."""
-        now = self._ports.clock.monotonic()
-        if self._rules.owner.slot != 0 or now < self._recount_at:
-            return
-        self._recount_at = now + RECHECK_SECONDS
-        try:
-            messages = await self._ports.spool.queue()
-        except StoreUnavailable:
-            return
+    async def count(self) -> None:
+        """A duty of one worker: counts the queue, and raises the alarm about what crashed its workers three times.
+
+        Raises StoreUnavailable.
+        """
+        messages = await self._ports.spool.queue()
         counts = dict.fromkeys(("waiting", "claimed", "held", "parked"), 0)
         parked: set[int] = set()
         for message in messages:

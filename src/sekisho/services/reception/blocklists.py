@@ -4,7 +4,7 @@ A list that is dead, lists everything or refuses our questions is left out and s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from sekisho.core.policy.dnsbl import Blocklist, Health, canaries, judge_canaries
 from sekisho.core.terms.dns import Resolver
@@ -24,25 +24,21 @@ class BlocklistWatch:
         resolver: Resolver,
         journal: Journal,
         metrics: Metrics,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._blocklists = tuple(blocklists)
         self._resolver = resolver
         self._journal = journal
         self._metrics = metrics
-        self._sleep = sleep
         self._health: dict[str, Health] = {}
 
     @property
     def fit(self) -> tuple[Blocklist, ...]:
         return tuple(blocklist for blocklist in self._blocklists if blocklist.zone in self._health and self._health[blocklist.zone].is_fit)
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        while self._blocklists:
-            await self.look()
-            all_fit = len(self.fit) == len(self._blocklists)
-            await self._sleep(FIT_SECONDS if all_fit else UNFIT_SECONDS)
+    @property
+    def pause_seconds(self) -> float:
+        """Until the next look."""
+        return FIT_SECONDS if len(self.fit) == len(self._blocklists) else UNFIT_SECONDS
 
     async def look(self) -> None:
         """At the canaries of every list, once."""

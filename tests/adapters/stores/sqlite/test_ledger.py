@@ -19,7 +19,6 @@ from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
 from sekisho.adapters.stores.sqlite.verify import verify
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Entry
-from sekisho.ports.leases import Owner
 from sekisho.testing.clock import ManualClock, SeededDice
 
 FREE = LedgerLimits(free_disk_octets=0)
@@ -236,14 +235,13 @@ async def test_it_goes_into_backups(tmp_path: Path, clock: ManualClock, losses: 
 async def test_the_maintenance_keeps_house(tmp_path: Path, clock: ManualClock, losses: Losses) -> None:
     store = open_sqlite(tmp_path, clock)
     ledger = SqliteLedger(tmp_path / "data", clock, FREE, losses, alone=True)
-    store.maintenance.chores.append(ledger.keep_house)
     for number in range(3000):
         ledger.keep(clock.now_us(), entry(number, octets=2000))
     await ledger.settle()
     wal = tmp_path / "data" / f"{LEDGER}-wal"
     large = wal.stat().st_size
     clock.advance(100 * 86_400)
-    assert await store.maintenance.tick(Owner("h", 0, 1))
+    await ledger.keep_house()
     assert (tmp_path / "data" / LEDGER).stat().st_size > 4_000_000
     assert (await ledger.span()).entries == 0
     assert wal.stat().st_size <= large + 1_000_000

@@ -23,7 +23,6 @@ from sekisho.core.terms.address import Address
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Account, Domain
-from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import NoSuchMailbox
 from sekisho.testing.clock import ManualClock, SeededDice
 
@@ -132,13 +131,6 @@ async def test_checkpoints_move_the_wal(tmp_path: Path, store: SqliteStore, alic
     assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 20
 
 
-async def test_maintenance_is_one_workers_at_a_time(store: SqliteStore, clock: ManualClock) -> None:
-    assert await store.maintenance.tick(Owner("h", 0, 1))
-    assert not await store.maintenance.tick(Owner("h", 1, 2))
-    clock.advance(61)
-    assert await store.maintenance.tick(Owner("h", 1, 2))
-
-
 async def test_the_sweep_forgets_and_removes_orphans(tmp_path: Path, store: SqliteStore, alice: Account, clock: ManualClock) -> None:
     for number in range(3):
         item = delivery(alice, delivery_id=f"d{number}")
@@ -151,7 +143,8 @@ async def test_the_sweep_forgets_and_removes_orphans(tmp_path: Path, store: Sqli
     for path in (*named, orphan, temporary):
         os.utime(path, (1, 1))
     clock.advance(11.5)
-    await store.maintenance.sweep()
+    for _, work in store.maintenance.rounds.values():
+        await work()
     assert set(folder.glob("??/??/*")) == named | {young}
     assert not temporary.exists()
     kept = store.reader.read(lambda db: db.execute("SELECT delivery_id FROM delivery ORDER BY 1").fetchall())

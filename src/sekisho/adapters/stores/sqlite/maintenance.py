@@ -1,10 +1,10 @@
-"""What one worker at a time does for all, under the lease "maintenance": checkpoints, and sweeping what nobody needs any more."""
+"""What one worker at a time does for all: checkpoints, and sweeping what nobody needs any more."""
 
 import asyncio
 import fcntl
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import apsw
@@ -12,15 +12,10 @@ import apsw
 from sekisho.adapters.stores.sqlite.backup_mark import is_backup_running
 from sekisho.adapters.stores.sqlite.connection import connect, store_errors
 from sekisho.adapters.stores.sqlite.content import TEMPORARY, ContentFolder
-from sekisho.adapters.stores.sqlite.hints import SqliteLeases
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.ports.clock import Clock
-from sekisho.ports.content import StoreUnavailable
-from sekisho.ports.leases import Owner
 
-LEASE = "maintenance"
-LEASE_SECONDS = 60.0
 INTERVAL_SECONDS = 2.0
 SWEEP_SECONDS = 3600.0
 CHECKPOINT_OCTETS = 4_194_304  # of WAL
@@ -64,63 +59,63 @@ class Checkpointer:
 
 
 class Maintenance:
-    def __init__(
-        self, clock: Clock, leases: SqliteLeases, mail: tuple[Reader, Writer], hints: tuple[Reader, Writer], vfs: str | None
-    ) -> None:
-        self._clock, self._leases = clock, leases
+    """Each round is a duty of its own (`rounds`), of the one worker that has the lease."""
+
+    def __init__(self, clock: Clock, mail: tuple[Reader, Writer], hints: tuple[Reader, Writer], vfs: str | None) -> None:
+        self._clock = clock
         self._mail, self._hints = mail, hints
         self._checkpointers = [Checkpointer(writer.database, writer.lock, vfs) for _, writer in (mail, hints)]
-        self._swept_at = float("-inf")
-        self.chores: list[Callable[[], Awaitable[None]]] = []  # of others, once a round; they may raise StoreUnavailable
 
-    async def run(self, owner: Owner) -> None:
-        """Until it is cancelled. A store that is unavailable is tried again."""
-        while True:
-            try:
-                await self.tick(owner)
-            except StoreUnavailable:
-                pass  # whoever writes meets the same and says so
-            await asyncio.sleep(INTERVAL_SECONDS)
+    @property
+    def rounds(self) -> Mapping[str, tuple[float, Callable[[], Awaitable[None]]]]:
+        """name → seconds between two rounds, the round. They may raise StoreUnavailable."""
+        return {
+            "store.checkpoint": (INTERVAL_SECONDS, self.checkpoint_what_grew),
+            "store.deliveries": (SWEEP_SECONDS, self.forget_deliveries),
+            "store.destinations": (SWEEP_SECONDS, self.forget_destinations),
+            "store.counters": (SWEEP_SECONDS, self.forget_counters),
+            "store.structures": (SWEEP_SECONDS, self.forget_structures),
+            "store.orphans": (SWEEP_SECONDS, self.remove_orphans),
+        }
 
-    async def tick(self, owner: Owner) -> bool:
-        """One round, if the lease can be had; returns whether."""
-        if await self._leases.acquire(LEASE, owner, LEASE_SECONDS) is None:
-            return False
+    async def checkpoint_what_grew(self) -> None:
         for checkpointer in self._checkpointers:
             octets = checkpointer.wal_octets
             if octets >= CHECKPOINT_OCTETS:
                 await asyncio.to_thread(checkpointer.run, truncate=octets >= TRUNCATE_OCTETS)
-        if self._clock.monotonic() - self._swept_at >= SWEEP_SECONDS:
-            self._swept_at = self._clock.monotonic()
-            await self.sweep()
-        for chore in self.chores:
-            await chore()
-        return True
 
     async def checkpoint(self, *, truncate: bool = False) -> None:
         """Now, both databases, whatever their size."""
         for checkpointer in self._checkpointers:
             await asyncio.to_thread(checkpointer.run, truncate=truncate)
 
-    async def sweep(self) -> None:
-        """Forget old deliveries, back-offs, windows and cached structures; remove orphaned files."""
-        await self._forget_deliveries()
+    async def forget_destinations(self) -> None:
+        """Back-offs of next hops that nothing waits for."""
+        day_ago_us = self._clock.now_us() - 86_400_000_000
+        sql = "DELETE FROM destination WHERE ready_at_us IS NULL AND not_before_us < ?"
+        await self._mail[1].write(lambda tx: tx.execute(sql, (day_ago_us,)))
+
+    async def forget_counters(self) -> None:
+        """Windows that are over."""
         now_us = self._clock.now_us()
-        await self._mail[1].write(
-            lambda tx: tx.execute("DELETE FROM destination WHERE ready_at_us IS NULL AND not_before_us < ?", (now_us - 86_400_000_000,))
-        )
-        counters = "DELETE FROM counter WHERE (start + 2) * window_seconds * 1000000 < ?"
-        structures = (
+        sql = "DELETE FROM counter WHERE (start + 2) * window_seconds * 1000000 < ?"
+        await self._hints[1].write(lambda tx: tx.execute(sql, (now_us,)), is_long=True)
+
+    async def forget_structures(self) -> None:
+        """Cached ones beyond what is kept."""
+        sql = (
             "DELETE FROM structure WHERE content_id IN "
             "(SELECT content_id FROM structure ORDER BY content_id LIMIT max(0, (SELECT count(*) FROM structure) - ?))"
         )
-        await self._hints[1].write(lambda tx: tx.execute(counters, (now_us,)), is_long=True)
-        await self._hints[1].write(lambda tx: tx.execute(structures, (STRUCTURES,)), is_long=True)
+        await self._hints[1].write(lambda tx: tx.execute(sql, (STRUCTURES,)), is_long=True)
+
+    async def remove_orphans(self) -> None:
+        """Files that no content names."""
         folder = self._mail[1].folder
         if folder is not None:
             await asyncio.to_thread(sweep_orphans, self._mail[1].database, folder, time.time() - ORPHAN_SECONDS)
 
-    async def _forget_deliveries(self) -> None:
+    async def forget_deliveries(self) -> None:
         """By key in portions: a scan that never holds the lock."""
         now_us, after = self._clock.now_us(), ""
         sql = "SELECT delivery_id FROM delivery WHERE delivery_id > ? AND forget_at_us <= ? ORDER BY delivery_id LIMIT ?"

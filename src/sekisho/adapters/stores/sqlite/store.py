@@ -72,7 +72,7 @@ class SqliteStore:
 
     Open it after fork; it belongs to one event loop.
 
-    Each worker also runs `maintenance.run(owner)`; one of them at a time gets the work.
+    `maintenance.rounds` come round in one worker at a time.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SqliteStore:
         self.guard = SqliteGuard(self.reader, self.writer, self.folder, guard, acceptor, clock)
         self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
-        self.maintenance = Maintenance(clock, self.leases, mail, hints, settings.vfs)
+        self.maintenance = Maintenance(clock, mail, hints, settings.vfs)
         self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
         self.bans = SqliteBans(self.hints_reader, self.hints_writer, clock)
         self.lessons = SqliteLessonBook(self.hints_reader, self.hints_writer, clock)
