@@ -13,6 +13,7 @@ _LOG_ONLY = frozenset(
         "authentication.malformed",
         "authentication.upgraded",
         "classifier",
+        "crowd",
         "config",
         "duty",
         "ledger",

@@ -58,6 +58,13 @@ class Limits(Section):
     received_fields: Annotated[int, Field(ge=10)] = Field(100, description="Received fields before a message counts as looping.")
     connections: Annotated[int, Field(ge=1)] = Field(4000, description="Open connections per listener kind, over all workers.")
     connections_per_ip: Annotated[int, Field(ge=1)] = Field(50, description="The same for one client address (/64 for IPv6).")
+    kept_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.1, description="Share of the connections that strangers give back to those who logged in and to senders known for good mail."
+    )
+    stress_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.6, description="From this share of the connections (or of the file descriptors for them) on, the server is under stress."
+    )
+    stress_seconds: Seconds = Field(20.0, description="Under stress a stranger's connection without headway ends after so long.")
     errors_per_session: Annotated[int, Field(ge=1)] = Field(10, description="Protocol errors before 421.")
     transactions_per_session: Annotated[int, Field(ge=1)] = Field(1000, description="MAIL commands in one session.")
     free_disk_octets: Octets = Field(268_435_456, description="Below this MAIL gets 452.")

@@ -7,13 +7,35 @@ from sekisho.ports.stream import IpAddress
 
 
 class ConnectionCounts(Protocol):
-    """Open connections per listener kind and per client network (/32 or /64), in shared memory. Synchronous."""
+    """Open connections per listener kind and per client network, in shared memory. Synchronous."""
 
-    def enter(self, kind: str, client: IpAddress) -> str | None:
-        """Count one in; returns None, or the name of the cap that refuses it ("total" or "per_ip") without counting."""
+    @property
+    def places(self) -> int:
+        """Of each kind."""
         ...
 
-    def leave(self, kind: str, client: IpAddress) -> None: ...
+    @property
+    def workers(self) -> int: ...
+
+    def enter(self, kind: str, client: IpAddress) -> str | None:
+        """Count one in; returns None, or the name of the cap that refuses it ("total" or "per_ip": /32 or /64) without counting."""
+        ...
+
+    def leave(self, kind: str, client: IpAddress, *, vouched: bool = False) -> None:
+        """`vouched`: `vouch` was called for it."""
+        ...
+
+    def vouch(self, kind: str) -> None:
+        """One that is counted is no stranger's any more."""
+        ...
+
+    def open_connections(self, kind: str) -> int: ...
+
+    def vouched(self, kind: str) -> int: ...
+
+    def crowding(self, kind: str, client: IpAddress) -> float:
+        """`core.policy.crowd.crowding` of the networks around it."""
+        ...
 
 
 class Counters(Protocol):

@@ -6,6 +6,12 @@ from typing import Literal, Protocol
 METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[str, ...]]] = {
     "sekisho_connections_total": ("counter", "Connections accepted.", ("listener",)),
     "sekisho_connections_refused_total": ("counter", "Connections refused by a cap.", ("listener", "cap")),
+    "sekisho_connections_given_way_total": (
+        "counter",
+        "Strangers' connections ended to make room: for others (room, descriptors), or silent under stress (silence).",
+        ("listener", "reason"),
+    ),
+    "sekisho_stress": ("gauge", "1: so many connections are open that silent strangers must go; summed over workers.", ("kind",)),
     "sekisho_connections_open": ("gauge", "Connections open now.", ("listener",)),
     "sekisho_tls_handshakes_total": ("counter", "TLS handshakes with clients.", ("listener", "result")),
     "sekisho_messages_received_total": ("counter", "Messages that got a 250 or a refusal.", ("service", "result")),

@@ -52,6 +52,10 @@ class ConnectionLost(StreamError):
     """Reset, or EOF without close_notify inside TLS."""
 
 
+class GaveWay(ConnectionLost):
+    """We ended it: there is not room for all, and it was the turn of this one (core.policy.crowd)."""
+
+
 class StreamTimeout(StreamError):
     """The deadline of a read, drain, handshake or connect passed."""
 
@@ -64,7 +68,23 @@ class TlsFailed(StreamError):
     """The handshake failed; the connection is already aborted. `str()` says why, for the log only."""
 
 
+class Place:
+    """What a connection does to deserve its room; services tell. This one is no listener's, and nobody counts what it is told."""
+
+    __slots__ = ()
+
+    def moved(self) -> None:
+        """The client made headway: a step that it cannot take again and again."""
+
+    def excuse(self, seconds: float) -> None:
+        """So long it was we who worked, and the client waited."""
+
+    def vouch(self) -> None:
+        """It is no stranger: somebody logged in, or our experience with the client is good."""
+
+
 class Stream(Protocol):
+    place: Place
     peer: Endpoint  # after PROXY protocol, the real client
     local: Endpoint
     tls: TlsInfo | None

@@ -33,6 +33,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import Shutdown, Stream, StreamError, StreamTimeout
+from sekisho.services.headway import CONTENT, HELLO, SECURE_HELLO, SENDER, Headway
 from sekisho.services.references import References
 from sekisho.services.smtp_content import STORE_TROUBLE, IncomingContent
 
@@ -147,6 +148,7 @@ class SmtpSession:
         self._timeouts = timeouts
         self._tools = tools
         self._content: IncomingContent | None = None
+        self._headway = Headway(stream.place)
         now = tools.clock.monotonic()
         self._deadline = now + timeouts.session_seconds
         self._login_deadline = now + timeouts.login_seconds if timeouts.login_seconds else self._deadline
@@ -175,6 +177,7 @@ class SmtpSession:
                 elif isinstance(event, ContentChunk):
                     assert self._content is not None
                     self._content.write(event.octets)
+                    self._headway.content(len(event.octets))
                 else:
                     assert not isinstance(event, Need)
                     try:
@@ -277,6 +280,13 @@ class SmtpSession:
             self._end(Reply.of(421, "4.3.0", reply.text))
 
     async def _decide(self, event: Event) -> None:
+        began = self._tools.clock.monotonic()
+        try:
+            await self._judge(event)
+        finally:
+            self._headway.worked(self._tools.clock.monotonic() - began)
+
+    async def _judge(self, event: Event) -> None:
         machine, decider = self.machine, self._decider
         if isinstance(event, RcptTo):
             self._answer(event, await decider.rcpt(event.recipient))
@@ -288,6 +298,7 @@ class SmtpSession:
                 self._answer(event, begun)
             else:
                 self._content = begun
+                self._headway.reached(CONTENT)
                 machine.answer(None)
         elif isinstance(event, ContentEnds):
             await self._finish(event)
@@ -328,7 +339,20 @@ class SmtpSession:
                 id_ = self._references.new()
                 self._write_down(command, argument, reply, id_)
             reply = self._references.refer(reply, id_)
+        else:
+            self._note_headway(event)
         self.machine.answer(reply)
+
+    def _note_headway(self, event: Event) -> None:
+        """Of a step that we said yes to."""
+        if isinstance(event, Hello):
+            self._headway.reached(HELLO if self.stream.tls is None else SECURE_HELLO)
+        elif isinstance(event, MailFrom):
+            self._headway.reached(SENDER)
+        elif isinstance(event, RcptTo):
+            self._headway.recipient()
+        elif isinstance(event, SaslBegins | SaslResponse) and self._decider.is_authenticated:
+            self.stream.place.vouch()
 
     def _write_down(self, command: str, argument: str, reply: Reply, id_: str) -> None:
         references, client = self._references, self._decider.client
@@ -344,6 +368,7 @@ class SmtpSession:
     async def _finish(self, event: ContentEnds) -> None:
         content = self._content
         assert content is not None
+        self._headway.message()
         content.finish()
         if content.refusal is not None:
             reply = content.refusal

@@ -9,7 +9,7 @@ from collections import deque
 from ipaddress import ip_address
 from typing import Literal
 
-from sekisho.ports.stream import ConnectionLost, Endpoint, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
+from sekisho.ports.stream import ConnectionLost, Endpoint, Place, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
 
 _MAX_READ_OCTETS = 262_144
 
@@ -21,6 +21,7 @@ class MemoryStream:
         self.local = local
         self.peer = peer
         self.tls = tls
+        self.place = Place()
         self.peer_uid: int | None = None
         self.other: MemoryStream
         self.sent = bytearray()

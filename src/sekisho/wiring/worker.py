@@ -47,6 +47,7 @@ from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
 from sekisho.wiring.clocks import server_clock, sleep_by_clock
 from sekisho.wiring.content import ContentLink
+from sekisho.wiring.crowd import crowd_rules, make_crowd
 from sekisho.wiring.door import DoorLink
 from sekisho.wiring.duties import BLOCKLISTS, QUEUE, Workers, duties
 from sekisho.wiring.dutykeeper import DutyKeeper, DutyPorts, OneOfAll
@@ -296,9 +297,9 @@ class Worker:
     async def _listen(self) -> None:
         sockets = self._context.sockets
         refusals = CapRefusals(self._journal, self._clock, self._dice, self._config.ledger.why_url)
-        tools = ListenerTools(
-            self._tls, self._shared.counts, self._journal, self._shared.metrics, self._clock, self._config.hostname, refusals
-        )
+        self._crowd = make_crowd(self._config, self._shared.counts, self._journal, self._shared.metrics, self._clock)
+        self._stack.callback(self._crowd.close)
+        tools = ListenerTools(self._tls, self._crowd, self._journal, self._shared.metrics, self._clock, self._config.hostname, refusals)
         for name, settings in zip(listener_names(self._config), self._config.listeners, strict=True):
             authority = self._client_authorities[str(settings.client_ca)] if settings.client_ca else b""
             listener = Listener(listener_info(name, settings.kind, self._tls), self._handle, tools, settings.proxy_from, authority)
@@ -333,6 +334,7 @@ class Worker:
             self._tls.replace(setup.certificates)
             limits = self._config.limits
             self._shared.counts.set_caps(limits.connections, limits.connections_per_ip)
+            self._crowd.use(crowd_rules(self._config))
             self._shared.rates.set_window(self._config.door.rates.window_seconds)
             self._ledger.use(self._config)
             self._door.use(self._config)

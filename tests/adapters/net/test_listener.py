@@ -12,9 +12,11 @@ from tests.adapters.net.test_proxy import V4, V6
 
 from sekisho.adapters.net.alarm import HandshakeAlarm
 from sekisho.adapters.net.caps import MOST_CLIENTS, CapRefusals
+from sekisho.adapters.net.crowd import Crowd, CrowdTools
 from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
 from sekisho.adapters.net.tls import ServerContexts
 from sekisho.adapters.process.counts import SharedConnectionCounts
+from sekisho.core.policy.crowd import CrowdRules
 from sekisho.ports.stream import ListenerInfo, Stream, StreamTimeout
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
@@ -26,7 +28,9 @@ class Scene:
         self.counts = SharedConnectionCounts(1, 3, 2)
         self.contexts = ServerContexts(papers.materials)
         refusals = CapRefusals(self.journal, self.clock, SeededDice(), "https://mail.example/why/{id}")
-        self.tools = ListenerTools(self.contexts, self.counts, self.journal, self.metrics, self.clock, "mx.example.test", refusals)
+        crowd_tools = CrowdTools(self.counts, self.journal, self.metrics, self.clock, 1000)
+        self.crowd = Crowd(crowd_tools, CrowdRules())
+        self.tools = ListenerTools(self.contexts, self.crowd, self.journal, self.metrics, self.clock, "mx.example.test", refusals)
         self.peers: list[str] = []
         self.listeners: list[Listener] = []
 
@@ -52,6 +56,7 @@ class Scene:
 async def scene(papers: Papers) -> AsyncIterator[Scene]:
     scene = Scene(papers)
     yield scene
+    scene.crowd.close()
     for listener in scene.listeners:
         await listener.finish(0.0)
     assert all(listener.open_connections == 0 for listener in scene.listeners)
@@ -100,6 +105,91 @@ async def test_one_too_many(scene: Scene, papers: Papers, kind: str, answer: byt
     assert scene.metrics.values["sekisho_connections_refused_total", (("cap", "per_ip"), ("listener", kind))] == 1
     for _, other in (*first, (reader, writer)):
         other.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("smtp", b"421-4.3.2 mx.example.test Too many"), ("imap", b"* BYE "), ("pop3", b"-ERR [SYS/TEMP] ")]
+)
+async def test_who_gives_way_is_told(scene: Scene, kind: str, words: bytes) -> None:
+    port = await scene.listen(kind)
+    scene.counts.set_caps(4, 10)
+    first = []
+    for _ in range(4):
+        first.append(await connect(port))
+        assert await first[-1][0].readline() == b"hello\r\n"
+        scene.clock.advance(1)
+    reader, writer = await connect(port)
+    assert await reader.readline() == b"hello\r\n"
+    said = await first[0][0].read()
+    (entry,) = [entry for entry in scene.journal.entries if entry.kind == "listener.refused"]
+    assert said.startswith(words) and entry.id.encode() in said and entry.fields["cap"] == "gave_way"
+    assert scene.counts.open_connections(kind) == 4 and scene.journal.faults == []
+    assert scene.metrics.values["sekisho_connections_given_way_total", (("listener", kind), ("reason", "room"))] == 1
+    for _, other in (*first, (reader, writer)):
+        other.close()
+
+
+async def test_handshakes_give_way_and_are_no_alarm(scene: Scene, papers: Papers) -> None:
+    port = await scene.listen("imaps")
+    scene.counts.set_caps(30, 100)
+    silent = [await connect(port) for _ in range(60)]
+    trusting = ssl.create_default_context(cafile=str(papers.ca_file))
+    reader, writer = await connect(port, trusting)
+    assert await reader.readline() == b"hello\r\n"
+    assert await silent[0][0].read() == b"" and scene.counts.open_connections("imaps") <= 31
+    assert "tls.alarm" not in scene.journal.kinds()
+    for _, other in (*silent, (reader, writer)):
+        other.close()
+
+
+async def test_who_does_not_read_gives_way_without_words(scene: Scene) -> None:
+    async def flood(stream: Stream, info: ListenerInfo) -> None:
+        while True:
+            await stream.send(bytes(1_000_000), 60)
+
+    scene.greet = flood  # type: ignore[method-assign]
+    port = await scene.listen("smtp")
+    scene.counts.set_caps(1, 10)
+    reader, writer = await connect(port)
+    await reader.readexactly(1)
+    scene.clock.advance(5)
+    _, other = await connect(port)
+    try:
+        while await reader.read(1_000_000):
+            pass
+    except ConnectionError:
+        pass
+    assert scene.metrics.values["sekisho_connections_given_way_total", (("listener", "smtp"), ("reason", "room"))] == 1
+    for one in (writer, other):
+        one.close()
+
+
+async def test_what_we_find_out_about_a_newcomer_stops_when_it_gives_way(scene: Scene) -> None:
+    stopped = asyncio.Event()
+
+    async def look_up(stream: Stream, info: ListenerInfo) -> None:
+        if scene.counts.places == 1:
+            scene.counts.set_caps(2, 10)
+            stream.write(b"wait\r\n")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+        stream.write(b"hello\r\n")
+
+    scene.greet = look_up  # type: ignore[method-assign]
+    port = await scene.listen("smtp")
+    scene.counts.set_caps(1, 10)
+    reader, writer = await connect(port)
+    assert await reader.readline() == b"wait\r\n"
+    scene.counts.set_caps(1, 10)
+    scene.clock.advance(5)
+    scene.counts.set_caps(1, 10)
+    _, other = await connect(port)
+    await asyncio.wait_for(stopped.wait(), 20)
+    assert (await reader.read()).startswith(b"421-4.3.2 ")
+    for one in (writer, other):
+        one.close()
 
 
 def test_a_flood_of_refusals_is_written_down_once_a_minute() -> None:

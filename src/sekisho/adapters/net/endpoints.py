@@ -1,9 +1,12 @@
-"""Socket names as `Endpoint`s."""
+"""Socket names as `Endpoint`s, and who is at the other end of a Unix socket."""
 
+import socket
+import struct
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from sekisho.ports.stream import Endpoint, IpAddress
 
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 NOWHERE = Endpoint(IPv4Address("127.0.0.1"), 0)  # a Unix socket
 
 
@@ -16,3 +19,9 @@ def endpoint_of(name: object) -> Endpoint:
 
 def normal_address(address: IpAddress) -> IpAddress:
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def peer_uid_of(sock: socket.socket) -> int:
+    """SO_PEERCRED of a connected Unix socket."""
+    _pid, uid, _gid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(uid)

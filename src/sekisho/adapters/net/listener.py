@@ -5,10 +5,12 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from socket import AF_UNIX, socket
+from socket import socket
 
+from sekisho.adapters.net.acceptor import Acceptor
 from sekisho.adapters.net.alarm import HandshakeAlarm
 from sekisho.adapters.net.caps import CapRefusals
+from sekisho.adapters.net.crowd import DESCRIPTORS, GAVE_WAY, Crowd, Guest
 from sekisho.adapters.net.proxy import is_proxy, read_proxy_header
 from sekisho.adapters.net.stream import RECEIVE_OCTETS, SocketStream
 from sekisho.adapters.net.tls import ServerContexts
@@ -16,17 +18,18 @@ from sekisho.config.schema import ListenerKind
 from sekisho.core.terms.reference import Reference
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.clock import Clock
-from sekisho.ports.counters import ConnectionCounts
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
-from sekisho.ports.stream import ConnectionHandler, ListenerInfo, StreamError
+from sekisho.ports.stream import ConnectionHandler, GaveWay, ListenerInfo, StreamError
 
 IMPLICIT_TLS_KINDS = frozenset({"submissions", "imaps", "pop3s"})
 STARTTLS_KINDS = frozenset({"smtp", "submission", "imap", "pop3"})
+UNIX_KINDS = frozenset({"local", "auth"})
 PROXY_SECONDS = 10.0
 HANDSHAKE_SECONDS = 60.0
 BACKLOG = 1024
+TOO_MANY = "Too many connections, try again later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class ListenerTools:
     """What every listener of a worker shares."""
 
     tls: ServerContexts
-    counts: ConnectionCounts
+    crowd: Crowd
     journal: Journal
     metrics: Metrics
     clock: Clock
@@ -61,28 +64,27 @@ class Listener:
         self._client_ca = client_ca
         self._space = memoryview(bytearray(RECEIVE_OCTETS))
         self._alarm = HandshakeAlarm(info.name, tools.journal, tools.clock)
-        self._servers: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = 0
 
     async def start(self, sockets: Sequence[socket]) -> None:
         """Accept on these bound sockets (they are closed by `stop`)."""
-        loop = asyncio.get_running_loop()
+        crowd = self._tools.crowd
         for sock in sockets:
-            if sock.family == AF_UNIX:
-                server = await loop.create_unix_server(self._new_stream, sock=sock, backlog=BACKLOG)
-            else:
-                server = await loop.create_server(self._new_stream, sock=sock, backlog=BACKLOG)
-            self._servers.append(server)
+            sock.listen(BACKLOG)
+            acceptor = Acceptor(sock, self._accept, lambda: crowd.has_descriptors, crowd.relieve, self._spurn)
+            acceptor.start()
+            self._acceptors.append(acceptor)
 
     @property
     def open_connections(self) -> int:
         return len(self._tasks)
 
     def stop_accepting(self) -> None:
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors.clear()
 
     async def finish(self, grace_seconds: float) -> None:
         """Stop accepting, let the connections end by themselves for so long, then cancel them."""
@@ -101,46 +103,86 @@ class Listener:
 
     def handshake_ended(self, failure: str | None) -> None:
         self._tools.metrics.count("sekisho_tls_handshakes_total", listener=self.info.name, result="failed" if failure else "ok")
-        self._alarm.note(failure)
+        if failure != GAVE_WAY:
+            self._alarm.note(failure)
 
-    def _new_stream(self) -> SocketStream:
-        return SocketStream(self._space, on_connected=self._connected, server_tls=self)
-
-    def _connected(self, stream: SocketStream) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(stream))
+    def _accept(self, sock: socket) -> None:
+        self._tools.crowd.open += 1
+        task = asyncio.get_running_loop().create_task(self._serve(sock))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
 
-    async def _serve(self, stream: SocketStream) -> None:
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tools.crowd.open -= 1
+        self._tasks.discard(task)
+
+    def _spurn(self, sock: socket) -> None:
+        self._tools.metrics.count("sekisho_connections_refused_total", listener=self.info.name, cap=DESCRIPTORS)
+        if self.info.kind not in IMPLICIT_TLS_KINDS:
+            try:
+                sock.send(refusal(self.info.kind, self._tools.hostname, "4.3.2", TOO_MANY))
+            except OSError:
+                pass
+
+    async def _serve(self, sock: socket) -> None:
+        stream = SocketStream(self._space, server_tls=self)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: stream, sock)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, OSError):
+                return  # it left at once
+            raise
         try:
             if is_proxy(stream.peer.address, self._proxy_from):
                 await read_proxy_header(stream, PROXY_SECONDS)
             await self._serve_counted(stream)
         except StreamError as error:
-            about = client_keys(stream.peer.address)
-            fields = {"listener": self.info.name, "client": about[0], "reason": str(error)}
-            self._tools.journal.record(Entry("listener.ended", "", fields, about))
+            if not isinstance(error, GaveWay):
+                self._record_end(stream, error)
         finally:
             await stream.close()
 
+    def _record_end(self, stream: SocketStream, error: StreamError) -> None:
+        about = client_keys(stream.peer.address)
+        fields = {"listener": self.info.name, "client": about[0], "reason": str(error)}
+        self._tools.journal.record(Entry("listener.ended", "", fields, about))
+
     async def _serve_counted(self, stream: SocketStream) -> None:
-        kind, client, metrics = self.info.kind, stream.peer.address, self._tools.metrics
-        cap = self._tools.counts.enter(kind, client)
+        kind, metrics, crowd = self.info.kind, self._tools.metrics, self._tools.crowd
+        task = asyncio.current_task()
+        assert task is not None
+        guest = Guest(crowd, kind, self.info.name, stream, task.cancel)
+        cap = crowd.enter(guest)
         if cap is not None:
             metrics.count("sekisho_connections_refused_total", listener=self.info.name, cap=cap)
-            reference = self._tools.refusals.reference(self.info.name, client, cap)
-            if kind not in IMPLICIT_TLS_KINDS:
-                stream.write(refusal(kind, self._tools.hostname, "4.7.0", "Too many connections, try again later", reference))
+            self._turn_away(stream, "4.7.0" if cap != DESCRIPTORS else "4.3.2", cap)
             return
         metrics.count("sekisho_connections_total", listener=self.info.name)
         self._count_open(1)
+        stream.place = guest
         try:
-            if kind in IMPLICIT_TLS_KINDS:
+            if kind in UNIX_KINDS:
+                guest.vouch()
+            elif kind in IMPLICIT_TLS_KINDS:
                 await stream.accept_tls(HANDSHAKE_SECONDS)
             await self._handle(stream)
+        except GaveWay:
+            self._turn_away(stream, "4.3.2", "gave_way")
+            raise
+        except asyncio.CancelledError:
+            if not guest.gone or task.uncancel() > 0:  # not only by the crowd
+                raise
+            self._turn_away(stream, "4.3.2", "gave_way")
         finally:
             self._count_open(-1)
-            self._tools.counts.leave(kind, client)
+            crowd.leave(guest)
+
+    def _turn_away(self, stream: SocketStream, status: str, cap: str) -> None:
+        """With its last words, where they can be said."""
+        reference = self._tools.refusals.reference(self.info.name, stream.peer.address, cap)
+        if self.info.kind not in IMPLICIT_TLS_KINDS or stream.tls is not None:
+            stream.write(refusal(self.info.kind, self._tools.hostname, status, TOO_MANY, reference))
 
     async def _handle(self, stream: SocketStream) -> None:
         try:

@@ -8,20 +8,19 @@ import asyncio
 import math
 import socket
 import ssl
-import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-from sekisho.adapters.net.endpoints import NOWHERE, endpoint_of
+from sekisho.adapters.net.endpoints import NOWHERE, endpoint_of, peer_uid_of
 from sekisho.adapters.net.tlslayer import PIECE_OCTETS, RECORD_OCTETS, ClientTls, ServerTls, TlsLayer, tls_reason
-from sekisho.ports.stream import ConnectionLost, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
+from sekisho.ports.stream import ConnectionLost, GaveWay, Place, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
 
 RECEIVE_OCTETS = 65536  # one buffer per listener: octets are copied out before the loop goes on
 HELD_OCTETS = 65536  # received and unread: above this the peer is throttled
 WAITING_OCTETS = 65536  # unsent: above this `drain` waits
 CLOSE_SECONDS = 3.0
-_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+NO_PLACE = Place()
 HANDSHAKE_RECORDS = (0x15, 0x16)  # alert, handshake: what a TLS peer may begin with (RFC 8446 §5.1)
 
 
@@ -29,36 +28,10 @@ class SocketStream(asyncio.BufferedProtocol):
     """`on_connected` is called once, when `peer` and `local` are known."""
 
     __slots__ = (
-        "_chunks",
-        "_client_tls",
-        "_closed",
-        "_closing",
-        "_deadline",
-        "_drained",
-        "_ended",
-        "_flush_soon",
-        "_gone",
-        "_handshake",
-        "_held",
-        "_loop",
-        "_lost",
-        "_on_connected",
-        "_out",
-        "_out_octets",
-        "_reader",
-        "_reading_paused",
-        "_server_tls",
-        "_space",
-        "_timer",
-        "_timer_at",
-        "_tls",
-        "_transport",
-        "_writing_paused",
-        "local",
-        "peer",
-        "peer_uid",
-        "tls",
-    )
+        "_chunks", "_client_tls", "_closed", "_closing", "_deadline", "_drained", "_ended", "_flush_soon", "_gone", "_handshake",
+        "_held", "_loop", "_lost", "_on_connected", "_out", "_out_octets", "_reader", "_reading_paused", "_server_tls", "_space",
+        "_timer", "_timer_at", "_tls", "_transport", "_writing_paused", "local", "peer", "peer_uid", "place", "tls",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -77,6 +50,7 @@ class SocketStream(asyncio.BufferedProtocol):
         self.peer = self.local = NOWHERE
         self.tls: TlsInfo | None = None
         self.peer_uid: int | None = None
+        self.place = NO_PLACE
         self._chunks: list[bytes] = []
         self._held = 0
         self._out: list[bytes | memoryview] = []
@@ -98,7 +72,7 @@ class SocketStream(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(high=WAITING_OCTETS, low=WAITING_OCTETS // 4)
         sock: Any = transport.get_extra_info("socket")
         if sock is not None and sock.family == socket.AF_UNIX:
-            _pid, self.peer_uid, _gid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+            self.peer_uid = peer_uid_of(sock)
         elif sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.peer = endpoint_of(transport.get_extra_info("peername"))
@@ -422,6 +396,7 @@ class SocketStream(asyncio.BufferedProtocol):
         self._send(tls.take())
         if done:
             self.tls = tls.info()
+            self.place.moved()
             self._end_handshake(None)
         return done
 
@@ -435,6 +410,17 @@ class SocketStream(asyncio.BufferedProtocol):
             waiter.set_exception(error)
 
     # ------------------------------------------------------------------ the end
+
+    def give_way(self, reason: str) -> bool:
+        """End whatever wait the client has us in with GaveWay; False if it is not the client that we wait for."""
+        waiting = [self._reader, self._drained, self._handshake]
+        found = [future for future in waiting if future is not None and not future.done()]
+        for future in found:
+            future.set_exception(GaveWay(reason))
+            future.exception()  # seen, if nobody waits any more
+        if self._drained is not None and self._drained in found:
+            self.abort()  # who does not read what we say reads no last words
+        return bool(found)
 
     def _lose(self, reason: str) -> None:
         if self._lost is None:

@@ -58,6 +58,15 @@ def _tell_connection(values: _Values) -> Told:
 
 
 def _tell_cap(values: _Values) -> Told:
+    if values["cap"] == "gave_way":
+        return Told(
+            "deferred",
+            "A connection of the client {client} to {listener} gave way to others on {when}",
+            Wording(
+                "there was not room for all, and strangers without headway go first, above all where many come from the same networks.",
+                "If it is an honest client: it tries again by itself. A flood shows in sekisho_stress; limits.connections is the limit.",
+            ),
+        )
     return Told(
         "deferred",
         "A connection of the client {client} to {listener} was refused on {when}",

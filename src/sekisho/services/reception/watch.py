@@ -105,7 +105,10 @@ class Visit:
     async def greet(self) -> Reply | None:
         """Before the greeting: None, or why there is none."""
         watch, tools = self._watch, self._watch.tools
-        if watch.rules.early_talkers != "off" and await self._speaks_early():
+        is_known = bool(await tools.probe.vouched(self._client))
+        if is_known:
+            self._stream.place.vouch()
+        if watch.rules.early_talkers != "off" and await self._speaks_early(is_known=is_known):
             self.early = EarlyFinding(before_greeting=True)
         rate = await self._count("connections", _AT_GREETING)
         if rate is None and not self.early.before_greeting:
@@ -125,10 +128,10 @@ class Visit:
         self._write(id_, verdict)
         return verdict.reply
 
-    async def _speaks_early(self) -> bool:
+    async def _speaks_early(self, *, is_known: bool) -> bool:
         """The greeting waits only for strangers of whom the DNS says that no name leads back to them."""
         watch, tools, stream = self._watch, self._watch.tools, self._stream
-        if stream.has_input or not watch.greet_delay or await tools.probe.vouched(self._client):
+        if stream.has_input or not watch.greet_delay or is_known:
             return stream.has_input
         name = await check_iprev(tools.budgeted(), self._client)
         if name.result not in ("fail", "permerror"):

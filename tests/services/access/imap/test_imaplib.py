@@ -12,19 +12,14 @@ import trustme
 
 from sekisho.adapters.clock import SystemDice
 from sekisho.adapters.net.caps import CapRefusals
+from sekisho.adapters.net.crowd import Crowd, CrowdTools
 from sekisho.adapters.net.listener import Listener, ListenerTools
 from sekisho.adapters.net.tls import CertificateMaterial, ServerContexts
-from sekisho.ports.stream import IpAddress, ListenerInfo
+from sekisho.adapters.process.counts import SharedConnectionCounts
+from sekisho.core.policy.crowd import CrowdRules
+from sekisho.ports.stream import ListenerInfo
 
 MESSAGE = b"Subject: real\r\nFrom: a@example.test\r\n\r\n" + b"0123456789abcdef\r\n" * 20_000
-
-
-class NoCaps:
-    def enter(self, kind: str, client: IpAddress) -> str | None:
-        return None
-
-    def leave(self, kind: str, client: IpAddress) -> None:
-        pass
 
 
 class Ports:
@@ -39,7 +34,9 @@ async def listening(server: Any) -> AsyncIterator[Ports]:
     chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
     contexts = ServerContexts([CertificateMaterial(chain, leaf.private_key_pem.bytes(), ("localhost",), "test")])
     refusals = CapRefusals(server.journal, server.clock, SystemDice(), "")
-    tools = ListenerTools(contexts, NoCaps(), server.journal, server.metrics, server.clock, "mx.example.test", refusals)
+    crowd_tools = CrowdTools(SharedConnectionCounts(1, 1000, 1000), server.journal, server.metrics, server.clock, 1000)
+    crowd = Crowd(crowd_tools, CrowdRules())
+    tools = ListenerTools(contexts, crowd, server.journal, server.metrics, server.clock, "mx.example.test", refusals)
     listeners, ports = [], []
     for info in (ListenerInfo("imap", "imap", True), ListenerInfo("imaps", "imaps", False)):
         listener = Listener(info, server.handler, tools)
@@ -52,6 +49,7 @@ async def listening(server: Any) -> AsyncIterator[Ports]:
     yield Ports(*ports, context)
     for listener in listeners:
         await listener.finish(0.0)
+    crowd.close()
 
 
 async def in_thread(work: Callable[[], None]) -> None:

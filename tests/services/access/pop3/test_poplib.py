@@ -11,11 +11,13 @@ import trustme
 
 from sekisho.adapters.clock import SystemClock, SystemDice
 from sekisho.adapters.net.caps import CapRefusals
+from sekisho.adapters.net.crowd import Crowd, CrowdTools
 from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
 from sekisho.adapters.net.tls import CertificateMaterial, ServerContexts
 from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.schema import AccessSettings, Limits, LoginSettings
+from sekisho.core.policy.crowd import CrowdRules
 from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Domain
 from sekisho.ports.leases import Owner
@@ -81,7 +83,8 @@ class House:
         service = Pop3Service(pop3_tools, Pop3Settings("pop.example.test", AccessSettings(), login, Limits()))
         counts = SharedConnectionCounts(1, 100, 100)
         refusals = CapRefusals(self.journal, self.clock, self.dice, "")
-        net = ListenerTools(self.contexts, counts, self.journal, self.metrics, self.clock, "pop.example.test", refusals)
+        crowd = Crowd(CrowdTools(counts, self.journal, self.metrics, self.clock, 1000), CrowdRules())
+        net = ListenerTools(self.contexts, crowd, self.journal, self.metrics, self.clock, "pop.example.test", refusals)
         for kind in ("pop3", "pop3s"):
             listener = Listener(listener_info(kind, kind, self.contexts), service, net)
             sock = socket.create_server(("127.0.0.1", 0))

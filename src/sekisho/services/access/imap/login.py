@@ -87,6 +87,7 @@ async def _enter(session: ImapSession, identity: Identity) -> None:
     session.unsubscribe = session.context.ports.changes.subscribe_account(identity.account_id, session.hint)
     if not await is_still_welcome(session):  # changed while the password was looked at
         raise SessionEnds("This account cannot be used any more")
+    session.stream.place.vouch()
 
 
 async def is_still_welcome(session: ImapSession) -> bool:

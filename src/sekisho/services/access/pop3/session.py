@@ -208,6 +208,7 @@ class Pop3Session:
             self._machine.refuse_login("unavailable")
             return
         self._identity = identity
+        self._stream.place.vouch()
         self._machine.open_maildrop(maildrop)
 
     async def _look(self, account_id: int) -> Maildrop:
