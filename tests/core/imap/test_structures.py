@@ -81,6 +81,9 @@ FULL_WIRE = (
 )
 
 
+EMPTY = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)'
+
+
 @pytest.mark.parametrize(
     ("header", "wire"),
     [
@@ -89,6 +92,14 @@ FULL_WIRE = (
         (b'Content-Type: text/HTML; charset="utf-8"\r\n', b'("text" "html" ("charset" "utf-8") NIL NIL "7bit" 1 0 NIL NIL NIL NIL)'),
         (FULL, FULL_WIRE),
         (
+            b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64 (a comment); x\r\n",
+            b'("application" "octet-stream" NIL NIL NIL "base64" 1 NIL NIL NIL NIL)',
+        ),
+        (
+            b"Content-Type: message/global\r\n",  # RFC 9051 §7.5.2
+            b'("message" "global" NIL NIL NIL "7bit" 1 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) %b 0 NIL NIL NIL NIL)' % EMPTY,
+        ),
+        (
             b"Content-Type: multipart/mixed\r\n",
             b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL) "mixed" NIL NIL NIL NIL)',
         ),
@@ -96,6 +107,13 @@ FULL_WIRE = (
 )
 def test_bodystructures(header: bytes, wire: bytes) -> None:
     assert make_digest(scan(header + b"\r\nx")).bodystructure == wire
+
+
+def test_a_boundary_in_pieces_divides_and_is_told_as_it_came() -> None:
+    octets = b"Content-Type: multipart/mixed; boundary*0=a; boundary*1=b\r\n\r\n--ab\r\n\r\n1\r\n--ab--\r\n"
+    text = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 1 0 NIL NIL NIL NIL)'
+    wire = b"(" + text + b' "mixed" ("boundary*0" "a" "boundary*1" "b") NIL NIL NIL)'
+    assert make_digest(scan(octets)).bodystructure == wire
 
 
 def test_one_boundary_for_two_multiparts_belongs_to_the_inner_one_first() -> None:

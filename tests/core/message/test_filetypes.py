@@ -115,6 +115,17 @@ def test_macros_of_ole_files_wherever_they_lie() -> None:
     assert not scanned(b"text" + mark).has_macros
 
 
+@pytest.mark.parametrize("piece", [7, 1000, 100_000])
+def test_names_in_tnef(piece: int) -> None:
+    """winmail.dat of Outlook: titles, and long names as properties."""
+    title, long = b"INVOI~1.EXE\0", "請求書.vbs\0".encode("utf-16-le")
+    octets = b"\x78\x9f\x3e\x22\x01\0" + bytes(90_000) + b"\x02\x10\x80\x01\0" + len(title).to_bytes(4, "little") + title + b"\0\0"
+    octets += b"\x1f\0\x07\x37\x01\0\0\0" + len(long).to_bytes(4, "little") + long
+    octets += b"\x1e\0\x07\x37\x01\0\0\0\x06\0\0\0a.txt\0" + bytes(90_000)
+    scanner = scanned(octets, piece)
+    assert scanner.kind == "tnef" and [file.name for file in scanner.listed()] == ["INVOI~1.EXE", "請求書.vbs", "a.txt"]
+
+
 def test_hostile_archives_cost_little() -> None:
     entry = b"PK\x01\x02" + bytes(24) + struct.pack("<H", 65535) + bytes(16)
     with effort(1):

@@ -179,6 +179,48 @@ def test_a_digest_holds_messages_by_default() -> None:
     assert structure.parts[2].first(b"subject") == b"a"
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "boundary*0=X; boundary*1=Y", "boundary*=us-ascii''X%59", "boundary*1*=%59; boundary*0*=utf-8'en'X",
+        "boundary*0*=''X; boundary*1=Y",
+        'BOUNDARY="XY"', 'boundary="XY', 'boundary="X\\Y"', "boundary = (a comment) XY", "boundary=XY; boundary=other; boundary*=''third",
+        "a=b;;boundary=XY;", "\r\n\tboundary=\r\n XY", 'boundary="XY  "', "boundary*00=X; boundary*001=Y",
+    ],
+)  # fmt: skip
+def test_boundaries_however_they_are_written(parameters: str) -> None:
+    octets = f"Content-Type: multipart/mixed; {parameters}\r\n\r\n--XY\r\n\r\none\r\n--XY \t\r\n\r\ntwo\r\n--XY--\r\n".encode()
+    structure = scan(octets)
+    assert [octets[part.body : part.end] for part in structure.parts[1:]] == [b"one", b"two"] and structure.is_whole
+
+
+@pytest.mark.parametrize(
+    ("fields", "kinds"),
+    [
+        ("message/rfc822", [Kind.MESSAGE, Kind.LEAF]),
+        ("message/global\r\nContent-Transfer-Encoding: 8bit", [Kind.MESSAGE, Kind.LEAF]),
+        ("message/rfc822\r\nContent-Transfer-Encoding: base64 (illegal)", [Kind.LEAF]),
+        ("message/global\r\nContent-Transfer-Encoding: Quoted-Printable", [Kind.LEAF]),
+        ("message/partial; id=x", [Kind.LEAF]),
+    ],
+)
+def test_messages_inside(fields: str, kinds: list[Kind]) -> None:
+    assert [part.kind for part in scan(f"Content-Type: {fields}\r\n\r\nSubject: x\r\n\r\ny".encode()).parts] == kinds
+
+
+def test_what_is_not_read_is_told() -> None:
+    """Parameters and header sections beyond the bounds may hide anything."""
+    assert scan(b"Content-Type: text/plain" + b"; a=b" * 60 + b"\r\n\r\nx").is_whole
+    assert not scan(b"Content-Type: text/plain" + b"; a=b" * 64 + b"\r\n\r\nx").is_whole
+    assert not scan(b"X: y\r\n" * 50_000 + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n").is_whole
+
+
+def test_the_first_line_that_is_no_field() -> None:
+    octets = b"From x Mon\r\nA: b\r\n c\r\nno field\r\nagain\r\n\r\nbody\r\nno"
+    assert scan(octets).parts[0].odd_line == octets.index(b"no field")
+    assert [scan(mail).parts[0].odd_line for mail in (b"A: b\r\n\r\nno", b"\r\nno", b"", b"A : b\nB:\n\nno")] == [-1, -1, -1, -1]
+
+
 @pytest.mark.slow
 def test_the_spam_corpus_is_divided_without_an_exception() -> None:
     with tarfile.open(vectors("spam") / "spamassassin-half-A.tar.xz") as archive:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sekisho.core.message.text import BodyDecoder, charset_codec, decode_field
+from sekisho.core.message.text import BodyDecoder, TransferDecoder, charset_codec, decode_field
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,23 @@ def test_bodies_are_decoded_the_same_in_any_pieces(text: str, size: int, encodin
     assert out + decoder.feed(b"", final=True) == BodyDecoder(encoding, b"utf-8").feed(octets, final=True)
     if encoding != b"quoted-printable" or "\r" not in text:
         assert BodyDecoder(encoding, b"utf-8").feed(octets, final=True) == text
+
+
+@given(st.integers(1, 9))
+def test_white_space_behind_a_soft_break_is_no_text(size: int) -> None:
+    octets = b"one= \r\n two=\t \r\n=41= \nx = y \r\nend=  "  # RFC 2045 §6.7: padding of a transport
+    decoder = TransferDecoder(b"quoted-printable")
+    out = b"".join(decoder.feed(octets[start : start + size]) for start in range(0, len(octets), size)) + decoder.feed(b"", final=True)
+    assert out == TransferDecoder(b"quoted-printable").feed(octets, final=True)
+    assert out.startswith(b"one twoAx = y")
+
+
+@given(st.lists(st.binary(max_size=20), max_size=9), st.integers(1, 9))
+def test_base64_goes_on_behind_padding(files: list[bytes], size: int) -> None:
+    octets = b"\r\n".join(map(base64.b64encode, files))
+    decoder = TransferDecoder(b"base64")
+    out = b"".join(decoder.feed(octets[start : start + size]) for start in range(0, len(octets), size)) + decoder.feed(b"", final=True)
+    assert out == b"".join(files)
 
 
 CHARSETS = [b"iso-2022-jp", b"utf-7", b"gb2312", b"utf-16", b"utf-16-le", b"utf-32", b"euc-kr", b"big5", b"hz"]

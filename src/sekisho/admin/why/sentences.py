@@ -142,7 +142,7 @@ RULES: Mapping[str, Wording] = {
         'If it is none, report it to the makers of the signature; content.clamav_action = "junk" puts such mail into Junk instead.',
     ),
     "dangerous-attachment": Wording(
-        "it carries something that acts when it is opened: {because}.",
+        "it carries something that acts when it is opened, or parts that cannot be told apart: {because}.",
         "If the recipient expects it, they open it with care, from Junk. content.allowed_endings takes endings of names that you need.",
     ),
     "rspamd": Wording(

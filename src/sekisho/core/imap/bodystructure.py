@@ -2,7 +2,7 @@
 
 from sekisho.core.imap.envelope import format_envelope
 from sekisho.core.imap.formatting import nstring, string
-from sekisho.core.message.mimefields import Parameters, parse_disposition, parse_words
+from sekisho.core.message.mimefields import Parameters, parse_disposition, parse_encoding, parse_words
 from sekisho.core.message.structure import Kind, Part, Structure
 
 _ENCODING_WORD = 100
@@ -38,11 +38,14 @@ def format_bodies(structure: Structure) -> tuple[bytes, bytes]:
 def _single(structure: Structure, part: Part) -> tuple[bytes, bytes]:
     """`body-fields` and what follows them: lines of text, envelope and lines of a message."""
     type_, subtype, parameters = part.type, part.subtype, part.parameters
-    if type_ == b"message" and subtype == b"rfc822" and part.kind is not Kind.MESSAGE:
-        type_, subtype = b"application", b"octet-stream"  # too deep to look into
+    if type_ == b"message" and subtype in (b"rfc822", b"global") and part.kind is not Kind.MESSAGE:
+        type_, subtype = (
+            b"application",
+            b"octet-stream",
+        )  # encoded, or too deep to look into; RFC 9051 §7.5.2 wants an envelope for a message
     if type_ == b"text" and not any(name == b"charset" for name, _ in parameters):
         parameters = (*parameters, (b"charset", b"us-ascii"))  # RFC 2046 §4.1.2
-    encoding = (part.first(b"content-transfer-encoding") or b"7bit").split(b";")[0].strip()[:_ENCODING_WORD] or b"7bit"
+    encoding = parse_encoding(part.first(b"content-transfer-encoding") or b"7bit")[:_ENCODING_WORD] or b"7bit"
     basic = b"%b %b %b %b %b %b %d" % (
         string(type_),
         string(subtype),

@@ -9,7 +9,7 @@ from sekisho.core.imap.bodystructure import format_bodies
 from sekisho.core.imap.envelope import format_envelope
 from sekisho.core.message.structure import Kind, Structure
 
-VERSION = 1
+VERSION = 2
 MAX_CACHED_FIELDS_OCTETS = 8192
 
 # The fields that mail programs ask for in lists; kept raw, so that a list costs no look at the content.
@@ -85,7 +85,7 @@ def make_digest(structure: Structure) -> Digest:
             part.end,
             tuple(part.children),
             part.type,
-            (part.first(b"content-transfer-encoding") or b"7bit").strip().lower()[:50],
+            part.encoding[:50],
             (part.parameter(b"charset") or b"us-ascii")[:50],
         )
         for part in structure.parts

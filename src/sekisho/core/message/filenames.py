@@ -1,15 +1,15 @@
 """What an attachment is called: every name that a mail program may show or save it under (RFC 2183 §2.3, RFC 2231, RFC 2047)."""
 
 import re
-from urllib.parse import unquote_to_bytes
+from collections.abc import Iterator
 
-from sekisho.core.message.mimefields import Parameters, parse_disposition
+from sekisho.core.message.mimefields import MAX_PARAMETERS, Parameters, forms_of, parse_content_type, parse_disposition
 from sekisho.core.message.structure import Part
 from sekisho.core.message.text import charset_codec, decode_field
 
 MAX_NAME = 255
+_MAX_FIELDS = 10  # of one name, where there should be one
 
-_PIECE = re.compile(rb"(filename|name)(?:\*(\d{1,2}))?(\*)?\Z")
 # Marks that turn the direction of writing, so that "exe.fdp" is read as "pdf.exe" (THREATS: names).
 TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 _INVISIBLE = re.compile("[\u0000-\u001f\u007f\u00ad\u200b-\u200d\u2060\ufeff]")
@@ -17,40 +17,39 @@ _SPACES_BEFORE_DOT = re.compile(r"\s+(?=\.[^.]*\Z)")
 
 
 def names_of(part: Part) -> tuple[str, ...]:
-    """The file name of Content-Disposition and that of Content-Type, decoded; none, one or two."""
+    """All names that Content-Disposition and Content-Type give the file, decoded: where a field, a parameter or its form is there twice,
+    readers differ in which they take. The one that most take stands first."""
     found: dict[str, None] = {}
-    disposition = part.first(b"content-disposition")
-    parsed = parse_disposition(disposition) if disposition else None
-    for parameters, wanted in ((parsed[1] if parsed else (), b"filename"), (part.parameters, b"name")):
-        if name := _joined(parameters, wanted):
-            found.setdefault(name[:MAX_NAME])
+    for parameters, wanted in _lists_of(part):
+        forms = forms_of(parameters, wanted)
+        for form in (*(f for f in forms if f.charset is not None), *(f for f in forms if f.charset is None)):
+            name = (
+                decode_field(form.octets)
+                if form.charset is None
+                else form.octets.decode(charset_codec(form.charset or b"utf-8"), "replace")
+            )
+            if name:
+                found.setdefault(name[:MAX_NAME])
     return tuple(found)
 
 
-def _joined(parameters: Parameters, wanted: bytes) -> str:
-    """RFC 2231 §3, §4: pieces in order, percent-encoded where they are starred, in the charset that the first one names."""
-    pieces: dict[int, tuple[bytes, bool]] = {}
-    plain = b""
-    for key, value in parameters:
-        match = _PIECE.match(key)
-        if not match or match[1] != wanted:
-            continue
-        if match[2] is None and not match[3]:
-            plain = plain or value
-        else:
-            pieces.setdefault(int(match[2] or 0), (value, bool(match[3])))
-    if not pieces:
-        return decode_field(plain)
-    charset, octets = b"utf-8", b""
-    for number in range(len(pieces)):
-        if number not in pieces:
-            break
-        value, is_encoded = pieces[number]
-        if is_encoded and number == 0 and value.count(b"'") >= 2:
-            label, _, value = value.split(b"'", 2)
-            charset = label or charset
-        octets += unquote_to_bytes(value) if is_encoded else value
-    return octets.decode(charset_codec(charset), "replace")
+def has_more_names(part: Part) -> bool:
+    """Are there more parameters than are read?"""
+    return any(len(parameters) >= MAX_PARAMETERS for parameters, _ in _lists_of(part))
+
+
+def _lists_of(part: Part) -> Iterator[tuple[Parameters, bytes]]:
+    for field in part.fields.get(b"content-disposition", ())[:_MAX_FIELDS]:
+        disposition = parse_disposition(field)
+        if disposition is not None:
+            yield disposition[1], b"filename"
+            yield disposition[1], b"name"
+    yield part.parameters, b"name"
+    yield part.parameters, b"filename"
+    for field in part.fields.get(b"content-type", ())[1:_MAX_FIELDS]:
+        content_type = parse_content_type(field)
+        if content_type is not None:
+            yield content_type[2], b"name"
 
 
 def extension(name: str) -> str:

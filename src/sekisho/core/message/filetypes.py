@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 FileKind = Literal[
     "", "pe", "elf", "macho", "java", "lnk", "script", "hta", "iso", "disk", "ole", "msi", "zip", "rar", "7z", "gzip", "cab", "ace", "arj",
-    "chm", "onenote", "eicar",
+    "chm", "onenote", "eicar", "tnef",
 ]  # fmt: skip
 
 HEAD_OCTETS = 65_536  # of a file that tell its kind; a CD image says so at 32 KB
@@ -18,6 +18,7 @@ MAX_NAMES = 2000
 MAX_NAME_OCTETS = 512
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_TNEF = b"\x78\x9f\x3e\x22"  # winmail.dat
 _MAGIC: tuple[tuple[bytes, FileKind], ...] = (
     (b"\x7fELF", "elf"),
     (b"\xfe\xed\xfa\xce", "macho"),
@@ -41,6 +42,7 @@ _MAGIC: tuple[tuple[bytes, FileKind], ...] = (
     (b"vhdxfile", "disk"),
     (b"KDMV", "disk"),
     (b"QFI\xfb", "disk"),
+    (_TNEF, "tnef"),
 )
 _EICAR = b"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$"
 _HTA = re.compile(rb"<hta:application\b", re.IGNORECASE)
@@ -49,6 +51,8 @@ _MSI_CLASS = bytes.fromhex("84100c0000000000c000000000000046")
 # Names of a storage in an OLE file, in UTF-16.
 _VBA_MARKS = tuple(name.encode("utf-16-le") for name in ("_VBA_PROJECT", "VBA_PROJECT_CUR", "Macros"))
 _ZIP_END, _ZIP_ENTRY, _ZIP_LOCAL = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
+# In TNEF: attAttachTitle, and PR_ATTACH_LONG_FILENAME in octets or in UTF-16; how long, and the name.
+_TNEF_NAME = re.compile(rb"(?:\x02\x10\x80\x01\0|\x1e\0\x07\x37\x01\0\0\0|(\x1f\0\x07\x37\x01\0\0\0))(.{4})", re.DOTALL)
 # RAR and CAB write the names of their files in clear, among binary data.
 _CLEAR_NAME = re.compile(rb"[\w\-.()\[\] \x80-\xff]{1,120}\.[A-Za-z0-9]{1,12}(?![\w.])")
 
@@ -89,6 +93,7 @@ class FileScanner:
         self.head = b""
         self.tail = b""
         self._seen_vba = False
+        self._tnef_names: dict[bytes, None] = {}
 
     def feed(self, octets: bytes) -> None:
         if len(self.head) < HEAD_OCTETS:
@@ -97,6 +102,8 @@ class FileScanner:
         if not self._seen_vba and self.head[:8] == _OLE:
             # The end of the piece before is searched again: a mark may be cut in two.
             self._seen_vba = any(joined.find(mark, max(0, len(self.tail) - 64)) >= 0 for mark in _VBA_MARKS)
+        if self.head.startswith(_TNEF) and len(self._tnef_names) < MAX_NAMES:
+            self._tnef_names |= dict.fromkeys(_tnef_names(joined, max(0, len(self.tail) - 2 * MAX_NAME_OCTETS)))
         self.tail = joined[-TAIL_OCTETS:]
 
     @property
@@ -109,6 +116,8 @@ class FileScanner:
         return self._seen_vba
 
     def listed(self) -> list[ListedFile]:
+        if self._tnef_names:
+            return [ListedFile(_name(name)) for name in list(self._tnef_names)[:MAX_NAMES]]
         return listed_files(self.kind, self.head, self.tail)
 
 
@@ -157,6 +166,18 @@ def _gzip_name(head: bytes) -> list[ListedFile]:
         position += 2 + int.from_bytes(head[10:12], "little")
     end = head.find(b"\0", position, position + MAX_NAME_OCTETS)
     return [ListedFile(_name(head[position:end]))] if end > position else []
+
+
+def _tnef_names(octets: bytes, position: int) -> Iterator[bytes]:
+    for match in _TNEF_NAME.finditer(octets, position):
+        end = match.end() + min(int.from_bytes(match[2], "little"), MAX_NAME_OCTETS)
+        if end > len(octets):
+            return  # it is cut in two, and seen whole with the next piece
+        name = octets[match.end() : end]
+        if match[1] is not None:
+            name = name.decode("utf-16-le", "ignore").encode()
+        if name := name.partition(b"\0")[0]:
+            yield name
 
 
 def _name(octets: bytes) -> str:

@@ -1,9 +1,11 @@
 """Content-Type, Content-Disposition and their parameters, as raw octets (RFC 2045 §5.1, RFC 2183 §2).
 
-Nothing is decoded: RFC 2047 words and RFC 2231 parts stay as they came. Linear in the field, bounded in the number of parameters.
+RFC 2047 words stay as they came; RFC 2231 parts too, until `forms_of` joins them. Linear in the field, bounded in the number of parameters.
 """
 
 import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 MAX_PARAMETERS = 64  # THREATS 27
 MAX_VALUE_OCTETS = 65536
@@ -13,8 +15,9 @@ Parameters = tuple[tuple[bytes, bytes], ...]  # (name in lower case, value witho
 _TOKEN = rb"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+"
 _TYPE = re.compile(rb"\s*(" + _TOKEN + rb")\s*/\s*(" + _TOKEN + rb")\s*(?=;|\Z|\s)")
 _WORD = re.compile(rb"\s*([^\s;]+)")
-# A parameter, or whatever stands between two semicolons.
-_PARAMETER = re.compile(rb';\s*(?:([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))|[^;]*)', re.DOTALL)
+# A parameter (a quote that is never closed ends with the field), or whatever stands between two semicolons.
+_PARAMETER = re.compile(rb';\s*(?:([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)(?:"|\Z)|([^;\s]*))|[^;]*)', re.DOTALL)
+_PIECE = re.compile(rb"([^*]+)(?:\*([0-9]{1,3}))?(\*)?\Z")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _COMMENT_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*"|\\.|[()]|[^"\\()]+|["\\]', re.DOTALL)
 
@@ -35,6 +38,47 @@ def parse_disposition(value: bytes) -> tuple[bytes, Parameters] | None:
     if not match:
         return None
     return match[1], _parameters(value, match.end())
+
+
+def parse_encoding(value: bytes) -> bytes:
+    """The word of Content-Transfer-Encoding as it was written (RFC 2045 §6.1), comments and whatever stands behind a semicolon left out."""
+    return without_comments(value[:1000]).split(b";")[0].strip()
+
+
+class Form(NamedTuple):
+    """One way in which a parameter was written. `charset`: of one by RFC 2231, b"" if it names none; None: a plain one."""
+
+    octets: bytes
+    charset: bytes | None = None
+
+
+def forms_of(parameters: Parameters, name: bytes) -> list[Form]:
+    """All values that a reader may take for the parameter `name` (lower-case): each plain one, and the one that RFC 2231 joins.
+
+    RFC 2231 §3, §4: pieces in the order of their numbers, percent-encoded where they are starred.
+    """
+    found: list[Form] = []
+    pieces: dict[int, tuple[bytes, bool]] = {}
+    for key, value in parameters:
+        match = _PIECE.match(key)
+        if not match or match[1] != name:
+            continue
+        if match[2] is not None:
+            pieces.setdefault(int(match[2]), (value, bool(match[3])))
+        else:
+            found.append(_joined([(value, True)]) if match[3] else Form(value))
+    if pieces:
+        found.append(_joined([pieces[number] for number in sorted(pieces)]))
+    return found
+
+
+def _joined(pieces: list[tuple[bytes, bool]]) -> Form:
+    charset, octets = b"", b""
+    for position, (value, is_encoded) in enumerate(pieces):
+        if is_encoded and not position and value.count(b"'") >= 2:
+            charset, _, value = value.split(b"'", 2)
+        octets += unquote_to_bytes(value) if is_encoded else value
+    return Form(octets, charset)
 
 
 def parse_words(value: bytes) -> list[bytes]:

@@ -8,14 +8,14 @@ import enum
 import re
 from dataclasses import dataclass, field
 
-from sekisho.core.message.mimefields import Parameters, parse_content_type
+from sekisho.core.message.mimefields import MAX_PARAMETERS, MAX_VALUE_OCTETS, Parameters, forms_of, parse_content_type, parse_encoding
 
 MAX_DEPTH = 100
 MAX_PARTS = 10_000
 MAX_HEADER_OCTETS = 262_144  # of one part are looked at; the rest of its section is skipped
 MAX_FALSE_DELIMITERS = 20_000
-_TAIL = 128  # kept of the window, so that a delimiter cut in two is seen whole
-_MAX_BOUNDARY = 100  # RFC 2046 §5.1.1 says 70
+_TAIL = 320  # kept of the window, so that a delimiter cut in two is seen whole
+MAX_BOUNDARY = 250  # RFC 2046 §5.1.1 says 70
 _MAX_DELIMITER_LINE = 1000
 
 _DELIMITER_TAIL = re.compile(rb"(--)?[ \t]*(\r?\n|\r?\Z)")
@@ -26,14 +26,18 @@ _FIELDS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
+# Neither a field, nor folded, nor the line that mbox files put on top.
+_ODD_LINE = re.compile(rb"^(?![!-9;-~]+[ \t]*:|[ \t]|>?From )[^\r\n]", re.MULTILINE)
 _PLAIN: tuple[bytes, bytes, Parameters] = (b"text", b"plain", ())
 _MESSAGE: tuple[bytes, bytes, Parameters] = (b"message", b"rfc822", ())
+_MESSAGES = frozenset((b"rfc822", b"global"))
+_ENCODED = frozenset((b"base64", b"quoted-printable"))
 
 
 class Kind(enum.IntEnum):
     LEAF = 0
     MULTIPART = 1
-    MESSAGE = 2  # message/rfc822: its only child is the message inside
+    MESSAGE = 2  # message/rfc822 or message/global, not encoded: its only child is the message inside
 
 
 @dataclass(slots=True)
@@ -41,7 +45,8 @@ class Part:
     """`octets[start:body]` is the header section with its empty line, `octets[body:end]` the body, `lines` its line ends.
 
     `fields`: the values of Content-* and envelope fields, unfolded, by lower-case name, in order. `type` and `subtype` are what holds
-    after defaults (RFC 2045 §5.2, RFC 2046 §5.1.5).
+    after defaults (RFC 2045 §5.2, RFC 2046 §5.1.5). `odd_line`: where the first line of the header section begins that is no field, -1
+    without one: some readers see the body begin there.
     """
 
     parent: int  # -1: the message itself
@@ -55,6 +60,7 @@ class Part:
     parameters: Parameters = ()
     fields: dict[bytes, list[bytes]] = field(default_factory=dict)
     children: list[int] = field(default_factory=list)
+    odd_line: int = -1
 
     def first(self, name: bytes) -> bytes | None:
         values = self.fields.get(name)
@@ -63,6 +69,18 @@ class Part:
     def parameter(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.parameters if key == name), None)
 
+    @property
+    def encoding(self) -> bytes:
+        """Content-Transfer-Encoding in lower case, b"7bit" without one (RFC 2045 §6.1)."""
+        value = self.first(b"content-transfer-encoding")
+        return (parse_encoding(value).lower() if value is not None else b"") or b"7bit"
+
+    @property
+    def boundary(self) -> bytes:
+        """What stands between the parts of a multipart, b"" if that cannot be told: a plain parameter goes before an extended one."""
+        forms = forms_of(self.parameters, b"boundary") if self.parameters else ()
+        return next((form.octets.rstrip(b" \t") for form in forms), b"")
+
 
 @dataclass(frozen=True, slots=True)
 class Structure:
@@ -70,7 +88,7 @@ class Structure:
 
     parts: list[Part]
     header: bytes
-    is_whole: bool  # False: a cap stopped the dividing
+    is_whole: bool  # False: a cap stopped the dividing, or the reading of a field
 
 
 @dataclass(slots=True)
@@ -201,18 +219,22 @@ class StructureScanner:
             header = self._header_head
         else:
             header = bytes(self._window[part.start - self._base : min(header_end, part.start + MAX_HEADER_OCTETS) - self._base])
+        self._is_whole = self._is_whole and header_end - part.start <= MAX_HEADER_OCTETS
         if index == 0:
             self._root_header = header
         part.body = self._position = body
         self._lines_at_body[index] = self._count_to(body)
         self._in_header = False
         self._read_fields(part, header)
+        if odd := _ODD_LINE.search(header, 0, len(header.rstrip(b"\r\n"))):
+            part.odd_line = part.start + odd.start()
         if part.type == b"multipart":
-            boundary = (part.parameter(b"boundary") or b"").rstrip(b" \t")
-            if boundary and len(boundary) <= _MAX_BOUNDARY and self._has_room():
+            boundary = part.boundary
+            if boundary and len(boundary) <= MAX_BOUNDARY and self._has_room():
                 part.kind = Kind.MULTIPART
                 self._push_boundary(index, b"\n--" + boundary, body)
-        elif part.type == b"message" and part.subtype == b"rfc822" and self._has_room():
+        # RFC 2046 §5.2.1: message/rfc822 is never encoded; RFC 6532 §3.7: message/global may be, and is no message until it is decoded.
+        elif part.type == b"message" and part.subtype in _MESSAGES and part.encoding not in _ENCODED and self._has_room():
             part.kind = Kind.MESSAGE
             self._begin_part(body)
 
@@ -239,6 +261,8 @@ class StructureScanner:
             )
             parsed = _MESSAGE if in_digest and value is None else _PLAIN
         part.type, part.subtype, part.parameters = parsed
+        if len(part.parameters) >= MAX_PARAMETERS or (value is not None and len(value) > MAX_VALUE_OCTETS):
+            self._is_whole = False
 
     # --- bodies
 

@@ -11,6 +11,11 @@ import re
 _ENCODED_WORD = re.compile(rb"=\?([!-)*+\-./0-9:;<>@A-Z\[\]^-~]{1,60})\?([BbQq])\?([!->@-~ ]{0,2000})\?=")
 _BETWEEN_WORDS = re.compile(rb"(\?=)[ \t\r\n]+(?==\?)")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+_NOT_PADDED_BASE64 = _NOT_BASE64.replace(b"=", b"")
+_PADDING = re.compile(rb"=+")
+_MAX_PADDINGS = 500  # in one piece
+# RFC 2045 §6.7: white space between the "=" of a soft line break and the line end is padding of some transport.
+_PADDED_BREAK = re.compile(rb"=[ \t]+(?=\r?\n)")
 # Supersets that real mail means by these labels; UTF-16 without a mark is big-endian (RFC 2781 §4.3).
 _BETTER = {
     "iso-2022-jp": "iso2022_jp_ext",
@@ -85,17 +90,21 @@ class TransferDecoder:
             return octets
         octets = self._rest + octets
         if self._encoding == b"base64":
-            clean = octets.translate(None, _NOT_BASE64)
-            whole = len(clean) if final else len(clean) - len(clean) % 4
-            self._rest = clean[whole:]
-            return _base64(clean[:whole])
+            return self._feed_base64(octets, final=final)
         self._rest = b""
         if not final:
             cut = octets.rfind(b"\n") + 1
             if not cut and len(octets) > 65536:
                 cut = len(octets)
             octets, self._rest = octets[:cut], octets[cut:]
-        return quopri.decodestring(octets)
+        return quopri.decodestring(_PADDED_BREAK.sub(b"=", octets) if b"= " in octets or b"=\t" in octets else octets)
+
+    def _feed_base64(self, octets: bytes, *, final: bool) -> bytes:
+        """What stands behind padding is decoded anew, as most readers do where several files were encoded one after the other."""
+        *before, last = _PADDING.split(octets.translate(None, _NOT_PADDED_BASE64), _MAX_PADDINGS)
+        whole = len(last) if final else len(last) - len(last) % 4
+        self._rest = last[whole:]
+        return b"".join([*map(_base64, before), _base64(last[:whole])])
 
 
 class BodyDecoder:

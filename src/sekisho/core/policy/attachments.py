@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sekisho.core.message.filenames import disguised, extension
 from sekisho.core.message.filetypes import FileKind, ListedFile
 
-Danger = Literal["program", "script", "shortcut", "disk image", "macros", "disguise", "test virus", "encrypted archive"]
-DANGERS: tuple[Danger, ...] = ("program", "script", "shortcut", "disk image", "macros", "disguise", "test virus", "encrypted archive")
+Danger = Literal[
+    "program", "script", "shortcut", "disk image", "macros", "disguise", "test virus", "broken structure", "encrypted archive",
+]  # fmt: skip
+DANGERS: tuple[Danger, ...] = get_args(Danger)
+BROKEN: Danger = "broken structure"  # of the message: what is in it cannot be told for sure; its `Found.name` says why
 
 _PROGRAMS = frozenset(
     (
@@ -55,7 +58,7 @@ _BY_EXTENSION: dict[str, Danger] = {
 }  # fmt: skip
 # Beside these in a zip there are macros (OOXML part names).
 _MACRO_PARTS = ("vbaproject.bin", "/macrosheets/", "/dialogsheets/")
-_ARCHIVES = ("zip", "rar", "7z", "gzip", "cab", "arj")
+_ARCHIVES = ("zip", "rar", "7z", "gzip", "cab", "arj", "tnef")
 
 
 @dataclass(frozen=True, slots=True)

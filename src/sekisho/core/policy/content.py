@@ -24,7 +24,7 @@ class ContentFinding:
     def explain(self) -> str:
         """For the journal: "score 0.71; attachments: 2, program: a.exe"."""
         told = [] if self.overall is None else [f"score {self.overall.score:.2f}"]
-        if self.attachments.looked_at:
+        if self.attachments.looked_at or self.attachments.found:
             told.append(", ".join([f"attachments: {self.attachments.looked_at}", *map(str, self.attachments.found[:3])]))
         return self.problem or "; ".join(told) or "nothing known"
 

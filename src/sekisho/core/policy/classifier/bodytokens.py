@@ -67,7 +67,7 @@ def body_tokens(parts: Iterable[Part], size: int, bodies: Iterable[TextBody], au
 
 
 def decoded(body: TextBody) -> str:
-    encoding = (body.part.first(b"content-transfer-encoding") or b"").strip().lower()
+    encoding = body.part.encoding
     charset = body.part.parameter(b"charset") or b""
     is_plain = encoding not in (b"base64", b"quoted-printable")
     if is_plain and charset.lower() in (b"", b"us-ascii") and (b"\x1b" in body.octets or not body.octets.isascii()):
