@@ -21,10 +21,10 @@ MESSAGE = b"From: a@b.example\r\n\r\nhi\r\n.\r\n"
 
 
 class Recorded(Place):
-    __slots__ = ("excused", "steps", "vouched")
+    __slots__ = ("excused", "known", "steps", "vouched")
 
     def __init__(self, client: MemoryStream) -> None:
-        self.steps, self.vouched, self.excused = 0, False, 0.0
+        self.steps, self.vouched, self.known, self.excused = 0, False, False, 0.0
         client.other.place = self
 
     def moved(self) -> None:
@@ -35,6 +35,9 @@ class Recorded(Place):
 
     def vouch(self) -> None:
         self.vouched = True
+
+    def know(self) -> None:
+        self.known = True
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,7 @@ async def test_who_logs_in_is_no_stranger() -> None:
     assert place.vouched
 
 
-async def test_who_is_known_for_good_mail_is_no_stranger() -> None:
+async def test_who_is_known_for_good_mail_weighs_little() -> None:
     watched = await Watched().fill()
     watched.reputation.learn([Known("client:192.0.2.7", of_event("accepted", watched.world.clock.now_us())) for _ in range(30)])
     places = []
@@ -105,4 +108,4 @@ async def test_who_is_known_for_good_mail_is_no_stranger() -> None:
         client = watched.world.connect(address=address)
         places.append(Recorded(client))
         await talk(client, b"")
-    assert [place.vouched for place in places] == [True, False]
+    assert [place.known for place in places] == [True, False] and not any(place.vouched for place in places)

@@ -59,7 +59,7 @@ class Limits(Section):
     connections: Annotated[int, Field(ge=1)] = Field(4000, description="Open connections per listener kind, over all workers.")
     connections_per_ip: Annotated[int, Field(ge=1)] = Field(50, description="The same for one client address (/64 for IPv6).")
     kept_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        0.1, description="Share of the connections that strangers give back to those who logged in and to senders known for good mail."
+        0.1, description="Share of the connections that is left for people who log in; all others give way to them and to each other."
     )
     stress_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.6, description="From this share of the connections (or of the file descriptors for them) on, the server is under stress."

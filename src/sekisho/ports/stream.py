@@ -80,7 +80,10 @@ class Place:
         """So long it was we who worked, and the client waited."""
 
     def vouch(self) -> None:
-        """It is no stranger: somebody logged in, or our experience with the client is good."""
+        """Somebody logged in."""
+
+    def know(self) -> None:
+        """Our experience with the client is good."""
 
 
 class Stream(Protocol):

@@ -113,6 +113,25 @@ async def test_who_is_vouched_for_stays(house: House) -> None:
     assert house.counts.vouched("smtp") == 0
 
 
+async def test_who_is_known_for_good_mail_stays_in_a_flood_but_does_not_fill_the_house(house: House) -> None:
+    known = house.let_in(f"198.18.0.{n % 10}" for n in range(100))
+    for guest in known:
+        guest.know()
+    house.clock.advance(15)
+    house.let_in(f"203.0.{n % 20}.{n % 3}" for n in range(1000))
+    house.clock.advance(15)
+    house.crowd.tick()
+    assert here(known) == 100
+    crowd = []
+    for number in range(2000):
+        crowd += house.let_in([f"198.19.0.{number % 100}"])
+        crowd[-1].know()
+    honest = house.let_in(f"{n + 11}.18.0.1" for n in range(50))
+    house.clock.advance(15)
+    house.let_in(f"198.19.0.{n % 100}" for n in range(500))
+    assert here(honest) == 50 and house.counts.open_connections("smtp") <= 900
+
+
 async def test_a_house_full_of_people_refuses(house: House) -> None:
     for number in range(1000):
         guest = house.come(f"198.18.{number % 200}.{number // 200}")

@@ -37,7 +37,7 @@ class CrowdTools:
 class Guest(Place):
     """One connection that is counted."""
 
-    __slots__ = ("_crowd", "_now", "cancel", "client", "gone", "is_new", "kind", "listener", "since", "stream", "vouched")
+    __slots__ = ("_crowd", "_now", "cancel", "client", "gone", "is_known", "is_new", "kind", "listener", "since", "stream", "vouched")
 
     def __init__(self, crowd: "Crowd", kind: str, listener: str, stream: SocketStream, cancel: Callable[[], object]) -> None:
         self._crowd = crowd
@@ -45,7 +45,7 @@ class Guest(Place):
         self.client: IpAddress = stream.peer.address
         self._now = crowd.now
         self.since = self._now()
-        self.is_new, self.vouched, self.gone = True, False, False
+        self.is_new, self.is_known, self.vouched, self.gone = True, False, False, False
 
     def moved(self) -> None:
         self.is_new = False
@@ -58,6 +58,9 @@ class Guest(Place):
         if not self.vouched and not self.gone:
             self.vouched = True
             self._crowd.vouched(self)
+
+    def know(self) -> None:
+        self.is_known = True
 
     def give_way(self) -> bool:
         """False while it is we who work for it, and something would be lost."""
@@ -177,7 +180,7 @@ class Crowd:
             weight = known.get(guest.client)
             if weight is None:
                 weight = known[guest.client] = crowding(guest.kind, guest.client)
-            weighed.append((burden(weight, now - guest.since), guest))
+            weighed.append((burden(weight, now - guest.since, is_known=guest.is_known), guest))
         weighed.sort(key=lambda one: one[0], reverse=True)
         found = 0
         for _, guest in weighed:
@@ -250,7 +253,7 @@ class Crowd:
 
     def _end_silent(self, guests: set[Guest]) -> None:
         before = self.now() - self._rules.stress_seconds
-        for guest in [one for one in guests if not one.vouched and one.since <= before]:
+        for guest in [one for one in guests if not (one.vouched or one.is_known) and one.since <= before]:
             self._evict(guest, "silence")
 
     def _make_room_in_part(self, kind: str) -> None:

@@ -1,13 +1,14 @@
 """Who gives way when there is not room for all: strangers who keep us waiting, and of them those with the most neighbours.
 
-A connection is vouched for when somebody logged in on it, or when this server has good experience with who is there; all others are
-strangers'. Without a crowd nobody gives way.
+A connection is vouched for when somebody logged in on it; it stays. One of a client that this server has good experience with weighs
+little: a network's good name must not fill the house either. Without a crowd nobody gives way.
 """
 
 from dataclasses import dataclass
 
 # A whole provider (/16, IPv6 /32) may have so many times as many connections as one of its networks (/24, /48).
 WIDE_FACTOR = 8
+KNOWN_FACTOR = 50  # and so many times as many if its mail was good so far
 LEAST_SECONDS = 0.5  # so much weighs who came just now
 HOLD_SECONDS = 60.0  # that the stress must be over before it is
 
@@ -37,6 +38,7 @@ def crowding(network: int, wide: int) -> float:
     return max(network, wide / WIDE_FACTOR, 1.0)
 
 
-def burden(crowding: float, silent_seconds: float) -> float:
+def burden(crowding: float, silent_seconds: float, *, is_known: bool = False) -> float:
     """The heaviest goes first. Fifty neighbours weigh as much as fifty times the silence: who floods meets himself."""
-    return crowding * max(silent_seconds, LEAST_SECONDS)
+    weight = crowding * max(silent_seconds, LEAST_SECONDS)
+    return weight / KNOWN_FACTOR if is_known else weight

@@ -107,7 +107,7 @@ class Visit:
         watch, tools = self._watch, self._watch.tools
         is_known = bool(await tools.probe.vouched(self._client))
         if is_known:
-            self._stream.place.vouch()
+            self._stream.place.know()
         if watch.rules.early_talkers != "off" and await self._speaks_early(is_known=is_known):
             self.early = EarlyFinding(before_greeting=True)
         rate = await self._count("connections", _AT_GREETING)
