@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import scramp
 
+from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.credentials import MOST_CREDENTIALS
@@ -51,7 +52,7 @@ class Door:
         tools = AuthenticationTools(
             store.directory, store.credentials, store.counters, store.bans, store.places, store.changes,
             ManualClock(), SeededDice(), self.journal,
-            MemoryMetrics(), self._sleep,
+            MemoryMetrics(), SharedRecent(1, 16).by(ManualClock()), self._sleep,
         )  # fmt: skip
         self._authenticator = SaslAuthenticator(tools, LoginSettings())
 

@@ -17,6 +17,7 @@ from sekisho.adapters.process.exporter import exposition
 from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import ShutdownSignal, WorkerContext
 from sekisho.adapters.process.rates import SharedRates
+from sekisho.adapters.process.recent import SharedRecent
 from sekisho.config.schema import Config
 from sekisho.wiring.worker import AUTH, CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
 
@@ -95,7 +96,7 @@ async def worker(
         reloads=asyncio.Queue(),
         ready=ready.set,
     )
-    shared = Shared(SharedConnectionCounts(1, 100, 50), SharedMetrics(1), SharedRates(1, 60))
+    shared = Shared(SharedConnectionCounts(1, 100, 50), SharedMetrics(1), SharedRates(1, 60), SharedRecent(1, 16))
     ports = {name: held[0].getsockname()[1] for name, held in sockets.items() if held[0].family == socket.AF_INET}
     running = Running(folder, ports, shared, context)
     hook, handler = sys.unraisablehook, asyncio.get_running_loop().get_exception_handler()

@@ -54,6 +54,23 @@ class Counters(Protocol):
         ...
 
 
+class Recent(Protocol):
+    """What was tried lately on this host, over all its workers, in bounded memory. Synchronous. Forgotten by a restart, and what is oldest
+    when too much is new; keys and members are kept as keyed hashes only."""
+
+    def count(self, key: str, seconds: float) -> int:
+        """How often it was counted, this time included, since nothing was for `seconds` (by each worker)."""
+        ...
+
+    def note(self, key: str, member: str, seconds: float) -> None:
+        """`member` was seen with `key`; that is remembered until nothing was noted for `seconds`."""
+        ...
+
+    def members(self, key: str) -> int:
+        """How many different ones were seen with it, as far as they are told apart."""
+        ...
+
+
 class Rates(Protocol):
     """What each network (/24 or /64) did at the door lately, in shared memory. Synchronous. A sum may come out too large by chance, when
     networks share their cells, never too small."""

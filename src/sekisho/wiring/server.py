@@ -16,6 +16,7 @@ from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, ReloadRefused, StartRefused, UnixSpec, WorkerContext
 from sekisho.adapters.process.privileges import open_log, service_user
 from sekisho.adapters.process.rates import SharedRates
+from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.process.supervisor import Supervisor
 from sekisho.adapters.process.worker import changes_socket
 from sekisho.adapters.stores.sqlite.store import SqliteStore
@@ -30,6 +31,8 @@ from sekisho.wiring.clocks import check_clock, server_clock
 from sekisho.wiring.paths import control_socket, submission_socket
 from sekisho.wiring.stores import HOST, StoreProblem, opened_store
 from sekisho.wiring.worker import AUTH, CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
+
+SPRAYED_NAMES = 16  # that each worker tells apart at least, of those that one password was tried at
 
 # Work with the opened store before the first worker starts (a try-out makes its accounts there).
 Preparation = Callable[[SqliteStore, Config], Awaitable[None]]
@@ -72,6 +75,7 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         SharedConnectionCounts(workers, config.limits.connections, config.limits.connections_per_ip),
         SharedMetrics(workers),
         SharedRates(workers, config.door.rates.window_seconds),
+        SharedRecent(workers, max(SPRAYED_NAMES, config.login.sprayed_accounts)),
     )
     listeners = [
         ListenSpec(name, listener.address, listener.port) for name, listener in zip(listener_names(config), config.listeners, strict=True)

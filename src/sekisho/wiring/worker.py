@@ -22,6 +22,7 @@ from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import WorkerContext
 from sekisho.adapters.process.privileges import open_log
 from sekisho.adapters.process.rates import SharedRates
+from sekisho.adapters.process.recent import SharedRecent
 from sekisho.admin import operations
 from sekisho.config.schema import Config
 from sekisho.ports.clock import Clock, Dice
@@ -66,6 +67,7 @@ class Shared:
     counts: SharedConnectionCounts
     metrics: SharedMetrics
     rates: SharedRates
+    recent: SharedRecent
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -115,6 +117,7 @@ class Worker:
         shared.counts.take_slot(context.slot)
         shared.metrics.take_slot(context.slot)
         shared.rates.take_slot(context.slot)
+        shared.recent.take_slot(context.slot)
         stack.callback(shared.metrics.publish)
         log = self._config.log
         self._log_file = log.file  # a changed setting wants a restart; the same file is opened anew at SIGHUP
@@ -213,6 +216,7 @@ class Worker:
             self._dice,
             self._journal,
             self._shared.metrics,
+            self._shared.recent.by(self._clock),
             factor_letters=self._factor_letters,
             tokens=self._tokens,
         )

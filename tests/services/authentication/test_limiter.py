@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.schema import LoginSettings
 from sekisho.ports.bans import Ban
@@ -25,7 +26,9 @@ class World:
         self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
         self.store = MemoryStore(self.clock, SeededDice())
         self.settings = LoginSettings(**settings)
-        tools = LimiterTools(self.store.counters, self.store.bans, self.clock, self.journal, self.metrics)
+        tools = LimiterTools(
+            self.store.counters, self.store.bans, self.clock, self.journal, self.metrics, SharedRecent(1, 16).by(self.clock)
+        )
         self.limiter = LoginLimiter(tools, self.settings)
         self.desk = BanDesk(self.store.bans, self.store.counters, self.settings)
 

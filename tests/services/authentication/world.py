@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.stores.memory.bans import MemoryBans
 from sekisho.adapters.stores.memory.places import MemoryPlaces
 from sekisho.config.schema import LoginSettings
@@ -136,7 +137,7 @@ class Tokens:
 
 
 class World:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, recent: SharedRecent | None = None, **settings: object) -> None:
         self.directory, self.credentials, self.counters, self.changes = Directory(), Credentials(), Counters(), Changes()
         self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
         self.slept: list[float] = []
@@ -146,7 +147,7 @@ class World:
         self.bans, self.places = MemoryBans(self.clock), MemoryPlaces()
         tools = AuthenticationTools(
             self.directory, self.credentials, self.counters, self.bans, self.places, self.changes, self.clock, SeededDice(), self.journal,
-            self.metrics, self._sleep, self.letters, self.tokens,
+            self.metrics, (recent or SharedRecent(1, 16)).by(self.clock), self._sleep, self.letters, self.tokens,
         )  # fmt: skip
         self.authenticator = SaslAuthenticator(tools, LoginSettings(**settings))
 

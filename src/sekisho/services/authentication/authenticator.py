@@ -22,7 +22,7 @@ from sekisho.ports.bans import Bans
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import StoreUnavailable
-from sekisho.ports.counters import Counters
+from sekisho.ports.counters import Counters, Recent
 from sekisho.ports.credentials import PASSWORD, Credentials
 from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal
@@ -63,6 +63,7 @@ class AuthenticationTools:
     dice: Dice
     journal: Journal
     metrics: Metrics
+    recent: Recent
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     factor_letters: FactorLetters | None = None
     tokens: TokenVerifier | None = None
@@ -83,8 +84,9 @@ class SaslAuthenticator:
     def _use(self, settings: LoginSettings) -> None:
         tools = self._tools
         self._settings = settings
-        self._limiter = LoginLimiter(LimiterTools(tools.counters, tools.bans, tools.clock, tools.journal, tools.metrics), settings)
-        self._spray = SprayWatch(tools.dice.octets(32), tools.clock, settings.sprayed_accounts, settings.window_seconds)
+        limiter_tools = LimiterTools(tools.counters, tools.bans, tools.clock, tools.journal, tools.metrics, tools.recent)
+        self._limiter = LoginLimiter(limiter_tools, settings)
+        self._spray = SprayWatch(tools.recent, settings.sprayed_accounts, settings.window_seconds)
         self._pool = HashingPool(settings.hashing_threads)
         self._good = RememberedLogins(tools.dice.octets(32), tools.clock, settings.cache_seconds)
         # A device that repeats one wrong password is not guessing: it is neither counted nor hashed again.

@@ -14,7 +14,7 @@ from msgspec import Struct
 from sekisho.config.schema import LoginSettings
 from sekisho.ports.bans import ANYBODY, Ban, BanReason, Bans
 from sekisho.ports.clock import Clock
-from sekisho.ports.counters import Counters
+from sekisho.ports.counters import Counters, Recent
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
@@ -41,11 +41,12 @@ class LimiterTools:
     clock: Clock
     journal: Journal
     metrics: Metrics
+    recent: Recent
 
 
 class Leave(Struct, frozen=True):
     """May this network try to log in? `ban`: why not. `is_familiar`: the account logged in from there before. `is_newcomer`: the network
-    hardly tried anything yet, as far as this worker knows.
+    hardly tried anything yet.
 
     `only_known`: guesses at the account used up the tries of a network that is familiar to it. A password whose outcome is remembered as
     good is no guess and still passes; anything else does not.
@@ -72,8 +73,8 @@ class LoginLimiter:
         self._tools, self._settings = tools, settings
         self._gates: dict[str, tuple[asyncio.Semaphore, int]] = {}
         self._banning = asyncio.Lock()
-        self._asked = Lately(tools.clock, settings.window_seconds)
-        self._unanswered = Lately(tools.clock, settings.window_seconds)
+        self._asked = Lately(tools.recent, "asked", settings.window_seconds)
+        self._unanswered = Lately(tools.recent, "unanswered", settings.window_seconds)
 
     @asynccontextmanager
     async def turn(self, client: IpAddress) -> AsyncIterator[None]:

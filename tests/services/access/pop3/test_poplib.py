@@ -15,6 +15,7 @@ from sekisho.adapters.net.crowd import Crowd, CrowdTools
 from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
 from sekisho.adapters.net.tls import CertificateMaterial, ServerContexts
 from sekisho.adapters.process.counts import SharedConnectionCounts
+from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.schema import AccessSettings, Limits, LoginSettings
 from sekisho.core.policy.crowd import CrowdRules
@@ -75,6 +76,7 @@ class House:
             self.dice,
             self.journal,
             self.metrics,
+            SharedRecent(1, 16).by(self.clock),
         )
         self.authenticator = SaslAuthenticator(tools, login)
         pop3_tools = Pop3Tools(
