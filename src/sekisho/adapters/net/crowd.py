@@ -75,7 +75,8 @@ class Crowd:
     """One per worker. Make it inside the loop, when everything that stays open is open."""
 
     def __init__(self, tools: CrowdTools, rules: CrowdRules) -> None:
-        self._tools, self._rules = tools, rules
+        self._tools = tools
+        self.use(rules)
         self.now = tools.clock.monotonic
         self._guests: dict[str, set[Guest]] = {}
         self._strangers: Counter[str] = Counter()
@@ -87,6 +88,7 @@ class Crowd:
 
     def use(self, rules: CrowdRules) -> None:
         self._rules = rules
+        self._calm = min(rules.stress_share / 2, 0.4)  # below this share there is nothing to look for
 
     def close(self) -> None:
         if self._timer is not None:
@@ -103,8 +105,13 @@ class Crowd:
     def enter(self, guest: Guest) -> str | None:
         """Count it in, after making room; returns the name of the cap that refuses it."""
         kind, tools = guest.kind, self._tools
-        self._note_stress(kind)
-        self._make_room(kind)
+        if (
+            self._stress
+            or tools.counts.open_connections(kind) >= self._calm * tools.counts.places
+            or self.open >= self._calm * tools.descriptors
+        ):
+            self._note_stress(kind)
+            self._make_room(kind)
         mine = self._guests.setdefault(kind, set())
         if self.open > tools.descriptors and not self._spare_descriptor(kind):
             return DESCRIPTORS
