@@ -58,6 +58,7 @@ from sekisho.wiring.ledger import LedgerLink
 from sekisho.wiring.letters import factor_rules, letter_writer
 from sekisho.wiring.stores import HOST, admin_context, open_store
 from sekisho.wiring.tokens import TokenLink
+from sekisho.wiring.troubles import StoreTroubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ class Worker:
     async def run(self) -> None:
         context = self._context
         self._store = open_store(self._config, self._clock, self._dice, self._changes, self._shared.metrics)
+        StoreTroubles(self._journal, self._clock, self._lines.flush).watch(self._store)
         self._stack.push_async_callback(self._store.close)
         self._signing = KeySigning(self._store.keys, self._clock, self._journal)
         self._ledger.use(self._config)

@@ -1,7 +1,11 @@
 """Backup of a running store, checking, restoring."""
 
 import asyncio
+import fcntl
+import os
 import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +14,10 @@ import pytest
 from tests.stores.conftest import open_sqlite
 from tests.stores.making import acceptance, appended, delivery, relay
 
+from sekisho.adapters.stores.sqlite import verify as verifying
 from sekisho.adapters.stores.sqlite.backup import BackupRefused, backup, restore
 from sekisho.adapters.stores.sqlite.backup_mark import backup_mark, is_backup_running
+from sekisho.adapters.stores.sqlite.maintenance import sweep_orphans
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.adapters.stores.sqlite.verify import verify
 from sekisho.core.terms.address import Address
@@ -109,7 +115,8 @@ async def test_files_stay_while_a_backup_runs(tmp_path: Path, clock: ManualClock
     assert not is_backup_running(tmp_path / "data")
     await store.mail.expunge(info.id, UidSet(((3, 3),)), only_deleted=False)
     await store.close()
-    assert len(list((tmp_path / "data/content").glob("??/??/*"))) == 2
+    # What the backup may have needed has gone with it.
+    assert len(list((tmp_path / "data/content").glob("??/??/*"))) == 1
 
 
 async def test_a_hot_backup_under_load_is_whole(tmp_path: Path, clock: ManualClock) -> None:
@@ -178,3 +185,75 @@ async def test_verify_reads_every_file(tmp_path: Path, clock: ManualClock, how: 
         victim.write_bytes(b"short")
     (problem,) = verify(tmp_path / "data")
     assert str(victim) in problem
+
+
+async def test_a_sweep_asks_before_each_file(tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup that begins in the midst of it has a snapshot that names what is expunged now."""
+    store, account = await filled(tmp_path, clock)
+    info = await store.mail.mailbox(account.id, "INBOX")
+    folder, scandir = tmp_path / "data/content", os.scandir
+    files = sorted(folder.glob("??/??/*"))
+    with ExitStack() as stack:
+
+        def begin_backup(place: Path) -> Any:
+            monkeypatch.setattr(os, "scandir", scandir)
+            stack.enter_context(backup_mark(tmp_path / "data"))
+            mail = apsw.Connection(str(tmp_path / "data/mail.db"))
+            mail.execute("DELETE FROM content WHERE file IS NOT NULL")
+            mail.close()
+            return scandir(place)
+
+        monkeypatch.setattr(os, "scandir", begin_backup)
+        assert sweep_orphans(tmp_path / "data/mail.db", store.folder, time.time() + 10) == 0
+        assert sorted(folder.glob("??/??/*")) == files
+    assert sweep_orphans(tmp_path / "data/mail.db", store.folder, time.time() + 10) == len(files)
+    assert info.messages == 4
+    await store.close()
+
+
+def test_who_asks_for_the_mark_is_no_backup(tmp_path: Path) -> None:
+    """Two that ask at once are not in each other's way, nor is one that asks in the way of a backup."""
+    with backup_mark(tmp_path):
+        pass
+    asking = os.open(tmp_path / "backup.lock", os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    assert not is_backup_running(tmp_path)
+    letting_go = threading.Timer(0.05, os.close, (asking,))
+    letting_go.start()
+    with backup_mark(tmp_path):
+        assert is_backup_running(tmp_path)
+    letting_go.join()
+
+
+def test_a_mark_that_cannot_be_opened_counts(tmp_path: Path) -> None:
+    (tmp_path / "backup.lock").symlink_to("backup.lock")
+    assert is_backup_running(tmp_path)
+
+
+async def test_verify_does_not_call_damaged_what_is_expunged_meanwhile(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, account = await filled(tmp_path, clock)
+    info = await store.mail.mailbox(account.id, "INBOX")
+    read_all = verifying._read_all
+    loop = asyncio.get_running_loop()
+
+    def expunge_first(path: Path) -> int:
+        monkeypatch.setattr(verifying, "_read_all", read_all)
+        expunging = store.mail.expunge(info.id, UidSet(((1, 3),)), only_deleted=False)
+        asyncio.run_coroutine_threadsafe(expunging, loop).result(10)
+        # No transaction of the checking stands, so that the log can begin anew.
+        asyncio.run_coroutine_threadsafe(store.maintenance.checkpoint(truncate=True), loop).result(10)
+        assert (tmp_path / "data/mail.db-wal").stat().st_size == 0
+        return read_all(path)
+
+    monkeypatch.setattr(verifying, "_read_all", expunge_first)
+    assert await asyncio.to_thread(verify, tmp_path / "data") == []
+    _only_file(tmp_path).unlink()
+    assert len(verify(tmp_path / "data")) == 1
+    await store.close()
+
+
+def _only_file(tmp_path: Path) -> Path:
+    (path,) = (tmp_path / "data/content").glob("??/??/*")
+    return path

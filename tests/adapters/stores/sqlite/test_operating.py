@@ -4,7 +4,9 @@ import asyncio
 import os
 import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -14,7 +16,8 @@ from tests.stores.making import acceptance, appended, content, delivery, relay
 
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.sqlite import migrate, writer
-from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite, check_version, connect
+from sekisho.adapters.stores.sqlite.backup_mark import backup_mark
+from sekisho.adapters.stores.sqlite.connection import StoreDamaged, UnsafeSqlite, check_version, connect
 from sekisho.adapters.stores.sqlite.files import Files
 from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
 from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
@@ -23,7 +26,9 @@ from sekisho.core.terms.address import Address
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Account, Domain
-from sekisho.ports.mailstore import NoSuchMailbox
+from sekisho.ports.leases import Owner
+from sekisho.ports.mailstore import NoSuchMailbox, OverQuota
+from sekisho.ports.spool import Outcome
 from sekisho.testing.clock import ManualClock, SeededDice
 
 BIG = b"B" * 50_000
@@ -325,3 +330,125 @@ async def test_many_messages_are_one_step_in_the_thread(store: SqliteStore, alic
     assert verify(store.data_dir) == []
     ((contents,),) = store.reader.read(lambda db: db.execute("SELECT count(*) FROM content").fetchall())
     assert contents == 0
+
+
+def files_of(tmp_path: Path) -> list[Path]:
+    return [path for path in (tmp_path / "data/content").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("marked", [False, True])
+async def test_a_content_without_a_row_goes_at_once(tmp_path: Path, store: SqliteStore, alice: Account, marked: bool) -> None:
+    """Nobody's mailbox took it: no acceptance, appending, delivery or notice may leave a file behind."""
+    await store.spool.accept(acceptance(store, BIG, deliveries=(delivery(alice, delivery_id="known"),)))
+    await store.directory.set_quota(alice.id, 60_000)
+    kept = files_of(tmp_path)
+    assert len(kept) == 1
+    with backup_mark(tmp_path / "data") if marked else nullcontext():
+        full = await store.spool.accept(acceptance(store, BIG * 3, deliveries=(delivery(alice),)))
+        assert full.over_quota_account_ids == (alice.id,)
+        assert files_of(tmp_path) == kept
+        repeated = await store.spool.accept(acceptance(store, BIG, deliveries=(delivery(alice, delivery_id="known"),)))
+        assert repeated.delivered_account_ids == (alice.id,)
+        assert files_of(tmp_path) == kept
+        item = appended(store, BIG)
+        with pytest.raises(OverQuota):
+            await store.mail.append(alice.id, "INBOX", [item])
+        item.content.discard()
+        assert files_of(tmp_path) == kept
+    await store.spool.accept(acceptance(store, BIG, deliveries=(delivery(alice),), relays=(relay("x", "a.test", 0),)))
+    assert len(files_of(tmp_path)) == 2
+
+
+async def test_a_notice_that_finds_no_room_leaves_nothing(tmp_path: Path, store: SqliteStore, alice: Account) -> None:
+    await store.spool.accept(acceptance(store, b"small", relays=(relay("x", "a.test", 0),)))
+    await store.directory.set_quota(alice.id, 10)
+    (job,) = await store.spool.claim(Owner("h", 0, 1), 10)
+    notice = acceptance(store, BIG, deliveries=(delivery(alice),))
+    outcome = Outcome(job.recipients[0].id, "failed", None)
+    assert await store.spool.settle(job, (outcome,), notices=(notice,)) == (notice,)
+    assert files_of(tmp_path) == []
+
+
+async def test_a_content_that_may_be_in_the_log_is_left_to_the_sweep(tmp_path: Path, store: SqliteStore, alice: Account) -> None:
+    """After an I/O error of COMMIT its row may be found there when the database is opened next."""
+    item = appended(store, BIG)
+    store.writer._connection.set_commit_hook(raising(apsw.IOError("the disk")))
+    with pytest.raises(StoreUnavailable):
+        await store.mail.append(alice.id, "INBOX", [item])
+    store.writer._connection.set_commit_hook(None)
+    item.content.discard()
+    assert len(files_of(tmp_path)) == 1
+
+
+def raising(error: BaseException) -> Any:
+    def raise_it(*_: object) -> Any:
+        raise error
+
+    return raise_it
+
+
+async def test_expunging_does_not_fail_with_the_contents_of_others(tmp_path: Path, clock: ManualClock, store: SqliteStore) -> None:
+    files = FailingFiles()
+    other = SqliteStore(tmp_path / "data", clock, SeededDice(7), LocalChanges(), StoreSettings(free_disk_octets=1), files=files)
+    account = await other.directory.account_by_address(Address("alice", "example.test"))
+    assert account is not None
+    await other.mail.append(account.id, "INBOX", [appended(other, BIG)])
+    info = await other.mail.mailbox(account.id, "INBOX")
+    files.fails = "sync"
+    coming, going = await asyncio.gather(
+        other.mail.append(account.id, "INBOX", [appended(other, BIG)]),
+        other.mail.expunge(info.id, only_deleted=False),
+        return_exceptions=True,
+    )
+    assert isinstance(coming, StoreUnavailable)
+    assert going == (UidSet(((1, 1),)), 3)
+    await other.close()
+
+
+@pytest.mark.parametrize("where", ["finish", "begin", "thread"])
+async def test_a_broken_writer_says_so_and_lets_nobody_wait(
+    store: SqliteStore, alice: Account, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Path, BaseException]] = []
+    store.alarms.broken = lambda database, error: told.append((database, error))
+    bug = RuntimeError("an own bug")
+    if where == "finish":
+        monkeypatch.setattr(store.changes, "publish", raising(bug))
+    elif where == "begin":
+        monkeypatch.setattr(store.writer, "_run_steps", raising(bug))
+    else:
+        monkeypatch.setattr(store.folder, "settle", raising(bug))
+    first = [store.mail.append(alice.id, "INBOX", [appended(store, BIG)]) for _ in range(3)]
+    results = await asyncio.wait_for(asyncio.gather(*first, return_exceptions=True), 10)
+    assert where == "finish" or [type(result) for result in results] == [StoreUnavailable] * 3
+    with pytest.raises(StoreUnavailable, match="broken"):
+        await asyncio.wait_for(store.mail.append(alice.id, "INBOX", [appended(store)]), 10)
+    assert told == [(store.writer.database, bug)]
+    monkeypatch.undo()
+    await asyncio.wait_for(store.close(), 10)
+
+
+async def test_a_damaged_database_is_told_as_what_it_is(tmp_path: Path, clock: ManualClock, store: SqliteStore, alice: Account) -> None:
+    await store.mail.append(alice.id, "INBOX", [appended(store) for _ in range(50)])
+    await store.maintenance.checkpoint(truncate=True)
+    await store.close()
+    database = tmp_path / "data/mail.db"
+    connection = connect(database)
+    sql = "SELECT rootpage FROM sqlite_schema WHERE tbl_name IN ('mailbox', 'account_usage')"
+    pages = [page for (page,) in connection.execute(sql).fetchall()]
+    connection.close()
+    with database.open("r+b") as file:
+        for page in pages:
+            file.seek((int(str(page)) - 1) * 4096)
+            file.write(b"\xa5" * 4096)
+    damaged = open_sqlite(tmp_path, clock)
+    told: list[tuple[Path, BaseException]] = []
+    damaged.alarms.unavailable = lambda database, error: told.append((database, error))
+    for _ in range(2):
+        with pytest.raises(StoreDamaged, match=r"mail\.db is damaged: "):
+            await damaged.mail.append(alice.id, "INBOX", [appended(damaged)])
+    with pytest.raises(StoreDamaged, match=r"mail\.db is damaged: "):
+        await damaged.mail.mailboxes(alice.id)
+    assert {(path.name, type(error)) for path, error in told} == {("mail.db", StoreDamaged)}
+    await damaged.close()
+    assert any("the database is damaged" in problem for problem in verify(tmp_path / "data"))

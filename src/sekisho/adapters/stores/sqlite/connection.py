@@ -1,5 +1,6 @@
 """Opening SQLite: the version that is safe, the settings every connection has, and what its errors mean to callers."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,14 @@ class Database(Protocol):
         ...
 
 
+class NoRoom(StoreUnavailable):
+    """The disk is full."""
+
+
+class StoreDamaged(StoreUnavailable):
+    """The file of a database is broken: waiting does not help, `verify` and a backup do."""
+
+
 class UnsafeSqlite(Exception):
     """This SQLite may lose commits; the message says which version is needed."""
 
@@ -54,13 +63,28 @@ def check_version(version: str | None = None) -> None:
     )
 
 
+def unavailable(error: BaseException, database: Path | None = None) -> StoreUnavailable:
+    """What a fault of UNAVAILABLE means: no room, a broken file, or just "not now"."""
+    named = f"{database}: " if database is not None else ""
+    text = f"{named}{type(error).__name__}: {error}"
+    told: StoreUnavailable
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        told = StoreDamaged(f"{database or 'the database'} is damaged: {error}")
+    elif isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        told = NoRoom(text)
+    else:
+        told = StoreUnavailable(text)
+    told.__cause__ = error
+    return told
+
+
 @contextmanager
-def store_errors() -> Iterator[None]:
+def store_errors(database: Path | None = None) -> Iterator[None]:
     """Turn a full, read-only, broken or locked disk into StoreUnavailable."""
     try:
         yield
     except UNAVAILABLE as error:
-        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        raise unavailable(error, database) from error
 
 
 def connect(
@@ -68,7 +92,7 @@ def connect(
 ) -> apsw.Connection:
     """A connection in WAL mode that never checkpoints by itself. Call it after fork; raises StoreUnavailable."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-    with store_errors():
+    with store_errors(path):
         connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=300)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)

@@ -4,11 +4,12 @@ A file is written below `content/tmp`, synced, renamed into its place and the fo
 What a crash leaves without a row is an orphan, swept after a day.
 """
 
+import contextlib
 import enum
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite.backup_mark import is_backup_running
@@ -21,6 +22,7 @@ T = TypeVar("T")
 BUFFER_OCTETS = 49_152
 HEAD_OCTETS = 1_048_576
 TEMPORARY = "tmp"
+MOST_POSTPONED = 100_000  # the sweep takes what is beyond
 PLAIN = 0  # the codec that is written today
 
 
@@ -31,6 +33,7 @@ class ContentFolder:
         self.path, self.files = path, files
         self._dice = dice
         self._syncers: ThreadPoolExecutor | None = None
+        self._postponed: list[str] = []  # files that a backup may need
         self._durable: set[Path] = set()  # folders whose own entries were synced by this process
 
     def prepare(self) -> None:
@@ -85,19 +88,23 @@ class ContentFolder:
         return [lower, upper, self.path]
 
     def remove(self, names: Iterable[str]) -> None:
-        """Unlink; what cannot be unlinked, or is needed by a backup, is left to the sweep."""
-        names = list(names)
-        if not names or is_backup_running(self.path.parent):
-            return
-        for name in names:
-            try:
+        """Unlink; what a running backup may need goes after it, what cannot be unlinked is left to the sweep."""
+        names = self._postponed + list(names)
+        for number, name in enumerate(names):
+            if is_backup_running(self.path.parent):
+                self._postponed = names[number : number + MOST_POSTPONED]
+                return
+            with contextlib.suppress(OSError):
                 self.files.unlink(self.place(name))
-            except OSError:
-                continue
+        self._postponed = []
 
     def close(self) -> None:
         if self._syncers is not None:
             self._syncers.shutdown()
+
+
+# Of the transaction that decides about a content.
+Outcome = Literal["committed", "undone", "doubtful"]
 
 
 class _Stage(enum.Enum):
@@ -118,6 +125,7 @@ class SqliteContentWriter:
         self._path: Path | None = None
         self._stage = _Stage.OPEN
         self._is_unwanted = False
+        self._is_named = False
         self.is_unsettled = False  # has a file that is not yet durable in its place
         self.name = ""
 
@@ -186,17 +194,22 @@ class SqliteContentWriter:
             raise StoreUnavailable("the content was given away or discarded before")
         self._stage = _Stage.HELD
 
-    def decide(self, kept: bool) -> None:
-        """The transaction is over."""
+    def name_row(self) -> None:
+        """The transaction that holds it has given it a row."""
+        self._is_named = True
+
+    def decide(self, outcome: Outcome) -> None:
+        """The transaction is over. A content that was committed without a row (all mailboxes full, delivered before) goes at once; one of
+        which nobody knows whether its row is on the disk is left to the sweep, which asks the database."""
         if self._stage is not _Stage.HELD:
             return
-        if kept:
+        if outcome == "doubtful" or (outcome == "committed" and self._is_named):
             self._stage = _Stage.KEPT
             self._close()
-        else:
-            self._stage = _Stage.OPEN
-            if self._is_unwanted:
-                self.discard()
+            return
+        self._stage, self._is_named = _Stage.OPEN, False
+        if outcome == "committed" or self._is_unwanted:
+            self.discard()
 
     def discard(self) -> None:
         if self._stage is _Stage.HELD:

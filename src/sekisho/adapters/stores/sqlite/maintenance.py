@@ -1,6 +1,7 @@
 """What one worker at a time does for all: checkpoints, and sweeping what nobody needs any more."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import time
@@ -134,10 +135,8 @@ class Maintenance:
 def sweep_orphans(database: Path, folder: ContentFolder, before: float) -> int:
     """Remove files older than `before` (seconds since 1970) that no content row names; returns how many.
 
-    A file gets its row within seconds, so that a day is ample. While a backup runs nothing is removed.
+    A file gets its row within seconds, so that a day is ample. As soon as a backup runs nothing is removed any more.
     """
-    if is_backup_running(database.parent):
-        return 0
     removed = 0
     connection = connect(database)
     try:
@@ -147,7 +146,11 @@ def sweep_orphans(database: Path, folder: ContentFolder, before: float) -> int:
                     if not entry.is_file(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_mtime >= before:
                         continue
                     named = connection.execute("SELECT 1 FROM content WHERE file = ?", (entry.name,)).fetchall()
-                    if not named or place.name == TEMPORARY:
+                    if named and place.name != TEMPORARY:
+                        continue
+                    if is_backup_running(database.parent):
+                        return removed
+                    with contextlib.suppress(FileNotFoundError):  # its worker was quicker
                         os.unlink(entry.path)
                         removed += 1
     finally:

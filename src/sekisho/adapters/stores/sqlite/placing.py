@@ -49,7 +49,9 @@ def add_content(tx: Transaction, ids: Ids, content: SqliteContentWriter, refs: i
         tx.execute("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING", (new, refs, PLAIN, size, file, octets))
         return tx.touched() == 1
 
-    return ids.insert(insert)
+    id_ = ids.insert(insert)
+    content.name_row()
+    return id_
 
 
 def add_email(tx: Transaction, ids: Ids, content_id: int, prefix: bytes) -> int:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import apsw
 
-from sekisho.adapters.stores.sqlite.connection import UNAVAILABLE, Database, connect, store_errors
+from sekisho.adapters.stores.sqlite.alarms import StoreAlarms
+from sekisho.adapters.stores.sqlite.connection import UNAVAILABLE, Database, connect, store_errors, unavailable
 from sekisho.ports.content import StoreUnavailable
 
 T = TypeVar("T")
@@ -19,6 +20,7 @@ SCANNERS = 2
 class Reader:
     def __init__(self, database: Path, vfs: str | None = None) -> None:
         self._database, self._vfs = database, vfs
+        self.alarms = StoreAlarms()
         self.connection = self._connect()
         self._pool: ThreadPoolExecutor | None = None
         self._local = threading.local()
@@ -31,33 +33,44 @@ class Reader:
 
     def read(self, question: Callable[[Database], T]) -> T:
         """All statements of `question` see one state. Raises StoreUnavailable."""
-        with store_errors():
+        try:
             self.connection.execute("BEGIN")
             try:
                 return question(self.connection)
             finally:
                 self.connection.execute("COMMIT")
+        except UNAVAILABLE as error:
+            raise self._told(error) from error
 
     def ask(self, sql: str, values: tuple[str | int | None, ...]) -> list[tuple[Any, ...]]:
         """The rows of one statement, which needs no transaction to see one state. Raises StoreUnavailable."""
         try:
             rows: list[tuple[Any, ...]] = self.connection.execute(sql, values).fetchall()
         except UNAVAILABLE as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise self._told(error) from error
         return rows
+
+    def _told(self, error: BaseException) -> StoreUnavailable:
+        told = unavailable(error, self._database)
+        self.alarms.unavailable(self._database, told)
+        return told
 
     async def scan(self, question: Callable[[Database], T]) -> T:
         """The same on a connection of the pool, for what takes longer. One statement is best: it lets the loop run."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(SCANNERS, "store-reader")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._scan, question)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._scan, question)
+        except StoreUnavailable as error:
+            self.alarms.unavailable(self._database, error)
+            raise
 
     def _scan(self, question: Callable[[Database], T]) -> T:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
             self._pooled.append(connection)
-        with store_errors():
+        with store_errors(self._database):
             connection.execute("BEGIN")
             try:
                 return question(connection)

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from sekisho.adapters.stores.sqlite.acceptance import Acceptor
+from sekisho.adapters.stores.sqlite.alarms import StoreAlarms
 from sekisho.adapters.stores.sqlite.bans import SqliteBans
 from sekisho.adapters.stores.sqlite.connection import check_version, store_errors
 from sekisho.adapters.stores.sqlite.content import ContentFolder
@@ -105,6 +106,9 @@ class SqliteStore:
         self.hints_writer = Writer(
             data_dir / HINTS, data_dir / HINTS_LOCK, synchronous="NORMAL", changes=changes, metrics=metrics, vfs=settings.vfs
         )
+        self.alarms = StoreAlarms()
+        for part in (self.reader, self.hints_reader, self.writer, self.hints_writer):
+            part.alarms = self.alarms
         guard = GuardSteps(clock, ids, settings.guard)
         acceptor = Acceptor(clock, ids, guard)
         queueing = Queueing(clock, ids, acceptor, guard)

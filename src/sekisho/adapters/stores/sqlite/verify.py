@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
+
 from sekisho.adapters.stores.sqlite import uidruns
 from sekisho.adapters.stores.sqlite.backup import Progress, no_progress, place_of
 from sekisho.adapters.stores.sqlite.connection import Database, check_version, connect, store_errors
@@ -15,6 +17,7 @@ from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.content import StoreUnavailable
 
 MOST = 100  # problems of one kind that are listed
+PORTION = 500  # files between two looks into the database
 
 # Each query gives one row of sentence parts per problem.
 _CHECKS: tuple[tuple[str, str], ...] = (
@@ -105,26 +108,28 @@ _CHECKS: tuple[tuple[str, str], ...] = (
 
 
 def verify(data_dir: Path, progress: Progress = no_progress) -> list[str]:
-    """Sentences about what is wrong; an empty list is a sound store. Safe beside running workers.
+    """Sentences about what is wrong; an empty list is a sound store. Safe beside running workers: it reads in short transactions, for
+    as long as one stands the log of the database only grows, and looks again before it calls a file missing that may just have gone.
 
     Raises SchemaTooNew, StoreUnavailable.
     """
     check_version()
-    problems: list[str] = []
     db = connect(data_dir / MAIL, read_only=True)
     try:
-        with store_errors():
-            check_stamp(db, data_dir / MAIL, max(steps("mail")))
-            db.execute("BEGIN")
-            for (text,) in db.execute("PRAGMA integrity_check"):
-                if text != "ok":
-                    problems.append(f"the database is damaged: {text}")
-            for sentence, sql in _CHECKS:
-                rows = db.execute(f"{sql} LIMIT {MOST}").fetchall()
-                problems += [sentence.format(*row) for row in rows]
-            problems += _wrong_runs(db)
-            problems += _unreadable(db, data_dir / CONTENT, progress)
-            db.execute("COMMIT")
+        with store_errors(data_dir / MAIL):
+            try:
+                check_stamp(db, data_dir / MAIL, max(steps("mail")))
+                problems = [f"the database is damaged: {text}" for (text,) in db.execute("PRAGMA integrity_check") if text != "ok"]
+            except (apsw.CorruptError, apsw.NotADBError) as error:
+                problems = [f"the database is damaged: {error}"]
+            try:
+                for sentence, sql in _CHECKS:
+                    rows = db.execute(f"{sql} LIMIT {MOST}").fetchall()
+                    problems += [sentence.format(*row) for row in rows]
+                problems += _wrong_runs(db)
+                problems += _unreadable(db, data_dir / CONTENT, progress)
+            except (apsw.CorruptError, apsw.NotADBError) as error:
+                problems.append(f"the database is damaged: {error}, so that not all could be checked")
     finally:
         db.close()
     return problems + _damage_of_ledger(data_dir / LEDGER)
@@ -147,7 +152,18 @@ def _damage_of_ledger(database: Path) -> list[str]:
 
 def _wrong_runs(db: Database) -> list[str]:
     problems = []
-    for mailbox_id, name, tail_uid, uidnext in db.execute("SELECT id, name, tail_uid, uidnext FROM mailbox").fetchall():
+    for (mailbox_id,) in db.execute("SELECT id FROM mailbox").fetchall():
+        db.execute("BEGIN")
+        try:
+            problems += _wrong_runs_of(db, mailbox_id)
+        finally:
+            db.execute("COMMIT")
+    return problems
+
+
+def _wrong_runs_of(db: Database, mailbox_id: int) -> list[str]:
+    problems = []
+    for name, tail_uid, uidnext in db.execute("SELECT name, tail_uid, uidnext FROM mailbox WHERE id = ?", (mailbox_id,)).fetchall():
         rows = db.execute("SELECT uid FROM message WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
         there = UidSet.of(uid for (uid,) in rows)
         kept = uidruns.read(db, mailbox_id, tail_uid, uidnext)
@@ -157,20 +173,36 @@ def _wrong_runs(db: Database) -> list[str]:
 
 
 def _unreadable(db: Database, content: Path, progress: Callable[[int, int], None]) -> list[str]:
+    """No transaction stands while files are read."""
     problems = []
-    ((total,),) = db.execute("SELECT count(*) FROM content WHERE file IS NOT NULL")
-    rows = db.execute("SELECT id, codec, size_octets, file FROM content WHERE file IS NOT NULL ORDER BY file")
-    for number, (id_, codec, size, file) in enumerate(rows, 1):
-        path = place_of(content, file)
-        try:
-            found = _read_all(path)
-        except OSError as error:
-            problems.append(f"content {id_}: {path} cannot be read: {error.strerror}")
-        else:
-            if codec == PLAIN and found != size:
-                problems.append(f"content {id_} says {size} octets, but {path} has {found}")
-        progress(number, total)
+    ((total,),) = db.execute("SELECT count(*) FROM content WHERE file IS NOT NULL").fetchall()
+    after, number = "", 0
+    sql = "SELECT id, codec, size_octets, file FROM content WHERE file > ? ORDER BY file LIMIT ?"
+    while rows := db.execute(sql, (after, PORTION)).fetchall():
+        for row in rows:
+            problem = _wrong_file(content, row)
+            if problem and _is_still_there(db, row):
+                problems.append(problem)
+            number += 1
+            progress(number, max(number, total))
+        after = rows[-1][3]
     return problems
+
+
+def _wrong_file(content: Path, row: tuple[int, int, int, str]) -> str:
+    id_, codec, size, file = row
+    path = place_of(content, file)
+    try:
+        found = _read_all(path)
+    except OSError as error:
+        return f"content {id_}: {path} cannot be read: {error.strerror}"
+    return f"content {id_} says {size} octets, but {path} has {found}" if codec == PLAIN and found != size else ""
+
+
+def _is_still_there(db: Database, row: tuple[int, int, int, str]) -> bool:
+    """Asked of the database as it is now: the row of an expunged message goes before its file does."""
+    sql = "SELECT 1 FROM content WHERE id = ? AND codec = ? AND size_octets = ? AND file = ?"
+    return bool(db.execute(sql, row).fetchall())
 
 
 def _read_all(path: Path) -> int:

@@ -4,9 +4,13 @@ The steps run on the loop, where the interpreter lock is at hand (a thread would
 what waits for the disk or for a sibling, that is syncing contents, the lock and COMMIT, happens in one thread of the writer.
 `flock` queues the workers fairly, where SQLite's busy handler polls; it is let go before COMMIT, so that the next worker gets
 ready meanwhile and at most one of them polls.
+
+What goes wrong in a step or with the disk belongs to who asked for the write. Anything else is a fault of the writer itself, which then
+fails all that waits, writes nothing any more and says so (`StoreAlarms.broken`): the process should end, and another begin.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import queue
@@ -18,8 +22,9 @@ from typing import Any, Literal, TypeVar
 
 import apsw
 
-from sekisho.adapters.stores.sqlite.connection import BUSY_TIMEOUT_MS, UNAVAILABLE, connect, store_errors
-from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentWriter
+from sekisho.adapters.stores.sqlite.alarms import StoreAlarms
+from sekisho.adapters.stores.sqlite.connection import BUSY_TIMEOUT_MS, UNAVAILABLE, connect, unavailable
+from sekisho.adapters.stores.sqlite.content import ContentFolder, Outcome, SqliteContentWriter
 from sekisho.ports.changes import Change, Changes
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.metrics import Metrics
@@ -31,6 +36,7 @@ GATHER_EACH_SECONDS = 0.0008
 GATHER_SECONDS = 0.005
 GATHER_UNTIL = 12
 MAX_BATCH = 500
+BROKEN = "the writer of the database is broken"
 GIVEN_UP = "the database gave the whole transaction up"
 
 
@@ -84,8 +90,11 @@ class Writer:
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._syncs = synchronous == "FULL"
         self._changes, self._metrics = changes, metrics
+        self.alarms = StoreAlarms()
+        self._broken: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[_Work] = []
+        self._in_hand: list[_Work] = []
         self._is_busy = False
         self._is_closed = False
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -102,6 +111,8 @@ class Writer:
         """
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
+        if self._broken is not None:
+            raise StoreUnavailable(BROKEN)
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._bind(loop)
@@ -111,7 +122,7 @@ class Writer:
         self._waiting.append(work)
         if not self._is_busy:
             self._is_busy = True
-            loop.call_soon(self._begin)
+            loop.call_soon(self._guarded, self._begin)
         result: T = await work.future
         return result
 
@@ -126,12 +137,39 @@ class Writer:
 
     # --- the loop's side
 
+    def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Every callback of the loop: a fault in it must not leave the writer busy for ever."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        if self._broken is not None:
+            return
+        self._broken = error
+        with contextlib.suppress(Exception):
+            self._undo("ROLLBACK")
+        with contextlib.suppress(OSError):
+            self._unlock()
+        for work in self._in_hand + self._waiting:
+            with contextlib.suppress(Exception):
+                for content in work.contents:
+                    content.decide("doubtful")
+            if not work.future.done():
+                work.future.set_exception(StoreUnavailable(BROKEN))
+        self._in_hand, self._waiting, self._is_busy = [], [], False
+        if self._idle is not None:
+            self._idle.set()
+        self.alarms.broken(self.database, error)
+
     def _begin(self) -> None:
         batch = self._waiting[:MAX_BATCH]
         if any(work.is_long for work in batch):
             batch = [next(work for work in batch if work.is_long)]
         gone = set(map(id, batch))
         self._waiting = [work for work in self._waiting if id(work) not in gone]
+        self._in_hand = batch
         if batch[0].is_long:
             self._jobs.put(lambda: self._do_all(batch))
         elif not any(content.is_unsettled for work in batch for content in work.contents) and self._try_lock():
@@ -170,16 +208,20 @@ class Writer:
             self._finish(batch, transactions, self._try_commit())
 
     def _finish(self, batch: list[_Work], transactions: list[Transaction], error: BaseException | None) -> None:
+        self._alarm(batch, error)
+        # An I/O error of COMMIT may mean that all is in the log, only not surely: after a crash it could be there.
+        ending: Outcome = "committed" if error is None else "doubtful" if isinstance(error.__cause__, apsw.IOError) else "undone"
         for work in batch:
             outcome = work.error or error
             for content in work.contents:
-                content.decide(outcome is None)
+                content.decide("undone" if work.error is not None else ending)
             if work.future.done():
                 continue
             if outcome is None:
                 work.future.set_result(work.result)
             else:
                 work.future.set_exception(outcome)
+        self._in_hand = []
         if error is None:
             if self._metrics is not None and self._syncs:
                 self._metrics.count("sekisho_store_commits_total")
@@ -187,9 +229,16 @@ class Writer:
             for change in {change: None for transaction in transactions for change in transaction.changes}:
                 self._changes.publish(change)
         if len(self._waiting) < GATHER_UNTIL and len(batch) > 1 and self._syncs and self._loop is not None:
-            self._loop.call_later(min(GATHER_EACH_SECONDS * len(batch), GATHER_SECONDS), self._go_on)
+            self._loop.call_later(min(GATHER_EACH_SECONDS * len(batch), GATHER_SECONDS), self._guarded, self._go_on)
         else:
             self._go_on()
+
+    def _alarm(self, batch: list[_Work], error: BaseException | None) -> None:
+        """Tell of a disk that refused, once for all that waited for it."""
+        faults = [error, *(work.error for work in batch)]
+        told = next((fault for fault in faults if isinstance(fault, StoreUnavailable) and fault.__cause__ is not None), None)
+        if told is not None:
+            self.alarms.unavailable(self.database, told)
 
     def _go_on(self) -> None:
         if self._waiting:
@@ -206,6 +255,8 @@ class Writer:
         transactions = []
         self._began = time.perf_counter()
         for work in batch:
+            if work.error is not None:
+                continue
             if not self._connection.in_transaction:
                 # An earlier step met a fault after which SQLite rolled everything back: a savepoint would now commit by itself.
                 work.error = StoreUnavailable(GIVEN_UP)
@@ -216,7 +267,7 @@ class Writer:
                 work.result = work.step(transaction)
                 execute("RELEASE step")
             except BaseException as error:
-                work.error = _as_store_error(error)
+                work.error = self._as_store_error(error)
                 self._undo("ROLLBACK TO step; RELEASE step")
             else:
                 transactions.append(transaction)
@@ -232,6 +283,9 @@ class Writer:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
+    def _as_store_error(self, error: BaseException) -> BaseException:
+        return unavailable(error, self.database) if isinstance(error, UNAVAILABLE) else error
+
     def _unlock(self) -> None:
         fcntl.flock(self._lock, fcntl.LOCK_UN)
 
@@ -242,7 +296,7 @@ class Writer:
             self._connection.execute("COMMIT")
         except BaseException as error:
             self._undo("ROLLBACK")
-            return _as_store_error(error)
+            return self._as_store_error(error)
         self.commits += 1
         return None
 
@@ -250,30 +304,42 @@ class Writer:
 
     def _run_jobs(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            try:
+                job()
+            except BaseException as error:
+                self._tell(self._break, error)
+                return
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
         loop = self._loop
         if loop is None or loop.is_closed():
             return
-        loop.call_soon_threadsafe(function, *arguments)
+        loop.call_soon_threadsafe(self._guarded, function, *arguments)
 
     def _lock_and_begin(self, batch: list[_Work]) -> bool:
         """Wait for our turn; False when the batch has failed. The lock is held afterwards only if True."""
+        self._settle(batch)
+        if all(work.error is not None for work in batch):
+            self._tell(self._finish, batch, [], batch[0].error)
+            return False
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except UNAVAILABLE as error:
+            self._unlock()
+            self._tell(self._finish, batch, [], self._as_store_error(error))
+            return False
+        return True
+
+    def _settle(self, batch: list[_Work]) -> None:
+        """Make contents durable. What does not become so fails alone: whoever deletes while the disk is full brings no content."""
         try:
             if self.folder is not None:
                 self.folder.settle([content for work in batch for content in work.contents])
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            try:
-                with store_errors():
-                    self._connection.execute("BEGIN IMMEDIATE")
-            except BaseException:
-                self._unlock()
-                raise
-        except BaseException as error:
-            self._tell(self._finish, batch, [], _as_store_error(error))
-            return False
-        return True
+        except StoreUnavailable as error:
+            for work in batch:
+                if work.contents:
+                    work.error = error
 
     def _prepare(self, batch: list[_Work]) -> None:
         if self._lock_and_begin(batch):
@@ -296,7 +362,7 @@ class Writer:
         if self._is_closed:
             return
         self._is_closed = True
-        while self._is_busy and self._idle is not None:
+        while self._is_busy and self._idle is not None and self._broken is None:
             self._idle.clear()
             await self._idle.wait()
         self._jobs.put(None)
@@ -304,9 +370,3 @@ class Writer:
             self._thread.join()
         self._connection.close()
         os.close(self._lock)
-
-
-def _as_store_error(error: BaseException) -> BaseException:
-    if isinstance(error, UNAVAILABLE):
-        return StoreUnavailable(f"{type(error).__name__}: {error}")
-    return error
