@@ -212,6 +212,25 @@ async def test_what_nobody_was_told_says_so(scene: Scene) -> None:
         )
 
 
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize(
+    ("because", "why"),
+    [
+        ("program: a.exe", "it carries something that acts when it is opened: program: a.exe."),
+        ("program: a.exe, broken structure: x", "it carries something that acts when it is opened: program: a.exe, broken structure: x."),
+        ("broken structure: a multipart without a boundary", "its parts cannot be told apart for sure"),
+    ],
+)
+async def test_what_cannot_be_taken_apart_is_told_in_its_own_words(scene: Scene, because: str, why: str, refused: bool) -> None:
+    scene.note("reception.evidence", "m1", verdict="refuse" if refused else "junk", rule="dangerous-attachment", because=because)
+    if refused:
+        scene.note("reception.refused", "m1", reverse_path="a@b.example", because=f"dangerous-attachment: {because}", reply="550 5.7.1 No")
+    else:
+        scene.accepted("m1", delivered=1)
+    story = await scene.story("m1")
+    assert said(story.why).startswith(why) and because in said(story.why)
+
+
 async def test_many_recipients_are_not_all_named(scene: Scene) -> None:
     scene.accepted("m1", *(f"{number}@example.org" for number in range(5)), delivered=5)
     assert "to 0@example.org, 1@example.org, 2@example.org (+2) was" in said((await scene.story("4@example.org")).what)

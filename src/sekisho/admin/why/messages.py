@@ -18,7 +18,7 @@ def refused_message(id_: str, entries: Sequence[LedgerEntry], again: LedgerEntry
     refusal = next(entry for entry in reversed(entries) if entry.kind in REFUSED)
     values = values_of(entries, id_, refusal.at_us)
     reply = str(values["reply"])
-    wording = wording_of_rule(str(values["rule"]), reply)
+    wording = wording_of_rule(str(values["rule"]), reply, str(values["because"]))
     is_temporary = reply.startswith("4")
     if refusal.kind == "submission.refused":
         told = (
@@ -120,7 +120,7 @@ def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> T
     values["when"] = accepted.at_us
     evidence = next((entry for entry in entries if entry.kind == "reception.evidence"), None)
     if evidence is not None and evidence.fields.get("verdict") in _JUNK:
-        wording = wording_of_rule(str(values["rule"]), str(values["because"]))
+        wording = wording_of_rule(str(values["rule"]), "", str(values["because"]))
         return Told("junk", "The message from {sender} to {recipients} was put into Junk on {when}", wording)
     if accepted.fields.get("over_quota"):
         wording = wording_of_rule("mailbox-full", "")

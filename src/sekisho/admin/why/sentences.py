@@ -142,7 +142,7 @@ RULES: Mapping[str, Wording] = {
         'If it is none, report it to the makers of the signature; content.clamav_action = "junk" puts such mail into Junk instead.',
     ),
     "dangerous-attachment": Wording(
-        "it carries something that acts when it is opened, or parts that cannot be told apart: {because}.",
+        "it carries something that acts when it is opened: {because}.",
         "If the recipient expects it, they open it with care, from Junk. content.allowed_endings takes endings of names that you need.",
     ),
     "rspamd": Wording(
@@ -159,6 +159,14 @@ RULES: Mapping[str, Wording] = {
     "dmarc-temperror": Wording(
         "the DNS did not say whether DMARC passes for {author_domain}.",
         "The sender tries again by itself. If that happens often, look at your DNS resolver.",
+    ),
+}
+
+# Where a rule has causes that want other words: by what stands first in `because`.
+_CAUSES: Mapping[tuple[str, str], Wording] = {
+    ("dangerous-attachment", "broken structure"): Wording(
+        "its parts cannot be told apart for sure, so that mail programs may open what was not looked at: {because}.",
+        "The program that wrote it must be corrected. If such mail is wanted: content.flagged says which kinds count.",
     ),
 }
 
@@ -313,9 +321,9 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
 }
 
 
-def wording_of_rule(rule: str, reply: str) -> Wording:
-    """What to say about a refusal by this rule, or else by what the reply says."""
-    found = RULES.get(rule)
+def wording_of_rule(rule: str, reply: str, because: str = "") -> Wording:
+    """What to say about a refusal by this rule, for what it found, or else by what the reply says."""
+    found = _CAUSES.get((rule, because.partition(":")[0])) or RULES.get(rule)
     if found is not None:
         return found
     words = reply.split(" ", 2)
