@@ -38,6 +38,9 @@ REASONS: Mapping[str, Wording] = {
     ),
     "no key for signature": _NO_KEY,
     "key revoked": Wording("the key was withdrawn", "Sign with a key that is published; what was signed with the old one stays unsigned."),
+    "d= is a top-level": Wording(
+        "it is made by a top-level domain, which speaks for nobody below it", "Sign with the domain of the author."
+    ),
     "RSA key of": Wording("the key is too short or too long", "Sign with an RSA key of 2048 bits."),
     "rsa-sha1": Wording("it is made with SHA-1, which nobody accepts any more", "Sign with rsa-sha256."),
     "l= leaves": Wording("it covers only part of the body (l=)", "Sign without l=."),

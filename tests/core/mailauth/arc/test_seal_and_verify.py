@@ -1,5 +1,7 @@
 """Chains that we make ourselves, broken in every way; dkimpy says what it thinks of the whole ones."""
 
+import base64
+import re
 from functools import cache
 
 import dkim
@@ -8,8 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sekisho.core.mailauth.arc.chain import ArcSet, sealed_octets
 from sekisho.core.mailauth.arc.seal import results_to_seal, seal_message
 from sekisho.core.mailauth.arc.verify import ArcEvidence, ArcVerifier, verify_chain, verify_chain_now
+from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
+from sekisho.core.mailauth.dkim.keys import KeyRecord, is_signed_by, parse_key_record
 from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningBody, SigningRefused
 from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.message.header import HeaderSection
@@ -140,6 +145,58 @@ def test_a_seal_that_reports_failure_ends_the_chain() -> None:
     assert evidence.result == "fail" and evidence.was_failed and zone.asked == []
     with pytest.raises(SigningRefused):
         seal(sealed(), evidence)
+
+
+def broken_chains() -> dict[str, bytes]:
+    return {
+        "changed": sealed(2).replace(b"Hello\r\n", b"Hullo\r\n"),
+        "without i": sealed().replace(b"i=1; mx", b"mx"),
+        "a gap": sealed(2).replace(b"i=2; s=arc", b"i=7; s=arc"),
+        "nonsense": b"ARC-Seal: nonsense\r\n" + MESSAGE,
+    }
+
+
+@pytest.mark.parametrize("how", ["changed", "without i", "a gap", "nonsense"])
+def test_a_chain_that_failed_is_sealed_as_failed_by_switch(how: str) -> None:
+    message = broken_chains()[how]
+    chain = Zone().verify(message)
+    assert chain.result == "fail"
+    with pytest.raises(SigningRefused):
+        seal(message)
+    header, body = HeaderSection(message), SigningBody()
+    body.feed(message[header.body :])
+    added = seal_message(signer(), header, body.finish(), b"mx.example.test; arc=fail", chain, NOW, seals_failed=True)
+    own = HeaderSection(added)
+    assert [field.name for field in own.fields] == [b"arc-seal", b"arc-message-signature", b"arc-authentication-results"]
+    number = max([0, *(int(found) for found in re.findall(rb"\bi=(\d)", message))]) + 1
+    assert added.count(b" i=%d;" % number) == 3 and b"cv=fail" in added
+    # RFC 8617 §5.1.2: the seal covers its own set alone.
+    seal_field, signature_field, results_field = own.fields
+    covered = sealed_octets(own, CanonicalHeader(own), [ArcSet(results_field, signature_field, seal_field)])
+    key = parse_key_record(signer().key_record.encode())
+    octets = re.search(rb" b=([^;]+);", added)
+    assert isinstance(key, KeyRecord) and octets is not None
+    assert is_signed_by(key, "sha256", base64.b64decode(octets[1]), covered, b"")
+    again = Zone().verify(added + message)
+    assert again.result == "fail" and (again.was_failed or how != "changed")
+    header = HeaderSection(added + message)
+    with pytest.raises(SigningRefused):  # once is enough
+        seal_message(signer(), header, b"x" * 32, b"mx.example.test; arc=fail", again, NOW, seals_failed=True)
+
+
+def test_what_may_pass_at_the_next_hop_is_not_sealed_as_failed() -> None:
+    chain = Zone(DnsStatus.SERVFAIL).verify(sealed())
+    with pytest.raises(SigningRefused):
+        seal_message(signer(), HeaderSection(sealed()), b"x" * 32, b"mx", chain, NOW, seals_failed=True)
+
+
+def test_two_key_records_and_bare_line_ends() -> None:
+    other = DkimSigner("example.test", "arc", generate_private_key(65537, 2048)).key_record.encode()
+    for records in ((other, signer().key_record.encode()), (signer().key_record.encode(), other)):
+        resolver = LookupResolver(lambda name, rtype, records=records: Answer(name, rtype, DnsStatus.NOERROR, records))
+        assert verify_chain_now(sealed(2), resolver, NOW).result == "pass"
+    evidence = Zone().verify(sealed().replace(b"\r\n", b"\n"))
+    assert evidence.result == "fail" and evidence.reason.endswith("convert them to CRLF first, as they were when it was signed")
 
 
 def test_sets_that_occur_twice_or_leave_gaps() -> None:

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sekisho.core.mailauth.dkim.evidence import DkimEvidence
+from sekisho.core.mailauth.dkim.evidence import DkimEvidence, DkimPolicy
 from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningBody, SigningRefused, sign_message
-from sekisho.core.mailauth.dkim.verify import DkimVerifier, verify_message, verify_message_now
+from sekisho.core.mailauth.dkim.verify import MAX_KEYS, DkimVerifier, verify_message, verify_message_now
 from sekisho.core.mailauth.synchronous import LookupResolver, run_synchronously
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
@@ -197,6 +197,45 @@ RECORD = signers()[0].key_record
 )
 def test_key_records(record: str, result: str) -> None:
     assert [e.result for e in Zone(r2026__example_test=record).verify(signed())] == [result]
+
+
+OTHER = DkimSigner("example.test", "r2026", generate_private_key(65537, 2048)).key_record
+
+
+@pytest.mark.parametrize(
+    ("records", "result", "reason"),
+    [
+        ((OTHER, RECORD), "pass", ""),
+        ((RECORD, OTHER), "pass", ""),
+        ((OTHER, "v=spf1 -all", signers()[1].key_record, RECORD.partition("p=")[0] + "p=", RECORD), "pass", ""),
+        ((OTHER, OTHER + "; n=2"), "fail", "signature did not verify"),
+        (("v=DKIM1; p=", signers()[1].key_record), "permerror", "key revoked"),
+        ((signers()[1].key_record, RECORD + "; h=sha1"), "permerror", "key type does not match a="),
+        ((*(f"{OTHER}; n={n}" for n in range(MAX_KEYS)), RECORD), "fail", "signature did not verify"),  # tried, but not for ever
+    ],
+)
+def test_several_records_at_one_name_are_tried(records: tuple[str, ...], result: str, reason: str) -> None:
+    answer = tuple(record.encode() for record in records)
+    resolver = LookupResolver(lambda name, rtype: Answer(name, rtype, DnsStatus.NOERROR, answer))
+    assert outcomes(list(verify_message_now(signed(), resolver, NOW))) == [(result, reason)]
+
+
+def test_bare_line_ends_are_told() -> None:
+    for message in (signed().replace(b"\r\n", b"\n"), signed().replace(b"\r\n", b"\n", 3)):
+        (evidence,) = Zone().verify(message)
+        assert evidence.result == "fail" and "convert them to CRLF first" in evidence.reason
+    assert outcomes(Zone().verify(signed() + b"more\r\n")) == [("fail", "body hash did not verify")]
+    with pytest.raises(SigningRefused, match="bare LF"):
+        sign_message([signers()[0]], MESSAGE.replace(b"\r\n", b"\n"), NOW)
+
+
+def test_a_top_level_domain_speaks_for_nobody_unless_asked_for() -> None:
+    com = DkimSigner("com", "r2026", rsa_key())
+    zone = Zone()
+    zone.records[com.key_name] = com.key_record
+    message = sign_message([com], MESSAGE, NOW) + MESSAGE
+    assert outcomes(zone.verify(message)) == [("policy", "d= is a top-level domain")] and zone.asked == []
+    assert outcomes(zone.verify(message, policy=DkimPolicy(allows_top_level=True))) == [("pass", "")]
 
 
 def test_testing_keys_are_told() -> None:

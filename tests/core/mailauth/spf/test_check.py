@@ -1,10 +1,13 @@
 """What the public suites do not show: both identities, shared limits, hostile DNS, the two entries."""
 
+import random
 from ipaddress import ip_address
 
 import pytest
+from tests.effort import effort
 
 from sekisho.core.mailauth.spf.check import check_host, check_host_now, check_message, check_message_now
+from sekisho.core.mailauth.spf.macros import MAX_DOMAIN_OCTETS, shorten_domain
 from sekisho.core.mailauth.spf.terms import LookupBudget, SpfClient
 from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.terms.dns import Answer, DnsStatus
@@ -132,3 +135,26 @@ def test_synchronous_entry_over_a_function() -> None:
 
     evidence = check_message_now(LookupResolver(lookup), CLIENT, "joe@example.com")
     assert (evidence.mailfrom.result, evidence.helo.result) == ("neutral", "none")
+
+
+def test_long_names_lose_labels_on_the_left() -> None:
+    def dropped_one_by_one(name: str) -> str:
+        name = name.removesuffix(".")
+        while len(name) > MAX_DOMAIN_OCTETS:
+            name = name.partition(".")[2]
+        return name
+
+    dice = random.Random(1)
+    names = [
+        "a" * 254,
+        "a" * 253,
+        "a." * 127,
+        ".".join("x" * dice.randint(1, 9) for _ in range(60)),
+        "." * 300,
+        "a." + "b" * 253,
+        "b" * 252 + ".",
+    ]
+    for name in [*names, *("".join(dice.choices("ab.", (3, 3, 1), k=dice.randint(240, 600))) for _ in range(200))]:
+        assert shorten_domain(name) == dropped_one_by_one(name)
+    with effort(0.5):
+        assert len(shorten_domain("a." * 2_000_000 + "example.org")) <= MAX_DOMAIN_OCTETS

@@ -11,6 +11,7 @@ from sekisho.core.message.header import Field, HeaderSection
 MAX_INSTANCES = 50  # RFC 8617 §5.2
 RESULTS, MESSAGE_SIGNATURE, SEAL = b"arc-authentication-results", b"arc-message-signature", b"arc-seal"
 # RFC 8617 §4.1.1: "i=" comes first in ARC-Authentication-Results; §4.1.2, §4.1.3: anywhere in the other two.
+_FAILED = re.compile(rb"(?:\A|;)[ \t\r\n]*cv[ \t\r\n]*=[ \t\r\n]*fail[ \t\r\n]*(?:;|\Z)", re.IGNORECASE)
 _RESULTS_INSTANCE = re.compile(rb"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([0-9]{1,2})[ \t\r\n]*;")
 _INSTANCE = re.compile(rb"(?:\A|;)[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([0-9]{1,2})[ \t\r\n]*(?:;|\Z)")
 
@@ -45,6 +46,23 @@ def collect_sets(header: HeaderSection) -> list[ArcSet]:
         if set(fields) != expected:
             raise ChainError(f"the {name.decode()} fields are not numbered from 1 to {count}")
     return [ArcSet(by_name[RESULTS][i], by_name[MESSAGE_SIGNATURE][i], by_name[SEAL][i]) for i in range(1, count + 1)]
+
+
+def highest_instance(header: HeaderSection) -> int:
+    """The largest i= that stands in any ARC field, however broken the chain is; 0 without one."""
+    found = [0]
+    for name in (RESULTS, MESSAGE_SIGNATURE, SEAL):
+        for field in header.all(name):
+            try:
+                found.append(_instance(header, field))
+            except ChainError:
+                continue
+    return max(found)
+
+
+def reports_failure(header: HeaderSection) -> bool:
+    """Does any seal say cv=fail? Read also where the sets are in no order."""
+    return any(_FAILED.search(value) for value in header.values(SEAL))
 
 
 def _instance(header: HeaderSection, field: Field) -> int:

@@ -1,6 +1,6 @@
 """Sealing: one more ARC set on top of a message that is handed on (RFC 8617 §5.1). Small, and off unless asked for."""
 
-from sekisho.core.mailauth.arc.chain import MAX_INSTANCES, ArcSet, collect_sets, sealed_octets
+from sekisho.core.mailauth.arc.chain import MAX_INSTANCES, ArcSet, collect_sets, highest_instance, reports_failure, sealed_octets
 from sekisho.core.mailauth.arc.verify import ArcEvidence
 from sekisho.core.mailauth.dkim.canonical import relax_field
 from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
@@ -28,25 +28,32 @@ def seal_message(
     chain: ArcEvidence,
     now_seconds: int,
     names: tuple[str, ...] | None = None,
+    *,
+    seals_failed: bool = False,
 ) -> bytes:
     """ARC-Seal, ARC-Message-Signature and ARC-Authentication-Results, to be put on top; raises `SigningRefused`.
 
     `body_hash`: of `SigningBody`; `results`: of `results_to_seal`; `chain`: what `ArcVerifier` found in the message as it is.
+    `seals_failed`: a chain that failed for good is sealed as failed (cv=fail), once; else it is refused.
     """
-    instance = chain.instances + 1
-    if chain.result == "fail" or instance > MAX_INSTANCES:
-        # RFC 8617 §5.1.2 would let a failed chain be sealed as failed; nobody has a use for that.
+    has_failed = chain.result == "fail"
+    instance = (highest_instance(header) if has_failed else chain.instances) + 1
+    # RFC 8617 §5.1.2: behind a seal with cv=fail comes no other; and what failed only for want of the DNS may pass at the next hop.
+    can_be_failed = seals_failed and not chain.is_temporary and not reports_failure(header)
+    if (has_failed and not can_be_failed) or instance > MAX_INSTANCES:
         raise SigningRefused("the chain cannot be continued")
     signed_names = names or tuple(names_to_sign(header))
     field = b"ARC-Authentication-Results: i=%d; %b\r\n" % (instance, results)
     signature = _message_signature(sealer, header, body_hash, instance, signed_names, now_seconds)
-    status = b"none" if instance == 1 else b"pass"
+    status = b"fail" if has_failed else b"none" if instance == 1 else b"pass"
     seal = b"ARC-Seal: a=%b; b=; cv=%b; d=%b; i=%d; s=%b; t=%d\r\n" % (
         sealer.algorithm.encode(), status, sealer.domain.encode(), instance, sealer.selector.encode(), now_seconds,
     )  # fmt: skip
     own = HeaderSection(field + signature + seal)
     own_set = ArcSet(*own.fields)
-    covered = _whole_sets(header) + sealed_octets(own, CanonicalHeader(own), [own_set])
+    # RFC 8617 §5.1.2: a seal with cv=fail covers its own set alone, as if there were no other: the others may not even be in order.
+    before = b"" if has_failed else _whole_sets(header)
+    covered = before + sealed_octets(own, CanonicalHeader(own), [own_set])
     sealed = seal.replace(b" b=;", b" b=" + encode_base64(sealer.sign_octets(covered)) + b";", 1)
     return sealed + signature + field
 

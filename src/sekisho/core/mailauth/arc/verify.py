@@ -1,14 +1,12 @@
 """Validating a chain of ARC seals (RFC 8617 §5.2). What a chain is worth is the business of policy: it is a hint at most."""
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sekisho.core.mailauth.arc.chain import ArcSet, ChainError, collect_sets, sealed_octets
 from sekisho.core.mailauth.dkim.canonical import BodyHashes, BodyHashSpec
 from sekisho.core.mailauth.dkim.evidence import STRICT
 from sekisho.core.mailauth.dkim.header_hash import CanonicalHeader
-from sekisho.core.mailauth.dkim.keys import KeyRecord, is_signed_by
 from sekisho.core.mailauth.dkim.signature import (
     Signature,
     SignatureError,
@@ -18,7 +16,7 @@ from sekisho.core.mailauth.dkim.signature import (
     parse_signature,
 )
 from sekisho.core.mailauth.dkim.tags import TagError, parse_tags
-from sekisho.core.mailauth.dkim.verify import KeyProblem, fetch_key
+from sekisho.core.mailauth.dkim.verify import KeyProblem, fetch_keys, line_end_hint, signing_key
 from sekisho.core.mailauth.synchronous import run_synchronously
 from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.terms.dns import Resolver
@@ -152,16 +150,16 @@ class ArcVerifier:
         body_octets = self._hashes.canonical_octets(signature.body_canonicalization)
         if signature.limit_octets is not None and signature.limit_octets != body_octets:
             raise _Failed("l= is not the length of the body")
-        key = await fetch_key(signature, resolver, STRICT)
+        keys = await fetch_keys(signature, resolver, STRICT)
         field = self._sets[-1].message_signature
         octets = self._canonical.signed_octets(field, signature.signed_names, signature.header_canonicalization)
-        if not _fits(key, signature, octets):
+        if signing_key(keys, signature, octets) is None:
             raise _Failed("the newest message signature did not verify")
 
     async def _check_seal(self, number: int, resolver: Resolver) -> None:
         seal = self._seals[number - 1]
-        key = await fetch_key(seal, resolver, STRICT)
-        if not _fits(key, seal, sealed_octets(self._header, self._canonical, self._sets[:number])):
+        keys = await fetch_keys(seal, resolver, STRICT)
+        if signing_key(keys, seal, sealed_octets(self._header, self._canonical, self._sets[:number])) is None:
             raise _Failed(f"seal {number} did not verify")
 
     def _evidence(self, result: ChainStatus, reason: str, *, is_temporary: bool = False, was_failed: bool = False) -> ArcEvidence:
@@ -172,17 +170,14 @@ class ArcVerifier:
         return ArcEvidence(result, reason, len(self._sets), sealers, is_temporary, was_failed, seen)
 
 
-def _fits(key: KeyRecord, signature: Signature, octets: bytes) -> bool:
-    return is_signed_by(key, signature.hash_name, signature.signature, octets, hashlib.sha256(octets).digest())
-
-
 async def verify_chain(message: bytes, resolver: Resolver, now_seconds: int) -> ArcEvidence:
     """A whole message (CRLF line ends) at once."""
     header = HeaderSection(message)
     verifier = ArcVerifier(header, now_seconds)
     if verifier.wants_body:
         verifier.feed(message[header.body :])
-    return await verifier.finish(resolver)
+    found = await verifier.finish(resolver)
+    return replace(found, reason=found.reason + line_end_hint(message)) if found.result == "fail" else found
 
 
 def verify_chain_now(message: bytes, resolver: Resolver, now_seconds: int) -> ArcEvidence:

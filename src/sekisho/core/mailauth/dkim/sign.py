@@ -147,6 +147,8 @@ def _fold_names(names: list[str]) -> bytes:
 
 def sign_message(signers: list[DkimSigner], message: bytes, now_seconds: int) -> bytes:
     """The signature fields of a whole message, to be put in front of it; raises `SigningRefused`."""
+    if message.count(b"\n") != message.count(b"\r\n"):
+        raise SigningRefused("the message has lines that end in a bare LF, which do not survive the way; convert them to CRLF first")
     header = HeaderSection(message)
     body = SigningBody()
     body.feed(message[header.body :])

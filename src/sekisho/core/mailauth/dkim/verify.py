@@ -18,7 +18,8 @@ from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.terms.dns import Resolver
 
 MAX_SIGNATURES = 10
-MAX_KEY_RECORDS = 4
+MAX_KEYS = 4  # at one name are tried
+MAX_KEY_RECORDS = 16  # are looked at for them
 _START_OCTETS = 64  # of b=: enough for header.b, folded as it may be
 # RFC 5322 §3.6 and RFC 2045 allow these once. A second one is shown by some readers and signed by others (RFC 6376 §8.15).
 SINGLETON_FIELDS = (
@@ -82,20 +83,17 @@ class DkimVerifier:
         if signature.limit_octets is not None and signature.limit_octets > body_octets:
             return _evidence(candidate, "permerror", "l= is longer than the body")  # RFC 6376 §3.5
         try:
-            key = await fetch_key(signature, resolver, self._policy)
+            keys = await fetch_keys(signature, resolver, self._policy)
         except KeyProblem as problem:
             return _evidence(candidate, problem.result, problem.reason)
         octets = self._canonical.signed_octets(candidate.field, signature.signed_names, signature.header_canonicalization)
-        if not is_signed_by(key, signature.hash_name, signature.signature, octets, _digest(key, octets)):
-            return _evidence(candidate, "fail", "signature did not verify", key)
+        key = signing_key(keys, signature, octets)
+        if key is None:
+            return _evidence(candidate, "fail", "signature did not verify", keys[0])
         if signature.limit_octets is not None and signature.limit_octets < body_octets:
             # RFC 6376 §8.2: what l= leaves out is nobody's word.
             return _evidence(candidate, "policy", "l= leaves part of the body unsigned", key)
         return _evidence(candidate, "pass", "", key)
-
-
-def _digest(key: KeyRecord, octets: bytes) -> bytes:
-    return hashlib.sha256(octets).digest() if key.key_type == "ed25519" else b""
 
 
 def _choose(fields: list[Field], header: HeaderSection, author_domain: str) -> list[Field]:
@@ -134,6 +132,8 @@ def _refusal(header: HeaderSection, signature: Signature, now_seconds: int, poli
         return "policy", "rsa-sha1 is not acceptable"  # RFC 8301 §3.1
     if signature.expires_at is not None and signature.expires_at < now_seconds:
         return "fail", "signature expired"  # RFC 6376 §3.5 x=
+    if "." not in signature.domain and not policy.allows_top_level:
+        return "policy", "d= is a top-level domain"
     if header.too_many:
         return "policy", "too many header fields"
     if header.count(b"from") != 1:
@@ -145,30 +145,56 @@ def _refusal(header: HeaderSection, signature: Signature, now_seconds: int, poli
     return None
 
 
-async def fetch_key(signature: Signature, resolver: Resolver, policy: DkimPolicy) -> KeyRecord:
-    """The key that may have made this signature (RFC 6376 §6.1.2); raises `KeyProblem`."""
+async def fetch_keys(signature: Signature, resolver: Resolver, policy: DkimPolicy) -> list[KeyRecord]:
+    """The keys that may have made this signature, one at least; raises `KeyProblem`.
+
+    RFC 6376 §3.6.2.2 wants one record at a name; where there are more, as while keys are changed, each is tried (§6.1.2), in no order.
+    """
     answer = await resolver.resolve(signature.key_name, "TXT")
     records = [record for record in answer.records if isinstance(record, bytes)][:MAX_KEY_RECORDS]
     if not records:
         if answer.is_unknown:
             raise KeyProblem("temperror", f"key query: {answer.status.value}")
         raise KeyProblem("permerror", "no key for signature")
-    # Several records at one name are against RFC 6376 §3.6.2.2; the first usable one counts.
-    key, *others = map(parse_key_record, records)
-    if isinstance(key, str):
-        usable = next((other for other in others if not isinstance(other, str)), None)
-        if usable is None:
-            raise KeyProblem("permerror", key)
-        key = usable
+    usable: list[KeyRecord] = []
+    problems: list[tuple[DkimResult, str]] = []
+    for record in map(parse_key_record, records):
+        if isinstance(record, str):
+            problems.append(("permerror", record))
+        elif (problem := _problem(record, signature, policy)) is not None:
+            problems.append(problem)
+        else:
+            usable.append(record)
+    if not usable:
+        # What is said of a key that was read says more than what is said of one that was not.
+        raise KeyProblem(*next((one for one in problems if one[0] == "policy"), problems[0]))
+    return usable[:MAX_KEYS]
+
+
+def _problem(key: KeyRecord, signature: Signature, policy: DkimPolicy) -> tuple[DkimResult, str] | None:
+    """Why the key cannot have made the signature (RFC 6376 §6.1.2)."""
     if key.key_type != signature.key_type:
-        raise KeyProblem("permerror", "key type does not match a=")
+        return "permerror", "key type does not match a="
     if key.hash_names is not None and signature.hash_name not in key.hash_names:
-        raise KeyProblem("permerror", "key does not allow the hash algorithm")
+        return "permerror", "key does not allow the hash algorithm"
     if key.is_strict and signature.identity_domain != signature.domain:
-        raise KeyProblem("permerror", "key demands i= at d= itself")  # RFC 6376 §3.6.1 t=s
+        return "permerror", "key demands i= at d= itself"  # RFC 6376 §3.6.1 t=s
     if key.key_type == "rsa" and key.bits < policy.min_rsa_bits:
-        raise KeyProblem("policy", f"RSA key of {key.bits} bits is too short")  # RFC 8301 §3.2
-    return key
+        return "policy", f"RSA key of {key.bits} bits is too short"  # RFC 8301 §3.2
+    return None
+
+
+def signing_key(keys: list[KeyRecord], signature: Signature, octets: bytes) -> KeyRecord | None:
+    """The key with which the signature verifies over the canonical octets."""
+    digest = hashlib.sha256(octets).digest() if signature.key_type == "ed25519" else b""
+    return next((key for key in keys if is_signed_by(key, signature.hash_name, signature.signature, octets, digest)), None)
+
+
+def line_end_hint(message: bytes) -> str:
+    """What is added to the reason of a failure over a whole message whose lines do not end as RFC 5322 §2.3 wants."""
+    if message.count(b"\n") == message.count(b"\r\n"):
+        return ""
+    return "; the message has lines that end in a bare LF: convert them to CRLF first, as they were when it was signed"
 
 
 def _evidence(candidate: _Candidate, result: DkimResult, reason: str, key: KeyRecord | None = None) -> DkimEvidence:
@@ -193,12 +219,14 @@ def _evidence(candidate: _Candidate, result: DkimResult, reason: str, key: KeyRe
 async def verify_message(
     message: bytes, resolver: Resolver, now_seconds: int, *, author_domain: str = "", policy: DkimPolicy = STRICT
 ) -> tuple[DkimEvidence, ...]:
-    """A whole message (CRLF line ends) at once."""
+    """A whole message (CRLF line ends; where it has others, the reason of a failure says so) at once."""
     header = HeaderSection(message)
     verifier = DkimVerifier(header, now_seconds, author_domain=author_domain, policy=policy)
     if verifier.wants_body:
         verifier.feed(message[header.body :])
-    return await verifier.finish(resolver)
+    found = await verifier.finish(resolver)
+    hint = line_end_hint(message) if any(one.result == "fail" for one in found) else ""
+    return tuple(one._replace(reason=one.reason + hint) if one.result == "fail" else one for one in found)
 
 
 def verify_message_now(

@@ -99,6 +99,8 @@ def _expand(macro: Macro, value: str) -> str:
 def shorten_domain(name: str) -> str:
     """An expanded domain-spec as a name: no trailing dot, labels dropped on the left until it fits (RFC 7208 §7.3)."""
     name = name.removesuffix(".")
-    while len(name) > MAX_DOMAIN_OCTETS:
-        name = name.partition(".")[2]
-    return name
+    excess = len(name) - MAX_DOMAIN_OCTETS
+    if excess <= 0:
+        return name
+    dot = name.find(".", excess - 1)
+    return name[dot + 1 :] if dot >= 0 else ""
