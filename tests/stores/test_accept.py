@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
-from tests.stores.making import acceptance, delivery
+from tests.stores.making import acceptance, delivery, relay
 
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import Reply
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.directory import Account
 from sekisho.ports.leases import Owner
-from sekisho.ports.spool import RelayRecipient
+from sekisho.ports.spool import Outcome, RelayRecipient
 from sekisho.testing.clock import ManualClock
 
 MESSAGE = b"Subject: hello\r\n\r\nhello\r\n"
@@ -46,6 +47,29 @@ async def test_contents_of_all_sizes(store: Any, alice: Account, size: int) -> N
     opened = await store.mail.open(info.id, 1)
     assert await opened.read(0, size + 10) == b"P\r\n" + octets
     assert await opened.read(2, 20_000) == (b"P\r\n" + octets)[2:20_002]
+
+
+async def test_what_is_repeatable_goes_into_the_queue_once_even_after_it_left(store: Any, clock: ManualClock, alice: Account) -> None:
+    copy, owner = delivery(alice), Owner("host", 0, 1)
+
+    async def again() -> None:
+        item = acceptance(
+            store, MESSAGE, message_id="letter-1", deliveries=(copy,), relays=(relay("bob", "there.test", clock.now_us()),),
+            repeatable=True, delivery_memory_seconds=100,
+        )  # fmt: skip
+        accepted = await store.spool.accept(item)
+        assert accepted.delivered_account_ids == (alice.id,)
+
+    await again()
+    await again()
+    (job,) = await store.spool.claim(owner, 10)
+    await again()
+    await store.spool.settle(job, (Outcome(job.recipients[0].id, "delivered", Reply.of(250, "2.0.0", "taken")),))
+    await again()
+    assert await store.spool.queue() == [] and (await store.mail.mailbox(alice.id, "INBOX")).messages == 1
+    clock.advance(101)
+    await again()
+    assert len(await store.spool.queue()) == 1
 
 
 async def test_the_same_delivery_id_delivers_once_even_after_expunge(store: Any, clock: ManualClock, alice: Account) -> None:

@@ -64,6 +64,7 @@ class Acceptance(Struct, frozen=True):
     outgoing: Outgoing | None = None  # debited to the account in the same transaction, which may slow or hold the message
     # The account's sending is held: all of the message waits for an operator; these recipients have their mailboxes here.
     kept_back: tuple[Recipient, ...] | None = None
+    repeatable: bool = False  # `message_id` is made of what the message is about: what it put into the queue once is not put there again
 
 
 class Accepted(Struct, frozen=True):
@@ -145,7 +146,8 @@ class Spool(Protocol):
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Durable when it returns; raises StoreUnavailable, and then nothing of it exists.
 
-        Copies over quota are left out and named; if that leaves neither deliveries nor relays, nothing is stored.
+        Copies over quota are left out and named; if that leaves neither deliveries nor relays, nothing is stored. What was accepted
+        before (deliveries by their id, all relays of a `repeatable` one) is accepted again and changes nothing, also when it has left.
         """
         ...
 

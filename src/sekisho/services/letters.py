@@ -30,7 +30,7 @@ class LetterRules:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """`id` is the same when the same letter is written again: it is delivered into a mailbox here once."""
+    """`id` is the same when the same letter is written again: it is delivered into a mailbox here, and sent elsewhere, once."""
 
     id: str
     to: Address
@@ -46,7 +46,7 @@ class LetterWriter:
         self._signing, self._clock = signing, clock
 
     async def send(self, letter: Letter) -> bool:
-        """Accepted for delivery? False when nobody has that address, or the mailbox is full. Raises StoreUnavailable."""
+        """Accepted for delivery, now or before? False when nobody has that address, or the mailbox is full. Raises StoreUnavailable."""
         now_us = self._clock.now_us()
         resolution = await self._recipients.resolve(letter.to)
         remotes = (letter.to,) if resolution.status == "not_ours" else resolution.remotes
@@ -73,6 +73,7 @@ class LetterWriter:
                 ),
                 origin="dsn",
                 header_message_id=f"{letter.id}@{self._rules.hostname}",
+                repeatable=True,
             )
         )
         return bool(accepted.delivered_account_ids or remotes)

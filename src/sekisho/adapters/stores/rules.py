@@ -79,6 +79,11 @@ def merged_keywords(known: tuple[str, ...], wanted: Iterable[str]) -> tuple[tupl
     return tuple(sorted(named)), tuple(spelling.values())
 
 
+def relays_id(message_id: str) -> str:
+    """What is remembered, as of a delivery, about the relays of a message that may be accepted again."""
+    return f"{message_id}/relays"
+
+
 def object_id(clock: Clock, dice: Dice) -> str:
     """32 hex digits: 48 bits of milliseconds, so that rows made together lie together, and 80 random ones."""
     return f"{clock.now_us() // 1000 & 0xFFFFFFFFFFFF:012x}{dice.octets(10).hex()}"

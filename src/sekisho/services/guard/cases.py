@@ -52,21 +52,32 @@ class CaseKeeper:
             await self._ports.guard.sweep(now_us)
 
     async def _attend(self, case: Case) -> None:
+        """Every step may be interrupted, and is then done again from the first: only the last one says that all was done.
+
+        A case that grew graver meanwhile stays unfinished: its time of freezing is missing.
+        """
         ports, now_us = self._ports, self._ports.clock.now_us()
+        frozen_at_us = 0
         account = await ports.directory.account(case.account_id)
         if account is None:
             await ports.guard.note(case.id, announced_at_us=now_us, frozen_at_us=now_us)
             return
         if case.action == "freeze" and not case.frozen_at_us:
-            done = await ports.freezer.freeze(case.account_id, case.credential_id, case.since_us)
-            await ports.guard.note(case.id, frozen_at_us=now_us, done=done)
-            self._write_down("guard.frozen", case, account)
+            await self._freeze(case)
             case = await ports.guard.open_case(case.account_id, case.credential_id) or case
-        else:
-            self._write_down("guard.held", case, account)
-        self._ports.metrics.count("sekisho_guard_cases_total", action=case.action)
-        await self._tell(case, account)
-        await ports.guard.note(case.id, announced_at_us=now_us)
+            frozen_at_us = now_us
+        self._write_down("guard.frozen" if case.action == "freeze" else "guard.held", case, account)
+        if not await self._tell(case, account):
+            return  # what could not be written is tried again, what was is not written twice
+        await ports.guard.note(case.id, announced_at_us=now_us, frozen_at_us=frozen_at_us)
+        ports.metrics.count("sekisho_guard_cases_total", action=case.action)
+
+    async def _freeze(self, case: Case) -> None:
+        """An attempt before may have ended between the deed and the note of it."""
+        freezer = self._ports.freezer
+        done = await freezer.freeze(case.account_id, case.credential_id, case.since_us)
+        done = done or await freezer.standing(case.account_id, case.credential_id, case.opened_at_us)
+        await self._ports.guard.note(case.id, done=done)
 
     def _write_down(self, kind: str, case: Case, account: Account) -> None:
         fields: dict[str, JournalValue] = {
@@ -80,7 +91,8 @@ class CaseKeeper:
         }
         self._ports.journal.record(Entry(kind, str(case.id), fields, (account.address,)))
 
-    async def _tell(self, case: Case, account: Account) -> None:
+    async def _tell(self, case: Case, account: Account) -> bool:
+        """Each letter for itself: one that cannot be written keeps back no other. Were all written?"""
         guard, language = self._ports.guard, self._rules.language
         watched = await guard.watched(account.id)
         held = await guard.held(account.id)
@@ -98,19 +110,28 @@ class CaseKeeper:
             since=format_date(case.since_us),
             left=len(left),
         )
-        subject, text = owner_notice(language, facts)
-        owner = Address.from_text(account.address)
         letter_id = f"guard-{case.id}-{case.action}"
-        await self._send(Letter(f"{letter_id}-owner", owner, owner.domain, subject, text))
-        if watched.recovery_address:
-            await self._send(Letter(f"{letter_id}-second", Address.from_text(watched.recovery_address), owner.domain, subject, text))
-        try:
-            postmaster = Address.from_text(self._postmaster)
-        except AddressError:
-            return
-        subject, text = administrator_notice(language, facts)
-        await self._send(Letter(f"{letter_id}-postmaster", postmaster, owner.domain, subject, text))
+        told = [
+            ("owner", account.address, owner_notice(language, facts)),
+            ("second", watched.recovery_address, owner_notice(language, facts)),
+            ("postmaster", self._postmaster, administrator_notice(language, facts)),
+        ]
+        done = [await self._send(f"{letter_id}-{who}", address, account, words) for who, address, words in told if address]
+        return all(done)
 
-    async def _send(self, letter: Letter) -> None:
-        if not await self._ports.letters.send(letter):
-            self._ports.journal.record(Entry("notice.lost", letter.id, {"recipients": str(letter.to), "reason": "no mailbox took it"}))
+    async def _send(self, letter_id: str, address: str, account: Account, words: tuple[str, str]) -> bool:
+        """False: a fault of ours. An address that is none, or that nobody has, is journaled, and trying again would not help."""
+        ports = self._ports
+        try:
+            letter = Letter(letter_id, Address.from_text(address), Address.from_text(account.address).domain, *words)
+            lost = "" if await ports.letters.send(letter) else "no mailbox took it"
+        except StoreUnavailable:
+            raise
+        except AddressError as error:
+            lost = str(error)
+        except Exception as error:
+            ports.journal.fault("guard.letter", error)
+            return False
+        if lost:
+            ports.journal.record(Entry("notice.lost", letter_id, {"recipients": address, "reason": lost}))
+        return True

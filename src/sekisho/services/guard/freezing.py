@@ -25,6 +25,16 @@ class CredentialFreezer:
             return ()  # the credential, or its account, is gone
         return (CUT if credential_id == PASSWORD else CUT_OTHER, *((CUT_MADE,) if made else ()))
 
+    async def standing(self, account_id: int, credential_id: str, since_us: int) -> tuple[str, ...]:
+        if kind_of(credential_id) is None:
+            return (NO_PASSWORD,)
+        known = [stored.credential for stored in await self._credentials.of_account(account_id)]
+        frozen = [c for c in known if c.disabled_at_us and c.disabled_at_us >= since_us]
+        if not any(c.id == credential_id for c in frozen):
+            return ()
+        is_made = any(c.created_by == credential_id for c in frozen)
+        return (CUT if credential_id == PASSWORD else CUT_OTHER, *((CUT_MADE,) if is_made else ()))
+
     async def thaw(self, account_id: int, credential_id: str) -> tuple[str, ...]:
         credential = await self._credentials.credential(account_id, credential_id)
         if credential is None or not credential.disabled_at_us:

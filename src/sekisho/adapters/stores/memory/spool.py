@@ -66,7 +66,7 @@ class MemorySpool:
                 delivered[delivery.account_id] = None
             except OverQuota:
                 over_quota[delivery.account_id] = None
-        jobs = self._enqueue(acceptance, content) if acceptance.relays else ()
+        jobs = self._enqueue(acceptance, content) if acceptance.relays and not self._is_repeated(acceptance) else ()
         for account_id in delivered:
             self._state.account_changed(account_id)
         return Accepted(tuple(delivered), tuple(over_quota), jobs, decision)
@@ -81,6 +81,16 @@ class MemorySpool:
             if is_new and 0 < account.account.quota_octets < account.used_octets + len(delivery.prefix) + octets:
                 found.append(delivery.account_id)
         return tuple(found)
+
+    def _is_repeated(self, acceptance: Acceptance) -> bool:
+        """Were these relays accepted before? Remembers them."""
+        key, now_us = rules.relays_id(acceptance.message_id), self._state.clock.now_us()
+        if not acceptance.repeatable:
+            return False
+        if self._state.delivered.get(key, 0) > now_us:
+            return True
+        self._state.delivered[key] = now_us + acceptance.delivery_memory_seconds * 1_000_000
+        return False
 
     def _deliver(
         self, delivery: MailboxDelivery, contents: tuple[bytes, str], memory_seconds: int, thread: tuple[str, tuple[str, ...]]
@@ -115,6 +125,8 @@ class MemorySpool:
         self._state.place(mailbox, [Message(row, octets)])
 
     def _enqueue(self, acceptance: Acceptance, content: bytes) -> tuple[QueueJob, ...]:
+        if acceptance.message_id in self._state.queue:
+            raise RuntimeError(f"a message {acceptance.message_id} is in the queue already")
         message = QueueMessage(
             acceptance.message_id,
             dataclasses.replace(acceptance.envelope, recipients=()),

@@ -49,12 +49,15 @@ class Acceptor:
         if acceptance.kept_back is not None:
             acceptance = guarding.held_whole(acceptance, acceptance.kept_back, now_us)
             self._guard.note_kept_back(tx, acceptance.account_id or 0, [acceptance.message_id])
+        relays, memory_seconds = acceptance.relays, acceptance.delivery_memory_seconds
+        if acceptance.repeatable and relays and self._is_repeated(tx, rules.relays_id(acceptance.message_id), memory_seconds, now_us):
+            relays = ()
         content = own_writer(acceptance.content)
         delivered: dict[int, None] = {}
         over_quota: dict[int, None] = {}
         wanted: list[MailboxDelivery] = []
         for delivery in acceptance.deliveries:
-            if self._is_repeated(tx, delivery, acceptance.delivery_memory_seconds, now_us):
+            if self._is_repeated(tx, delivery.delivery_id, memory_seconds, now_us):
                 delivered[delivery.account_id] = None
                 continue
             try:
@@ -68,14 +71,14 @@ class Acceptor:
         if over_quota and rules.lacks_one(acceptance.one_of_each, delivered):
             raise NothingTaken(tuple(over_quota))
         jobs: tuple[QueueJob, ...] = ()
-        refs = len(wanted) + bool(acceptance.relays)
+        refs = len(wanted) + bool(relays)
         if refs:
             content_id = placing.add_content(tx, self._ids, content, refs)
             # Whoever locks several mailboxes does it in one order.
             for delivery in sorted(wanted, key=lambda d: (d.account_id, d.mailbox or "")) if len(wanted) > 1 else wanted:
                 size = len(delivery.prefix) + content.size_octets
                 self._place(tx, delivery, (content_id, size), (acceptance.header_message_id, acceptance.references), now_us)
-            if acceptance.relays:
+            if relays:
                 jobs = self._enqueue(tx, acceptance, content_id, now_us)
         return Accepted(tuple(delivered), tuple(over_quota), jobs, decision)
 
@@ -87,7 +90,7 @@ class Acceptor:
         tx.execute("SAVEPOINT copies")
         try:
             for delivery in sorted(release.deliveries, key=lambda d: (d.account_id, d.mailbox or "")):
-                if self._is_repeated(tx, delivery, release.delivery_memory_seconds, now_us):
+                if self._is_repeated(tx, delivery.delivery_id, release.delivery_memory_seconds, now_us):
                     continue
                 size = len(delivery.prefix) + content_octets
                 placing.charge(tx, delivery.account_id, size)
@@ -99,11 +102,11 @@ class Acceptor:
         tx.execute("RELEASE copies")
         return 0
 
-    def _is_repeated(self, tx: Transaction, delivery: MailboxDelivery, memory_seconds: int, now_us: int) -> bool:
+    def _is_repeated(self, tx: Transaction, delivery_id: str, memory_seconds: int, now_us: int) -> bool:
         forget_at_us = now_us + memory_seconds * 1_000_000
         tx.execute(
             "INSERT INTO delivery VALUES (?1, ?2) ON CONFLICT (delivery_id) DO UPDATE SET forget_at_us = ?2 WHERE forget_at_us <= ?3",
-            (delivery.delivery_id, forget_at_us, now_us),
+            (delivery_id, forget_at_us, now_us),
         )
         return not tx.touched()
 
