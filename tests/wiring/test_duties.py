@@ -25,6 +25,7 @@ NAMES = {
     "ledger.house",
     "login.notices",
     "metrics.publish",
+    "queue.claims",
     "queue.count",
     "reputation.flush",
     "reputation.trim",

@@ -31,6 +31,7 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
     "sekisho_guard_verdicts_total": ("counter", "Submitted messages that the guard passed, slowed, held.", ("verdict",)),
     "sekisho_guard_cases_total": ("counter", "Accounts whose mail the guard began to hold.", ("action",)),
     "sekisho_queue_recipients": ("gauge", "Recipients waiting in the queue.", ("state",)),
+    "sekisho_queue_stuck": ("gauge", "Recipients claimed for delivery for more than an hour.", ()),
     "sekisho_faults_total": ("counter", "Own bugs: tracebacks in the log.", ("where",)),
     "sekisho_duty_faults_total": ("counter", "Times that a background duty failed; it begins again by itself.", ("duty",)),
     "sekisho_duty_success_seconds": (

@@ -136,6 +136,24 @@ class QueuedMessage(Struct, frozen=True):
     account_id: int | None
 
 
+class QueuePlace(Struct, frozen=True, kw_only=True):
+    """One recipient, for who watches over the queue. `since_us`: when its last attempt began."""
+
+    recipient_id: int
+    message_id: str
+    address: str
+    next_hop: str
+    since_us: int
+
+
+class QueueTally(Struct, frozen=True):
+    """The whole queue, however long. `counts`: recipients by state; `stuck`: claimed for longer than asked about."""
+
+    counts: dict[RecipientState, int]
+    parked: tuple[QueuePlace, ...]
+    stuck: tuple[QueuePlace, ...]
+
+
 class StaleLease(Exception):
     """Somebody else owns this work now; nothing was written."""
 
@@ -176,6 +194,21 @@ class Spool(Protocol):
 
     async def next_due_at_us(self, busy: frozenset[str] = frozenset()) -> int | None:
         """When `claim` (with the same `busy`) will next have something, or None."""
+        ...
+
+    async def claims(self, owner: Owner) -> dict[int, str]:
+        """What the store says that this owner has in hand: epoch → message."""
+        ...
+
+    async def give_back(self, owner: Owner, epochs: frozenset[int]) -> int:
+        """Claims of a living owner that nobody works on: they count as ended with their worker (recipients)."""
+        ...
+
+    async def tally(self, stuck_since_us: int) -> QueueTally: ...
+
+    async def pull_in(self, now_us: int, longest_us: int) -> int:
+        """Times that only a wrong clock can have written: what is due later than `longest_us` from now is due now, what arrived in the
+        future arrived now and expires as much earlier. Returns how many recipients were due too late."""
         ...
 
     async def queue(self, limit: int = 1000) -> list[QueuedMessage]: ...

@@ -48,6 +48,7 @@ def duties(do: Workers, slot: int) -> tuple[Duty, ...]:
     """Of the worker in this slot."""
     return (
         Duty(name=QUEUE, work=lambda: do.queue.run(do.shutdown), vital=True),
+        Duty(name="queue.claims", work=do.queue.give_back_lost, every=RECHECK_SECONDS),
         Duty(name="reload.follow", work=do.follow_reloads, vital=True),
         Duty(name="metrics.publish", work=do.metrics.publish_news, every=PUBLISH_SECONDS),
         Duty(name="teacher.teach", work=do.teacher.run),

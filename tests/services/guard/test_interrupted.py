@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.services.breaking import Breaker
 
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.store import MemoryStore
@@ -31,41 +32,6 @@ from sekisho.testing.records import MemoryJournal, MemoryMetrics
 HERE, THERE = "here.example", "there.example"
 OWNER = Owner("host", 0, 1)
 REASON = Reason("by-hand", 100, "The administrator held it.")
-
-
-class Breaker:
-    """Counts the calls of ports; at the one numbered `at` it raises `error`, before the call or after it was done."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.at = -1
-        self.after = False
-        self.error: BaseException = RuntimeError("injected")
-
-    def wrap(self, port: Any) -> Any:
-        return _Breaking(port, self)
-
-
-class _Breaking:
-    def __init__(self, port: Any, breaker: Breaker) -> None:
-        self._port, self._breaker = port, breaker
-
-    def __getattr__(self, name: str) -> Any:
-        call, breaker = getattr(self._port, name), self._breaker
-        if not asyncio.iscoroutinefunction(call):
-            return call
-
-        async def broken(*values: Any, **named: Any) -> Any:
-            breaker.count += 1
-            is_it = breaker.count == breaker.at
-            if is_it and not breaker.after:
-                raise breaker.error
-            result = await call(*values, **named)
-            if is_it:
-                raise breaker.error
-            return result
-
-        return broken
 
 
 class World:
@@ -164,9 +130,7 @@ async def played(
 ) -> World:
     world: World = await make()
     await world.open(action)
-    world.breaker.at, world.breaker.after = at, after
-    world.breaker.count = 0
-    world.breaker.error = error or RuntimeError("injected")
+    world.breaker.arm(at, error or RuntimeError("injected"), after=after)
     for _ in range(4):
         await world.round()
         if leaves:
@@ -231,7 +195,7 @@ async def test_a_case_that_grows_graver_between_two_steps_is_told_as_such(make: 
         await world.open("hold")
         await world.round()
         await world.open("freeze")
-        world.breaker.at, world.breaker.count, world.breaker.after = at, 0, True
+        world.breaker.arm(at, RuntimeError("injected"), after=True)
         for _ in range(3):
             await world.round()
         boss = [message_id or b"" for message_id, _ in await world.letters("boss")]

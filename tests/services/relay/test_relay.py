@@ -10,6 +10,7 @@ from msgspec import structs
 from tests.services.relay.jobs import Octets, job
 
 from sekisho.config.schema import RelaySettings
+from sekisho.ports.journal import Entry
 from sekisho.ports.spool import Outcome
 from sekisho.ports.stream import Endpoint, StreamTimeout
 from sekisho.services.relay import pool
@@ -489,3 +490,23 @@ async def test_closing_does_not_wait_for_who_does_not_answer(monkeypatch: pytest
     await world.relay.close()
     await until(lambda: world.dialer.streams[0].aborted)
     assert "QUIT" in server.commands
+
+
+async def test_a_fault_of_ours_forgets_no_recipient_that_was_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told of the first of two recipients the journal breaks: both were taken, and neither is sent again."""
+    server = RemoteServer(extensions=("LIMITS RCPTMAX=2",))
+    world = World({MX1: server})
+    record, calls = world.journal.record, [0]
+
+    def broken(entry: Entry) -> None:
+        calls[0] += entry.kind == "relay.attempt"
+        if entry.kind == "relay.attempt" and calls[0] == 1:
+            raise RuntimeError("injected")
+        record(entry)
+
+    monkeypatch.setattr(world.journal, "record", broken)
+    outcomes = await world.send("a@example.com", "b@example.com", "c@example.com")
+    assert [outcome.result for outcome in outcomes] == ["delivered", "delivered", "deferred"]
+    assert len(server.received) == 1 and [where for where, _ in world.journal.faults] == ["relay.carry"]
+    assert [outcome.result for outcome in await world.send("c@example.com")] == ["delivered"]
+    await world.relay.close()

@@ -10,6 +10,7 @@ from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.credentials import Credential, StoredCredential, kind_of
 from sekisho.ports.directory import DirectoryError
 from sekisho.ports.mailstore import HIERARCHY_SEPARATOR, MailboxRefused, SpecialUse
+from sekisho.ports.spool import RecipientState
 
 INBOX = "INBOX"
 # What a new account finds (RFC 6154 §2); all of them are subscribed.
@@ -26,6 +27,8 @@ MAX_LEVELS = 50
 MAX_KEYWORDS = 1000  # in one mailbox
 MAX_REFERENCES = 20  # that are looked at to find a thread
 CRASHES_UNTIL_PARKED = 3
+QUEUED_STATES: tuple[RecipientState, ...] = ("waiting", "claimed", "held", "parked")
+CLOCKS_DIFFER_US = 300_000_000  # by so much the clocks of honest hosts may differ
 INLINE_OCTETS = 16_384  # contents up to here live in memory and in the row (DESIGN §4 Message)
 MAX_UID = 4_294_967_295
 

@@ -39,6 +39,10 @@ class RetrySchedule:
         wait = self.waits_us[min(max(attempts, 1), len(self.waits_us)) - 1]
         return int(wait * (1.0 + self.jitter * roll))
 
+    @property
+    def longest_wait_us(self) -> int:
+        return int(max(self.waits_us) * (1.0 + self.jitter))
+
     def retry_at_us(self, now_us: int, attempts: int, expires_at_us: int, roll: float) -> int | None:
         """When to try again, or None: the lifetime is over. The last try falls on the expiry itself."""
         if now_us >= expires_at_us:

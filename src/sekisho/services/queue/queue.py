@@ -7,18 +7,22 @@ from collections.abc import Iterable
 from sekisho.core.policy.retry import SECOND_US
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import MessageOctets, StoreUnavailable
-from sekisho.ports.journal import Entry
+from sekisho.ports.journal import Entry, JournalValue
 from sekisho.ports.leases import Owner
 from sekisho.ports.spool import Outcome, QueueJob, StaleLease
 from sekisho.ports.stream import Shutdown
 from sekisho.services.queue.settling import Settler
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
+from sekisho.services.queue.watch import QueueWatch
 
 RECHECK_SECONDS = 30.0  # the truth is the store; hints may get lost (DESIGN §4 Changes)
 GATHER_SECONDS = 0.02  # hints come in bursts: one claim for many
 GRACE_SECONDS = 2.5  # at shutdown, for what is under way
 SETTLE_SECONDS = 1.5  # after it, to write down what was interrupted
+LAST_TRIES = 5  # of writing down within SETTLE_SECONDS, while the worker ends
 SETTLE_RETRY_SECONDS = 2.0
+SETTLE_RETRY_MOST_SECONDS = 60.0
+FAULTS_UNTIL_PLAIN = 3  # then what cannot be told is not told, but what was delivered is written down
 PORTION = 4  # jobs of one next hop claimed at once, for each of its connections
 
 
@@ -38,7 +42,8 @@ class Queue:
         self._was_full = False
         self._busy: frozenset[str] = frozenset()  # next hops left out of the last claim
         self._stopping = asyncio.Event()
-        self._known_parked: set[int] = set()
+        self._in_hand: set[int] = set()  # epochs of the claims that wait or are worked on here
+        self._watch_over = QueueWatch(lambda: self._in_hand)
 
     def use(self, rules: QueueRules, ports: QueuePorts) -> None:
         """New rules, from the next decision on."""
@@ -59,6 +64,7 @@ class Queue:
 
         While the queue stops they are given back at once, so that their leases do not look like those of a crash.
         """
+        self._in_hand.update(job.epoch for job in jobs)
         if self._stopping.is_set():
             self._give_back_soon(jobs)
             return
@@ -156,40 +162,66 @@ class Queue:
             self._wake.set()
 
     async def _work(self, job: QueueJob) -> None:
-        """One job from content to settled. Whatever fails here, the queue goes on (law 8)."""
+        """One job from content to settled. Whatever fails here, the queue goes on (law 8), and the job has an outcome."""
         try:
             await self._deliver(job)
         except StaleLease:
-            self._ports.journal.record(Entry("queue.stale_lease", job.message_id, {"next_hop": job.next_hop}))
+            kind = "queue.stale_lease" if await self._is_there(job) else "queue.gone"
+            self._ports.journal.record(Entry(kind, job.message_id, {"next_hop": job.next_hop}))
         except Exception as error:
-            self._ports.journal.fault("queue.settle", error)
+            self._ports.journal.fault("queue.work", error)  # nothing above lets one through; the claim is given back as lost
         finally:
+            self._in_hand.discard(job.epoch)
             left = self._running[job.next_hop] - 1
             if left:
                 self._running[job.next_hop] = left
             else:
                 del self._running[job.next_hop]
 
+    async def _is_there(self, job: QueueJob) -> bool:
+        try:
+            return await self._ports.spool.queued(job.message_id) is not None
+        except StoreUnavailable:
+            return True
+
     async def _deliver(self, job: QueueJob) -> None:
+        octets, outcomes = await self._attempt(job)
+        await self._settle(job, octets, outcomes)
+
+    async def _attempt(self, job: QueueJob) -> tuple[MessageOctets, tuple[Outcome, ...]]:
+        """Never raises: what fails before the courier has the job puts it off, what fails with him is his outcome."""
+        octets: MessageOctets = _Unreadable()
+        try:
+            self._tell_of_crashes(job)
+            octets = await self._open(job)
+            outcomes = await self._kept_back(job)
+        except StoreUnavailable as error:
+            self._note_unavailable(job, error)
+            return octets, self._put_off(job, "The message cannot be handled now", RECHECK_SECONDS)
+        except Exception as error:
+            self._fault("queue.deliver", error)
+            return octets, self._put_off(job, "Internal error")
+        return octets, outcomes or await self._carry(job, octets)
+
+    def _tell_of_crashes(self, job: QueueJob) -> None:
         for recipient in job.recipients:
             if recipient.crashes:
-                self._ports.journal.record(
-                    Entry(
-                        "queue.may_be_duplicate",
-                        job.message_id,
-                        {"recipient": str(recipient.recipient.address), "crashes": recipient.crashes},
-                    )
-                )
-        octets: MessageOctets | None
+                fields: dict[str, JournalValue] = {"recipient": str(recipient.recipient.address), "crashes": recipient.crashes}
+                self._ports.journal.record(Entry("queue.may_be_duplicate", job.message_id, fields))
+
+    async def _open(self, job: QueueJob) -> MessageOctets:
+        """What cannot be read is an attempt that failed: it expires like any other."""
         try:
-            octets = await self._ports.spool.open_queued(job.message_id)
+            return await self._ports.spool.open_queued(job.message_id) or _Unreadable()
         except StoreUnavailable:
-            octets = _Unreadable()
-        if octets is None:
-            self._ports.journal.record(Entry("queue.gone", job.message_id, {"next_hop": job.next_hop}))
-            return
-        outcomes = await self._kept_back(job) or await self._carry(job, octets)
-        await self._settle(job, octets, outcomes)
+            return _Unreadable()
+
+    def _put_off(self, job: QueueJob, why: str, seconds: float = 0.0) -> tuple[Outcome, ...]:
+        """Nothing was tried. With `seconds` it is no attempt, and soon is time for one; else as after an attempt."""
+        reply, at_us = Reply.of(451, "4.3.0", why), 0
+        if seconds:
+            at_us = self._ports.clock.now_us() + int(seconds * SECOND_US)
+        return tuple(Outcome(row.id, "deferred", reply, retry_at_us=at_us, interrupted=bool(seconds)) for row in job.recipients)
 
     async def _kept_back(self, job: QueueJob) -> tuple[Outcome, ...] | None:
         """Outcomes of a job that must not leave: mail of its credential is held since it was claimed (DESIGN §3: takeover again)."""
@@ -202,62 +234,77 @@ class Queue:
         return tuple(Outcome(recipient.id, "held", None) for recipient in job.recipients)
 
     async def _carry(self, job: QueueJob, octets: MessageOctets) -> tuple[Outcome, ...]:
+        """Never raises, and gives an outcome for each recipient. What the courier says of some counts, whatever he forgot of others."""
         task = asyncio.current_task()
         if task is not None:
             self._carrying.add(task)
         try:
-            outcomes = await self._ports.courier.carry(job, octets)
-            if len(outcomes) != len(job.recipients):
-                raise RuntimeError("the courier did not give one outcome for each recipient")
-            return outcomes
+            said = {outcome.recipient_id: outcome for outcome in await self._ports.courier.carry(job, octets)}
         except asyncio.CancelledError:
-            reply = Reply.of(451, "4.3.2", "Interrupted by our own shutdown")
-            return tuple(Outcome(recipient.id, "deferred", reply, interrupted=True) for recipient in job.recipients)
+            return _interrupted(job)
         except Exception as error:
             # An own bug: never a permanent failure (law 8).
-            fault = self._ports.journal.fault("queue.carry", error)
-            reply = Reply.of(451, "4.3.0", f"Internal error {fault}")
-            return tuple(Outcome(recipient.id, "deferred", reply) for recipient in job.recipients)
+            return self._failed_by_bug(job, error)
         finally:
             if task is not None:
                 self._carrying.discard(task)
+        if len(said) == len(job.recipients) and all(row.id in said for row in job.recipients):
+            return tuple(said[row.id] for row in job.recipients)
+        others = self._failed_by_bug(job, RuntimeError("the courier did not give one outcome for each recipient"))
+        return tuple(said.get(outcome.recipient_id, outcome) for outcome in others)
+
+    def _failed_by_bug(self, job: QueueJob, error: Exception) -> tuple[Outcome, ...]:
+        return self._put_off(job, f"Internal error {self._fault('queue.carry', error)}".rstrip())
+
+    def _fault(self, where: str, error: Exception) -> str:
+        """The id of the fault. When even telling fails, the work goes on."""
+        try:
+            return self._ports.journal.fault(where, error)
+        except Exception:
+            return ""
+
+    def _note_unavailable(self, job: QueueJob, error: StoreUnavailable) -> None:
+        try:
+            self._ports.journal.record(Entry("queue.store_unavailable", job.message_id, {"error": str(error)}))
+        except Exception as fault:
+            self._fault("queue.journal", fault)
 
     async def _settle(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...]) -> None:
-        """Until it is written: what was delivered and not settled would be delivered again."""
+        """Until it is written, whatever goes wrong: what was delivered and not settled would be delivered again.
+
+        After some faults of ours without notices, which may be to blame. Raises StaleLease.
+        """
+        faults, last_tries = 0, LAST_TRIES
         while True:
             try:
-                await self._settler.settle(job, octets, outcomes)
+                await self._settler.settle(job, octets, outcomes, plainly=faults >= FAULTS_UNTIL_PLAIN)
                 return
+            except StaleLease:
+                raise
             except StoreUnavailable as error:
-                self._ports.journal.record(Entry("queue.store_unavailable", job.message_id, {"error": str(error)}))
-            try:
-                async with asyncio.timeout(SETTLE_RETRY_SECONDS):
-                    await self._stopping.wait()
-                return  # the supervisor frees the lease of a worker that ended
-            except TimeoutError:
+                self._note_unavailable(job, error)
+            except Exception as error:
+                faults += 1
+                self._fault("queue.settle", error)
+            if self._stopping.is_set():
+                last_tries -= 1
+                if not last_tries:
+                    return  # the supervisor frees the lease of a worker that ended
+                await asyncio.sleep(SETTLE_SECONDS / LAST_TRIES)
                 continue
+            try:
+                async with asyncio.timeout(min(SETTLE_RETRY_SECONDS * 2**faults, SETTLE_RETRY_MOST_SECONDS)):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
 
     async def count(self) -> None:
-        """A duty of one worker: counts the queue, and raises the alarm about what crashed its workers three times.
+        """A duty of one worker (`QueueWatch.count`)."""
+        await self._watch_over.count(self._ports, self._rules)
 
-        Raises StoreUnavailable.
-        """
-        messages = await self._ports.spool.queue()
-        counts = dict.fromkeys(("waiting", "claimed", "held", "parked"), 0)
-        parked: set[int] = set()
-        for message in messages:
-            for recipient in message.recipients:
-                if recipient.state in counts:
-                    counts[recipient.state] += 1
-                if recipient.state == "parked":
-                    parked.add(recipient.id)
-                    if recipient.id not in self._known_parked:
-                        self._ports.journal.record(
-                            Entry("queue.parked", message.message_id, {"recipient": str(recipient.recipient.address), "alarm": True})
-                        )
-        self._known_parked = parked
-        for state, count in counts.items():
-            self._ports.metrics.gauge("sekisho_queue_recipients", count, state=state)
+    async def give_back_lost(self) -> None:
+        """A duty of every worker (`QueueWatch.give_back_lost`)."""
+        await self._watch_over.give_back_lost(self._ports, self._rules)
 
     async def _stop(self) -> None:
         """Wait for what is under way, then interrupt it; what never began is given back as interrupted."""
@@ -280,12 +327,17 @@ class Queue:
             task.add_done_callback(self._tasks.discard)
 
     async def _give_back(self, job: QueueJob) -> None:
-        reply = Reply.of(451, "4.3.2", "Interrupted by our own shutdown")
-        outcomes = tuple(Outcome(recipient.id, "deferred", reply, interrupted=True) for recipient in job.recipients)
         try:
-            await self._settler.settle(job, _Unreadable(), outcomes)
-        except (StaleLease, StoreUnavailable):
-            pass  # the supervisor frees the lease of a worker that ended
+            await self._settle(job, _Unreadable(), _interrupted(job))
+        except StaleLease:
+            pass
+        finally:
+            self._in_hand.discard(job.epoch)
+
+
+def _interrupted(job: QueueJob) -> tuple[Outcome, ...]:
+    reply = Reply.of(451, "4.3.2", "Interrupted by our own shutdown")
+    return tuple(Outcome(recipient.id, "deferred", reply, interrupted=True) for recipient in job.recipients)
 
 
 class _Unreadable:

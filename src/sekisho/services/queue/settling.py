@@ -13,6 +13,7 @@ from sekisho.services.queue.surroundings import QueuePorts, QueueRules
 
 # RFC 3463 §3.5, X.4.7: delivery time expired.
 EXPIRED = EnhancedStatus(4, 4, 7)
+PLAIN_WAIT_US = 3_600_000_000  # after settling without schedule and notices
 
 
 class Settler:
@@ -24,13 +25,19 @@ class Settler:
             NoticePorts(ports.spool, ports.recipients, ports.clock, ports.dice, ports.journal, ports.signing),
         )
 
-    async def settle(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...]) -> None:
-        """Raises StaleLease and StoreUnavailable; then nothing was written."""
+    async def settle(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...], *, plainly: bool = False) -> None:
+        """Raises StaleLease and StoreUnavailable; then nothing was written.
+
+        `plainly`: settling failed by a fault of ours, again and again. What was delivered is written down; who would have to be told
+        of a failure is tried again later, so that nothing ends untold.
+        """
         now_us = self._ports.clock.now_us()
         told: list[DsnRecipient] = []
-        final = tuple(
-            self._decide(job, recipient, outcome, now_us, told) for recipient, outcome in zip(job.recipients, outcomes, strict=True)
-        )
+        pairs = list(zip(job.recipients, outcomes, strict=True))
+        if plainly:
+            final = tuple(_decide_plainly(recipient, outcome, now_us) for recipient, outcome in pairs)
+        else:
+            final = tuple(self._decide(job, recipient, outcome, now_us, told) for recipient, outcome in pairs)
         notices: tuple[Acceptance, ...] = ()
         if told:
             is_ours = job.origin in ("submission", "local")
@@ -56,8 +63,8 @@ class Settler:
             return outcome
         if outcome.result == "held":
             return outcome
-        if outcome.interrupted:
-            return replace(outcome, retry_at_us=now_us)
+        if outcome.interrupted and (not outcome.retry_at_us or now_us < recipient.expires_at_us):
+            return replace(outcome, retry_at_us=outcome.retry_at_us or now_us)
         schedule = self._rules.schedule
         roll = self._ports.dice.uniform(-1.0, 1.0)
         retry_at_us = schedule.retry_at_us(now_us, recipient.attempts, recipient.expires_at_us, roll)
@@ -70,6 +77,14 @@ class Settler:
         if is_late and not recipient.delay_notified:
             told.append(_told(recipient, outcome, "delayed", now_us))
         return replace(outcome, retry_at_us=retry_at_us, delay_notified=recipient.delay_notified or is_late)
+
+
+def _decide_plainly(recipient: QueueRecipient, outcome: Outcome, now_us: int) -> Outcome:
+    if outcome.result in ("delivered", "held"):
+        return outcome
+    if outcome.result == "failed" and not wants_failure_notice(recipient.recipient.notify):
+        return outcome
+    return replace(outcome, result="deferred", retry_at_us=now_us + PLAIN_WAIT_US)
 
 
 async def _head(octets: MessageOctets) -> bytes:

@@ -59,13 +59,22 @@ class Attempt:
 
     def interrupt(self) -> None:
         """Shutdown: what is under way is broken off before its final dot, or left unanswered behind it."""
+        self.break_off(Reply.of(451, "4.3.2", "Interrupted by our own shutdown"), interrupted=True)
+
+    def break_off(self, reply: Reply, *, interrupted: bool = False) -> None:
+        """Whoever has no outcome yet is put off; a connection under way is aborted."""
         is_open = False
         if self._session is not None:
             is_open = self._session.awaits_final_reply
             self._session.abort()
-        reply = Reply.of(451, "4.3.2", "Interrupted by our own shutdown")
-        for recipient in list(self._pending.values()):
-            self._settle(recipient, Outcome(recipient.id, "deferred", reply, interrupted=True), may_be_duplicate=is_open)
+        rest = list(self._pending.values())
+        self._settle_many([(row, Outcome(row.id, "deferred", reply, interrupted=interrupted), is_open) for row in rest])
+
+    def forget_rest(self, reply: Reply) -> None:
+        """`break_off` without a word about it."""
+        for recipient in self._pending.values():
+            self._outcomes[recipient.id] = Outcome(recipient.id, "deferred", reply)
+        self._pending.clear()
 
     def outcomes(self) -> tuple[Outcome, ...]:
         return tuple(self._outcomes[recipient.id] for recipient in self._job.recipients)
@@ -192,27 +201,25 @@ class Attempt:
             return False
         closed = not session.is_usable
         progress = any(reply is not None and reply.is_positive for reply in done.replies)
+        known: list[tuple[QueueRecipient, Outcome, bool]] = []
         for number, (recipient, reply) in enumerate(zip(batch, done.replies, strict=True)):
             if reply is None:
-                self._on_no_answer(recipient, done, session)
+                early = _ended_early(session)
+                if done.may_be_delivered:
+                    # RFC 5321 §4.5.3.2.6: perhaps the answer was lost and the message was not; another host would double it now.
+                    known.append((recipient, self._outcome(recipient, "deferred", early, session), True))
+                else:
+                    self._failures.append((early, session.name))
             elif number in done.postponed:
                 if not progress or closed:
-                    self._settle(recipient, self._outcome(recipient, "deferred", reply, session))
+                    known.append((recipient, self._outcome(recipient, "deferred", reply, session), False))
             elif reply.code == 421:
                 self._failures.append((reply, session.name))
-            elif reply.is_positive:
-                self._settle(recipient, self._outcome(recipient, "delivered", reply, session))
             else:
-                self._settle(recipient, self._outcome(recipient, "deferred" if reply.is_transient else "failed", reply, session))
+                result = "delivered" if reply.is_positive else "deferred" if reply.is_transient else "failed"
+                known.append((recipient, self._outcome(recipient, result, reply, session), False))
+        self._settle_many(known)
         return not closed
-
-    def _on_no_answer(self, recipient: QueueRecipient, done: TransactionDone, session: Session) -> None:
-        reply = _ended_early(session)
-        if done.may_be_delivered:
-            # RFC 5321 §4.5.3.2.6: perhaps the answer was lost and the message was not; another host would double it now.
-            self._settle(recipient, self._outcome(recipient, "deferred", reply, session), may_be_duplicate=True)
-        else:
-            self._failures.append((reply, session.name))
 
     def _outcome(self, recipient: QueueRecipient, result: str, reply: Reply, session: Session) -> Outcome:
         has_dsn = "DSN" in session.extensions
@@ -221,16 +228,22 @@ class Attempt:
         return Outcome(recipient.id, "failed" if result == "failed" else "deferred", reply, session.name, remote_has_dsn=has_dsn)
 
     def _settle_all(self, batch: list[QueueRecipient], reply: Reply, remote: str) -> None:
-        for recipient in batch:
-            self._settle(recipient, Outcome(recipient.id, "failed", reply, remote))
+        self._settle_many([(row, Outcome(row.id, "failed", reply, remote), False) for row in batch])
 
     def _settle_rest(self, result: str, reply: Reply, remote: str) -> None:
-        for recipient in list(self._pending.values()):
-            self._settle(recipient, Outcome(recipient.id, "failed" if result == "failed" else "deferred", reply, remote))
+        self._settle_many(
+            [(row, Outcome(row.id, "failed" if result == "failed" else "deferred", reply, remote), False) for row in self._pending.values()]
+        )
 
-    def _settle(self, recipient: QueueRecipient, outcome: Outcome, *, may_be_duplicate: bool = False) -> None:
-        self._outcomes[recipient.id] = outcome
-        del self._pending[recipient.id]
+    def _settle_many(self, known: list[tuple[QueueRecipient, Outcome, bool]]) -> None:
+        """First all of it is kept, then told: a fault in telling costs no outcome. The third: may it be a duplicate?"""
+        for recipient, outcome, _ in known:
+            self._outcomes[recipient.id] = outcome
+            del self._pending[recipient.id]
+        for recipient, outcome, may_be_duplicate in known:
+            self._tell(recipient, outcome, may_be_duplicate)
+
+    def _tell(self, recipient: QueueRecipient, outcome: Outcome, may_be_duplicate: bool) -> None:
         around, job = self._around, self._job
         around.metrics.count("sekisho_relay_attempts_total", result=outcome.result)
         around.journal.record(

@@ -3,6 +3,7 @@
 import asyncio
 
 from sekisho.config.schema import RelaySettings
+from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import MessageOctets
 from sekisho.ports.spool import Outcome, QueueJob
 from sekisho.ports.stream import Endpoint
@@ -44,6 +45,12 @@ class Relay:
                 self._pool.leave(job.next_hop)
         except asyncio.CancelledError:
             attempt.interrupt()
+        except Exception as error:
+            # An own bug: what is known of some recipients counts, the others wait (law 8). Telling of it may be what failed.
+            try:
+                attempt.break_off(Reply.of(451, "4.3.0", f"Internal error {self._ports.journal.fault('relay.carry', error)}"))
+            except Exception:
+                attempt.forget_rest(Reply.of(451, "4.3.0", "Internal error"))
         return attempt.outcomes()
 
     async def close(self) -> None:

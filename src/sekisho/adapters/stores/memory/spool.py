@@ -22,7 +22,9 @@ from sekisho.ports.spool import (
     Outcome,
     QueuedMessage,
     QueueJob,
+    QueuePlace,
     QueueRecipient,
+    QueueTally,
     StaleLease,
 )
 
@@ -246,14 +248,54 @@ class MemorySpool:
 
     def free(self, is_dead: Callable[[Owner], bool]) -> None:
         """Give back what a dead owner claimed; the third time it is parked."""
-        freed = [row for row in self._rows() if row.state == "claimed" and row.owner and is_dead(row.owner)]
+        self._free([row for row in self._rows() if row.state == "claimed" and row.owner and is_dead(row.owner)])
+
+    def _free(self, freed: list[QueueRow]) -> int:
         for row in freed:
             row.crashes += 1
             row.owner = None
             row.state = "parked" if row.crashes >= rules.CRASHES_UNTIL_PARKED else "waiting"
             row.due_at_us = self._state.clock.now_us()
-        if freed:
+        return self._told(len(freed))
+
+    async def claims(self, owner: Owner) -> dict[int, str]:
+        self._state.check_available()
+        rows = ((message.message_id, row) for message in self._state.queue.values() for row in message.rows)
+        return {row.epoch: message_id for message_id, row in rows if row.state == "claimed" and row.owner == owner}
+
+    async def give_back(self, owner: Owner, epochs: frozenset[int]) -> int:
+        self._state.check_available()
+        return self._free([row for row in self._rows() if row.state == "claimed" and row.owner == owner and row.epoch in epochs])
+
+    async def tally(self, stuck_since_us: int) -> QueueTally:
+        self._state.check_available()
+        rows = [(message.message_id, row) for message in self._state.queue.values() for row in message.rows]
+        states = Counter(row.state for _, row in rows)
+        return QueueTally(
+            {state: states[state] for state in rules.QUEUED_STATES},
+            tuple(_place(*each) for each in rows if each[1].state == "parked"),
+            tuple(_place(*each) for each in rows if each[1].state == "claimed" and each[1].last_attempt_at_us <= stuck_since_us),
+        )
+
+    async def pull_in(self, now_us: int, longest_us: int) -> int:
+        self._state.check_available()
+        horizon_us, count = now_us + rules.CLOCKS_DIFFER_US, 0
+        for message in self._state.queue.values():
+            too_new_us = message.arrived_at_us - now_us if message.arrived_at_us > horizon_us else 0
+            message.arrived_at_us -= too_new_us
+            for row in message.rows:
+                row.expires_at_us -= too_new_us
+                if row.state == "claimed" and row.last_attempt_at_us > horizon_us:
+                    row.last_attempt_at_us = now_us
+                if row.state == "waiting" and row.due_at_us > now_us + longest_us:
+                    row.due_at_us = now_us
+                    count += 1
+        late = [hop for hop, destination in self._state.destinations.items() if destination.not_before_us > now_us + longest_us]
+        for hop in late:
+            self._state.destinations[hop].not_before_us = 0
+        if count or late:
             self._state.changes.publish(QueueChanged())
+        return count
 
     async def queue(self, limit: int = 1000) -> list[QueuedMessage]:
         messages = sorted(self._state.queue.values(), key=lambda m: (m.arrived_at_us, m.message_id))
@@ -333,6 +375,16 @@ class MemorySpool:
 
     async def destinations(self) -> list[DestinationState]:
         return [DestinationState(name, d.not_before_us, d.failures, d.last_error) for name, d in sorted(self._state.destinations.items())]
+
+
+def _place(message_id: str, row: QueueRow) -> QueuePlace:
+    return QueuePlace(
+        recipient_id=row.id,
+        message_id=message_id,
+        address=str(row.recipient.address),
+        next_hop=row.next_hop,
+        since_us=row.last_attempt_at_us,
+    )
 
 
 def _apply(row: QueueRow, outcome: Outcome) -> None:

@@ -19,13 +19,18 @@ def to_json(value: Envelope | Recipient) -> str:
     return _encoder.encode(value).decode()
 
 
-def names_to_json(names: frozenset[str]) -> str:
+def names_to_json(names: frozenset[str] | frozenset[int]) -> str:
     """For `json_each`."""
     return _encoder.encode(sorted(names)).decode()
 
 
 def envelope(text: str) -> Envelope:
     return _envelope.decode(text)
+
+
+def address(text: str) -> str:
+    """Of a recipient's JSON."""
+    return str(_recipient.decode(text).address)
 
 
 def queue_recipient(row: tuple[Any, ...]) -> QueueRecipient:

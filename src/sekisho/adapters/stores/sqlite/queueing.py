@@ -104,13 +104,19 @@ class Queueing:
 
     def free(self, tx: Transaction, owners: tuple[str, str] | tuple[str]) -> None:
         """Give back what these owners claimed: one key, or a range (from, before). The third time it is parked."""
-        where = "owner = ?4" if len(owners) == 1 else "owner >= ?4 AND owner < ?5"
+        self._free(tx, "owner = ?4" if len(owners) == 1 else "owner >= ?4 AND owner < ?5", owners)
+
+    def give_back(self, tx: Transaction, owner: Owner, epochs: frozenset[int]) -> int:
+        where = "owner = ?4 AND epoch IN (SELECT value FROM json_each(?5))"
+        return self._free(tx, where, (queue_rows.owner_key(owner), queue_rows.names_to_json(epochs)))
+
+    def _free(self, tx: Transaction, where: str, values: tuple[str, ...]) -> int:
         freed = tx.execute(
             "UPDATE queue_recipient SET crashes = crashes + 1, owner = '', due_at_us = ?1, "
             f"state = CASE WHEN crashes + 1 >= ?2 THEN 'parked' ELSE 'waiting' END WHERE state = ?3 AND {where} RETURNING next_hop",
-            (self.clock.now_us(), rules.CRASHES_UNTIL_PARKED, "claimed", *owners),
+            (self.clock.now_us(), rules.CRASHES_UNTIL_PARKED, "claimed", *values),
         )
-        self._refresh_all(tx, [hop for (hop,) in freed.fetchall()])
+        return self._refresh_all(tx, [hop for (hop,) in freed.fetchall()])
 
     def retry(self, tx: Transaction, message_id: str | None) -> int:
         changed = tx.execute(

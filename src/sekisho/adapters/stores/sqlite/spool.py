@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from sekisho.adapters.stores.sqlite import queue_rows
+from sekisho.adapters.stores.sqlite import queue_rows, queue_watch
 from sekisho.adapters.stores.sqlite.acceptance import Acceptor, NothingTaken, own_writer
 from sekisho.adapters.stores.sqlite.connection import Database, store_errors
 from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentWriter
@@ -13,7 +13,7 @@ from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.ports.content import ContentWriter, MessageOctets
 from sekisho.ports.leases import Owner
-from sekisho.ports.spool import Acceptance, Accepted, DestinationState, Outcome, QueuedMessage, QueueJob
+from sekisho.ports.spool import Acceptance, Accepted, DestinationState, Outcome, QueuedMessage, QueueJob, QueueTally
 
 
 class SqliteSpool:
@@ -71,6 +71,20 @@ class SqliteSpool:
         )
         found = self._reader.read(lambda db: db.execute(sql, (queue_rows.names_to_json(busy),)).fetchall())
         return int(found[0][0]) if found else None
+
+    async def claims(self, owner: Owner) -> dict[int, str]:
+        sql = "SELECT DISTINCT epoch, message_id FROM queue_recipient WHERE state = 'claimed' AND owner = ?"
+        return self._reader.read(lambda db: dict(db.execute(sql, (queue_rows.owner_key(owner),)).fetchall()))
+
+    async def give_back(self, owner: Owner, epochs: frozenset[int]) -> int:
+        return await self._writer.write(lambda tx: self._queueing.give_back(tx, owner, epochs))
+
+    async def tally(self, stuck_since_us: int) -> QueueTally:
+        return await self._reader.scan(lambda db: queue_watch.tally(db, stuck_since_us))
+
+    async def pull_in(self, now_us: int, longest_us: int) -> int:
+        late = await self._reader.scan(lambda db: queue_watch.too_late(db, now_us, longest_us))
+        return await self._writer.write(lambda tx: queue_watch.pull_in(tx, late, now_us, longest_us)) if late else 0
 
     async def queue(self, limit: int = 1000) -> list[QueuedMessage]:
         return self._queued("", (), limit)
