@@ -37,12 +37,12 @@ class Load:
         while not self.done:
             await self._one_connection("submissions", context, self._remote_recipients)
 
-    def _local_recipients(self) -> tuple[str, ...]:
+    def _local_recipients(self, _number: int) -> tuple[str, ...]:
         names = self.dice.sample(LOCAL, self.dice.randint(1, 3))
         return tuple(self.server.accounts[name].address for name in names)
 
-    def _remote_recipients(self) -> tuple[str, ...]:
-        remote = tuple(f"user{i}@remote{self.dice.randint(1, 3)}.test" for i in range(self.dice.randint(1, 2)))
+    def _remote_recipients(self, number: int) -> tuple[str, ...]:
+        remote = tuple(f"user{number}x{i}@remote{self.dice.randint(1, 3)}.test" for i in range(self.dice.randint(1, 2)))
         return remote + ((self.server.accounts["alice"].address,) if self.dice.random() < 0.3 else ())
 
     async def _one_connection(self, kind: str, context: ssl.SSLContext | None, choose: "Chooser") -> None:
@@ -92,13 +92,14 @@ class Load:
 
     def _begin(self, session: "_Session", sender: str, choose: "Chooser") -> tuple[int, tuple[str, ...]]:
         """MAIL, RCPT and DATA at once (RFC 2920), behind the message before."""
-        number, recipients = next(self.counter), choose()
+        number = next(self.counter)
+        recipients = choose(number)
         self.tried[number] = recipients
         session.write("".join([f"MAIL FROM:<{sender}>\r\n", *(f"RCPT TO:<{who}>\r\n" for who in recipients), "DATA\r\n"]))
         return number, recipients
 
 
-Chooser = Callable[[], tuple[str, ...]]
+Chooser = Callable[[int], tuple[str, ...]]
 
 
 class _Session:

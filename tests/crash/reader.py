@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from tests.crash.clients import NUMBER, imap, message, numbers, pop3
+from tests.crash.witness import Witness
 from tests.system.server import Server, wait_until
 
 BROKEN = (OSError, EOFError, imaplib.IMAP4.error, poplib.error_proto)
@@ -14,7 +15,10 @@ BROKEN = (OSError, EOFError, imaplib.IMAP4.error, poplib.error_proto)
 
 @dataclass
 class Reader:
-    """`kept`: numbers whose APPEND was answered OK and that nobody began to delete; `gone`: those whose deletion was answered."""
+    """`kept`: numbers whose APPEND was answered OK and that nobody began to delete; `gone`: those whose deletion was answered.
+
+    What is moved to the Archive stays there.
+    """
 
     server: Server
     name: str
@@ -24,10 +28,13 @@ class Reader:
     gone: set[int] = field(default_factory=set)
     rounds: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
+    moved: int = 0
+    inbox: Witness = field(default_factory=Witness)
+    archive: Witness = field(default_factory=Witness)
 
     def live(self) -> None:
         while not self.stop.is_set():
-            for act in (self.append, self.pop3_delete, self.append, self.imap_expunge):
+            for act in (self.append, self.pop3_delete, self.append, self.move, self.imap_expunge):
                 act()
             self.rounds += 1
 
@@ -37,8 +44,26 @@ class Reader:
                 for _ in range(5):
                     self.number += 1
                     size = self.dice.choice((4_000, 40_000))
-                    if client.append("INBOX", "", "", message(self.number, size))[0] == "OK":
+                    answer, said = client.append("INBOX", "", "", message(self.number, size))
+                    if answer == "OK":
                         self.kept.add(self.number)
+                        self.inbox.told(said[0], self.number)
+        except BROKEN:
+            self.stop.wait(0.05)
+
+    def move(self) -> None:
+        """The newest two, one after the other."""
+        try:
+            with imap(self.server, self.name) as client:
+                self.archive.select(client, "Archive")
+                count = self.inbox.select(client, "INBOX")
+                for uid in sorted(self.inbox.look(client, 1))[-2:] if count else []:
+                    answer, _ = client.uid("MOVE", str(uid), "Archive")
+                    if answer == "OK":
+                        self.moved += 1
+                        code = client.response("COPYUID")[1][0]
+                        if code:
+                            self.archive.told(b"[COPYUID " + code + b"]", self.inbox.numbers[uid])
         except BROKEN:
             self.stop.wait(0.05)
 
@@ -92,7 +117,8 @@ class Reader:
 
         def look() -> bool:
             try:
-                seen.append(list(numbers(self.server, self.name).elements()))
+                both = numbers(self.server, self.name) + numbers(self.server, self.name, "Archive")
+                seen.append(list(both.elements()))
             except BROKEN:
                 return False
             return True

@@ -11,15 +11,21 @@ from contextlib import contextmanager
 NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.MULTILINE | re.IGNORECASE)
 # Gets the number of a message and the client's port; gives the reply after DATA, or None to break the connection.
 Behaviour = Callable[[int, int], bytes | None]
+VANISH = b"2 taken, but the connection breaks before the reply"
 
 
 def take(_number: int, _port: int) -> bytes | None:
     return b"250 2.0.0 taken"
 
 
+def go_on(_recipients: list[str]) -> bytes:
+    return b"354 go on\r\n"
+
+
 class Sink:
     def __init__(self) -> None:
         self.behave: Behaviour = take
+        self.at_data: Callable[[list[str]], bytes] = go_on
         self.port = 0
         self.taken: Counter[tuple[int, str]] = Counter()  # by number and recipient
         self._lock = threading.Lock()
@@ -68,7 +74,7 @@ def _converse(sink: Sink, handler: socketserver.StreamRequestHandler) -> None:
             say(b"221 2.0.0 bye\r\n")
             return
         elif verb == b"DATA":
-            say(b"354 go on\r\n")
+            say(sink.at_data(recipients))
             found = NUMBER.search(_message(handler))
             number = int(found[1]) if found else -1
             reply = sink.behave(number, handler.client_address[1])
@@ -76,6 +82,8 @@ def _converse(sink: Sink, handler: socketserver.StreamRequestHandler) -> None:
                 return
             if reply.startswith(b"2"):
                 sink.took(number, recipients)
+            if reply == VANISH:
+                return
             recipients = []
             say(reply + b"\r\n")
         else:
