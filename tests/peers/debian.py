@@ -39,6 +39,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "doveadm": ("dovecot-core",),
     "mkpasswd": ("whois",),
     "oathtool": ("oathtool",),
+    "systemd": ("systemd", "libsystemd-shared"),
     "opendkim": ("opendkim", "opendkim-tools"),
 }
 
@@ -96,6 +97,7 @@ def _unpack(name: str) -> Peer:
             _download_into(root, PACKAGES[name])
             (root / ".done").touch()
     library = [str(root / "usr/lib/x86_64-linux-gnu"), str(root / "lib/x86_64-linux-gnu"), *map(str, root.glob("usr/lib/*-linux-gnu"))]
+    library += map(str, root.glob("usr/lib/*-linux-gnu/systemd"))
     library.append(str(root / "usr/lib"))
     perl = [
         str(p)

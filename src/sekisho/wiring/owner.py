@@ -2,16 +2,13 @@
 
 import os
 import pwd
-import shlex
 from pathlib import Path
 
 from sekisho.adapters.process.plan import StartRefused
-from sekisho.adapters.process.privileges import make_directory, user_of
+from sekisho.adapters.process.privileges import chown_command, make_directory, user_of
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
-
-_OWN = ("", "mail.db", "mail.lock", "hints.db", "hints.lock", "ledger.db", "content", "run")
 
 
 def data_owner(config: Config) -> pwd.struct_passwd | None:
@@ -37,7 +34,7 @@ def data_owner(config: Config) -> pwd.struct_passwd | None:
             path=str(config.data_dir),
             owner=owner.pw_name,
             user=configured.pw_name,
-            command=_chown(configured.pw_name, config.data_dir),
+            command=chown_command(configured.pw_name, config.data_dir),
         )
     return configured or owner
 
@@ -77,22 +74,3 @@ def make_data_folder(config: Config) -> pwd.struct_passwd | None:
     except StartRefused as refused:
         raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(refused)) from refused
     return owner
-
-
-def foreign_file(data_dir: Path) -> str:
-    """A sentence about a file in the data folder that we may not write because it is somebody else's; "" if there is none."""
-    uid = os.geteuid()
-    for name in _OWN:
-        path = data_dir / name
-        try:
-            state = path.stat()
-        except OSError:
-            continue
-        if uid not in (0, state.st_uid) and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
-            me, owner = user_of(uid, os.getegid()).pw_name, user_of(state.st_uid, state.st_gid).pw_name
-            return f"{path} belongs to {owner}, so that {me} cannot use it; mend it with: {_chown(me, data_dir)}"
-    return ""
-
-
-def _chown(user: str, folder: Path) -> str:
-    return shlex.join(("chown", "-R", f"{user}:", str(folder)))

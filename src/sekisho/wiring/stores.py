@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from sekisho.adapters.breached import BreachedFile
 from sekisho.adapters.clock import SystemDice
+from sekisho.adapters.process.privileges import foreign_file
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite
 from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
@@ -23,7 +24,6 @@ from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
 from sekisho.wiring.clocks import server_clock
 from sekisho.wiring.guard import guard_kit
-from sekisho.wiring.owner import foreign_file
 
 HOST = os.uname().nodename
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sekisho.adapters.process.plan import StartRefused
+from sekisho.adapters.process.privileges import foreign_file
 
 ENVIRONMENT = "SEKISHO_LOCK"  # an upgraded self gets the descriptor
 _POLL_SECONDS = 0.05
@@ -25,7 +26,8 @@ def lock_data_directory(data_dir: Path, wait_seconds: float) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StartRefused(f"data_dir: {path} cannot be opened: {error.strerror or error}") from error
+        problem = foreign_file(data_dir) or f"{path} cannot be opened: {error.strerror or error}"
+        raise StartRefused(f"data_dir: {problem}") from error
     deadline = time.monotonic() + wait_seconds
     while not (_try(fcntl.lockf, descriptor) and _try(fcntl.flock, descriptor)):
         if time.monotonic() >= deadline or not _try(fcntl.lockf, descriptor):

@@ -1,4 +1,4 @@
-"""sd_notify(3), for those who start us by systemd with Type=notify-reload."""
+"""sd_notify(3), for those who start us by systemd with Type=notify (or notify-reload, which systemd has since 253)."""
 
 import os
 import socket

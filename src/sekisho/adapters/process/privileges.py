@@ -4,12 +4,15 @@ import errno
 import grp
 import os
 import pwd
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sekisho.adapters.process.plan import StartRefused, UnixSpec
+
+_OWN = ("", "lock", "mail.db", "mail.lock", "hints.db", "hints.lock", "ledger.db", "content", "run")  # of the data folder
 
 
 def service_user(name: str | None) -> pwd.struct_passwd | None:
@@ -22,6 +25,21 @@ def service_user(name: str | None) -> pwd.struct_passwd | None:
         raise StartRefused(f"user: there is no system user {name!r}; create it or set another") from None
 
 
+def folder_owner(folder: Path, user: pwd.struct_passwd | None) -> pwd.struct_passwd | None:
+    """With whose rights root works in a folder: its owner's, so that no name in there leads root astray, and no capability to pass over
+    permissions is needed. `user` owns what cannot be looked at. None: nobody but who we are.
+    """
+    if user is None or os.geteuid() != 0:
+        return None
+    try:
+        state = folder.stat()
+    except PermissionError:
+        return user
+    except OSError:
+        return None
+    return None if state.st_uid == 0 else user_of(state.st_uid, state.st_gid)
+
+
 def give_socket(spec: UnixSpec, user: pwd.struct_passwd | None) -> None:
     """To the workers' user, and to the group that is named. Raises StartRefused if that cannot be done."""
     owner, group = (user.pw_uid, user.pw_gid) if user is not None else (-1, -1)
@@ -29,7 +47,12 @@ def give_socket(spec: UnixSpec, user: pwd.struct_passwd | None) -> None:
         if spec.group:
             group = int(spec.group) if spec.group.isdecimal() else grp.getgrnam(spec.group).gr_gid
         if (owner, group) != (-1, -1):
-            os.chown(spec.path, owner, group, follow_symlinks=False)  # the folder may be the user's own
+            with acting_as(folder_owner(spec.path.parent, user)):
+                place = os.open(spec.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.chown(f"/proc/self/fd/{place}", owner, group)  # that very socket, whatever its name may lead to by now
+            finally:
+                os.close(place)
     except KeyError:
         raise StartRefused(f"socket {spec.name}: there is no group {spec.group!r}; create it or name another") from None
     except OSError as error:
@@ -109,3 +132,23 @@ def open_log(file: Path, user: pwd.struct_passwd | None = None) -> int:
         raise OSError(errno.EINVAL, "is no plain file of one name", str(file))
     os.fchown(descriptor, user.pw_uid, user.pw_gid)
     return descriptor
+
+
+def foreign_file(data_dir: Path) -> str:
+    """A sentence about a file in the data folder that we may not write because it is somebody else's; "" if there is none."""
+    uid = os.geteuid()
+    for name in _OWN:
+        path = data_dir / name
+        try:
+            state = path.stat()
+        except OSError:
+            continue
+        if uid not in (0, state.st_uid) and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            me, owner = user_of(uid, os.getegid()).pw_name, user_of(state.st_uid, state.st_gid).pw_name
+            return f"{path} belongs to {owner}, so that {me} cannot use it; mend it with: {chown_command(me, data_dir)}"
+    return ""
+
+
+def chown_command(user: str, folder: Path) -> str:
+    """For an operator to type."""
+    return shlex.join(("chown", "-R", f"{user}:", str(folder)))

@@ -3,11 +3,14 @@
 import errno
 import json
 import os
+import pwd
 import socket
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sekisho.adapters.process.plan import ListenSpec, StartRefused, UnixSpec
+from sekisho.adapters.process.privileges import acting_as, folder_owner
 
 INHERITED = "SEKISHO_SOCKETS"  # environment of an upgraded self: JSON, key → descriptor
 FIRST_SYSTEMD_DESCRIPTOR = 3  # sd_listen_fds(3)
@@ -21,7 +24,7 @@ class BoundSockets:
     by_slot: list[dict[str, list[socket.socket]]]
     ports: dict[str, int] = field(default_factory=dict)
     keys: dict[str, socket.socket] = field(default_factory=dict)  # for the upgrade
-    unix_paths: list[str] = field(default_factory=list)
+    unix_paths: list[Path] = field(default_factory=list)
 
     def close(self) -> None:
         for sock in self.keys.values():
@@ -68,9 +71,13 @@ def _adopt(descriptor: int) -> socket.socket:
 
 
 def bind_all(
-    listeners: Sequence[ListenSpec], unix_sockets: Iterable[UnixSpec], slots: int, environment: MutableMapping[str, str] = os.environ
+    listeners: Sequence[ListenSpec],
+    unix_sockets: Iterable[UnixSpec],
+    slots: int,
+    environment: MutableMapping[str, str] = os.environ,
+    user: pwd.struct_passwd | None = None,
 ) -> BoundSockets:
-    """Raises StartRefused with every problem; then nothing stays bound."""
+    """Raises StartRefused with every problem; then nothing stays bound. `user` owns the data folder, if we are root."""
     try:
         heirloom = _Heirloom(environment)
     except (OSError, ValueError) as error:
@@ -84,7 +91,8 @@ def bind_all(
             problems.append(_bind_problem(spec, error))
     for unix in unix_sockets:
         try:
-            _bind_unix(unix, bound, heirloom)
+            with acting_as(folder_owner(unix.path.parent, user)):
+                _bind_unix(unix, bound, heirloom)
         except OSError as error:
             problems.append(f"socket {unix.name}: {unix.path} cannot be bound: {error.strerror or error}")
     heirloom.close_rest()
@@ -173,7 +181,7 @@ def _bind_unix(spec: UnixSpec, bound: BoundSockets, heirloom: _Heirloom) -> None
             os.umask(usual)
         sock.listen(BACKLOG)
     bound.keys[key] = sock
-    bound.unix_paths.append(str(spec.path))
+    bound.unix_paths.append(spec.path)
     for table in bound.by_slot:
         table.setdefault(spec.name, []).append(sock)
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 from sekisho.adapters.process.lock import hand_over_lock, lock_data_directory
 from sekisho.adapters.process.notify import notify, notify_reloading
 from sekisho.adapters.process.plan import ProcessPlan, ReloadRefused, StartRefused
-from sekisho.adapters.process.privileges import drop_privileges, give_socket, make_directory, service_user
+from sekisho.adapters.process.privileges import acting_as, drop_privileges, folder_owner, give_socket, make_directory, service_user
 from sekisho.adapters.process.sockets import INHERITED, BoundSockets, bind_all
 from sekisho.adapters.process.worker import FRAME_HEAD, LISTENING, RELOAD, STOP, Seat, loop_factory, run_worker
 
@@ -76,13 +76,12 @@ class Supervisor:
         os.umask(0o077)
         self._user: pwd.struct_passwd | None = service_user(plan.user)
         make_directory(plan.data_dir, self._user)
-        make_directory(plan.data_dir / "run", self._user)
-        self._lock = lock_data_directory(plan.data_dir, plan.stop_seconds + 2.0)
-        if self._user is not None:
-            os.fchown(self._lock, self._user.pw_uid, self._user.pw_gid)  # its commands lock too, when no server runs
+        with acting_as(self._user):  # what lies in its folder is its own: its commands lock too, when no server runs
+            make_directory(plan.data_dir / "run", None)
+            self._lock = lock_data_directory(plan.data_dir, plan.stop_seconds + 2.0)
         _raise_descriptor_limit()
         self._catch_signals()
-        self._bound: BoundSockets = bind_all(plan.listeners, plan.unix_sockets, plan.workers)
+        self._bound: BoundSockets = bind_all(plan.listeners, plan.unix_sockets, plan.workers, user=self._user)
         self._give_unix_sockets()
         if plan.prepare is not None:
             self._run_prepare(plan.prepare)
@@ -327,7 +326,15 @@ class Supervisor:
         for child in self._children.values():
             if not child.killed and (too_late or now - child.last_beat > limit):
                 child.killed = True
-                os.kill(child.pid, signal.SIGKILL)
+                self._kill(child.pid)
+
+    def _kill(self, pid: int) -> None:
+        """As its own user, so that root needs no right to signal everybody (CAP_KILL)."""
+        try:
+            with acting_as(self._user):
+                os.kill(pid, signal.SIGKILL)
+        except PermissionError:
+            os.kill(pid, signal.SIGKILL)  # it has not become that user yet
 
     def _announce(self) -> None:
         if self._announced or self._stopping_until is not None or len(self._children) < self._plan.workers:
@@ -359,9 +366,10 @@ class Supervisor:
             return
         for path in self._bound.unix_paths:
             try:
-                os.unlink(path)
-            except FileNotFoundError:
-                pass
+                with acting_as(folder_owner(path.parent, self._user)):
+                    path.unlink(missing_ok=True)
+            except OSError:
+                pass  # the next start replaces it
         self._bound.close()
         os.close(self._lock)
 
@@ -371,7 +379,7 @@ class Supervisor:
             self._bury()
             if time.monotonic() > deadline:
                 for pid in self._helpers:
-                    os.kill(pid, signal.SIGKILL)
+                    self._kill(pid)
             time.sleep(0.01)
 
     def _become_new(self) -> NoReturn:
