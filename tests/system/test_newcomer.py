@@ -104,6 +104,7 @@ def check_owners(machine: Machine) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("user", ["root", "sekisho"])
 def test_install_and_backup_to_the_letter(user: str, tmp_path: Path, copies: Path) -> None:
     with fresh_machine(tmp_path / "machine") as machine:

@@ -246,3 +246,34 @@ def test_setup_writes_what_the_service_user_can_read(place: Path) -> None:
     file = place / "etc/sekisho/sekisho.toml"
     assert sekisho("setup", "mx.example.org", "-c", file) == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o644 and stat.S_IMODE(file.parent.stat().st_mode) == 0o755
+
+
+def test_strangers_are_told_whose_the_data_is(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = owned(place / "data")
+    assert sekisho("domain", "add", "example.org") == 0
+    assert sekisho("backup", place / "copy") == 0
+    (place / "copy").chmod(0o755)
+    for folder in (data, place / "copy"):
+        folder.chmod(0o755)
+    os.chown(place / "sekisho.toml", STRANGER, STRANGER)
+    (place / "other").mkdir(mode=0o700)
+    os.chown(place / "other", STRANGER, STRANGER)
+    capfd.readouterr()
+    for command in ("verify", f"verify {place}/copy", f"backup {place}/other/copy"):
+        with acting_as(user_of(STRANGER, STRANGER)):
+            assert (command, sekisho(*command.split())) == (command, 1)
+        told = capfd.readouterr().err
+        assert f"{STRANGER} may not use it: run commands as root or as {'root' if 'y ' in command else OWNER}" in told
+    os.chown(data / "hints.db", 0, 0)
+    assert sekisho("backup", place / "other/copy") == 1  # root's own leftovers are told to root too
+    assert f"mend it with: chown -R {OWNER}: {data}" in capfd.readouterr().err
+
+
+def test_what_was_restored_open_to_all_is_closed(place: Path) -> None:
+    data = owned(place / "data")
+    assert sekisho("domain", "add", "example.org") == 0
+    for path in (data / "mail.db", data / "hints.db"):
+        path.chmod(0o644)
+    (data / "content").chmod(0o755)
+    assert sekisho("domain", "list") == 0
+    assert [stat.S_IMODE((data / name).stat().st_mode) for name in ("mail.db", "hints.db", "content")] == [0o640, 0o640, 0o750]

@@ -134,18 +134,24 @@ def open_log(file: Path, user: pwd.struct_passwd | None = None) -> int:
     return descriptor
 
 
-def foreign_file(data_dir: Path) -> str:
-    """A sentence about a file in the data folder that we may not write because it is somebody else's; "" if there is none."""
+def foreign_file(folder: Path) -> str:
+    """A sentence about what we may not use in a data folder or a backup because it is somebody else's; "" if there is nothing."""
     uid = os.geteuid()
     for name in _OWN:
-        path = data_dir / name
+        path = folder / name
         try:
             state = path.stat()
         except OSError:
             continue
-        if uid not in (0, state.st_uid) and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
-            me, owner = user_of(uid, os.getegid()).pw_name, user_of(state.st_uid, state.st_gid).pw_name
-            return f"{path} belongs to {owner}, so that {me} cannot use it; mend it with: {chown_command(me, data_dir)}"
+        if uid in (0, state.st_uid) or os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            continue
+        me, owner = user_of(uid, os.getegid()).pw_name, user_of(state.st_uid, state.st_gid).pw_name
+        if folder.stat().st_uid == uid:
+            return f"{path} belongs to {owner}, so that {me} cannot use it; mend it with: {chown_command(me, folder)}"
+        return (
+            f"{path} belongs to {owner}, and {me} may not use it: run commands as root or as {owner}; "
+            f"if it is to be {me}'s: {chown_command(me, folder)}"
+        )
     return ""
 
 

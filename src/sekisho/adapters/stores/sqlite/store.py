@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from msgspec import Struct
@@ -63,8 +64,20 @@ def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
             migrate(data_dir / MAIL, "mail", vfs=vfs)
             migrate(data_dir / HINTS, "hints", vfs=vfs)
             Files().sync_folder(data_dir)
+            _close_to_others(data_dir)
         finally:
             os.close(lock)
+
+
+def _close_to_others(data_dir: Path) -> None:
+    """What earlier versions restored could be read by everybody, password hashes and all."""
+    for path in (*data_dir.glob("*.db*"), data_dir / CONTENT):
+        try:
+            state = path.lstat()
+            if state.st_uid == os.geteuid() and state.st_mode & 0o007 and not stat.S_ISLNK(state.st_mode):
+                path.chmod(state.st_mode & 0o770)
+        except FileNotFoundError:
+            pass
 
 
 class SqliteStore:

@@ -1,5 +1,6 @@
 """`sekisho check`: what a receiver would find out about a message, or about a domain."""
 
+import os
 import time
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -95,9 +96,9 @@ def domain(
 
 
 def _config(shell: Shell, config_file: Path) -> "Config | None":
-    """None if there is no configuration and nobody named one: then this machine is not a server."""
+    """None if there is no configuration, or none for our eyes, and nobody named one: then this machine is no server for us."""
     source = click.get_current_context().get_parameter_source("config_file")
-    if source is click.core.ParameterSource.DEFAULT and not DEFAULT_CONFIG.exists():
+    if source is click.core.ParameterSource.DEFAULT and not os.access(DEFAULT_CONFIG, os.R_OK):
         return None
     return shell.load_config(config_file)
 
