@@ -35,6 +35,7 @@ NAMES = {
     "store.deliveries",
     "store.destinations",
     "store.orphans",
+    "store.reserve",
     "store.structures",
 }
 

@@ -1,7 +1,9 @@
 """Versions, migrations, maintenance, and what a failing disk does."""
 
 import asyncio
+import fcntl
 import os
+import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -15,7 +17,7 @@ from tests.stores.conftest import open_sqlite
 from tests.stores.making import acceptance, appended, content, delivery, relay
 
 from sekisho.adapters.stores.memory.changes import LocalChanges
-from sekisho.adapters.stores.sqlite import migrate, writer
+from sekisho.adapters.stores.sqlite import maintenance, migrate, writer
 from sekisho.adapters.stores.sqlite.backup_mark import backup_mark
 from sekisho.adapters.stores.sqlite.connection import StoreDamaged, UnsafeSqlite, check_version, connect
 from sekisho.adapters.stores.sqlite.files import Files
@@ -452,3 +454,33 @@ async def test_a_damaged_database_is_told_as_what_it_is(tmp_path: Path, clock: M
     assert {(path.name, type(error)) for path, error in told} == {("mail.db", StoreDamaged)}
     await damaged.close()
     assert any("the database is damaged" in problem for problem in verify(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("commits_behind_it", [0, 300])
+async def test_a_checkpoint_waits_for_no_reader_under_the_lock(
+    tmp_path: Path, store: SqliteStore, alice: Account, commits_behind_it: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a backup reads, writers do not wait: neither is the lock held long, nor does SQLite wait within it."""
+    reader = connect(tmp_path / "data/mail.db", read_only=True)
+    await store.mail.append(alice.id, "INBOX", [appended(store, b"x" * 16_000) for _ in range(5)])
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM message").fetchall()
+    for _ in range(commits_behind_it):
+        await store.mail.append(alice.id, "INBOX", [appended(store)])
+    held: list[float] = []
+    flock = fcntl.flock
+
+    def watched(descriptor: int, operation: int) -> None:
+        flock(descriptor, operation)
+        held.append(time.perf_counter() * (1 if operation == fcntl.LOCK_UN else -1))
+
+    monkeypatch.setattr(maintenance, "TRY_SECONDS", 0)
+    monkeypatch.setattr(fcntl, "flock", watched)
+    maintenance.Checkpointer(store.writer.database, store.writer.lock, None).run(truncate=False)
+    monkeypatch.undo()
+    assert sum(held) < 0.5
+    assert bool(held) is (commits_behind_it == 0)  # with much behind a standing reader the lock is not even asked for
+    reader.execute("COMMIT")
+    await store.maintenance.checkpoint(truncate=True)
+    assert (tmp_path / "data/mail.db-wal").stat().st_size == 0
+    reader.close()

@@ -107,6 +107,9 @@ def _snapshot(source: Path, target: Path, progress: Progress, as_owner: AsOwner)
         schema = int(reading.pragma("user_version") or 0)
     writing = apsw.Connection(str(target))
     try:
+        # The whole copy is synced afterwards: the reading, which the log of the database grows by, does not wait for that.
+        writing.pragma("journal_mode", "off")
+        writing.pragma("synchronous", "off")
         with writing.backup("main", reading, "main") as copy:
             while not copy.done:
                 copy.step(PAGES)

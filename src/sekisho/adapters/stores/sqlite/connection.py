@@ -1,6 +1,7 @@
 """Opening SQLite: the version that is safe, the settings every connection has, and what its errors mean to callers."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,12 +71,22 @@ def unavailable(error: BaseException, database: Path | None = None) -> StoreUnav
     told: StoreUnavailable
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         told = StoreDamaged(f"{database or 'the database'} is damaged: {error}")
-    elif isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+    elif _is_without_room(error, database):
         told = NoRoom(text)
     else:
         told = StoreUnavailable(text)
     told.__cause__ = error
     return told
+
+
+def _is_without_room(error: BaseException, database: Path | None) -> bool:
+    if isinstance(error, apsw.IOError) and database is not None:  # so SQLite says it of its -shm file
+        try:
+            disk = os.statvfs(database.parent)
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize < 16 * PAGE_OCTETS
+    return isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import msgspec
 
 from sekisho.adapters.stores.sqlite.connection import connect, store_errors
 from sekisho.adapters.stores.sqlite.ledger_places import DAY_US, PLACE_BITS, POSTING_SHIFT, SEGMENT_ENTRIES, key_hash
+from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Entry
 from sekisho.ports.ledger import LedgerEntry, normal_key
@@ -128,7 +129,7 @@ class LedgerWriter:
     def _write(self, batch: _Batch) -> None:
         with store_errors():
             disk = os.statvfs(self._database.parent)
-            if disk.f_bavail * disk.f_frsize < self._free_octets:
+            if disk.f_bavail * disk.f_frsize < self._free_octets or Reserve(self._database.parent).is_given_up:
                 raise StoreUnavailable("the disk is nearly full, and what is left is kept for mail")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             try:

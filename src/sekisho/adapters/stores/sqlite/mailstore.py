@@ -13,7 +13,7 @@ from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.clock import Clock
-from sekisho.ports.content import MessageOctets
+from sekisho.ports.content import MessageOctets, StoreUnavailable
 from sekisho.ports.mailstore import (
     Appended,
     CopyResult,
@@ -76,7 +76,10 @@ class SqliteMailStore:
     async def view(self, account_id: int, name: str, *, claim_recent: bool) -> View:
         view = self._reader.read(lambda db: mailbox_reads.view(db, account_id, name))
         if claim_recent and view.info.first_recent_uid < view.info.uidnext:
-            return await self._writer.write(lambda tx: mailbox_writes.claim_recent(tx, account_id, name))
+            try:
+                return await self._writer.write(lambda tx: mailbox_writes.claim_recent(tx, account_id, name))
+            except StoreUnavailable:
+                return view  # rather the same messages \Recent once more than a mailbox that cannot be opened
         return view
 
     async def changes_since(self, mailbox_id: int, modseq: int) -> MailboxChanges:

@@ -11,9 +11,10 @@ from pathlib import Path
 import apsw
 
 from sekisho.adapters.stores.sqlite.backup_mark import is_backup_running
-from sekisho.adapters.stores.sqlite.connection import connect, store_errors
+from sekisho.adapters.stores.sqlite.connection import NoRoom, connect, store_errors
 from sekisho.adapters.stores.sqlite.content import TEMPORARY, ContentFolder
 from sekisho.adapters.stores.sqlite.reader import Reader
+from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.ports.clock import Clock
 
@@ -21,6 +22,9 @@ INTERVAL_SECONDS = 2.0
 SWEEP_SECONDS = 3600.0
 CHECKPOINT_OCTETS = 4_194_304  # of WAL
 TRUNCATE_OCTETS = 67_108_864
+LAST_PAGES = 256  # of 4 KB, moved while the writers wait
+PASSES = 5
+TRIES, TRY_SECONDS = 20, 0.01
 ORPHAN_SECONDS = 86_400
 PORTION = 1_000
 STRUCTURES = 200_000  # kept
@@ -40,30 +44,59 @@ class Checkpointer:
             return 0
 
     def run(self, *, truncate: bool) -> None:
-        """Most of the work beside the writers, the rest while they wait. Raises StoreUnavailable."""
+        """Most of the work beside the writers, the last pages while they wait. Raises StoreUnavailable.
+
+        Nobody waits under the lock for a reader: while one stands (a backup, a check) the log can only grow, and the next round goes on.
+        """
         connection = connect(self._database, vfs=self._vfs)
         try:
-            with store_errors():
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            connection.set_busy_timeout(0)
+            with store_errors(self._database):
+                if _move_pages(connection) > LAST_PAGES:
+                    return
+                mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if truncate else apsw.SQLITE_CHECKPOINT_RESTART
                 lock = os.open(self._lock, os.O_RDWR | os.O_CLOEXEC)
                 try:
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-                    connection.set_busy_timeout(1000)
-                    mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if truncate else apsw.SQLITE_CHECKPOINT_RESTART
-                    connection.wal_checkpoint(mode=mode)
-                except apsw.BusyError:
-                    return  # a reader or a commit is in the way: the next round goes on from here
+                    for tried in range(TRIES):
+                        # A short question or a commit under way is over in a moment, which is waited for without the lock.
+                        time.sleep(TRY_SECONDS if tried else 0)
+                        if self._begin_anew(connection, lock, mode):
+                            return
                 finally:
                     os.close(lock)
         finally:
             connection.close()
 
+    def _begin_anew(self, connection: apsw.Connection, lock: int, mode: int) -> bool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            connection.wal_checkpoint(mode=mode)
+        except apsw.BusyError:
+            return False
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        return True
+
+
+def _move_pages(connection: apsw.Connection) -> int:
+    """Beside the writers, as far as readers allow; returns how many pages of the log are left."""
+    left = 0
+    for _ in range(PASSES):
+        try:
+            in_log, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:
+            return LAST_PAGES + 1  # another one is at it
+        before, left = left, in_log - moved
+        if left <= LAST_PAGES or left == before:
+            break
+    return left
+
 
 class Maintenance:
     """Each round is a duty of its own (`rounds`), of the one worker that has the lease."""
 
-    def __init__(self, clock: Clock, mail: tuple[Reader, Writer], hints: tuple[Reader, Writer], vfs: str | None) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, mail: tuple[Reader, Writer], hints: tuple[Reader, Writer], reserve: Reserve, vfs: str | None) -> None:
+        self._clock, self._reserve = clock, reserve
         self._mail, self._hints = mail, hints
         self._checkpointers = [Checkpointer(writer.database, writer.lock, vfs) for _, writer in (mail, hints)]
 
@@ -72,6 +105,7 @@ class Maintenance:
         """name → seconds between two rounds, the round. They may raise StoreUnavailable."""
         return {
             "store.checkpoint": (INTERVAL_SECONDS, self.checkpoint_what_grew),
+            "store.reserve": (INTERVAL_SECONDS, self.renew_reserve),
             "store.deliveries": (SWEEP_SECONDS, self.forget_deliveries),
             "store.destinations": (SWEEP_SECONDS, self.forget_destinations),
             "store.counters": (SWEEP_SECONDS, self.forget_counters),
@@ -83,7 +117,21 @@ class Maintenance:
         for checkpointer in self._checkpointers:
             octets = checkpointer.wal_octets
             if octets >= CHECKPOINT_OCTETS:
-                await asyncio.to_thread(checkpointer.run, truncate=octets >= TRUNCATE_OCTETS)
+                await self._checkpoint(checkpointer, truncate=octets >= TRUNCATE_OCTETS)
+
+    async def _checkpoint(self, checkpointer: Checkpointer, *, truncate: bool) -> None:
+        try:
+            await asyncio.to_thread(checkpointer.run, truncate=truncate)
+        except NoRoom:
+            # Without it the log would go on growing.
+            if not self._reserve.give_up():
+                raise
+            await asyncio.to_thread(checkpointer.run, truncate=truncate)
+
+    async def renew_reserve(self) -> None:
+        """As soon as there is room for it again."""
+        with store_errors():
+            await asyncio.to_thread(self._reserve.renew)
 
     async def checkpoint(self, *, truncate: bool = False) -> None:
         """Now, both databases, whatever their size."""

@@ -1,7 +1,6 @@
 """The port Spool over mail.db."""
 
 import os
-from pathlib import Path
 
 from sekisho.adapters.stores.sqlite import queue_rows, queue_watch
 from sekisho.adapters.stores.sqlite.acceptance import Acceptor, NothingTaken, own_writer
@@ -10,6 +9,7 @@ from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentW
 from sekisho.adapters.stores.sqlite.octets import open_octets
 from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
+from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.ports.content import ContentWriter, MessageOctets
 from sekisho.ports.leases import Owner
@@ -22,12 +22,12 @@ class SqliteSpool:
         reader: Reader,
         writer: Writer,
         folder: ContentFolder,
-        data_dir: Path,
+        reserve: Reserve,
         free_disk_octets: int,
         steps: tuple[Acceptor, Queueing],
     ) -> None:
         self._reader, self._writer, self._folder = reader, writer, folder
-        self._data_dir, self._free_disk_octets = data_dir, free_disk_octets
+        self._reserve, self._free_disk_octets = reserve, free_disk_octets
         self._acceptor, self._queueing = steps
 
     def open_content(self) -> ContentWriter:
@@ -40,8 +40,10 @@ class SqliteSpool:
             return Accepted((), nothing.over_quota, nothing_taken=True)
 
     async def has_room(self) -> bool:
+        if self._reserve.is_given_up:
+            return False  # what is free now is for those who delete
         with store_errors():
-            disk = os.statvfs(self._data_dir)
+            disk = os.statvfs(self._reserve.folder)
         has_inodes = disk.f_files == 0 or disk.f_favail > 1000
         return disk.f_bavail * disk.f_frsize >= self._free_disk_octets and has_inodes
 

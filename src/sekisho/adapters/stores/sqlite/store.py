@@ -10,7 +10,7 @@ from msgspec import Struct
 from sekisho.adapters.stores.sqlite.acceptance import Acceptor
 from sekisho.adapters.stores.sqlite.alarms import StoreAlarms
 from sekisho.adapters.stores.sqlite.bans import SqliteBans
-from sekisho.adapters.stores.sqlite.connection import check_version, store_errors
+from sekisho.adapters.stores.sqlite.connection import NoRoom, check_version, store_errors
 from sekisho.adapters.stores.sqlite.content import ContentFolder
 from sekisho.adapters.stores.sqlite.credentials import SqliteCredentials
 from sekisho.adapters.stores.sqlite.directory import SqliteDirectory
@@ -31,8 +31,10 @@ from sekisho.adapters.stores.sqlite.places import SqlitePlaces
 from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.reputation import SqliteReputation
+from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.adapters.stores.sqlite.spool import SqliteSpool
 from sekisho.adapters.stores.sqlite.writer import Writer
+from sekisho.adapters.stores.standby import StandbyBans, StandbyCounters
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
@@ -52,8 +54,18 @@ class StoreSettings(Struct, frozen=True):
 def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
     """Make or migrate what lies in `data_dir`. Called once before the workers are forked, and harmless at any time.
 
-    Raises UnsafeSqlite, SchemaTooNew (both with a sentence for the operator), StoreUnavailable.
+    On a full disk the reserve is given up for it. Raises UnsafeSqlite, SchemaTooNew (both with a sentence for the operator),
+    StoreUnavailable.
     """
+    try:
+        _prepare(data_dir, settings)
+    except NoRoom:
+        if not Reserve(data_dir).give_up():
+            raise
+        _prepare(data_dir, settings)
+
+
+def _prepare(data_dir: Path, settings: StoreSettings | None) -> None:
     check_version()
     vfs = settings.vfs if settings else None
     with store_errors():
@@ -104,6 +116,7 @@ class SqliteStore:
         self.data_dir, self.changes = data_dir, changes
         self.folder = ContentFolder(data_dir / CONTENT, dice, files or Files())
         self.folder.prepare()
+        reserve = Reserve(data_dir, settings.free_disk_octets)
         ids = Ids(clock, dice)
         self.reader = Reader(data_dir / MAIL, settings.vfs)
         self.hints_reader = Reader(data_dir / HINTS, settings.vfs)
@@ -119,6 +132,7 @@ class SqliteStore:
         self.hints_writer = Writer(
             data_dir / HINTS, data_dir / HINTS_LOCK, synchronous="NORMAL", changes=changes, metrics=metrics, vfs=settings.vfs
         )
+        self.writer.reserve = self.hints_writer.reserve = reserve
         self.alarms = StoreAlarms()
         for part in (self.reader, self.hints_reader, self.writer, self.hints_writer):
             part.alarms = self.alarms
@@ -127,7 +141,7 @@ class SqliteStore:
         queueing = Queueing(clock, ids, acceptor, guard)
         tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
         structures = Structures(self.hints_reader, self.hints_writer, clock)
-        self.spool = SqliteSpool(self.reader, self.writer, self.folder, data_dir, settings.free_disk_octets, (acceptor, queueing))
+        self.spool = SqliteSpool(self.reader, self.writer, self.folder, reserve, settings.free_disk_octets, (acceptor, queueing))
         self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
         self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
         self.credentials = SqliteCredentials(self.reader, self.writer, dice)
@@ -135,9 +149,9 @@ class SqliteStore:
         self.guard = SqliteGuard(self.reader, self.writer, self.folder, guard, acceptor, clock)
         self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
-        self.maintenance = Maintenance(clock, mail, hints, settings.vfs)
-        self.counters = SqliteCounters(self.hints_reader, self.hints_writer, clock)
-        self.bans = SqliteBans(self.hints_reader, self.hints_writer, clock)
+        self.maintenance = Maintenance(clock, mail, hints, reserve, settings.vfs)
+        self.counters = StandbyCounters(SqliteCounters(self.hints_reader, self.hints_writer, clock), clock)
+        self.bans = StandbyBans(SqliteBans(self.hints_reader, self.hints_writer, clock), clock)
         self.lessons = SqliteLessonBook(self.hints_reader, self.hints_writer, clock)
         self.places = SqlitePlaces(self.hints_reader, self.hints_writer)
         self.judgements = SqliteJudgements(self.hints_writer, clock)

@@ -23,8 +23,9 @@ from typing import Any, Literal, TypeVar
 import apsw
 
 from sekisho.adapters.stores.sqlite.alarms import StoreAlarms
-from sekisho.adapters.stores.sqlite.connection import BUSY_TIMEOUT_MS, UNAVAILABLE, connect, unavailable
+from sekisho.adapters.stores.sqlite.connection import BUSY_TIMEOUT_MS, UNAVAILABLE, NoRoom, connect, unavailable
 from sekisho.adapters.stores.sqlite.content import ContentFolder, Outcome, SqliteContentWriter
+from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.ports.changes import Change, Changes
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.metrics import Metrics
@@ -63,12 +64,13 @@ Step = Callable[[Transaction], T]
 
 
 class _Work:
-    __slots__ = ("contents", "error", "future", "is_long", "result", "step")
+    __slots__ = ("contents", "error", "future", "is_long", "is_second_try", "result", "step")
 
     def __init__(self, step: Step[Any], contents: Sequence[SqliteContentWriter], is_long: bool, future: "asyncio.Future[Any]") -> None:
         self.step, self.contents, self.is_long, self.future = step, contents, is_long, future
         self.result: Any = None
         self.error: BaseException | None = None
+        self.is_second_try = False
 
 
 class Writer:
@@ -86,6 +88,7 @@ class Writer:
         vfs: str | None = None,
     ) -> None:
         self.database, self.lock, self.folder = database, lock, folder
+        self.reserve: Reserve | None = None  # given up for what is asked of this writer when the disk is full
         self._connection = connect(database, synchronous=synchronous, vfs=vfs)
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._syncs = synchronous == "FULL"
@@ -208,7 +211,8 @@ class Writer:
             self._finish(batch, transactions, self._try_commit())
 
     def _finish(self, batch: list[_Work], transactions: list[Transaction], error: BaseException | None) -> None:
-        self._alarm(batch, error)
+        if self._alarm(batch, error):
+            self._try_again(batch, error)
         # An I/O error of COMMIT may mean that all is in the log, only not surely: after a crash it could be there.
         ending: Outcome = "committed" if error is None else "doubtful" if isinstance(error.__cause__, apsw.IOError) else "undone"
         for work in batch:
@@ -233,12 +237,24 @@ class Writer:
         else:
             self._go_on()
 
-    def _alarm(self, batch: list[_Work], error: BaseException | None) -> None:
-        """Tell of a disk that refused, once for all that waited for it."""
+    def _alarm(self, batch: list[_Work], error: BaseException | None) -> bool:
+        """Tell of a disk that refused, once for all that waited for it. Is it full?"""
         faults = [error, *(work.error for work in batch)]
         told = next((fault for fault in faults if isinstance(fault, StoreUnavailable) and fault.__cause__ is not None), None)
         if told is not None:
             self.alarms.unavailable(self.database, told)
+        return any(isinstance(fault, NoRoom) for fault in faults)
+
+    def _try_again(self, batch: list[_Work], error: BaseException | None) -> None:
+        """The disk is full: what brings no content in (logins, flags, expunging, the queue) gets the reserve and a second try."""
+        failed = [work for work in batch if isinstance(work.error or error, StoreUnavailable)]
+        again = [work for work in failed if not work.contents and not work.is_second_try]
+        if not again or self.reserve is None or not self.reserve.give_up():
+            return
+        for work in again:
+            batch.remove(work)
+            work.error, work.result, work.is_second_try = None, None, True
+        self._waiting = again + self._waiting
 
     def _go_on(self) -> None:
         if self._waiting:
