@@ -5,13 +5,14 @@ import pytest
 
 from sekisho.core.mailauth.results import dmarc_result, iprev_result, spf_results
 from sekisho.core.message.authentication_results import format_authentication_results
+from sekisho.core.message.authorship import read_authorship
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.content import ContentWriter
 from sekisho.ports.stream import Endpoint
 from sekisho.probes.context import ProbeContext
-from sekisho.probes.dmarc import author_domains, probe_dmarc
+from sekisho.probes.dmarc import probe_dmarc
 from sekisho.probes.iprev import probe_iprev
 from sekisho.probes.spf import probe_spf
 from sekisho.testing.zones import ZoneResolver
@@ -22,6 +23,12 @@ _dmarc.example.com      TXT "v=DMARC1; p=reject"
 mx.example.com          A   192.0.2.1
 mx.example.com          TXT "v=spf1 a -all"
 1.2.0.192.in-addr.arpa  PTR mx.example.com
+"""
+
+SEVERAL = """
+_dmarc.mild.example     TXT "v=DMARC1; p=none"
+_dmarc.strict.example   TXT "v=DMARC1; p=reject"
+$TIMEOUT _dmarc.broken.example
 """
 
 
@@ -43,7 +50,7 @@ def _context(
 
 async def _written(context: ProbeContext, dkim_domains: tuple[str, ...] = ()) -> list[str]:
     spf, iprev = await probe_spf(context), await probe_iprev(context)
-    dmarc = await probe_dmarc(context, author_domains(context.header), spf, dkim_domains)
+    dmarc = await probe_dmarc(context.resolver, read_authorship(context.header), spf, dkim_domains)
     results = (*spf_results(spf, str(context.envelope.reverse_path), context.hello), iprev_result(iprev), dmarc_result(dmarc))
     field = format_authentication_results(context.hostname, results).decode()
     return [line.strip() for line in field.replace("\r\n\t  ", " ").split("\r\n\t")[1:]]
@@ -78,15 +85,25 @@ async def test_dkim_alone_can_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "domains"),
+    ("author", "result", "domain"),
     [
-        (b"From: Joe <joe@Example.COM>\r\n\r\n", ("example.com",)),
-        (b"From: a@example.com, b@example.net\r\n\r\n", ("example.com", "example.net")),
-        (b"From: a@example.com\r\nFrom: b@example.net\r\n\r\n", ()),
-        (b"From: a@example.com\r\nfrom : b@example.com\r\n\r\n", ()),
-        (b"Subject: x\r\n\r\n", ()),
-        (b"From: <a@example.com\r\n\r\n", ()),
+        ("a@mild.example, b@example.com", "fail", "example.com"),  # the strictest of what fails
+        ("b@example.com, a@mild.example", "fail", "example.com"),
+        ("a@mild.example, b@nothing.example", "fail", "mild.example"),
+        ("a@nothing.example, b@nowhere.example", "none", "nothing.example"),
+        ("a@strict.example, b@example.com", "fail", "example.com"),
+        ("a@strict.example, b@nothing.example", "none", "nothing.example"),  # it passes only if it does for all
+        ("a@broken.example, b@mild.example", "temperror", "broken.example"),
+        ("a@broken.example, b@example.com", "fail", "example.com"),
+        ("<b@example.com> <a@strict.example>", "fail", "example.com"),  # unreadable, and judged all the same
+        ("<a@strict.example>; <a@strict.example>", "pass", "strict.example"),  # which helps nobody: it cannot be read
+        (", ".join(f"a@d{number}.example" for number in range(6)), "permerror", ""),
+        ("nobody", "permerror", ""),
+        ("a@[192.0.2.1]", "permerror", ""),
     ],
 )
-def test_author_domains(header: bytes, domains: tuple[str, ...]) -> None:
-    assert author_domains(HeaderSection(header)) == domains
+async def test_several_domains_are_as_good_as_the_strictest_of_them(author: str, result: str, domain: str) -> None:
+    """RFC 9989 §11.5."""
+    context = _context("192.0.2.66", header=f"From: {author}\r\n\r\n".encode())
+    finding = await probe_dmarc(ZoneResolver(ZONE + SEVERAL), read_authorship(context.header), await probe_spf(context), ["strict.example"])
+    assert (finding.result, finding.author_domain) == (result, domain)

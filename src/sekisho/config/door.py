@@ -10,7 +10,7 @@ from sekisho.core.policy.reputation import DAY_US, ReputationRules
 
 _BAD_ACTIONS: dict[str, Literal["quarantine", "defer"]] = {"defer": "defer"}
 _BAD_MODES: dict[str, Mode] = {"observe": "observe", "off": "off"}
-_SENDER_MODES = _BAD_MODES
+_SENDER_MODES = _UNREADABLE_MODES = _BAD_MODES
 
 
 def reputation_rules(config: Config) -> ReputationRules:
@@ -51,6 +51,9 @@ def door_rules(config: Config) -> DoorRules:
         limits=door.rates.limits(),
         impersonation=door.impersonation,
         forwarding=door.forwarding,
+        unreadable=_UNREADABLE_MODES.get(door.unreadable_from, "enforce"),
+        refuses_unreadable=door.unreadable_from == "refuse",
+        shown=door.shown_authors,
         trusted_sealers=frozenset(domain.lower() for domain in door.trusted_sealers),
         **config.content.modes,
     )

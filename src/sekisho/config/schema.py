@@ -94,6 +94,16 @@ class DoorSettings(Section):
         "enforce",
         description="Refuse strangers who write in the name of a domain served here; observe: only write it down; off: do not look.",
     )
+    unreadable_from: Literal["refuse", "junk", "observe", "off"] = Field(
+        "refuse",
+        description="What becomes of mail whose From is missing, doubled, unreadable or names too many domains; observe: only write it "
+        "down; off: do not look.",
+    )
+    shown_authors: Mode = Field(
+        "enforce",
+        description="Mark mail whose From shows an address of a domain that nothing speaks for beside the author's, and put it into Junk; "
+        "observe: only write it down; off: do nothing.",
+    )
     sender_domain: Literal["defer", "refuse", "observe", "off"] = Field(
         "defer", description="What becomes of mail from a domain that does not exist; observe: only write it down; off: do not look."
     )

@@ -1,28 +1,25 @@
 """DMARC over what SPF and DKIM found (RFC 9989 §5.3)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, evaluate_dmarc
+from sekisho.core.mailauth.dmarc.authors import evaluate_authors
+from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.spf.terms import SpfEvidence
-from sekisho.core.message.address_list import parse_address_list
-from sekisho.core.message.header import HeaderSection
-from sekisho.core.terms.address import Address
-from sekisho.probes.context import ProbeContext
+from sekisho.core.message.authorship import MOST_AUTHOR_DOMAINS, Authorship
+from sekisho.core.terms.dns import Resolver
 
 
-async def probe_dmarc(context: ProbeContext, authors: Sequence[str], spf: SpfEvidence, dkim_domains: Iterable[str]) -> DmarcFinding:
-    """`authors`: the `author_domains`; `dkim_domains`: d= of the signatures that pass, aligned or not."""
+async def probe_dmarc(resolver: Resolver, authorship: Authorship, spf: SpfEvidence, dkim_domains: Iterable[str]) -> DmarcFinding:
+    """Of every domain that From names, or that a reader finds in one that cannot be read; `dkim_domains`: d= of the signatures that pass,
+    aligned or not."""
+    if authorship.problem and not 0 < len(authorship.domains) <= MOST_AUTHOR_DOMAINS:
+        return DmarcFinding("permerror", problem=authorship.problem)
     spf_domain = spf.mailfrom.domain if spf.mailfrom.result == "pass" else None
-    return await evaluate_dmarc(context.resolver, authors, spf_domain=spf_domain, dkim_domains=dkim_domains)
+    return await evaluate_authors(resolver, authorship.domains, spf_domain=spf_domain, dkim_domains=dkim_domains)
 
 
-def author_addresses(header: HeaderSection) -> tuple[Address, ...]:
-    """The addresses in From; none unless there is exactly one such field and it can be read (THREATS 40)."""
-    if header.count(b"from") != 1 or header.too_many:
-        return ()
-    return parse_address_list(header.first(b"from") or b"") or ()
-
-
-def author_domains(header: HeaderSection) -> tuple[str, ...]:
-    """The domains of the same."""
-    return tuple(address.domain for address in author_addresses(header))
+async def policies_at_hand(resolver: Resolver, authorship: Authorship) -> None:
+    """Has the records of the authors' domains asked for while other checks wait for theirs: a stranger's slow zone must not use up the
+    time that is left for them."""
+    if len(authorship.domains) <= MOST_AUTHOR_DOMAINS:
+        await evaluate_authors(resolver, authorship.domains)

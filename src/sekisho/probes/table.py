@@ -4,18 +4,20 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.mailauth.spf.terms import SpfEvidence
-from sekisho.core.message.address_list import parse_address_list
+from sekisho.core.message.authorship import Authorship, read_authorship
 from sekisho.core.policy.dnsbl import Blocklist, DnsblFinding
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.s25r import check_s25r
 from sekisho.ports.directory import Directory
+from sekisho.probes.authorship import own_authors, probe_authorship
 from sekisho.probes.budget import BudgetedResolver, NotAtHand
 from sekisho.probes.content import ContentEvidence, ContentProbe
 from sekisho.probes.context import ProbeContext
-from sekisho.probes.dmarc import author_addresses, probe_dmarc
+from sekisho.probes.dmarc import policies_at_hand, probe_dmarc
 from sekisho.probes.dnsbl import probe_dnsbl
 from sekisho.probes.greylist import GreylistProbe
 from sekisho.probes.impersonation import ImpersonationProbe
@@ -53,12 +55,13 @@ async def gather_evidence(
 
     `directory` None: nobody asks which domains in From are ours.
     """
-    addresses = author_addresses(context.header)
-    authors = tuple(address.domain for address in addresses)
-    signatures = SignatureProbe(context, authors[0] if authors else "")
-    found = await _at_hand(context, authors, signatures, blocklists) or await _ask(context, authors, signatures, blocklists)
+    authorship = read_authorship(context.header)
+    addresses = authorship.addresses
+    signatures = SignatureProbe(context, authorship.domains[0] if authorship.domains else "")
+    found = await _at_hand(context, authorship, signatures, blocklists) or await _ask(context, authorship, signatures, blocklists)
     iprev, spf, (dkim, arc), dnsbl, dmarc = found
-    own = await _own_authors(context, authors, directory) if directory is not None else ()
+    own = await own_authors(context, authorship, directory) if directory is not None else ()
+    shows = await probe_authorship(context, authorship, directory, spf, _passing(dkim))
     sender = await probe_sender(context.resolver, context.envelope.reverse_path) if probes.sender else None
     known = await probes.reputation.look(context, addresses, Papers(spf, dkim, dmarc)) if probes.reputation is not None else None
     shown = await probes.names.look(context.header, addresses[0], known) if probes.names is not None and len(addresses) == 1 else None
@@ -67,6 +70,7 @@ async def gather_evidence(
         iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev), inside.content, inside.rspamd,
         inside.clamav, sender, impersonated=shown, roles=context.role_account_ids, reverse_domain=_reverse_domain(context),
         leads_away=not context.account_ids and not any(r.address.local_canonical in ROLES for r in context.envelope.recipients),
+        authorship=shows,
     )  # fmt: skip
     greylist = await probes.greylist.look(context, evidence) if probes.greylist is not None else None
     return replace(evidence, greylist=greylist) if greylist is not None else evidence
@@ -78,7 +82,7 @@ def _reverse_domain(context: ProbeContext) -> str:
 
 
 async def _at_hand(
-    context: ProbeContext, authors: tuple[str, ...], signatures: SignatureProbe, blocklists: Sequence[Blocklist]
+    context: ProbeContext, authorship: Authorship, signatures: SignatureProbe, blocklists: Sequence[Blocklist]
 ) -> _Found | None:
     """One after the other, without a task: most mail is from those whose answers are in the cache. None if one is not."""
     if not isinstance(context.resolver, BudgetedResolver):
@@ -87,25 +91,25 @@ async def _at_hand(
     try:
         iprev, spf, dnsbl = await probe_iprev(context), await probe_spf(context), await probe_dnsbl(context, blocklists)
         signed = await signatures.finish(context.resolver)
-        return iprev, spf, signed, dnsbl, await _ask_dmarc(context, authors, spf, signed)
+        return iprev, spf, signed, dnsbl, await _ask_dmarc(context, authorship, spf, signed)
     except NotAtHand:
         return None
 
 
-async def _ask(context: ProbeContext, authors: tuple[str, ...], signatures: SignatureProbe, blocklists: Sequence[Blocklist]) -> _Found:
-    iprev, spf, signed, dnsbl = await asyncio.gather(
-        probe_iprev(context), probe_spf(context), signatures.finish(context.resolver), probe_dnsbl(context, blocklists)
+async def _ask(context: ProbeContext, authorship: Authorship, signatures: SignatureProbe, blocklists: Sequence[Blocklist]) -> _Found:
+    _, iprev, spf, signed, dnsbl = await asyncio.gather(
+        policies_at_hand(context.resolver, authorship),
+        probe_iprev(context),
+        probe_spf(context),
+        signatures.finish(context.resolver),
+        probe_dnsbl(context, blocklists),
     )
-    return iprev, spf, signed, dnsbl, await _ask_dmarc(context, authors, spf, signed)
+    return iprev, spf, signed, dnsbl, await _ask_dmarc(context, authorship, spf, signed)
 
 
-async def _ask_dmarc(context: ProbeContext, authors: tuple[str, ...], spf: SpfEvidence, signed: Signed) -> DmarcFinding:
-    return await probe_dmarc(context, authors, spf, [one.domain for one in signed[0] if one.result == "pass"])
+async def _ask_dmarc(context: ProbeContext, authorship: Authorship, spf: SpfEvidence, signed: Signed) -> DmarcFinding:
+    return await probe_dmarc(context.resolver, authorship, spf, _passing(signed[0]))
 
 
-async def _own_authors(context: ProbeContext, authors: tuple[str, ...], directory: Directory) -> tuple[str, ...]:
-    """The domains of ours that any From field names, also where there are more fields than one may be read (THREATS 40)."""
-    if not authors:
-        lists = [parse_address_list(value) or () for value in context.header.values(b"from")]
-        authors = tuple(address.domain for addresses in lists for address in addresses)
-    return tuple([domain for domain in dict.fromkeys(authors) if await directory.domain(domain) is not None])
+def _passing(dkim: Sequence[DkimEvidence]) -> list[str]:
+    return [one.domain for one in dkim if one.result == "pass"]

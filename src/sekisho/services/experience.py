@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from sekisho.core.message.authentication_results import AuthenticationResults, parse_authentication_results
+from sekisho.core.message.authorship import read_authorship
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.junk_reason import JUNK_REASON, junk_rule
 from sekisho.core.message.trace import received_at_us, received_client
@@ -27,7 +28,6 @@ from sekisho.ports.clock import Clock
 from sekisho.ports.learning import JudgedMessage, Judgements
 from sekisho.ports.reputation import Known, Reputation
 from sekisho.ports.stream import IpAddress
-from sekisho.probes.dmarc import author_addresses
 from sekisho.probes.reputation import Organizations, address_keys
 
 HEAD_OCTETS = 262_144
@@ -89,7 +89,7 @@ class Experience:
         if results is None or client is None:
             return
         client_name, network_name, network = address_keys(client)
-        authors = author_addresses(HeaderSection(await message.octets.read(message.prefix_octets, HEAD_OCTETS)))
+        authors = read_authorship(HeaderSection(await message.octets.read(message.prefix_octets, HEAD_OCTETS))).addresses
         author = authors[0] if len(authors) == 1 else None
         organization = ""
         if author is not None and author.domain:

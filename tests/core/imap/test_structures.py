@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.vectors import vectors
 
 from sekisho.core.imap.digest import decode_digest, encode_digest, find_part, make_digest, parts_of, select_fields
-from sekisho.core.imap.envelope import MAX_ADDRESSES, format_envelope
+from sekisho.core.imap.envelope import format_envelope
+from sekisho.core.message.shown_addresses import MAX_ADDRESSES
 from sekisho.core.message.structure import scan
 
 

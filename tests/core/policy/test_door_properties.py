@@ -14,6 +14,7 @@ from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.mailauth.spf.terms import SpfEvidence, SpfFinding
+from sekisho.core.policy.authorship import AuthorshipFinding
 from sekisho.core.policy.connection import CONNECTION_RULES
 from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding
 from sekisho.core.policy.dnsbl import DnsblFinding, Listing
@@ -116,6 +117,15 @@ _KNOWN: dict[str, st.SearchStrategy[object]] = {
     "reverse_domain": st.just("") | _DOMAINS,
     "leads_away": st.booleans(),
     "impersonated": st.just(ImpersonationFinding("boss@ours.example", "x@evil.example", "name")),
+    "authorship": st.builds(
+        AuthorshipFinding,
+        problem=st.sampled_from(["", "there are 2 From fields"]),
+        author=st.just("x@bank.example"),
+        own_shown=st.sampled_from([(), ("ours.example",)]),
+        shown=st.sampled_from([(), (DmarcFinding("fail", "bank.example", policy="reject"),)]),
+        too_many_shown=st.booleans(),
+        is_notice=st.booleans(),
+    ),
     "early": st.builds(EarlyFinding, st.booleans(), st.booleans()),
     "helo": st.builds(HeloFinding, _DOMAINS, st.sampled_from(["", "own-name", "own-domain", "own-address", "address"]), st.booleans()),
     "rate": st.builds(
@@ -146,6 +156,12 @@ _UNKNOWN: dict[str, st.SearchStrategy[object]] = {
     "sender": st.builds(SenderFinding, _DOMAINS, st.just("unknown")),
     "greylist": st.just(GreylistFinding(problem="no store")),
     "early": st.none(),
+    "authorship": st.builds(
+        AuthorshipFinding,
+        author=st.just("x@bank.example"),
+        own_shown=st.sampled_from([(), ("ours.example",)]),
+        shown=st.just((DmarcFinding("temperror", "bank.example"),)),
+    ),
     "impersonated": st.just(ImpersonationFinding("boss@ours.example", "x@evil.example", "name")),
     "helo": st.builds(HeloFinding, _DOMAINS, st.sampled_from(["own-name", "own-domain"]), st.none()),
     "rate": st.none(),
@@ -220,6 +236,7 @@ def test_no_order_turns_away_who_is_authenticated_and_trusted(evidence: Evidence
         content=None,
         rspamd=None,
         sender=None,
+        authorship=AuthorshipFinding(author="me@ours.example", own_shown=("ours.example",)),
     )
     verdict = judge(signed, rules, tuple(order))
     assert verdict.action == "accept" and verdict.reply is None

@@ -82,7 +82,7 @@ async def test_every_method_is_written_and_journaled() -> None:
     assert entry.fields["spf"] == "pass" and entry.fields["verdict"] == "accept" and entry.id.encode() in message
 
 
-async def test_a_name_of_ours_is_marked_and_only_without_papers_junk() -> None:
+async def test_an_address_of_ours_as_a_name_is_marked_and_junk() -> None:
     world = await _world().fill()
     directory = world.store.directory
     resolver = ZoneResolver(ZONE)
@@ -91,16 +91,19 @@ async def test_a_name_of_ours_is_marked_and_only_without_papers_junk() -> None:
     world.inspector = DoorInspector(HOSTNAME, DoorRules(), [], tools)
     name = b'From: "user@local.example" '
     assert codes(await _deliver(world, b"X-Sekisho-Warning: forged\r\n" + name + b"<a@good.example>\r\n\r\nx")) == [250]
-    (marked,) = await world.mailbox("user")
+    (marked,) = await world.mailbox("user", "Junk")
+    assert b"X-Junk-Reason: shown-author;" in marked  # whoever it is has papers of their own, not ours
     warnings = list(HeaderSection(marked).values(b"x-sekisho-warning"))
     assert len(warnings) == 1 and b"forged" not in marked
     assert b"a@good.example" in b" ".join(warnings[0].split())
     assert codes(await _deliver(world, name + b"<a@unproven.example>\r\n\r\nx")) == [250]
-    (junk,) = await world.mailbox("user", "Junk")
+    _, junk = await world.mailbox("user", "Junk")
     assert b"X-Junk-Reason: impersonated-name;" in junk and b"X-Sekisho-Warning: impersonated-name;" in junk
     entries = [entry for entry in world.journal.entries if entry.kind == "reception.evidence"]
-    assert [entry.fields["rule"] for entry in entries] == ["", "impersonated-name"] and all("impersonated" in e.fields for e in entries)
-    world.inspector = DoorInspector(HOSTNAME, DoorRules(impersonation="observe"), [], tools)
+    assert [entry.fields["rule"] for entry in entries] == ["shown-author", "impersonated-name"] and all(
+        "impersonated" in e.fields for e in entries
+    )
+    world.inspector = DoorInspector(HOSTNAME, DoorRules(impersonation="observe", shown="observe"), [], tools)
     assert codes(await _deliver(world, name + b"<a@unproven.example>\r\n\r\nx")) == [250]
     assert b"x-sekisho-warning" not in (await world.mailbox("user"))[-1].lower()
 

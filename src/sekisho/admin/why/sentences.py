@@ -88,6 +88,15 @@ RULES: Mapping[str, Wording] = {
         "it names {author_domain}, a domain of yours, as its author, and neither SPF nor DKIM speaks for it.",
         "If the sender is one of yours, have it log in on port 465 or 587, or sign with DKIM, or add it to your SPF record.",
     ),
+    "unreadable-from": Wording(
+        "nobody can tell who wrote it: {because}.",
+        "The program that wrote it must write one From field, as Name <local@domain>. If it is an honest one: "
+        'door.unreadable_from = "junk", or door.unchecked_networks.',
+    ),
+    "shown-author": Wording(
+        "it shows an address that nothing speaks for, beside the author's: {because}.",
+        "If the recipient wants it, they move it out of Junk. A list should sign for itself and name itself in List-Id.",
+    ),
     "dmarc-reject": Wording(
         "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be rejected.",
         "The sender must send by servers that its SPF record names, or sign with DKIM. If it comes by a forwarder of yours, "

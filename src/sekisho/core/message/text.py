@@ -61,14 +61,16 @@ def decode_field(value: bytes) -> str:
     position = 0
     for match in _ENCODED_WORD.finditer(value):
         out.append(value[position : match.start()].decode("utf-8", "replace"))
-        if match[2] in b"Bb":
-            octets = _base64(match[3])
-        else:
-            octets = quopri.decodestring(match[3].replace(b"_", b" "), header=False)
+        octets = decode_q_or_b(match[2], match[3])
         out.append(octets.decode(charset_codec(match[1]), "replace"))
         position = match.end()
     out.append(value[position:].decode("utf-8", "replace"))
     return "".join(out)
+
+
+def decode_q_or_b(encoding: bytes, text: bytes) -> bytes:
+    """The octets of one encoded word (RFC 2047 §4)."""
+    return _base64(text) if encoding in b"Bb" else quopri.decodestring(text.replace(b"_", b" "), header=False)
 
 
 def _base64(octets: bytes) -> bytes:

@@ -10,6 +10,7 @@ from sekisho.core.policy.greylist import GreylistEffect, GreylistRules
 from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.rates import RateLimits
 from sekisho.core.policy.reputation import ReputationRules
+from sekisho.core.policy.rules.authors import dmarc_says, is_authenticated, shows_another, through_list, unreadable
 from sekisho.core.policy.rules.content import ContentRules, dangerous, junk_by_words, rspamd_says, told_of, virus_in
 from sekisho.core.policy.rules.forwarding import forwarding
 from sekisho.core.policy.rules.greylist import effect, suspicion, waits
@@ -46,6 +47,9 @@ class DoorRules:
     rates: Mode = "enforce"
     impersonation: Mode = "enforce"
     forwarding: Mode = "enforce"
+    unreadable: Mode = "enforce"
+    refuses_unreadable: bool = True
+    shown: Mode = "enforce"
     trusted_sealers: frozenset[str] = frozenset()
     limits: RateLimits = field(default_factory=RateLimits)
 
@@ -71,12 +75,13 @@ ACCEPTED = DoorVerdict()
 OWN_DOMAIN, DNSBL, REPUTATION, TRUSTED = "own-domain", "dnsbl-listed", "bad-reputation", "trusted-sender"
 SENDER, GREYLIST = "unknown-sender-domain", "greylist"
 FORWARDING = "forged-forward"
+UNREADABLE, SHOWN = "unreadable-from", "shown-author"
 ARC_TRUSTED, IMPERSONATED = "arc-trusted", "impersonated-name"
 VIRUS, ATTACHMENT, RSPAMD, CONTENT = "virus", "dangerous-attachment", "rspamd", "content-junk"
 # What whoever is trusted by the recipients passes.
 TRUST_HELPS = frozenset((DNSBL, REPUTATION, GREYLIST))
 # Nobody vouches for a stranger under our own name, nor for a program: friends are hijacked too.
-_NEVER_SPARED = frozenset((OWN_DOMAIN, VIRUS, ATTACHMENT))
+_NEVER_SPARED = frozenset((OWN_DOMAIN, UNREADABLE, VIRUS, ATTACHMENT))
 
 
 def judge(evidence: Evidence, rules: DoorRules, among: "tuple[Rule, ...] | None" = None) -> DoorVerdict:
@@ -213,7 +218,7 @@ def _judge_own_domains(evidence: Evidence, rules: DoorRules) -> DoorVerdict | No
     """A stranger may not write in the name of a domain of ours, whatever that domain publishes. While the DNS does not say who speaks for
     the message it comes again: to let it in would open our name to everybody with a broken zone."""
     for domain in evidence.own_authors:
-        known = _is_authenticated(evidence, domain)
+        known = is_authenticated(evidence, domain)
         if known or evidence.spf is None or sealed_pass(evidence.arc, domain, rules.trusted_sealers):
             continue
         because = f"From names {domain}, which is ours, and neither SPF nor DKIM speaks for it"
@@ -227,41 +232,20 @@ def _judge_own_domains(evidence: Evidence, rules: DoorRules) -> DoorVerdict | No
     return None
 
 
-def _is_authenticated(evidence: Evidence, domain: str) -> bool | None:
-    """Does SPF or DKIM pass for the domain or a name below it? None: it could not be known."""
-    spf, dkim = evidence.spf, evidence.dkim or ()
-    passing = [one.domain for one in dkim if one.result == "pass"]
-    if spf is not None and spf.mailfrom.result == "pass":
-        passing.append(spf.mailfrom.domain)
-    if any(name.lower() == domain or name.lower().endswith("." + domain) for name in passing):
-        return True
-    is_unknown = spf is None or spf.mailfrom.result == "temperror" or any(one.result == "temperror" for one in dkim)
-    return None if is_unknown else False
-
-
-def through_list(evidence: Evidence) -> bool:
-    """Does the mailing list that List-Id names sign for itself?"""
-    name = evidence.list_id
-    passing = [one.domain.lower() for one in evidence.dkim or () if one.result == "pass" and "." in one.domain]
-    return bool(name) and any(name == domain or name.endswith("." + domain) for domain in passing)
-
-
 def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
-    finding = evidence.dmarc
-    if finding is None or finding.result not in ("fail", "temperror"):
+    finding, says = evidence.dmarc, dmarc_says(evidence)
+    if finding is None or says in ("nothing", "unreadable"):
         return None
     domain = finding.author_domain
-    if finding.result == "temperror":
+    if says == "unknown":
         if rules.on_temperror == "accept":
             return None
         reply = Reply.of(451, "4.7.0", f"The DNS does not say now whether DMARC passes for {domain}; try again later")
         return DoorVerdict("defer", "dmarc-temperror", finding.problem, reply)
     because = f"DMARC fails for {domain}, whose policy is {finding.policy}"
-    if finding.policy == "none":
-        return None  # RFC 9989 §5.4: p=none changes nothing
     if sealed_pass(evidence.arc, domain, rules.trusted_sealers):
         return None
-    if finding.policy == "quarantine":
+    if says == "quarantine":
         return DoorVerdict("junk", "dmarc-quarantine", because)
     # RFC 9989 §7.4: p=reject alone is no reason to reject; a list that signs for itself is a reason not to.
     if through_list(evidence):
@@ -297,10 +281,34 @@ def _judge_forwarding(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | No
     return DoorVerdict("refuse", FORWARDING, because, Reply.of(550, "5.7.1", text))
 
 
+def _judge_unreadable(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    """Whom each mail program shows another author for is nobody's mail. Notices and the roles' mail are lost to nobody: into Junk."""
+    because, finding = unreadable(evidence), evidence.authorship
+    if not because:
+        return None
+    if rules.refuses_unreadable and not _is_for_roles(evidence) and not (finding is not None and finding.is_notice):
+        # RFC 5322 §3.6: one From; RFC 9989 §11.5
+        text = f"The message must say in one From field who wrote it, as Name <local@domain>: {because}"
+        return DoorVerdict("refuse", UNREADABLE, because, Reply.of(550, "5.7.1", text))
+    harsher = _judge_dmarc(evidence, rules) if rules.dmarc == "enforce" else None
+    return DoorVerdict("junk", UNREADABLE, because) if harsher is None or harsher.action == "junk" else None
+
+
+def _judge_shown(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
+    """Marked in any case; not put into Junk where a mailing list signs for itself, nor a foreign name by whoever is known well here. For
+    a name of ours only the recipient's own trust counts: everybody knows the hosts of free mail."""
+    shown, known = shows_another(evidence), evidence.reputation
+    if shown is None or through_list(evidence):
+        return None
+    if not shown.is_ours and known is not None and vouching(known, rules.experience):
+        return None
+    return DoorVerdict("junk", SHOWN, shown.because)
+
+
 def _judge_impersonation(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
     """A name of ours on a foreign address is marked in any case; where nothing speaks for that address, it goes into Junk."""
     finding = evidence.impersonated
-    if finding is None or _is_authenticated(evidence, finding.author.rpartition("@")[2]) is not False:
+    if finding is None or is_authenticated(evidence, finding.author.rpartition("@")[2]) is not False:
         return None
     return DoorVerdict("junk", IMPERSONATED, f"{finding.explain()}, for whom neither SPF nor DKIM speaks")
 
@@ -343,6 +351,13 @@ RULES: tuple[Rule, ...] = (
         _judge_own_domains,
     ),
     Rule(
+        UNREADABLE,
+        "Mail whose author nobody can tell is turned away.",
+        "door.unreadable_from",
+        lambda rules: rules.unreadable,
+        _judge_unreadable,
+    ),
+    Rule(
         SENDER,
         "Mail from a domain that does not exist is put off, or turned away.",
         "door.sender_domain",
@@ -366,18 +381,25 @@ RULES: tuple[Rule, ...] = (
         _judge_greylist,
     ),
     Rule(
-        REPUTATION,
-        "Mail from where only bad came before goes into Junk.",
-        "reputation.bad_history",
-        lambda rules: rules.reputation,
-        _judge_reputation,
-    ),
-    Rule(
         IMPERSONATED,
         "Names of your people on foreign addresses are marked, and go into Junk without papers.",
         "door.impersonation",
         lambda rules: rules.impersonation,
         _judge_impersonation,
+    ),
+    Rule(
+        SHOWN,
+        "Domains that From only shows are held to their DMARC, and ours to their papers: marked, into Junk.",
+        "door.shown_authors",
+        lambda rules: rules.shown,
+        _judge_shown,
+    ),
+    Rule(
+        REPUTATION,
+        "Mail from where only bad came before goes into Junk.",
+        "reputation.bad_history",
+        lambda rules: rules.reputation,
+        _judge_reputation,
     ),
     Rule(
         ATTACHMENT,

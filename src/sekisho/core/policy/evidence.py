@@ -9,6 +9,7 @@ from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.mailauth.results import arc_result, dkim_results, dmarc_result, iprev_result, spf_results
 from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.authentication_results import MethodResult
+from sekisho.core.policy.authorship import AuthorshipFinding
 from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding
 from sekisho.core.policy.dnsbl import DnsblFinding
 from sekisho.core.policy.greeting import EarlyFinding, HeloFinding
@@ -24,9 +25,9 @@ from sekisho.core.policy.sender import SenderFinding
 class Evidence:
     """One field per check; None means that it was not made.
 
-    `own_authors`: the domains of this server that From names. `list_id`: what the message says in List-Id, "" without.
-    `roles`: accounts that get it as postmaster or abuse. `reverse_domain`: of the reverse path, "" for the null path. `leads_away`: no
-    mailbox here gets it, it is only sent on. `early`, `helo` and `rate` are known before there is a message.
+    `own_authors`: the domains of this server that From names as the author's, or below which it names one. `list_id`: what the message
+    says in List-Id, "" without. `roles`: accounts that get it as postmaster or abuse. `reverse_domain`: of the reverse path, "" for the
+    null path. `leads_away`: no mailbox here gets it, it is only sent on. `early`, `helo` and `rate` are known before there is a message.
     """
 
     iprev: IprevFinding | None = None
@@ -51,6 +52,7 @@ class Evidence:
     roles: frozenset[int] = frozenset()
     reverse_domain: str = ""
     leads_away: bool = False
+    authorship: AuthorshipFinding | None = None
 
     def method_results(self, reverse_path: str, helo: str) -> tuple[MethodResult, ...]:
         """Of every check that was made, for Authentication-Results and the journal."""

@@ -14,6 +14,7 @@ from sekisho.core.policy.door import (
     IMPERSONATED,
     REPUTATION,
     SENDER,
+    SHOWN,
     TRUSTED,
     Action,
     DoorRules,
@@ -23,7 +24,9 @@ from sekisho.core.policy.door import (
 )
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import Event
+from sekisho.core.policy.rules.authors import shows_another
 from sekisho.core.policy.rules.forwarding import voucher
+from sekisho.core.policy.rules.reputation import trusting
 from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
@@ -103,9 +106,7 @@ class DoorInspector:
         evidence = await gather_evidence(context, directory, tools.probes, tools.blocklists())
         verdict = await self._remember(arrival, evidence, judge(evidence, self._rules))
         self._learn(evidence, verdict)
-        warning = b""
-        if evidence.impersonated is not None and self._rules.impersonation == "enforce":
-            warning = format_warning(IMPERSONATED, evidence.impersonated.explain())
+        warning = self._warning(evidence)
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
         self._record(arrival, evidence, verdict)
         return Inspection(
@@ -118,6 +119,16 @@ class DoorInspector:
             client_name=evidence.iprev.name if evidence.iprev is not None else "",
             vouched="" if (standing := voucher(evidence)) == "unknown" else standing,
         )
+
+    def _warning(self, evidence: Evidence) -> bytes:
+        """The field for every copy that shows somebody else's name, unless whoever gets it trusts the author."""
+        if evidence.impersonated is not None and self._rules.impersonation == "enforce":
+            return format_warning(IMPERSONATED, evidence.impersonated.explain())
+        shown, known = shows_another(evidence), evidence.reputation
+        is_trusted = known is not None and bool(known.pairs) and trusting(known) >= frozenset(known.pairs)
+        if shown is None or is_trusted or self._rules.shown != "enforce":
+            return b""
+        return format_warning(SHOWN, shown.because)
 
     async def _remember(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> DoorVerdict:
         """What the verdict wants remembered of the sender. One that could not be written down, or that waits for its reply instead, does
@@ -139,7 +150,7 @@ class DoorInspector:
     def _learn(self, evidence: Evidence, verdict: DoorVerdict) -> None:
         """What our own experience decided is no new experience: it would prove itself right for ever."""
         event, experience = _EVENTS.get(verdict.action), self._tools.experience
-        if evidence.impersonated is not None and event == "accepted" and self._rules.impersonation == "enforce":
+        if event == "accepted" and self._warning(evidence):
             return  # who shows a name of ours is taken, and earns nothing by it
         known = evidence.reputation
         if event is None or known is None or experience is None or verdict.rule in (REPUTATION, TRUSTED):
@@ -173,6 +184,10 @@ class DoorInspector:
             fields |= {"dmarc": dmarc.result, "dmarc_policy": dmarc.policy, "author_domain": dmarc.author_domain}
         if standing := voucher(evidence):
             fields["vouched"] = standing
+        if evidence.authorship is not None:
+            shown = shows_another(evidence)
+            fields |= {"unreadable": evidence.authorship.problem} if evidence.authorship.problem else {}
+            fields |= {"shown": shown.because} if shown is not None else {}
         if evidence.list_id:
             fields["list_id"] = evidence.list_id
         if evidence.impersonated is not None:
