@@ -110,6 +110,14 @@ async def test_the_evidence_is_the_same(missing: str) -> None:
     assert all(missing in name for name, _ in resolver.questions) and bool(missing) == bool(resolver.questions)
 
 
+async def test_a_strangers_slow_zone_uses_up_no_time_for_dmarc() -> None:
+    """SPF and keys are asked beside the author's policy, of which the answer is then at hand."""
+    resolver = Cached(lambda name, rtype: name == "_dmarc.example.com" and (name, rtype) in resolver.questions)
+    await gather(resolver, Content())
+    names = [name for name, _ in resolver.questions]
+    assert names.count("_dmarc.example.com") == 1 and names.index("_dmarc.example.com") < names.index("_spf.example.com")
+
+
 async def test_no_task_is_made_where_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*coroutines: object) -> object:
         raise AssertionError("a task was made")

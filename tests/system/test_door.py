@@ -72,14 +72,15 @@ def signed(content: bytes, signer: DkimSigner = SIGNER) -> bytes:
     return sign_message([signer], content, int(time.time())) + content
 
 
-def hand_in(server: Server, to: Account, content: bytes, sender: str = "x@stranger.test") -> None:
-    with smtplib.SMTP("localhost", server.ports["smtp"], local_hostname="mail.stranger.test") as stranger:
+def hand_in(server: Server, to: Account, content: bytes, sender: str = "x@stranger.test", source: str = "127.0.0.1") -> None:
+    """`source`: another network where the server should not hold it against others that this was refused."""
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "mail.stranger.test", source_address=(source, 0)) as stranger:
         stranger.sendmail(sender, [to.address], content)
 
 
-def refusal(server: Server, to: Account, content: bytes, sender: str = "x@stranger.test") -> str:
+def refusal(server: Server, to: Account, content: bytes, sender: str = "x@stranger.test", source: str = "127.0.0.1") -> str:
     with pytest.raises(smtplib.SMTPDataError) as refused:
-        hand_in(server, to, content, sender)
+        hand_in(server, to, content, sender, source)
     assert isinstance(refused.value.smtp_error, bytes)
     return f"{refused.value.smtp_code} {refused.value.smtp_error.decode()}"
 
@@ -109,6 +110,41 @@ def test_a_forged_author_is_refused_with_an_id(server: Server, someone: Account,
     assert mailboxes.messages(server, someone) == []
     story = server.command("why", match[1])["stories"][0]
     assert "DMARC fails" in story["sentence"] and "strict.test" in story["sentence"]
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        "Boss [x] <V>",
+        "V <V>",
+        "<V>text",
+        "V.",
+        "V, x@stranger.test",
+        "x@stranger.test, V",
+        "<V> <x@stranger.test>",
+        "x@stranger.test\r\nfrom : V",
+        "Boss <@stranger.test:V>",
+    ],
+)
+@pytest.mark.parametrize("victim", ["boss@example.test", "boss@sub.example.test", "boss@strict.test"])
+def test_no_other_form_of_an_author_is_let_in(server: Server, someone: Account, author: str, victim: str) -> None:
+    assert refusal(server, someone, letter(author.replace("V", victim)), source="127.0.40.1").startswith("550 5.7.1")
+
+
+def test_whom_envelope_shows_has_passed_or_is_marked(server: Server, someone: Account) -> None:
+    for number, name in enumerate(('"boss@example.test"', '"boss@strict.test via us"', "=?utf-8?q?boss=40strict.test?=", '"Boss"')):
+        hand_in(server, someone, signed(letter(f"{name} <x@honest.test>", str(number))), source="127.0.41.1")
+    with mailboxes.imap(server, someone) as connection:
+        shown = {}
+        for mailbox in ("INBOX", "Junk"):
+            connection.select(mailbox, readonly=True)
+            shown[mailbox] = [line for line in connection.fetch("1:*", "(ENVELOPE)")[1] if line is not None]
+    assert len(shown["INBOX"]) == 1 and b"Boss" in shown["INBOX"][0] and len(shown["Junk"]) == 3
+    junk = mailboxes.messages(server, someone, "Junk")
+    assert all(HeaderSection(octets).count(b"x-sekisho-warning") == HeaderSection(octets).count(b"x-junk-reason") == 1 for octets in junk)
+    reply = refusal(server, someone, letter("boss@strict.test; x@honest.test"), source="127.0.41.1")
+    match = re.search(r"\(id ([a-z0-9-]+)\)", reply)
+    assert match and "nobody can tell who wrote it" in server.command("why", match[1])["stories"][0]["sentence"]
 
 
 def test_a_signed_message_passes(server: Server, someone: Account) -> None:
