@@ -14,6 +14,7 @@ from sekisho.core.mailauth.dkim.verify import verify_message
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, evaluate_dmarc
 from sekisho.core.mailauth.spf.check import check_message
 from sekisho.core.mailauth.spf.terms import SpfClient
+from sekisho.core.message.authorship import read_authorship
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Notify, Recipient
@@ -22,7 +23,6 @@ from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.directory import Alias, Domain
 from sekisho.ports.keys import DkimKey, KeyState
 from sekisho.ports.spool import Acceptance
-from sekisho.probes.dmarc import author_domains
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.notices import NoticedMessage, NoticePorts, NoticeRules, Notices, delivered, failed
 from sekisho.services.signing import KeySigning
@@ -114,7 +114,7 @@ async def _found_by_a_receiver(notice: Acceptance, hostname: str, policy: str, s
     assert all(one.result == "pass" for one in signatures)
     return await evaluate_dmarc(
         resolver,
-        author_domains(HeaderSection(octets)),
+        read_authorship(HeaderSection(octets)).domains,
         spf_domain=mailfrom.domain if mailfrom.result == "pass" else None,
         dkim_domains=[one.domain for one in signatures],
     )
