@@ -74,8 +74,11 @@ def _converse(sink: Sink, handler: socketserver.StreamRequestHandler) -> None:
             say(b"221 2.0.0 bye\r\n")
             return
         elif verb == b"DATA":
-            say(sink.at_data(recipients))
+            answer = sink.at_data(recipients)
+            say(answer)
             found = NUMBER.search(_message(handler))
+            if answer.count(b"\r\n") > 1:
+                return  # it answered what nobody had sent, and keeps nothing
             number = int(found[1]) if found else -1
             reply = sink.behave(number, handler.client_address[1])
             if reply is None:
