@@ -1,4 +1,4 @@
-# Sourced by ./run and ./test: makes .venv/ in the checkout, once per state of the requirement files.
+# Sourced by ./run, ./sekisho and ./test: makes .venv/ in the checkout, once per state of the requirement files.
 # needs_environment FILE...: the requirement files to install. Sets nothing but PATH-independent files under .venv/.
 
 say() { printf '%s\n' "$*" >&2; }
@@ -51,4 +51,12 @@ needs_environment() {
         exit 1
     }
     printf '%s' "$wanted" >"$stamp"
+}
+
+# The program itself, from whatever environment is there: ./test's holds everything that it needs.
+needs_program() {
+    tests=requirements-dev.txt
+    if ! { [ -x .venv/bin/sekisho ] && [ "$(cat .venv/.sekisho-stamp 2>/dev/null)" = "$( (pwd; cat "$tests" pyproject.toml) | cksum) $tests" ]; }; then
+        needs_environment requirements.txt
+    fi
 }

@@ -360,7 +360,7 @@ def test_everything_in_japanese(cli: Any, monkeypatch: pytest.MonkeyPatch, tmp_p
     out = cli("--help")[1]
     assert "使い方: sekisho" in out and "コマンド:" in out and "ドメイン" in out and "Show" not in out
     out = cli("account", "add", "--help")[1]
-    assert "例: sekisho account add" in out and "この説明を表示して終わります。" in out
+    assert "例:\n    sekisho account add" in out and "この説明を表示して終わります。" in out
     assert cli("domain", "show", "example.org")[2] == "sekisho: ドメイン example.org はありません。\n"
     assert "--catch-all" in cli("domain", "add", "x", "--catchall")[2]
     (tmp_path / "broken.toml").write_text("workerz = 1\n")

@@ -92,7 +92,7 @@ def sentences_of_help() -> Iterator[str]:
     while pending:
         command = pending.pop()
         yield inspect.cleandoc(command.help or "")
-        assert (command.epilog or "Example:").startswith("Example:")
+        assert (command.epilog or "\bExample:").lstrip("\b\n").startswith("Example:")
         yield from (parameter.help for parameter in command.params if isinstance(parameter, click.Option) and parameter.help)
         if isinstance(command, click.Group):
             context = click.Context(command)

@@ -115,7 +115,9 @@ def _tell_case(values: _Values) -> Told:
     return Told(
         "waiting",
         "The mail of {account} is held by the guard of hijacked accounts since {when}",
-        Wording("{because}", "Look: sekisho guard show {account}. Then: sekisho guard release {account}, or purge {account}."),
+        Wording(
+            "{because}", "Look: sekisho guard show {account}. Then: sekisho guard release {account}, or sekisho guard purge {account}."
+        ),
     )
 
 

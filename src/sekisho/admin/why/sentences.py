@@ -276,7 +276,7 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
     "credential disabled": Wording(
         "the app password was switched off, by an operator or by the guard.", "Look: sekisho account credential list {username}."
     ),
-    "credential at its end": Wording("the app password came to its end.", "A new one: sekisho account credential add {username}."),
+    "credential at its end": Wording("the app password came to its end.", "A new one: sekisho account credential add {username} phone."),
     "credential not for this service": Wording(
         "the app password is not for this service.", "Look: sekisho account credential list {username}."
     ),

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import PurePath
 
@@ -11,7 +11,7 @@ import click
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import AppHandle, CommandFailed
 from sekisho.faces.cli.shell import Shell, printable
-from sekisho.faces.cli.translate import Formatter, translated, usage_message
+from sekisho.faces.cli.translate import translated, usage_message
 from sekisho.faces.i18n.catalogue import Catalogue, catalogue, language_of
 
 # name -> (module under commands/, one line of help); a module is imported when its command is used.
@@ -73,9 +73,6 @@ def build_cli(app: AppHandle, say: Catalogue | None = None) -> click.Group:
     """The command tree over the composition root; `say` None: in the language of the environment."""
     say = say or catalogue(language_of(os.environ) or "en")
 
-    class Context(click.Context):
-        formatter_class = type("SekishoFormatter", (Formatter,), {"say": say})
-
     group = LazyGroup(
         name="sekisho",
         help=(
@@ -86,7 +83,6 @@ def build_cli(app: AppHandle, say: Catalogue | None = None) -> click.Group:
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    group.context_class = Context
     group.say = say
     shell = Shell(app, say)
 
@@ -121,7 +117,7 @@ def run(app: AppHandle, argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.FAILED
     except CommandFailed as failed:
-        return _failed(say(failed.text, **failed.values), failed.exit_code)
+        return _failed(say(failed.text, **on_one_line(failed.values)), failed.exit_code)
     except click.ClickException as error:
         return _failed(error.format_message(), exits.FAILED)
     except OSError as error:
@@ -137,7 +133,7 @@ def _refused_or_bug(error: Exception, say: Catalogue) -> int:
     from sekisho.admin.operations import Fault
 
     if isinstance(error, Refused):
-        return _failed(say(error.text, **error.values), exits.FAILED)
+        return _failed(say(error.text, **on_one_line(error.values)), exits.FAILED)
     if isinstance(error, Fault):
         return _failed(say("The server hit an error of its own; its log has the details under {id}.", id=str(error)), exits.FAILED)
     if os.environ.get("SEKISHO_TRACEBACK"):
@@ -148,7 +144,15 @@ def _refused_or_bug(error: Exception, say: Catalogue) -> int:
     return _failed(sentence, exits.SYSEXITS_SOFTWARE)
 
 
+def on_one_line(values: Mapping[str, object]) -> dict[str, object]:
+    """What may come from others cannot begin a line; only what the server itself found wrong has several."""
+    return {name: value if name == "problem" or isinstance(value, int) else printable(value) for name, value in values.items()}
+
+
 def _usage(error: click.UsageError, say: Catalogue) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
+        click.echo(error.ctx.get_help())
+        return exits.USAGE
     if error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
         click.echo(say("Try '{command}' for help.", command=f"{error.ctx.command_path} --help"), err=True)
@@ -156,7 +160,8 @@ def _usage(error: click.UsageError, say: Catalogue) -> int:
 
 
 def _failed(sentence: str, exit_code: int) -> int:
-    click.echo(f"sekisho: {printable(sentence)}", err=True)
+    """Several problems stand in a line each, as whoever found them wrote them."""
+    click.echo("sekisho: " + "\n  ".join(map(printable, sentence.split("\n"))), err=True)
     return exit_code
 
 

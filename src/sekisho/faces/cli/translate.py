@@ -2,19 +2,40 @@
 
 import copy
 import inspect
+import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeVar
 
 import click
 
+from sekisho.faces.cli.wrapping import UNWRAPPED, columns_of, fill_paragraphs
 from sekisho.faces.i18n.catalogue import Catalogue
+
+_SENTENCE_END = re.compile(r"(?<=[.。])(?:(?<=。)| )(?=\S)")
 
 CommandT = TypeVar("CommandT", bound=click.Command)
 
 
 class Formatter(click.HelpFormatter):
-    """Headings in the reader's language; `say` is set by the subclass that build_cli makes."""
+    """Headings in the reader's language; `say` is set by the subclass that `translated` makes."""
 
     say: Catalogue
+
+    def write_text(self, text: str) -> None:
+        self.write(fill_paragraphs(text, self.width, " " * self.current_indent) + "\n")
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        rows = list(rows)
+        first = min(max((columns_of(name) for name, _ in rows), default=0), col_max) + col_spacing
+        indent, column = " " * self.current_indent, " " * (self.current_indent + first)
+        for name, text in rows:
+            told = fill_paragraphs(text, self.width, column)
+            if columns_of(name) <= first - col_spacing:
+                told = indent + name + told[self.current_indent + columns_of(name) :]
+            else:
+                told = f"{indent}{name}\n{told}"
+            self.write(told.rstrip() + "\n")
 
     def write_heading(self, heading: str) -> None:
         super().write_heading(self.say(heading))
@@ -23,12 +44,22 @@ class Formatter(click.HelpFormatter):
         super().write_usage(prog, args, f"{self.say('Usage')}: ")
 
 
+@lru_cache
+def _context_class(say: Catalogue) -> type[click.Context]:
+    """Each command makes its own context, and would fall back to click's formatter."""
+    formatter = type("SekishoFormatter", (Formatter,), {"say": say})
+    return type("SekishoContext", (click.Context,), {"formatter_class": formatter})
+
+
 def translated(command: CommandT, say: Catalogue) -> CommandT:
     """A copy of the command (and of all below it) whose help speaks the catalogue's language."""
     command = copy.copy(command)
+    command.context_class = _context_class(say)
     command.help = say(inspect.cleandoc(command.help)) if command.help else None
+    command.short_help = first_sentence(command.help or "")
     if command.epilog:
-        command.epilog = command.epilog.replace("Example:", f"{say('Example')}:", 1)
+        # A line of its own, and never broken: it is there to be copied.
+        command.epilog = f"{UNWRAPPED}\n{say('Example')}:\n  {command.epilog.removeprefix('Example:').strip()}"
     params = []
     for parameter in command.params:
         parameter = copy.copy(parameter)
@@ -44,6 +75,12 @@ def translated(command: CommandT, say: Catalogue) -> CommandT:
     if isinstance(command, click.Group):
         command.commands = {name: translated(child, say) for name, child in command.commands.items()}
     return command
+
+
+def first_sentence(text: str) -> str:
+    """For a list of commands, which has a line or two for each."""
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    return _SENTENCE_END.split(paragraph, maxsplit=1)[0]
 
 
 def _show_help(ctx: click.Context, option: click.Parameter, value: bool) -> None:

@@ -1,13 +1,17 @@
 """What `sekisho try` tells a person: commands that can be pasted to send and read a first message."""
 
+import shlex
+
 from sekisho.faces.cli.handle import TryReady
 from sekisho.faces.i18n.catalogue import Catalogue
 
 
-def welcome(ready: TryReady, say: Catalogue) -> str:
-    """The whole text, ready to print."""
+def welcome(ready: TryReady, say: Catalogue, program: str = "sekisho") -> str:
+    """The whole text, ready to print. `program`: how whoever reads it calls this one."""
+    config_file = f"{ready.dir}/sekisho.toml"
+    why = shlex.join((program, "why", ready.accounts[0].address, "-c", config_file))
     ports, (first, second) = ready.ports, ready.accounts[:2]
-    ca = f"--cacert {ready.ca_file}"
+    ca = f"--cacert {shlex.quote(ready.ca_file)}"
     send = (
         f"printf 'From: {first.address}\\r\\nTo: {second.address}\\r\\nSubject: Konnichiwa\\r\\n\\r\\nFirst message.\\r\\n' | \\\n"
         f"    curl -sS {ca} --url smtps://127.0.0.1:{ports['submissions']} --user '{first.address}:{first.password}' \\\n"
@@ -21,7 +25,7 @@ def welcome(ready: TryReady, say: Catalogue) -> str:
     swaks = f"swaks --server 127.0.0.1:{ports['smtp']} --tls --from stranger@example.net --to {first.address}"
     read = f"curl -sS {ca} --user '{second.address}:{second.password}' 'imaps://127.0.0.1:{ports['imaps']}/INBOX;MAILINDEX=1'"
     pop3 = f"curl -sS {ca} --user '{second.address}:{second.password}' pop3s://127.0.0.1:{ports['pop3s']}/1"
-    look = f"openssl s_client -quiet -CAfile {ready.ca_file} -connect 127.0.0.1:{ports['imaps']}"
+    look = f"openssl s_client -quiet -CAfile {shlex.quote(ready.ca_file)} -connect 127.0.0.1:{ports['imaps']}"
     accounts = "\n".join(f"  {account.address}   {account.password}" for account in ready.accounts)
     width = max(map(len, ports))
     listing = "\n".join(f"  {kind.ljust(width)}  127.0.0.1:{port}" for kind, port in ports.items())
@@ -51,8 +55,9 @@ def welcome(ready: TryReady, say: Catalogue) -> str:
             "",
             say("For a mail program: trust {ca_file}, server 127.0.0.1, user name = address, TLS on connect.", ca_file=ready.ca_file),
             say(
-                "Mail to other domains really leaves this machine, if it can. The same server again: sekisho serve -c {file}",
-                file=f"{ready.dir}/sekisho.toml",
+                "Mail to other domains really leaves this machine, if it can. The same server again: {command}",
+                command=shlex.join((program, "serve", "-c", config_file)),
             ),
+            say("Ask it, from another terminal: {command}", command=why),
         )
     )

@@ -6,13 +6,18 @@ translator's tool can edit it.
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 Language = Literal["en", "ja"]
 
 _FIELD = re.compile(r'^(msgid|msgstr)[ \t]+((?:"(?:[^"\\\n]|\\.)*"\s*)+)', re.MULTILINE)
+# `sekisho account add {address}`, as far as words can be of a command: plain ones, options, ARGUMENTS, places.
+_COMMAND = re.compile(r"\bsekisho(?: (?:--?[a-z][a-z-]*|[a-z][a-z-]*(?![a-z])|[A-Z][A-Z-]*|\{\w+\}))+")
+_QUOTED = "quoted_"
 _PART = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
@@ -31,7 +36,23 @@ class Catalogue:
         # A reason is a sentence too: "no @ in the address".
         if isinstance(reason := values.get("reason"), str):
             values["reason"] = self.messages.get(reason, reason)
-        return wording.format(**values)
+        return _with_commands_quoted(wording).format(**values, **{f"{_QUOTED}{name}": _Quoted(value) for name, value in values.items()})
+
+
+class _Quoted:
+    """A value as one word of a shell's line, made only if it is asked for."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __format__(self, spec: str) -> str:
+        return shlex.quote(format(self._value, spec))
+
+
+@lru_cache(maxsize=1024)
+def _with_commands_quoted(wording: str) -> str:
+    """Places within commands become names of quoted values: a command is there to be pasted, whatever a folder or an address is called."""
+    return _COMMAND.sub(lambda command: command[0].replace("{", "{" + _QUOTED), wording)
 
 
 def catalogue(language: Language) -> Catalogue:

@@ -239,7 +239,7 @@ def remove(shell: Shell, address: str, purge: bool, yes: bool, config_file: Path
         shell.report(account, as_json, "{address} and its mail are gone.", address=account.address)
     else:
         shell.report(
-            account, as_json, "{address} is deleted; 'sekisho account undelete {address}' brings it back.", address=account.address
+            account, as_json, "{address} is deleted; to bring it back: sekisho account undelete {address}", address=account.address
         )
 
 

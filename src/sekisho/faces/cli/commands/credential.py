@@ -34,7 +34,7 @@ def credential_command() -> None:
     """App passwords of devices, and credentials of programs."""
 
 
-@credential_command.command("add", epilog="Example: sekisho account credential add taro@example.org phone --scope imap --scope smtp")
+@credential_command.command("add", epilog="Example: sekisho account credential add taro@example.org phone --scope imap")
 @click.argument("address")
 @click.argument("label")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(["imap", "pop3", "smtp"]), help="Only for this; more than once.")

@@ -1,5 +1,6 @@
 """`sekisho serve` and `sekisho try`."""
 
+import os
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import TryReady
 from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell
 
+PROGRAM = "SEKISHO_PROGRAM"  # how whoever started it calls this program, if it is not on the search path (./run says ./sekisho)
 DEFAULT_TRY_DIR = Path("sekisho-try")
 
 
@@ -53,6 +55,6 @@ def try_command(shell: Shell, folder: Path, base_port: int | None, as_json: bool
         else:
             from sekisho.faces.cli.welcome import welcome
 
-            click.echo(welcome(ready, shell.say))
+            click.echo(welcome(ready, shell.say, os.environ.get(PROGRAM, "sekisho")))
 
     return shell.app.try_out(folder, base_port, announce)

@@ -19,7 +19,7 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(_PASSABLE)
 
 
-@click.command("setup", epilog="Example: sekisho setup mx.example.org --owner taro@example.org -c /etc/sekisho/sekisho.toml")
+@click.command("setup", epilog="Example: sekisho setup mx.example.org --owner taro@example.org -c sekisho.toml")
 @click.argument("hostname")
 @click.option(
     "-c", "--config", "config_file", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True, help="File to write."
