@@ -1,5 +1,6 @@
 """What `why` answers: one story per message, connection or login, told by the rule that spoke, followed along to its end."""
 
+import typing
 from typing import Any
 
 import pytest
@@ -8,15 +9,16 @@ from sekisho.adapters.stores.memory.ledger import MemoryLedger
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.operations import OPERATIONS
+from sekisho.admin.queue import ListQueue, MessageRequest, list_queue, show_queued
 from sekisho.admin.why.question import Why, WhyAnswer, question_key, why
-from sekisho.admin.why.sentences import LOGIN_CAUSES, RULES, STATUSES
+from sekisho.admin.why.sentences import LOGIN_CAUSES, OBSTACLES, RULES, STATUSES
 from sekisho.admin.why.story import Sentence, Story
 from sekisho.config.schema import RoleOwners
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.wording import because_in, reasons_told
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
-from sekisho.core.terms.reply import Reply
+from sekisho.core.terms.reply import Cause, Reply
 from sekisho.faces.i18n.catalogue import catalogue
 from sekisho.ports.directory import Domain
 from sekisho.ports.journal import Entry
@@ -60,8 +62,9 @@ class Scene:
         }
         self.note("reception.accepted", id_, *about, **(known | fields))
 
-    def attempt(self, recipient: str, result: str, reply: str, id_: str = "m1", attempt: int = 1) -> None:
-        fields = {"recipient": recipient, "result": result, "reply": reply, "remote": "mx.far.example [192.0.2.9]", "attempt": attempt}
+    def attempt(self, recipient: str, result: str, reply: str, id_: str = "m1", attempt: int = 1, cause: str = "answered") -> None:
+        remote = "mx.far.example [192.0.2.9]" if cause in ("answered", "no-connection", "silent", "broken", "tls") else ""
+        fields = {"recipient": recipient, "result": result, "reply": reply, "remote": remote, "attempt": attempt, "cause": cause}
         self.note("relay.attempt", id_, recipient, reverse_path="a@b.example", **fields)
 
     async def queue(self, *addresses: str, held: bool = False) -> None:
@@ -185,7 +188,8 @@ async def test_how_deliveries_end(scene: Scene) -> None:
     assert (story.verdict, story.remedy) == ("delivered", None) and "was taken by mx.far.example [192.0.2.9]" in said(story.what)
     scene.attempt("d@far.example", "deferred", "451 4.4.1 No", attempt=9)
     scene.note("queue.expired", "m1", recipient="d@far.example")
-    assert "answered last: 451 4.4.1 No" in said((await scene.story("m1")).why)
+    story = await scene.story("m1")
+    assert said(story.why) == "mx.far.example [192.0.2.9] answered: 451 4.4.1 No" and "was given up on" in said(story.what)
     scene.attempt("e@far.example", "failed", "550 5.1.1 Who?")
     scene.note("notice.composed", "m1", "n1", action="failed", notice="n1")
     story = await scene.story("m1")
@@ -229,6 +233,52 @@ async def test_what_cannot_be_taken_apart_is_told_in_its_own_words(scene: Scene,
         scene.accepted("m1", delivered=1)
     story = await scene.story("m1")
     assert said(story.why).startswith(why) and because in said(story.why)
+
+
+@pytest.mark.parametrize("result", ["deferred", "failed", "expired"])
+@pytest.mark.parametrize("cause", [*OBSTACLES, None])
+async def test_nobody_answered_who_was_not_heard(scene: Scene, cause: str | None, result: str) -> None:
+    """Each cause that the relay knows has its sentence; one that an older ledger does not name is not invented."""
+    scene.accepted("m1", "c@far.example", relayed=1)
+    scene.attempt("c@far.example", "failed" if result == "failed" else "deferred", "451 4.4.1 Words", cause=cause or "")
+    if result == "expired":
+        scene.note("queue.expired", "m1", recipient="c@far.example")
+    why = said((await scene.story("m1")).why)
+    assert "451 4.4.1 Words" in why and (" answered: " in why) == (cause == "answered")
+    assert said((await scene.story("m1")).why, "ja") != why
+    assert ("ask its postmaster" in said((await scene.story("m1")).remedy)) == (result == "failed" and cause in ("answered", "", None))
+
+
+def test_every_cause_has_a_sentence() -> None:
+    assert set(OBSTACLES) == set(typing.get_args(Cause)) and len({wording.why for wording in OBSTACLES.values()}) == len(OBSTACLES)
+
+
+async def test_the_next_attempt_is_when_the_next_hop_has_rested(scene: Scene) -> None:
+    """What is due for a next hop that rests is not tried before: no time in the past is promised."""
+    scene.accepted("m1", "c@far.example", relayed=1)
+    await scene.queue("c@far.example")
+    (job,) = await scene.store.spool.claim(OWNER, 1)
+    due, rested = scene.clock.now_us() + 1_000_000, scene.clock.now_us() + 900_000_000
+    outcome = Outcome(job.recipients[0].id, "deferred", Reply.of(451, "4.4.1", "No"), retry_at_us=due)
+    await scene.store.spool.settle(job, (outcome,), not_before_us=rested)
+    scene.clock.advance(10)
+    assert (await scene.story("m1")).what.values["due"] == rested
+    (listed,) = await list_queue(scene.context, ListQueue())
+    assert [row.due_at_us for row in listed.recipients] == [rested]
+    assert (await show_queued(scene.context, MessageRequest("m1"))).recipients[0].due_at_us == rested
+    await scene.store.spool.hold("m1", True)
+    assert (await show_queued(scene.context, MessageRequest("m1"))).recipients[0].due_at_us == 0
+
+
+async def test_what_the_queue_heard_after_the_ledger(scene: Scene) -> None:
+    """A reply that the ledger does not have yet is not put into the mouth of whoever spoke before."""
+    scene.accepted("m1", "c@far.example", relayed=1)
+    await scene.queue("c@far.example")
+    scene.attempt("c@far.example", "deferred", "450 4.2.0 Greylisted")
+    (job,) = await scene.store.spool.claim(OWNER, 1)
+    reply = Reply.of(451, "4.4.1", "Cannot connect", cause="no-connection")
+    await scene.store.spool.settle(job, (Outcome(job.recipients[0].id, "deferred", reply, retry_at_us=scene.clock.now_us() + 1),))
+    assert said((await scene.story("m1")).why) == "the last try ended so: 451 4.4.1 Cannot connect"
 
 
 async def test_many_recipients_are_not_all_named(scene: Scene) -> None:

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.domains import Nothing
+from sekisho.admin.nextattempt import as_it_will_be, rests
 from sekisho.ports.spool import DestinationState, QueuedMessage, RecipientState
 
 
@@ -26,7 +27,7 @@ class QueueRecipientView(Struct, frozen=True):
     state: RecipientState
     next_hop: str
     attempts: int
-    due_at_us: int
+    due_at_us: int  # the next attempt, when its next hop does not rest any more; 0: none by itself
     expires_at_us: int
     last_attempt_at_us: int
     last_reply: str
@@ -49,14 +50,15 @@ class Changed(Struct, frozen=True):
 
 async def list_queue(context: Context, request: ListQueue) -> list[QueueMessageView]:
     queued = await context.spool.queue(max(1, min(request.limit, 100_000)))
-    return [await _view(context, message) for message in queued]
+    resting = await rests(context.spool)
+    return [await _view(context, as_it_will_be(message, resting)) for message in queued]
 
 
 async def show_queued(context: Context, request: MessageRequest) -> QueueMessageView:
     message = await context.spool.queued(request.message_id)
     if message is None:
         raise _unknown(request.message_id)
-    return await _view(context, message)
+    return await _view(context, as_it_will_be(message, await rests(context.spool)))
 
 
 async def retry_queue(context: Context, request: RetryQueue) -> Changed:

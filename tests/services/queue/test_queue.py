@@ -26,7 +26,7 @@ from sekisho.testing.stream import ManualShutdown
 
 OWNER = Owner("host", 0, 1)
 DELIVERED = (Reply.of(250, "2.0.0", "queued"), "delivered")
-LATER = (Reply.of(450, "4.2.1", "Mailbox busy"), "deferred")
+LATER = (Reply.of(450, "4.2.1", "Mailbox busy", cause="answered"), "deferred")
 UNREACHABLE = (Reply.of(451, "4.4.1", "Connection refused"), "deferred")
 NO_SUCH_USER = (Reply.of(550, "5.1.1", "No such user"), "failed")
 CONTENT = b"From: alice@here.example\r\nMessage-ID: <x1@here.example>\r\nSubject: hello\r\n\r\nsecret body\r\n"

@@ -510,3 +510,26 @@ async def test_a_fault_of_ours_forgets_no_recipient_that_was_delivered(monkeypat
     assert len(server.received) == 1 and [where for where, _ in world.journal.faults] == ["relay.carry"]
     assert [outcome.result for outcome in await world.send("c@example.com")] == ["delivered"]
     await world.relay.close()
+
+
+@pytest.mark.parametrize(
+    ("servers", "zone", "cause"),
+    [
+        ({MX1: ConnectionRefusedError(111, "Connection refused")}, "", "no-connection"),
+        ({MX1: OSError(113, "No route to host")}, "", "no-connection"),
+        ({MX1: StreamTimeout()}, "", "silent"),
+        ({MX1: RemoteServer(answers={"greeting": "close"})}, "", "broken"),
+        ({MX1: RemoteServer(answers={"RCPT": "close"})}, "", "broken"),
+        ({MX1: RemoteServer(answers={"RCPT": b"450 4.2.0 Later\r\n"})}, "", "answered"),
+        ({MX1: RemoteServer(answers={"greeting": b"421 Busy\r\n"})}, "", "answered"),
+        ({}, "$SERVFAIL one.example\n", "dns"),
+        ({}, "$TIMEOUT mx1.example.com\n", "dns"),
+    ],
+)
+async def test_what_kept_a_message_is_written_down(servers: dict[str, RemoteServer | Exception], zone: str, cause: str) -> None:
+    """`why` says that a host answered only if it did."""
+    world = World(servers, "mx1.example.com A 192.0.2.1\none.example MX 10 mx1.example.com\n" + zone, ipv6=False)
+    (outcome,) = await world.send("bob@one.example", next_hop="one.example")
+    assert outcome.result == "deferred"
+    (entry,) = [entry for entry in world.journal.entries if entry.kind == "relay.attempt"]
+    assert (entry.fields["cause"], outcome.reply.cause if outcome.reply else "") == (cause, cause)

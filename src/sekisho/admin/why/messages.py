@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sekisho.admin.why.sentences import RULES, Wording, wording_of_rule
+from sekisho.admin.why.sentences import OBSTACLES, RULES, Wording, wording_of_rule
 from sekisho.admin.why.story import RecipientView, Story, Told, named, story, values_of
 from sekisho.ports.journal import JournalValue
 from sekisho.ports.ledger import LedgerEntry
@@ -66,12 +66,14 @@ def _recipients(entries: Sequence[LedgerEntry], queued: QueuedMessage | None) ->
             found[address] = _attempted(address, entry)
         elif entry.kind == "queue.expired":
             last = found.get(address, RecipientView(address, ""))
-            found[address] = RecipientView(address, "expired", last.reply, last.remote, last.attempts, entry.at_us)
+            found[address] = RecipientView(address, "expired", last.reply, last.remote, last.attempts, entry.at_us, cause=last.cause)
     for row in queued.recipients if queued is not None else ():
         address = str(row.recipient.address)
         last = found.get(address, RecipientView(address, ""))
-        reply, due_at_us = row.last_reply or last.reply, row.due_at_us if row.state == "waiting" else 0
-        found[address] = RecipientView(address, row.state, reply, last.remote, row.attempts, row.last_attempt_at_us, due_at_us)
+        reply, due_at_us = row.last_reply or last.reply, row.due_at_us
+        # What the queue heard last may not be in the ledger yet.
+        cause = last.cause if reply == last.reply else ""
+        found[address] = RecipientView(address, row.state, reply, last.remote, row.attempts, row.last_attempt_at_us, due_at_us, cause)
     return list(found.values())
 
 
@@ -85,6 +87,7 @@ def _attempted(address: str, entry: LedgerEntry) -> RecipientView:
         str(fields.get("remote", "")),
         attempts if isinstance(attempts, int) else 0,
         entry.at_us,
+        cause=str(fields.get("cause", "")),
     )
 
 
@@ -109,8 +112,18 @@ def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]
             "when": first.at_us or values["when"],
             "due": first.due_at_us,
         }
-        return _FIRST_ATTEMPT if first.state == "waiting" and not first.attempts else told
+        if first.state == "waiting" and not first.attempts:
+            return _FIRST_ATTEMPT
+        is_about_it = told.wording in (_FAILED, _EXPIRED, _WAITS)
+        return Told(told.verdict, told.what, _because(first, told.wording)) if told.wording is not None and is_about_it else told
     return None
+
+
+def _because(recipient: RecipientView, wording: Wording) -> Wording:
+    """With the sentence for what kept the message."""
+    why = OBSTACLES.get(recipient.cause, OBSTACLES[""]).why
+    is_ours = wording is _FAILED and recipient.cause not in ("answered", "")
+    return Wording(why, (_NOWHERE if is_ours else wording).remedy)
 
 
 def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> Told:
@@ -153,6 +166,12 @@ _HELD_BY_GUARD = Told(
     ),
 )
 _HELD_BY_OPERATOR = Told("waiting", "The message of {account} to {recipients} is held", RULES["sending-held"])
+_FAILED = Wording("{reply}", "The sender got a notice with these words. They come from the other side: ask its postmaster.")
+_NOWHERE = Wording(
+    "{reply}", "The sender got a notice with these words. Look whether the address is right; no server has seen the message."
+)
+_EXPIRED = Wording("{reply}", "The sender got a notice. When the other side works again, it can be sent anew.")
+_WAITS = Wording("{reply}", "Nothing: it is tried again by itself. To try now: sekisho queue retry {id}.")
 # What needs attention most comes first.
 _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
     (
@@ -160,21 +179,15 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
         Told(
             "failed",
             "The message from {sender} to {recipients} could not be delivered on {when}",
-            Wording(
-                "{remote} answered: {reply}",
-                "The sender got a notice with these words. They come from the other side: ask its postmaster.",
-            ),
+            _FAILED,
         ),
     ),
     (
         ("expired",),
         Told(
             "failed",
-            "The message from {sender} to {recipients} was given up on {when}",
-            Wording(
-                "in all of queue.lifetime_seconds it could not be delivered; {remote} answered last: {reply}",
-                "The sender got a notice. When the other side works again, it can be sent anew.",
-            ),
+            "The message from {sender} to {recipients} was given up on {when}, after all of queue.lifetime_seconds",
+            _EXPIRED,
         ),
     ),
     (
@@ -194,7 +207,7 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
         Told(
             "waiting",
             "The message from {sender} to {recipients} waits; the next attempt is on {due}",
-            Wording("{remote} answered: {reply}", "Nothing: it is tried again by itself. To try now: sekisho queue retry {id}."),
+            _WAITS,
         ),
     ),
     (("claimed",), Told("waiting", "The message from {sender} to {recipients} is being delivered right now.")),

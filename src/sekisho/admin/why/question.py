@@ -6,6 +6,7 @@ from ipaddress import ip_network
 from msgspec import Struct, structs
 
 from sekisho.admin.context import Context, Refused
+from sekisho.admin.nextattempt import as_it_will_be, rests
 from sekisho.admin.why.messages import ACCEPTED, REFUSED, accepted_message, refused_message
 from sekisho.admin.why.others import BACKGROUND, other_story
 from sekisho.admin.why.sentences import AGAIN
@@ -131,7 +132,8 @@ async def _tell(context: Context, ledger: Ledger, id_: str, group: list[LedgerEn
     if kinds & REFUSED:
         return refused_message(id_, group, await _come_again(ledger, group[-1]))
     if kinds & ACCEPTED or kind.startswith(("relay.", "queue.", "notice.", "admin.queue.")):
-        return accepted_message(id_, group, await context.spool.queued(id_))
+        queued = await context.spool.queued(id_)
+        return accepted_message(id_, group, as_it_will_be(queued, await rests(context.spool)) if queued is not None else None)
     if has_id:
         return other_story(id_, group + await _login(ledger, group[-1]))
     return structs.replace(other_story("", group), times=len(group))

@@ -179,6 +179,18 @@ _CAUSES: Mapping[tuple[str, str], Wording] = {
     ),
 }
 
+
+# What kept a message from leaving, by `core.terms.reply.Cause`.
+OBSTACLES: Mapping[str, Wording] = {
+    "answered": Wording("{remote} answered: {reply}"),
+    "no-connection": Wording("no connection could be made ({reply}); nobody answered there."),
+    "silent": Wording("nobody answered in time ({reply})."),
+    "broken": Wording("the session broke off before an answer ({reply})."),
+    "tls": Wording("encryption could not be agreed on ({reply})."),
+    "dns": Wording("the DNS does not say where its mail goes ({reply})."),
+    "nowhere": Wording("the DNS names no way there ({reply})."),
+    "": Wording("the last try ended so: {reply}"),
+}
 # A password that was tried, refused and tried again.
 AGAIN = ", again"
 _GENERAL = Wording("{reply}")

@@ -47,6 +47,7 @@ class RecipientView(Struct, frozen=True):
     attempts: int = 0
     at_us: int = 0
     due_at_us: int = 0
+    cause: str = ""  # core.terms.reply.Cause of the reply; "" too where the ledger does not tell
 
 
 class Story(Struct, frozen=True):

@@ -50,18 +50,18 @@ def choose_mx(answer: Answer, own_name: str, shuffle: Shuffle) -> tuple[Mx, ...]
     """The hosts to try, best first, or why there are none. `answer`: the MX answer of the recipient's domain."""
     domain = answer.name
     if answer.is_unknown:
-        return Reply.of(451, "4.4.3", f"The DNS does not answer for {domain} now ({answer.status.value})")
+        return Reply.of(451, "4.4.3", f"The DNS does not answer for {domain} now ({answer.status.value})", cause="dns")
     if answer.status is DnsStatus.NXDOMAIN:
-        return Reply.of(550, "5.1.2", f"The domain {domain} does not exist")
+        return Reply.of(550, "5.1.2", f"The domain {domain} does not exist", cause="nowhere")
     if answer.status is DnsStatus.NODATA:
         return (Mx(0, domain),)  # RFC 5321 §5.1: the implicit MX
     records = [record for record in answer.records if isinstance(record, Mx)]
     if records and not any(record.host for record in records):
-        return Reply.of(556, "5.1.10", f"The domain {domain} takes no mail (null MX)")  # RFC 7505 §3
+        return Reply.of(556, "5.1.10", f"The domain {domain} takes no mail (null MX)", cause="nowhere")  # RFC 7505 §3
     records = [Mx(preference, host.rstrip(".").lower()) for preference, host in records]
     records = [record for record in records if _HOST.match(record.host)]
     if not records:
-        return Reply.of(550, "5.4.4", f"The domain {domain} names no usable mail exchanger")
+        return Reply.of(550, "5.4.4", f"The domain {domain} names no usable mail exchanger", cause="nowhere")
     usable = without_us(records, [record.preference for record in records if record.host == own_name.lower()])
     if not usable:
         return routing_loop(domain)
@@ -82,7 +82,7 @@ def without_us(hosts: Sequence[Mx], own_preferences: Sequence[int]) -> list[Mx]:
 
 
 def routing_loop(domain: str) -> Reply:
-    return Reply.of(554, "5.4.6", f"The mail exchanger of {domain} is this server, which does not take mail for it")
+    return Reply.of(554, "5.4.6", f"The mail exchanger of {domain} is this server, which does not take mail for it", cause="nowhere")
 
 
 def choose_addresses(v6: Answer | None, v4: Answer) -> tuple[IPv4Address | IPv6Address, ...]:
@@ -97,8 +97,8 @@ def explain_no_address(host: str, v6: Answer | None, v4: Answer) -> Reply:
     """Why a host without an address cannot be used."""
     for answer in (v4, v6):
         if answer is not None and answer.is_unknown:
-            return Reply.of(451, "4.4.3", f"The DNS does not answer for {host} now ({answer.status.value})")
-    return Reply.of(550, "5.4.4", f"The mail exchanger {host} has no address")
+            return Reply.of(451, "4.4.3", f"The DNS does not answer for {host} now ({answer.status.value})", cause="dns")
+    return Reply.of(550, "5.4.4", f"The mail exchanger {host} has no address", cause="nowhere")
 
 
 def worst_hope(replies: Sequence[Reply]) -> int:

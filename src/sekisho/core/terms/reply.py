@@ -2,9 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sekisho.core.terms.reference import Reference
 
+# answered: heard from the other side. no-connection, silent, broken, tls: of the way there; dns: it said nothing; nowhere: it said that
+# there is no way. "": something of our own.
+Cause = Literal["", "answered", "no-connection", "silent", "broken", "tls", "dns", "nowhere"]
 _UNSAFE = re.compile(r"[^\x20-\x7e\u0080-\U0010ffff]")
 # RFC 5321 §4.5.3.1.5: 512 octets with the code and CRLF.
 MAX_REPLY_LINE_OCTETS = 512
@@ -35,6 +39,8 @@ class Reply:
     code: int
     enhanced: EnhancedStatus | None
     lines: tuple[str, ...]
+    # Of a try to send: did the other side say it, or what kept us from hearing anything?
+    cause: Cause = field(default="", compare=False)
     # Most replies are constants said again and again: their octets are made once.
     _wire: bytes = field(default=b"", init=False, repr=False, compare=False)
 
@@ -43,10 +49,10 @@ class Reply:
             raise ValueError(f"reply {self.code} cannot carry the enhanced status {self.enhanced}")
 
     @classmethod
-    def of(cls, code: int, enhanced: str | None, text: str) -> "Reply":
+    def of(cls, code: int, enhanced: str | None, text: str, *, cause: Cause = "") -> "Reply":
         """`Reply.of(550, "5.1.1", "No such user")`; several lines are separated by a newline."""
         status = EnhancedStatus.from_text(enhanced) if enhanced else None
-        return cls(code, status, tuple(text.split("\n")))
+        return cls(code, status, tuple(text.split("\n")), cause)
 
     @property
     def is_positive(self) -> bool:

@@ -96,20 +96,22 @@ async def _head(octets: MessageOctets) -> bytes:
 
 
 def _told(recipient: QueueRecipient, outcome: Outcome, action: str, now_us: int, *, expired: bool = False) -> DsnRecipient:
+    # RFC 3464 §2.3.5: Remote-MTA is who reported; what we say ourselves of a silent host is not its word.
+    remote = outcome.remote if outcome.reply is not None and outcome.reply.cause == "answered" else ""
     if action == "delayed":
         return DsnRecipient(
             recipient.recipient,
             "delayed",
             status_for(outcome.reply, "delayed"),
             outcome.reply,
-            outcome.remote,
+            remote,
             now_us,
             recipient.expires_at_us,
         )
     if action == "relayed":
-        return DsnRecipient(recipient.recipient, "relayed", status_for(outcome.reply, "relayed"), outcome.reply, outcome.remote, now_us)
+        return DsnRecipient(recipient.recipient, "relayed", status_for(outcome.reply, "relayed"), outcome.reply, remote, now_us)
     status = EXPIRED if expired else status_for(outcome.reply, "failed")
-    return DsnRecipient(recipient.recipient, "failed", status, outcome.reply, outcome.remote, now_us)
+    return DsnRecipient(recipient.recipient, "failed", status, outcome.reply, remote, now_us)
 
 
 def _rest_until_us(outcomes: tuple[Outcome, ...]) -> int | None:

@@ -257,6 +257,7 @@ class Attempt:
                     "remote": outcome.remote,
                     "result": outcome.result,
                     "reply": str(outcome.reply),
+                    "cause": outcome.reply.cause if outcome.reply is not None else "",
                     "attempt": recipient.attempts,
                     "age_seconds": max(0, around.clock.now_us() - job.arrived_at_us) / SECOND_US,
                     "took_seconds": round(around.clock.monotonic() - self._started, 3),
@@ -271,6 +272,5 @@ class Attempt:
 
 def _ended_early(session: Session) -> Reply:
     refused = f" (it had answered STARTTLS with: {session.tls_refused})" if session.tls_refused is not None else ""
-    return Reply.of(
-        451, "4.4.2", f"The session with {session.name} ended early: {session.last_reason or 'the connection was lost'}{refused}"
-    )
+    text = f"The session with {session.name} ended early: {session.last_reason or 'the connection was lost'}{refused}"
+    return Reply.of(451, "4.4.2", text, cause="broken")

@@ -90,9 +90,9 @@ class Session:
                 target.endpoint.address, target.endpoint.port, source=_as_address(source), timeout_seconds=settings.connect_timeout_seconds
             )
         except StreamTimeout:
-            raise HostFailed(Reply.of(451, "4.4.1", f"No answer from {target}")) from None
+            raise HostFailed(Reply.of(451, "4.4.1", f"No answer from {target}", cause="silent")) from None
         except (OSError, StreamError) as error:
-            raise HostFailed(Reply.of(451, "4.4.1", f"Cannot connect to {target}: {_why(error)}")) from error
+            raise HostFailed(Reply.of(451, "4.4.1", f"Cannot connect to {target}: {_why(error)}", cause="no-connection")) from error
         if is_ourselves(stream):
             stream.abort()
             raise IsOurselves(str(target))
@@ -117,20 +117,21 @@ class Session:
                 self.tls_refused = event.reply
                 if event.reply.is_positive:
                     # RFC 3207 §4 knows 220, 501 and 454: what this server waits for now nobody can say.
-                    reply = Reply.of(451, "4.4.2", f"{self.name} answered STARTTLS with: {event.reply}")
+                    reply = Reply.of(451, "4.4.2", f"{self.name} answered STARTTLS with: {event.reply}", cause="tls")
                     raise HostFailed(reply, in_handshake=True)
         if isinstance(event, Closed):
-            raise HostFailed(event.reply or Reply.of(451, "4.4.2", f"The session with {self.name} failed: {event.reason}"))
+            broken = Reply.of(451, "4.4.2", f"The session with {self.name} failed: {event.reason}", cause="broken")
+            raise HostFailed(event.reply or broken)
 
     async def _shake_hands(self) -> None:
         """Opportunistic: encrypted, not authenticated (RFC 7435 §3). The stream refuses octets that came before (THREATS 3)."""
         try:
             await self._stream.start_tls_client(self.target.host, timeout_seconds=self._settings.command_timeout_seconds)
         except (TlsFailed, ConnectionLost, StreamTimeout) as error:
-            reply = Reply.of(451, "4.4.2", f"The TLS handshake with {self.name} failed")
+            reply = Reply.of(451, "4.4.2", f"The TLS handshake with {self.name} failed", cause="tls")
             raise HostFailed(reply, in_handshake=True) from error
         except StreamError as error:
-            raise HostFailed(Reply.of(451, "4.4.2", f"{self.name} spoke before the TLS handshake")) from error
+            raise HostFailed(Reply.of(451, "4.4.2", f"{self.name} spoke before the TLS handshake", cause="tls")) from error
         self._machine.tls_started()
 
     async def _advance(self, timeout_seconds: float) -> Event:

@@ -88,7 +88,7 @@ class ReplyParser:
         self._lines.append(text)
 
     def _take(self) -> Reply:
-        reply = Reply(int(self._code), self._enhanced, tuple(self._lines))
+        reply = Reply(int(self._code), self._enhanced, tuple(self._lines), "answered")
         self._lines = []
         self._enhanced = None
         self._octets = 0

@@ -1,5 +1,6 @@
 """`sekisho queue`: the mail that waits to leave."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def list_(shell: Shell, limit: int, config_file: Path, as_json: bool) -> None:
             r.address,
             say(r.state),
             r.attempts,
-            when(r.due_at_us),
+            next_attempt(shell, r),
         )
         for m in messages
         for r in m.recipients
@@ -63,6 +64,11 @@ def show(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> Non
     _print_message(shell, message)
 
 
+def next_attempt(shell: Shell, recipient: Any) -> str:
+    """ "now" for what is tried as soon as there is room."""
+    return shell.say("now") if 0 < recipient.due_at_us <= time.time() * 1_000_000 else when(recipient.due_at_us)
+
+
 def _print_message(shell: Shell, message: Any) -> None:
     say = shell.say
     shell.print_fields(
@@ -84,7 +90,7 @@ def _print_message(shell: Shell, message: Any) -> None:
                 (say("Attempts"), recipient.attempts),
                 (say("Last attempt"), when(recipient.last_attempt_at_us)),
                 (say("Last reply"), recipient.last_reply or "-"),
-                (say("Next attempt"), when(recipient.due_at_us)),
+                (say("Next attempt"), next_attempt(shell, recipient)),
                 (say("Expires"), when(recipient.expires_at_us)),
             )
         )
