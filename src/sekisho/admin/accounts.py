@@ -74,6 +74,13 @@ class AccountDetails(Struct, frozen=True):
     may_send_as: list[str]  # what it was granted besides
 
 
+async def check_new(context: Context, request: AccountRequest) -> AccountRequest:
+    """Could an account of this address be made? Asked before somebody thinks of a password. Raises Refused."""
+    address = parse_address(request.address)
+    await check_is_free(context, address)
+    return AccountRequest(str(address))
+
+
 async def add_account(context: Context, request: AddAccount) -> Account:
     address = parse_address(request.address)
     await check_is_free(context, address)

@@ -72,6 +72,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "domain.list": Operation(domains.list_domains, domains.Nothing, list[Domain]),
     "domain.show": Operation(domains.show_domain, domains.DomainRequest, domains.DomainDetails),
     "domain.remove": Operation(domains.remove_domain, domains.DomainRequest, Domain),
+    "account.check_new": Operation(accounts.check_new, accounts.AccountRequest, accounts.AccountRequest),
     "account.add": Operation(accounts.add_account, accounts.AddAccount, Account),
     "account.import": Operation(importing.import_accounts, importing.ImportAccounts, list[importing.ImportedLine]),
     "factor.show": Operation(factor.show_factor, factor.FactorRequest, factor.FactorView),

@@ -36,7 +36,11 @@ def check_config(config: Config) -> list[Problem]:
 
 
 def _check_hostname(config: Config) -> Iterator[Problem]:
-    name = config.hostname
+    yield from problems_of_hostname(config.hostname)
+
+
+def problems_of_hostname(name: str) -> Iterator[Problem]:
+    """Why others could not look this name up."""
     try:
         canonical = parse_domain(name, literals=False)
     except AddressError as error:

@@ -11,6 +11,7 @@ from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite
 from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
 from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
+from sekisho.adapters.stores.sqlite.wording import DatabaseError, reason_of
 from sekisho.admin.context import Context
 from sekisho.config.schema import Config
 from sekisho.ports.changes import Changes
@@ -45,6 +46,8 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
         store = open_store(config, server_clock(), SystemDice(), changes or LocalChanges())
     except (UnsafeSqlite, SchemaTooNew, StoreUnavailable, OSError) as problem:
         raise StoreProblem(f"data_dir: {foreign_file(config.data_dir) or problem}") from problem
+    except DatabaseError as error:
+        raise StoreProblem(f"data_dir: {config.data_dir}: {foreign_file(config.data_dir) or reason_of(error)}") from error
     try:
         yield store
     finally:

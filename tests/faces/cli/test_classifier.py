@@ -63,7 +63,7 @@ def test_train_status_explain_forget(cli: Any, corpus: Path) -> None:
     fresh.write_text(mail(999, HAM))
     assert json.loads(cli("classifier", "explain", str(fresh), "--json")[1])["is_junk"] is False
     assert cli("classifier", "explain", str(fresh))[1].startswith("Not junk: its score is -")
-    assert cli("classifier", "forget", "--everything") == (0, "Forgot 240 lessons.\n", "")
+    assert cli("classifier", "forget", "--everything", "--yes") == (0, "Forgot 240 lessons.\n", "")
     code, _, err = cli("classifier", "explain", str(fresh))
     assert code == exits.FAILED and "not learned enough" in err
 

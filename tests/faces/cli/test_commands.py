@@ -44,9 +44,9 @@ def test_domains(cli: Any) -> None:
     assert [line.split("\t")[0] for line in cli("domain", "list")[1].splitlines()] == ["example.net", "example.org"]
     assert "postmaster: alice@example.test" in cli("domain", "show", "example.org")[1]
     assert json.loads(cli("domain", "show", "example.org", "--json")[1])["domain"]["name"] == "example.org"
-    assert cli("domain", "remove", "example.org") == (0, "Mail for example.org is refused now.\n", "")
+    assert cli("domain", "remove", "example.org", "--yes") == (0, "Mail for example.org is refused now.\n", "")
     key = json.loads(cli("dkim", "add", "example.net", "--algorithm", "ed25519", "--json")[1])
-    assert key["name"] in cli("domain", "remove", "example.net")[1] and json.loads(cli("dkim", "list", "--json")[1]) == []
+    assert key["name"] in cli("domain", "remove", "example.net", "--yes")[1] and json.loads(cli("dkim", "list", "--json")[1]) == []
 
 
 def test_accounts(taro: Any) -> None:

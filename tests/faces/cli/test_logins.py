@@ -21,7 +21,7 @@ def test_account_logins(cli: Any) -> None:
     cli.app.ledger.keep(2_000_000, Entry("authentication.accepted", "", {**fields, "new_place": False}, about))
     refused = {"service": "pop3", "client": "203.0.113.9", "cause": "wrong password"}
     cli.app.ledger.keep(3_000_000, Entry("authentication.refused", "", refused, (ADDRESS,)))
-    account_id = json.loads(cli("account", "show", ADDRESS, "--json")[1])["account"]["id"]
+    account_id = int(json.loads(cli("account", "show", ADDRESS, "--json")[1])["account"]["id"])
     place = Place(account_id, "192.0.2.0/24", "password", 1_000_000, 2_000_000, 2, "192.0.2.7", "imap", "PLAIN", "TLSv1.3")
     asyncio.run(cli.app.store.places.note(place))
     history = json.loads(cli("account", "logins", ADDRESS, "--json")[1])

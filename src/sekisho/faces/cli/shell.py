@@ -62,7 +62,7 @@ class Shell:
             yield ask
 
     def print_json(self, value: Any) -> None:
-        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(for_machines(value)), indent=2).decode())
 
     def report(self, result: Any, as_json: bool, sentence: str, **values: object) -> None:
         """How a change ended: the record for machines, or one sentence for people."""
@@ -78,22 +78,62 @@ class Shell:
             for row in texts:
                 click.echo("\t".join(row))
             return
-        from rich import box
         from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in texts:
-            table.add_row(*(Text(cell) for cell in row))
-        Console().print(table)
+        console = Console()
+        if (table := _table(columns, texts, console.width)) is not None:
+            console.print(table)
+            return
+        # One record after the other, and each line whole: what is copied from it (ids, addresses) must not be broken.
+        for number, row in enumerate(texts):
+            if number:
+                click.echo()
+            self.print_fields(list(zip(columns, row, strict=True)))
 
     def print_fields(self, fields: Sequence[tuple[str, object]]) -> None:
         """`name: value` lines of one record."""
         for name, value in fields:
             click.echo(f"{name}: {printable(value)}")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Any:
+    """None if it has not the room to leave every word whole."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from sekisho.faces.cli.wrapping import columns_of, narrowest
+
+    cells = [[column, *(row[number] for row in rows)] for number, column in enumerate(columns)]
+    sizes = [max(map(narrowest, column)) for column in cells]
+    left = width - sum(sizes) - 3 * len(sizes)  # between them and at the edges
+    if left < 0:
+        return None
+    for number, column in sorted(enumerate(cells), key=lambda pair: max(map(columns_of, pair[1]))):
+        more = min(left, max(map(columns_of, column)) - sizes[number])
+        sizes[number] += more
+        left -= more
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, size in zip(columns, sizes, strict=True):
+        table.add_column(name, overflow="fold", width=size)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def for_machines(value: Any) -> Any:
+    """As JSON's readers take it: ids have 64 bits, of which JavaScript and others keep 53, so they are texts, all of them."""
+    return _with_ids_as_text(msgspec.to_builtins(value))
+
+
+def _with_ids_as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: str(inner) if _is_id(name, inner) else _with_ids_as_text(inner) for name, inner in value.items()}
+    return [_with_ids_as_text(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _is_id(name: object, value: object) -> bool:
+    return type(value) is int and isinstance(name, str) and (name in ("id", "case") or name.endswith("_id"))
 
 
 def printable(value: object) -> str:

@@ -47,6 +47,11 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
         yield space, piece
 
 
+def narrowest(text: str) -> int:
+    """The columns that its widest piece takes: in less it would have to be broken."""
+    return max((columns_of(piece) for _, piece in _pieces(text)), default=0)
+
+
 def fill_paragraphs(text: str, width: int, indent: str = "") -> str:
     """Paragraphs are parted by an empty line; one that begins with a line `UNWRAPPED` keeps its lines."""
     done = []

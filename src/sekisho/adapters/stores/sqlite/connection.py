@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 import apsw
 
+from sekisho.adapters.stores.sqlite.wording import reason_of
 from sekisho.ports.content import StoreUnavailable
 
 BUSY_TIMEOUT_MS = 10_000
@@ -67,7 +68,7 @@ def check_version(version: str | None = None) -> None:
 def unavailable(error: BaseException, database: Path | None = None) -> StoreUnavailable:
     """What a fault of UNAVAILABLE means: no room, a broken file, or just "not now"."""
     named = f"{database}: " if database is not None else ""
-    text = f"{named}{type(error).__name__}: {error}"
+    text = f"{named}{reason_of(error)} ({error})" if isinstance(error, apsw.Error) else f"{named}{error}"
     told: StoreUnavailable
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         told = StoreDamaged(f"{database or 'the database'} is damaged: {error}")

@@ -76,8 +76,10 @@ def add(
     shell: Shell, address: str, name: str, quota: int, password_stdin: bool, allow_weak: bool, config_file: Path, as_json: bool
 ) -> None:
     """Make the account ADDRESS; its password is asked for."""
-    from sekisho.admin.accounts import AddAccount
+    from sekisho.admin.accounts import AccountRequest, AddAccount
 
+    with shell.operator(config_file) as ask:
+        ask("account.check_new", AccountRequest(address))
     password = ask_password(shell, password_stdin)
     with shell.operator(config_file) as ask:
         account = ask("account.add", AddAccount(address, password, name, quota, allow_weak))
@@ -154,8 +156,10 @@ def show(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
 @pass_shell
 def passwd(shell: Shell, address: str, password_stdin: bool, allow_weak: bool, config_file: Path, as_json: bool) -> None:
     """Give the account a new password; it is asked for."""
-    from sekisho.admin.accounts import SetPassword
+    from sekisho.admin.accounts import AccountRequest, SetPassword
 
+    with shell.operator(config_file) as ask:
+        ask("account.show", AccountRequest(address))
     password = ask_password(shell, password_stdin)
     with shell.operator(config_file) as ask:
         account = ask("account.passwd", SetPassword(address, password, allow_weak))

@@ -22,10 +22,11 @@ _BATCH = 50
 @pass_shell
 def import_accounts(
     shell: Shell, file: Path, domain: str, also: tuple[str, ...], replace: bool, dry_run: bool, config_file: Path, as_json: bool
-) -> None:
+) -> int:
     """Make the accounts of FILE, a passwd-file of Dovecot or a copy of /etc/shadow, with their passwords.
 
     Hashes are taken as they are; each is replaced by an Argon2id hash at the first login that fits it.
+    The exit code is 1 if nobody was taken.
     """
     from sekisho.admin.importing import ImportAccounts
 
@@ -35,18 +36,20 @@ def import_accounts(
         lines = _read(file)
         for first in range(0, len(lines), _BATCH):
             done += ask("account.import", ImportAccounts(lines[first : first + _BATCH], first + 1, domain, schemes, replace, dry_run))
+    taken = sum(d.taken for d in done)
+    code = exits.OK if taken else exits.FAILED
     if as_json:
         shell.print_json(done)
-        return
+        return code
     say = shell.say
     yes, no = say("would be taken") if dry_run else say("taken"), say("not taken")
     rows = [(d.line, d.name, d.scheme or "-", yes if d.taken else f"{no}: {say(d.text, **d.values)}") for d in done]
     shell.print_table((say("Line"), say("Name"), say("Scheme"), say("Result")), rows)
-    taken = sum(d.taken for d in done)
     if dry_run:
         click.echo(say("{taken} of {count} accounts would be taken.", taken=taken, count=len(done)))
     else:
         click.echo(say("{taken} of {count} accounts were taken.", taken=taken, count=len(done)))
+    return code
 
 
 def _read(file: Path) -> list[str]:

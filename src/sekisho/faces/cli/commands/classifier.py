@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sekisho.faces.cli import mailfiles
+from sekisho.faces.cli import exits, mailfiles
 from sekisho.faces.cli.commands.storage import progress_bar
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.faces.cli.shell import Ask, Shell, config_option, json_option, pass_shell, when
@@ -29,7 +29,7 @@ def classifier_command() -> None:
 @config_option
 @json_option
 @pass_shell
-def train(shell: Shell, ham: tuple[Path, ...], spam: tuple[Path, ...], account: str | None, config_file: Path, as_json: bool) -> None:
+def train(shell: Shell, ham: tuple[Path, ...], spam: tuple[Path, ...], account: str | None, config_file: Path, as_json: bool) -> int:
     """Learn from mail that is sorted already. A message that is known is not learned twice."""
     from sekisho.admin.classifier import Nothing
 
@@ -50,6 +50,7 @@ def train(shell: Shell, ham: tuple[Path, ...], spam: tuple[Path, ...], account: 
         "Read {ham} messages of ham and {spam} of spam, {changed} of them new. Known now: {known_ham} of ham, {known_spam} of spam.",
         **values,
     )
+    return exits.OK if counts["ham"] + counts["spam"] else exits.FAILED
 
 
 def _teach(ask: Ask, places: list[tuple[Path, bool]], account: str | None, progress: Callable[[int, int], None]) -> dict[str, int]:
@@ -148,15 +149,18 @@ def explain(shell: Shell, file: Path, account: str | None, config_file: Path, as
 @classifier_command.command("forget", epilog="Example: sekisho classifier forget --account alice@example.org")
 @click.option("--account", help="What this account taught.")
 @click.option("--everything", is_flag=True, help="All lessons of everybody.")
+@click.option("--yes", is_flag=True, help="Do not ask before everything is forgotten.")
 @config_option
 @json_option
 @pass_shell
-def forget(shell: Shell, account: str | None, everything: bool, config_file: Path, as_json: bool) -> None:
+def forget(shell: Shell, account: str | None, everything: bool, yes: bool, config_file: Path, as_json: bool) -> None:
     """Take lessons back."""
     from sekisho.admin.classifier import Forget
 
     if (account is None) is not everything:
         raise click.UsageError(shell.say("Name either --account or --everything."))
+    if everything and not yes:
+        click.confirm(shell.say("Forget all lessons of everybody for good?"), abort=True)
     with shell.operator(config_file) as ask:
         changed = ask("classifier.forget", Forget(account, everything))
     shell.report(changed, as_json, "Forgot {count} lessons.", count=changed.count)

@@ -82,16 +82,23 @@ def _print_details(shell: Shell, details: Any) -> None:
 
 @domain_command.command("remove", epilog="Example: sekisho domain remove example.org")
 @click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
 @config_option
 @json_option
 @pass_shell
-def remove(shell: Shell, name: str, config_file: Path, as_json: bool) -> None:
+def remove(shell: Shell, name: str, yes: bool, config_file: Path, as_json: bool) -> None:
     """Take no more mail for the domain NAME, and forget its DKIM keys. It must have no accounts and aliases left."""
     from sekisho.admin.dkim import ListKeys
     from sekisho.admin.domains import DomainRequest
 
     with shell.operator(config_file) as ask:
+        details = ask("domain.show", DomainRequest(name))
         keys = ask("dkim.list", ListKeys(name))
+    # What still has accounts or aliases is refused below, and need not be asked about.
+    if not yes and not details.accounts and not details.aliases:
+        values = {"name": details.domain.name, "count": len(keys)}
+        click.confirm(shell.say("Refuse all mail to {name} from now on, and lose its {count} DKIM keys for good?", **values), abort=True)
+    with shell.operator(config_file) as ask:
         domain = ask("domain.remove", DomainRequest(name))
     shell.report(domain, as_json, "Mail for {name} is refused now.", name=domain.name)
     if keys and not as_json:

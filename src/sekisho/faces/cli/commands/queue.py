@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sekisho.faces.cli import exits
 from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, pass_shell, when
 
 
@@ -102,7 +103,7 @@ def _print_message(shell: Shell, message: Any) -> None:
 @config_option
 @json_option
 @pass_shell
-def retry(shell: Shell, message_id: str | None, everything: bool, config_file: Path, as_json: bool) -> None:
+def retry(shell: Shell, message_id: str | None, everything: bool, config_file: Path, as_json: bool) -> int:
     """Try a message (or everything) again now."""
     from sekisho.admin.queue import RetryQueue
 
@@ -111,6 +112,7 @@ def retry(shell: Shell, message_id: str | None, everything: bool, config_file: P
     with shell.operator(config_file) as ask:
         changed = ask("queue.retry", RetryQueue(message_id))
     shell.report(changed, as_json, "Recipients that are tried again now: {count}", count=changed.recipients)
+    return exits.OK if changed.recipients or everything else exits.FAILED
 
 
 def _change(shell: Shell, operation: str, message_id: str, config_file: Path) -> Any:
@@ -125,10 +127,11 @@ def _change(shell: Shell, operation: str, message_id: str, config_file: Path) ->
 @config_option
 @json_option
 @pass_shell
-def hold(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> None:
+def hold(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> int:
     """Keep a message in the queue until it is released."""
     changed = _change(shell, "queue.hold", message_id, config_file)
     shell.report(changed, as_json, "Recipients that are held: {count}", count=changed.recipients)
+    return exits.OK if changed.recipients else exits.FAILED
 
 
 @queue_command.command("release", epilog="Example: sekisho queue release MESSAGE_ID")
@@ -136,10 +139,11 @@ def hold(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> Non
 @config_option
 @json_option
 @pass_shell
-def release(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> None:
+def release(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> int:
     """Let a held message go."""
     changed = _change(shell, "queue.release", message_id, config_file)
     shell.report(changed, as_json, "Recipients that may leave: {count}", count=changed.recipients)
+    return exits.OK if changed.recipients else exits.FAILED
 
 
 @queue_command.command("drop", epilog="Example: sekisho queue drop MESSAGE_ID")
@@ -148,12 +152,13 @@ def release(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> 
 @config_option
 @json_option
 @pass_shell
-def drop(shell: Shell, message_id: str, yes: bool, config_file: Path, as_json: bool) -> None:
+def drop(shell: Shell, message_id: str, yes: bool, config_file: Path, as_json: bool) -> int:
     """Remove a message from the queue. Its sender is not told."""
     if not yes:
         click.confirm(shell.say("Remove {id} from the queue without telling its sender?", id=message_id), abort=True)
     changed = _change(shell, "queue.drop", message_id, config_file)
     shell.report(changed, as_json, "Recipients that were removed: {count}", count=changed.recipients)
+    return exits.OK if changed.recipients else exits.FAILED
 
 
 @queue_command.command("destinations", epilog="Example: sekisho queue destinations")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from sekisho.faces.cli.handle import CommandFailed
-from sekisho.faces.cli.shell import DEFAULT_CONFIG, Shell, pass_shell
+from sekisho.faces.cli.shell import DEFAULT_CONFIG, Shell, pass_shell, printable
 
 # The server's user runs commands with it, and programs of the machine find the socket of sendmail(1) by it; it holds no secret yet.
 _READABLE, _PASSABLE = 0o644, 0o755
@@ -43,16 +43,22 @@ def setup_command(
     user: str,
 ) -> None:
     """Write a first configuration file, with comments, for the server HOSTNAME. An existing file is never overwritten."""
+    from sekisho.admin.context import parse_address
+    from sekisho.config.checks import problems_of_hostname
     from sekisho.config.write import USUAL_PORTS, Starter, render
 
-    domain = hostname.partition(".")[2] or hostname
+    for problem in problems_of_hostname(hostname):
+        click.echo(printable(shell.say(problem.advice, **problem.values)), err=True)
+        raise CommandFailed(problem.text, **problem.values)
+    domain = hostname.partition(".")[2]
+    address = str(parse_address(owner)) if owner else ""
     live = Path("/etc/letsencrypt/live") / hostname
     text = render(
         Starter(
             hostname=hostname,
             data_dir=data_dir.absolute(),
-            postmaster=owner or f"postmaster@{domain}",
-            abuse=owner or f"postmaster@{domain}",
+            postmaster=address or f"postmaster@{domain}",
+            abuse=address or f"postmaster@{domain}",
             addresses=("0.0.0.0", "::"),
             ports=USUAL_PORTS,
             cert_file=cert_file.absolute() if cert_file else live / "fullchain.pem",
