@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.docs.test_readme import EN, quoted_totals
 from tests.system.server import ENVIRONMENT
 
 from sekisho.lab.rehearse import scene_name, shipped_scenes
@@ -58,6 +59,21 @@ def test_every_scene_ends_as_it_says(name: str, seed: str) -> None:
     assert out, err
     results = json.loads(out)
     assert (code, wrong_in(results), [result["faults"] for result in results]) == (0, [], [[]]), err
+
+    if (name, seed) == ("hijack", "1"):
+        _readme_agrees(results[0])
+
+
+def _readme_agrees(result: dict[str, Any]) -> None:
+    """What README quotes of the run with this seed: none where it says none, else about as many."""
+    told = quoted_totals(EN)
+    found = {total["title"]: total["value"] for total in result["totals"]}
+    assert len(told) >= 6 and told.keys() <= found.keys()
+    for title, number in told.items():
+        assert found[title] == pytest.approx(number, abs=10 if number else 0), title
+    rates = result["rates"]
+    assert f"Honest: {rates['honest']} messages, {rates['honest_stopped']} wrongly stopped" in EN
+    assert f"Attacks: {rates['attacks']} messages" in EN and abs(rates["attacks_let_in"] - sum(told.values())) <= 20
 
 
 def test_what_does_not_end_as_the_scene_says_is_told(tmp_path: Path) -> None:
