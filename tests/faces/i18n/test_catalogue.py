@@ -41,6 +41,12 @@ SPEAKERS = {
     "report": (2,),
     "AddressError": (0,),
     "self.fail": (0,),
+    "ScriptFault": (1,),
+    "self._fail": (1,),
+    "self.fault": (1,),
+    "compiler.fault": (1,),
+    "machine.fail": (0,),
+    "machine.warn": (0,),
     "RehearsalFailed": (0,),
     "Complaint": (0,),
     "Told": (1,),
@@ -123,7 +129,7 @@ def all_sentences() -> set[str]:
     found |= set(typing.get_args(Ended)) | {*guard.WORDS, *door.WORDS, *reputation.WORDS, *bans.WORDS}
     found |= {"Usage", "Options", "Commands", "Example", "messages", "octets"}
     found |= {"the local part must have 1 to 64 octets", "the domain must have 1 to 255 octets"}
-    found = {text for text in found if not text.startswith('"')}  # possible values, written as they are
+    found = {text for text in found if not text.startswith('"') or text.startswith('"{')}  # possible values, written as they are
     return {text for text in found if re.search(r"[A-Za-z]{2}", re.sub(r"\{\w+\}", "", text))} - {"postmaster", "abuse"}
 
 
