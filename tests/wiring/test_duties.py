@@ -35,6 +35,8 @@ NAMES = {
     "store.deliveries",
     "store.destinations",
     "store.orphans",
+    "store.graves",
+    "store.threads",
     "store.reserve",
     "store.structures",
 }

@@ -156,6 +156,20 @@ async def test_the_last_of_the_disk_is_left_to_the_mail(tmp_path: Path, clock: M
     ledger.close()
 
 
+async def test_it_takes_nothing_of_a_reserve_that_was_given_up(tmp_path: Path, clock: ManualClock) -> None:
+    losses = Losses()
+    ledger = SqliteLedger(tmp_path, clock, LedgerLimits(free_disk_octets=0), losses, alone=True)
+    (tmp_path / "reserve").touch()
+    ledger.keep(clock.now_us(), entry(1))
+    await ledger.settle()
+    assert losses.told == [(1, "the disk is nearly full, and what is left is kept for mail")]
+    (tmp_path / "reserve").unlink()
+    ledger.keep(clock.now_us(), entry(2))
+    await ledger.settle()
+    assert len(await ledger.find("id2")) == 1
+    ledger.close()
+
+
 async def test_what_waits_is_bounded(tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_writer, "MOST_WAITING", 3)
     monkeypatch.setattr(ledger_writer, "GATHER_SECONDS", 60.0)

@@ -34,6 +34,11 @@ class Ids:
         raise RuntimeError("no free id in 100 tries: is the clock standing still?")
 
 
+def first_id(at_us: int) -> int:
+    """Ids made before that time are smaller."""
+    return at_us // 1000 << _RANDOM_BITS
+
+
 def content_text(content_id: int) -> str:
     return f"{content_id:016x}"
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from sekisho.adapters.stores import rules
-from sekisho.adapters.stores.sqlite import uidruns
+from sekisho.adapters.stores.sqlite import pruning, uidruns
 from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.ids import content_text, email_text, thread_text
 from sekisho.core.terms.uidset import UidSet
@@ -71,8 +71,11 @@ def changes_since(db: Database, mailbox_id: int, modseq: int) -> MailboxChanges:
     uids = uidruns.read(db, mailbox_id, row[-2], found.uidnext)
     if found.highestmodseq <= modseq:
         return MailboxChanges(found, uids, UidSet(), [])
-    graves = db.execute("SELECT first_uid, last_uid FROM tombstone WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, modseq))
-    vanished = UidSet.from_runs(graves.fetchall())
+    if modseq < pruning.floor_of(db, mailbox_id):
+        vanished = UidSet(((1, found.uidnext - 1),)) - uids
+    else:
+        graves = db.execute("SELECT first_uid, last_uid FROM tombstone WHERE mailbox_id = ? AND modseq > max(?, 0)", (mailbox_id, modseq))
+        vanished = UidSet.from_runs(graves.fetchall())
     changed = db.execute(_FLAGS + "modseq > ? ORDER BY uid", (mailbox_id, modseq))
     return MailboxChanges(found, uids, vanished, [flag_row(row) for row in changed])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import apsw
 
+from sekisho.adapters.stores.sqlite import pruning
 from sekisho.adapters.stores.sqlite.backup_mark import is_backup_running
 from sekisho.adapters.stores.sqlite.connection import NoRoom, connect, store_errors
 from sekisho.adapters.stores.sqlite.content import TEMPORARY, ContentFolder
@@ -20,6 +21,7 @@ from sekisho.ports.clock import Clock
 
 INTERVAL_SECONDS = 2.0
 SWEEP_SECONDS = 3600.0
+DAY_SECONDS = 86_400.0
 CHECKPOINT_OCTETS = 4_194_304  # of WAL
 TRUNCATE_OCTETS = 67_108_864
 LAST_PAGES = 256  # of 4 KB, moved while the writers wait
@@ -111,6 +113,8 @@ class Maintenance:
             "store.counters": (SWEEP_SECONDS, self.forget_counters),
             "store.structures": (SWEEP_SECONDS, self.forget_structures),
             "store.orphans": (SWEEP_SECONDS, self.remove_orphans),
+            "store.graves": (SWEEP_SECONDS, self.forget_graves),
+            "store.threads": (DAY_SECONDS, self.forget_threads),
         }
 
     async def checkpoint_what_grew(self) -> None:
@@ -157,6 +161,14 @@ class Maintenance:
             "(SELECT content_id FROM structure ORDER BY content_id LIMIT max(0, (SELECT count(*) FROM structure) - ?))"
         )
         await self._hints[1].write(lambda tx: tx.execute(sql, (STRUCTURES,)), is_long=True)
+
+    async def forget_graves(self) -> None:
+        """Of messages that were expunged long ago."""
+        await pruning.prune_graves(*self._mail)
+
+    async def forget_threads(self) -> None:
+        """That have no message any more."""
+        await pruning.prune_threads(*self._mail, self._clock.now_us())
 
     async def remove_orphans(self) -> None:
         """Files that no content names."""
