@@ -377,6 +377,8 @@ class SmtpSession:
         else:
             reply = await self._decider.message(event.envelope, content)
             self._content = None
+            if reply.code >= 400:
+                content.writer.discard()
         self._answer(event, reply)
 
     async def _start_tls(self) -> None:

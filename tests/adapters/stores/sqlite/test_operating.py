@@ -349,14 +349,19 @@ async def test_a_content_without_a_row_goes_at_once(tmp_path: Path, store: Sqlit
         full = await store.spool.accept(acceptance(store, BIG * 3, deliveries=(delivery(alice),)))
         assert full.over_quota_account_ids == (alice.id,)
         assert files_of(tmp_path) == kept
+        both = acceptance(
+            store, BIG * 3, deliveries=(delivery(alice),), relays=(relay("x", "a.test", 0),), one_of_each=(frozenset({alice.id}),)
+        )
+        assert (await store.spool.accept(both)).nothing_taken
+        assert files_of(tmp_path) == kept
         repeated = await store.spool.accept(acceptance(store, BIG, deliveries=(delivery(alice, delivery_id="known"),)))
         assert repeated.delivered_account_ids == (alice.id,)
         assert files_of(tmp_path) == kept
         item = appended(store, BIG)
         with pytest.raises(OverQuota):
             await store.mail.append(alice.id, "INBOX", [item])
-        item.content.discard()
         assert files_of(tmp_path) == kept
+        item.content.discard()
     await store.spool.accept(acceptance(store, BIG, deliveries=(delivery(alice),), relays=(relay("x", "a.test", 0),)))
     assert len(files_of(tmp_path)) == 2
 

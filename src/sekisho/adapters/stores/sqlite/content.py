@@ -104,7 +104,7 @@ class ContentFolder:
 
 
 # Of the transaction that decides about a content.
-Outcome = Literal["committed", "undone", "doubtful"]
+Outcome = Literal["committed", "refused", "undone", "doubtful"]
 
 
 class _Stage(enum.Enum):
@@ -199,8 +199,9 @@ class SqliteContentWriter:
         self._is_named = True
 
     def decide(self, outcome: Outcome) -> None:
-        """The transaction is over. A content that was committed without a row (all mailboxes full, delivered before) goes at once; one of
-        which nobody knows whether its row is on the disk is left to the sweep, which asks the database."""
+        """The transaction is over. A content that was committed without a row (all mailboxes full, delivered before) or refused goes at
+        once; after "undone" it may be given once more. One of which nobody knows whether its row is on the disk is left to the sweep,
+        which asks the database."""
         if self._stage is not _Stage.HELD:
             return
         if outcome == "doubtful" or (outcome == "committed" and self._is_named):
@@ -208,7 +209,7 @@ class SqliteContentWriter:
             self._close()
             return
         self._stage, self._is_named = _Stage.OPEN, False
-        if outcome == "committed" or self._is_unwanted:
+        if outcome != "undone" or self._is_unwanted:
             self.discard()
 
     def discard(self) -> None:

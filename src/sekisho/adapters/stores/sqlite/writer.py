@@ -218,7 +218,7 @@ class Writer:
         for work in batch:
             outcome = work.error or error
             for content in work.contents:
-                content.decide("undone" if work.error is not None else ending)
+                content.decide(_ending(work, ending))
             if work.future.done():
                 continue
             if outcome is None:
@@ -386,3 +386,10 @@ class Writer:
             self._thread.join()
         self._connection.close()
         os.close(self._lock)
+
+
+def _ending(work: _Work, of_all: Outcome) -> Outcome:
+    """How it ended for the contents of this step: what its own rules refused is not asked for again, what the disk refused may be."""
+    if work.error is None:
+        return of_all
+    return "undone" if isinstance(work.error, StoreUnavailable) else "refused"
