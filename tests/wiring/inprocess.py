@@ -19,7 +19,9 @@ from sekisho.adapters.process.plan import ShutdownSignal, WorkerContext
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.recent import SharedRecent
 from sekisho.config.schema import Config
-from sekisho.wiring.worker import AUTH, CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
+from sekisho.wiring.plant import Shared
+from sekisho.wiring.setup import AUTH, CONTROL, LOCAL, METRICS, Setup, listener_names
+from sekisho.wiring.worker import run_worker
 
 SECONDS = 30.0  # of a loaded machine
 

@@ -8,9 +8,9 @@ import pytest
 from tests.wiring.inprocess import Running, settings, worker
 
 import sekisho.wiring.worker as worker_module
-from sekisho.wiring.duties import Workers, duties
+from sekisho.wiring.duties import Hands, duties
 from sekisho.wiring.dutykeeper import Duty, VitalDutyFailed
-from sekisho.wiring.worker import Setup
+from sekisho.wiring.setup import Setup
 
 ROUND_SECONDS = 0.05
 LIVES = ("queue.run", "reload.follow", "teacher.teach")  # without end
@@ -80,8 +80,8 @@ def sabotage(monkeypatch: pytest.MonkeyPatch) -> Sabotage:
     monkeypatch.setattr("sekisho.wiring.dutykeeper.FIRST_WAIT_SECONDS", ROUND_SECONDS)
     between = Sabotage()
 
-    def sabotaged(do: Workers, slot: int) -> tuple[Duty, ...]:
-        return tuple(map(between.between, duties(do, slot)))
+    def sabotaged(hands: Hands, slot: int) -> tuple[Duty, ...]:
+        return tuple(map(between.between, duties(hands, slot)))
 
     monkeypatch.setattr(worker_module, "duties", sabotaged)
     return between

@@ -9,7 +9,7 @@ from sekisho.config.schema import Config
 from sekisho.ports.journal import Entry
 from sekisho.testing.clock import ManualClock
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
-from sekisho.wiring.ledger import LedgerLink
+from sekisho.wiring.ledger import LedgerKeeper
 
 
 def config(folder: Path, free_disk_octets: int = 0, **ledger: Any) -> Config:
@@ -19,7 +19,7 @@ def config(folder: Path, free_disk_octets: int = 0, **ledger: Any) -> Config:
 
 
 async def test_settings_open_bound_and_close_it(tmp_path: Path) -> None:
-    link = LedgerLink(MemoryJournal(), ManualClock(), alone=True)
+    link = LedgerKeeper(MemoryJournal(), ManualClock(), alone=True)
     link.use(config(tmp_path, enabled=False))
     assert link.ledger is None and not (tmp_path / LEDGER).exists()
     link.use(config(tmp_path, keep_days=5))
@@ -39,7 +39,7 @@ async def test_settings_open_bound_and_close_it(tmp_path: Path) -> None:
 async def test_a_damaged_one_is_told_and_does_without(tmp_path: Path) -> None:
     (tmp_path / LEDGER).write_bytes(b"no database" * 1000)
     log = MemoryJournal()
-    link = LedgerLink(log, ManualClock())
+    link = LedgerKeeper(log, ManualClock())
     link.use(config(tmp_path))
     link.journal.record(Entry("reception.refused", "x"))
     assert log.kinds() == ["ledger.unavailable", "reception.refused"]
@@ -48,7 +48,7 @@ async def test_a_damaged_one_is_told_and_does_without(tmp_path: Path) -> None:
 
 async def test_losses_are_told_and_counted(tmp_path: Path) -> None:
     log, metrics = MemoryJournal(), MemoryMetrics()
-    link = LedgerLink(log, ManualClock(), metrics, alone=True)
+    link = LedgerKeeper(log, ManualClock(), metrics, alone=True)
     link.use(config(tmp_path, free_disk_octets=1 << 60))
     assert link.ledger is not None
     link.journal.record(Entry("reception.refused", "x"))

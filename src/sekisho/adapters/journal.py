@@ -88,7 +88,12 @@ class StructlogJournal:
         self._second = 0
         self._second_text = ""
         self._sink = LineSink(sys.stderr.fileno() if descriptor is None else descriptor)
-        self._logger = _Logger(self._sink, [self._stamp, render_json if form == "json" else render_text], context)
+        self._context = context
+        self.use(form)
+
+    def use(self, form: Literal["json", "text"]) -> None:
+        """Lines of this form from now on."""
+        self._logger = _Logger(self._sink, [self._stamp, render_json if form == "json" else render_text], self._context)
 
     def record(self, entry: Entry) -> None:
         fields = {name: escape(value) if isinstance(value, str) else value for name, value in entry.fields.items()}
@@ -109,9 +114,9 @@ class StructlogJournal:
         """Before the process ends."""
         self._sink.flush()
 
-    def redirect(self, descriptor: int) -> None:
-        """From now on write there: the log file was rotated."""
-        self._sink.redirect(descriptor)
+    def redirect(self, descriptor: int | None) -> None:
+        """From now on write there (None: to standard error): the log file was rotated, or is another one."""
+        self._sink.redirect(sys.stderr.fileno() if descriptor is None else descriptor)
 
     def _write(self, kind: str, fields: Mapping[str, JournalValue]) -> None:
         try:

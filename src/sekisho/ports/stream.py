@@ -150,12 +150,15 @@ class Dialer(Protocol):
         ...
 
 
+ServiceKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "local", "auth"]
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerInfo:
     """What a service must know about the listener that accepted the connection."""
 
     name: str
-    kind: Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "local", "auth"]
+    kind: ServiceKind
     can_starttls: bool
 
 

@@ -14,14 +14,17 @@ from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
 from sekisho.ports.journal import Journal
+from sekisho.probes.reputation import Organizations
 from sekisho.services.classifier import LiveClassifier
+from sekisho.services.experience import Experience
+from sekisho.services.teaching import Teacher, TeacherPorts
 from sekisho.testing.records import NoMetrics
 from sekisho.wiring.clocks import server_clock
-from sekisho.wiring.content import ContentLink
-from sekisho.wiring.door import DoorLink
-from sekisho.wiring.learning import LearningLink
-from sekisho.wiring.ledger import LedgerLink
-from sekisho.wiring.stores import StoreProblem, admin_context, opened_store
+from sekisho.wiring.content import classifier_rules
+from sekisho.wiring.desk import admin_context
+from sekisho.wiring.experience import door_kit, make_experience, write_down_the_last
+from sekisho.wiring.ledger import LedgerKeeper
+from sekisho.wiring.stores import StoreProblem, opened_store
 
 
 def answer_alone(config: Config, request: bytes, owner: pwd.struct_passwd | None = None) -> bytes:
@@ -50,18 +53,17 @@ def _log(config: Config, owner: pwd.struct_passwd | None) -> int | None:
 
 async def _answer(config: Config, request: bytes, descriptor: int | None) -> bytes:
     log = StructlogJournal(server_clock(), form=config.log.format, descriptor=descriptor, worker="command")
-    link = LedgerLink(log, server_clock(), alone=True)
+    link = LedgerKeeper(log, server_clock(), alone=True)
     try:
         async with opened_store(config) as store:
             link.use(config)
             resolver = StubResolver(config.resolver, server_clock())
-            door, learning, classifier = _learners(store, config, link.journal, resolver)
-            context = admin_context(
-                store, config, link.journal, f"uid:{os.getuid()}", link.ledger, classifier, door.kit(learning.teacher)
-            )  # fmt: skip
+            experience, teacher, classifier = _learners(store, config, link.journal, resolver)
+            kit = door_kit(config, store, experience, teacher)
+            context = admin_context(store, config, link.journal, f"uid:{os.getuid()}", link.ledger, classifier, kit)
             answer = await operations.answer(context, request)
-            await learning.teacher.finish()
-            await door.close()
+            await teacher.finish()
+            await write_down_the_last(store.reputation, link.journal)
             await resolver.close()
             return answer
     except StoreProblem as problem:
@@ -71,13 +73,10 @@ async def _answer(config: Config, request: bytes, descriptor: int | None) -> byt
         log.flush()
 
 
-def _learners(
-    store: SqliteStore, config: Config, journal: Journal, resolver: StubResolver
-) -> tuple[DoorLink, LearningLink, LiveClassifier]:
+def _learners(store: SqliteStore, config: Config, journal: Journal, resolver: StubResolver) -> tuple[Experience, Teacher, LiveClassifier]:
     """What learns from an operator's word, without a worker around it."""
-    clock, metrics = server_clock(), NoMetrics()
-    door = DoorLink(store, resolver, clock, journal, metrics)
-    door.use(config)
-    learning, classifier = LearningLink(store, journal, metrics), ContentLink(store, config, journal).classifier
-    learning.teacher.learners = (door.experience, classifier)
-    return door, learning, classifier
+    clock = server_clock()
+    experience = make_experience(config, store, Organizations(clock), resolver, clock)
+    classifier = LiveClassifier(store.lessons, clock, journal)
+    classifier.rules = classifier_rules(config)
+    return experience, Teacher(TeacherPorts(store.mail, store.judgements, journal, NoMetrics()), (experience, classifier)), classifier

@@ -3,82 +3,75 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sekisho.adapters.process.metrics import PUBLISH_SECONDS, SharedMetrics
-from sekisho.adapters.stores.sqlite.store import SqliteStore
-from sekisho.ports.changes import Changes
-from sekisho.ports.stream import Shutdown
-from sekisho.services.queue.queue import RECHECK_SECONDS, Queue
-from sekisho.services.teaching import Teacher
+from sekisho.adapters.process.metrics import PUBLISH_SECONDS
+from sekisho.services.queue.queue import RECHECK_SECONDS
 from sekisho.wiring.clocks import follow_lab_clock
-from sekisho.wiring.content import ContentLink
-from sekisho.wiring.door import DoorLink
 from sekisho.wiring.dutykeeper import Duty
-from sekisho.wiring.guard import GuardLink
-from sekisho.wiring.learning import LearningLink
-from sekisho.wiring.ledger import LedgerLink
+from sekisho.wiring.plant import Plant
+from sekisho.wiring.resolverwatch import ResolverWatch
+from sekisho.wiring.services import Services
 
 FLUSH_SECONDS = 2.0  # experience with senders, which another worker may need
 ROUND_SECONDS = 2.0  # what people wait for: frozen credentials, letters, a fit
 HOUSE_SECONDS = 3600.0
 PROBE_SECONDS = 3600.0
-QUEUE = "queue.run"
-BLOCKLISTS = "blocklists.watch"
+JUDGEMENTS = 500_000  # that are remembered; 60 octets each
+QUEUE, BLOCKLISTS, RESOLVER = "queue.run", "blocklists.watch", "resolver.probe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workers:
-    """Who does the work."""
+class Hands:
+    """Who does the work. `now`: the services of the moment, which a reload exchanges."""
 
-    store: SqliteStore
-    queue: Queue
-    teacher: Teacher
-    door: DoorLink
-    guard: GuardLink
-    learning: LearningLink
-    content: ContentLink
-    ledger: LedgerLink
-    metrics: SharedMetrics
-    changes: Changes
-    shutdown: Shutdown
+    plant: Plant
+    now: Callable[[], Services]
     follow_reloads: Callable[[], Awaitable[None]]
-    probe_resolver: Callable[[], Awaitable[None]]
 
 
-def duties(do: Workers, slot: int) -> tuple[Duty, ...]:
+def duties(hands: Hands, slot: int) -> tuple[Duty, ...]:
     """Of the worker in this slot."""
+    plant, now = hands.plant, hands.now
     return (
-        Duty(name=QUEUE, work=lambda: do.queue.run(do.shutdown), vital=True),
-        Duty(name="queue.claims", work=do.queue.give_back_lost, every=RECHECK_SECONDS),
-        Duty(name="reload.follow", work=do.follow_reloads, vital=True),
-        Duty(name="metrics.publish", work=do.metrics.publish_news, every=PUBLISH_SECONDS),
-        Duty(name="teacher.teach", work=do.teacher.run),
-        Duty(name="reputation.flush", work=do.door.flush, every=FLUSH_SECONDS),
-        Duty(name=BLOCKLISTS, work=do.door.look_at_blocklists, every=do.door.blocklist_pause),
-        Duty(name="clock.follow", work=lambda: follow_lab_clock(do.changes), once=True),
-        *_of_one_worker(do),
-        *_of_the_first_slot(do, slot),
+        Duty(name=QUEUE, work=lambda: plant.queue.run(plant.shutdown), vital=True),
+        Duty(name="queue.claims", work=plant.queue.give_back_lost, every=RECHECK_SECONDS),
+        Duty(name="reload.follow", work=hands.follow_reloads, vital=True),
+        Duty(name="metrics.publish", work=plant.shared.metrics.publish_news, every=PUBLISH_SECONDS),
+        Duty(name="teacher.teach", work=plant.teacher.run),
+        Duty(name="reputation.flush", work=plant.store.reputation.flush, every=FLUSH_SECONDS),
+        Duty(name=BLOCKLISTS, work=lambda: now().blocklists.look(), every=lambda: now().blocklists.pause_seconds),
+        Duty(name="clock.follow", work=lambda: follow_lab_clock(plant.changes), once=True),
+        *_of_one_worker(plant, now),
+        *(_of_the_first_slot(plant) if slot == 0 else ()),
     )
 
 
-def _of_one_worker(do: Workers) -> tuple[Duty, ...]:
+def _of_one_worker(plant: Plant, now: Callable[[], Services]) -> tuple[Duty, ...]:
     """What one does for all, whoever has the lease."""
+    store = plant.store
+
+    def trim_reputation() -> Awaitable[object]:
+        return store.reputation.trim(now().config.reputation.entries)
+
+    def tidy_greylist() -> Awaitable[object]:
+        settings = now().config.greylist
+        return plant.greylist.tidy(settings.rules(), settings.entries)
+
     return (
-        *(Duty(name=name, work=work, every=every, by_one=True) for name, (every, work) in do.store.maintenance.rounds.items()),
-        Duty(name="guard.cases", work=do.guard.keep_cases, every=ROUND_SECONDS, by_one=True),
-        Duty(name="login.notices", work=do.guard.keep_notices, every=ROUND_SECONDS, by_one=True),
-        Duty(name="classifier.fit", work=do.content.classifier.fit_if_due, every=ROUND_SECONDS, by_one=True),
-        Duty(name="ledger.house", work=do.ledger.keep_house, every=ROUND_SECONDS, by_one=True),
-        Duty(name="judgements.trim", work=do.learning.trim, every=HOUSE_SECONDS, by_one=True),
-        Duty(name="reputation.trim", work=do.door.trim_experience, every=HOUSE_SECONDS, by_one=True),
-        Duty(name="greylist.tidy", work=do.door.tidy_greylist, every=HOUSE_SECONDS, by_one=True),
+        *(Duty(name=name, work=work, every=every, by_one=True) for name, (every, work) in store.maintenance.rounds.items()),
+        Duty(name="guard.cases", work=lambda: now().cases.keep(), every=ROUND_SECONDS, by_one=True),
+        Duty(name="login.notices", work=lambda: now().notices.keep(), every=ROUND_SECONDS, by_one=True),
+        Duty(name="classifier.fit", work=plant.classifier.fit_if_due, every=ROUND_SECONDS, by_one=True),
+        Duty(name="ledger.house", work=plant.ledger.keep_house, every=ROUND_SECONDS, by_one=True),
+        Duty(name="judgements.trim", work=lambda: store.judgements.trim(JUDGEMENTS), every=HOUSE_SECONDS, by_one=True),
+        Duty(name="reputation.trim", work=trim_reputation, every=HOUSE_SECONDS, by_one=True),
+        Duty(name="greylist.tidy", work=tidy_greylist, every=HOUSE_SECONDS, by_one=True),
     )
 
 
-def _of_the_first_slot(do: Workers, slot: int) -> tuple[Duty, ...]:
+def _of_the_first_slot(plant: Plant) -> tuple[Duty, ...]:
     """What one does for all and what wants no lease: the numbers are those of a slot."""
-    if slot != 0:
-        return ()
+    watch = ResolverWatch(plant.resolver, plant.journal)
     return (
-        Duty(name="queue.count", work=do.queue.count, every=RECHECK_SECONDS),
-        Duty(name="resolver.probe", work=do.probe_resolver, every=PROBE_SECONDS),
+        Duty(name="queue.count", work=plant.queue.count, every=RECHECK_SECONDS),
+        Duty(name=RESOLVER, work=watch.probe, every=PROBE_SECONDS),
     )

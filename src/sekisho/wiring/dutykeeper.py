@@ -99,6 +99,9 @@ class DutyKeeper:
     def duties(self) -> tuple[Duty, ...]:
         return tuple(run.duty for run in self._runs.values())
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._runs
+
     def start(self) -> None:
         for run in self._runs.values():
             run.task = asyncio.create_task(self._keep(run), name=f"duty {run.duty.name}")

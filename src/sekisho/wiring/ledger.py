@@ -12,7 +12,7 @@ from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.metrics import Metrics
 
 
-class LedgerLink:
+class LedgerKeeper:
     """`journal` is what everybody writes to; `ledger` is None while it is switched off or cannot be opened. Make it inside the loop."""
 
     def __init__(self, log: Journal, clock: Clock, metrics: Metrics | None = None, *, alone: bool = False) -> None:
@@ -22,12 +22,13 @@ class LedgerLink:
         self._loop = asyncio.get_running_loop()
 
     def use(self, config: Config) -> None:
-        """Open, close or bound it. Whatever is wrong with the ledger, mail goes on without it."""
+        """Open, close or bound it. Whatever is wrong with the ledger, mail goes on without it. It outlives settings: it is a database, and
+        has a thread."""
         limits = LedgerLimits(config.ledger.keep_days, config.ledger.keep_octets, config.limits.free_disk_octets)
         if not config.ledger.enabled:
             self.close()
         elif self.ledger is not None:
-            self.ledger.limits = limits
+            self.ledger.use(limits)
         else:
             try:
                 self.ledger = SqliteLedger(config.data_dir, self._clock, limits, self._lost, alone=self._alone)

@@ -29,8 +29,10 @@ from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
 from sekisho.wiring.clocks import check_clock, server_clock
 from sekisho.wiring.paths import control_socket, submission_socket
+from sekisho.wiring.plant import Shared
+from sekisho.wiring.setup import AUTH, CONTROL, LOCAL, METRICS, Setup, listener_names
 from sekisho.wiring.stores import HOST, StoreProblem, opened_store
-from sekisho.wiring.worker import AUTH, CONTROL, LOCAL, METRICS, Setup, Shared, listener_names, run_worker
+from sekisho.wiring.worker import run_worker
 
 SPRAYED_NAMES = 16  # that each worker tells apart at least, of those that one password was tried at
 

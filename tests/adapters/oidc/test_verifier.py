@@ -24,7 +24,7 @@ class World:
         self.clock, self.issuer = ManualClock(), FakeIssuer(URL)
         self.verifier = OidcVerifier(self.clock, lambda _: self.issuer.get)
         self.settings = IssuerSettings(issuer=URL, audience="mail", **settings)
-        self.verifier.use([self.settings])
+        self.verifier = self.verifier.renewed([self.settings])
 
     def token(self, algorithm: str = "RS256", **more: Any) -> str:
         return self.issuer.token(self.clock.now_us(), algorithm, **more)
@@ -187,11 +187,11 @@ async def test_documents_that_say_nothing_good(world: World, keys: Any, discover
 
 async def test_settings_that_stay_keep_their_keys(world: World) -> None:
     await world.verify()
-    world.verifier.use([world.settings])
+    world.verifier = world.verifier.renewed([world.settings])
     await world.verify()
     assert len(world.issuer.asked) == 2
-    world.verifier.use([world.settings.model_copy(update={"scope": "mail"})])
+    world.verifier = world.verifier.renewed([world.settings.model_copy(update={"scope": "mail"})])
     assert "without the scope" in await world.refusal() and len(world.issuer.asked) == 4
     assert world.verifier.hints == TokenHints("mail", f"{URL}/.well-known/openid-configuration")
-    world.verifier.use([])
+    world.verifier = world.verifier.renewed([])
     assert world.verifier.hints is None and "unknown issuer" in await world.refusal()

@@ -1,5 +1,6 @@
 """The second factor: its codes, and that with it the account's own password opens no mail, as if it were wrong."""
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -16,7 +17,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.credentials import SecondFactor
 from sekisho.ports.directory import Domain
 from sekisho.services.authentication.factor import RECOVERY_CODES, SecondFactors
-from sekisho.services.authentication.factor_letter import FactorLetters, FactorRules
+from sekisho.services.authentication.factor_letter import FactorLetters, FactorPorts, FactorRules
 from sekisho.services.letters import Letter
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
@@ -146,18 +147,19 @@ class Telling:
     def __init__(self, language: str = "en") -> None:
         self.clock, self.journal, self.post = ManualClock(), MemoryJournal(), Post()
         self.store = MemoryStore(self.clock, SeededDice())
-        self.letters = FactorLetters(self.store.counters, self.clock, self.journal)
         self.rules = FactorRules("mx.example.test", language, "postmaster@example.test")
+        self.under_way: set[asyncio.Task[None]] = set()
+        ports = FactorPorts(self.store.counters, self.clock, self.journal)
+        self.letters = FactorLetters(self.rules, self.post, ports, self.under_way)
 
     async def tell(self, client: object = HOME) -> None:
         self.letters.tell(1, ALICES, Channel("imap", client, TLS))
-        await self.letters.close()
+        await asyncio.gather(*self.under_way)
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "app password"), ("ja", "アプリパスワード")])
 async def test_a_letter_says_how_to_go_on(language: str, word: str) -> None:
     telling = Telling(language)
-    telling.letters.use(telling.rules, telling.post)
     await telling.tell(ip_address("2001:db8::5"))
     (letter,) = telling.post.letters
     assert letter.to == ALICES and word in letter.subject
@@ -167,8 +169,6 @@ async def test_a_letter_says_how_to_go_on(language: str, word: str) -> None:
 
 async def test_one_letter_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     telling = Telling()
-    await telling.tell()
-    telling.letters.use(telling.rules, telling.post)
     for _ in range(3):
         await telling.tell()
     assert len(telling.post.letters) == 1
@@ -179,7 +179,6 @@ async def test_one_letter_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_letter_that_cannot_be_sent() -> None:
     telling = Telling()
-    telling.letters.use(telling.rules, telling.post)
     telling.post.takes = False
     await telling.tell()
     assert telling.journal.kinds() == ["notice.lost"]

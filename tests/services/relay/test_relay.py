@@ -14,6 +14,7 @@ from sekisho.ports.journal import Entry
 from sekisho.ports.spool import Outcome
 from sekisho.ports.stream import Endpoint, StreamTimeout
 from sekisho.services.relay import pool
+from sekisho.services.relay.pool import Pool
 from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
 from sekisho.testing.clock import ManualClock, SeededDice
@@ -47,7 +48,7 @@ class World:
         self.metrics = MemoryMetrics()
         own = frozenset({Endpoint(ip_address("192.0.2.99"), 25), Endpoint(ip_address("0.0.0.0"), 25)})
         ports = RelayPorts(ZoneResolver(zone), self.dialer, ManualClock(), SeededDice(), self.journal, self.metrics)
-        self.relay = Relay("mail.sender.example", RelaySettings(**settings), ports, own_endpoints=own, idle_seconds=600)  # type: ignore[arg-type]  # test shorthand
+        self.relay = Relay("mail.sender.example", RelaySettings(**settings), ports, own_endpoints=own, pool=Pool(600))  # type: ignore[arg-type]  # test shorthand
 
     async def send(
         self, *recipients: str, next_hop: str = "example.com", content: bytes = CONTENT, **envelope: object

@@ -50,6 +50,11 @@ class StubResolver:
         self._cache = AnswerCache(settings.cache_entries, clock.monotonic, bounds)
         self._open: dict[Question, _Asking] = {}
         self.random = random.SystemRandom()
+        self._is_retired = False
+
+    def fits(self, settings: ResolverSettings) -> bool:
+        """Would a new one for these settings be the same? /etc/resolv.conf is read again; raises `BadServer`."""
+        return settings == self.settings and find_servers(settings.servers) == tuple(server.address for server in self.servers)
 
     async def resolve(self, name: str, rtype: RecordType) -> Answer:
         """The answer, from the cache, from an equal question that is under way, or by asking.
@@ -92,11 +97,23 @@ class StubResolver:
         """A question has ended (called once by each)."""
         self._open.pop(question, None)
         self._cache.put(question, answer)
+        if self._is_retired:
+            self.retire()
+
+    def retire(self) -> bool:
+        """Nobody asks any more: close the sockets when the open questions have ended. Returns whether they have."""
+        self._is_retired = True
+        if not self._open:
+            self._close_sockets()
+        return not self._open
 
     async def close(self) -> None:
         """Close the sockets; open questions end as TIMEOUT."""
         for asking in list(self._open.values()):
             asking.abandon()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
         for server in self.servers:
             server.channel.close()
 

@@ -14,14 +14,13 @@ from sekisho.adapters.net.crowd import DESCRIPTORS, GAVE_WAY, Crowd, Guest
 from sekisho.adapters.net.proxy import is_proxy, read_proxy_header
 from sekisho.adapters.net.stream import RECEIVE_OCTETS, SocketStream
 from sekisho.adapters.net.tls import ServerContexts
-from sekisho.config.schema import ListenerKind
 from sekisho.core.terms.reference import Reference
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.ledger import client_keys
 from sekisho.ports.metrics import Metrics
-from sekisho.ports.stream import ConnectionHandler, GaveWay, ListenerInfo, StreamError
+from sekisho.ports.stream import ConnectionHandler, GaveWay, ListenerInfo, ServiceKind, StreamError
 
 IMPLICIT_TLS_KINDS = frozenset({"submissions", "imaps", "pop3s"})
 STARTTLS_KINDS = frozenset({"smtp", "submission", "imap", "pop3"})
@@ -67,6 +66,12 @@ class Listener:
         self._acceptors: list[Acceptor] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = 0
+
+    def use(
+        self, info: ListenerInfo, tools: ListenerTools, proxy_from: Sequence[IPv4Network | IPv6Network] = (), client_ca: bytes = b""
+    ) -> None:
+        """By these the next connections are taken; the listener outlives them, since it owns the sockets and knows who is connected."""
+        self.info, self._tools, self._proxy_from, self._client_ca = info, tools, tuple(proxy_from), client_ca
 
     async def start(self, sockets: Sequence[socket]) -> None:
         """Accept on these bound sockets (they are closed by `stop`)."""
@@ -213,6 +218,6 @@ def refusal(kind: str, hostname: str, status: str, text: str, reference: Referen
     return f"-ERR [SYS/TEMP] {text}\r\n".encode()  # RFC 3206 §4
 
 
-def listener_info(name: str, kind: ListenerKind, tls: ServerContexts) -> ListenerInfo:
+def listener_info(name: str, kind: ServiceKind, tls: ServerContexts) -> ListenerInfo:
     """STARTTLS is offered where the protocol has it and there is a certificate."""
     return ListenerInfo(name, kind, kind in STARTTLS_KINDS and tls.has_certificates)

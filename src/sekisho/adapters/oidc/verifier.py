@@ -16,21 +16,23 @@ _CHECKS = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "requi
 
 
 class OidcVerifier:
-    """Implements `ports.tokens.TokenVerifier`. `use` follows the settings; an issuer that stayed the same keeps its keys."""
+    """Implements `ports.tokens.TokenVerifier`. One of no issuers to begin with; `renewed` follows the settings."""
 
     def __init__(self, clock: Clock, getter: Callable[[Path | None], Get] = https_getter) -> None:
         self._clock, self._getter = clock, getter
         self._issuers: dict[str, tuple[IssuerSettings, IssuerKeys]] = {}
 
-    def use(self, issuers: Sequence[IssuerSettings]) -> None:
-        """Raises OSError for a CA file that cannot be read; then the old ones stay."""
+    def renewed(self, issuers: Sequence[IssuerSettings]) -> "OidcVerifier":
+        """One for these issuers, of whom those that stayed the same keep their keys. Raises OSError for a CA file that cannot be read."""
         old = self._issuers
-        self._issuers = {
+        new = OidcVerifier(self._clock, self._getter)
+        new._issuers = {
             settings.issuer: old[settings.issuer]
             if old.get(settings.issuer, (None,))[0] == settings
             else (settings, IssuerKeys(settings, self._clock, self._getter(settings.ca_file)))
             for settings in issuers
         }
+        return new
 
     @property
     def hints(self) -> TokenHints | None:

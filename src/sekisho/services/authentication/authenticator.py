@@ -94,8 +94,12 @@ class SaslAuthenticator:
         # Of those, the right passwords that are not enough. They count like wrong ones: whoever could tell would know that one is right.
         self._short = RememberedLogins(tools.dice.octets(32), tools.clock, settings.window_seconds)
 
-    def use(self, settings: LoginSettings) -> None:
-        """From now on by these settings; checks under way end by the old ones. The same settings change nothing."""
+    def use(self, settings: LoginSettings, tools: AuthenticationTools | None = None) -> None:
+        """From now on by these settings; checks under way end by the old ones. The same settings forget nothing.
+
+        It outlives them, since what it remembers of guesses and good logins must, and open connections are bound by the new ones.
+        """
+        self._tools = tools or self._tools
         if settings != self._settings:
             self._pool.retire()
             self._use(settings)

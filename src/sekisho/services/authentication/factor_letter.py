@@ -61,31 +61,27 @@ class FactorRules:
     postmaster: str
 
 
+@dataclass(frozen=True, slots=True)
+class FactorPorts:
+    counters: Counters
+    clock: Clock
+    journal: Journal
+
+
 class FactorLetters:
-    """Tells off the way of the answer, whose time must not show anything. One per worker; `use` follows the settings."""
+    """Tells off the way of the answer, whose time must not show anything. `under_way` outlives this one and its settings."""
 
-    def __init__(self, counters: Counters, clock: Clock, journal: Journal) -> None:
-        self._counters, self._clock, self._journal = counters, clock, journal
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._rules: FactorRules | None = None
-        self._letters: LetterSender | None = None
-
-    def use(self, rules: FactorRules, letters: LetterSender) -> None:
-        self._rules, self._letters = rules, letters
+    def __init__(self, rules: FactorRules, letters: LetterSender, ports: FactorPorts, under_way: "set[asyncio.Task[None]]") -> None:
+        self._rules, self._letters, self._under_way = rules, letters, under_way
+        self._counters, self._clock, self._journal = ports.counters, ports.clock, ports.journal
 
     def tell(self, account_id: int, address: Address, channel: Channel) -> None:
         """At once, and soon done."""
         task = asyncio.create_task(self._tell(account_id, address, channel))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        """What was begun is still told."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
     async def _tell(self, account_id: int, address: Address, channel: Channel) -> None:
-        if self._rules is None or self._letters is None:
-            return
         now_us = self._clock.now_us()
         key = f"factor-letter:{account_id}"
         try:

@@ -16,7 +16,8 @@ UNFIT_SECONDS = 300.0  # looked at more often: its absence is felt
 
 
 class BlocklistWatch:
-    """One per worker. `fit` is empty until the first look has ended: an unproven list is not believed."""
+    """`fit` is empty until the first look has ended: an unproven list is not believed. `health`, by zone, outlives this watch and its
+    settings."""
 
     def __init__(
         self,
@@ -24,12 +25,13 @@ class BlocklistWatch:
         resolver: Resolver,
         journal: Journal,
         metrics: Metrics,
+        health: dict[str, Health] | None = None,
     ) -> None:
         self._blocklists = tuple(blocklists)
         self._resolver = resolver
         self._journal = journal
         self._metrics = metrics
-        self._health: dict[str, Health] = {}
+        self._health: dict[str, Health] = {} if health is None else health
 
     @property
     def fit(self) -> tuple[Blocklist, ...]:

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 
-from sekisho.config.schema import RelaySettings
 from sekisho.services.relay.session import Session, Target
 
 IDLE_SECONDS = 5.0
@@ -22,22 +21,19 @@ class _Hop:
 
 
 class Pool:
-    def __init__(self, settings: RelaySettings, idle_seconds: float = IDLE_SECONDS) -> None:
-        self._settings = settings
+    """One per worker: sessions stay open while settings change."""
+
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self._idle_seconds = idle_seconds
         self._hops: dict[str, _Hop] = {}
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def use(self, settings: RelaySettings) -> None:
-        """New settings, for next hops that nobody uses at the moment."""
-        self._settings = settings
-
-    async def enter(self, next_hop: str) -> None:
-        """Wait for one of the next hop's slots."""
+    async def enter(self, next_hop: str, slots: int) -> None:
+        """Wait for one of the next hop's slots: as many as the first of those who use it now wanted."""
         hop = self._hops.get(next_hop)
         if hop is None:
-            hop = self._hops[next_hop] = _Hop(self._settings.connections_per_next_hop)
+            hop = self._hops[next_hop] = _Hop(slots)
         hop.users += 1
         try:
             await hop.slots.acquire()

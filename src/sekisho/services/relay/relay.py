@@ -8,7 +8,7 @@ from sekisho.ports.content import MessageOctets
 from sekisho.ports.spool import Outcome, QueueJob
 from sekisho.ports.stream import Endpoint
 from sekisho.services.relay.attempt import Attempt
-from sekisho.services.relay.pool import IDLE_SECONDS, Pool
+from sekisho.services.relay.pool import Pool
 from sekisho.services.relay.surroundings import RelayPorts, RelaySurroundings
 
 
@@ -22,23 +22,18 @@ class Relay:
         ports: RelayPorts,
         *,
         own_endpoints: frozenset[Endpoint] = frozenset(),
-        idle_seconds: float = IDLE_SECONDS,
+        pool: Pool | None = None,
     ) -> None:
-        """`own_endpoints`: where this server takes mail on port 25, to see loops; idle connections live `idle_seconds`."""
-        self._ports, self._own_endpoints = ports, own_endpoints
-        self._pool = Pool(settings, idle_seconds)
+        """`own_endpoints`: where this server takes mail on port 25, to see loops. `pool` outlives this one and its settings."""
+        self._slots = settings.connections_per_next_hop
+        self._pool = pool or Pool()
         self._around = RelaySurroundings(hostname, settings, ports, own_endpoints, self._pool)
-
-    def use(self, hostname: str, settings: RelaySettings) -> None:
-        """New settings, for the attempts that begin from now on."""
-        self._pool.use(settings)
-        self._around = RelaySurroundings(hostname, settings, self._ports, self._own_endpoints, self._pool)
 
     async def carry(self, job: QueueJob, octets: MessageOctets) -> tuple[Outcome, ...]:
         """One attempt. Cancelled, it gives the outcomes known so far and marks the rest as interrupted."""
         attempt = Attempt(job, octets, self._around)
         try:
-            await self._pool.enter(job.next_hop)
+            await self._pool.enter(job.next_hop, self._slots)
             try:
                 await attempt.run()
             finally:
@@ -48,7 +43,7 @@ class Relay:
         except Exception as error:
             # An own bug: what is known of some recipients counts, the others wait (law 8). Telling of it may be what failed.
             try:
-                attempt.break_off(Reply.of(451, "4.3.0", f"Internal error {self._ports.journal.fault('relay.carry', error)}"))
+                attempt.break_off(Reply.of(451, "4.3.0", f"Internal error {self._around.journal.fault('relay.carry', error)}"))
             except Exception:
                 attempt.forget_rest(Reply.of(451, "4.3.0", "Internal error"))
         return attempt.outcomes()

@@ -52,6 +52,11 @@ class SqliteLedger:
         self._reader = Reader(database, vfs)
         self._checkpointer = Checkpointer(database, lock, vfs)
 
+    def use(self, limits: LedgerLimits) -> None:
+        """Other limits from now on."""
+        self.limits = limits
+        self._writer.free_octets = limits.free_disk_octets
+
     def keep(self, at_us: int, entry: Entry) -> None:
         self._writer.keep(at_us, entry)
 

@@ -60,7 +60,7 @@ class LedgerWriter:
     """Implements `ports.ledger.Recorder`. One per worker; `free_octets` of disk are left to the mail."""
 
     def __init__(self, database: Path, lock: Path, *, free_octets: int, lost: Lost, vfs: str | None = None) -> None:
-        self._database, self._free_octets, self._report = database, free_octets, lost
+        self._database, self.free_octets, self._report = database, free_octets, lost
         self._connection = connect(database, synchronous="NORMAL", vfs=vfs)
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._gathering = threading.Lock()
@@ -129,7 +129,7 @@ class LedgerWriter:
     def _write(self, batch: _Batch) -> None:
         with store_errors():
             disk = os.statvfs(self._database.parent)
-            if disk.f_bavail * disk.f_frsize < self._free_octets or Reserve(self._database.parent).is_given_up:
+            if disk.f_bavail * disk.f_frsize < self.free_octets or Reserve(self._database.parent).is_given_up:
                 raise StoreUnavailable("the disk is nearly full, and what is left is kept for mail")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             try:

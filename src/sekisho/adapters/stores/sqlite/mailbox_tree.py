@@ -11,7 +11,7 @@ from sekisho.ports.mailstore import HIERARCHY_SEPARATOR, MailboxExists, MailboxI
 
 class MailboxTree:
     def __init__(self, clock: Clock, dice: Dice, mailboxes_per_account: int) -> None:
-        self._clock, self._dice, self._most = clock, dice, mailboxes_per_account
+        self._clock, self._dice, self.most = clock, dice, mailboxes_per_account
 
     def create(self, tx: Transaction, account_id: int, name: str, special_use: SpecialUse | None) -> MailboxInfo:
         name = rules.new_name(name)
@@ -33,8 +33,8 @@ class MailboxTree:
         return names
 
     def _check_count(self, count: int) -> None:
-        if count > self._most:
-            raise MailboxRefused(f"An account may have {self._most} mailboxes at most.")
+        if count > self.most:
+            raise MailboxRefused(f"An account may have {self.most} mailboxes at most.")
 
     def add(self, tx: Transaction, account_id: int, name: str, special_use: SpecialUse | None) -> int:
         """A new empty mailbox's id."""

@@ -18,7 +18,7 @@ class Reserve:
     """`low_water_octets`: what has to be free beside it."""
 
     def __init__(self, data_dir: Path, low_water_octets: int = 0) -> None:
-        self.folder, self._path, self._low_water_octets = data_dir, data_dir / NAME, low_water_octets
+        self.folder, self._path, self.low_water_octets = data_dir, data_dir / NAME, low_water_octets
 
     @property
     def is_given_up(self) -> bool:
@@ -43,7 +43,7 @@ class Reserve:
         """Make it if it is not there and there is ample room. Raises OSError."""
         disk = os.statvfs(self.folder)
         octets = min(OCTETS, disk.f_blocks * disk.f_frsize // SHARE)
-        if self._size() > 0 or self._free_octets() < 2 * octets + self._low_water_octets:
+        if self._size() > 0 or self._free_octets() < 2 * octets + self.low_water_octets:
             return
         new = self._path.with_name(NAME + ".new")
         with contextlib.suppress(FileNotFoundError):

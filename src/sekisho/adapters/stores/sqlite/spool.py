@@ -27,7 +27,7 @@ class SqliteSpool:
         steps: tuple[Acceptor, Queueing],
     ) -> None:
         self._reader, self._writer, self._folder = reader, writer, folder
-        self._reserve, self._free_disk_octets = reserve, free_disk_octets
+        self._reserve, self.free_disk_octets = reserve, free_disk_octets
         self._acceptor, self._queueing = steps
 
     def open_content(self) -> ContentWriter:
@@ -45,7 +45,7 @@ class SqliteSpool:
         with store_errors():
             disk = os.statvfs(self._reserve.folder)
         has_inodes = disk.f_files == 0 or disk.f_favail > 1000
-        return disk.f_bavail * disk.f_frsize >= self._free_disk_octets and has_inodes
+        return disk.f_bavail * disk.f_frsize >= self.free_disk_octets and has_inodes
 
     async def claim(self, owner: Owner, limit: int, *, per_next_hop: int = 1_000_000, busy: frozenset[str] = frozenset()) -> list[QueueJob]:
         next_due_us = await self.next_due_at_us(busy)

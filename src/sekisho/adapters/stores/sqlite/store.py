@@ -35,6 +35,7 @@ from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.adapters.stores.sqlite.spool import SqliteSpool
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.adapters.stores.standby import StandbyBans, StandbyCounters
+from sekisho.core.policy.reputation import ReputationRules
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
@@ -49,6 +50,7 @@ class StoreSettings(Struct, frozen=True):
     mailboxes_per_account: int = 10_000
     vfs: str | None = None  # SQLite's own; a test names another
     guard: GuardRules = GuardRules()
+    reputation: ReputationRules = ReputationRules()
 
 
 def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
@@ -116,7 +118,7 @@ class SqliteStore:
         self.data_dir, self.changes = data_dir, changes
         self.folder = ContentFolder(data_dir / CONTENT, dice, files or Files())
         self.folder.prepare()
-        reserve = Reserve(data_dir, settings.free_disk_octets)
+        reserve = self._reserve = Reserve(data_dir, settings.free_disk_octets)
         ids = Ids(clock, dice)
         self.reader = Reader(data_dir / MAIL, settings.vfs)
         self.hints_reader = Reader(data_dir / HINTS, settings.vfs)
@@ -139,7 +141,7 @@ class SqliteStore:
         guard = GuardSteps(clock, ids, settings.guard)
         acceptor = Acceptor(clock, ids, guard)
         queueing = Queueing(clock, ids, acceptor, guard)
-        tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
+        tree = self._tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
         structures = Structures(self.hints_reader, self.hints_writer, clock)
         self.spool = SqliteSpool(self.reader, self.writer, self.folder, reserve, settings.free_disk_octets, (acceptor, queueing))
         self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
@@ -157,6 +159,14 @@ class SqliteStore:
         self.judgements = SqliteJudgements(self.hints_writer, clock)
         self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
         self.greylist = SqliteGreylist(self.hints_reader, self.hints_writer)
+        self.use(settings)
+
+    def use(self, settings: StoreSettings) -> None:
+        """Other settings from now on; `vfs` stays. The store outlives them: it is open, and others hold its parts."""
+        self.spool.free_disk_octets = self._reserve.low_water_octets = settings.free_disk_octets
+        self._tree.most = settings.mailboxes_per_account
+        self.guard.use(settings.guard)
+        self.reputation.use(settings.reputation)
 
     async def close(self) -> None:
         """Finish what is being written, then close everything. Contents opened before stay readable."""
