@@ -4,11 +4,15 @@ import imaplib
 import re
 import signal
 import smtplib
+import socket
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.system.server import Server, running, wait_until
+
+from sekisho.adapters.certificates import write_certificates
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +75,30 @@ def test_logins_go_on_with_as_many_threads(tmp_path: Path) -> None:
             wait_until(lambda number=number: server.log.count("worker.reloaded") == number * workers, lambda: server.log)
             log_in(server)
         assert sum(threads(server)) <= sum(before) + 1
+
+
+def test_a_half_written_certificate_is_not_shown(tmp_path: Path) -> None:
+    def shown(server: Server) -> bytes:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", server.ports["imaps"]), 30) as sock, context.wrap_socket(sock) as tls:
+            return tls.getpeercert(binary_form=True) or b""
+
+    with running(tmp_path / "try") as server:
+        workers = len(server.workers())
+        before, (chain, key) = shown(server), (server.folder / "cert.pem", server.folder / "key.pem")
+        old_chain, old_key = chain.read_bytes(), key.read_bytes()
+        write_certificates(tmp_path, ("localhost",), datetime.now(UTC))
+        new_chain, new_key = (tmp_path / "cert.pem").read_bytes(), (tmp_path / "key.pem").read_bytes()
+        config = server.config_file.read_text()
+        server.config_file.write_text(config.replace('hostname = "mx.example.test"', 'hostname = "other.example.test"'))
+        steps = [(new_chain[:-200], new_key, before), (new_chain, old_key, before), (new_chain, new_key, b""), (old_chain, old_key, before)]
+        for number, (chain_now, key_now, expected) in enumerate(steps, start=1):
+            chain.write_bytes(chain_now)
+            key.write_bytes(key_now)
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda number=number: server.log.count("worker.reloaded") == number * workers, lambda: server.log)
+            assert (shown(server) == before) == (expected == before)
+        assert server.log.count("tls.certificate_kept") == 2 and "config.refused" not in server.log
+        with socket.create_connection(("127.0.0.1", server.ports["smtp"]), 30) as sock:
+            assert sock.recv(100).startswith(b"220 other.example.test"), "the rest was followed"

@@ -4,13 +4,14 @@ import os
 import pwd
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -201,6 +202,7 @@ def _check_certificate(
     if chain:
         names |= _names(chain[0])
         yield from _check_dates(path, certificate.cert_file, chain[0], now)
+        yield from _check_order(path, certificate.cert_file, chain)
         if isinstance(public := chain[0].public_key(), rsa.RSAPublicKey) and public.key_size < _MIN_RSA_BITS:
             yield Problem(
                 f"{path}.cert_file",
@@ -242,6 +244,21 @@ def _check_dates(path: str, file: Path, leaf: x509.Certificate, now: datetime) -
         )
     if leaf.not_valid_before_utc > now:
         yield Problem(f"{path}.cert_file", "The certificate is valid only from {start}.", "Check the clock.", values, severity="warning")
+
+
+def _check_order(path: str, file: Path, chain: Sequence[x509.Certificate]) -> Iterator[Problem]:
+    for lower, upper in pairwise(chain):
+        try:
+            lower.verify_directly_issued_by(upper)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            yield Problem(
+                f"{path}.cert_file",
+                "The chain in {file} is not in order; strict clients will refuse it.",
+                "Begin with the server's own certificate; behind each stands the one that issued it.",  # RFC 8446 §4.4.2
+                {"file": file},
+                severity="warning",
+            )
+            return
 
 
 def _names(leaf: x509.Certificate) -> set[str]:

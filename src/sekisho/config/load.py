@@ -43,11 +43,12 @@ class Loaded:
     warnings: tuple[Problem, ...]
 
 
-def load(path: Path, *, with_files: bool = True) -> Loaded:
+def load(path: Path, *, with_files: bool = True, forgiving: tuple[str, ...] = ()) -> Loaded:
     """Read and check the file and, `with_files`, everything that it names; raises ConfigError with all problems.
 
     What a server needs (keys, users, folders), a command that asks it or its data does not: a certificate that is half written, or one
-    that only root can read, must not keep anybody from the queue.
+    that only root can read, must not keep anybody from the queue. `forgiving`: what is wrong with files named by settings whose paths begin
+    so is no error; it stands among the warnings.
     """
     try:
         text = path.read_text("utf-8")
@@ -69,6 +70,7 @@ def load(path: Path, *, with_files: bool = True) -> Loaded:
     problems = parsed.problems
     if parsed.draft is not None and with_files:
         found = _with_lines([*check_files(parsed.draft), *check_secrecy(path, parsed.draft)], scan_lines(text))
+        found = [replace(problem, severity="warning") if problem.path.startswith(forgiving) else problem for problem in found]
         problems = problems + [problem for problem in found if not _lies_in(problem.path, parsed.mended)]
     if parsed.config is None or any(problem.is_error for problem in problems):
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0))

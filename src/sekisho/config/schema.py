@@ -15,17 +15,17 @@ from sekisho.config.issuers import IssuerSettings
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.rates import RateSettings
 from sekisho.config.reputation import ReputationSettings
-from sekisho.config.section import LocalPath, Octets, Port, Seconds, Section
+from sekisho.config.section import AT_START, LocalPath, Octets, Port, Seconds, Section
 from sekisho.core.policy.mode import Mode
 
 ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
 
 
 class Listener(Section):
-    kind: ListenerKind = Field(description="What is spoken there.")
-    address: IPvAnyAddress = Field(description="IP address to bind.")
-    port: Port = Field(description="TCP port; 0 lets the system choose.")
-    name: str = Field("", description="Name in logs and metrics; default: the kind.")
+    kind: Annotated[ListenerKind, AT_START] = Field(description="What is spoken there.")
+    address: Annotated[IPvAnyAddress, AT_START] = Field(description="IP address to bind.")
+    port: Annotated[Port, AT_START] = Field(description="TCP port; 0 lets the system choose.")
+    name: Annotated[str, AT_START] = Field("", description="Name in logs and metrics; default: the kind.")
     client_ca: LocalPath | None = Field(
         None, description="PEM file of authorities whose client certificates open accounts (EXTERNAL); only where TLS begins at once."
     )
@@ -156,7 +156,9 @@ class SubmissionSettings(Section):
     session_timeout_seconds: Seconds = Field(3600.0, description="One connection in all.")
     login_timeout_seconds: Seconds = Field(60.0, description="From connection to login.")
     hide_client_address: bool = Field(True, description="Leave the client's address out of Received.")
-    local_socket: LocalPath | None = Field(None, description="Unix socket for sendmail(1); default: DATA_DIR/run/submission.sock.")
+    local_socket: Annotated[LocalPath | None, AT_START] = Field(
+        None, description="Unix socket for sendmail(1); default: DATA_DIR/run/submission.sock."
+    )
     local_users: dict[str, str] = Field(
         default_factory=dict, description='System user (name or uid) -> account address; "*" for all others.'
     )
@@ -239,14 +241,18 @@ class LoginSettings(Section):
 class AuthSocketSettings(Section):
     """Where other mail servers of this machine ask whether a login is good, by Dovecot's protocol."""
 
-    path: LocalPath | None = Field(None, description="Unix socket; absent: none. Whoever may open it can try passwords.")
-    mode: Annotated[str, Field(pattern="^0[0-7]{3}$")] = Field("0600", description="Who may open it, as chmod writes it.")
-    group: str = Field("", description="Its group, by name or number; empty: that of the server's user.")
+    path: Annotated[LocalPath | None, AT_START] = Field(
+        None, description="Unix socket; absent: none. Whoever may open it can try passwords."
+    )
+    mode: Annotated[str, Field(pattern="^0[0-7]{3}$"), AT_START] = Field("0600", description="Who may open it, as chmod writes it.")
+    group: Annotated[str, AT_START] = Field("", description="Its group, by name or number; empty: that of the server's user.")
 
 
 class MetricsSettings(Section):
-    address: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True, description="Loopback address of the exporter.")
-    port: Port | None = Field(None, description="Its port; absent: no exporter.")
+    address: Annotated[IPvAnyAddress, AT_START] = Field(
+        default="127.0.0.1", validate_default=True, description="Loopback address of the exporter."
+    )
+    port: Annotated[Port | None, AT_START] = Field(None, description="Its port; absent: no exporter.")
 
 
 class LogSettings(Section):
@@ -263,12 +269,14 @@ class RoleOwners(Section):
 
 class Config(Section):
     hostname: str = Field(description="Name in greeting, EHLO and Received; it should resolve to this machine.")
-    data_dir: LocalPath = Field(description="Where mail, queue and sockets live.")
-    user: str | None = Field(None, description="Workers run as this user when started as root.")
-    workers: Annotated[int, Field(ge=0, le=64)] = Field(0, description="Worker processes; 0: one per core.")
-    worker_heartbeat_seconds: Annotated[float, Field(ge=1)] = Field(20.0, description="A worker that stands still for so long is replaced.")
+    data_dir: Annotated[LocalPath, AT_START] = Field(description="Where mail, queue and sockets live.")
+    user: Annotated[str | None, AT_START] = Field(None, description="Workers run as this user when started as root.")
+    workers: Annotated[int, Field(ge=0, le=64), AT_START] = Field(0, description="Worker processes; 0: one per core.")
+    worker_heartbeat_seconds: Annotated[float, Field(ge=1), AT_START] = Field(
+        20.0, description="A worker that stands still for so long is replaced."
+    )
     language: Literal["en", "ja"] = Field("en", description="Language of notices and messages.")
-    event_loop: Literal["uvloop", "asyncio"] = Field("uvloop", description="asyncio is supported, uvloop is faster.")
+    event_loop: Annotated[Literal["uvloop", "asyncio"], AT_START] = Field("uvloop", description="asyncio is supported, uvloop is faster.")
     roles: RoleOwners
     listeners: tuple[Listener, ...] = ()
     certificates: tuple[Certificate, ...] = ()

@@ -27,6 +27,14 @@ class SecretMark:
 Secret = Annotated[str, SecretMark()]
 
 
+@dataclass(frozen=True, slots=True)
+class AtStartMark:
+    """In a field's metadata: a running server cannot change it; SIGHUP leaves it as it was, and says so."""
+
+
+AT_START = AtStartMark()
+
+
 class Section(BaseModel):
     """One table: no other settings than these, and none changes once it is read."""
 

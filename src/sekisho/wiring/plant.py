@@ -147,7 +147,7 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
         changes=changes,
         store=store,
         resolver=resolver,
-        tls=ServerContexts(setup.certificates),
+        tls=ServerContexts(),
         signing=signing,
         refusals=CapRefusals(ledger.journal, clock, dice, config.ledger.why_url),
         crowd=_open_crowd(config, shared, ledger.journal, clock, stack),

@@ -2,26 +2,20 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-import msgspec
-
 from sekisho.adapters.journal import StructlogJournal
-from sekisho.adapters.net.tls import CertificateProblem, read_certificates
 from sekisho.adapters.process.changes import DatagramChanges
 from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.process.metrics import SharedMetrics
-from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, ReloadRefused, StartRefused, UnixSpec, WorkerContext
+from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, StartRefused, UnixSpec, WorkerContext
 from sekisho.adapters.process.privileges import open_log, service_user
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.process.supervisor import Supervisor
 from sekisho.adapters.process.worker import changes_socket
 from sekisho.adapters.stores.sqlite.store import SqliteStore
-from sekisho.config.load import load
-from sekisho.config.problems import ConfigError
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import CommandFailed
@@ -30,6 +24,7 @@ from sekisho.ports.leases import Owner
 from sekisho.wiring.clocks import check_clock, server_clock
 from sekisho.wiring.paths import control_socket, submission_socket
 from sekisho.wiring.plant import Shared
+from sekisho.wiring.reading import SetupReader, read_setup
 from sekisho.wiring.setup import AUTH, CONTROL, LOCAL, METRICS, Setup, listener_names
 from sekisho.wiring.stores import HOST, StoreProblem, opened_store
 from sekisho.wiring.worker import run_worker
@@ -51,25 +46,6 @@ def serve(config_file: Path, prepare: Preparation | None = None, on_ready: OnRea
         raise CommandFailed("{problem}", exits.FAILED, problem=str(refused)) from refused
 
 
-def read_setup(config_file: Path) -> Setup:
-    """The configuration and the certificates; raises ConfigError, CommandFailed."""
-    loaded = load(config_file)
-    for warning in loaded.warnings:
-        print(f"sekisho: {warning}", file=sys.stderr)
-    try:
-        certificates = read_certificates(loaded.config.certificates)
-    except CertificateProblem as problem:
-        raise CommandFailed("{problem}", exits.BAD_CONFIG, problem=str(problem)) from problem
-    return Setup(loaded.config.model_dump_json(), list(certificates), _client_authorities(loaded.config))
-
-
-def _client_authorities(config: Config) -> dict[str, bytes]:
-    try:
-        return {str(listener.client_ca): listener.client_ca.read_bytes() for listener in config.listeners if listener.client_ca}
-    except OSError as error:
-        raise CommandFailed("{problem}", exits.BAD_CONFIG, problem=f"listeners: {error.filename}: {error.strerror}") from error
-
-
 def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready: OnReady | None) -> ProcessPlan:
     config = setup.config
     workers = config.workers or len(os.sched_getaffinity(0))
@@ -85,22 +61,16 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
     if config.metrics.port is not None:
         listeners.append(ListenSpec(METRICS, config.metrics.address, config.metrics.port, shared=True))
     reporter = _Reporter(config)
-    latest = [setup]  # a replaced worker starts with what the others were told at the last SIGHUP
+    reader = SetupReader(config_file, setup, reporter)
 
     def reload() -> bytes:
-        try:
-            reporter.reopen()
-            latest[0] = read_setup(config_file)
-        except ConfigError as error:
-            raise ReloadRefused("\n".join(str(problem) for problem in error.problems if problem.is_error)) from error
-        except CommandFailed as failed:
-            raise ReloadRefused(str(failed)) from failed
-        except OSError as error:
-            raise ReloadRefused(f"{error.filename}: {error.strerror}") from error
-        return msgspec.msgpack.encode(latest[0])
+        reporter.use(reader.latest.config)  # the file may have been rotated, whatever is wrong with the configuration
+        payload = reader.reload()
+        reporter.use(reader.latest.config)
+        return payload
 
     async def worker_main(context: WorkerContext) -> None:
-        await run_worker(latest[0], shared, context)
+        await run_worker(reader.latest, shared, context)
 
     return ProcessPlan(
         data_dir=config.data_dir,
@@ -115,6 +85,7 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         prepare=lambda: asyncio.run(_prepare(config, prepare)),
         on_worker_death=lambda slot, incarnation: asyncio.run(_free(config, workers, Owner(HOST, slot, incarnation))),
         on_reload=reload,
+        on_upgrade=reader.check,
         on_ready=on_ready,
         columns=(shared.counts, shared.metrics),
         report=reporter,
@@ -159,10 +130,14 @@ class _Reporter:
     def __call__(self, kind: str, fields: Mapping[str, str | int]) -> None:
         self._journal.record(Entry(kind, fields=fields))
 
-    def reopen(self) -> None:
-        """At SIGHUP, before the workers do: the file may have been rotated."""
-        if (descriptor := self._open()) is not None:
-            self._journal.redirect(descriptor)
+    def use(self, config: Config) -> None:
+        """At SIGHUP, before the workers do. A file that cannot be opened leaves the old one in use."""
+        self._log = config.log
+        self._journal.use(self._log.format)
+        try:
+            self._journal.redirect(self._open())
+        except OSError as error:
+            self._journal.fault("log", error)
 
     def _open(self) -> int | None:
         if self._log.file is None:

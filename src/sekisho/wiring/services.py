@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sekisho.adapters.dns.resolver import StubResolver
 from sekisho.adapters.net.listener import ListenerTools
+from sekisho.adapters.net.tls import PreparedContexts
 from sekisho.admin.context import Context
 from sekisho.config.schema import Config
 from sekisho.ports.learning import Learner
@@ -81,6 +82,7 @@ class Services:
     queue: tuple[QueueRules, QueuePorts]
     logins: AuthenticationTools
     resolver: StubResolver
+    chains: PreparedContexts
     tokens: "OidcVerifier | None"
     complaints: tuple[tuple[str, Exception], ...]
 
@@ -110,6 +112,7 @@ def build(plant: Plant, setup: Setup, before: Services | None = None) -> Service
         queue=(queue_rules(plant.owner, config), ports),
         logins=_login_tools(plant, config, tokens),
         resolver=plant.resolver.now if plant.resolver.now.fits(config.resolver) else StubResolver(config.resolver, plant.clock),
+        chains=PreparedContexts(setup.certificates, setup.client_authorities.values()),
         tokens=tokens,
         complaints=tuple(complaints),
     )
@@ -127,6 +130,7 @@ def adopt(plant: Plant, services: Services) -> None:
     shared.rates.set_window(config.door.rates.window_seconds)
     plant.store.use(store_settings(config))
     plant.resolver.use(services.resolver)
+    plant.tls.use(services.chains)
     plant.classifier.rules = classifier_rules(config)
     plant.teacher.learners = services.learners
     plant.authenticator.use(config.login, services.logins)

@@ -102,7 +102,6 @@ class Worker:
     def _reload(self, setup: Setup) -> None:
         plant = self._plant
         services = build(plant, setup, self._now)
-        plant.tls.replace(setup.certificates)
         self._now = services
         adopt(plant, services)
         for name, listener in self._listeners.items():

@@ -106,6 +106,7 @@ def main() -> int:
         prepare=prepare,
         on_worker_death=on_worker_death,
         on_reload=on_reload,
+        on_upgrade=lambda: say("checked", {"octets": len(on_reload())}),
         on_ready=lambda ports: say("ready", {"ports": dict(ports), "pid": os.getpid()}),
         report=say,
     )

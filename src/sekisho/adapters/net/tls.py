@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from sekisho.adapters.net.proving import NotFit, read_chain, shake_hands
 from sekisho.adapters.net.tlslayer import ServerContext, SniObject
 from sekisho.config.schema import Certificate
 
@@ -39,14 +40,25 @@ class CertificateMaterial:
     source: str  # for messages: the file
 
 
-def read_certificates(settings: Sequence[Certificate]) -> tuple[CertificateMaterial, ...]:
-    """Read and check each; raises CertificateProblem with all problems, one a line."""
+def read_certificates(
+    settings: Sequence[Certificate], before: Sequence[CertificateMaterial] = (), kept: Callable[[str], None] | None = None
+) -> tuple[CertificateMaterial, ...]:
+    """Read and prove each; raises CertificateProblem with all problems, one a line.
+
+    `before`: what was read from these files earlier. It stays in use where what lies there now is not fit, and `kept` is told why.
+    """
+    old = {material.source: material for material in before}
     problems, found = [], []
     for number, setting in enumerate(settings):
         try:
             found.append(_read_certificate(setting))
         except (OSError, ValueError, ssl.SSLError, CertificateProblem) as error:
-            problems.append(f"certificates[{number}]: {error}")
+            problem, earlier = f"certificates[{number}]: {error}", old.get(str(setting.cert_file))
+            if earlier is None or kept is None:
+                problems.append(problem)
+            else:
+                found.append(earlier)
+                kept(problem)
     if problems:
         raise CertificateProblem("\n".join(problems))
     return tuple(found)
@@ -55,16 +67,31 @@ def read_certificates(settings: Sequence[Certificate]) -> tuple[CertificateMater
 def _read_certificate(setting: Certificate) -> CertificateMaterial:
     cert_pem, key_pem = setting.cert_file.read_bytes(), setting.key_file.read_bytes()
     try:
-        leaf = x509.load_pem_x509_certificate(cert_pem)
-    except ValueError as error:
-        raise CertificateProblem(f"{setting.cert_file} holds no PEM certificate ({error})") from error
-    names = setting.names or certificate_names(leaf)
-    material = CertificateMaterial(cert_pem, key_pem, tuple(name.lower() for name in names), str(setting.cert_file))
-    try:
-        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), material)
+        leaf = read_chain(cert_pem)[0]
+        names = setting.names or certificate_names(leaf)
+        material = CertificateMaterial(cert_pem, key_pem, tuple(name.lower() for name in names), str(setting.cert_file))
+        context = _server_context(tickets=True)
+        _load(context, material)
+        shake_hands(context, leaf)
+    except NotFit as problem:
+        raise CertificateProblem(f"{setting.cert_file}: {problem}") from problem
     except ssl.SSLError as error:
-        raise CertificateProblem(f"{setting.key_file} is not the key of {setting.cert_file} ({error.reason})") from error
+        what = "is not the key of" if "MISMATCH" in (error.reason or "") else "cannot be used with"
+        raise CertificateProblem(f"{setting.key_file} {what} {setting.cert_file} ({error.reason})") from error
     return material
+
+
+def check_authorities(pem: bytes) -> None:
+    """Can clients be asked for certificates of these? Raises CertificateProblem."""
+    try:
+        read_chain(pem)
+        _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pem)
+    except (NotFit, ssl.SSLError, ValueError) as error:
+        raise CertificateProblem(str(error)) from error
+
+
+def _trust(context: ssl.SSLContext, pem: bytes) -> None:
+    context.load_verify_locations(cadata=pem.decode("ascii", "ignore"))
 
 
 def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -107,39 +134,51 @@ def is_host_name(name: str) -> bool:
     return _HOST_NAME.match(name) is not None
 
 
-class ServerContexts:
-    """The contexts of every listener kind. `replace` puts new certificates in place for the next handshakes; open connections stay."""
+class PreparedContexts:
+    """Everything that new certificates need, made before any of it is in use."""
 
-    def __init__(self, materials: Sequence[CertificateMaterial]) -> None:
-        self._contexts: dict[bool, _Chains] = {}
+    def __init__(self, materials: Sequence[CertificateMaterial], authorities: Iterable[bytes] = ()) -> None:
+        """`authorities`: PEM of those whose clients are asked who they are. Raises CertificateProblem if one of it cannot be used."""
+        self.materials = tuple(materials)
+        try:
+            self.by_tickets = {tickets: _Chains(materials, tickets) for tickets in (False, True)} if materials else {}
+            self.asking = {pem: _Chains(materials, True, pem) for pem in authorities} if materials else {}
+        except (ssl.SSLError, ValueError) as error:
+            raise CertificateProblem(f"a certificate cannot be used ({getattr(error, 'reason', None) or error})") from error
+
+
+class ServerContexts:
+    """The contexts of every listener kind. `use` puts other certificates in place for the next handshakes; open connections stay."""
+
+    def __init__(self, materials: Sequence[CertificateMaterial] = ()) -> None:
         self._reception_uses = 0
-        self.replace(materials)
+        self._now = PreparedContexts(materials)
+
+    def use(self, prepared: PreparedContexts) -> None:
+        """All of them at once. It outlives certificates, since listeners and open connections ask it."""
+        self._now = prepared
 
     def replace(self, materials: Sequence[CertificateMaterial]) -> None:
         """Raises CertificateProblem and changes nothing if one cannot be used."""
-        self._materials = tuple(materials)
-        self._asking: dict[bytes, _Chains] = {}  # by the authority of clients
-        try:
-            self._contexts = {tickets: _Chains(materials, tickets) for tickets in (False, True)} if materials else {}
-        except ssl.SSLError as error:
-            raise CertificateProblem(f"a certificate cannot be used ({error.reason})") from error
+        self.use(PreparedContexts(materials))
 
     @property
     def has_certificates(self) -> bool:
-        return bool(self._contexts)
+        return bool(self._now.materials)
 
     def context(self, kind: str, client_ca: bytes = b"") -> ssl.SSLContext:
         """For a listener of this kind; raises KeyError without certificates. `client_ca`: PEM of whose clients are asked who they are."""
+        now = self._now
         if client_ca:
-            if client_ca not in self._asking:
-                self._asking[client_ca] = _Chains(self._materials, True, client_ca)
-            return self._asking[client_ca].default
+            if client_ca not in now.asking:
+                now.asking[client_ca] = _Chains(now.materials, True, client_ca)
+            return now.asking[client_ca].default
         if kind not in RECEPTION_KINDS:
-            return self._contexts[True].default
+            return now.by_tickets[True].default
         self._reception_uses += 1
         if self._reception_uses % RECEPTION_USES == 0:
-            self._contexts[False] = _Chains(self._materials, False)
-        return self._contexts[False].default
+            now.by_tickets[False] = _Chains(now.materials, False)
+        return now.by_tickets[False].default
 
 
 class _Chains:
@@ -153,7 +192,7 @@ class _Chains:
             _load(context, material)
             context.end_point = end_point_of(material.cert_pem)
             if client_ca:
-                context.load_verify_locations(cadata=client_ca.decode("ascii", "ignore"))
+                _trust(context, client_ca)
                 context.verify_mode = ssl.CERT_OPTIONAL  # whoever shows none has a password
             contexts.append(context)
             for name in material.names:

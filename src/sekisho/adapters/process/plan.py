@@ -95,6 +95,7 @@ class ProcessPlan:
     # The same way, beside the running server, with (slot, incarnation) of the dead: free its leases.
     on_worker_death: Callable[[int, int], None] | None = None
     on_reload: Callable[[], bytes] | None = None  # at SIGHUP; what it returns goes to `reloads` of every worker; raises ReloadRefused
+    on_upgrade: Callable[[], None] | None = None  # at SIGUSR2: raises ReloadRefused if the new self could not start
     on_ready: Callable[[Mapping[str, int]], None] | None = None  # once, with the real port of each TCP listener
     columns: Sequence[WorkerColumns] = ()
     report: Callable[[str, Mapping[str, str | int]], None] = field(default=lambda kind, fields: None)  # to the journal

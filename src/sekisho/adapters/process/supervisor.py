@@ -229,34 +229,35 @@ class Supervisor:
 
     def _reload(self) -> None:
         notify_reloading()
-        payload = self._read_again()
-        if payload is not None:
+        on_reload = self._plan.on_reload
+        payloads: list[bytes] = []
+        if self._agrees(lambda: payloads.append(on_reload() if on_reload is not None else b"")):
             for child in self._children.values():
-                self._post(child, RELOAD, payload)
+                self._post(child, RELOAD, payloads[0])
             self._plan.report("config.reloaded", {"workers": len(self._children)})
         notify("READY=1")
 
     def _upgrade(self) -> None:
-        if self._read_again() is None:
-            return  # the new self could not start with it either
+        on_upgrade = self._plan.on_upgrade
+        if on_upgrade is not None and not self._agrees(on_upgrade):
+            return
         self._upgrading = True
         self._plan.report("server.upgrade", {"pid": os.getpid()})
         notify_reloading()
         self._stop(self._plan.stop_seconds)
 
-    def _read_again(self) -> bytes | None:
-        """None, and a report, when the new configuration cannot be used: whatever the reason, the server goes on."""
-        if self._plan.on_reload is None:
-            return b""
+    def _agrees(self, ask: Callable[[], None]) -> bool:
+        """False, and a report, when the new configuration cannot be used: whatever the reason, the server goes on."""
         try:
-            return self._plan.on_reload()
+            ask()
+            return True
         except ReloadRefused as refused:
             problems = str(refused)
         except Exception as error:
             sys.excepthook(*sys.exc_info())
             problems = f"internal error, its traceback stands on standard error: {error!r}"
         self._plan.report("config.refused", {"problems": problems, "what_now": "the old configuration stays in force"})
-        return None
+        return False
 
     def _post(self, child: _Child, kind: bytes, payload: bytes = b"") -> None:
         child.outbox += FRAME_HEAD.pack(kind, len(payload)) + payload

@@ -11,6 +11,7 @@ from pydantic import BaseModel, IPvAnyAddress, IPvAnyNetwork
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from sekisho.config.reload import is_at_start
 from sekisho.config.schema import Config
 from sekisho.faces.i18n.catalogue import Catalogue
 
@@ -22,6 +23,8 @@ def configuration_reference(say: Catalogue) -> str:
         say(
             "`sekisho config reference` writes this page. Durations are seconds, sizes octets; relative paths count from the file's folder."
         )
+        + "\n",
+        say("SIGHUP puts every change of it into force, except where a restart is asked for; the log then names what was left as it is.")
         + "\n",
     ]
     sections: list[tuple[str, type[BaseModel]]] = [("", Config)]
@@ -44,7 +47,8 @@ def configuration_reference(say: Catalogue) -> str:
 
 
 def _row(name: str, field: FieldInfo, say: Catalogue) -> str:
-    cells = (f"`{name}`", say(type_word(field.annotation)), _default(field, say), say(field.description or ""))
+    meaning = say(field.description or "") + (f" *{say('Needs a restart.')}*" if is_at_start(field) else "")
+    cells = (f"`{name}`", say(type_word(field.annotation)), _default(field, say), meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
