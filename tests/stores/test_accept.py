@@ -147,3 +147,25 @@ async def test_what_vouches_for_the_sender_is_kept_with_the_message(store: Any) 
     (message,) = await store.spool.queue()
     (job,) = await store.spool.claim(Owner("host", 0, 1), 1)
     assert message.envelope.vouched == job.envelope.vouched == "dkim"
+
+
+async def test_a_mailbox_is_made_for_a_delivery_that_says_so(store: Any, alice: Account) -> None:
+    copies = (
+        delivery(alice, mailbox="Lists/python", create=True),
+        delivery(alice, mailbox="Lists/python", create=True),
+        delivery(alice, mailbox="No/such"),
+        delivery(alice, mailbox="bad//name", create=True),
+        delivery(alice, mailbox="inbox", create=True),
+    )
+    await store.spool.accept(acceptance(store, b"Subject: x\r\n\r\nx", deliveries=copies))
+    found = {one.name: one.messages for one in await store.mail.mailboxes(alice.id)}
+    assert (found["Lists/python"], found["INBOX"]) == (2, 3) and "Lists" in found and "No/such" not in found
+
+
+async def test_a_use_goes_before_a_name_which_is_next(store: Any, alice: Account) -> None:
+    await store.mail.create_mailbox(alice.id, "Named")
+    await store.mail.delete_mailbox(alice.id, "Archive")
+    copies = (delivery(alice, mailbox="Named", special_use="\\Junk"), delivery(alice, mailbox="Named", special_use="\\Archive"))
+    await store.spool.accept(acceptance(store, b"Subject: x\r\n\r\nx", deliveries=copies))
+    found = {one.name: one.messages for one in await store.mail.mailboxes(alice.id)}
+    assert (found["Junk"], found["Named"], found["INBOX"]) == (1, 1, 0)

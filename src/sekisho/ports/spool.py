@@ -21,8 +21,8 @@ RecipientState = Literal["waiting", "claimed", "held", "parked", "delivered", "f
 class MailboxDelivery(Struct, frozen=True):
     """One copy into one mailbox. `delivery_id` = message, recipient, action number: the same id never delivers twice.
 
-    `mailbox` None means INBOX; one that does not exist means INBOX too (nothing is lost). `special_use` says instead what it is for (RFC
-    6154 §2), whatever its name is.
+    `mailbox` None means INBOX; one that does not exist means INBOX too (nothing is lost), unless `create` says to make it. `special_use`
+    says what it is for (RFC 6154 §2), whatever its name is: such a one goes before `mailbox`.
     """
 
     delivery_id: str
@@ -32,6 +32,7 @@ class MailboxDelivery(Struct, frozen=True):
     flags: int = 0
     keywords: tuple[str, ...] = ()
     special_use: SpecialUse | None = None
+    create: bool = False
 
 
 class RelayRecipient(Struct, frozen=True):

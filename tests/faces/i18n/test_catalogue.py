@@ -42,6 +42,7 @@ SPEAKERS = {
     "AddressError": (0,),
     "self.fail": (0,),
     "ScriptFault": (1,),
+    "ScriptsRefused": (0,),
     "self._fail": (1,),
     "self.fault": (1,),
     "compiler.fault": (1,),

@@ -108,7 +108,9 @@ class MemorySpool:
         name = rules.canonical_name(delivery.mailbox or rules.INBOX)
         if delivery.special_use is not None:
             of_use = (mailbox.name for mailbox in account.mailboxes.values() if mailbox.special_use == delivery.special_use)
-            name = min(of_use, default=rules.INBOX)
+            name = min(of_use, default=name)
+        if delivery.create:
+            self._state.make_mailbox(account, name)
         mailbox = account.mailboxes.get(name, account.mailboxes[rules.INBOX])
         row = MessageRow(
             uid=0,

@@ -13,7 +13,7 @@ from sekisho.ports.directory import Account, Alias, Domain, StoredPassword
 from sekisho.ports.guard import Case, Left, Sent
 from sekisho.ports.keys import DkimKey
 from sekisho.ports.leases import Owner
-from sekisho.ports.mailstore import DELETED, SEEN, FlagRow, MailboxInfo, MessageRow, NoSuchMailbox, OverQuota, SpecialUse
+from sekisho.ports.mailstore import DELETED, SEEN, FlagRow, MailboxInfo, MailboxRefused, MessageRow, NoSuchMailbox, OverQuota, SpecialUse
 from sekisho.ports.spool import RecipientState
 
 
@@ -45,6 +45,13 @@ class Mailbox:
 
 
 @dataclass(slots=True)
+class KeptScript:
+    octets: bytes
+    changed_at_us: int
+    is_active: bool = False
+
+
+@dataclass(slots=True)
 class AccountState:
     account: Account
     password: StoredPassword
@@ -57,6 +64,7 @@ class AccountState:
     past_uidvalidity: dict[str, int] = field(default_factory=dict)  # of names that are gone
     threads: dict[str, str] = field(default_factory=dict)  # message-id → thread id
     sender_rights: set[str] = field(default_factory=set)
+    scripts: dict[str, KeptScript] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -159,6 +167,17 @@ class State:
         )
         state.mailboxes[name] = self.mailboxes[mailbox.id] = mailbox
         return mailbox
+
+    def make_mailbox(self, state: AccountState, name: str) -> None:
+        """With its superiors, if it is not there and may be made."""
+        try:
+            name = rules.new_name(name)
+        except MailboxRefused:
+            return
+        missing = [each for each in (*rules.superiors(name), name) if each not in state.mailboxes]
+        if len(state.mailboxes) + len(missing) <= self.mailboxes_per_account:
+            for each in missing:
+                self.add_mailbox(state, each, None)
 
     def new_uidvalidity(self, state: AccountState) -> int:
         state.last_uidvalidity = rules.next_uidvalidity(state.last_uidvalidity, self.clock.now_us())

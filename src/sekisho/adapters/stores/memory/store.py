@@ -13,6 +13,7 @@ from sekisho.adapters.stores.memory.lessons import MemoryLessonBook
 from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
 from sekisho.adapters.stores.memory.places import MemoryPlaces
 from sekisho.adapters.stores.memory.reputation import MemoryReputation
+from sekisho.adapters.stores.memory.scripts import MemoryRemembered, MemoryScripts
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
 from sekisho.adapters.stores.memory.spool import MemorySpool
 from sekisho.adapters.stores.memory.state import State
@@ -22,8 +23,8 @@ from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`, `judgements`, `lessons` and
-    `reputation` over one state in this process.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`, `judgements`, `lessons`,
+    `scripts`, `remembered` and `reputation` over one state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
     and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -39,6 +40,8 @@ class MemoryStore:
         self.directory = MemoryDirectory(self.state)
         self.credentials = MemoryCredentials(self.state)
         self.keys = MemoryKeys(self.state)
+        self.scripts = MemoryScripts(self.state)
+        self.remembered = MemoryRemembered()
         self.leases = MemoryLeases(clock, self.spool)
         self.counters = MemoryCounters(clock)
         self.bans = MemoryBans(clock)

@@ -4,27 +4,21 @@ import dataclasses
 
 from sekisho.adapters.stores import guarding, rules
 from sekisho.adapters.stores.sqlite import placing, queue_rows
-from sekisho.adapters.stores.sqlite.content import SqliteContentWriter
+from sekisho.adapters.stores.sqlite.content import own_writer
 from sekisho.adapters.stores.sqlite.destinations import announce
 from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps
 from sekisho.adapters.stores.sqlite.ids import Ids
+from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree
 from sekisho.adapters.stores.sqlite.placing import NewMessage
 from sekisho.adapters.stores.sqlite.writer import Transaction
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.clock import Clock
-from sekisho.ports.content import ContentWriter
 from sekisho.ports.guard import Release
 from sekisho.ports.leases import Owner
-from sekisho.ports.mailstore import NoSuchMailbox, OverQuota
+from sekisho.ports.mailstore import MailboxExists, MailboxRefused, NoSuchMailbox, OverQuota
 from sekisho.ports.spool import Acceptance, Accepted, MailboxDelivery, QueueJob, QueueRecipient, RelayRecipient
 
 OF_USE = "SELECT name FROM mailbox WHERE account_id = ? AND special_use = ? ORDER BY name LIMIT 1"
-
-
-def own_writer(content: ContentWriter) -> SqliteContentWriter:
-    if not isinstance(content, SqliteContentWriter):
-        raise TypeError("the content was not opened by this store")
-    return content
 
 
 class NothingTaken(Exception):
@@ -36,8 +30,8 @@ class NothingTaken(Exception):
 
 
 class Acceptor:
-    def __init__(self, clock: Clock, ids: Ids, guard: GuardSteps) -> None:
-        self._clock, self._ids, self._guard = clock, ids, guard
+    def __init__(self, clock: Clock, ids: Ids, guard: GuardSteps, tree: MailboxTree) -> None:
+        self._clock, self._ids, self._guard, self._tree = clock, ids, guard, tree
 
     def accept(self, tx: Transaction, acceptance: Acceptance) -> Accepted:
         """Raises NothingTaken for the sake of `one_of_each`."""
@@ -129,11 +123,20 @@ class Acceptor:
         name = rules.canonical_name(delivery.mailbox) if delivery.mailbox else rules.INBOX
         if delivery.special_use is not None:
             of_use = tx.execute(OF_USE, (delivery.account_id, delivery.special_use)).fetchall()
-            name = of_use[0][0] if of_use else rules.INBOX
+            name = of_use[0][0] if of_use else name
         try:
             placing.place(tx, self._ids, name, [message])
         except NoSuchMailbox:
-            placing.place(tx, self._ids, rules.INBOX, [message])
+            placing.place(tx, self._ids, self._made(tx, delivery, name), [message])
+
+    def _made(self, tx: Transaction, delivery: MailboxDelivery, name: str) -> str:
+        """The mailbox that was made for it, or INBOX."""
+        if delivery.create:
+            try:
+                return self._tree.create(tx, delivery.account_id, name, None).name
+            except (MailboxRefused, MailboxExists):
+                pass
+        return rules.INBOX
 
     def _enqueue(self, tx: Transaction, acceptance: Acceptance, content_id: int, now_us: int) -> tuple[QueueJob, ...]:
         envelope = dataclasses.replace(acceptance.envelope, recipients=())

@@ -16,7 +16,7 @@ from sekisho.adapters.stores.sqlite.backup_mark import is_backup_running
 from sekisho.adapters.stores.sqlite.connection import store_errors
 from sekisho.adapters.stores.sqlite.files import Files
 from sekisho.ports.clock import Dice
-from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.content import ContentWriter, StoreUnavailable
 
 T = TypeVar("T")
 BUFFER_OCTETS = 49_152
@@ -255,3 +255,9 @@ class StoredOctets:
     def __del__(self) -> None:
         if self._descriptor >= 0:
             self._files.close(self._descriptor)
+
+
+def own_writer(content: ContentWriter) -> SqliteContentWriter:
+    if not isinstance(content, SqliteContentWriter):
+        raise TypeError("the content was not opened by this store")
+    return content

@@ -33,6 +33,7 @@ _ALIAS = (
 _OF_ACCOUNT = (
     "mailbox_past", "subscription", "thread_ref", "account_usage",
     "sender_right", "credential", "second_factor", "guard_account", "guard_case", "guard_known", "guard_sent", "guard_left",
+    "sieve_script",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite import mailbox_reads, placing, uidruns
-from sekisho.adapters.stores.sqlite.acceptance import own_writer
+from sekisho.adapters.stores.sqlite.content import own_writer
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.placing import NewMessage
 from sekisho.adapters.stores.sqlite.writer import Transaction

@@ -3,8 +3,7 @@
 from typing import Literal
 
 from sekisho.adapters.stores.sqlite import mailbox_reads, mailbox_writes
-from sekisho.adapters.stores.sqlite.acceptance import own_writer
-from sekisho.adapters.stores.sqlite.content import ContentFolder
+from sekisho.adapters.stores.sqlite.content import ContentFolder, own_writer
 from sekisho.adapters.stores.sqlite.hints import Structures
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree

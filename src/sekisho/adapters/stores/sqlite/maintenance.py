@@ -149,10 +149,11 @@ class Maintenance:
         await self._mail[1].write(lambda tx: tx.execute(sql, (day_ago_us,)))
 
     async def forget_counters(self) -> None:
-        """Windows that are over."""
+        """Windows that are over, and what scripts need not remember any more."""
         now_us = self._clock.now_us()
         sql = "DELETE FROM counter WHERE (start + 2) * window_seconds * 1000000 < ?"
         await self._hints[1].write(lambda tx: tx.execute(sql, (now_us,)), is_long=True)
+        await self._hints[1].write(lambda tx: tx.execute("DELETE FROM remembered WHERE forget_at_us <= ?", (now_us,)), is_long=True)
 
     async def forget_structures(self) -> None:
         """Cached ones beyond what is kept."""

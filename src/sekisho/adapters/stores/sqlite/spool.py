@@ -3,9 +3,9 @@
 import os
 
 from sekisho.adapters.stores.sqlite import queue_rows, queue_watch
-from sekisho.adapters.stores.sqlite.acceptance import Acceptor, NothingTaken, own_writer
+from sekisho.adapters.stores.sqlite.acceptance import Acceptor, NothingTaken
 from sekisho.adapters.stores.sqlite.connection import Database, store_errors
-from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentWriter
+from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentWriter, own_writer
 from sekisho.adapters.stores.sqlite.octets import open_octets
 from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader

@@ -32,6 +32,7 @@ from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.reputation import SqliteReputation
 from sekisho.adapters.stores.sqlite.reserve import Reserve
+from sekisho.adapters.stores.sqlite.scripts import SqliteRemembered, SqliteScripts
 from sekisho.adapters.stores.sqlite.spool import SqliteSpool
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.adapters.stores.standby import StandbyBans, StandbyCounters
@@ -95,8 +96,8 @@ def _close_to_others(data_dir: Path) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`, `judgements`, `lessons` and
-    `reputation` of one worker.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`, `judgements`, `lessons`,
+    `scripts`, `remembered` and `reputation` of one worker.
 
     Open it after fork; it belongs to one event loop.
 
@@ -139,15 +140,17 @@ class SqliteStore:
         for part in (self.reader, self.hints_reader, self.writer, self.hints_writer):
             part.alarms = self.alarms
         guard = GuardSteps(clock, ids, settings.guard)
-        acceptor = Acceptor(clock, ids, guard)
-        queueing = Queueing(clock, ids, acceptor, guard)
         tree = self._tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
+        acceptor = Acceptor(clock, ids, guard, tree)
+        queueing = Queueing(clock, ids, acceptor, guard)
         structures = Structures(self.hints_reader, self.hints_writer, clock)
         self.spool = SqliteSpool(self.reader, self.writer, self.folder, reserve, settings.free_disk_octets, (acceptor, queueing))
         self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
         self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
         self.credentials = SqliteCredentials(self.reader, self.writer, dice)
         self.keys = SqliteKeys(self.reader, self.writer)
+        self.scripts = SqliteScripts(self.reader, self.writer, clock)
+        self.remembered = SqliteRemembered(self.hints_reader, self.hints_writer)
         self.guard = SqliteGuard(self.reader, self.writer, self.folder, guard, acceptor, clock)
         self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
         mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
