@@ -19,10 +19,12 @@ from sekisho.ports.stream import ListenerInfo
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.authentication.standing import Standing
 from sekisho.services.reception.inspection import Inspector, NoInspection
-from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
+from sekisho.services.reception.reception import Reception
+from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
 from sekisho.services.reception.watch import DoorWatch
 from sekisho.services.submission.seams import NoJudge, NoSigner, OutboundJudge, Signer
-from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
+from sekisho.services.submission.submission import Submission
+from sekisho.services.submission.tools import SubmissionConfig, SubmissionTools
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
 from sekisho.testing.stream import ManualShutdown, MemoryStream, connected_streams

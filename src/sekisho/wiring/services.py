@@ -33,10 +33,12 @@ from sekisho.services.guard.logins import LoginNotices
 from sekisho.services.queue.surroundings import QueuePorts, QueueRules
 from sekisho.services.reception.blocklists import BlocklistWatch
 from sekisho.services.reception.inspector import DoorInspector
-from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
+from sekisho.services.reception.reception import Reception
+from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
 from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.signer import DomainSigner
-from sekisho.services.submission.submission import Submission, SubmissionConfig, SubmissionTools
+from sekisho.services.submission.submission import Submission
+from sekisho.services.submission.tools import SubmissionConfig, SubmissionTools
 from sekisho.wiring.clocks import sleep_by_clock
 from sekisho.wiring.content import classifier_rules, content_probe, outgoing_content
 from sekisho.wiring.crowd import crowd_rules
@@ -204,7 +206,7 @@ def _handlers(
         "smtp": reception,
         "submission": submission,
         "submissions": submission,
-        "local": LocalSubmission(submission, store.directory, plant.journal, config.submission.local_users, _user_name),
+        "local": LocalSubmission(submission, store.directory, config.submission.local_users, _user_name),
         "auth": AuthSocket(authenticator, store.directory, plant.dice, plant.journal, plant.shutdown),
         "imap": imap,
         "imaps": imap,

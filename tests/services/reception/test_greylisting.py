@@ -21,7 +21,8 @@ from sekisho.probes.table import Probes
 from sekisho.services.experience import Experience
 from sekisho.services.reception.greylisting import Greylisting, GreylistPorts
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
-from sekisho.services.reception.reception import Reception, ReceptionConfig, ReceptionTools
+from sekisho.services.reception.reception import Reception
+from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
 from sekisho.testing.stream import MemoryStream
 from sekisho.testing.zones import ZoneResolver
 

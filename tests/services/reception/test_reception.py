@@ -17,6 +17,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.stream import ConnectionLost, IpAddress
 from sekisho.probes.recipient import Resolution
 from sekisho.services.reception.inspection import Arrival, Inspection, NoInspection
+from sekisho.services.smtp.refusal import Refusal
 from sekisho.testing.stream import MemoryStream
 
 HELLO = b"EHLO client.example\r\n"
@@ -504,7 +505,7 @@ class Suspicious(NoInspection):
     async def inspect(self, arrival: Arrival) -> Inspection:
         assert arrival.hello == "client.example" and str(arrival.client.address) == "192.0.2.7"
         if arrival.header.first(b"subject") == b"spam":
-            return Inspection(Reply.of(550, "5.7.1", "Refused by policy"), because="it says so")
+            return Inspection(Refusal(reply=Reply.of(550, "5.7.1", "Refused by policy"), because="it says so"))
         return Inspection(fields=b"Authentication-Results: mx.local.example; none\r\n")
 
 

@@ -17,7 +17,7 @@ NAMES = {0: "root", 1001: "nobody", 1002: "dead", 1003: "typo"}
 def connect(world: World, uid: int | None, users: dict[str, str] = USERS) -> MemoryStream:
     client, server = connected_streams()
     server.peer_uid = uid
-    local = LocalSubmission(world.submission(), world.store.directory, world.journal, users, NAMES.get)
+    local = LocalSubmission(world.submission(), world.store.directory, users, NAMES.get)
 
     async def serve() -> None:
         try:

@@ -11,10 +11,10 @@ from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.takeover.sending import Sending
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.terms.address import Address
-from sekisho.core.terms.reply import Reply
 from sekisho.ports.directory import Alias, Domain
 from sekisho.ports.guard import BY_OPERATOR
 from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.services.smtp.refusal import Refusal
 from sekisho.services.submission.seams import OutboundVerdict, Submitted
 from sekisho.services.submission.sender import SenderRights
 from sekisho.testing.stream import MemoryStream
@@ -244,7 +244,7 @@ class Watchful:
         assert submitted.header.count(b"bcc") == 0 and str(submitted.authors[0]) == "user@local.example"
         subject = submitted.header.first(b"subject")
         if subject == b"stop":
-            return OutboundVerdict(Reply.of(550, "5.7.1", "Too much mail for today"), because="rate")
+            return OutboundVerdict(Refusal.of(550, "5.7.1", "Too much mail for today", "takeover", "rate"))
         sending = Sending(submitted.message_id, submitted.identity.account_id, submitted.identity.credential_id, 1)
         return OutboundVerdict(outgoing=Outgoing(sending, locals=submitted.locals))
 

@@ -7,9 +7,9 @@ from typing import Protocol
 from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.envelope import Envelope, Voucher
-from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter
 from sekisho.ports.stream import Endpoint, TlsInfo
+from sekisho.services.smtp.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +30,11 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class SenderRefusal:
-    """What is said to every recipient of this sender but the roles. `rule` and `because` are for the journal."""
-
-    reply: Reply
-    rule: str
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
 class Inspection:
     """`refusal` None lets the message in; `fields` (whole fields with CRLF, or b"") go on top of every mailbox copy."""
 
-    refusal: Reply | None = None
+    refusal: Refusal | None = None
     fields: bytes = b""
-    because: str = ""  # for the journal, never for the peer
     is_junk: bool = False  # mailbox copies go into Junk
     spared: frozenset[int] = frozenset()  # accounts whose copy goes into INBOX all the same
     junk_fields: bytes = b""  # the same as `fields`, on the copies that go into Junk
@@ -57,8 +47,9 @@ class Inspector(Protocol):
         """Fields that must not reach a reader (forged Authentication-Results); Return-Path is cut without being asked."""
         ...
 
-    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> SenderRefusal | None:
-        """Before the first recipient: is it clear already that nothing from there can be taken?"""
+    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> Refusal | None:
+        """Before the first recipient: is it clear already that nothing from there can be taken? It is said to every recipient of the
+        transaction but the roles."""
         ...
 
     async def inspect(self, arrival: Arrival) -> Inspection: ...
@@ -70,7 +61,7 @@ class NoInspection:
     def cuts(self, header: HeaderSection) -> list[Field]:
         return []
 
-    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> SenderRefusal | None:
+    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> Refusal | None:
         return None
 
     async def inspect(self, arrival: Arrival) -> Inspection:

@@ -38,7 +38,8 @@ from sekisho.probes.sender import probe_sender
 from sekisho.probes.table import NO_PROBES, Probes, gather_evidence
 from sekisho.services.experience import Experience
 from sekisho.services.reception.greylisting import Greylisting
-from sekisho.services.reception.inspection import Arrival, Inspection, SenderRefusal
+from sekisho.services.reception.inspection import Arrival, Inspection
+from sekisho.services.smtp.refusal import Refusal
 
 # What they found is about the host, and about the domain in MAIL FROM, which nothing proves.
 _NOT_ABOUT_AUTHOR = frozenset((DNSBL, SENDER))
@@ -75,14 +76,16 @@ class DoorInspector:
     def _is_unchecked(self, client: Endpoint) -> bool:
         return any(client.address in network for network in self._unchecked)
 
-    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> SenderRefusal | None:
+    async def sender(self, client: Endpoint, reverse_path: ReversePath) -> Refusal | None:
         if self._rules.sender != "enforce" or self._is_unchecked(client):
             return None
         finding = await probe_sender(self._tools.budgeted(), reverse_path)
         if finding is not None and finding.state == "missing" and await self._tools.directory.domain(finding.domain) is not None:
             return None  # a domain of ours, whatever the DNS says of it
         verdict = judge_sender(Evidence(sender=finding), self._rules)
-        return SenderRefusal(verdict.reply, verdict.rule, verdict.because) if verdict is not None and verdict.reply is not None else None
+        if verdict is None or verdict.reply is None:
+            return None
+        return Refusal(reply=verdict.reply, rule=verdict.rule, because=verdict.because)
 
     async def inspect(self, arrival: Arrival) -> Inspection:
         if self._is_unchecked(arrival.client):
@@ -110,9 +113,8 @@ class DoorInspector:
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
         self._record(arrival, evidence, verdict)
         return Inspection(
-            refusal=verdict.reply,
+            refusal=_refusal(verdict),
             fields=warning + format_authentication_results(self._hostname, results),
-            because=f"{verdict.rule}: {verdict.because}" if verdict.rule else "",
             is_junk=verdict.action == "junk",
             spared=verdict.spared,
             junk_fields=format_junk_reason(verdict.rule, verdict.because) if verdict.action == "junk" else b"",
@@ -210,6 +212,13 @@ class DoorInspector:
                 "organization": known.organization,
             }
         self._tools.journal.record(Entry("reception.evidence", arrival.message_id, fields))
+
+
+def _refusal(verdict: DoorVerdict) -> Refusal | None:
+    """The entry of the evidence, which has the same id, names the rule."""
+    if verdict.reply is None:
+        return None
+    return Refusal(reply=verdict.reply, because=f"{verdict.rule}: {verdict.because}" if verdict.rule else "")
 
 
 def _of_content(evidence: Evidence) -> dict[str, JournalValue]:

@@ -13,16 +13,16 @@ from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greeting import EarlyFinding, HeloFinding, hello_address
 from sekisho.core.policy.rates import Measure, RateFinding
 from sekisho.core.terms.dns import Resolver
-from sekisho.core.terms.reply import Reply
 from sekisho.ports.clock import Clock
 from sekisho.ports.counters import Rates
 from sekisho.ports.directory import Directory
-from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.journal import Journal
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import Stream, StreamTimeout
 from sekisho.probes.helo import probe_helo
 from sekisho.probes.rate import RateProbe
-from sekisho.services.references import References
+from sekisho.services.smtp.connection import Connection
+from sekisho.services.smtp.refusal import Refusal, Refusals
 
 MOST_TOLD = 1000
 SAME_SECONDS = 60.0
@@ -60,11 +60,10 @@ class DoorWatch:
         self._foreign: dict[str, float] = {}  # names in EHLO that are not ours: until when that is believed
         self._told: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
 
-    def visit(self, stream: Stream, references: References, about: tuple[str, ...]) -> "Visit | None":
+    def visit(self, refusals: Refusals) -> "Visit | None":
         """None: nobody watches this client."""
-        if any(stream.peer.address in network for network in self._unchecked):
-            return None
-        return Visit(self, stream, references, about)
+        client = refusals.connection.stream.peer.address
+        return None if any(client in network for network in self._unchecked) else Visit(self, refusals)
 
     async def look_at_hello(self, name: str, stream: Stream) -> HeloFinding:
         """A name that was a moment ago none of ours is not looked up again."""
@@ -91,46 +90,43 @@ class DoorWatch:
 
 
 class Visit:
-    """One connection. `is_repeated`: it was turned away for what an entry of the last minute tells already."""
+    """One connection, watched."""
 
-    def __init__(self, watch: DoorWatch, stream: Stream, references: References, about: tuple[str, ...]) -> None:
-        self._watch, self._stream, self._references, self._about = watch, stream, references, about
-        self._client = stream.peer.address
+    def __init__(self, watch: DoorWatch, refusals: Refusals) -> None:
+        self._watch, self._refusals = watch, refusals
+        self._connection: Connection = refusals.connection
+        self._client = self._connection.stream.peer.address
         self._counts = watch.rules.rates != "off"
         self._refused = 0
         self.early = _NOT_EARLY
         self.helo: HeloFinding | None = None
-        self.is_repeated = False
 
-    async def greet(self) -> Reply | None:
+    async def greet(self) -> Refusal | None:
         """Before the greeting: None, or why there is none."""
         watch, tools = self._watch, self._watch.tools
         is_known = bool(await tools.probe.vouched(self._client))
         if is_known:
-            self._stream.place.know()
+            self._connection.stream.place.know()
         if watch.rules.early_talkers != "off" and await self._speaks_early(is_known=is_known):
             self.early = EarlyFinding(before_greeting=True)
         rate = await self._count("connections", _AT_GREETING)
         if rate is None and not self.early.before_greeting:
             return None
         verdict = self._judge(AT_GREETING, Evidence(early=self.early, rate=rate))
-        if not verdict.rule:
+        if verdict.reply is None:
+            self._observe(verdict)
             return None
         network = tools.probe.network(self._client)
         id_ = watch.told(verdict.rule, network)
         if id_:
-            self.is_repeated = not verdict.observed
-            if verdict.reply is not None:
-                self._references.use(id_)
-            return verdict.reply
-        id_ = self._references.session if verdict.observed else self._references.new()
+            return Refusal(reply=verdict.reply, rule=verdict.rule, because=verdict.because, id=id_, is_told=True)
+        id_ = self._refusals.number()
         watch.tell(verdict.rule, network, id_)
-        self._write(id_, verdict)
-        return verdict.reply
+        return Refusal(reply=verdict.reply, rule=verdict.rule, because=verdict.because, id=id_)
 
     async def _speaks_early(self, *, is_known: bool) -> bool:
         """The greeting waits only for strangers of whom the DNS says that no name leads back to them."""
-        watch, tools, stream = self._watch, self._watch.tools, self._stream
+        watch, tools, stream = self._watch, self._watch.tools, self._connection.stream
         if stream.has_input or not watch.greet_delay or is_known:
             return stream.has_input
         name = await check_iprev(tools.budgeted(), self._client)
@@ -149,25 +145,25 @@ class Visit:
         if is_early:
             self.early = EarlyFinding(self.early.before_greeting, behind_hello=True)
 
-    async def mail(self) -> DoorVerdict | None:
+    async def mail(self) -> Refusal | None:
         rate = await self._count("messages", ("messages",))
         return self._turned(AT_MAIL, Evidence(rate=rate)) if rate is not None else None
 
-    async def rcpt(self, hello: str, *, is_role: bool) -> DoorVerdict | None:
+    async def rcpt(self, *, is_role: bool) -> Refusal | None:
         """Of a recipient that exists. Postmaster and abuse are reached under any name."""
         rate = await self._count("recipients", ("recipients",))
         if self.helo is None and self._watch.rules.helo != "off":
-            self.helo = await self._watch.look_at_hello(hello, self._stream)
+            self.helo = await self._watch.look_at_hello(self._connection.hello.name, self._connection.stream)
         helo = self.helo if self.helo is not None and self.helo.forgery and not is_role else None
         return self._turned(AT_RCPT, Evidence(helo=helo, rate=rate)) if helo is not None or rate is not None else None
 
-    async def refused_rcpt(self) -> DoorVerdict | None:
+    async def refused_rcpt(self) -> Refusal | None:
         """Count one that does not exist. From some of them on the answer is slow in coming."""
         watch = self._watch
         self._refused += 1
         rate = await self._count("refused", ("refused",))
-        if rate is not None and (verdict := self._turned(AT_REFUSED_RCPT, Evidence(rate=rate))) is not None:
-            return verdict
+        if rate is not None and (refusal := self._turned(AT_REFUSED_RCPT, Evidence(rate=rate))) is not None:
+            return refusal
         if self._refused > SWIFT_REFUSALS and watch.rules.rates == "enforce" and watch.slowed < MOST_SLOWED:
             watch.slowed += 1
             try:
@@ -176,8 +172,8 @@ class Visit:
                 watch.slowed -= 1
         return None
 
-    def ended(self, errors: int) -> None:
-        errors += int(self.early.behind_hello)
+    def ended(self) -> None:
+        errors = self._connection.errors + int(self.early.behind_hello)
         if errors and self._counts:
             self._watch.tools.rates.add("errors", self._client, errors, self._watch.tools.clock.now_us())
 
@@ -191,16 +187,22 @@ class Visit:
             return None
         return await tools.probe.look(self._client, looked_at)
 
-    def _turned(self, among: tuple[Rule, ...], evidence: Evidence) -> DoorVerdict | None:
-        """What is only observed is written down here, once a minute for each network."""
+    def _turned(self, among: tuple[Rule, ...], evidence: Evidence) -> Refusal | None:
         verdict = self._judge(among, evidence)
-        if not verdict.observed:
-            return verdict if verdict.reply is not None else None
-        network = self._watch.tools.probe.network(self._client)
-        if not self._watch.told(verdict.rule, network):
-            self._watch.tell(verdict.rule, network, self._references.session)
-            self._write(self._references.session, verdict)
+        if verdict.reply is not None:
+            return Refusal(reply=verdict.reply, rule=verdict.rule, because=verdict.because)
+        self._observe(verdict)
         return None
+
+    def _observe(self, verdict: DoorVerdict) -> None:
+        """What is only observed is written down here, once a minute for each network."""
+        if not verdict.observed:
+            return
+        watch, session = self._watch, self._connection.session
+        network = watch.tools.probe.network(self._client)
+        if not watch.told(verdict.rule, network):
+            watch.tell(verdict.rule, network, session)
+            self._refusals.observed(verdict.rule, verdict.because)
 
     def _judge(self, among: tuple[Rule, ...], evidence: Evidence) -> DoorVerdict:
         verdict = judge(evidence, self._watch.rules, among)
@@ -208,14 +210,3 @@ class Visit:
             action = "observed" if verdict.observed else verdict.action
             self._watch.tools.metrics.count("sekisho_door_verdicts_total", rule=verdict.rule, action=action)
         return verdict
-
-    def _write(self, id_: str, verdict: DoorVerdict) -> None:
-        fields: dict[str, JournalValue] = {
-            "client": str(self._client),
-            "rule": verdict.rule,
-            "because": verdict.because,
-            "reply": str(verdict.reply or ""),
-            "observed": verdict.observed,
-            "session": self._references.session,
-        }
-        self._watch.tools.journal.record(Entry("reception.turned_away", id_, fields, (*self._about, self._references.session)))

@@ -7,8 +7,8 @@ from sekisho.core.message.address_list import parse_address_list
 from sekisho.core.message.date import format_date
 from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.terms.address import Address
-from sekisho.core.terms.reply import Reply
-from sekisho.services.smtp_content import HeaderVerdict
+from sekisho.services.smtp.content import HeaderVerdict
+from sekisho.services.smtp.refusal import CONTENT_RULE, Refusal
 
 # RFC 5322 §3.6: at most one of each. Two of them are read differently by different readers.
 _SINGLE = ("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References")
@@ -25,29 +25,34 @@ class Stamp:
     at_us: int
 
 
-def check_header(header: HeaderSection, max_received: int) -> Reply | None:
+def check_header(header: HeaderSection, max_received: int) -> Refusal | None:
     """Why the header section cannot be sent as it is, said so that its author can mend it."""
     if header.count(b""):
-        return Reply.of(554, "5.6.0", "A line of the header section is no field; the program that wrote this message must be corrected")
+        return _content("A line of the header section is no field; the program that wrote this message must be corrected")
     if header.count(b"received") > max_received:
-        return Reply.of(554, "5.4.6", "Too many Received fields: the message goes in a loop")
+        return Refusal.of(554, "5.4.6", "Too many Received fields: the message goes in a loop", CONTENT_RULE)
     for name in _SINGLE:
         count = header.count(name.lower().encode())
         if count > 1:
-            return Reply.of(554, "5.6.0", f"The message has {count} {name} fields; send it with one")
+            return _content(f"The message has {count} {name} fields; send it with one")
     if not header.count(b"from"):
-        return Reply.of(554, "5.6.0", "The message has no From field; send it with one that names your address")
+        return _content("The message has no From field; send it with one that names your address")
     return None
 
 
-def author_addresses(header: HeaderSection, loose_domains: Container[str]) -> tuple[tuple[str, Address], ...] | Reply:
+def _content(text: str) -> Refusal:
+    return Refusal.of(554, "5.6.0", text, CONTENT_RULE)
+
+
+def author_addresses(header: HeaderSection, loose_domains: Container[str]) -> tuple[tuple[str, Address], ...] | Refusal:
     """(field name, address) of everybody that From, Sender and the topmost Resent-From and Resent-Sender name, or the refusal of a
     field that names nobody for sure."""
     found: list[tuple[str, Address]] = []
     for name, field in (*_named(header, "From"), *_named(header, "Sender"), *_resent(header)):
         addresses = parse_address_list(header.value(field), loose_domains, routes=False)  # a route shows names that nobody proved
         if not addresses:
-            return Reply.of(554, "5.6.0", f"The {name} field is not a list of addresses; correct it and send again")
+            text = f"The {name} field is not a list of addresses; correct it and send again"
+            return Refusal.of(554, "5.6.0", text, "malformed-author")
         found.extend((name, address) for address in addresses)
     return tuple(found)
 

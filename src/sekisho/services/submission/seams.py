@@ -8,10 +8,10 @@ from sekisho.core.policy.takeover.sending import Said
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.identity import Identity
-from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter
 from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.ports.stream import IpAddress
+from sekisho.services.smtp.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,8 @@ class Submitted:
 class OutboundVerdict:
     """`outgoing` goes with the acceptance, whose transaction debits it and may slow or hold the message."""
 
-    refusal: Reply | None = None
+    refusal: Refusal | None = None
     outgoing: Outgoing | None = None
-    because: str = ""
 
 
 class OutboundJudge(Protocol):

@@ -3,11 +3,19 @@
 from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Account, Alias, Directory
 from sekisho.probes.recipient import Ownership, find_owner
+from sekisho.services.smtp.refusal import Refusal
 
 
 class SenderRights:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+
+    async def refusal(self, account: Account, address: Address, what: str, only: Address | None) -> Refusal | None:
+        """550 5.7.1 (RFC 6409 §6.1), naming what and what to do. `what` named the address: a field, or the envelope."""
+        if await self.may_send_as(account, address, only):
+            return None
+        allowed = f"{account.address} or one of its aliases" if only is None else f"{only}: this password is for that alone"
+        return Refusal.of(550, "5.7.1", f"The {what} {address} is not yours; send as {allowed}", "not-your-address")
 
     async def may_send_as(self, account: Account, address: Address, only: Address | None = None) -> bool:
         """True for the account's own address, an alias of it that may send, what it was granted, and subaddresses of these that are

@@ -10,7 +10,7 @@ from sekisho.core.policy.reputation import of_event
 from sekisho.core.terms.base64 import encode_base64
 from sekisho.ports.reputation import Known
 from sekisho.ports.stream import Place
-from sekisho.services.headway import MOST_RECIPIENTS, OCTETS_PER_STEP
+from sekisho.services.smtp.headway import MOST_RECIPIENTS, OCTETS_PER_STEP
 from sekisho.testing.stream import MemoryStream
 
 HELLO = b"EHLO client.example\r\n"

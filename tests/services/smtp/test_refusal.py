@@ -9,12 +9,15 @@ from tests.services.smtp_world import World, reply, talk
 from sekisho.admin.why.sentences import RULES
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.schema import Limits
-from sekisho.core.terms.reply import Reply
+from sekisho.core.terms.address import ReversePath
+from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Entry
 from sekisho.services.reception.inspection import Arrival, Inspection, NoInspection
-from sekisho.services.references import References
+from sekisho.services.smtp.connection import Connection, SessionTools
+from sekisho.services.smtp.refusal import Refusal, Refusals
 from sekisho.testing.clock import SeededDice
+from sekisho.testing.stream import connected_streams
 
 HELLO = b"EHLO client.example\r\n"
 MAIL = b"MAIL FROM:<a@b.example>\r\n"
@@ -24,7 +27,7 @@ MESSAGE = b"Message-ID: <x@b.example>\r\nSubject: =?utf-8?B?5Lya6K2w?=\r\nFrom: 
 
 class Refusing(NoInspection):
     async def inspect(self, arrival: Arrival) -> Inspection:
-        return Inspection(Reply.of(550, "5.7.1", "Not today"), because=None)
+        return Inspection(Refusal.of(550, "5.7.1", "Not today"))
 
 
 async def said(world: World, *commands: bytes, kind: str = "smtp") -> str:
@@ -111,6 +114,16 @@ async def test_refusals_of_submission(commands: tuple[bytes, ...], kind: str, ru
     assert entry.fields["session"] in entry.about
 
 
+async def test_each_failed_login_has_an_entry_of_its_own() -> None:
+    world = await World().fill()
+    client = world.connect("submissions")
+    await talk(client, b"", HELLO)
+    wrong = b"AUTH PLAIN AHVzZXJAbG9jYWwuZXhhbXBsZQB3cm9uZw==\r\n"
+    entries = [entry_of(world, (await talk(client, wrong))[0]) for _ in range(2)]
+    session = entries[0].fields["session"]
+    assert [entry.id for entry in entries] == [f"{session}-1", f"{session}-2"]
+
+
 async def test_what_nobody_wrote_down_is_written_down() -> None:
     """A full disk, an own bug: the session itself keeps the record."""
     world = await World().fill()
@@ -176,13 +189,20 @@ async def test_a_page_is_named_where_there_is_one() -> None:
     assert second == f"550 5.1.1 See https://mail.example/why/{id_}"
 
 
-def test_an_id_is_taken_once() -> None:
-    references = References(SeededDice(), "")
-    assert references.taken() == ""
-    new = references.new()
-    assert (references.taken(), references.taken()) == (new, "")
-    assert references.use("message") == references.taken() == "message"
-    assert re.fullmatch(r"[a-z2-7]{8}-1", new)
+def test_each_refusal_is_told_under_the_id_of_its_entry() -> None:
+    world = World()
+    _client, server = connected_streams("192.0.2.7")
+    connection = Connection("reception", server, SeededDice())
+    tools = SessionTools(clock=world.clock, dice=world.dice, journal=world.journal, metrics=world.metrics, shutdown=world.shutdown)
+    refusals = Refusals(connection, tools)
+    mine = Refusal.of(550, "5.7.1", "No", "relay-denied")
+    own = Refusal(reply=mine.reply, id="20200101-x")
+    said = [refusals.command("MAIL", "a@b.example", mine), refusals.message(Envelope(ReversePath()), own, None)]
+    said.append(refusals.greeting(mine))
+    assert re.fullmatch(r"[a-z2-7]{8}", connection.session)
+    ids = [f"{connection.session}-1", "20200101-x", f"{connection.session}-2"]
+    assert [entry.id for entry in world.journal.entries] == ids
+    assert [str(reply) for reply in said] == [f"550 5.7.1 No (id {id_})" for id_ in ids]
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("gone"), KeyError("secret")])

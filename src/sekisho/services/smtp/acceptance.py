@@ -14,10 +14,11 @@ from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import SpecialUse
 from sekisho.ports.spool import Accepted, MailboxDelivery, RelayRecipient, Spool
 from sekisho.services.notices import NoticedMessage, Notices, delivered, failed
+from sekisho.services.smtp.refusal import Refusal
 
 JUNK: SpecialUse = "\\Junk"
 JUNK_KEYWORD = "$Junk"  # in the IANA registry of IMAP keywords
-FULL = Reply.of(452, "4.2.2", "The mailbox is full; try again later")
+FULL = Refusal.of(452, "4.2.2", "The mailbox is full; try again later", "mailbox-full")
 # What the sender is told when others got their copy: there will be no other try.
 _COPY_REFUSED = Reply.of(552, "5.2.2", "The mailbox is full")
 
@@ -39,12 +40,6 @@ class RelayTerms:
     lifetime_seconds: float
     routes: Mapping[str, str]
     owner: Owner | None = None
-
-
-def check_complete(destinations: Sequence[Destination], envelope: Envelope) -> None:
-    """Raises RuntimeError unless every recipient that was told 250 has its destination: nothing may be lost in silence (law 5)."""
-    if [destination.recipient for destination in destinations] != list(envelope.recipients):
-        raise RuntimeError(f"{len(destinations)} destinations for {len(envelope.recipients)} recipients")
 
 
 def accounts_of(destinations: Iterable[Destination], roles: Container[str] = ()) -> tuple[int, ...]:

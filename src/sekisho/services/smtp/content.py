@@ -4,19 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter, StoreUnavailable
+from sekisho.services.smtp.refusal import CONTENT_RULE, Refusal
 
-STORE_TROUBLE = Reply.of(452, "4.3.1", "The message cannot be stored now; try again later")
-_HEADER_TOO_LARGE = Reply.of(552, "5.3.4", "The header section is too large")
-_TOO_MANY_FIELDS = Reply.of(554, "5.6.0", "The header section has too many fields")
+STORE_TROUBLE = Refusal.of(452, "4.3.1", "The message cannot be stored now; try again later")
+_NOT_STORED = Refusal(reply=STORE_TROUBLE.reply, rule=CONTENT_RULE)
+_HEADER_TOO_LARGE = Refusal.of(552, "5.3.4", "The header section is too large", CONTENT_RULE)
+_TOO_MANY_FIELDS = Refusal.of(554, "5.6.0", "The header section has too many fields", CONTENT_RULE)
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderVerdict:
     """What becomes of a header section: a refusal of the message, or the octets to store instead of it (None: as it came)."""
 
-    refusal: Reply | None = None
+    refusal: Refusal | None = None
     replacement: bytes | None = None
 
 
@@ -32,7 +33,7 @@ class IncomingContent:
 
     def __init__(self, writer: ContentWriter, gate: HeaderGate, *, header_octets: int, header_fields: int) -> None:
         self.writer = writer
-        self.refusal: Reply | None = None
+        self.refusal: Refusal | None = None
         self.header: HeaderSection | None = None
         self._stored: bytes | None = None
         self._gate = gate
@@ -49,7 +50,7 @@ class IncomingContent:
             else:
                 self._write_header(octets)
         except StoreUnavailable:
-            self.refuse(STORE_TROUBLE)
+            self.refuse(_NOT_STORED)
 
     def finish(self) -> None:
         """The content is complete; a message may end within its header section."""
@@ -57,10 +58,10 @@ class IncomingContent:
             try:
                 self._judge(bytes(self._waiting))
             except StoreUnavailable:
-                self.refuse(STORE_TROUBLE)
+                self.refuse(_NOT_STORED)
 
-    def refuse(self, reply: Reply) -> None:
-        self.refusal = reply
+    def refuse(self, refusal: Refusal) -> None:
+        self.refusal = refusal
         self._waiting.clear()
         self.writer.discard()
 

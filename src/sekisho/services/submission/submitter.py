@@ -1,0 +1,178 @@
+"""What submission decides about one connection: who is there, and may it send this?"""
+
+from dataclasses import dataclass, replace
+
+from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.references import header_message_id, header_references
+from sekisho.core.message.trace import format_return_path
+from sekisho.core.smtp.events import Hello, SaslBegins, SaslDropped, SaslResponse
+from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.reply import Reply
+from sekisho.ports.directory import Account
+from sekisho.ports.outgoing import Outgoing
+from sekisho.ports.spool import Acceptance
+from sekisho.services.smtp.acceptance import FULL, Destination, deliveries_of
+from sekisho.services.smtp.content import HeaderVerdict, IncomingContent
+from sekisho.services.smtp.refusal import Refusal
+from sekisho.services.smtp.transaction import Acceptances, MailTransaction
+from sekisho.services.submission.fixups import Stamp, author_addresses, check_header, fixed_header
+from sekisho.services.submission.login import Login
+from sekisho.services.submission.seams import Context, Submitted
+from sekisho.services.submission.sender import SenderRights
+from sekisho.services.submission.tools import SubmissionTools
+
+_NO_SUCH_USER = Refusal.of(550, "5.1.1", "No such recipient here", "no-such-recipient")
+_LITERAL = Refusal.of(550, "5.1.2", "Mail to address literals is not sent; use a domain", "address-literal")
+_NOT_QUALIFIED = Refusal.of(554, "5.1.2", "The recipient's domain is not fully qualified", "not-qualified")  # RFC 6409 §4.2
+_LOGGED_OUT = Refusal.of(421, "4.7.0", "This login is no longer valid; log in again")
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitterRules:
+    received_fields: int
+    loose_dot_domains: tuple[str, ...]
+    hide_client_address: bool
+
+
+class Submitter:
+    """Implements `services.smtp.session.Decider`."""
+
+    def __init__(self, tools: SubmissionTools, rules: SubmitterRules, acceptances: Acceptances, login: Login, rights: SenderRights) -> None:
+        self._tools, self._rules = tools, rules
+        self._acceptances = acceptances
+        self._login, self._rights = login, rights
+        self._connection = login.connection
+        self._account: Account | None = None  # of the transaction
+        self._message_id = ""
+
+    async def connected(self) -> None:
+        return None
+
+    async def hello(self, event: Hello, *, is_early: bool) -> tuple[str, ...]:
+        return self._login.mechanisms
+
+    async def sasl(self, event: SaslBegins | SaslResponse | SaslDropped) -> Refusal | Reply | bytes:
+        return await self._login.take(event)
+
+    async def mail(self, envelope: Envelope) -> Refusal | None:
+        account = await self._current_account()
+        if account is None:  # THREATS 15: an open session does not outlive its account
+            return _LOGGED_OUT
+        self._account = account
+        sender = envelope.reverse_path.address  # None is for notices (MDNs): their From is still checked
+        if sender is not None:
+            refusal = await self._rights.refusal(account, sender, "envelope sender", self._login.only_sender)
+            if refusal is not None:
+                return refusal
+        return await self._acceptances.no_room()
+
+    async def _current_account(self) -> Account | None:
+        identity = self._login.identity
+        if identity is None or not await self._tools.authenticator.still_valid(identity):
+            return None
+        return await self._tools.directory.account(identity.account_id)
+
+    async def rcpt(self, transaction: MailTransaction, recipient: Recipient) -> Refusal | Destination:
+        address = recipient.address
+        found = await self._tools.recipients.resolve(address)
+        if found.status == "local":
+            if found.accounts and not found.remotes and all(0 < a.quota_octets <= a.used_octets for a in found.accounts):
+                return FULL
+            return Destination(recipient, tuple(account.id for account in found.accounts), found.remotes)
+        if found.status == "unknown":
+            return replace(_NO_SUCH_USER, because=found.alias_trouble)
+        if address.is_literal or not address.domain:
+            return _LITERAL
+        if "." not in address.domain:
+            return _NOT_QUALIFIED
+        return Destination(recipient, remotes=(address,))
+
+    async def begin(self, transaction: MailTransaction) -> IncomingContent:
+        self._message_id = self._acceptances.new_message_id()
+        return self._acceptances.open(self._look_at_header)
+
+    def _look_at_header(self, header: HeaderSection) -> HeaderVerdict:
+        refusal = check_header(header, self._rules.received_fields)
+        if refusal is not None:
+            return HeaderVerdict(refusal)
+        assert self._account is not None
+        domain = self._account.address.rpartition("@")[2]
+        return fixed_header(header, Stamp(self._message_id, domain, self._tools.clock.now_us()))
+
+    async def message(self, transaction: MailTransaction, content: IncomingContent) -> Refusal | Reply:
+        submitted = await self._submitted(transaction, content)
+        if isinstance(submitted, Refusal):
+            return replace(submitted, id=self._message_id)
+        assert self._account is not None
+        if self._account.state == "sending_held":
+            return await self._accept(transaction, submitted, content, None, is_kept_back=True)
+        verdict = await self._tools.judge.judge(submitted)
+        if verdict.refusal is not None:
+            return replace(verdict.refusal, id=self._message_id)
+        return await self._accept(transaction, submitted, content, verdict.outgoing)
+
+    async def _submitted(self, transaction: MailTransaction, content: IncomingContent) -> Submitted | Refusal:
+        """Everybody whom the message names as its author or sender is the account."""
+        account, identity = self._account, self._login.identity
+        assert content.header is not None and account is not None and identity is not None
+        authors = author_addresses(content.header, self._rules.loose_dot_domains)
+        if isinstance(authors, Refusal):
+            return authors
+        for name, address in authors:
+            refusal = await self._rights.refusal(account, address, f"{name} field", self._login.only_sender)
+            if refusal is not None:
+                return refusal
+        connection, destinations = self._connection, transaction.destinations
+        return Submitted(
+            self._message_id,
+            identity,
+            transaction.envelope,
+            content.stored_header(),
+            content.writer,
+            tuple(address for name, address in authors if name == "From"),
+            Context(None if self._login.is_local else connection.stream.peer.address, connection.hello.name, self._login.mechanism),
+            tuple(d.recipient.address for d in destinations if d.remotes == (d.recipient.address,)),
+            tuple(d.recipient for d in destinations if d.account_ids),
+        )
+
+    async def _accept(
+        self,
+        transaction: MailTransaction,
+        submitted: Submitted,
+        content: IncomingContent,
+        outgoing: Outgoing | None,
+        *,
+        is_kept_back: bool = False,
+    ) -> Refusal | Reply:
+        """`is_kept_back`: an operator holds what the account sends; it hears of success all the same, as with the guard."""
+        tools, acceptances, envelope, now_us = self._tools, self._acceptances, submitted.envelope, self._tools.clock.now_us()
+        is_local, destinations = self._login.is_local, transaction.destinations
+        hides_client = self._rules.hide_client_address
+        received = acceptances.received(
+            self._connection, envelope, submitted.message_id, now_us, hides_client=hides_client, is_local=is_local
+        )
+        prefix = received + await tools.signer.sign(submitted)
+        acceptance = Acceptance(
+            message_id=submitted.message_id,
+            envelope=envelope,
+            content=submitted.content,
+            prefix=prefix,
+            deliveries=deliveries_of(submitted.message_id, destinations, format_return_path(envelope.reverse_path) + prefix),
+            relays=acceptances.relays(destinations, now_us),
+            origin="local" if is_local else "submission",
+            account_id=submitted.identity.account_id,
+            header_message_id=header_message_id(submitted.header),
+            references=header_references(submitted.header),
+            outgoing=outgoing,
+            kept_back=submitted.locals if is_kept_back else None,
+        )
+        accepted = await tools.spool.accept(acceptance)
+        if accepted.decision is not None and not is_kept_back:
+            tools.judge.decided(submitted, accepted.decision)
+        # Of what is held nobody is told: nothing was delivered.
+        if not is_kept_back and (accepted.decision is None or not accepted.decision.case_id):
+            tools.correspondence.wrote(submitted.identity.account_id, [one for d in destinations for one in d.remotes])
+            refusal = await acceptances.tell(transaction, acceptance, accepted, content)
+            if refusal is not None:
+                return refusal
+        return acceptances.conclude(self._connection, acceptance, accepted, submitted.header)
