@@ -1,5 +1,6 @@
 """Whom a message shows as its author: the strict reading, the lenient ones, and where they part."""
 
+import base64
 import email
 import email.policy
 import email.utils
@@ -113,6 +114,48 @@ _PIECES += [
 ]
 
 
+def _b(text: str, charset: str) -> str:
+    return f"=?{charset}?B?{base64.b64encode(text.encode(charset)).decode()}?="
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        _b(V, "utf-16"),
+        f"=?utf-16?B?{base64.b64encode(V.encode('utf-16-le')).decode()}?=",
+        _b(V, "utf-32"),
+        "=?utf-8?Q?a?b?boss=40ours.example?=",
+        f"=?utf-8*{'e' * 90}?Q?boss=40ours.example?=",
+        "boss@ours(a(b(c(d(e(f(g))))))).example",
+        '"boss@ours(a(b(c(d(e(f(g))))))).example"',
+        "boss@ours(\\)).example",
+        "boss@ours(\\().example",
+        "boss@" + " " * 40 + "ours.example",
+        "boss@\u043eurs.example",
+        "boss@our\u0455.example",
+        "boss@\u03bfurs.example",
+    ],
+)
+def test_what_a_phrase_shows_behind_further_disguises(phrase: str) -> None:
+    found = _read(f"{phrase} <{A}>".encode())
+    assert found.problem or "ours.example" in found.shown
+
+
+@pytest.mark.parametrize("domain", ["\u043eurs.example", "sub.our\u0455.example", "xn--urs-red.example"])
+def test_an_author_that_reads_like_another_shows_it(domain: str) -> None:
+    found = _read(f"Boss <boss@{domain}>".encode())
+    assert [str(author.local) for author in found.addresses] == ["boss"]
+    assert found.shown[0].endswith("ours.example")
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["m\u00fcller.example", "\u4f1a\u8b70.example", "\u0445\u043e\u0440\u043e\u0448\u043e.example", "\u0441\u043e\u0440.\u0440\u0444"],
+)
+def test_names_in_letters_of_their_own_read_like_none_other(domain: str) -> None:
+    assert _read(f"<bob@{domain}>".encode()).shown == ()
+
+
 def _others_read(value: str) -> set[str]:
     """Domains of what Python's readers of three generations, ours for ENVELOPE, and a plain search make of it."""
     found = {address for _, address in email.utils.getaddresses([value])} | {email.utils.parseaddr(value)[1]}
@@ -143,7 +186,27 @@ def test_any_octets_are_read(value: bytes) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    [b"(", b"@", b"a.", b"@a.b ", b"=?", b"=?utf-8?q?=40a.b?= ", b"a!", b"<", b'"', b"\\", b"\xff", b" .", b"a@b.c,", b"&#64;", b"%"],
+    [
+        b"(",
+        b"@",
+        b"a.",
+        b"@a.b ",
+        b"=?",
+        b"=?utf-8?q?=40a.b?= ",
+        b"a!",
+        b"<",
+        b'"',
+        b"\\",
+        b"\xff",
+        b" .",
+        b"a@b.c,",
+        b"&#64;",
+        b"%",
+        b"()",
+        b"(\\)",
+        b"=?utf-16?b?AGE=?= ",
+        b"=?u?q?",
+    ],
 )
 def test_hostile_fields_cost_little(piece: bytes) -> None:
     started = time.process_time()

@@ -9,11 +9,12 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from sekisho.core.message.address_list import MAX_VALUE_OCTETS, parse_address_list
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.lookalikes import read_as_latin
 from sekisho.core.message.shown_addresses import AddressReader
 from sekisho.core.message.text import charset_codec, decode_field, decode_q_or_b
 from sekisho.core.terms.address import Address, AddressError, parse_domain
@@ -37,15 +38,18 @@ _ALMOST = re.compile(rb"[^0-9A-Za-z_\-]+")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 _SEAM = re.compile(rb"\?=[ \t\r\n]*=\?")
-_WHOLE_SEAM = re.compile(rb"=*\?=[ \t\r\n]*=\?[^?]{0,80}\?[BbQq]\?")
-_ENCODED = re.compile(rb"=\?([^?]{0,80})\?([BbQq])\?([^?]*)(?:\?=|\?|\Z)")
-_ENCODED_TIGHT = re.compile(rb"=\?([^?]{0,80})\?([BbQq])\?([^? \t]*)(?:\?=|\?|(?=[ \t])|\Z)")
+_WHOLE_SEAM = re.compile(rb"=*\?=[ \t\r\n]*=\?[^?]*\?[BbQq]\?")
+_ENCODED = re.compile(rb"=\?([^?]*)\?([BbQq])\?([^?]*)(?:\?=|\?|\Z)")
+_ENCODED_TIGHT = re.compile(rb"=\?([^?]*)\?([BbQq])\?([^? \t]*)(?:\?=|\?|(?=[ \t])|\Z)")
+# Up to "?=", whatever question marks stand before it, as most programs read it.
+_ENCODED_LONG = re.compile(rb"=\?([^?]*)\?([BbQq])\?(.*?)(?:\?=|\Z)", re.DOTALL)
+_WIDE = re.compile(rb"=\?utf-?(?:16|32)[?*]", re.IGNORECASE)  # without a mark of their order: both are read somewhere
 _CHARSETS = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr", "latin-1")  # that unlabelled octets are taken for
 
 _DOTS = str.maketrans({"\u3002": ".", "\uff61": ".", "\uff0e": "."})  # what IDNA takes for dots, and keyboards give
 _UNSEEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
                      "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0e-\x1f\x7f-\x9f]")  # fmt: skip
-_COMMENT = re.compile(r"\([^()]*\)")
+_PAREN = re.compile(r"\\.|[()]", re.DOTALL)
 _QUOTES = re.compile("[\"'\\\\]")
 _LABEL = r"[^\s@%!<>()\[\]{},;:\"'\\/|=?&#*$^~`+.]+"
 _NAME = rf"{_LABEL}(?:\.+{_LABEL})*"
@@ -77,7 +81,9 @@ def read_authorship(header: HeaderSection) -> Authorship:
             problem = "there are more header fields than are read"
         return Authorship(domains=tuple(_first(_domains_of(values))), problem=problem)
     (value,) = values
-    return _read(value)
+    found = _read(value)
+    read_as = [name for domain in (*found.domains, *found.shown) if (name := read_as_latin(domain)) and name not in found.domains]
+    return replace(found, shown=tuple(_first([*read_as, *found.shown]))) if read_as and not found.problem else found
 
 
 def _from_values(header: HeaderSection) -> list[bytes]:
@@ -174,16 +180,27 @@ def _around_bangs(text: str) -> Iterator[tuple[str, bool]]:
 def _shapes(text: str) -> Iterator[str]:
     """The text as it is, without comments, without quoting, and backwards where it says that it is to be read so."""
     yield text
-    bare = text
-    for _ in range(5):
-        if "(" not in bare or (less := _COMMENT.sub("", bare)) == bare:
-            break
-        bare = less
+    bare = _without_comments(text) if "(" in text else text
     if bare != text:
         yield bare
     for one in {text, bare}:
         if (unquoted := _QUOTES.sub("", one)) != one:
             yield unquoted
+
+
+def _without_comments(text: str) -> str:
+    """RFC 5322 §3.2.2: nested ones, and quoted parentheses. What opens and never ends is no comment."""
+    kept, opened, depth, start = [], 0, 0, 0
+    for mark in _PAREN.finditer(text):
+        if mark[0] == "(":
+            depth += 1
+            opened = mark.start() if depth == 1 else opened
+        elif mark[0] == ")" and depth:
+            depth -= 1
+            if not depth:
+                kept.append(text[start:opened])
+                start = mark.end()
+    return "".join(kept) + text[start:]
 
 
 def _texts(value: bytes) -> Iterator[str]:
@@ -204,6 +221,10 @@ def _decoded(value: bytes) -> Iterator[str]:
             once = _ENCODED.sub(_word, joined)
             yield from _raw(once)
             yield from _raw(_ENCODED_TIGHT.sub(_apart, joined))
+            if (whole := _ENCODED_LONG.sub(_word, joined)) != once:
+                yield from _raw(whole)
+            if _WIDE.search(joined):
+                yield from _raw(_ENCODED_LONG.sub(_little_word, joined))
             if b"=?" in once:  # encoded twice
                 yield from _raw(_ENCODED.sub(_word, _SEAM.sub(b"?==?", once)))
 
@@ -214,6 +235,11 @@ def _apart(match: re.Match[bytes]) -> bytes:
 
 def _word(match: re.Match[bytes]) -> bytes:
     return decode_q_or_b(match[2], match[3]).decode(charset_codec(match[1]), "replace").encode("utf-8", "replace")
+
+
+def _little_word(match: re.Match[bytes]) -> bytes:
+    codec = charset_codec(match[1])
+    return decode_q_or_b(match[2], match[3]).decode(codec.replace("-be", "-le"), "replace").encode("utf-8", "replace")
 
 
 def _raw(value: bytes) -> Iterator[str]:
@@ -239,8 +265,13 @@ def _forms(text: str) -> Iterator[str]:
 
 def _seen(text: str) -> str:
     if text.isascii() and text.isprintable():
-        return text.lower()
-    return _UNSEEN.sub("", unicodedata.normalize("NFKC", _UNSEEN.sub("", text).translate(_DOTS)).translate(_DOTS)).lower()
+        return _spaced(text.lower())
+    return _spaced(_UNSEEN.sub("", unicodedata.normalize("NFKC", _UNSEEN.sub("", text).translate(_DOTS)).translate(_DOTS)).lower())
+
+
+def _spaced(text: str) -> str:
+    """White space as screens show it."""
+    return " ".join(text.split()) if "  " in text or not text.isprintable() else text
 
 
 def _valid(name: str) -> list[str]:
