@@ -16,6 +16,7 @@ from sekisho.config.ledger import LedgerSettings
 from sekisho.config.rates import RateSettings
 from sekisho.config.reputation import ReputationSettings
 from sekisho.config.section import AT_START, LocalPath, Octets, Port, Seconds, Section
+from sekisho.config.sieve import SieveSettings
 from sekisho.core.policy.mode import Mode
 
 ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
@@ -287,6 +288,7 @@ class Config(Section):
     greylist: GreylistSettings = GreylistSettings()
     reputation: ReputationSettings = ReputationSettings()
     content: ContentSettings = ContentSettings()
+    sieve: SieveSettings = SieveSettings()
     submission: SubmissionSettings = SubmissionSettings()
     guard: GuardSettings = GuardSettings()
     relay: RelaySettings = RelaySettings()

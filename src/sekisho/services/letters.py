@@ -39,6 +39,16 @@ class Letter:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenLetter:
+    """A whole message; the rest as of a `Letter`."""
+
+    id: str
+    to: Address
+    author_domain: str
+    octets: bytes
+
+
 class LetterWriter:
     def __init__(self, rules: LetterRules, spool: Spool, recipients: RecipientProbe, signing: Signing, clock: Clock) -> None:
         self._rules = rules
@@ -47,12 +57,16 @@ class LetterWriter:
 
     async def send(self, letter: Letter) -> bool:
         """Accepted for delivery, now or before? False when nobody has that address, or the mailbox is full. Raises StoreUnavailable."""
-        now_us = self._clock.now_us()
+        octets = _compose(letter, self._rules.hostname, self._clock.now_us())
+        return await self.send_written(WrittenLetter(letter.id, letter.to, letter.author_domain, octets))
+
+    async def send_written(self, letter: WrittenLetter) -> bool:
+        """The same for one that is composed already."""
+        now_us, octets = self._clock.now_us(), letter.octets
         resolution = await self._recipients.resolve(letter.to)
         remotes = (letter.to,) if resolution.status == "not_ours" else resolution.remotes
         if resolution.status == "unknown" or not (remotes or resolution.accounts):
             return False
-        octets = _compose(letter, self._rules.hostname, now_us)
         content = self._spool.open_content()
         content.write(octets)
         signature = await self._signing.sign(letter.author_domain, HeaderSection(octets), content, letter.id)

@@ -45,6 +45,7 @@ def compile_script(
     script = compiler.compile(octets)
     if compiler.faults:
         raise SieveError(sorted(compiler.faults, key=lambda fault: (fault.script, fault.line)))
+    script.needs = script.required.union(*(each.required for each in compiler.includes.known.values() if each is not None))
     return script
 
 

@@ -86,12 +86,13 @@ class Language:
 
 @dataclass(slots=True)
 class Script:
-    """`name`: of an included one, "" for the script itself. `required`: its capabilities."""
+    """`name`: of an included one, "" for the script itself. `required`: its capabilities; `needs`: with those of what it includes."""
 
     nodes: list[Node]
     required: frozenset[str] = frozenset()
     name: str = ""
     location: str = ""
+    needs: frozenset[str] = frozenset()
 
 
 COMPARATOR_TAG = Tag("comparator", "string", "comparator")
