@@ -5,8 +5,10 @@ from tests.services.guard.kit import guard_kit
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.config.schema import LoginSettings, RoleOwners
+from sekisho.config.sieve import SieveSettings
 from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.classifier import LiveClassifier
+from sekisho.services.sieve.desk import ScriptDesk
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
 
@@ -29,5 +31,5 @@ def context(store: MemoryStore, journal: MemoryJournal) -> Context:
         store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0",
         guard_kit=guard_kit(store), classifier=classifier, door_kit=door_kit(store),
         ban_desk=BanDesk(store.bans, store.counters, LoginSettings()), credentials=store.credentials,
-        places=store.places,
+        places=store.places, script_desk=ScriptDesk(store.scripts, SieveSettings()),
     )  # fmt: skip

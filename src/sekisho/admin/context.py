@@ -18,6 +18,7 @@ from sekisho.ports.spool import Spool
 from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
 from sekisho.services.guard.releasing import GuardKit
+from sekisho.services.sieve.desk import ScriptDesk
 
 
 class Refused(Exception):
@@ -48,6 +49,7 @@ class Context:
     ban_desk: BanDesk | None = None
     credentials: Credentials | None = None
     places: Places | None = None
+    script_desk: ScriptDesk | None = None
 
     @property
     def classifying(self) -> ClassifierDesk:
@@ -72,6 +74,12 @@ class Context:
         if self.guard_kit is None:
             raise Refused("The guard cannot be reached from here.")
         return self.guard_kit
+
+    @property
+    def scripting(self) -> ScriptDesk:
+        if self.script_desk is None:
+            raise Refused("The scripts cannot be reached from here.")
+        return self.script_desk
 
     @property
     def banning(self) -> BanDesk:

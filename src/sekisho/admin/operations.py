@@ -27,6 +27,7 @@ from sekisho.admin import (
     release,
     reputation,
     roles,
+    sieve,
 )
 from sekisho.admin.context import Context, Refused
 from sekisho.admin.why import question
@@ -35,6 +36,7 @@ from sekisho.ports.classifier import Fitted
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.credentials import Credential
 from sekisho.ports.directory import Account, Alias, DirectoryError, Domain
+from sekisho.ports.scripts import ScriptInfo
 from sekisho.ports.spool import DestinationState
 
 
@@ -126,6 +128,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "guard.forgive": Operation(guard.forgive_account, guard.GuardRequest, guard.GuardDone),
     "guard.bulk": Operation(guard.set_bulk, guard.SetBulk, guard.GuardRights),
     "guard.recovery": Operation(guard.set_recovery, guard.SetRecovery, guard.GuardRights),
+    "sieve.list": Operation(sieve.list_scripts, sieve.ScriptsOf, list[ScriptInfo]),
+    "sieve.get": Operation(sieve.get_script, sieve.OneScript, sieve.ScriptText),
+    "sieve.put": Operation(sieve.put_script, sieve.PutScript, sieve.ScriptChange),
+    "sieve.activate": Operation(sieve.activate_script, sieve.OneScript, sieve.ScriptChange),
+    "sieve.remove": Operation(sieve.remove_script, sieve.OneScript, sieve.ScriptChange),
     "queue.list": Operation(queue.list_queue, queue.ListQueue, list[queue.QueueMessageView]),
     "queue.show": Operation(queue.show_queued, queue.MessageRequest, queue.QueueMessageView),
     "queue.retry": Operation(queue.retry_queue, queue.RetryQueue, queue.Changed),

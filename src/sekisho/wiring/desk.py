@@ -12,6 +12,7 @@ from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
 from sekisho.services.guard.freezing import CredentialFreezer
 from sekisho.services.guard.releasing import GuardKit, Releaser
+from sekisho.services.sieve.desk import ScriptDesk
 from sekisho.services.signing import KeySigning
 from sekisho.wiring.clocks import server_clock
 
@@ -28,6 +29,7 @@ def admin_context(
         ban_desk=BanDesk(store.bans, store.counters, config.login),
         credentials=store.credentials,
         places=store.places,
+        script_desk=ScriptDesk(store.scripts, config.sieve),
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from sekisho.faces.cli.main import run
 from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
 from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.classifier import LiveClassifier
+from sekisho.services.sieve.desk import ScriptDesk
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
 from sekisho.testing.zones import ZoneResolver
@@ -63,6 +64,7 @@ class FakeApp:
             ban_desk=BanDesk(self.store.bans, self.store.counters, config.login),
             credentials=self.store.credentials,
             places=self.store.places,
+            script_desk=ScriptDesk(self.store.scripts, config.sieve),
         )  # fmt: skip
         yield lambda request: asyncio.run(answer(context, request))
 

@@ -121,6 +121,18 @@ def _tell_case(values: _Values) -> Told:
     )
 
 
+def _tell_script(values: _Values) -> Told:
+    return Told(
+        "noted",
+        "The Sieve script of {account} failed on {when}; the message was kept in INBOX",
+        Wording("{error}", "The owner was told by letter. Try it: sekisho sieve test FILE MESSAGE."),
+    )
+
+
+def _tell_left_out(values: _Values) -> Told:
+    return Told("noted", "What the Sieve script of {account} wanted to send was left out on {when}", Wording("{reason}"))
+
+
 def _tell_fault(values: _Values) -> Told:
     return Told(
         "deferred",
@@ -153,6 +165,8 @@ _TELLERS: Mapping[str, Callable[[_Values], Told]] = {
     "authentication.banned": _tell_ban,
     "guard.held": _tell_case,
     "guard.frozen": _tell_case,
+    "sieve.failed": _tell_script,
+    "sieve.left_out": _tell_left_out,
     "fault": _tell_fault,
 }
 _RANK = {kind: 2 if kind.endswith(("_refused", "turned_away")) else 1 for kind in _TELLERS}

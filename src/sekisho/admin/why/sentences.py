@@ -33,6 +33,10 @@ RULES: Mapping[str, Wording] = {
         "that domain is not served here, and strangers may send only to domains that are.",
         "If the domain is yours: sekisho domain add. If one of your people sent it: they must log in, on port 465 or 587.",
     ),
+    "recipient-script": Wording(
+        "the recipient's own script refuses it ({because}).",
+        "Only the recipient can change that: sekisho sieve get {recipients}.",
+    ),
     "mailbox-full": Wording(
         "the mailbox is full.", "Have the owner remove mail, or give more room: sekisho account quota. The sender tries again by itself."
     ),

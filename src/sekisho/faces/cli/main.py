@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alias": ("alias", "Addresses that lead to other addresses."),
     "dkim": ("dkim", "The keys that mail is signed with."),
     "check": ("check", "What others find out about your mail and your domains."),
+    "sieve": ("sieve", "The scripts by which accounts sort their mail."),
     "classifier": ("classifier", "What tells spam from ham by their words and build."),
     "expect": ("expect", "Say that somebody here waits for mail, so that none to them is delayed."),
     "release": ("release", "Let a message out of Junk, and trust its sender."),

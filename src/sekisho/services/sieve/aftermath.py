@@ -69,15 +69,15 @@ class Aftermath:
     async def follow(self, offered: Offered, sorted_: Sorted) -> None:
         """Never raises: what cannot be done is written down."""
         for key in sorted_.redirected:
-            await self._safely(self._renew(key, _LOOP_US))
+            await self._safely(self._renew(key, _LOOP_US), offered, "")
         for ran in sorted_.ran:
-            await self._safely(self._of_one(offered, ran))
+            await self._safely(self._of_one(offered, ran), offered, ran.address)
 
-    async def _safely(self, work: Awaitable[None]) -> None:
+    async def _safely(self, work: Awaitable[None], offered: Offered, account: str) -> None:
         try:
             await work
         except StoreUnavailable as error:
-            self._ports.journal.record(Entry("sieve.left_out", "", {"reason": str(error)}))
+            self._ports.journal.record(Entry("sieve.left_out", offered.message_id, {"account": account, "reason": str(error)}))
         except Exception as error:  # an own bug: a 451 now would have the message sent, and kept, twice
             self._ports.journal.fault("sieve", error)
 
