@@ -43,7 +43,7 @@ def test_other_ports_are_written_and_passwords_stay(tmp_path: Path) -> None:
 
 
 def test_free_ports_are_all_different(tmp_path: Path) -> None:
-    assert len(set(prepare(tmp_path, 0).ports.values())) == 7
+    assert len(set(prepare(tmp_path, 0).ports.values())) == 8
 
 
 def test_passwords_are_random_and_private(tmp_path: Path) -> None:
@@ -89,5 +89,5 @@ def test_damaged_state_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_base_port_too_high_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TryOutRefused, match="64540"):
+    with pytest.raises(TryOutRefused, match="61345"):
         prepare(tmp_path, 64541)

@@ -20,7 +20,8 @@ HOSTNAME = "mx.example.test"
 LOCAL_PARTS = ("alice", "bob")
 DEFAULT_BASE_PORT = 10000
 CERTIFICATE_NAMES = ("localhost", HOSTNAME, DOMAIN, "127.0.0.1", "::1")
-_TOO_HIGH = 65535 - max(USUAL_PORTS.values())
+_HIGHEST = max(USUAL_PORTS.values())
+_TOO_HIGH = 65535 - _HIGHEST
 
 
 class TryOutRefused(Exception):
@@ -53,7 +54,9 @@ def prepare(folder: Path, base_port: int | None = None, now: datetime | None = N
     folder = folder.absolute()
     now = now or datetime.now(UTC)
     if base_port is not None and not 0 <= base_port <= _TOO_HIGH:
-        raise TryOutRefused("The base port must be at most {limit}: the highest port is 995 above it.", limit=_TOO_HIGH)
+        raise TryOutRefused(
+            "The base port must be at most {limit}: the highest port is {highest} above it.", limit=_TOO_HIGH, highest=_HIGHEST
+        )
     folder.mkdir(parents=True, exist_ok=True)
     state_file = folder / "tryout.json"
     state = _read_state(state_file)

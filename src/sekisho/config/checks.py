@@ -11,7 +11,7 @@ from sekisho.core.policy.takeover.signals import NAMES
 from sekisho.core.terms.address import Address, AddressError, parse_domain
 
 _IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
-_LOGIN_STARTTLS = ("submission", "imap", "pop3")
+_LOGIN_STARTTLS = ("submission", "imap", "pop3", "sieve")
 _WHY_URL = re.compile(r"https?://[!-~]{1,200}\Z")
 _HTTPS_URL = re.compile(r"https://[!-~]{1,500}\Z")
 _ROUTE = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})\Z")

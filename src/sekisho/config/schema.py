@@ -19,7 +19,7 @@ from sekisho.config.section import AT_START, LocalPath, Octets, Port, Seconds, S
 from sekisho.config.sieve import SieveSettings
 from sekisho.core.policy.mode import Mode
 
-ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
+ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve"]
 
 
 class Listener(Section):
@@ -195,6 +195,7 @@ class AccessSettings(Section):
     login_timeout_seconds: Seconds = Field(60.0, description="From connection to login.")
     idle_timeout_seconds: Seconds = Field(1860.0, description="IMAP autologout (RFC 9051 §5.4: at least 30 minutes).")
     pop3_idle_timeout_seconds: Seconds = Field(600.0, description="POP3 autologout (RFC 1939 §3: at least 10 minutes).")
+    sieve_idle_timeout_seconds: Seconds = Field(1860.0, description="ManageSieve autologout (RFC 5804 §1.2: at least 30 minutes).")
     append_octets: Octets = Field(104_857_600, description="Largest message by APPEND.")
 
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # The usual port of each kind of listener.
-USUAL_PORTS: Mapping[str, int] = {"smtp": 25, "submissions": 465, "submission": 587, "imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110}
+USUAL_PORTS: Mapping[str, int] = {
+    "smtp": 25,
+    "submissions": 465,
+    "submission": 587,
+    "imaps": 993,
+    "imap": 143,
+    "pop3s": 995,
+    "pop3": 110,
+    "sieve": 4190,
+}
 
 
 @dataclass(frozen=True, slots=True)

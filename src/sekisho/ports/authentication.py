@@ -8,7 +8,7 @@ from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.stream import IpAddress, TlsInfo
 
-ServiceName = Literal["submission", "imap", "pop3"]
+ServiceName = Literal["submission", "imap", "pop3", "sieve"]
 
 
 class LoginFailure(enum.Enum):

@@ -7,11 +7,12 @@ from msgspec import Struct
 
 
 class ScriptsRefused(Exception):
-    """What was asked cannot be done; `text` is a sentence for the owner, with `{name}` places that `values` fills."""
+    """What was asked cannot be done; `text` is a sentence for the owner, whose `{name}` places `values` fills. `code`: RFC 5804 §1.3."""
 
-    def __init__(self, text: str, **values: object) -> None:
+    def __init__(self, text: str, code: str = "", **values: object) -> None:
         super().__init__(text.format(**values) if values else text)
         self.text = text
+        self.code = code
         self.values = values
 
 

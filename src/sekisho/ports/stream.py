@@ -150,7 +150,7 @@ class Dialer(Protocol):
         ...
 
 
-ServiceKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "local", "auth"]
+ServiceKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "local", "auth"]
 
 
 @dataclass(frozen=True, slots=True)

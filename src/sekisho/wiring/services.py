@@ -22,6 +22,7 @@ from sekisho.probes.content import ContentProbe
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.access.imap.context import ImapPorts
 from sekisho.services.access.imap.handler import ImapHandler
+from sekisho.services.access.managesieve.service import ManageSieveService, ManageSieveTools
 from sekisho.services.access.pop3.service import Pop3Service
 from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
 from sekisho.services.authentication.authenticator import AuthenticationTools
@@ -35,6 +36,7 @@ from sekisho.services.reception.blocklists import BlocklistWatch
 from sekisho.services.reception.inspector import DoorInspector
 from sekisho.services.reception.reception import Reception
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
+from sekisho.services.sieve.desk import ScriptDesk
 from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission
@@ -212,7 +214,23 @@ def _handlers(
         "imaps": imap,
         "pop3": pop3,
         "pop3s": pop3,
+        "sieve": _managesieve(plant, config),
     }
+
+
+def _managesieve(plant: Plant, config: Config) -> ManageSieveService:
+    return ManageSieveService(
+        ManageSieveTools(
+            authenticator=plant.authenticator,
+            desk=ScriptDesk(plant.store.scripts, config.sieve),
+            clock=plant.clock,
+            journal=plant.journal,
+            shutdown=plant.shutdown,
+            access=config.access,
+            login=config.login,
+            errors_per_session=config.limits.errors_per_session,
+        )
+    )
 
 
 def _reception(plant: Plant, config: Config, recipients: RecipientProbe, door: DoorInspector, experience: Experience) -> Reception:

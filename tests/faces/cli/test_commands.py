@@ -257,7 +257,7 @@ def test_try_for_machines_is_one_line(cli: Any, tmp_path: Path) -> None:
     ready = json.loads(out)
     assert code == 0 and out.count("\n") == 1
     assert ready["ready"] is True and ready["pid"] == 4242 and ready["ports"]["submissions"] == 20465
-    assert set(ready["ports"]) == {"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"}
+    assert set(ready["ports"]) == {"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve"}
     assert [account["address"] for account in ready["accounts"]] == ["alice@example.test", "bob@example.test"]
     assert Path(ready["ca_file"]).read_bytes().startswith(b"-----BEGIN CERTIFICATE")
     assert load(Path(ready["dir"]) / "sekisho.toml").config.listeners
@@ -293,7 +293,7 @@ def test_setup_writes_a_configuration_that_loads(cli: Any, tmp_path: Path) -> No
     code, out, _ = cli(*words, "--cert-file", str(folder / "cert.pem"), "--key-file", str(folder / "key.pem"))
     assert code == 0 and "config check" in out
     config = load(file).config
-    assert config.hostname == "mx.example.org" and config.roles.abuse == "taro@example.org" and len(config.listeners) == 14
+    assert config.hostname == "mx.example.org" and config.roles.abuse == "taro@example.org" and len(config.listeners) == 16
     code, _, err = cli(*words)
     assert code == exits.FAILED and "exists already" in err
 

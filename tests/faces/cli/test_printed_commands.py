@@ -56,7 +56,7 @@ def test_values_in_commands_are_quoted(text: str) -> None:
 
 def test_what_a_try_out_prints_works_from_a_folder_with_a_space(tmp_path: Path) -> None:
     folder = str(tmp_path / "my mail's try")
-    ports = dict.fromkeys(("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"), 10025)
+    ports = dict.fromkeys(("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve"), 10025)
     accounts = (TryAccount("alice@example.test", "-a_b"), TryAccount("bob@example.test", "c"))
     text = welcome(TryReady(True, ports, accounts, f"{folder}/ca.pem", folder, 1), Catalogue("en", {}), "./sekisho")
     lines = [line for line in text.replace("\\\n", " ").splitlines() if folder.split("'")[0] in line]

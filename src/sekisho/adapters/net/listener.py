@@ -23,7 +23,7 @@ from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import ConnectionHandler, GaveWay, ListenerInfo, ServiceKind, StreamError
 
 IMPLICIT_TLS_KINDS = frozenset({"submissions", "imaps", "pop3s"})
-STARTTLS_KINDS = frozenset({"smtp", "submission", "imap", "pop3"})
+STARTTLS_KINDS = frozenset({"smtp", "submission", "imap", "pop3", "sieve"})
 UNIX_KINDS = frozenset({"local", "auth"})
 PROXY_SECONDS = 10.0
 HANDSHAKE_SECONDS = 60.0
@@ -208,13 +208,15 @@ def refusal(kind: str, hostname: str, status: str, text: str, reference: Referen
     """The last word before we close, in the listener's protocol. `status` is an enhanced status code (RFC 3463)."""
     if kind == "auth":
         return b""  # the protocol has no words for it: the other server sees that we close
-    if kind not in ("imap", "imaps", "pop3", "pop3s"):
+    if kind not in ("imap", "imaps", "pop3", "pop3s", "sieve"):
         reply = Reply.of(421, status, f"{hostname} {text}")  # RFC 5321 §3.8
         return (reply.referring(reference) if reference is not None else reply).to_wire()
     if reference is not None:
         text = f"{text} (id {reference.id})"
     if kind in ("imap", "imaps"):
         return f"* BYE {text}\r\n".encode()  # RFC 9051 §7.1.5
+    if kind == "sieve":
+        return f'BYE (TRYLATER) "{text}"\r\n'.encode()  # RFC 5804 §1.2; no text of ours has a quote
     return f"-ERR [SYS/TEMP] {text}\r\n".encode()  # RFC 3206 §4
 
 

@@ -6,21 +6,21 @@ from sekisho.ports.scripts import ScriptLimits, ScriptsRefused
 def check_put(others: int, others_octets: int, octets: int, limits: ScriptLimits) -> None:
     """`others`: how many scripts the account has besides this one, and their octets. Raises ScriptsRefused."""
     if others >= limits.scripts:
-        raise ScriptsRefused("An account may have {limit} scripts at most. Remove one first.", limit=limits.scripts)
+        raise ScriptsRefused("An account may have {limit} scripts at most. Remove one first.", "QUOTA/MAXSCRIPTS", limit=limits.scripts)
     if others_octets + octets > limits.octets:
-        raise ScriptsRefused("The scripts of an account may have {limit} octets in all. Remove one first.", limit=limits.octets)
+        raise ScriptsRefused("The scripts of an account may have {limit} octets in all. Remove one first.", "QUOTA", limit=limits.octets)
 
 
 def no_script(name: str) -> ScriptsRefused:
-    return ScriptsRefused('There is no script "{name}".', name=name)
+    return ScriptsRefused('There is no script "{name}".', "NONEXISTENT", name=name)
 
 
 def is_taken(name: str) -> ScriptsRefused:
-    return ScriptsRefused('There is a script "{name}" already.', name=name)
+    return ScriptsRefused('There is a script "{name}" already.', "ALREADYEXISTS", name=name)
 
 
 def is_active(name: str) -> ScriptsRefused:
-    return ScriptsRefused('The script "{name}" is active. Make another one active first, or none.', name=name)
+    return ScriptsRefused('The script "{name}" is active. Make another one active first, or none.', "ACTIVE", name=name)
 
 
 def no_account(account_id: int) -> ScriptsRefused:

@@ -38,7 +38,7 @@ class TryReady(Struct, frozen=True):
     """What a try-out server tells once every port listens."""
 
     ready: bool
-    ports: dict[str, int]  # smtp, submission, submissions, imap, imaps, pop3, pop3s
+    ports: dict[str, int]  # smtp, submission, submissions, imap, imaps, pop3, pop3s, sieve
     accounts: tuple[TryAccount, ...]
     ca_file: str
     dir: str

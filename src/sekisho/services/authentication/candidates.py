@@ -20,7 +20,7 @@ from sekisho.services.authentication.attempt import Outcome, Refused
 from sekisho.services.authentication.former import FORMER, FORMER_LABEL
 from sekisho.services.authentication.scramkeys import SCRAM_ITERATIONS, SCRAM_KEY, usable_keys
 
-_SCOPES: dict[ServiceName, Scope] = {"submission": "smtp", "imap": "imap", "pop3": "pop3"}
+_SCOPES: dict[ServiceName, Scope] = {"submission": "smtp", "imap": "imap", "pop3": "pop3", "sieve": "imap"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ _TEXTS: dict[Language, tuple[str, str]] = {
         ),
     ),
 }
-_SERVICES = {"submission": "SMTP", "imap": "IMAP", "pop3": "POP3"}
+_SERVICES = {"submission": "SMTP", "imap": "IMAP", "pop3": "POP3", "sieve": "ManageSieve"}
 
 
 class LetterSender(Protocol):

@@ -42,6 +42,21 @@ class ScriptDesk:
 
         compile_script(octets, LANGUAGE, self._settings.limits(), find)
 
+    async def have_space(self, account_id: int, name: str, size: int) -> None:
+        """RFC 5804 §2.5. Raises ScriptsRefused if a script of that name and size would be."""
+        check_name(name)
+        settings, others = self._settings, [each for each in await self._scripts.listing(account_id) if each.name != name]
+        if size > settings.script_octets:
+            raise ScriptsRefused("A script may have {limit} octets at most.", "QUOTA/MAXSIZE", limit=settings.script_octets)
+        if len(others) >= settings.scripts:
+            raise ScriptsRefused(
+                "An account may have {limit} scripts at most. Remove one first.", "QUOTA/MAXSCRIPTS", limit=settings.scripts
+            )
+        if sum(each.size_octets for each in others) + size > settings.all_octets:
+            raise ScriptsRefused(
+                "The scripts of an account may have {limit} octets in all. Remove one first.", "QUOTA", limit=settings.all_octets
+            )
+
     async def put(self, account_id: int, name: str, octets: bytes) -> None:
         """Raises SieveError for a script that is none, ScriptsRefused, StoreUnavailable."""
         check_name(name)
