@@ -22,6 +22,7 @@ from sekisho.services.reception.inspection import Inspector, NoInspection
 from sekisho.services.reception.reception import Reception
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
 from sekisho.services.reception.watch import DoorWatch
+from sekisho.services.sieve.service import NO_SIEVE, Sieving
 from sekisho.services.submission.seams import NoJudge, NoSigner, OutboundJudge, Signer
 from sekisho.services.submission.submission import Submission
 from sekisho.services.submission.tools import SubmissionConfig, SubmissionTools
@@ -68,6 +69,7 @@ class World:
     dice: SeededDice = field(default_factory=SeededDice)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
+    sieve: Sieving = NO_SIEVE
     shutdown: ManualShutdown = field(default_factory=ManualShutdown)
     accounts: dict[str, Account] = field(default_factory=dict)
     jobs: list[QueueJob] = field(default_factory=list)
@@ -109,14 +111,14 @@ class World:
     def reception(self) -> Reception:
         tools = ReceptionTools(
             self.store.spool, self.recipients, self.inspector, self.clock, self.dice, self.journal, self.metrics,
-            self.shutdown, lambda: OWNER, self.jobs.extend, watch=self.watch,
+            self.shutdown, lambda: OWNER, self.jobs.extend, watch=self.watch, sieve=self.sieve,
         )  # fmt: skip
         return Reception(tools, ReceptionConfig(HOSTNAME, self.limits, ReceptionSettings(), QueueSettings(), ledger=self.ledger))
 
     def submission(self) -> Submission:
         tools = SubmissionTools(
             self.store.spool, self.store.directory, self.recipients, self.authenticator, self.judge, self.signer, self.clock,
-            self.dice, self.journal, self.metrics, self.shutdown, lambda: OWNER, self.jobs.extend,
+            self.dice, self.journal, self.metrics, self.shutdown, lambda: OWNER, self.jobs.extend, sieve=self.sieve,
         )  # fmt: skip
         config = SubmissionConfig(
             HOSTNAME, self.limits, SubmissionSettings(), LoginSettings(), QueueSettings(), ("docomo.ne.jp",), ledger=self.ledger

@@ -48,7 +48,7 @@ AT_WORK = {"reputation.entries", "greylist.entries", "log.file", "certificates[]
 # Asked for by services that hold their whole table. All others must show beside such tables: much that is under "limits" or "login" is
 # the business of somebody else.
 HELD = re.compile(
-    r"(access|reception|relay|resolver|submission)\.|login\.(?!notices_per_day|hashing_threads|cache_seconds|sprayed|window_seconds|issuers)"
+    r"(access|reception|relay|resolver|sieve|submission)\.|login\.(?!notices_per_day|hashing_threads|cache_seconds|sprayed|window_seconds|issuers)"
     r"|limits\.(message_octets|recipients|header_octets|header_fields|received_fields|errors_per_session|transactions_per_session)"
     r"|login\.issuers\[\]\.|queue\.notice_lifetime|ledger\.subjects"
 )

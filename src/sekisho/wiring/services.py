@@ -37,6 +37,7 @@ from sekisho.services.reception.inspector import DoorInspector
 from sekisho.services.reception.reception import Reception
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
 from sekisho.services.sieve.desk import ScriptDesk
+from sekisho.services.sieve.service import Sieving
 from sekisho.services.submission.local import LocalSubmission
 from sekisho.services.submission.signer import DomainSigner
 from sekisho.services.submission.submission import Submission
@@ -52,6 +53,7 @@ from sekisho.wiring.letters import factor_rules, letter_writer
 from sekisho.wiring.outbound import make_relay, queue_rules, recipient_probe
 from sekisho.wiring.plant import Plant
 from sekisho.wiring.setup import AUTH, LOCAL, Setup, listener_names
+from sekisho.wiring.sieve import sieve_service
 from sekisho.wiring.stores import store_settings
 from sekisho.wiring.tokens import token_verifier
 
@@ -184,8 +186,10 @@ def _handlers(
     plant: Plant, config: Config, experience: Experience, blocklists: BlocklistWatch, recipients: RecipientProbe
 ) -> dict[str, ConnectionHandler]:
     content = content_probe(config, plant.classifier)
-    reception = _reception(plant, config, recipients, inspector(plant, config, experience, content, blocklists), experience)
-    submission = _submission(plant, config, recipients, content, experience)
+    sieve = sieve_service(plant, config, recipients)
+    door = inspector(plant, config, experience, content, blocklists)
+    reception = _reception(plant, config, recipients, door, experience, sieve)
+    submission = _submission(plant, config, recipients, content, experience, sieve)
     store, authenticator = plant.store, plant.authenticator
     imap_ports = ImapPorts(
         store.mail,
@@ -233,7 +237,9 @@ def _managesieve(plant: Plant, config: Config) -> ManageSieveService:
     )
 
 
-def _reception(plant: Plant, config: Config, recipients: RecipientProbe, door: DoorInspector, experience: Experience) -> Reception:
+def _reception(
+    plant: Plant, config: Config, recipients: RecipientProbe, door: DoorInspector, experience: Experience, sieve: Sieving
+) -> Reception:
     tools = ReceptionTools(
         plant.store.spool,
         recipients,
@@ -248,6 +254,7 @@ def _reception(plant: Plant, config: Config, recipients: RecipientProbe, door: D
         plant.signing,
         sleep_by_clock,
         connection_watch(plant, config, experience),
+        sieve,
     )
     settings = ReceptionConfig(
         config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language, config.ledger
@@ -255,7 +262,9 @@ def _reception(plant: Plant, config: Config, recipients: RecipientProbe, door: D
     return Reception(tools, settings)
 
 
-def _submission(plant: Plant, config: Config, recipients: RecipientProbe, content: ContentProbe, experience: Experience) -> Submission:
+def _submission(
+    plant: Plant, config: Config, recipients: RecipientProbe, content: ContentProbe, experience: Experience, sieve: Sieving
+) -> Submission:
     store = plant.store
     tools = SubmissionTools(
         store.spool,
@@ -273,6 +282,7 @@ def _submission(plant: Plant, config: Config, recipients: RecipientProbe, conten
         plant.queue.take,
         plant.signing,
         experience if config.reputation.enabled else NoCorrespondence(),
+        sieve,
     )
     settings = SubmissionConfig(
         config.hostname,

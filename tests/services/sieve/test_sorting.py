@@ -13,9 +13,9 @@ from sekisho.core.terms.envelope import Envelope, Recipient, Voucher
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.mailstore import FLAGGED, SEEN
 from sekisho.ports.spool import Acceptance
-from sekisho.services.acceptance import Destination, RelayTerms, deliveries_of, relays_of
 from sekisho.services.sieve.service import SieveService
 from sekisho.services.sieve.sorting import Offered
+from sekisho.services.smtp.acceptance import Destination, RelayTerms, deliveries_of, relays_of
 
 MESSAGE = b"From: anne@b.example\r\nTo: user@local.example\r\nSubject: Hello\r\nMessage-ID: <1@b.example>\r\n\r\nText.\r\n"
 VACATION = 'require "vacation"; vacation "I am away.";'

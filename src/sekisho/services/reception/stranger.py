@@ -16,6 +16,7 @@ from sekisho.services.reception.inspection import Arrival, Inspection
 from sekisho.services.reception.outwaiting import outwait
 from sekisho.services.reception.tools import ReceptionTools
 from sekisho.services.reception.watch import Visit
+from sekisho.services.sieve.sorting import SCRIPT_RULE, Offered
 from sekisho.services.smtp.acceptance import FULL, Destination, accounts_of, deliveries_of, groups_of
 from sekisho.services.smtp.connection import Connection
 from sekisho.services.smtp.content import HeaderVerdict, IncomingContent
@@ -103,13 +104,25 @@ class Stranger:
             return replace(inspection.refusal, id=message_id)
         envelope = replace(envelope, vouched=inspection.vouched)
         received = acceptances.received(self._connection, envelope, message_id, now_us, client_name=inspection.client_name)
+        offered = Offered(
+            message_id=message_id,
+            envelope=envelope,
+            destinations=transaction.destinations,
+            header=content.stored_header(),
+            content=content.writer,
+            deliveries=_deliveries(transaction, message_id, inspection, received),
+            client=self._connection.client,
+        )
+        wanted = await self._tools.sieve.sort(offered)
+        if wanted.refusal is not None:
+            return Refusal(reply=wanted.refusal, rule=SCRIPT_RULE, because=wanted.because, id=message_id)
         acceptance = Acceptance(
             message_id=message_id,
             envelope=envelope,
             content=content.writer,
             prefix=received,
-            deliveries=_deliveries(transaction, message_id, inspection, received),
-            relays=acceptances.relays(transaction.destinations, now_us),
+            deliveries=wanted.deliveries,
+            relays=acceptances.relays(wanted.destinations, now_us),
             origin="reception",
             header_message_id=header_message_id(content.header),
             references=header_references(content.header),
@@ -117,6 +130,8 @@ class Stranger:
         )
         accepted = await self._tools.spool.accept(acceptance)
         refusal = await acceptances.tell(transaction, acceptance, accepted, content)
+        if refusal is None:
+            await self._tools.sieve.follow(offered, wanted)
         return refusal or acceptances.conclude(self._connection, acceptance, accepted, content.header)
 
     def _arrival(

@@ -16,6 +16,7 @@ from sekisho.ports.stream import Shutdown
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.reception.inspection import Inspector
 from sekisho.services.reception.watch import DoorWatch
+from sekisho.services.sieve.service import NO_SIEVE, Sieving
 from sekisho.services.signing import NO_SIGNING, Signing
 
 
@@ -36,6 +37,7 @@ class ReceptionTools:
     signing: Signing = NO_SIGNING  # of notices
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     watch: DoorWatch | None = None
+    sieve: Sieving = NO_SIEVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,22 @@ class Sieving(Protocol):
         ...
 
 
+def as_offered(offered: Offered) -> Sorted:
+    """Without scripts."""
+    return Sorted(offered.deliveries, tuple(offered.destinations))
+
+
 class NoSieve:
     """Nobody has scripts."""
 
     async def sort(self, offered: Offered) -> Sorted:
-        return Sorted(offered.deliveries, tuple(offered.destinations))
+        return as_offered(offered)
 
     async def follow(self, offered: Offered, sorted_: Sorted) -> None:
         return None
+
+
+NO_SIEVE = NoSieve()
 
 
 class SieveService:
@@ -36,5 +44,7 @@ class SieveService:
         return await self._sorting.sort(offered)
 
     async def follow(self, offered: Offered, sorted_: Sorted) -> None:
+        if not any(one.remotes for one in sorted_.destinations) and not sorted_.deliveries:
+            offered.content.discard()  # the owners wanted it nowhere
         if sorted_.ran:
             await self._aftermath.follow(offered, sorted_)

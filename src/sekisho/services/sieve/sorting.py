@@ -26,13 +26,14 @@ from sekisho.ports.mailstore import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from sekisho.ports.scripts import Remembered
 from sekisho.ports.spool import MailboxDelivery
 from sekisho.probes.recipient import RecipientProbe
-from sekisho.services.acceptance import Destination
 from sekisho.services.sieve.running import MailToSort, ScriptRunner
+from sekisho.services.smtp.acceptance import Destination
 
 _BITS = {"\\answered": ANSWERED, "\\flagged": FLAGGED, "\\deleted": DELETED, "\\seen": SEEN, "\\draft": DRAFT}
 _USES = ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash", "\\All", "\\Flagged")
 _DAY_SECONDS = 86_400
 _REASON_OCTETS = 400
+SCRIPT_RULE = "recipient-script"  # in admin/why
 _REFUSED = "The recipient does not want this message"
 
 

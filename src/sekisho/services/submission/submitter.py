@@ -11,6 +11,8 @@ from sekisho.core.terms.reply import Reply
 from sekisho.ports.directory import Account
 from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Acceptance
+from sekisho.services.sieve.service import as_offered
+from sekisho.services.sieve.sorting import SCRIPT_RULE, Offered
 from sekisho.services.smtp.acceptance import FULL, Destination, deliveries_of
 from sekisho.services.smtp.content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp.refusal import Refusal
@@ -152,13 +154,17 @@ class Submitter:
             self._connection, envelope, submitted.message_id, now_us, hides_client=hides_client, is_local=is_local
         )
         prefix = received + await tools.signer.sign(submitted)
+        offered = self._offered(submitted, destinations, prefix)
+        wanted = as_offered(offered) if is_kept_back else await tools.sieve.sort(offered)
+        if wanted.refusal is not None:
+            return Refusal(reply=wanted.refusal, rule=SCRIPT_RULE, because=wanted.because, id=submitted.message_id)
         acceptance = Acceptance(
             message_id=submitted.message_id,
             envelope=envelope,
             content=submitted.content,
             prefix=prefix,
-            deliveries=deliveries_of(submitted.message_id, destinations, format_return_path(envelope.reverse_path) + prefix),
-            relays=acceptances.relays(destinations, now_us),
+            deliveries=wanted.deliveries,
+            relays=acceptances.relays(wanted.destinations, now_us),
             origin="local" if is_local else "submission",
             account_id=submitted.identity.account_id,
             header_message_id=header_message_id(submitted.header),
@@ -175,4 +181,16 @@ class Submitter:
             refusal = await acceptances.tell(transaction, acceptance, accepted, content)
             if refusal is not None:
                 return refusal
+            await tools.sieve.follow(offered, wanted)
         return acceptances.conclude(self._connection, acceptance, accepted, submitted.header)
+
+    def _offered(self, submitted: Submitted, destinations: list[Destination], prefix: bytes) -> Offered:
+        """For the scripts of recipients here. Who wrote it is known better than any paper could tell."""
+        return Offered(
+            message_id=submitted.message_id,
+            envelope=replace(submitted.envelope, vouched="dkim"),
+            destinations=tuple(destinations),
+            header=submitted.header,
+            content=submitted.content,
+            deliveries=deliveries_of(submitted.message_id, destinations, format_return_path(submitted.envelope.reverse_path) + prefix),
+        )

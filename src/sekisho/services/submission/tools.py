@@ -16,6 +16,7 @@ from sekisho.ports.spool import QueueJob, Spool
 from sekisho.ports.stream import Shutdown
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.experience import Correspondence, NoCorrespondence
+from sekisho.services.sieve.service import NO_SIEVE, Sieving
 from sekisho.services.signing import NO_SIGNING, Signing
 from sekisho.services.submission.seams import OutboundJudge, Signer
 
@@ -39,6 +40,7 @@ class SubmissionTools:
     started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
     signing: Signing = NO_SIGNING  # of notices
     correspondence: Correspondence = field(default_factory=NoCorrespondence)
+    sieve: Sieving = NO_SIEVE
 
 
 @dataclass(frozen=True, slots=True)
