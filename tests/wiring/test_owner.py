@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sekisho.adapters.certificates import write_certificates
-from sekisho.adapters.process.privileges import acting_as, open_log, user_of
+from sekisho.adapters.process.privileges import acting_as, folder_owner, open_log, user_of
 from sekisho.app import App
 from sekisho.faces.cli.main import run
 
@@ -189,6 +189,22 @@ def test_a_log_in_the_users_folder_does_not_lead_root_astray(place: Path) -> Non
     assert (place / "secret").stat().st_uid == 0
     os.close(open_log(own / "new.log", owner))
     assert ((own / "new.log").stat().st_uid, stat.S_IMODE((own / "new.log").stat().st_mode)) == (OWNER, 0o600)
+
+
+def test_no_link_above_a_log_leads_root_astray(place: Path) -> None:
+    owner, own = user_of(OWNER, OWNER), owned(place / "own")
+    (place / "roots").mkdir(mode=0o755)
+    (own / "linked").symlink_to(place / "roots")
+    os.chown(own / "linked", OWNER, OWNER, follow_symlinks=False)
+    (own / "theirs").mkdir()
+    (own / "theirs" / "linked").symlink_to(place / "roots")  # root's own, below what is not
+    for folder in (own / "linked", own / "theirs" / "linked"):
+        with pytest.raises(PermissionError):
+            open_log(folder / "new.log", owner)
+        assert folder_owner(folder, owner) == owner
+    assert not list((place / "roots").iterdir())
+    os.close(open_log(place / "roots" / "new.log", owner))
+    assert (place / "roots" / "new.log").stat().st_uid == OWNER and folder_owner(place / "roots", owner) is None
 
 
 def test_an_unreadable_log_keeps_nobody_from_a_command(place: Path, capfd: pytest.CaptureFixture[str]) -> None:

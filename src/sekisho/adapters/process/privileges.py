@@ -27,7 +27,8 @@ def service_user(name: str | None) -> pwd.struct_passwd | None:
 
 def folder_owner(folder: Path, user: pwd.struct_passwd | None) -> pwd.struct_passwd | None:
     """With whose rights root works in a folder: its owner's, so that no name in there leads root astray, and no capability to pass over
-    permissions is needed. `user` owns what cannot be looked at. None: nobody but who we are.
+    permissions is needed. One of root's that is reached by way of somebody else's is worked in with his rights: he chose it.
+    `user` owns what cannot be looked at. None: nobody but who we are.
     """
     if user is None or os.geteuid() != 0:
         return None
@@ -37,7 +38,20 @@ def folder_owner(folder: Path, user: pwd.struct_passwd | None) -> pwd.struct_pas
         return user
     except OSError:
         return None
-    return None if state.st_uid == 0 else user_of(state.st_uid, state.st_gid)
+    if state.st_uid != 0:
+        return user_of(state.st_uid, state.st_gid)
+    chosen = next(_others_on_the_way(folder), None)
+    return None if chosen is None else user_of(chosen.st_uid, chosen.st_gid)
+
+
+def _others_on_the_way(folder: Path) -> Iterator[os.stat_result]:
+    """The folders and links to `folder` that are not root's, itself last of all: their owners say where the name leads."""
+    roots = (0, os.stat("/").st_uid)  # in a namespace root may be somebody without a name there
+    folder = folder.absolute()
+    for place in (*folder.resolve().parents, *folder.parents, folder):
+        state = place.lstat()
+        if state.st_uid not in roots and (place != folder or stat.S_ISLNK(state.st_mode)):
+            yield state
 
 
 def give_socket(spec: UnixSpec, user: pwd.struct_passwd | None) -> None:
@@ -123,7 +137,7 @@ def open_log(file: Path, user: pwd.struct_passwd | None = None) -> int:
             file.parent.mkdir(parents=True, exist_ok=True)
             return os.open(file, flags, 0o600)
     except PermissionError:
-        if user is None:
+        if user is None or any(_others_on_the_way(file.parent)):
             raise
     descriptor = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     state = os.fstat(descriptor)
