@@ -386,7 +386,7 @@ async def test_what_an_operator_did_and_what_is_new(scene: Scene) -> None:
     scene.note("admin.account.add", "taro@example.org", actor="uid:0")
     assert "admin.account.add taro@example.org" in said((await scene.story("taro@example.org")).what)
     scene.note("guard.frozen", "c1", account="taro@example.org")
-    assert said((await scene.story("c1")).what).startswith("The mail of taro@example.org is held by the guard")
+    assert said((await scene.story("c1")).what).startswith("The guard has held the mail of taro@example.org")
     scene.note("future.kind", "c2", account="taro@example.org")
     assert said((await scene.story("c2")).what).startswith("future.kind was written down on")
 

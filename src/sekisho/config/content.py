@@ -26,38 +26,44 @@ ScannerPlace = Annotated[str, AfterValidator(_is_place)]
 class ContentSettings(Section):
     classifier: Literal["enforce", "observe", "off"] = Field(
         "enforce",
-        description="Put what reads like sorted junk into Junk; observe: only write it down; off: only learn.",
+        description="Put mail into Junk that reads like what people sorted there; observe: only record it; off: only learn.",
     )
     junk_score: Annotated[float, Field(ge=0.1, le=2)] = Field(
         JUNK_SCORE,
-        description="From this score of the classifier on a message is junk; 0.25 lost no ham in 20 trials, less finds more spam.",
+        description="Score of the classifier from which a message is junk. 0.25 lost no wanted mail in 20 trials; a "
+        "lower value finds more spam.",
     )
-    shared_lessons: bool = Field(True, description="What one account teaches by its moves to and from Junk counts for everybody.")
+    shared_lessons: bool = Field(True, description="Let everybody profit from what one account teaches by moving mail to and from Junk.")
     lessons: Annotated[int, Field(ge=200, le=100_000)] = Field(
-        10_000, description="How many messages of ham, and of spam, the classifier remembers; 2 KB each, the newest stay."
+        10_000, description="Messages that the classifier remembers, of wanted mail and of spam each, at 2 KB a message; the newest stay."
     )
     attachments: Literal["junk", "refuse", "observe", "off"] = Field(
-        "junk", description="What becomes of a message with an attachment that does something when it is opened."
+        "junk", description="What to do with a message that has an attachment which acts when it is opened."
     )
     flagged: tuple[Danger, ...] = Field(
-        tuple(danger for danger in DANGERS if danger != "encrypted archive"), description="Which kinds of attachments that means."
+        tuple(danger for danger in DANGERS if danger != "encrypted archive"), description="Kinds of attachments that count as such."
     )
-    allowed_endings: tuple[str, ...] = Field((), description='Endings of file names that are taken all the same: ("js", "xlsm").')
-    clamav: ScannerPlace = Field("", description="clamd's socket, as a path or host:port; empty: it is not asked.")
+    allowed_endings: tuple[str, ...] = Field(
+        (), description='Endings of file names that are accepted all the same, such as ("js", "xlsm").'
+    )
+    clamav: ScannerPlace = Field("", description="Socket of clamd, as a path or host:port; empty: it is not asked.")
     clamav_action: Literal["refuse", "junk", "observe", "off"] = Field(
-        "refuse", description="What becomes of a message with a virus; off: clamd is not asked."
+        "refuse", description="What to do with a message that has a virus; off: clamd is not asked."
     )
-    rspamd: ScannerPlace = Field("", description="rspamd's normal worker, as host:port or a path; empty: it is not asked.")
-    rspamd_password: Secret = Field("", description="Its password, if it wants one.")
+    rspamd: ScannerPlace = Field("", description="Normal worker of rspamd, as host:port or a path; empty: it is not asked.")
+    rspamd_password: Secret = Field("", description="Password of rspamd, if it asks for one.")
     rspamd_action: Literal["refuse", "junk", "observe", "off"] = Field(
         "junk",
         description=(
-            'What becomes of what rspamd would reject; what it marks goes into Junk, unless this is "observe"; off: it is not asked.'
+            "What to do with mail that rspamd would reject; mail that it would mark goes into Junk, unless this is "
+            '"observe". off: it is not asked.'
         ),
     )
-    outgoing: bool = Field(True, description="Look into outgoing mail too, as advice to the guard of hijacked accounts.")
-    scanner_timeout_seconds: Seconds = Field(20.0, description="For one question to a scanner; then it goes on without the answer.")
-    scanner_octets: Octets = Field(26_214_400, description="Larger messages are not given to scanners.")
+    outgoing: bool = Field(True, description="Examine outgoing mail too, as advice to the guard.")
+    scanner_timeout_seconds: Seconds = Field(
+        20.0, description="How long one scanner may take; after that the message is judged without its answer."
+    )
+    scanner_octets: Octets = Field(26_214_400, description="Largest message that is given to scanners.")
 
     @property
     def modes(self) -> dict[str, Mode]:

@@ -10,14 +10,18 @@ Algorithm = Literal["RS256", "ES256", "EdDSA"]
 
 
 class IssuerSettings(Section):
-    issuer: str = Field(description='URL of the provider, exactly as its tokens name it ("iss").')
+    issuer: str = Field(description='URL of the provider, exactly as its tokens spell it ("iss").')
     audience: Annotated[str, Field(min_length=1)] = Field(
-        description='Whom its tokens must be for ("aud"): the name that the provider knows this server by.'
+        description='Audience that tokens must be made for ("aud"): the name by which the provider knows this server.'
     )
-    jwks_url: str | None = Field(None, description="Where its public keys are; absent: where its discovery document says.")
-    username_claim: Annotated[str, Field(min_length=1)] = Field("email", description="What in a token names the account, as its address.")
-    domains: tuple[str, ...] = Field((), description="Only accounts of these domains; empty: of all.")
-    scope: str = Field("", description="A scope that a token must have; empty: none.")
-    algorithms: tuple[Algorithm, ...] = Field(("RS256", "ES256", "EdDSA"), description="Signatures that are taken.")
-    clock_skew_seconds: Annotated[int, Field(ge=0, le=600)] = Field(60, description="By so much its clock may differ from ours.")
-    ca_file: LocalPath | None = Field(None, description="PEM file of the CA of its HTTPS; absent: those of the system.")
+    jwks_url: str | None = Field(None, description="URL of the provider's public keys; absent: the one in its discovery document.")
+    username_claim: Annotated[str, Field(min_length=1)] = Field(
+        "email", description="Claim of the token that holds the address of the account."
+    )
+    domains: tuple[str, ...] = Field((), description="Domains whose accounts may log in with these tokens; empty: all domains.")
+    scope: str = Field("", description="Scope that a token must have; empty: none is needed.")
+    algorithms: tuple[Algorithm, ...] = Field(("RS256", "ES256", "EdDSA"), description="Signature algorithms that are accepted.")
+    clock_skew_seconds: Annotated[int, Field(ge=0, le=600)] = Field(60, description="How far the provider's clock may differ from ours.")
+    ca_file: LocalPath | None = Field(
+        None, description="PEM file of the authority behind the provider's HTTPS certificate; absent: those of the system."
+    )

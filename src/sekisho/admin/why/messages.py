@@ -153,13 +153,13 @@ _HELD = Told(
     "waiting",
     "The message from {sender} to {recipients} is held in the queue",
     Wording(
-        "an operator holds it, or the guard of hijacked accounts.",
+        "an operator or the guard holds it.",
         "To let it go: sekisho queue release {id}; to remove it: sekisho queue drop {id}. What the guard holds: sekisho guard list.",
     ),
 )
 _HELD_BY_GUARD = Told(
     "waiting",
-    "The message of {account} to {recipients} is held by the guard of hijacked accounts",
+    "The guard holds the message of {account} to {recipients}",
     Wording(
         "{because}",
         "Ask the owner. If they sent it: sekisho guard release {account}; if not: sekisho guard purge {account}.",

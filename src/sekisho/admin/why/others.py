@@ -114,7 +114,7 @@ def _tell_local(values: _Values) -> Told:
 def _tell_case(values: _Values) -> Told:
     return Told(
         "waiting",
-        "The mail of {account} is held by the guard of hijacked accounts since {when}",
+        "The guard has held the mail of {account} since {when}",
         Wording(
             "{because}", "Look: sekisho guard show {account}. Then: sekisho guard release {account}, or sekisho guard purge {account}."
         ),

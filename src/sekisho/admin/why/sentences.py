@@ -54,7 +54,7 @@ RULES: Mapping[str, Wording] = {
     ),
     "malformed-author": Wording("From or Sender is no list of addresses.", "The program that wrote the message must be corrected."),
     "takeover": Wording(
-        "the account sends as hijacked accounts do: {because}.",
+        "the account sends as stolen accounts do: {because}.",
         "Ask the owner. If it was not them: sekisho account passwd {account}; then look at what else was sent.",
     ),
     # the door, before there is a message
