@@ -388,6 +388,33 @@ async def test_no_field_takes_a_neighbours_name(field: str) -> None:
         assert codes([await submit(world, content, mail=b"MAIL FROM:<mary@local.example>\r\n", name="mary@local.example")]) == [code]
 
 
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "<ceo@bank.example>", "ceo@bank.example", "x> <ceo@bank.example", "a, ceo@bank.example", "a b", "a;b", "a\\b", '"', "(x)",
+        "=?utf-8?Q?=3Cceo=40bank.example=3E?=", "ceo%bank.example", "bank.example!ceo",
+        "\uff1cceo\uff20bank.example\uff1e", "ceo\uff20bank.example",
+        "a\u202eb",
+    ],
+)  # fmt: skip
+async def test_a_detail_shows_nobody_elses_address(detail: str) -> None:
+    world = await among_neighbours("+")
+    directory, mary = world.store.directory, world.accounts["mary"]
+    rights, address = SenderRights(directory), Address(f"mary+{detail}", "local.example")
+    assert not await rights.may_send_as(mary, address)
+    await directory.grant_sender(mary.id, "@local.example")
+    assert not await rights.may_send_as(mary, address)
+    await directory.grant_sender(mary.id, str(address.canonical))
+    assert await rights.may_send_as(mary, address)
+
+
+async def test_who_was_given_an_odd_address_sends_as_that() -> None:
+    world = await among_neighbours("+")
+    odd = Address("mary+a b", "local.example")
+    account = await world.store.directory.add_account(odd, "x", "")
+    assert await SenderRights(world.store.directory).may_send_as(account, odd)
+
+
 async def test_what_was_granted_ends_where_somebody_elses_name_begins() -> None:
     world = await among_neighbours("-+")
     directory, mary = world.store.directory, world.accounts["mary"]
