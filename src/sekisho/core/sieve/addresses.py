@@ -37,7 +37,10 @@ def read_addresses(value: str) -> list[MailAddress]:
 
 
 def read_path(path: str) -> MailAddress:
-    """An envelope's path; `whole` is "" for the null path."""
+    """An envelope's path; `whole` is "" for the null path. A source route is passed over (RFC 5321 §4.1.1.3)."""
+    path = path.strip("<>")
+    if path.startswith("@") and ":" in path:
+        path = path.partition(":")[2]
     local, _, domain = path.rpartition("@")
     if local.startswith('"') and local.endswith('"') and len(local) > 1:
         local = _ESCAPED.sub(r"\1", local[1:-1])

@@ -56,12 +56,12 @@ class ScriptRunner:
         self._compiled: OrderedDict[int, tuple[ActiveScripts, Script | ScriptFault]] = OrderedDict()
         self._work: dict[int, tuple[int, int]] = {}  # account -> (window, work in it)
 
-    async def run(self, mail: MailToSort) -> Result | None:
+    async def active(self, account_id: int) -> ActiveScripts | None:
         """None where the account has no active script. Raises StoreUnavailable."""
-        active = await self._ports.scripts.active(mail.account_id)
-        if active is None:
-            self._compiled.pop(mail.account_id, None)
-            return None
+        return await self._ports.scripts.active(account_id)
+
+    async def run(self, active: ActiveScripts, mail: MailToSort) -> Result:
+        """Raises StoreUnavailable."""
         script = self._script(mail.account_id, active)
         if isinstance(script, ScriptFault):
             return _kept(script)

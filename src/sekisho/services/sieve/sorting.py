@@ -111,6 +111,9 @@ class Sorting:
         return sorted_
 
     async def _run(self, offered: Offered, delivery: MailboxDelivery) -> Ran | None:
+        active = await self._ports.runner.active(delivery.account_id)
+        if active is None:
+            return None  # as with most
         account = await self._ports.directory.account(delivery.account_id)
         named = next((one for one in offered.destinations if delivery.account_id in one.account_ids), None)
         if account is None or named is None:
@@ -128,12 +131,12 @@ class Sorting:
             client=offered.client,
         )
         try:
-            result = await self._ports.runner.run(mail)
+            result = await self._ports.runner.run(active, mail)
         except (ValueError, LookupError, ArithmeticError, AssertionError, TypeError, AttributeError, RecursionError) as error:
             # An own bug in the interpreter must not keep mail out: the copy is kept, the traceback is in the log.
             self._ports.journal.fault("sieve", error)
             return None
-        return Ran(account.id, account.address, mail.recipient, result) if result is not None else None
+        return Ran(account.id, account.address, mail.recipient, result)
 
     async def _carry_out(self, offered: Offered, results: dict[int, Ran], sorted_: Sorted) -> None:
         deliveries: list[MailboxDelivery] = []
