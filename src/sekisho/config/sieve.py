@@ -25,7 +25,11 @@ class SieveSettings(Section):
 
     def limits(self) -> SieveLimits:
         return SieveLimits(
-            script_octets=self.script_octets, redirects=self.redirects, body_octets=self.body_octets, vacation_min_seconds=600
+            script_octets=self.script_octets,
+            commands=4000,
+            redirects=self.redirects,
+            body_octets=self.body_octets,
+            vacation_min_seconds=600,
         )
 
     def store_limits(self) -> ScriptLimits:

@@ -75,6 +75,8 @@ def test_actions(text: str, expected: list[Any]) -> None:
         ('require "regex";', ['line 1: There is no capability "regex" here. Remove it from require, and what needs it.']),
         ("keep; }\nkeep;", ["line 1: This } closes no block. Remove it, or open the block with {."]),
         ('if header "a" { stop; }', ["line 1: header takes 2 arguments. Some are missing."]),
+        ('require "index"; if header :last "a" "b" { stop; }', ["line 1: :last must stand with :index."]),
+        ('require "mime"; if header :anychild "a" "b" { stop; }', ["line 1: :anychild must stand with :mime."]),
         ("true;", ["line 1: true is a test, not a command. Put it behind if."]),
     ],
 )
@@ -314,6 +316,14 @@ def test_scripts_include_others() -> None:
     scripts = {"a": b'require ["include", "fileinto"]; include "b"; fileinto "A";', "b": b"stop;"}
     script = compile_script(b'require "include"; include "a"; discard;', LANGUAGE, find=lambda _, name: scripts.get(name))
     assert run_script(script, Situation(message=MailView.of(MESSAGE))).actions == [Keep(is_implicit=True)]
+
+
+def test_scripts_cannot_be_large_by_including_each_other() -> None:
+    """THREATS 33"""
+    half = b'require "include";' + b"keep;" * 6000
+    script = half + b'include "a";'
+    with pytest.raises(SieveError, match="more than 10000 commands"):
+        compile_script(script, LANGUAGE, find=lambda _, name: half)
 
 
 def test_scripts_do_not_include_themselves() -> None:

@@ -26,6 +26,7 @@ class Includes:
         self.must_exist = must_exist
         self.open: list[tuple[str, str]] = []
         self.known: dict[tuple[str, str], Script | None] = {}
+        self.commands = 0
 
 
 def compile_script(
@@ -71,7 +72,7 @@ class Compiler:
 
     def compile(self, octets: bytes) -> Script:
         parsed: list[ScriptFault] = []
-        phrases = parse(octets, self.limits, parsed)
+        phrases, self.includes.commands = parse(octets, self.limits, parsed, self.includes.commands)
         self.faults += [ScriptFault(fault.line, fault.text, fault.values, self._name) for fault in parsed]
         nodes: list[Node] = []
         may_require = True
@@ -164,6 +165,7 @@ class Compiler:
         self._tests(spec, phrase, node)
         if len(self.faults) == before:
             node.match = self._match(node)
+            self._check_dependants(spec, node)
             if spec.check is not None:
                 spec.check(self, node)
         if spec.has_block and phrase.block is not None:
@@ -250,6 +252,15 @@ class Compiler:
             compiled = self._node(inner, test) if inner is not None else None
             if compiled is not None:
                 node.tests.append(compiled)
+
+    def _check_dependants(self, spec: Spec, node: Node) -> None:
+        """Tags that mean nothing alone (RFC 5260 §6, RFC 5703 §4)."""
+        known = {tag.name for tag in spec.tags}
+        if "index" in known and "last" in node.tags and "index" not in node.tags:
+            self.fault(node.line, ":last must stand with :index.")
+        for name in ("anychild", "type", "subtype", "contenttype", "param"):
+            if "mime" in known and name in node.tags and "mime" not in node.tags:
+                self.fault(node.line, ":{tag} must stand with :mime.", tag=name)
 
     # --- values
 

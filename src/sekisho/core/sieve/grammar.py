@@ -32,24 +32,26 @@ class _Skip(Exception):
     """This command cannot be read."""
 
 
-def parse(octets: bytes, limits: SieveLimits, faults: list[ScriptFault]) -> list[Phrase]:
-    """The commands of the script; what is wrong is appended to `faults`, and reading goes on behind it."""
+def parse(octets: bytes, limits: SieveLimits, faults: list[ScriptFault], before: int = 0) -> tuple[list[Phrase], int]:
+    """The commands of the script, and how many commands and tests were read with the `before` of scripts around it; what is wrong is
+    appended to `faults`, and reading goes on behind it."""
     try:
         lexemes = read_lexemes(octets, limits)
     except SieveError as error:
         faults.extend(error.faults)
-        return []
-    return _Parser(lexemes, limits, faults).commands()
+        return [], before
+    parser = _Parser(lexemes, limits, faults, before)
+    return parser.commands(), parser.count
 
 
 class _Parser:
-    def __init__(self, lexemes: list[Lexeme], limits: SieveLimits, faults: list[ScriptFault]) -> None:
+    def __init__(self, lexemes: list[Lexeme], limits: SieveLimits, faults: list[ScriptFault], before: int) -> None:
         self._lexemes = lexemes
         self._next = 0
         self._limits = limits
         self._faults = faults
         self._depth = 0
-        self._count = 0
+        self.count = before
 
     def _peek(self) -> Lexeme:
         return self._lexemes[self._next]
@@ -140,8 +142,8 @@ class _Parser:
                 found=self._shown(),
             )
         self._take()
-        self._count += 1
-        if self._count > self._limits.commands:
+        self.count += 1
+        if self.count > self._limits.commands:
             self._next = len(self._lexemes) - 1
             raise self._fail(lexeme.line, "The script has more than {limit} commands and tests.", limit=self._limits.commands)
         phrase = Phrase(lexeme.text, lexeme.line)

@@ -9,7 +9,7 @@ class SieveLimits:
 
     script_octets: int = 1_048_576
     nesting: int = 32
-    commands: int = 10_000  # in one script
+    commands: int = 10_000  # and tests, in a script and what it includes
     includes: int = 32  # in all
     include_depth: int = 5  # with `nesting` it bounds how deep Python recurses; RFC 6609 §3.2 asks for 3
     string_octets: int = 65_536  # of one string in a script

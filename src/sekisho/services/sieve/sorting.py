@@ -4,6 +4,7 @@ Whatever goes wrong with a script, its copy is kept. Mail that the door put into
 nothing carries it on.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -101,6 +102,7 @@ class Sorting:
         for delivery in offered.deliveries:
             if delivery.special_use is None and (ran := await self._run(offered, delivery)) is not None:
                 results[delivery.account_id] = ran
+                await asyncio.sleep(0)  # many recipients must not hold up other connections
         if not results:
             return sorted_
         sorted_.ran = list(results.values())

@@ -62,8 +62,6 @@ def _check(compiler: Compiler, node: Node) -> None:
     name = compiler.constant(node.arguments[0])
     if name is not None and not FIELD_NAME.match(name):
         compiler.fault(node.line, '"{name}" is no name of a header field.', name=name)
-    if "last" in node.tags and node.spec.name == "deleteheader" and "index" not in node.tags:
-        compiler.fault(node.line, ":last must stand with :index.")
 
 
 EDITHEADER = (
