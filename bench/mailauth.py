@@ -36,7 +36,7 @@ from sekisho.core.mailauth.spf.check import check_message_now
 from sekisho.core.mailauth.spf.terms import SpfClient
 from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 from sekisho.core.terms.envelope import Envelope, Recipient

@@ -12,7 +12,7 @@ from sekisho.adapters.keeping import KeepingJournal
 from sekisho.admin.why import messages, others
 from sekisho.admin.why.sentences import BANS, LOGIN_CAUSES, RULES, STATUSES, VALUES
 from sekisho.admin.why.story import Told
-from sekisho.core.policy.connection import CONNECTION_RULES
+from sekisho.core.policy.door.connection import CONNECTION_RULES
 from sekisho.testing.clock import ManualClock
 from sekisho.testing.records import MemoryJournal
 

@@ -14,7 +14,12 @@ def test_rules_and_modes() -> None:
     rules = settings.rules()
     assert rules.refuses_attachments and rules.refuses_viruses and rules.refuses_for_rspamd
     assert rules.attachments.allowed == {"xlsm"} and "encrypted archive" not in rules.attachments.flagged
-    assert settings.modes == {"viruses": "observe", "attachments": "enforce", "rspamd": "enforce", "words": "enforce"}
+    assert settings.modes == {
+        "virus": "observe",
+        "dangerous-attachment": "enforce",
+        "rspamd": "enforce",
+        "content-junk": "enforce",
+    }
     settings = ContentSettings(classifier="off", attachments="off", clamav="/run/clamd", clamav_action="off")
     assert set(settings.modes.values()) == {"off"}  # rspamd has no place
 

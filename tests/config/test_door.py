@@ -3,8 +3,14 @@
 from typing import Any
 
 from sekisho.config.checks import check_config
-from sekisho.config.door import blocklists, door_rules, reputation_rules
+from sekisho.config.door import blocklists, door_modes, door_rules, reputation_rules, setting_of
 from sekisho.config.schema import Config
+from sekisho.core.policy.door import author, content, stranger
+from sekisho.core.policy.door.author import DMARC, OWN_DOMAIN
+from sekisho.core.policy.door.connection import CONNECTION_RULES
+from sekisho.core.policy.door.content import VIRUS
+from sekisho.core.policy.door.judge import ORDER, RULES
+from sekisho.core.policy.door.stranger import DNSBL, GREYLIST, REPUTATION, SENDER
 from sekisho.core.policy.greylist import GreylistRules
 from sekisho.core.policy.reputation import DAY_US
 
@@ -19,18 +25,18 @@ def config(**sections: Any) -> Config:
 
 def test_a_rule_whose_evidence_nobody_gathers_is_off() -> None:
     rules = door_rules(config())
-    assert (rules.dmarc, rules.own_domains, rules.reputation, rules.dnsbl, rules.viruses) == ("enforce", "enforce", "enforce", "off", "off")
+    assert tuple(map(rules.mode, (DMARC, OWN_DOMAIN, REPUTATION, DNSBL, VIRUS))) == ("enforce", "enforce", "enforce", "off", "off")
     rules = door_rules(config(reputation={"enabled": False}, door={"blocklists": [LIST]}))
-    assert (rules.reputation, rules.dnsbl) == ("off", "enforce")
+    assert (rules.mode(REPUTATION), rules.mode(DNSBL)) == ("off", "enforce")
 
 
 def test_every_rule_can_be_off_or_observe() -> None:
     off = config(door={"dmarc": "off", "own_domains": "off", "dnsbl": "off", "blocklists": [LIST]}, reputation={"bad_history": "off"})
     rules = door_rules(off)
-    assert {rules.dmarc, rules.own_domains, rules.dnsbl, rules.reputation} == {"off"}
+    assert set(map(rules.mode, (DMARC, OWN_DOMAIN, DNSBL, REPUTATION))) == {"off"}
     assert blocklists(off) == []
     observing = config(door={"dnsbl": "observe", "blocklists": [LIST]}, reputation={"bad_history": "observe"})
-    assert (door_rules(observing).dnsbl, door_rules(observing).reputation) == ("observe", "observe")
+    assert (door_rules(observing).mode(DNSBL), door_rules(observing).mode(REPUTATION)) == ("observe", "observe")
     assert [one.zone for one in blocklists(observing)] == ["bl.example.org"]
 
 
@@ -41,15 +47,15 @@ def test_experience_by_days() -> None:
 
 def test_greylisting_in_hours_and_days() -> None:
     rules = door_rules(config(greylist={"after_seconds": 5, "until_hours": 2, "remember_days": 3, "tarpit_seconds": 65, "mode": "observe"}))
-    assert rules.greylist == "observe"
+    assert rules.mode(GREYLIST) == "observe"
     assert rules.waiting == GreylistRules(5_000_000, 7_200_000_000, 3 * DAY_US, 65_000_000)
     assert door_rules(config()).waiting == GreylistRules()
-    assert door_rules(config(reputation={"enabled": False})).greylist == "off"  # nobody is known then
+    assert door_rules(config(reputation={"enabled": False})).mode(GREYLIST) == "off"  # nobody is known then
 
 
 def test_senders_without_a_domain() -> None:
     modes = {setting: door_rules(config(door={"sender_domain": setting})) for setting in ("defer", "refuse", "observe", "off")}
-    assert {setting: rules.sender for setting, rules in modes.items()} == {
+    assert {setting: rules.mode(SENDER) for setting, rules in modes.items()} == {
         "defer": "enforce",
         "refuse": "enforce",
         "observe": "observe",
@@ -62,3 +68,17 @@ def test_greylisting_without_experience_is_warned_of() -> None:
     problems = [problem for problem in check_config(config(reputation={"enabled": False})) if problem.path == "greylist.mode"]
     assert [problem.severity for problem in problems] == ["warning"]
     assert [one for one in check_config(config()) if one.path == "greylist.mode"] == []
+
+
+def test_every_rule_has_a_mode_and_a_setting_that_exists() -> None:
+    every = CONNECTION_RULES + RULES
+    assert door_modes(config()).keys() == {rule.name for rule in every}
+    for rule in every:
+        above, _, last = rule.setting.rpartition(".")
+        assert type(setting_of(config(), above)).model_fields[last].description, rule.setting
+
+
+def test_every_rule_has_its_place() -> None:
+    """A rule of a family that nobody put into the order would never be asked."""
+    families = {**author.RULES, **content.RULES, **stranger.RULES}
+    assert sorted(families) == sorted(ORDER) == sorted(rule.name for rule in RULES)

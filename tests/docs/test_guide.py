@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from sekisho.config.schema import Config
-from sekisho.core.policy.door import RULES
+from sekisho.core.policy.door.judge import RULES
 from sekisho.faces.cli.handle import AppHandle
 from sekisho.faces.cli.main import build_cli
 from sekisho.faces.cli.reference import table_in

@@ -8,7 +8,7 @@ from msgspec import Struct
 from sekisho.admin.context import Context, Refused
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.trace import received_id
-from sekisho.core.policy.door import TRUST_HELPS
+from sekisho.core.policy.door.judge import TRUST_HELPS
 from sekisho.core.policy.greylist import after_passing
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.core.terms.uidset import UidSet

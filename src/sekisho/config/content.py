@@ -7,8 +7,9 @@ from pydantic import AfterValidator, Field
 from sekisho.config.section import Octets, Seconds, Secret, Section
 from sekisho.core.policy.attachments import DANGERS, AttachmentRules, Danger
 from sekisho.core.policy.classifier.knowledge import JUNK_SCORE
+from sekisho.core.policy.contentrules import ContentRules
+from sekisho.core.policy.door.content import ATTACHMENT, CONTENT, RSPAMD, VIRUS
 from sekisho.core.policy.mode import Mode
-from sekisho.core.policy.rules.content import ContentRules
 from sekisho.ports.scanners import parse_place
 
 _MODES: dict[str, Mode] = {"observe": "observe", "off": "off"}
@@ -67,12 +68,12 @@ class ContentSettings(Section):
 
     @property
     def modes(self) -> dict[str, Mode]:
-        """Of the rules at the door, by their names in `DoorRules`."""
+        """Of the rules at the door, by their names."""
         asked = {
-            "viruses": self.clamav_action if self.clamav else "off",
-            "attachments": self.attachments,
-            "rspamd": self.rspamd_action if self.rspamd else "off",
-            "words": self.classifier,
+            VIRUS: self.clamav_action if self.clamav else "off",
+            ATTACHMENT: self.attachments,
+            RSPAMD: self.rspamd_action if self.rspamd else "off",
+            CONTENT: self.classifier,
         }
         return {name: _MODES.get(action, "enforce") for name, action in asked.items()}
 

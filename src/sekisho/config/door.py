@@ -1,16 +1,20 @@
 """What the configuration says about the door, in the terms of its policy."""
 
+from functools import reduce
 from typing import Literal
 
 from sekisho.config.schema import Config
 from sekisho.core.policy.dnsbl import Blocklist, DnsblRules
-from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.door.author import ARC_TRUSTED
+from sekisho.core.policy.door.connection import CONNECTION_RULES
+from sekisho.core.policy.door.judge import RULES
+from sekisho.core.policy.door.rule import DoorRules
+from sekisho.core.policy.door.stranger import DNSBL, GREYLIST, REPUTATION
 from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.reputation import DAY_US, ReputationRules
 
 _BAD_ACTIONS: dict[str, Literal["quarantine", "defer"]] = {"defer": "defer"}
-_BAD_MODES: dict[str, Mode] = {"observe": "observe", "off": "off"}
-_SENDER_MODES = _UNREADABLE_MODES = _BAD_MODES
+_MODES: dict[object, Mode] = {"observe": "observe", "off": "off"}  # any other word of a setting says what is done
 
 
 def reputation_rules(config: Config) -> ReputationRules:
@@ -29,31 +33,34 @@ def blocklists(config: Config) -> list[Blocklist]:
     return [settings.blocklist() for settings in config.door.blocklists if settings.accepted_terms]
 
 
+def door_modes(config: Config) -> dict[str, Mode]:
+    """By the name of each rule, from the setting that it names. One whose evidence nobody gathers is off, whatever that says."""
+    modes = {rule.name: _MODES.get(setting_of(config, rule.setting), "enforce") for rule in CONNECTION_RULES + RULES}
+    idle = {
+        ARC_TRUSTED: not config.door.trusted_sealers,
+        DNSBL: not blocklists(config),
+        GREYLIST: not config.reputation.enabled,
+        REPUTATION: not config.reputation.enabled,
+    }
+    return modes | config.content.modes | dict.fromkeys((name for name, is_idle in idle.items() if is_idle), "off")
+
+
+def setting_of(config: Config, path: str) -> object:
+    """What stands at a path such as "door.rates.mode"; raises AttributeError."""
+    return reduce(getattr, path.split("."), config)
+
+
 def door_rules(config: Config) -> DoorRules:
-    """A rule whose evidence nobody gathers is off, whatever its setting says."""
-    door, reputation = config.door, config.reputation
+    door = config.door
     return DoorRules(
-        door.dmarc,
-        door.own_domains,
-        door.on_temperror,
-        reputation=_BAD_MODES.get(reputation.bad_history, "enforce") if reputation.enabled else "off",
+        modes=door_modes(config),
+        on_temperror=door.on_temperror,
         experience=reputation_rules(config),
-        sender=_SENDER_MODES.get(door.sender_domain, "enforce"),
         refuses_senders=door.sender_domain == "refuse",
-        dnsbl=door.dnsbl if blocklists(config) else "off",
+        refuses_unreadable=door.unreadable_from == "refuse",
         blocklists=DnsblRules(door.blocklist_weight, door.blocklist_count),
-        greylist=config.greylist.mode if reputation.enabled else "off",
         waiting=config.greylist.rules(),
         content=config.content.rules(),
-        early_talkers=door.early_talkers,
-        helo=door.helo_forged,
-        rates=door.rates.mode,
-        limits=door.rates.limits(),
-        impersonation=door.impersonation,
-        forwarding=door.forwarding,
-        unreadable=_UNREADABLE_MODES.get(door.unreadable_from, "enforce"),
-        refuses_unreadable=door.unreadable_from == "refuse",
-        shown=door.shown_authors,
         trusted_sealers=frozenset(domain.lower() for domain in door.trusted_sealers),
-        **config.content.modes,
+        limits=door.rates.limits(),
     )

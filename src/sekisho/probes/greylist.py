@@ -3,11 +3,11 @@
 from sekisho.core.message.hypertext import read_hypertext
 from sekisho.core.message.text import decode_field
 from sekisho.core.policy.classifier.bodytokens import decoded
+from sekisho.core.policy.door.stranger import proven_domains, suspicion
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greylist import GreylistFinding, domain_key, network_key
 from sekisho.core.policy.onetime import MAX_CHARACTERS, one_time_words
 from sekisho.core.policy.reputation import ReputationRules
-from sekisho.core.policy.rules.greylist import proven_domains, suspicion
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.greylist import Greylist
 from sekisho.probes.context import ProbeContext

@@ -1,9 +1,9 @@
 """Does From show the name or the address of somebody here, on a foreign address?"""
 
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.policy.door.stranger import trusting
 from sekisho.core.policy.impersonation import ImpersonationFinding, addresses_in, folded, is_telling, shown_name
 from sekisho.core.policy.reputation import ReputationFinding
-from sekisho.core.policy.rules.reputation import trusting
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Directory

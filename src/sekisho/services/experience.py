@@ -11,7 +11,8 @@ from sekisho.core.message.authorship import read_authorship
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.junk_reason import JUNK_REASON, junk_rule
 from sekisho.core.message.trace import received_at_us, received_client
-from sekisho.core.policy.door import REPUTATION, TRUSTED
+from sekisho.core.policy.door.judge import TRUSTED
+from sekisho.core.policy.door.stranger import REPUTATION
 from sekisho.core.policy.reputation import (
     Event,
     ReputationFinding,

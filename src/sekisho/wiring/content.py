@@ -3,6 +3,7 @@
 from sekisho.adapters.scanners.clamd import ClamdScanner
 from sekisho.adapters.scanners.rspamd import RspamdScanner
 from sekisho.config.schema import Config
+from sekisho.core.policy.door.content import ATTACHMENT, CONTENT, RSPAMD, VIRUS
 from sekisho.ports.journal import Journal
 from sekisho.ports.scanners import parse_place
 from sekisho.probes.content import ContentProbe
@@ -19,14 +20,14 @@ def classifier_rules(config: Config) -> ClassifierRules:
 def content_probe(config: Config, classifier: LiveClassifier) -> ContentProbe:
     settings, clock = config.content, server_clock()
     timeout, modes = settings.scanner_timeout_seconds, settings.modes
-    clamav = ClamdScanner(parse_place(settings.clamav), clock, timeout_seconds=timeout) if modes["viruses"] != "off" else None
+    clamav = ClamdScanner(parse_place(settings.clamav), clock, timeout_seconds=timeout) if modes[VIRUS] != "off" else None
     rspamd = (
         RspamdScanner(parse_place(settings.rspamd), clock, password=settings.rspamd_password, timeout_seconds=timeout)
-        if modes["rspamd"] != "off"
+        if modes[RSPAMD] != "off"
         else None
     )
-    words = classifier if modes["words"] != "off" else None
-    return ContentProbe(words, modes["attachments"] != "off", rspamd, clamav, settings.scanner_octets)
+    words = classifier if modes[CONTENT] != "off" else None
+    return ContentProbe(words, modes[ATTACHMENT] != "off", rspamd, clamav, settings.scanner_octets)
 
 
 def outgoing_content(config: Config, probe: ContentProbe, journal: Journal) -> ContentCheck:

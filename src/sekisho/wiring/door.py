@@ -2,6 +2,8 @@
 
 from sekisho.config.door import blocklists, door_rules
 from sekisho.config.schema import Config
+from sekisho.core.policy.door.author import IMPERSONATED
+from sekisho.core.policy.door.stranger import GREYLIST, SENDER
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.content import ContentProbe
 from sekisho.probes.greylist import GreylistProbe
@@ -29,9 +31,9 @@ def inspector(plant: Plant, config: Config, experience: Experience, content: Con
     probes = Probes(
         ReputationProbe(store.reputation, plant.organizations, experience.rules) if is_learning else None,
         content,
-        GreylistProbe(store.greylist, experience.rules) if rules.greylist != "off" else None,
-        rules.sender != "off",
-        plant.names if rules.impersonation != "off" else None,
+        GreylistProbe(store.greylist, experience.rules) if rules.mode(GREYLIST) != "off" else None,
+        rules.mode(SENDER) != "off",
+        plant.names if rules.mode(IMPERSONATED) != "off" else None,
     )
     ports = GreylistPorts(store.greylist, plant.clock, plant.journal, plant.shared.metrics)
     tools = DoorTools(

@@ -14,7 +14,9 @@ from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.mailauth.spf.terms import SpfEvidence, SpfFinding
 from sekisho.core.policy.content import ContentFinding
 from sekisho.core.policy.dnsbl import DnsblFinding, Listing
-from sekisho.core.policy.door import DNSBL, GREYLIST, RULES, SENDER, DoorRules, judge
+from sekisho.core.policy.door.judge import RULES, judge
+from sekisho.core.policy.door.rule import DoorRules
+from sekisho.core.policy.door.stranger import DNSBL, GREYLIST, SENDER
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greylist import (
     BOUNDS_US,
@@ -163,18 +165,28 @@ def _mixed(*tables: dict[str, Sign]) -> st.SearchStrategy[list[Sign]]:
 @given(_mixed(BAD), st.sampled_from([*GOOD.values(), *UNKNOWN.values()]))
 def test_a_good_sign_wins_over_any_number_of_bad_ones(bad: list[Sign], good: Sign) -> None:
     """Whatever else speaks against it: the last word of a field counts, so that the good sign is put on last."""
-    verdict = judge(with_all([*bad, good]), DoorRules(reputation="off"))
+    verdict = judge(with_all([*bad, good]), DoorRules(modes={"bad-reputation": "off"}))
     assert verdict.rule != GREYLIST
 
 
 ONLY_GREYLIST = DoorRules(
-    dmarc="off", own_domains="off", sender="off", dnsbl="off", reputation="off", viruses="off", attachments="off", rspamd="off", words="off"
+    modes={
+        "dmarc": "off",
+        "own-domain": "off",
+        "unknown-sender-domain": "off",
+        "dnsbl-listed": "off",
+        "bad-reputation": "off",
+        "virus": "off",
+        "dangerous-attachment": "off",
+        "rspamd": "off",
+        "content-junk": "off",
+    }
 )
 
 
 @given(_mixed(GOOD, BAD, UNKNOWN), st.sampled_from(["enforce", "observe", "off"]))
 def test_greylisting_never_turns_away(signs: list[Sign], mode: str) -> None:
-    rules = replace(ONLY_GREYLIST, greylist=mode)  # type: ignore[arg-type]
+    rules = replace(ONLY_GREYLIST, modes={**ONLY_GREYLIST.modes, "greylist": mode})  # type: ignore[dict-item]
     verdict = judge(with_all(signs), rules)
     assert verdict.action in (("accept", "defer") if mode == "enforce" else ("accept",))
     assert verdict.reply is None or verdict.reply.code == 451
@@ -194,7 +206,7 @@ def test_a_missing_domain_is_the_only_early_reason(state: str, refuses: bool) ->
 
 
 def test_observing_says_who_would_have_waited_and_remembers_nobody() -> None:
-    verdict = judge(SUSPICIOUS, DoorRules(greylist="observe"))
+    verdict = judge(SUSPICIOUS, DoorRules(modes={"greylist": "observe"}))
     assert (verdict.action, verdict.rule, verdict.observed, verdict.greylist) == ("accept", GREYLIST, True, None)
 
 

@@ -4,8 +4,8 @@ import asyncio
 import json
 from typing import Any
 
-from sekisho.core.policy.connection import CONNECTION_RULES
-from sekisho.core.policy.door import RULES
+from sekisho.core.policy.door.connection import CONNECTION_RULES
+from sekisho.core.policy.door.judge import RULES
 from sekisho.core.policy.greylist import Tried
 from sekisho.core.policy.reputation import of_event
 from sekisho.faces.cli import exits

@@ -13,7 +13,7 @@ from sekisho.adapters.scanners.rspamd import RspamdScanner
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.classifier.features import features_of
 from sekisho.core.policy.classifier.reading import client_hop, read_message
-from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.ports.classifier import Taught
 from sekisho.ports.scanners import parse_place
 from sekisho.probes.budget import BudgetedResolver

@@ -6,7 +6,7 @@ from tests.services.reception.test_inspector import ZONE, _deliver
 from tests.services.smtp_world import HOSTNAME, World, codes
 
 from sekisho.core.policy.dnsbl import Blocklist, CodeRange
-from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.terms.address import Address
 from sekisho.ports.content import MessageOctets
 from sekisho.ports.learning import JudgedMessage

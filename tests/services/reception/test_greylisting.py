@@ -9,7 +9,7 @@ import pytest
 from tests.services.smtp_world import HOSTNAME, OWNER, World, codes, reply, talk
 
 from sekisho.config.schema import QueueSettings, ReceptionSettings
-from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.policy.greylist import SECOND_US, GreylistRules, Tried
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.reputation import Expected
@@ -42,13 +42,14 @@ WAITED = "451 4.7.1 "
 class GreyWorld(World):
     waiting: GreylistRules = field(default_factory=GreylistRules)
     rules: dict[str, Any] = field(default_factory=dict)
+    modes: dict[str, Any] = field(default_factory=dict)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     slots: int = 100
 
     async def fill(self) -> "GreyWorld":
         await super().fill()
         store, resolver, organizations = self.store, ZoneResolver(ZONE), Organizations(self.clock)
-        rules = DoorRules(waiting=self.waiting, **self.rules)
+        rules = DoorRules(waiting=self.waiting, modes=self.modes, **self.rules)
         experience = Experience(store.reputation, store.judgements, organizations, lambda: BudgetedResolver(resolver), self.clock)
         probes = Probes(
             ReputationProbe(store.reputation, organizations, rules.experience),
@@ -143,7 +144,7 @@ async def test_one_recipient_that_expects_mail_is_enough_for_all() -> None:
 
 
 async def test_observing_lets_in_and_remembers_nobody() -> None:
-    world = await GreyWorld(rules={"greylist": "observe"}).fill()
+    world = await GreyWorld(modes={"greylist": "observe"}).fill()
     assert (await world.hand_in()).startswith("250")
     assert (world.last()["rule"], world.last()["observed"], world.last()["verdict"]) == ("greylist", True, "accept")
     assert await world.store.greylist.listing(10) == []
@@ -272,8 +273,8 @@ async def test_what_exists_or_could_not_be_known_is_not_put_off_for_it(sender: s
 
 async def test_observed_or_switched_off_nobody_asks_early() -> None:
     for mode in ("observe", "off"):
-        world = await GreyWorld(rules={"sender": mode, "greylist": "off"}).fill()
+        world = await GreyWorld(modes={"unknown-sender-domain": mode, "greylist": "off"}).fill()
         assert codes(await rcpt(world, "x@nowhere.example", "user@local.example")) == [250]
-    world = await GreyWorld(rules={"sender": "observe", "greylist": "off"}).fill()
+    world = await GreyWorld(modes={"unknown-sender-domain": "observe", "greylist": "off"}).fill()
     assert (await world.hand_in(sender="x@nowhere.example")).startswith("250")
     assert (world.last()["rule"], world.last()["observed"], world.last()["sender_domain"]) == ("unknown-sender-domain", True, "missing")

@@ -9,7 +9,7 @@ from tests.services.smtp_world import HOSTNAME, World, codes, reply, talk
 from sekisho.core.mailauth.dkim.sign import DkimSigner, sign_message
 from sekisho.core.message.authentication_results import AuthenticationResults, parse_authentication_results
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.impersonation import ImpersonationProbe
 from sekisho.probes.table import Probes
@@ -103,7 +103,7 @@ async def test_an_address_of_ours_as_a_name_is_marked_and_junk() -> None:
     assert [entry.fields["rule"] for entry in entries] == ["shown-author", "impersonated-name"] and all(
         "impersonated" in e.fields for e in entries
     )
-    world.inspector = DoorInspector(HOSTNAME, DoorRules(impersonation="observe", shown="observe"), [], tools)
+    world.inspector = DoorInspector(HOSTNAME, DoorRules(modes={"impersonated-name": "observe", "shown-author": "observe"}), [], tools)
     assert codes(await _deliver(world, name + b"<a@unproven.example>\r\n\r\nx")) == [250]
     assert b"x-sekisho-warning" not in (await world.mailbox("user"))[-1].lower()
 
@@ -145,7 +145,7 @@ async def test_a_changed_body_is_refused_by_name_and_id() -> None:
 
 
 async def test_observe_lets_it_in() -> None:
-    world = await _world(DoorRules(dmarc="observe")).fill()
+    world = await _world(DoorRules(modes={"dmarc": "observe"})).fill()
     assert codes(await _deliver(world, b"From: a@bank.example\r\n\r\nx")) == [250]
     (message,) = await world.mailbox("user")
     assert _words(message)["dmarc"] == "fail"
@@ -229,7 +229,7 @@ async def test_what_is_only_sent_on_and_who_hears_of_it(sender: str, is_signed: 
 
 async def test_the_forwarding_rule_can_be_off_and_tells_nobody_all_the_same() -> None:
     for mode in ("off", "observe"):
-        world = await _world(DoorRules(forwarding=mode)).fill()  # type: ignore[arg-type]  # the modes
+        world = await _world(DoorRules(modes={"forged-forward": mode})).fill()  # type: ignore[arg-type]  # the modes
         assert codes(await _forwarded(world, "a@forged.example", UNSIGNED, "away@local.example")) == [250]
         (message,) = await world.store.spool.queue()
         assert message.envelope.vouched == ""

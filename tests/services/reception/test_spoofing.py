@@ -10,7 +10,7 @@ from tests.services.spoofing import forms
 
 from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningRefused, sign_message
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.impersonation import ImpersonationProbe
 from sekisho.probes.table import Probes
@@ -128,7 +128,7 @@ async def test_the_switch_the_roles_and_notices_put_it_into_junk(form: bytes) ->
             )
             .startswith(b"unreadable-from;")
         )  # type: ignore[union-attr]
-    world = await _world(DoorRules(unreadable="observe"))
+    world = await _world(DoorRules(modes={"unreadable-from": "observe"}))
     assert await _deliver(world, [_letter(form)], "x@attack.example") == {"250 2.0.0": 1}
     (entry,) = [entry for entry in world.journal.entries if entry.kind == "reception.evidence"]
     assert (entry.fields["rule"], entry.fields["observed"]) == ("unreadable-from", True) and json.dumps(entry.fields["unreadable"])

@@ -6,7 +6,8 @@ from ipaddress import ip_address, ip_network
 from tests.services.smtp_world import HOSTNAME, World, codes, reply, talk
 
 from sekisho.adapters.process.rates import SharedRates
-from sekisho.core.policy.door import DoorRules
+from sekisho.core.policy.door.connection import RATE_RULES
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.policy.rates import Measure, RateLimits
 from sekisho.core.policy.reputation import ReputationRules, of_event
 from sekisho.core.terms.dns import Resolver
@@ -221,7 +222,10 @@ async def test_names_that_are_not_ours_are_looked_up_once_a_minute() -> None:
 
 
 async def test_what_only_observes_is_written_down_once_a_minute() -> None:
-    rules = DoorRules(limits=replace(LIMITS, messages=1), early_talkers="observe", rates="observe", helo="observe")
+    rules = DoorRules(
+        modes={"early-talker": "observe", **dict.fromkeys(RATE_RULES, "observe"), "helo-forged": "observe"},
+        limits=replace(LIMITS, messages=1),
+    )
     watched = await Watched(rules=rules).fill()
     for _ in range(4):
         client = watched.world.connect()
@@ -237,7 +241,9 @@ async def test_nobody_watches_whom_the_operator_exempts_or_what_is_off() -> None
     watched = await Watched(unchecked="192.0.2.0/24").fill()
     watched.did("connections", 1000)
     assert (await watched.greeting()).startswith("220 ")
-    watched = await Watched(rules=DoorRules(rates="off", early_talkers="off", helo="off", limits=LIMITS)).fill()
+    watched = await Watched(
+        rules=DoorRules(modes={**dict.fromkeys(RATE_RULES, "off"), "early-talker": "off", "helo-forged": "off"}, limits=LIMITS)
+    ).fill()
     watched.did("connections", 1000)
     client = watched.world.connect()
     client.write(b"NOOP\r\n")

@@ -13,7 +13,7 @@ from sekisho.adapters.stores.memory.content import MemoryContentWriter
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.classifier.features import Tokens
 from sekisho.core.policy.classifier.knowledge import Opinion, Told
-from sekisho.core.policy.rules.content import ContentRules
+from sekisho.core.policy.contentrules import ContentRules
 from sekisho.core.policy.takeover.sending import Said
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient

@@ -8,25 +8,12 @@ from sekisho.core.message.authentication_results import find_forged, format_auth
 from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.message.junk_reason import JUNK_REASON, WARNING, format_junk_reason, format_warning
 from sekisho.core.policy.dnsbl import Blocklist
-from sekisho.core.policy.door import (
-    DNSBL,
-    GREYLIST,
-    IMPERSONATED,
-    REPUTATION,
-    SENDER,
-    SHOWN,
-    TRUSTED,
-    Action,
-    DoorRules,
-    DoorVerdict,
-    judge,
-    judge_sender,
-)
+from sekisho.core.policy.door.author import IMPERSONATED, OWN_DOMAIN, SHOWN, shows_another
+from sekisho.core.policy.door.judge import TRUSTED, judge
+from sekisho.core.policy.door.rule import Action, DoorRules, DoorVerdict
+from sekisho.core.policy.door.stranger import DNSBL, GREYLIST, REPUTATION, SENDER, judge_sender, trusting, voucher
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import Event
-from sekisho.core.policy.rules.authors import shows_another
-from sekisho.core.policy.rules.forwarding import voucher
-from sekisho.core.policy.rules.reputation import trusting
 from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
@@ -77,7 +64,7 @@ class DoorInspector:
         return any(client.address in network for network in self._unchecked)
 
     async def sender(self, client: Endpoint, reverse_path: ReversePath) -> Refusal | None:
-        if self._rules.sender != "enforce" or self._is_unchecked(client):
+        if self._rules.mode(SENDER) != "enforce" or self._is_unchecked(client):
             return None
         finding = await probe_sender(self._tools.budgeted(), reverse_path)
         if finding is not None and finding.state == "missing" and await self._tools.directory.domain(finding.domain) is not None:
@@ -105,7 +92,7 @@ class DoorInspector:
             message_id=arrival.message_id,
         )
         tools = self._tools
-        directory = tools.directory if self._rules.own_domains != "off" else None
+        directory = tools.directory if self._rules.mode(OWN_DOMAIN) != "off" else None
         evidence = await gather_evidence(context, directory, tools.probes, tools.blocklists())
         verdict = await self._remember(arrival, evidence, judge(evidence, self._rules))
         self._learn(evidence, verdict)
@@ -124,11 +111,11 @@ class DoorInspector:
 
     def _warning(self, evidence: Evidence) -> bytes:
         """The field for every copy that shows somebody else's name, unless whoever gets it trusts the author."""
-        if evidence.impersonated is not None and self._rules.impersonation == "enforce":
+        if evidence.impersonated is not None and self._rules.mode(IMPERSONATED) == "enforce":
             return format_warning(IMPERSONATED, evidence.impersonated.explain())
         shown, known = shows_another(evidence), evidence.reputation
         is_trusted = known is not None and bool(known.pairs) and trusting(known) >= frozenset(known.pairs)
-        if shown is None or is_trusted or self._rules.shown != "enforce":
+        if shown is None or is_trusted or self._rules.mode(SHOWN) != "enforce":
             return b""
         return format_warning(SHOWN, shown.because)
 
@@ -136,7 +123,7 @@ class DoorInspector:
         """What the verdict wants remembered of the sender. One that could not be written down, or that waits for its reply instead, does
         not have to come again: then the other rules decide."""
         greylisting, finding = self._tools.greylisting, evidence.greylist
-        if greylisting is None or finding is None or self._rules.greylist != "enforce":
+        if greylisting is None or finding is None or self._rules.mode(GREYLIST) != "enforce":
             return verdict
         if finding.code:
             greylisting.spared()
@@ -147,7 +134,7 @@ class DoorInspector:
             return verdict
         if is_noted and (arrival.outwait is None or not await greylisting.hold(finding.key, arrival.outwait)):
             return verdict
-        return judge(evidence, replace(self._rules, greylist="off"))
+        return judge(evidence, replace(self._rules, modes={**self._rules.modes, GREYLIST: "off"}))
 
     def _learn(self, evidence: Evidence, verdict: DoorVerdict) -> None:
         """What our own experience decided is no new experience: it would prove itself right for ever."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from sekisho.core.mailauth.iprev.check import check_iprev
-from sekisho.core.policy.connection import AT_GREETING, AT_MAIL, AT_RCPT, AT_REFUSED_RCPT
-from sekisho.core.policy.door import DoorRules, DoorVerdict, Rule, judge
+from sekisho.core.policy.door.connection import AT_GREETING, AT_MAIL, AT_RCPT, AT_REFUSED_RCPT, CONNECTION_RATE, EARLY_TALKER, HELO_FORGED
+from sekisho.core.policy.door.judge import judge
+from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greeting import EarlyFinding, HeloFinding, hello_address
 from sekisho.core.policy.rates import Measure, RateFinding
@@ -96,7 +97,7 @@ class Visit:
         self._watch, self._refusals = watch, refusals
         self._connection: Connection = refusals.connection
         self._client = self._connection.stream.peer.address
-        self._counts = watch.rules.rates != "off"
+        self._counts = watch.rules.mode(CONNECTION_RATE) != "off"
         self._refused = 0
         self.early = _NOT_EARLY
         self.helo: HeloFinding | None = None
@@ -107,7 +108,7 @@ class Visit:
         is_known = bool(await tools.probe.vouched(self._client))
         if is_known:
             self._connection.stream.place.know()
-        if watch.rules.early_talkers != "off" and await self._speaks_early(is_known=is_known):
+        if watch.rules.mode(EARLY_TALKER) != "off" and await self._speaks_early(is_known=is_known):
             self.early = EarlyFinding(before_greeting=True)
         rate = await self._count("connections", _AT_GREETING)
         if rate is None and not self.early.before_greeting:
@@ -152,7 +153,7 @@ class Visit:
     async def rcpt(self, *, is_role: bool) -> Refusal | None:
         """Of a recipient that exists. Postmaster and abuse are reached under any name."""
         rate = await self._count("recipients", ("recipients",))
-        if self.helo is None and self._watch.rules.helo != "off":
+        if self.helo is None and self._watch.rules.mode(HELO_FORGED) != "off":
             self.helo = await self._watch.look_at_hello(self._connection.hello.name, self._connection.stream)
         helo = self.helo if self.helo is not None and self.helo.forgery and not is_role else None
         return self._turned(AT_RCPT, Evidence(helo=helo, rate=rate)) if helo is not None or rate is not None else None
@@ -164,7 +165,7 @@ class Visit:
         rate = await self._count("refused", ("refused",))
         if rate is not None and (refusal := self._turned(AT_REFUSED_RCPT, Evidence(rate=rate))) is not None:
             return refusal
-        if self._refused > SWIFT_REFUSALS and watch.rules.rates == "enforce" and watch.slowed < MOST_SLOWED:
+        if self._refused > SWIFT_REFUSALS and watch.rules.mode(CONNECTION_RATE) == "enforce" and watch.slowed < MOST_SLOWED:
             watch.slowed += 1
             try:
                 await watch.tools.pause(SLOW_SECONDS)

@@ -3,7 +3,7 @@
 import asyncio
 
 from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding
-from sekisho.core.policy.rules.content import ContentRules, dangerous, rspamd_says, told_of, virus_in
+from sekisho.core.policy.contentrules import ContentRules, dangerous, rspamd_says, told_of, virus_in
 from sekisho.core.policy.takeover.sending import Said
 from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal, JournalValue

@@ -18,7 +18,7 @@ from sekisho.core.mailauth.dkim.keys import KeyRecord, is_signed_by, parse_key_r
 from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningBody, SigningRefused
 from sekisho.core.mailauth.synchronous import LookupResolver
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.policy.rules.sealers import sealed_pass
+from sekisho.core.policy.door.sealers import sealed_pass
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 
 NOW = 1_700_000_000

@@ -12,7 +12,7 @@ from sekisho.adapters.stores.memory.lessons import MemoryLessonBook
 from sekisho.core.policy.classifier.features import Features, Tokens, features_of
 from sekisho.core.policy.classifier.reading import read_message
 from sekisho.core.policy.content import ContentFinding
-from sekisho.core.policy.rules.content import ContentRules, junk_by_words
+from sekisho.core.policy.contentrules import ContentRules, junk_by_words
 from sekisho.faces.cli.mailfiles import normal
 from sekisho.ports.classifier import OPERATOR, Taught
 from sekisho.services.classifier import LiveClassifier

@@ -25,8 +25,8 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
     """List the rules in their order; the first that has something to say, and is enforced, decides."""
     config = shell.load_config(config_file)
     from sekisho.config.door import door_rules
-    from sekisho.core.policy.connection import CONNECTION_RULES
-    from sekisho.core.policy.door import RULES
+    from sekisho.core.policy.door.connection import CONNECTION_RULES
+    from sekisho.core.policy.door.judge import RULES
     from sekisho.faces.i18n.catalogue import catalogue
 
     chosen, japanese = door_rules(config), catalogue("ja")
@@ -35,13 +35,13 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
         told = [(rule, {"en": rule.says, "ja": japanese(rule.says)}) for rule in every]
         shell.print_json(
             [
-                {"name": rule.name, "stage": rule.stage, "mode": rule.mode(chosen), "setting": rule.setting, "says": says}
+                {"name": rule.name, "stage": rule.stage, "mode": chosen.mode(rule.name), "setting": rule.setting, "says": says}
                 for rule, says in told
             ]
         )
         return
     say = shell.say
-    rows = [(rule.name, say(rule.stage), say(rule.mode(chosen)), rule.setting, say(rule.says)) for rule in every]
+    rows = [(rule.name, say(rule.stage), say(chosen.mode(rule.name)), rule.setting, say(rule.says)) for rule in every]
     shell.print_table((say("Rule"), say("Asked at"), say("Mode"), say("Setting"), say("What it does")), rows)
 
 

@@ -5,8 +5,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from sekisho.core.policy.connection import AT_GREETING, AT_MAIL, AT_RCPT, AT_REFUSED_RCPT, CONNECTION_RULES
-from sekisho.core.policy.door import ACCEPTED, DoorRules, Rule, judge
+from sekisho.core.policy.door.connection import AT_GREETING, AT_MAIL, AT_RCPT, AT_REFUSED_RCPT, CONNECTION_RULES, RATE_RULES
+from sekisho.core.policy.door.judge import judge
+from sekisho.core.policy.door.rule import ACCEPTED, DoorRules, Rule
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greeting import EarlyFinding, HeloFinding, forgery_of_address, hello_address
 from sekisho.core.policy.rates import Measure, RateFinding, RateLimits
@@ -41,8 +42,8 @@ def test_too_much_has_to_wait(among: tuple[Rule, ...], measure: Measure, rule: s
     assert verdict.reply is not None and (verdict.rule, verdict.reply.code) == (rule, code)
     assert verdict.action == ("disconnect" if code == 421 else "defer")
     assert verdict.because.startswith("192.0.2.0/24: 11 ") and verdict.because.endswith("in 60 seconds, of 10")
-    assert judge(_rate(measure, 11), DoorRules(rates="observe", limits=LIMITS), among).observed
-    assert judge(_rate(measure, 11), DoorRules(rates="off", limits=LIMITS), among) == ACCEPTED
+    assert judge(_rate(measure, 11), DoorRules(modes={**dict.fromkeys(RATE_RULES, "observe")}, limits=LIMITS), among).observed
+    assert judge(_rate(measure, 11), DoorRules(modes={**dict.fromkeys(RATE_RULES, "off")}, limits=LIMITS), among) == ACCEPTED
     assert judge(_rate(measure, 99), DoorRules(limits=replace(LIMITS, **{measure: 0})), among) == ACCEPTED
 
 
@@ -72,7 +73,7 @@ def test_who_speaks_before_the_greeting_is_sent_away() -> None:
 def test_only_a_name_of_ours_is_refused(finding: HeloFinding, code: int) -> None:
     reply = judge(Evidence(helo=finding), RULES, STAGES).reply
     assert (reply.code if reply is not None else 0) == code
-    assert judge(Evidence(helo=finding), DoorRules(helo="observe"), STAGES).reply is None
+    assert judge(Evidence(helo=finding), DoorRules(modes={"helo-forged": "observe"}), STAGES).reply is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.dmarc.record import Policy
 from sekisho.core.mailauth.spf.terms import SpfEvidence, SpfFinding, SpfResult
-from sekisho.core.policy.door import ACCEPTED, DoorRules, judge
+from sekisho.core.policy.door.judge import judge
+from sekisho.core.policy.door.rule import ACCEPTED, DoorRules
 from sekisho.core.policy.evidence import Evidence
 
 RULES = DoorRules()
@@ -34,7 +35,7 @@ def test_a_refusal_names_dmarc() -> None:
 
 
 def test_observe_only_writes_down() -> None:
-    verdict = judge(_failing("reject"), DoorRules(dmarc="observe"))
+    verdict = judge(_failing("reject"), DoorRules(modes={"dmarc": "observe"}))
     assert (verdict.action, verdict.rule, verdict.observed, verdict.reply) == ("accept", "dmarc-reject", True, None)
 
 
@@ -60,7 +61,7 @@ def test_strangers_do_not_write_in_our_name() -> None:
     evidence = Evidence(spf=_spf("pass"), dkim=(), dmarc=DmarcFinding("none", "ours.example"), own_authors=("ours.example",))
     verdict = judge(evidence, RULES)
     assert verdict.action == "refuse" and verdict.rule == "own-domain"
-    assert judge(evidence, DoorRules(own_domains="observe")).action == "accept"
+    assert judge(evidence, DoorRules(modes={"own-domain": "observe"})).action == "accept"
     assert judge(replace(evidence, spf=_spf("pass", "bounce.ours.example")), RULES) == ACCEPTED
     assert judge(replace(evidence, spf=_spf("pass", "notours.example")), RULES).action == "refuse"
     assert judge(replace(evidence, dkim=(DkimEvidence("pass", "", "ours.example"),)), RULES) == ACCEPTED

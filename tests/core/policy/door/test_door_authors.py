@@ -9,9 +9,10 @@ from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, DmarcResult
 from sekisho.core.mailauth.dmarc.record import Policy
 from sekisho.core.mailauth.spf.terms import SpfEvidence, SpfFinding
 from sekisho.core.policy.authorship import AuthorshipFinding
-from sekisho.core.policy.door import DoorRules, judge
+from sekisho.core.policy.door.author import DMARC_ROWS
+from sekisho.core.policy.door.judge import judge
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.policy.evidence import Evidence
-from sekisho.core.policy.rules.authors import DMARC_ROWS
 
 RULES = DoorRules()
 SPF = SpfEvidence(SpfFinding("mailfrom", "evil.example", "pass"))
@@ -65,4 +66,4 @@ def test_junk_for_what_cannot_be_read_is_no_way_round_dmarc(policy: Policy, acti
 def test_what_is_only_shown_must_have_passed(finding: AuthorshipFinding, list_id: str, action: str) -> None:
     evidence = Evidence(spf=SPF, dkim=(DkimEvidence("pass", "", "list.example"),), authorship=finding, list_id=list_id)
     assert judge(evidence, RULES).action == action
-    assert judge(evidence, DoorRules(shown="off")).action == "accept"
+    assert judge(evidence, DoorRules(modes={"shown-author": "off"})).action == "accept"

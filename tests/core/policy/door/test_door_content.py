@@ -3,14 +3,16 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.policy.test_door_history import GOOD, TRUSTED_PAIR, _known
+from tests.core.policy.door.test_door_history import GOOD, TRUSTED_PAIR, _known
 
 from sekisho.core.policy.attachments import AttachmentFinding, AttachmentRules, Found
 from sekisho.core.policy.classifier.knowledge import Opinion, Told
 from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding, Symbol
-from sekisho.core.policy.door import ATTACHMENT, CONTENT, RSPAMD, VIRUS, DoorRules, judge
+from sekisho.core.policy.contentrules import ContentRules
+from sekisho.core.policy.door.content import ATTACHMENT, CONTENT, RSPAMD, VIRUS
+from sekisho.core.policy.door.judge import judge
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.policy.evidence import Evidence
-from sekisho.core.policy.rules.content import ContentRules
 
 SPAM = Opinion(0.8, (Told("casino", 0.2), Told("r:noname", 0.1), Told("s:re", -0.1)))
 HAM = Opinion(-0.5)
@@ -27,7 +29,7 @@ def test_what_reads_like_junk_goes_there_and_the_words_are_told() -> None:
     assert verdict.because == "its words and build score 0.80 (junk from 0.25); most telling: casino, r:noname"
     assert judge(Evidence(content=content(HAM)), DoorRules()).action == "accept"
     assert judge(Evidence(content=content(None)), DoorRules()).action == "accept"
-    observed = judge(Evidence(content=content(SPAM)), DoorRules(words="observe"))
+    observed = judge(Evidence(content=content(SPAM)), DoorRules(modes={"content-junk": "observe"}))
     assert (observed.action, observed.observed) == ("accept", True)
 
 
@@ -64,7 +66,7 @@ def test_nobody_vouches_for_a_program() -> None:
     assert (verdict.action, verdict.rule, verdict.because) == ("junk", ATTACHMENT, "program: evil.exe in a.zip")
     both = Evidence(content=content(Opinion(2.0), attachments=PROGRAM), reputation=_known(pairs={1: TRUSTED_PAIR}))
     assert judge(both, DoorRules()).action == "junk"
-    assert judge(both, DoorRules(attachments="observe")).action == "accept"
+    assert judge(both, DoorRules(modes={"dangerous-attachment": "observe"})).action == "accept"
 
 
 def test_attachments_are_refused_where_so_set() -> None:
@@ -78,7 +80,7 @@ def test_attachments_are_refused_where_so_set() -> None:
 def test_viruses() -> None:
     assert judge(Evidence(clamav=ClamavFinding("Eicar")), DoorRules()).action == "refuse"
     assert judge(Evidence(clamav=ClamavFinding("Eicar")), DoorRules(content=ContentRules(refuses_viruses=False))).action == "junk"
-    assert judge(Evidence(clamav=ClamavFinding("Eicar")), DoorRules(viruses="observe")).rule == VIRUS
+    assert judge(Evidence(clamav=ClamavFinding("Eicar")), DoorRules(modes={"virus": "observe"})).rule == VIRUS
     assert judge(Evidence(clamav=ClamavFinding("", "no answer")), DoorRules()).action == "accept"
 
 
@@ -110,5 +112,5 @@ def test_what_could_not_be_known_refuses_nothing(mode: str, refuses: bool, is_te
         content=content(is_test=is_test, problem="store"), rspamd=RspamdFinding(99, 1, action, (), "no answer"),
         clamav=ClamavFinding("Eicar", "no answer"),
     )  # fmt: skip
-    rules = DoorRules(words=mode, content=ContentRules(refuses_attachments=refuses, refuses_for_rspamd=refuses))  # type: ignore[arg-type]
+    rules = DoorRules(modes={"content-junk": mode}, content=ContentRules(refuses_attachments=refuses, refuses_for_rspamd=refuses))  # type: ignore[arg-type]
     assert judge(evidence, rules).action in ("accept", "junk")

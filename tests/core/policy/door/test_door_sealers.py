@@ -8,7 +8,8 @@ from sekisho.core.mailauth.arc.verify import ArcEvidence
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.spf.terms import SpfEvidence, SpfFinding
 from sekisho.core.policy.content import ClamavFinding
-from sekisho.core.policy.door import DoorRules, judge
+from sekisho.core.policy.door.judge import judge
+from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.policy.evidence import Evidence
 
 RULES = DoorRules(trusted_sealers=frozenset({"lists.example", "relay.example"}))

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from sekisho.core.mailauth.iprev.check import IprevFinding
 from sekisho.core.policy.dnsbl import DnsblFinding, Listing
-from sekisho.core.policy.door import ACCEPTED, DNSBL, REPUTATION, RULES, TRUSTED, DoorRules, judge
+from sekisho.core.policy.door.judge import RULES, TRUSTED, judge
+from sekisho.core.policy.door.rule import ACCEPTED, DoorRules
+from sekisho.core.policy.door.stranger import DNSBL, REPUTATION
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import (
     DAY_US,
@@ -58,7 +60,7 @@ def test_lists_that_agree_turn_a_stranger_away() -> None:
     assert (verdict.action, verdict.rule) == ("refuse", DNSBL)
     assert verdict.reply is not None and verdict.reply.code == 550
     assert "a.example says spam source" in verdict.because
-    observed = judge(Evidence(dnsbl=_listed("a.example", "b.example"), reputation=_known()), DoorRules(dnsbl="observe"))
+    observed = judge(Evidence(dnsbl=_listed("a.example", "b.example"), reputation=_known()), DoorRules(modes={"dnsbl-listed": "observe"}))
     assert (observed.action, observed.rule, observed.observed) == ("accept", DNSBL, True)
 
 
@@ -101,7 +103,7 @@ def test_bad_experience_alone_is_junk_and_trust_spares() -> None:
     deferring = DoorRules(experience=ReputationRules(bad_action="defer"))
     verdict = judge(Evidence(reputation=_known(BAD)), deferring)
     assert verdict.action == "defer" and verdict.reply is not None and verdict.reply.code == 451
-    assert judge(Evidence(reputation=_known(BAD)), DoorRules(reputation="off")) == ACCEPTED
+    assert judge(Evidence(reputation=_known(BAD)), DoorRules(modes={"bad-reputation": "off"})) == ACCEPTED
 
 
 def test_s25r_alone_does_nothing() -> None:
@@ -135,6 +137,6 @@ def test_rules_are_named_once_and_explained() -> None:
 
 def test_a_rule_that_is_off_says_nothing_and_the_next_is_heard() -> None:
     evidence = Evidence(dnsbl=_listed("a.example", "b.example"), reputation=_known(BAD))
-    assert judge(evidence, DoorRules(dnsbl="off")).rule == REPUTATION
-    assert judge(evidence, DoorRules(dnsbl="observe")).rule == REPUTATION
-    assert judge(evidence, DoorRules(dnsbl="off", reputation="off")) == ACCEPTED
+    assert judge(evidence, DoorRules(modes={"dnsbl-listed": "off"})).rule == REPUTATION
+    assert judge(evidence, DoorRules(modes={"dnsbl-listed": "observe"})).rule == REPUTATION
+    assert judge(evidence, DoorRules(modes={"dnsbl-listed": "off", "bad-reputation": "off"})) == ACCEPTED

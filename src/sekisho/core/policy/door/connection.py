@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from sekisho.core.policy.door import DoorRules, DoorVerdict, Rule
+from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule
 from sekisho.core.policy.evidence import Evidence
-from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.rates import Measure
 from sekisho.core.terms.reply import Reply
 
@@ -40,17 +39,14 @@ def _beyond(rule: str, measure: Measure, reply: Reply) -> Callable[[Evidence, Do
     return judge
 
 
-def _rates(rules: DoorRules) -> Mode:
-    return rules.rates
-
-
+# They have one mode, and one evidence.
+RATE_RULES = (CONNECTION_RATE, MESSAGE_RATE, RECIPIENT_RATE, ERROR_FLOOD, HARVEST)
 # In this order within a stage.
 CONNECTION_RULES: tuple[Rule, ...] = (
     Rule(
         EARLY_TALKER,
         "Who speaks before the greeting is sent away.",
         "door.early_talkers",
-        lambda rules: rules.early_talkers,
         _judge_early,
         "greeting",
     ),
@@ -58,7 +54,6 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         ERROR_FLOOD,
         "Networks that make very many errors have to wait.",
         "door.rates.mode",
-        _rates,
         _beyond(ERROR_FLOOD, "errors", Reply.of(421, "4.7.0", "Too many errors came from your network lately; come back later")),
         "greeting",
     ),
@@ -66,7 +61,6 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         HARVEST,
         "Networks that try very many recipients that do not exist have to wait.",
         "door.rates.mode",
-        _rates,
         _beyond(HARVEST, "refused", Reply.of(421, "4.7.0", "Too many refused recipients from your network lately; come back later")),
         "greeting",
     ),
@@ -74,7 +68,6 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         CONNECTION_RATE,
         "Networks that connect far too often have to wait.",
         "door.rates.mode",
-        _rates,
         _beyond(CONNECTION_RATE, "connections", Reply.of(421, "4.7.0", "Too many connections from your network lately; come back later")),
         "greeting",
     ),
@@ -82,7 +75,6 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         MESSAGE_RATE,
         "Networks that send far too many messages have to wait.",
         "door.rates.mode",
-        _rates,
         _beyond(MESSAGE_RATE, "messages", Reply.of(421, "4.7.0", "Too many messages from your network lately; come back later")),
         "sender",
     ),
@@ -90,7 +82,6 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         HELO_FORGED,
         "Strangers may not call themselves by a name of this server.",
         "door.helo_forged",
-        lambda rules: rules.helo,
         _judge_helo,
         "recipient",
     ),
@@ -98,7 +89,6 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         RECIPIENT_RATE,
         "Networks that name far too many recipients have to wait.",
         "door.rates.mode",
-        _rates,
         _beyond(RECIPIENT_RATE, "recipients", Reply.of(450, "4.7.0", "Too many recipients from your network lately; try again later")),
         "recipient",
     ),
