@@ -63,5 +63,5 @@ async def test_what_was_tried_and_why_it_is_banned_can_be_asked(context: Context
         assert (tried.username, tried.cause) == ("guess@example.org", "no such account")
         story = (await why(context, Why(network))).stories[0]
         assert story.what.text.format(**story.what.values).startswith("The network 192.0.2.0/24 was banned")
-        assert story.why is not None and "6 names that nobody has" in story.why.text.format(**story.why.values)
+        assert story.why is not None and "6 account names that do not exist" in story.why.text.format(**story.why.values)
         assert story.remedy is not None and "sekisho bans lift 192.0.2.0/24" in story.remedy.text.format(**story.remedy.values)

@@ -278,7 +278,7 @@ async def test_what_the_queue_heard_after_the_ledger(scene: Scene) -> None:
     (job,) = await scene.store.spool.claim(OWNER, 1)
     reply = Reply.of(451, "4.4.1", "Cannot connect", cause="no-connection")
     await scene.store.spool.settle(job, (Outcome(job.recipients[0].id, "deferred", reply, retry_at_us=scene.clock.now_us() + 1),))
-    assert said((await scene.story("m1")).why) == "the last try ended so: 451 4.4.1 Cannot connect"
+    assert said((await scene.story("m1")).why) == "the last attempt ended with: 451 4.4.1 Cannot connect"
 
 
 async def test_many_recipients_are_not_all_named(scene: Scene) -> None:
@@ -288,7 +288,7 @@ async def test_many_recipients_are_not_all_named(scene: Scene) -> None:
 
 async def test_a_message_whose_beginning_is_gone(scene: Scene) -> None:
     scene.note("notice.lost", "m1", recipients="a@b.example", reason="full")
-    assert "how it began is not in the ledger" in said((await scene.story("m1")).what)
+    assert "the ledger does not have its beginning" in said((await scene.story("m1")).what)
 
 
 async def test_a_session_tells_all_that_happened_in_it(scene: Scene) -> None:
@@ -299,7 +299,7 @@ async def test_a_session_tells_all_that_happened_in_it(scene: Scene) -> None:
     assert [story.id for story in (await scene.ask("192.0.2.1")).stories] == ["k3q7w2ma"]
     stories = (await scene.ask("k3q7w2ma")).stories
     assert [story.id for story in stories] == ["k3q7w2ma", "m1", "k3q7w2ma-1"]
-    assert said(stories[0].why) == "1 messages were accepted, 0 refused; the end: quit."
+    assert said(stories[0].why) == "1 messages were accepted, 0 refused; it ended with: quit."
 
 
 async def test_a_limit_of_the_session_outranks_its_end(scene: Scene) -> None:
@@ -326,7 +326,7 @@ async def test_logins_are_counted(scene: Scene, cause: str) -> None:
 @pytest.mark.parametrize(
     ("cause", "words"),
     [
-        ("token without the scope", "the token is not good (token without the scope)."),
+        ("token without the scope", "the token is not valid (token without the scope)."),
         ("issuer unavailable: HTTP 500", "could not be asked (issuer unavailable: HTTP 500)."),
     ],
 )
@@ -348,8 +348,8 @@ async def test_what_an_operator_holds_of_an_account(scene: Scene) -> None:
     ("kind", "fields", "words"),
     [
         ("listener.refused", {"listener": "smtp", "cap": "per_ip"}, "too many connections"),
-        ("submission.command_refused", {"command": "AUTH", "reply": "535 5.7.8 Wrong"}, "do not fit"),
-        ("submission.command_refused", {"command": "MAIL", "reply": "421 4.7.0 Too much"}, "came to a limit"),
+        ("submission.command_refused", {"command": "AUTH", "reply": "535 5.7.8 Wrong"}, "or the password is wrong"),
+        ("submission.command_refused", {"command": "MAIL", "reply": "421 4.7.0 Too much"}, "reached a limit"),
         ("submission.recipient_refused", {"account": "t@example.org", "rule": "not-qualified", "reply": "554 5.1.2 No"}, "no dot"),
         ("submission.recipient_refused", {"account": "t@example.org", "rule": "mailbox-full", "reply": "452 4.2.2 No"}, "full"),
         ("reception.recipient_refused", {"rule": "mailbox-full", "reply": "452 4.2.2 No"}, "full"),
@@ -388,7 +388,7 @@ async def test_what_an_operator_did_and_what_is_new(scene: Scene) -> None:
     scene.note("guard.frozen", "c1", account="taro@example.org")
     assert said((await scene.story("c1")).what).startswith("The guard has held the mail of taro@example.org")
     scene.note("future.kind", "c2", account="taro@example.org")
-    assert said((await scene.story("c2")).what).startswith("future.kind was written down on")
+    assert said((await scene.story("c2")).what).startswith("future.kind was recorded on")
 
 
 async def test_nothing_is_an_answer(scene: Scene) -> None:

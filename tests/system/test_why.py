@@ -134,7 +134,7 @@ REFUSALS: dict[str, tuple[Callable[[Server], str], str, str, str]] = {
     "size": (oversized, "552 5.3.4", "larger than this server takes", "上限より大きい"),
     "login": (bad_login, "", "A login as alice@example.test from 127.0.0.1 (submission) was refused", "パスワードが違います"),
     "sender": (not_my_name, "550 5.7.1", "alice@example.test may not send in that name", "その名前では送れません"),
-    "errors": (too_many_errors, "421 4.7.0", "the end: errors", "終わり方: errors"),
+    "errors": (too_many_errors, "421 4.7.0", "it ended with: errors", "終わり方: errors"),
 }
 
 

@@ -129,7 +129,7 @@ def _because(recipient: RecipientView, wording: Wording) -> Wording:
 def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> Told:
     accepted = next((entry for entry in entries if entry.kind in ACCEPTED), None)
     if accepted is None:
-        return Told("noted", "The message {id} was seen on {when}; how it began is not in the ledger.")
+        return Told("noted", "The message {id} was seen on {when}; the ledger does not have its beginning.")
     values["when"] = accepted.at_us
     evidence = next((entry for entry in entries if entry.kind == "reception.evidence"), None)
     if evidence is not None and evidence.fields.get("verdict") in _JUNK:
@@ -168,10 +168,10 @@ _HELD_BY_GUARD = Told(
 _HELD_BY_OPERATOR = Told("waiting", "The message of {account} to {recipients} is held", RULES["sending-held"])
 _FAILED = Wording("{reply}", "The sender got a notice with these words. They come from the other side: ask its postmaster.")
 _NOWHERE = Wording(
-    "{reply}", "The sender got a notice with these words. Look whether the address is right; no server has seen the message."
+    "{reply}", "The sender got a notice with these words. Check whether the address is right; no server has seen the message."
 )
 _EXPIRED = Wording("{reply}", "The sender got a notice. When the other side works again, it can be sent anew.")
-_WAITS = Wording("{reply}", "Nothing: it is tried again by itself. To try now: sekisho queue retry {id}.")
+_WAITS = Wording("{reply}", "Nothing: it is retried automatically. To try now: sekisho queue retry {id}.")
 # What needs attention most comes first.
 _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
     (
@@ -186,7 +186,7 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
         ("expired",),
         Told(
             "failed",
-            "The message from {sender} to {recipients} was given up on {when}, after all of queue.lifetime_seconds",
+            "The message from {sender} to {recipients} was given up on {when}, when queue.lifetime_seconds had passed",
             _EXPIRED,
         ),
     ),

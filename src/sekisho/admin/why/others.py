@@ -53,7 +53,7 @@ def _tell_connection(values: _Values) -> Told:
     return Told(
         "noted",
         "The client {client}, which called itself {hello}, was connected until {when}",
-        Wording("{accepted} messages were accepted, {refused} refused; the end: {reason}."),
+        Wording("{accepted} messages were accepted, {refused} refused; it ended with: {reason}."),
     )
 
 
@@ -63,8 +63,9 @@ def _tell_cap(values: _Values) -> Told:
             "deferred",
             "A connection of the client {client} to {listener} gave way to others on {when}",
             Wording(
-                "there was not room for all, and strangers without headway go first, above all where many come from the same networks.",
-                "If it is an honest client: it tries again by itself. A flood shows in sekisho_stress; limits.connections is the limit.",
+                "there was no room for all connections; those of strangers that make no headway are ended first, above "
+                "all where many come from the same networks.",
+                "A legitimate client tries again by itself. A flood shows in the metric sekisho_stress; the limit is limits.connections.",
             ),
         )
     return Told(
@@ -72,7 +73,7 @@ def _tell_cap(values: _Values) -> Told:
         "A connection of the client {client} to {listener} was refused on {when}",
         Wording(
             "too many connections were open ({cap}).",
-            "If it is an honest client: limits.connections_per_ip and limits.connections are the limits. It tries again by itself.",
+            "A legitimate client tries again by itself. The limits are limits.connections_per_ip and limits.connections.",
         ),
     )
 
@@ -80,8 +81,8 @@ def _tell_cap(values: _Values) -> Told:
 def _tell_turned_away(values: _Values) -> Told:
     wording = wording_of_rule(str(values["rule"]), str(values["reply"]))
     if not values["reply"]:
-        return Told("noted", "A rule that only observes would have turned the client {client} away on {when}", wording)
-    return Told("deferred", "A connection of the client {client} was turned away on {when}", wording)
+        return Told("noted", "A rule that only observes would have refused the client {client} on {when}", wording)
+    return Told("deferred", "A connection of the client {client} was refused before the greeting on {when}", wording)
 
 
 def _tell_broken(values: _Values) -> Told:
@@ -115,9 +116,7 @@ def _tell_case(values: _Values) -> Told:
     return Told(
         "waiting",
         "The guard has held the mail of {account} since {when}",
-        Wording(
-            "{because}", "Look: sekisho guard show {account}. Then: sekisho guard release {account}, or sekisho guard purge {account}."
-        ),
+        Wording("{because}", "See: sekisho guard show {account}. Then: sekisho guard release {account}, or sekisho guard purge {account}."),
     )
 
 
@@ -136,7 +135,7 @@ def _tell_left_out(values: _Values) -> Told:
 def _tell_fault(values: _Values) -> Told:
     return Told(
         "deferred",
-        "This server hit an error of its own on {when}, in {where}",
+        "This server made an error on {when}, in {where}",
         Wording("{error}", "Please report it: the log has the traceback, under {id}. Nothing was lost; the other side tries again."),
     )
 
@@ -146,7 +145,7 @@ def _tell_admin(values: _Values) -> Told:
 
 
 def _tell_anything(values: _Values) -> Told:
-    return Told("noted", "{kind} was written down on {when}.")
+    return Told("noted", "{kind} was recorded on {when}.")
 
 
 _TELLERS: Mapping[str, Callable[[_Values], Told]] = {

@@ -26,11 +26,11 @@ RULES: Mapping[str, Wording] = {
     # recipients
     "no-such-recipient": Wording(
         "there is no account and no alias of that name here.",
-        "If there should be one: sekisho account add {recipient}, or sekisho alias add {recipient} ACCOUNT. "
-        "Else the sender has a wrong address.",
+        "If there should be one: sekisho account add {recipient}, or sekisho alias add {recipient} ACCOUNT. Otherwise "
+        "the sender has a wrong address.",
     ),
     "relay-denied": Wording(
-        "that domain is not served here, and strangers may send only to domains that are.",
+        "that domain is not served here, and mail from other servers is accepted only for domains that are.",
         "If the domain is yours: sekisho domain add. If one of your people sent it: they must log in, on port 465 or 587.",
     ),
     "recipient-script": Wording(
@@ -38,13 +38,13 @@ RULES: Mapping[str, Wording] = {
         "Only the recipient can change that: sekisho sieve get {recipients}.",
     ),
     "mailbox-full": Wording(
-        "the mailbox is full.", "Have the owner remove mail, or give more room: sekisho account quota. The sender tries again by itself."
+        "the mailbox is full.", "Ask the owner to delete mail, or raise the limit: sekisho account quota. The sender tries again by itself."
     ),
     "address-literal": Wording("mail to IP addresses is not sent.", "Write the address with the domain of the recipient."),
     "not-qualified": Wording("the domain of the recipient has no dot.", "Write the whole domain, such as example.org."),
     # senders
     "not-your-address": Wording(
-        "{account} may not send in that name.",
+        "{account} may not send under that address.",
         "Send as {account}, or make the address an alias of it: sekisho alias add ADDRESS {account}.",
     ),
     "sending-held": Wording(
@@ -52,10 +52,10 @@ RULES: Mapping[str, Wording] = {
         "If it is in order: sekisho account state {account} active, then sekisho guard release {account}; "
         "if not: sekisho guard purge {account}.",
     ),
-    "malformed-author": Wording("From or Sender is no list of addresses.", "The program that wrote the message must be corrected."),
+    "malformed-author": Wording("From or Sender is not a list of addresses.", "The program that wrote the message must be corrected."),
     "takeover": Wording(
         "the account sends as stolen accounts do: {because}.",
-        "Ask the owner. If it was not them: sekisho account passwd {account}; then look at what else was sent.",
+        "Ask the owner. If it was not them: sekisho account passwd {account}, then check what else was sent.",
     ),
     # the door, before there is a message
     "early-talker": Wording(
@@ -189,11 +189,11 @@ OBSTACLES: Mapping[str, Wording] = {
     "answered": Wording("{remote} answered: {reply}"),
     "no-connection": Wording("no connection could be made ({reply}); nobody answered there."),
     "silent": Wording("nobody answered in time ({reply})."),
-    "broken": Wording("the session broke off before an answer ({reply})."),
-    "tls": Wording("encryption could not be agreed on ({reply})."),
+    "broken": Wording("the session was cut before an answer came ({reply})."),
+    "tls": Wording("no encryption could be agreed on ({reply})."),
     "dns": Wording("the DNS does not say where its mail goes ({reply})."),
-    "nowhere": Wording("the DNS names no way there ({reply})."),
-    "": Wording("the last try ended so: {reply}"),
+    "nowhere": Wording("the DNS names no server for it ({reply})."),
+    "": Wording("the last attempt ended with: {reply}"),
 }
 # A password that was tried, refused and tried again.
 AGAIN = ", again"
@@ -203,45 +203,45 @@ _GENERAL = Wording("{reply}")
 STATUSES: Mapping[str, Wording] = {
     "4.2.2": RULES["mailbox-full"],
     "4.3.0": Wording(
-        "this server hit an error of its own; the sender tries again.",
-        "Please report it: the log has the traceback, under the number in the reply.",
+        "this server made an error; the sender tries again.",
+        "Please report it: the log has the traceback, under the id in the reply.",
     ),
     "4.3.1": Wording(
         "there is not enough room on the disk, or the store does not answer.",
         "Make room on the disk of data_dir; limits.free_disk_octets says how much is kept free.",
     ),
-    "4.3.2": Wording("this server was going down at that moment.", "Nothing: the sender tries again by itself."),
+    "4.3.2": Wording("this server was being stopped at that moment.", "Nothing: the sender tries again by itself."),
     "4.4.2": Wording("the client was silent for too long."),
     "4.5.3": Wording(
-        "one transaction may not have more recipients.", "Nothing: senders put the rest into another. limits.recipients is the limit."
+        "one transaction may not have so many recipients.",
+        "Nothing: senders send the rest in another transaction. The limit is limits.recipients.",
     ),
-    "4.7.0": Wording("the client came to a limit: {reply}", "If it is an honest one, raise what [limits] says."),
+    "4.7.0": Wording("the client reached a limit: {reply}", "If the client is legitimate, raise the limit in [limits]."),
     "5.3.4": Wording(
         "the message is larger than this server takes.",
-        "limits.message_octets and limits.header_octets are the limits; a link may do instead.",
+        "The limits are limits.message_octets and limits.header_octets; a link to the file may do instead.",
     ),
-    "5.4.6": Wording("the message goes in a circle.", "Look for aliases or forwardings that lead to each other."),
-    "5.5.2": Wording(
-        "its lines do not end as they must (CRLF), which can hide a second message.", "The program that sent it must be corrected."
-    ),
+    "5.4.6": Wording("the message goes in a loop.", "Look for aliases or forwardings that lead to each other."),
+    "5.5.2": Wording("its lines do not all end in CRLF, which can hide a second message.", "The program that sent it must be corrected."),
     "5.6.0": Wording("the message is malformed: {reply}", "The program that wrote it must be corrected."),
-    "5.7.0": Wording("the login was broken off or not understood.", "Look at the settings of the mail program."),
-    "5.7.8": Wording("user name and password do not fit.", "Look for the cause among the logins: sekisho why {client}."),
+    "5.7.0": Wording("the login was interrupted or could not be understood.", "Check the settings of the mail program."),
+    "5.7.8": Wording("the user name or the password is wrong.", "Find the cause among the logins: sekisho why {client}."),
 }
 
 # Why a network was banned from logging in.
 BANS: Mapping[str, Wording] = {
-    "guesses": Wording("{failures} logins from it had failed.", "It ends by itself. At once: sekisho bans lift {network}."),
+    "guesses": Wording("{failures} logins from it had failed.", "The ban ends by itself. To end it now: sekisho bans lift {network}."),
     "unknown-names": Wording(
-        "it had tried {failures} names that nobody has here.", "It ends by itself. At once: sekisho bans lift {network}."
+        "it had tried {failures} account names that do not exist here.",
+        "The ban ends by itself. To end it now: sekisho bans lift {network}.",
     ),
     "account": Wording(
-        "it had tried {failures} wrong passwords at {account}; other accounts are let in from there.",
-        "It ends by itself. At once: sekisho bans lift {network}.",
+        "it had tried {failures} wrong passwords for {account}; other accounts may still log in from there.",
+        "The ban ends by itself. To end it now: sekisho bans lift {network}.",
     ),
     "wide": Wording(
-        "{failures} logins from everywhere in it had failed; accounts that logged in from there before are let in.",
-        "It ends by itself. At once: sekisho bans lift {network}.",
+        "{failures} logins from all over it had failed; accounts that logged in from there before still may.",
+        "The ban ends by itself. To end it now: sekisho bans lift {network}.",
     ),
 }
 
@@ -252,97 +252,98 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
     "not an address": Wording("the user name is not an address.", "The user name is the whole address, such as taro@example.org."),
     "no password": Wording("the account has no password.", "Set one: sekisho account passwd {username}."),
     "account login_disabled": Wording(
-        "logins of this account are switched off.", "To let them in again: sekisho account state {username} active."
+        "logins to this account are disabled.", "To let them in again: sekisho account state {username} active."
     ),
     "account deleted": Wording("the account was removed.", "sekisho account undelete {username} brings it back."),
     "too many failed logins": Wording(
-        "too many logins failed before, and for a while none is tried.",
-        "Wait; [login] says how long. If it is one of yours, look at their devices.",
+        "too many logins had failed before, so for a while none is checked.",
+        "Wait; [login] sets how long. If it is one of your people, check their devices.",
     ),
-    "account at its end": Wording("the account came to its end.", "To let them in again: sekisho account expire {username} never."),
+    "account at its end": Wording("the account has expired.", "To let them in again: sekisho account expire {username} never."),
     "password disabled": Wording(
-        "the password was switched off, by an operator or by the guard.", "A new one works at once: sekisho account passwd {username}."
+        "the password was disabled by an operator or by the guard.", "A new one works at once: sekisho account passwd {username}."
     ),
     "second factor": Wording(
         "the password is right, but the account has a second factor: mail programs need an app password.",
-        "Make one for the device: sekisho account credential add {username} phone. The owner was told by a letter.",
+        "Make one for the device: sekisho account credential add {username} phone. The owner was told by mail.",
     ),
     "wrong token": Wording("the same token was refused just before.", "The first refusal says why."),
-    "token expired": Wording("the token was over.", "Their mail program must fetch a new one: log out there and in again."),
+    "token expired": Wording("the token has expired.", "The mail program must fetch a new one: have them log out of it and in again."),
     "token of an unknown issuer": Wording(
-        "the token is of an issuer that is not configured.", "Compare login.issuers with what the provider calls itself."
+        "the token comes from an issuer that is not configured.", "Compare login.issuers with what the provider calls itself."
     ),
     "token for another audience": Wording(
         "the token was made for another service than this one.", "Compare login.issuers.audience with the provider's settings."
     ),
     "token signed by an unknown key": Wording(
         "the token is signed with a key that the issuer does not publish.",
-        "If it goes on, somebody forges tokens; look where they come from.",
+        "If it goes on, somebody is forging tokens; find out where they come from.",
     ),
     "token of somebody else": Wording(
-        "the token is of another person than the login name.", "The login name must be the address that the provider knows."
+        "the token belongs to somebody other than the login name says.", "The login name must be the address that the provider knows."
     ),
     "token without a name": Wording(
         "the token does not name an address that the issuer vouches for.",
         "Compare login.issuers.username_claim with the provider's tokens.",
     ),
-    "former password": Wording(
-        "the device still has the password before this one.", "Have them type the new one into it; nothing else is wrong."
-    ),
+    "former password": Wording("the device still uses the previous password.", "Have them enter the new one there; nothing else is wrong."),
     "credential disabled": Wording(
-        "the app password was switched off, by an operator or by the guard.", "Look: sekisho account credential list {username}."
+        "the app password was disabled by an operator or by the guard.", "See: sekisho account credential list {username}."
     ),
-    "credential at its end": Wording("the app password came to its end.", "A new one: sekisho account credential add {username} phone."),
+    "credential at its end": Wording("the app password has expired.", "A new one: sekisho account credential add {username} phone."),
     "credential not for this service": Wording(
-        "the app password is not for this service.", "Look: sekisho account credential list {username}."
+        "the app password is not for this service.", "See: sekisho account credential list {username}."
     ),
     "credential not from this network": Wording(
-        "the app password is bound to other networks.", "Look: sekisho account credential list {username}."
+        "the app password may be used from other networks only.", "See: sekisho account credential list {username}."
     ),
     "certificate of somebody else": Wording(
-        "the certificate of the client is for other addresses.", "Issue one with the account's address in its subjectAltName."
+        "the client's certificate is for other addresses.", "Issue one with the account's address in its subjectAltName."
     ),
     "no address in the certificate": Wording(
-        "the certificate of the client names no e-mail address.", "Issue one with the account's address in its subjectAltName."
+        "the client's certificate contains no e-mail address.", "Issue one with the account's address in its subjectAltName."
     ),
-    "changed during the login": Wording("the account changed in that very moment.", "They try again."),
+    "changed during the login": Wording("the account was changed at that very moment.", "Have them try again."),
     "the channel binding does not match": Wording(
-        "the client saw another certificate than the one of this server.",
-        "Somebody stands between, or a proxy ends TLS: then login.channel_binding must be off.",
+        "the client saw a certificate that is not this server's.",
+        "Somebody is intercepting the connection, or a proxy ends TLS: then set login.channel_binding to off.",
     ),
     "the client binds to a channel that was not offered": Wording(
-        "the client binds its login to TLS in a way that is not offered here.",
-        "If it cannot do otherwise, login.channel_binding must be off.",
+        "the client uses a kind of channel binding that is not offered here.",
+        "If the client supports no other, set login.channel_binding to off.",
     ),
     "somebody hid the -PLUS mechanism from the client": Wording(
-        "somebody between hid from the client that logins can be bound to TLS.", "Look at what stands between: proxies, virus scanners."
+        "somebody on the way hid from the client that channel binding is offered.", "Check what lies between: proxies, virus scanners."
     ),
     "banned: guesses": Wording(
-        "the network of {client} is banned for a while: too many logins from it failed. Those that logged in from there before are let in.",
-        "It ends by itself. At once: sekisho bans lift {client}. If it is one of yours, look at their devices.",
+        "the network of {client} is banned for a while: too many logins from it failed. Accounts that logged in from "
+        "there before still may.",
+        "The ban ends by itself. To end it now: sekisho bans lift {client}. If it is one of your people, check their devices.",
     ),
     "banned: unknown-names": Wording(
-        "the network of {client} is banned for a while: it tried names that nobody has here.",
-        "It ends by itself. At once: sekisho bans lift {client}. The user name is the whole address.",
+        "the network of {client} is banned for a while: it tried account names that do not exist here.",
+        "The ban ends by itself. To end it now: sekisho bans lift {client}. The user name is the whole address.",
     ),
     "banned: account": Wording(
         "the network of {client} is banned for a while from this account only: too many passwords were wrong.",
-        "It ends by itself. At once: sekisho bans lift {client}. From elsewhere, and with passwords that fit a moment ago, they get in.",
+        "The ban ends by itself. To end it now: sekisho bans lift {client}. From elsewhere, and with a password that was "
+        "right a moment ago, they can log in.",
     ),
     "banned: wide": Wording(
         "passwords are being guessed from many networks around {client}, and this account never logged in from there.",
-        "It ends by itself. At once: sekisho bans lift {client}.",
+        "The ban ends by itself. To end it now: sekisho bans lift {client}.",
     ),
     "banned: operator": Wording("an operator banned the network of {client}.", "To let it in again: sekisho bans lift {client}."),
     "password tried at many accounts": Wording(
-        "the password fits, but it is being tried at many accounts from everywhere, and this account never logged in from there.",
+        "the password is right, but it is being tried at many accounts from everywhere, and this account never logged in from there.",
         "Ask the owner whether it was them, and give the account another password in any case: sekisho account passwd {username}.",
     ),
     "too many password checks waiting": Wording(
-        "too many passwords were being checked at that moment.", "Nothing: mail programs try again. Most likely somebody is guessing."
+        "too many passwords were being checked at that moment.",
+        "Nothing: mail programs try again. Most likely somebody is guessing passwords.",
     ),
     "acting for somebody else": Wording("it asked to act for another account.", "Leave the authorization identity empty."),
-    "store unavailable": Wording("the store did not answer.", "Look at the disk and at the log; the client tries again."),
+    "store unavailable": Wording("the store did not answer.", "Check the disk and the log; the client tries again."),
 }
 
 
@@ -362,8 +363,9 @@ def wording_of_cause(cause: str) -> Wording:
         return found
     if cause.startswith("issuer unavailable"):
         return Wording(
-            "the provider of tokens could not be asked ({cause}).", "Can this server reach it? Keys that are known are used for a day."
+            "the provider of tokens could not be asked ({cause}).",
+            "Check that this server can reach it. Keys that were fetched before are used for a day.",
         )
     if cause.startswith("token "):
-        return Wording("the token is not good ({cause}).", "Compare login.issuers with the provider's settings and its tokens.")
+        return Wording("the token is not valid ({cause}).", "Compare login.issuers with the provider's settings and its tokens.")
     return Wording("{cause}.")

@@ -11,7 +11,7 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shel
 # How each reason is said in a table, and each cause of a refused login.
 REASONS = {
     "guesses": "too many failed logins",
-    "unknown-names": "names that nobody has",
+    "unknown-names": "unknown account names",
     "account": "wrong passwords at this account",
     "wide": "guessing from all around",
     "operator": "banned by an operator",
