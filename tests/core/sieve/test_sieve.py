@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.core.sieve.made_scripts import REQUIRE_ALL, ScriptMaker
 from tests.effort import effort
 
-from sekisho.core.sieve.actions import Discard, FileInto, Keep, Redirect, Reject, Result, Vacation
+from sekisho.core.sieve.actions import Discard, FileInto, Keep, Notify, Redirect, Reject, Result, Vacation
 from sekisho.core.sieve.compiler import compile_script
 from sekisho.core.sieve.faults import ScriptFault, SieveError
+from sekisho.core.sieve.fields import edited
 from sekisho.core.sieve.language import LANGUAGE, WHOLE_LANGUAGE
+from sekisho.core.sieve.letters import Stamp, notice_letter, vacation_letter
 from sekisho.core.sieve.limits import DEFAULT_LIMITS, SieveLimits
 from sekisho.core.sieve.machine import run_script
 from sekisho.core.sieve.script import Language, Script
@@ -193,6 +196,28 @@ WORDS = st.sampled_from(
 @given(st.lists(WORDS, max_size=40))
 def test_any_words_are_a_script_or_a_fault(words: list[str]) -> None:
     check_any((EVERYTHING + " ".join(words)).encode(), WHOLE_LANGUAGE)
+
+
+def test_scripts_made_at_random_end_well() -> None:
+    """One in three is a script; each runs over a message that was made the same way."""
+    ran = 0
+    for seed in range(600):
+        maker = ScriptMaker(seed)
+        try:
+            script = compile_script((REQUIRE_ALL + maker.block()).encode(), WHOLE_LANGUAGE, find=lambda *_: b"stop;")
+        except SieveError:
+            continue
+        view = MailView.of(maker.message())
+        result = run_script(script, Situation(message=view, reverse_path="a@example.org", recipient="b+c@x.example", now_us=10**15))
+        for action in result.actions:
+            if isinstance(action, Vacation):
+                assert b"Auto-Submitted" in vacation_letter(action, Stamp("1@x", 0))
+            elif isinstance(action, Notify):
+                assert b"Auto-Submitted" in notice_letter(action, Stamp("1@x", 0), "o@x.example", view.header)
+            elif isinstance(action, Keep | FileInto | Redirect):
+                assert isinstance(edited(view.header, action.edits), bytes)
+        ran += bool(script.nodes)
+    assert ran > 100
 
 
 LOOKING = """
