@@ -3,6 +3,7 @@ from typing import cast
 
 import pytest
 
+from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.core.mailauth.results import dmarc_result, iprev_result, spf_results
 from sekisho.core.message.authentication_results import format_authentication_results
 from sekisho.core.message.authorship import read_authorship
@@ -10,11 +11,14 @@ from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.content import ContentWriter
+from sekisho.ports.directory import Domain
 from sekisho.ports.stream import Endpoint
+from sekisho.probes.authorship import probe_authorship
 from sekisho.probes.context import ProbeContext
 from sekisho.probes.dmarc import probe_dmarc
 from sekisho.probes.iprev import probe_iprev
 from sekisho.probes.spf import probe_spf
+from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.zones import ZoneResolver
 
 ZONE = """
@@ -107,3 +111,12 @@ async def test_several_domains_are_as_good_as_the_strictest_of_them(author: str,
     context = _context("192.0.2.66", header=f"From: {author}\r\n\r\n".encode())
     finding = await probe_dmarc(ZoneResolver(ZONE + SEVERAL), read_authorship(context.header), await probe_spf(context), ["strict.example"])
     assert (finding.result, finding.author_domain) == (result, domain)
+
+
+async def test_a_sender_of_ours_beside_a_foreign_author_is_found() -> None:
+    directory = MemoryStore(ManualClock(), SeededDice()).directory
+    await directory.add_domain(Domain("ours.example", 0))
+    fields = b"From: joe@example.com\r\nSender: Boss <boss@sub.ours.example>, x@elsewhere.example\r\n\r\n"
+    context = _context(header=fields)
+    finding = await probe_authorship(context, read_authorship(context.header), directory, await probe_spf(context), ())
+    assert (finding.own_senders, finding.own_shown, finding.shown) == (("ours.example",), (), ())

@@ -26,10 +26,12 @@ async def probe_authorship(
             own[served] = None
         elif "." in domain:
             foreign.append(domain)
+    senders = [await own_domain(directory, context.hostname, domain) for domain in authorship.senders] if directory is not None else []
     return AuthorshipFinding(
         problem=authorship.problem,
         author=author,
         own_shown=tuple(own),
+        own_senders=tuple(dict.fromkeys(filter(None, senders))),
         shown=await _dmarc_of_each(context, foreign[:MOST_SHOWN], spf, list(dkim_domains)),
         too_many_shown=len(foreign) > MOST_SHOWN or len(authorship.shown) >= MOST_NAMED,
         is_notice=context.envelope.reverse_path.is_null,

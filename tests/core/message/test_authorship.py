@@ -156,6 +156,13 @@ def test_names_in_letters_of_their_own_read_like_none_other(domain: str) -> None
     assert _read(f"<bob@{domain}>".encode()).shown == ()
 
 
+def test_a_sender_that_is_not_the_author_is_told_apart() -> None:
+    """Outlook writes "boss@ours.example on behalf of x@attack.example"."""
+    fields = f"From: {A}\r\nSender: Boss <{V}>\r\nSender: {A}\r\n\r\n"
+    found = read_authorship(HeaderSection(fields.encode()))
+    assert (found.senders, found.shown, found.problem) == (("ours.example",), (), "")
+
+
 def _others_read(value: str) -> set[str]:
     """Domains of what Python's readers of three generations, ours for ENVELOPE, and a plain search make of it."""
     found = {address for _, address in email.utils.getaddresses([value])} | {email.utils.parseaddr(value)[1]}

@@ -64,11 +64,13 @@ _RUN = re.compile(r"[^\W_](?:[^\W_]|-)*(?:\.[^\W_](?:[^\W_]|-)*)+")
 class Authorship:
     """`addresses`: the authors, none where there is a `problem` (why nobody can tell who wrote it, "" else). `domains`: all that must
     speak for the message, in A-labels: of those addresses and of what our ENVELOPE would show; with a problem all that any reader
-    finds, at most `MOST_NAMED`. `shown`: further domains that a mail program may show beside them."""
+    finds, at most `MOST_NAMED`. `shown`: further domains that a mail program may show beside them. `senders`: of Sender, which some put
+    before the author ("on behalf of")."""
 
     addresses: tuple[Address, ...] = ()
     domains: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -83,7 +85,11 @@ def read_authorship(header: HeaderSection) -> Authorship:
     (value,) = values
     found = _read(value)
     read_as = [name for domain in (*found.domains, *found.shown) if (name := read_as_latin(domain)) and name not in found.domains]
-    return replace(found, shown=tuple(_first([*read_as, *found.shown]))) if read_as and not found.problem else found
+    senders = _first(_domains_of(header.values(b"sender"))) if header.count(b"sender") else []
+    if found.problem or not (read_as or senders):
+        return found
+    others = tuple(name for name in senders if name not in found.domains)
+    return replace(found, shown=tuple(_first([*read_as, *found.shown])), senders=others)
 
 
 def _from_values(header: HeaderSection) -> list[bytes]:

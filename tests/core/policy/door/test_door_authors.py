@@ -55,6 +55,9 @@ def test_junk_for_what_cannot_be_read_is_no_way_round_dmarc(policy: Policy, acti
     [
         (AuthorshipFinding(own_shown=("ours.example",)), "", "junk"),
         (AuthorshipFinding(own_shown=("ours.example",)), "club.list.example", "accept"),
+        (AuthorshipFinding(own_senders=("ours.example",)), "", "junk"),
+        (AuthorshipFinding(own_senders=("ours.example",)), "club.list.example", "accept"),
+        (AuthorshipFinding(own_senders=("list.example",)), "", "accept"),
         (AuthorshipFinding(own_shown=("list.example",)), "", "accept"),  # DKIM speaks for it
         (AuthorshipFinding(shown=(_finding("fail"),)), "", "junk"),
         (AuthorshipFinding(shown=(_finding("fail", "none"), _finding("fail", "quarantine"))), "", "junk"),

@@ -41,7 +41,7 @@ def unreadable(evidence: Evidence) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A name beside the author's that From shows and that nothing speaks for."""
+    """A name beside the author's that From or Sender shows and that nothing speaks for."""
 
     because: str
     is_ours: bool = False
@@ -55,6 +55,9 @@ def shows_another(evidence: Evidence) -> Shown | None:
     for domain in finding.own_shown:
         if not is_authenticated(evidence, domain):
             return Shown(f"From shows {domain}, which is ours, but is from {finding.author}", True)
+    for domain in finding.own_senders:
+        if not is_authenticated(evidence, domain):
+            return Shown(f"Sender names {domain}, which is ours, but the message is from {finding.author}", True)
     for shown in finding.shown:
         if DMARC_ROWS[shown.result][shown.policy] in ("quarantine", "reject"):
             return Shown(f"From shows {shown.author_domain}, whose policy is {shown.policy}, but is from {finding.author}")
