@@ -25,7 +25,7 @@ async def test_a_factor_from_beginning_to_end(taro: Context, journal: MemoryJour
     begun = await ask(taro, "factor.enable", address=TARO)
     assert begun.uri == f"otpauth://totp/example.org:{TARO}?secret={begun.secret}&issuer=example.org"
     assert (await ask(taro, "factor.show", address=TARO)).state == "begun"
-    assert "does not fit" in await refusal(taro, "factor.confirm", address=TARO, code="000")
+    assert "code is wrong" in await refusal(taro, "factor.confirm", address=TARO, code="000")
     confirmed = await ask(taro, "factor.confirm", address=TARO, code=code(taro, begun.secret))
     assert len(confirmed.recovery_codes) == 10 and confirmed.app_passwords == 0
     shown = await ask(taro, "factor.show", address=TARO)
@@ -36,7 +36,7 @@ async def test_a_factor_from_beginning_to_end(taro: Context, journal: MemoryJour
     assert isinstance(clock, ManualClock)
     clock.advance(30)
     assert (await ask(taro, "factor.check", address=TARO, code=code(taro, begun.secret))).by == "code"
-    assert "does not fit" in await refusal(taro, "factor.check", address=TARO, code=code(taro, begun.secret))
+    assert "code is wrong" in await refusal(taro, "factor.check", address=TARO, code=code(taro, begun.secret))
     checked = await ask(taro, "factor.check", address=TARO, code=confirmed.recovery_codes[0])
     assert (checked.by, checked.recovery_left) == ("recovery", 9)
     assert (await ask(taro, "factor.disable", address=TARO)).state == "off"

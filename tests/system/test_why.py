@@ -116,7 +116,7 @@ def too_many_errors(server: Server) -> str:
 
 REFUSALS: dict[str, tuple[Callable[[Server], str], str, str, str]] = {
     "unknown": (lambda server: reply_to(server, "nobody@example.test"), "550 5.1.1", "no account and no alias", "エイリアスもありません"),
-    "relay": (lambda server: reply_to(server, "x@elsewhere.test"), "550 5.7.1", "domain is not served here", "ここでは扱っておらず"),
+    "relay": (lambda server: reply_to(server, "x@elsewhere.test"), "550 5.7.1", "domain is not served here", "ここでは扱っていません"),
     "quota": (over_quota, "452 4.2.2", "the mailbox is full", "いっぱいです"),
     "own domain": (
         lambda server: reply_to(server, "bob@example.test", "From: alice@example.test\r\n\r\nx"),
@@ -133,7 +133,7 @@ REFUSALS: dict[str, tuple[Callable[[Server], str], str, str, str]] = {
     "declared size": (oversized_by_declaration, "552 5.3.4", "larger than this server takes", "上限より大きい"),
     "size": (oversized, "552 5.3.4", "larger than this server takes", "上限より大きい"),
     "login": (bad_login, "", "A login as alice@example.test from 127.0.0.1 (submission) was refused", "パスワードが違います"),
-    "sender": (not_my_name, "550 5.7.1", "alice@example.test may not send in that name", "その名前では送れません"),
+    "sender": (not_my_name, "550 5.7.1", "alice@example.test may not send under that address", "そのアドレスでは送信できません"),
     "errors": (too_many_errors, "421 4.7.0", "it ended with: errors", "終わり方: errors"),
 }
 
@@ -159,7 +159,7 @@ def test_a_message_is_followed_to_the_queue_and_found_with_the_server_down(serve
     wait_until(lambda: "relay.attempt" in server.log, lambda: server.log)
     wait_until(lambda: "waits; the next attempt is on 20" in ask(server, "<a1@x.test>")[1], lambda: ask(server, "<a1@x.test>")[1])
     code, text = ask(server, "<never.seen@x.test>")
-    assert code == exits.NOTHING_KNOWN and "reaches back to 20" in text
+    assert code == exits.NOTHING_KNOWN and "goes back to 20" in text
     reply = reply_to(server, "nobody2@example.test")
     assert server.stop() == 0, server.log
     code, text = ask(server, "nobody2@example.test")

@@ -62,7 +62,7 @@ async def add_credential(context: Context, request: AddCredential) -> NewCredent
     if label in (PASSWORD, FORMER_LABEL):
         raise Refused("{label} is what an own password of the account is called; choose another label.", label=label)
     if request.expires_at_us and request.expires_at_us <= context.clock.now_us():
-        raise Refused("The end lies in the past.")
+        raise Refused("The last day is in the past.")
     if len(await store.of_account(account.id)) >= MOST_CREDENTIALS:
         raise Refused("{address} has {count} credentials already; remove some first.", address=account.address, count=MOST_CREDENTIALS)
     sender = await _sender(context, account, request.service)

@@ -104,7 +104,7 @@ async def check_factor(context: Context, request: FactorCode) -> FactorChecked:
 
 
 def _unfit() -> Refused:
-    return Refused("The code does not fit; wait for the next one, and see that the clocks of the telephone and of this machine are right.")
+    return Refused("The code is wrong; wait for the next one, and check that the clocks of the telephone and of this machine are right.")
 
 
 def _factors(context: Context) -> SecondFactors:

@@ -90,7 +90,7 @@ def _check_listeners(config: Config) -> Iterator[Problem]:
             if network.prefixlen == 0:
                 yield Problem(
                     f"{path}.proxy_from[{position}]",
-                    "{network} is everybody: anyone could claim any address.",
+                    "{network} stands for everybody: anyone could claim any address.",
                     "Name only the addresses of your own proxies.",
                     {"network": network},
                 )
@@ -252,7 +252,7 @@ def _check_issuers(config: Config) -> Iterator[Problem]:
                 f"login.issuers[{index}].issuer", "{issuer} is named twice.", "Keep one table for each issuer.", {"issuer": issuer.issuer}
             )
         if not issuer.algorithms:
-            yield Problem(f"login.issuers[{index}].algorithms", "No signature would be taken.", "Name at least one algorithm.")
+            yield Problem(f"login.issuers[{index}].algorithms", "No signature would be accepted.", "Name at least one algorithm.")
 
 
 def _check_greylist(config: Config) -> Iterator[Problem]:
@@ -300,7 +300,7 @@ def _check_rest(config: Config) -> Iterator[Problem]:
     if config.metrics.port is not None and not ipaddress.ip_address(str(config.metrics.address)).is_loopback:
         yield Problem(
             "metrics.address",
-            "{address} is not a loopback address; metrics tell too much for the world.",
+            "{address} is not a loopback address; metrics reveal too much to be public.",
             'Write "127.0.0.1" or "::1", and let a proxy with a login stand before it.',
             {"address": config.metrics.address},
         )

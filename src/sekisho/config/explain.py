@@ -46,7 +46,7 @@ def syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Problem:
         line = int(place[5:].split(",")[0])
     elif place:
         line = text.count("\n") + 1
-    return Problem("", "This is not TOML: {reason}.", "Mend the line, or the one before it.", {"reason": reason}, line)
+    return Problem("", "This is not TOML: {reason}.", "Correct this line, or the one before it.", {"reason": reason}, line)
 
 
 def schema_problem(

@@ -36,7 +36,7 @@ def taro(cli: Any) -> Any:
 
 
 def test_domains(cli: Any) -> None:
-    assert cli("domain", "add", "example.org") == (0, "Mail for example.org is taken now.\n", "")
+    assert cli("domain", "add", "example.org") == (0, "Mail for example.org is accepted now.\n", "")
     code, out, err = cli("domain", "add", "example.org")
     assert (code, out, err) == (exits.FAILED, "", "sekisho: The domain example.org already exists.\n")
     assert json.loads(cli("domain", "add", "example.net", "--catch-all", "a@example.org", "--json")[1])["catch_all"] == "a@example.org"
@@ -68,10 +68,10 @@ def test_accounts_are_imported(taro: Any, tmp_path: Path) -> None:
     file.write_text(f"jiro:{SHA512}:1000:1000::/home/jiro\n\ntaro:{SHA512}\nold:$1$saltsalt$AO77MFlQyb97TzsMyAVX81\n")
     code, out, _ = taro("account", "import", str(file), "--domain", "example.org", "--dry-run")
     assert code == 0 and out.splitlines()[0] == "1\tjiro@example.org\tSHA512-CRYPT\twould be taken"
-    assert out.splitlines()[-1] == "1 of 3 accounts would be taken."
+    assert out.splitlines()[-1] == "1 of 3 accounts would be imported."
     code, out, _ = taro("account", "import", str(file), "--domain", "example.org", "--also", "md5-crypt")
     assert "3\ttaro@example.org\tSHA512-CRYPT\tnot taken: The account taro@example.org already exists." in out
-    assert out.splitlines()[-1] == "2 of 3 accounts were taken."
+    assert out.splitlines()[-1] == "2 of 3 accounts were imported."
     read = json.loads(taro("account", "import", str(file), "--domain", "example.org", "--json")[1])
     assert [line["taken"] for line in read] == [False, False, False]
     assert taro("account", "import", str(tmp_path / "none"))[0] == exits.USAGE
@@ -93,8 +93,8 @@ def test_a_second_factor(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "right and used up; 9 are left" in taro("account", "factor", "taro@example.org", "check", recovery)[1]
     out = taro("account", "factor", "taro@example.org", "show")[1]
     assert "Second factor: on" in out and "Recovery codes left: 9" in out
-    assert "does not fit" in taro("account", "factor", "taro@example.org", "check", recovery)[2]
-    assert "needs no second factor" in taro("account", "factor", "taro@example.org", "disable")[1]
+    assert "code is wrong" in taro("account", "factor", "taro@example.org", "check", recovery)[2]
+    assert "no longer needs a second factor" in taro("account", "factor", "taro@example.org", "disable")[1]
 
 
 def test_credentials(taro: Any) -> None:
@@ -160,7 +160,7 @@ def test_aliases(taro: Any) -> None:
     assert taro("alias", "add", "info@example.org", "x@elsewhere.example", "--no-send", "--replace")[0] == 0
     assert taro("alias", "list")[1] == "info@example.org\tx@elsewhere.example\tno\n"
     assert json.loads(taro("alias", "list", "--json")[1])[0]["targets"] == ["x@elsewhere.example"]
-    assert taro("alias", "remove", "info@example.org")[1] == "info@example.org is no alias any more.\n"
+    assert taro("alias", "remove", "info@example.org")[1] == "info@example.org is no longer an alias.\n"
 
 
 def queue_one(app: Any) -> None:
@@ -425,7 +425,7 @@ def test_nothing_known_is_an_answer(cli: Any, app: Any) -> None:
     assert cli("why", "x") == (exits.NOTHING_KNOWN, "Nothing is known about x: the ledger is empty.\n", "")
     _refuse(app)
     code, out, _ = cli("why", "x")
-    assert code == exits.NOTHING_KNOWN and out.startswith("Nothing is known about x; the ledger reaches back to 20")
+    assert code == exits.NOTHING_KNOWN and out.startswith("Nothing is known about x; the ledger goes back to 20")
     app.ledger = None
     code, _, err = cli("why", "x")
     assert code == exits.FAILED and "There is no ledger" in err

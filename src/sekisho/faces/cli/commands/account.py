@@ -34,7 +34,7 @@ class Size(click.ParamType[int]):
 
 
 def password_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    weak = click.option("--allow-weak", is_flag=True, help="Take any password; only for tests.")
+    weak = click.option("--allow-weak", is_flag=True, help="Accept any password; for tests only.")
     return click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")(weak(command))
 
 

@@ -43,7 +43,7 @@ def factor(shell: Shell, address: str, action: str, code: str, config_file: Path
         else:
             click.echo(shell.say("The recovery code is right and used up; {count} are left.", count=result.recovery_left))
     elif action == "disable":
-        click.echo(shell.say("{address} needs no second factor any more.", address=result.address))
+        click.echo(shell.say("{address} no longer needs a second factor.", address=result.address))
     else:
         _print_state(shell, result)
 
@@ -82,7 +82,7 @@ def _print_codes(shell: Shell, confirmed: "FactorConfirmed") -> None:
     else:
         click.echo(
             say(
-                "Mail programs cannot log in any more until they have app passwords: sekisho account credential add {address} phone",
+                "Mail programs cannot log in again until they have app passwords: sekisho account credential add {address} phone",
                 address=confirmed.address,
             )
         )

@@ -14,9 +14,9 @@ _BATCH = 50
 @click.command("import", epilog="Example: sekisho account import /etc/dovecot/users --domain example.org --dry-run")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @click.option("--domain", default="", help="Domain of names that have none.")
-@click.option("--also", multiple=True, metavar="SCHEME", help="Take hashes of this broken scheme too; may be repeated.")
-@click.option("--replace", is_flag=True, help="Give accounts that exist the password of the file.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be taken.")
+@click.option("--also", multiple=True, metavar="SCHEME", help="Import hashes of this broken scheme too; can be given several times.")
+@click.option("--replace", is_flag=True, help="Give accounts that exist already the password in the file.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be imported.")
 @config_option
 @json_option
 @pass_shell
@@ -46,9 +46,9 @@ def import_accounts(
     rows = [(d.line, d.name, d.scheme or "-", yes if d.taken else f"{no}: {say(d.text, **d.values)}") for d in done]
     shell.print_table((say("Line"), say("Name"), say("Scheme"), say("Result")), rows)
     if dry_run:
-        click.echo(say("{taken} of {count} accounts would be taken.", taken=taken, count=len(done)))
+        click.echo(say("{taken} of {count} accounts would be imported.", taken=taken, count=len(done)))
     else:
-        click.echo(say("{taken} of {count} accounts were taken.", taken=taken, count=len(done)))
+        click.echo(say("{taken} of {count} accounts were imported.", taken=taken, count=len(done)))
     return code
 
 

@@ -59,4 +59,4 @@ def remove(shell: Shell, address: str, config_file: Path, as_json: bool) -> None
 
     with shell.operator(config_file) as ask:
         alias = ask("alias.remove", AliasRequest(address))
-    shell.report(alias, as_json, "{address} is no alias any more.", address=alias.address)
+    shell.report(alias, as_json, "{address} is no longer an alias.", address=alias.address)

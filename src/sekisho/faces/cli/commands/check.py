@@ -71,7 +71,7 @@ def message(
 @check_command.command("domain", epilog="Example: sekisho check domain example.org")
 @click.argument("name")
 @click.option(
-    "--ip", "addresses", type=IpAddress(), multiple=True, help="An address that its mail is sent from; default: those of hostname."
+    "--ip", "addresses", type=IpAddress(), multiple=True, help="Address that its mail is sent from; default: the addresses of hostname."
 )
 @click.option("--selector", "selectors", multiple=True, help="Look at this DKIM key too; may be given several times.")
 @resolver_option

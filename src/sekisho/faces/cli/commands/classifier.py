@@ -118,7 +118,7 @@ def status(shell: Shell, config_file: Path, as_json: bool) -> None:
 
 @classifier_command.command("explain", epilog="Example: sekisho classifier explain message.eml")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
-@click.option("--account", help="As for mail to this account.")
+@click.option("--account", help="Judge as for mail to this account.")
 @config_option
 @json_option
 @pass_shell
@@ -148,7 +148,7 @@ def explain(shell: Shell, file: Path, account: str | None, config_file: Path, as
 
 @classifier_command.command("forget", epilog="Example: sekisho classifier forget --account alice@example.org")
 @click.option("--account", help="What this account taught.")
-@click.option("--everything", is_flag=True, help="All lessons of everybody.")
+@click.option("--everything", is_flag=True, help="Everything that anybody taught.")
 @click.option("--yes", is_flag=True, help="Do not ask before everything is forgotten.")
 @config_option
 @json_option

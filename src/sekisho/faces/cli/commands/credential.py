@@ -37,9 +37,11 @@ def credential_command() -> None:
 @credential_command.command("add", epilog="Example: sekisho account credential add taro@example.org phone --scope imap")
 @click.argument("address")
 @click.argument("label")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(["imap", "pop3", "smtp"]), help="Only for this; more than once.")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(["imap", "pop3", "smtp"]), help="Only for this use; can be given several times."
+)
 @click.option("--expires", "expires_at_us", type=EndDate(), default=0, help="Last day, such as 2027-03-31.")
-@click.option("--network", "networks", multiple=True, help="Only from this network, such as 192.0.2.0/24; more than once.")
+@click.option("--network", "networks", multiple=True, help="Only from this network, such as 192.0.2.0/24; can be given several times.")
 @click.option("--service", default="", metavar="SENDER", help="For a program that sends as SENDER and does nothing else.")
 @config_option
 @json_option
@@ -134,7 +136,7 @@ def enable(shell: Shell, address: str, credential: str, config_file: Path, as_js
 @json_option
 @pass_shell
 def remove(shell: Shell, address: str, credential: str, config_file: Path, as_json: bool) -> None:
-    """Take the CREDENTIAL away for good: the device is lost or sold."""
+    """Remove the CREDENTIAL for good, for instance because the device is lost or sold."""
     from sekisho.admin.credentials import OneCredential
 
     with shell.operator(config_file) as ask:

@@ -24,7 +24,11 @@ def dkim_command() -> None:
 @dkim_command.command("add", epilog="Example: sekisho dkim add example.org")
 @click.argument("domain")
 @click.option(
-    "--algorithm", type=click.Choice(["rsa", "ed25519"]), default="rsa", show_default=True, help="Everybody reads rsa, few read ed25519."
+    "--algorithm",
+    type=click.Choice(["rsa", "ed25519"]),
+    default="rsa",
+    show_default=True,
+    help="Every receiver understands rsa, few understand ed25519.",
 )
 @config_option
 @json_option

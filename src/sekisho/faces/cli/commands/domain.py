@@ -10,7 +10,7 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shel
 
 @click.group("domain")
 def domain_command() -> None:
-    """The domains that mail is taken for."""
+    """The domains that mail is accepted for."""
 
 
 @domain_command.command("add", epilog="Example: sekisho domain add example.org")
@@ -21,12 +21,12 @@ def domain_command() -> None:
 @json_option
 @pass_shell
 def add(shell: Shell, name: str, separators: str, catch_all: str | None, config_file: Path, as_json: bool) -> None:
-    """Take mail for the domain NAME from now on."""
+    """Accept mail for the domain NAME from now on."""
     from sekisho.admin.domains import AddDomain
 
     with shell.operator(config_file) as ask:
         domain = ask("domain.add", AddDomain(name, separators, catch_all))
-    shell.report(domain, as_json, "Mail for {name} is taken now.", name=domain.name)
+    shell.report(domain, as_json, "Mail for {name} is accepted now.", name=domain.name)
 
 
 @domain_command.command("list", epilog="Example: sekisho domain list --json")
@@ -87,7 +87,7 @@ def _print_details(shell: Shell, details: Any) -> None:
 @json_option
 @pass_shell
 def remove(shell: Shell, name: str, yes: bool, config_file: Path, as_json: bool) -> None:
-    """Take no more mail for the domain NAME, and forget its DKIM keys. It must have no accounts and aliases left."""
+    """Accept no more mail for the domain NAME, and delete its DKIM keys. It must have no accounts and aliases left."""
     from sekisho.admin.dkim import ListKeys
     from sekisho.admin.domains import DomainRequest
 

@@ -10,7 +10,7 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, p
 
 @click.group("guard")
 def guard_command() -> None:
-    """Accounts that may be hijacked, and their mail that is held."""
+    """Accounts that may have been stolen, and their mail that is held."""
 
 
 @guard_command.command("list", epilog="Example: sekisho guard list --json")
@@ -49,7 +49,7 @@ def _state(action: str, frozen: bool) -> str:
 
 @guard_command.command("show", epilog="Example: sekisho guard show taro@example.org")
 @click.argument("address")
-@click.option("--limit", type=click.IntRange(0, 10_000), default=100, show_default=True, help="At most so many held messages.")
+@click.option("--limit", type=click.IntRange(0, 10_000), default=100, show_default=True, help="Most held messages to show.")
 @config_option
 @json_option
 @pass_shell
@@ -148,7 +148,7 @@ def purge(shell: Shell, address: str, keep_credential: bool, yes: bool, config_f
     from sekisho.admin.guard import PurgeHeld
 
     if not yes:
-        click.confirm(shell.say("Remove all held mail of {address} for good?", address=address), abort=True)
+        click.confirm(shell.say("Delete all held mail of {address} for good?", address=address), abort=True)
     with shell.operator(config_file) as ask:
         done = ask("guard.purge", PurgeHeld(address, keep_credential))
     values = {"address": done.address, "messages": done.messages, "recipients": done.recipients}

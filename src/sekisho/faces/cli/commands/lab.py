@@ -12,9 +12,15 @@ from sekisho.faces.cli.shell import Shell, json_option, pass_shell
 @click.command("lab", epilog="Example: sekisho lab door hijack --seed 7")
 @click.argument("scenes", nargs=-1, metavar="[SCENE]...")
 @click.option(
-    "--scenario", "files", multiple=True, type=click.Path(path_type=Path, dir_okay=False), help="A scene file of your own; may be repeated."
+    "--scenario",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A scene file of your own; can be given several times.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Another number: other addresses, texts and moments.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Seed of the dice; another number gives other addresses, texts and times."
+)
 @click.option("--full", is_flag=True, help="With the large numbers; takes minutes.")
 @click.option("--list", "is_list", is_flag=True, help="Only list the scenes that come with the program.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the servers' folders and logs there.")

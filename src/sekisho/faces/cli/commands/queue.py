@@ -16,7 +16,7 @@ def queue_command() -> None:
 
 
 @queue_command.command("list", epilog="Example: sekisho queue list --json")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="At most so many messages.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Most messages to show.")
 @config_option
 @json_option
 @pass_shell
@@ -166,7 +166,7 @@ def drop(shell: Shell, message_id: str, yes: bool, config_file: Path, as_json: b
 @json_option
 @pass_shell
 def destinations(shell: Shell, config_file: Path, as_json: bool) -> None:
-    """List the next hops that are left alone for a while after failures."""
+    """List the next hops that are not tried for a while after failures."""
     from sekisho.admin.domains import Nothing
 
     with shell.operator(config_file) as ask:

@@ -32,7 +32,7 @@ class Span(click.ParamType[int]):
 @click.command("why", epilog="Example: sekisho why k3q7w2ma-1")
 @click.argument("subject", metavar="ID|MESSAGE-ID|ADDRESS")
 @click.option("--since", type=Span(), help="Only what happened in the last 30m, 12h, 7d, 2w …")
-@click.option("--limit", type=click.IntRange(1, 300), default=20, show_default=True, help="At most so many stories.")
+@click.option("--limit", type=click.IntRange(1, 300), default=20, show_default=True, help="Most answers to show.")
 @config_option
 @json_option
 @pass_shell
@@ -59,7 +59,7 @@ def _nothing(shell: Shell, answer: Any) -> str:
     if not answer.reaches_back_to_us:
         return shell.say("Nothing is known about {subject}: the ledger is empty.", subject=printable(answer.subject))
     return shell.say(
-        "Nothing is known about {subject}; the ledger reaches back to {date}.",
+        "Nothing is known about {subject}; the ledger goes back to {date}.",
         subject=printable(answer.subject),
         date=when(answer.reaches_back_to_us),
     )
