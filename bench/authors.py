@@ -1,9 +1,11 @@
-"""What the reading of From costs honest mail: of a corpus, which messages have no author that can be told, and which show further names.
+"""What the reading of From costs honest mail: of a corpus, which messages have no author that can be told,
+and which show further names.
 
     bench/authors.py [CORPUS …]
 
-CORPUS: a folder or archive of messages, one a file (default: the ham of the vectors' half of the SpamAssassin corpus). The worst is
-assumed of every name that is shown: that its domain asks for rejection, and that nothing speaks for it.
+CORPUS: a folder or archive of messages, one a file (default: the ham of the vectors' half of the SpamAssassin
+corpus). The worst is assumed of every name that is shown: that its domain asks for rejection, and that
+nothing speaks for it.
 """
 
 import argparse
@@ -33,7 +35,11 @@ def messages(path: Path) -> Iterator[tuple[str, bytes]]:
         return
     with tarfile.open(path) as archive:
         for member in archive:
-            stream = archive.extractfile(member) if member.isfile() and "spam-" not in member.name.replace("spamassassin", "") else None
+            stream = (
+                archive.extractfile(member)
+                if member.isfile() and "spam-" not in member.name.replace("spamassassin", "")
+                else None
+            )
             if stream is not None:
                 yield member.name, stream.read()
 
@@ -47,11 +53,17 @@ def consequence(octets: bytes) -> tuple[str, str, float]:
     if found.problem:
         return "refused", f"{found.problem}: {(header.first(b'from') or b'')[:100]!r}", spent
     shown = [name for name in found.shown if "." in name]  # a name without a dot has no policy
-    return ("marked", f"shows {', '.join(shown)}: {header.first(b'from')!r}", spent) if shown else ("taken", "", spent)
+    return (
+        ("marked", f"shows {', '.join(shown)}: {header.first(b'from')!r}", spent)
+        if shown
+        else ("taken", "", spent)
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpora", nargs="*", type=Path, default=[CORPUS], metavar="CORPUS")
     counts: Counter[str] = Counter()
     seconds = 0.0
@@ -63,7 +75,10 @@ def main() -> None:
             if why:
                 print(f"{what}\t{Path(name).name}\t{why}")
     total = counts.total()
-    print(f"{total} messages: {counts['refused']} refused, {counts['marked']} marked; {seconds / max(1, total) * 1e6:.0f} µs of CPU each")
+    print(
+        f"{total} messages: {counts['refused']} refused, {counts['marked']} marked; "
+        f"{seconds / max(1, total) * 1e6:.0f} µs of CPU each"
+    )
 
 
 if __name__ == "__main__":

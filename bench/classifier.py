@@ -1,10 +1,12 @@
-"""How much spam the classifier finds and how much ham it loses, by cross validation over a corpus, and what a message costs.
+"""How much spam the classifier finds and how much ham it loses, by cross validation over a corpus, and what a
+message costs.
 
     bench/classifier.py [CORPUS] [--against OTHER] [--splits 10] [--json]
 
-CORPUS: a folder or archive of folders named "…ham…" and "…spam…", one message a file (default: the vectors' half of the SpamAssassin
-corpus). Each split trains on one random half and tests on the other, both ways; then every source of ham and spam is left out in turn.
-`--against` trains on all of CORPUS and tests on OTHER. The threshold is the server's default, set before any of this is run.
+CORPUS: a folder or archive of folders named "…ham…" and "…spam…", one message a file (default: the vectors'
+half of the SpamAssassin corpus). Each split trains on one random half and tests on the other, both ways; then
+every source of ham and spam is left out in turn. `--against` trains on all of CORPUS and tests on OTHER. The
+threshold is the server's default, set before any of this is run.
 """
 
 import argparse
@@ -41,7 +43,8 @@ class Mail:
 
 @dataclass(slots=True)
 class Outcome:
-    """`highest_ham`: the score of the ham that looks most like spam; `scores`: (score, is spam) of all that was asked."""
+    """`highest_ham`: the score of the ham that looks most like spam; `scores`: (score, is spam) of all that
+    was asked."""
 
     name: str
     trained_ham: int
@@ -90,9 +93,17 @@ def try_out(name: str, learned: Sequence[Mail], asked: Sequence[Mail]) -> Outcom
     spam = [score for score, is_spam in scores if is_spam]
     spams = sum(mail.is_spam for mail in learned)
     return Outcome(
-        name, len(learned) - spams, spams, len(ham), len(spam), sum(score >= JUNK_SCORE for score in ham),
-        sum(score >= JUNK_SCORE for score in spam), max(ham, default=0.0), fitted, scores,
-    )  # fmt: skip
+        name=name,
+        trained_ham=len(learned) - spams,
+        trained_spam=spams,
+        ham=len(ham),
+        spam=len(spam),
+        lost=sum(score >= JUNK_SCORE for score in ham),
+        caught=sum(score >= JUNK_SCORE for score in spam),
+        highest_ham=max(ham, default=0.0),
+        fit_seconds=fitted,
+        scores=scores,
+    )
 
 
 def halves(mails: Sequence[Mail], splits: int) -> Iterator[Outcome]:
@@ -111,13 +122,19 @@ def tenths(mails: Sequence[Mail]) -> Iterator[Outcome]:
     part = [dice.randrange(10) for _ in mails]
     for number in range(10):
         learned = [mail for mail, its in zip(mails, part, strict=True) if its != number]
-        yield try_out(f"tenth {number}", learned, [mail for mail, its in zip(mails, part, strict=True) if its == number])
+        yield try_out(
+            f"tenth {number}", learned, [mail for mail, its in zip(mails, part, strict=True) if its == number]
+        )
 
 
 def by_source(mails: Sequence[Mail]) -> Iterator[Outcome]:
     """A whole source at a time that was never seen: other senders, other months, other hosts on the way."""
     for source in sorted({mail.source for mail in mails}):
-        yield try_out(f"without {source}", [m for m in mails if m.source != source], [m for m in mails if m.source == source])
+        yield try_out(
+            f"without {source}",
+            [m for m in mails if m.source != source],
+            [m for m in mails if m.source == source],
+        )
 
 
 def curve(outcomes: Sequence[Outcome]) -> dict[str, float]:
@@ -140,7 +157,12 @@ def cost(mails: Sequence[Mail], known: Knowledge) -> dict[str, float]:
         known.score(mail.features)
         times.append(1000 * (mail.seconds + time.thread_time() - start))
     times.sort()
-    return {"mean": sum(times) / len(times), "p50": times[len(times) // 2], "p99": times[int(0.99 * len(times))], "max": times[-1]}
+    return {
+        "mean": sum(times) / len(times),
+        "p50": times[len(times) // 2],
+        "p99": times[int(0.99 * len(times))],
+        "max": times[-1],
+    }
 
 
 def total(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -157,20 +179,32 @@ def total(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def show(title: str, outcomes: Sequence[Outcome]) -> None:
     print(f"\n{title} (threshold {JUNK_SCORE})")
-    print(f"  {'':22} {'learned ham+spam':>17} {'spam':>5} {'caught':>8} {'ham':>5} {'lost':>5} {'highest':>8} {'fit s':>6}")
+    print(
+        f"  {'':22} {'learned ham+spam':>17} {'spam':>5} {'caught':>8} {'ham':>5} {'lost':>5} "
+        f"{'highest':>8} {'fit s':>6}"
+    )
     for o in outcomes:
         caught = f"{o.caught / o.spam:.2%}" if o.spam else "-"
         highest = f"{o.highest_ham:.2f}" if o.ham else "-"
         learned = f"{o.trained_ham}+{o.trained_spam}"
-        print(f"  {o.name:22} {learned:>17} {o.spam:5} {caught:>8} {o.ham:5} {o.lost:5} {highest:>8} {o.fit_seconds:6.2f}")
+        print(
+            f"  {o.name:22} {learned:>17} {o.spam:5} {caught:>8} {o.ham:5} {o.lost:5} {highest:>8} "
+            f"{o.fit_seconds:6.2f}"
+        )
     if len(outcomes) > 1:
         whole = total(outcomes)
-        caught = "-" if whole["caught"] is None else f"{whole['caught']:.2%} of spam caught (worst {whole['caught_worst']:.2%})"
+        caught = (
+            "-"
+            if whole["caught"] is None
+            else f"{whole['caught']:.2%} of spam caught (worst {whole['caught_worst']:.2%})"
+        )
         print(f"  all: {caught}, {whole['lost'] or 0:.3%} of ham lost")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", nargs="?", type=Path, default=CORPUS)
     parser.add_argument("--against", type=Path)
     parser.add_argument("--splits", type=int, default=10)
@@ -199,8 +233,14 @@ def main() -> None:
         return
     for title, outcomes in groups.items():
         show(title, outcomes)
-    print("\nspam caught if so much ham were lost:", "  ".join(f"{rate}: {caught:.2%}" for rate, caught in curve(first).items()))
-    print("CPU-ms a message, reading to score:", "  ".join(f"{name} {value:.2f}" for name, value in costs.items()))
+    print(
+        "\nspam caught if so much ham were lost:",
+        "  ".join(f"{rate}: {caught:.2%}" for rate, caught in curve(first).items()),
+    )
+    print(
+        "CPU-ms a message, reading to score:",
+        "  ".join(f"{name} {value:.2f}" for name, value in costs.items()),
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""What does the checkpoint cost? One inbound message by port 25, from the connection until it is durable in the mailbox.
+"""What does the checkpoint cost? One inbound message by port 25, from the connection until it is durable in
+the mailbox.
 
     bench/door.py [--messages 3000] [--connections 20] [--per-connection 1] [--rounds 3] [--json]
-    bench/door.py --profile 10        where the time of "everything" goes, by a sampling profile (needs py-spy)
+    bench/door.py --profile 10        where the time of "everything" goes: a sampling profile, by py-spy
 
-Four servers run beside one another and take turns: "unchecked" asks nothing; "papers" checks iprev, SPF, DKIM, DMARC and ARC; "door"
-also asks two blocklists, S25R, greylisting and our own experience with the sender; "everything" also reads the content: attachments
-and a trained classifier. All keep the ledger. Senders are 50 domains with their own address, name, SPF record (by include), 2048-bit
-key and p=reject; each has written before. The DNS is a server of ours, whose CPU is not counted, nor is that of this load generator.
-Medians of the rounds are shown; compare inside one run. Forged mail is tried first: a server that takes it would measure nothing.
+Four servers run beside one another and take turns: "unchecked" asks nothing; "papers" checks iprev, SPF,
+DKIM, DMARC and ARC; "door" also asks two blocklists, S25R, greylisting and our own experience with the
+sender; "everything" also reads the content: attachments and a trained classifier. All keep the ledger.
+Senders are 50 domains with their own address, name, SPF record (by include), 2048-bit key and p=reject; each
+has written before. The DNS is a server of ours, whose CPU is not counted, nor is that of this load generator.
+Medians of the rounds are shown; compare inside one run. Forged mail is tried first: a server that takes it
+would measure nothing.
 """
 
 import argparse
@@ -41,8 +44,14 @@ from sekisho.core.mailauth.dkim.sign import DkimSigner, sign_message
 SENDERS = 50
 VARIANTS = ("unchecked", "papers", "door", "everything")
 LISTS = ("bl.one.test", "bl.two.test")
-HAM = "minutes of the meeting next week about the garden festival please bring your own chair and some tea for all members"
-SPAM = "winner claim prize bonus casino free pills cheap offer click urgent transfer fund million dollars beneficiary"
+HAM = (
+    "minutes of the meeting next week about the garden festival please bring your own chair and some tea "
+    "for all members"
+)
+SPAM = (
+    "winner claim prize bonus casino free pills cheap offer click urgent transfer fund million dollars "
+    "beneficiary"
+)
 WORDS, SPAM_WORDS = HAM.split(), SPAM.split()
 
 
@@ -56,7 +65,8 @@ class Job:
 
 
 class Senders:
-    """Their zone, and messages signed by them: `messages[octets]` are (sender number, content with its final dot)."""
+    """Their zone, and messages signed by them: `messages[octets]` are (sender number, content with its final
+    dot)."""
 
     def __init__(self, sizes: Sequence[int], each: int) -> None:
         keys = [generate_private_key(65537, 2048) for _ in range(5)]
@@ -74,17 +84,23 @@ class Senders:
             ]
         self.zone = "\n".join(lines) + "\n"
         dice = random.Random(7)
-        self.messages = {size: [self._message(dice, signers[i % SENDERS], i, size) for i in range(each)] for size in sizes}
+        self.messages = {
+            size: [self._message(dice, signers[i % SENDERS], i, size) for i in range(each)] for size in sizes
+        }
 
-    def _message(self, dice: random.Random, signer: DkimSigner, number: int, octets: int) -> tuple[int, bytes]:
+    def _message(
+        self, dice: random.Random, signer: DkimSigner, number: int, octets: int
+    ) -> tuple[int, bytes]:
         content = letter(dice, f"someone@{signer.domain}", WORDS, octets)
         return number % SENDERS, sign_message([signer], content, int(time.time())) + content + b".\r\n"
 
 
 def letter(dice: random.Random, author: str, words: Sequence[str], octets: int) -> bytes:
     head = (
-        f"From: Someone <{author}>\r\nTo: <alice@example.test>\r\nSubject: {' '.join(dice.choices(words, k=5))}\r\n"
-        f"Date: Tue, 24 Nov 2026 05:30:00 +0000\r\nMessage-ID: <{dice.getrandbits(64):x}@{author.partition('@')[2]}>\r\n"
+        f"From: Someone <{author}>\r\nTo: <alice@example.test>\r\nSubject: "
+        f"{' '.join(dice.choices(words, k=5))}\r\n"
+        f"Date: Tue, 24 Nov 2026 05:30:00 +0000\r\nMessage-ID: "
+        f"<{dice.getrandbits(64):x}@{author.partition('@')[2]}>\r\n"
         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
     )
     lines = []
@@ -109,14 +125,21 @@ class Server:
 
     def command(self, *arguments: str) -> None:
         config = str(Path(self.facts["ca_file"]).parent / "sekisho.toml")
-        subprocess.run([sys.executable, "-m", "sekisho.app", *arguments, "-c", config], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-m", "sekisho.app", *arguments, "-c", config],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 def settings(name: str, toml: str, dns: str) -> str:
     """sekisho.toml of a variant."""
     toml = re.sub(r"(?m)^(# )?unchecked_networks = .*$", "", toml)
     unchecked = '["127.0.0.0/8"]' if name == "unchecked" else "[]"
-    lists = "".join(f'[[door.blocklists]]\nzone = "{z}"\naccepted_terms = true\ncodes = {{ "127.0.0.2" = "listed" }}\n' for z in LISTS)
+    lists = "".join(
+        f'[[door.blocklists]]\nzone = "{z}"\naccepted_terms = true\ncodes = {{ "127.0.0.2" = "listed" }}\n'
+        for z in LISTS
+    )
     toml = toml.replace("[door]", f"[door]\nunchecked_networks = {unchecked}", 1)
     if "[door]" not in toml:
         toml += f"\n[door]\nunchecked_networks = {unchecked}\n"
@@ -133,7 +156,9 @@ def serving_names(zone: str) -> Iterator[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".zone") as file:
         file.write(zone)
         file.flush()
-        with subprocess.Popen([sys.executable, "-m", "sekisho.testing.dnsserver", file.name], stdout=subprocess.PIPE, text=True) as dns:
+        with subprocess.Popen(
+            [sys.executable, "-m", "sekisho.testing.dnsserver", file.name], stdout=subprocess.PIPE, text=True
+        ) as dns:
             assert dns.stdout is not None
             try:
                 yield dns.stdout.readline().split()[-1]
@@ -146,7 +171,9 @@ def serving(name: str, folder: Path, dns: str) -> Iterator[Server]:
     """A try-out server with the variant's settings."""
     command = [sys.executable, "-m", "sekisho.app", "try", "--json", "--dir", str(folder), "--base-port", "0"]
     for last in (False, True):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
             assert process.stdout is not None
             try:
                 line = process.stdout.readline()
@@ -166,8 +193,14 @@ def serving(name: str, folder: Path, dns: str) -> Iterator[Server]:
 class Load:
     """Sends `total` messages over `connections`, so many of them by each."""
 
-    def __init__(self, server: Server, messages: Sequence[tuple[int, bytes]], per_connection: int, *, tls: bool) -> None:
-        self._port, self._messages, self._per_connection = server.facts["ports"]["smtp"], messages, per_connection
+    def __init__(
+        self, server: Server, messages: Sequence[tuple[int, bytes]], per_connection: int, *, tls: bool
+    ) -> None:
+        self._port, self._messages, self._per_connection = (
+            server.facts["ports"]["smtp"],
+            messages,
+            per_connection,
+        )
         self._by_sender = [[content for number, content in messages if number == n] for n in range(SENDERS)]
         self._tls: ssl.SSLContext | None = None
         if tls:
@@ -190,11 +223,15 @@ class Load:
             self._left -= count
             self._next += 1
             sender = self._next % SENDERS
-            letters = [self._by_sender[sender][(self._next + i) % len(self._by_sender[sender])] for i in range(count)]
+            letters = [
+                self._by_sender[sender][(self._next + i) % len(self._by_sender[sender])] for i in range(count)
+            ]
             await self.session(sender, letters)
 
     async def session(self, sender: int, letters: Sequence[bytes], last: bytes = b"250") -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(_address(sender), 0))
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self._port, local_addr=(_address(sender), 0)
+        )
         await expect(reader, b"220")
         hello = f"EHLO mail.d{sender}.test\r\n".encode()
         writer.write(hello)
@@ -206,7 +243,9 @@ class Load:
             writer.write(hello)
             await expect(reader, b"250")
         for content in letters:
-            writer.write(f"MAIL FROM:<someone@d{sender}.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n".encode())
+            writer.write(
+                f"MAIL FROM:<someone@d{sender}.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n".encode()
+            )
             for code in (b"250", b"250", b"354"):
                 await expect(reader, code)
             writer.write(content)
@@ -256,14 +295,16 @@ def measure(server: Server, senders: Senders, job: Job, arguments: argparse.Name
 
 
 def profile(server: Server, senders: Senders, job: Job, arguments: argparse.Namespace) -> dict[str, float]:
-    """Share of the samples, by the innermost of our files, of what held the interpreter lock while the load runs."""
+    """Share of the samples, by the innermost of our files, of what held the interpreter lock while the load
+    runs."""
     spy = shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy"))
     shares: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         workers = process_tree(server.process.pid)[1:]
         watchers = [
             subprocess.Popen(
-                [spy, "record", "--gil", "-f", "raw", "-r", "250", "-d", str(arguments.profile), "-o", f"{folder}/{pid}", "-p", str(pid)],
+                [spy, "record", "--gil", "-f", "raw", "-r", "250", "-d", str(arguments.profile), "-o",
+                f"{folder}/{pid}", "-p", str(pid)],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
             for pid in workers
@@ -280,13 +321,16 @@ def profile(server: Server, senders: Senders, job: Job, arguments: argparse.Name
 
 
 def _place(stack: str) -> str:
-    """The innermost file of the package, such as core/mailauth/dkim/verify.py; "others" where none is on the stack."""
+    """The innermost file of the package, such as core/mailauth/dkim/verify.py; "others" where none is on the
+    stack."""
     found = re.findall(r"sekisho/([a-z0-9_/]+\.py)", stack)
     return found[-1] if found else "others"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--messages", type=int, default=3000)
     parser.add_argument("--connections", type=int, default=20)
     parser.add_argument("--per-connection", type=int, default=1)
@@ -315,11 +359,22 @@ def main() -> None:
     report(found, jobs, as_json=arguments.json)
 
 
-def report(found: dict[tuple[str, Job], list[tuple[float, float]]], jobs: Sequence[Job], *, as_json: bool) -> None:
-    middle = {key: tuple(statistics.median(values) for values in zip(*runs, strict=True)) for key, runs in found.items()}
+def report(
+    found: dict[tuple[str, Job], list[tuple[float, float]]], jobs: Sequence[Job], *, as_json: bool
+) -> None:
+    middle = {
+        key: tuple(statistics.median(values) for values in zip(*runs, strict=True))
+        for key, runs in found.items()
+    }
     if as_json:
         rows = [
-            {"variant": name, "octets": job.octets, "tls": job.tls, "cpu_ms": round(cpu, 3), "per_second": round(rate)}
+            {
+                "variant": name,
+                "octets": job.octets,
+                "tls": job.tls,
+                "cpu_ms": round(cpu, 3),
+                "per_second": round(rate),
+            }
             for (name, job), (cpu, rate) in middle.items()
         ]
         print(json.dumps(rows))

@@ -2,9 +2,9 @@
 
     bench/ledger.py [--entries 10000000] [--folder DIR] [--json]
 
-The folder must have room for about 400 octets an entry; it is removed afterwards. Entries are what reception records of an ordinary
-message: connection, evidence, acceptance. Questions are asked with the operating system's cache as the filling left it, and once
-more after the files were dropped from it.
+The folder must have room for about 400 octets an entry; it is removed afterwards. Entries are what reception
+records of an ordinary message: connection, evidence, acceptance. Questions are asked with the operating
+system's cache as the filling left it, and once more after the files were dropped from it.
 """
 
 import argparse
@@ -42,27 +42,55 @@ BURST = 300  # messages in one second of load
 
 def message(number: int) -> tuple[Entry, ...]:
     """What reception writes down about one message."""
-    client, session, id_ = f"203.0.{number % 251}.{number % 241}", f"s{number:07x}", f"{number:013x}{number * 2654435761 % 2**64:016x}"
+    client, session, id_ = (
+        f"203.0.{number % 251}.{number % 241}",
+        f"s{number:07x}",
+        f"{number:013x}{number * 2654435761 % 2**64:016x}",
+    )
     sender, recipient, message_id = (
         f"user{number % 99_991}@example.org",
         f"local{number % 997}@example.test",
         f"{number:x}.{number % 7919}@example.org",
     )
     evidence = {
-        "client": client, "verdict": "accept", "rule": "", "because": "", "observed": False, "iprev": "pass",
-        "client_name": "mail.example.org", "spf": "pass", "spf_domain": "example.org", "spf_helo": "none",
-        "dkim": "pass:example.org", "arc": "none", "dmarc": "pass",
+        "client": client,
+        "verdict": "accept",
+        "rule": "",
+        "because": "",
+        "observed": False,
+        "iprev": "pass",
+        "client_name": "mail.example.org",
+        "spf": "pass",
+        "spf_domain": "example.org",
+        "spf_helo": "none",
+        "dkim": "pass:example.org",
+        "arc": "none",
+        "dmarc": "pass",
         "dmarc_policy": "reject",
         "author_domain": "example.org",
-    }  # fmt: skip
+    }
     accepted = {
-        "client": client, "hello": "mail.example.org", "reverse_path": sender, "recipient": recipient, "recipients": 1, "delivered": 1,
-        "over_quota": 0, "relayed": 0, "octets": 4096, "message_id": message_id, "session": session,
-    }  # fmt: skip
+        "client": client,
+        "hello": "mail.example.org",
+        "reverse_path": sender,
+        "recipient": recipient,
+        "recipients": 1,
+        "delivered": 1,
+        "over_quota": 0,
+        "relayed": 0,
+        "octets": 4096,
+        "message_id": message_id,
+        "session": session,
+    }
     connection = {
-        "client": client, "hello": "mail.example.org", "tls": "TLSv1.3", "reason": "quit", "accepted": 1, "refused": 0,
+        "client": client,
+        "hello": "mail.example.org",
+        "tls": "TLSv1.3",
+        "reason": "quit",
+        "accepted": 1,
+        "refused": 0,
         "recipients_refused": 0,
-    }  # fmt: skip
+    }
     return (
         Entry("reception.evidence", id_, evidence),
         Entry("reception.accepted", id_, accepted, (message_id, sender, recipient, "example.org", session)),
@@ -86,7 +114,9 @@ def cost(folder: Path, messages: int, *, with_ledger: bool, with_log: bool = Tru
     clock = MovingClock()
     ledger = SqliteLedger(folder, clock, LedgerLimits(), lost, alone=True) if with_ledger else None
     with open(os.devnull, "wb") as sink:
-        log: Journal = StructlogJournal(clock, descriptor=os.dup(sink.fileno()), worker=0) if with_log else _NoLog()
+        log: Journal = (
+            StructlogJournal(clock, descriptor=os.dup(sink.fileno()), worker=0) if with_log else _NoLog()
+        )
         journal = KeepingJournal(log, clock, ledger)
         entries = [message(number) for number in range(messages)]
         began = time.process_time()
@@ -150,7 +180,16 @@ async def ask(ledger: SqliteLedger, messages: int, count: int) -> dict[str, dict
     clock = MovingClock()
     store = MemoryStore(clock, SystemDice())
     roles = RoleOwners(postmaster="a@example.test", abuse="a@example.test")
-    context = Context(store.directory, store.spool, store.keys, _NoLog(), clock, roles, "uid:0", ledger)
+    context = Context(
+        directory=store.directory,
+        spool=store.spool,
+        keys=store.keys,
+        journal=_NoLog(),
+        clock=clock,
+        roles=roles,
+        actor="uid:0",
+        ledger=ledger,
+    )
     found: dict[str, dict[str, float]] = {}
     for kind, keys in questions(messages, count):
         finding, telling = [], []
@@ -184,7 +223,9 @@ def drop_from_cache(folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--entries", type=int, default=10_000_000)
     parser.add_argument("--questions", type=int, default=100, help="of each kind")
     parser.add_argument("--folder", type=Path, help="where the ledger is made; default: a temporary folder")
@@ -198,11 +239,20 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(result, indent=2))
         return
-    print("CPU-ms a message (three entries): " + ", ".join(f"{name} {value:.4f}" for name, value in result["cost"].items()))
-    print(f"{arguments.entries:,} entries: {result['octets'] / 2**30:.2f} GiB, {result['octets'] / arguments.entries:.0f} octets each")
+    print(
+        "CPU-ms a message (three entries): "
+        + ", ".join(f"{name} {value:.4f}" for name, value in result["cost"].items())
+    )
+    print(
+        f"{arguments.entries:,} entries: {result['octets'] / 2**30:.2f} GiB, "
+        f"{result['octets'] / arguments.entries:.0f} octets each"
+    )
     for state in ("warm", "cold"):
         for kind, numbers in result[state].items():
-            print(f"{state} {kind:11} " + "  ".join(f"{name} {value:8.2f} ms" for name, value in numbers.items()))
+            print(
+                f"{state} {kind:11} "
+                + "  ".join(f"{name} {value:8.2f} ms" for name, value in numbers.items())
+            )
 
 
 def measure(folder: Path, entries: int, count: int) -> dict[str, Any]:

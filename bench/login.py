@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""What does a login cost, and does its time tell anything? Starts a try-out server and logs in over loopback, each time over a new TLS
-connection.
+"""What does a login cost, and does its time tell anything? Starts a try-out server and logs in over loopback,
+each time over a new TLS connection.
 
     bench/login.py [--logins 400] [--service imap] [--json]
     bench/login.py --timing [--tries 60] [--json]
 
-CPU is that of the server's whole process tree, read from /proc; what this load generator uses is not in it. "cold" remembers no outcome
-(`login.cache_seconds = 0`), so each password of an account is hashed; "warm" is what a mail program meets that connects again and again.
-TLS 1.3 with a P-256 certificate, never resumed.
+CPU is that of the server's whole process tree, read from /proc; what this load generator uses is not in it.
+"cold" remembers no outcome (`login.cache_seconds = 0`), so each password of an account is hashed; "warm" is
+what a mail program meets that connects again and again. TLS 1.3 with a P-256 certificate, never resumed.
 
---timing compares how long refusals take, by cause, with that of a wrong password: the chance that one of them takes longer (AUC, 0.5 is
-none the wiser) and the p of Mann and Whitney's test.
+--timing compares how long refusals take, by cause, with that of a wrong password: the chance that one of them
+takes longer (AUC, 0.5 is none the wiser) and the p of Mann and Whitney's test.
 """
 
 import argparse
@@ -42,18 +42,37 @@ from reception import ROOT, cpu_seconds
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 PORTS = {"imap": "imaps", "pop3": "pop3s", "submission": "submissions"}
 AT_ONCE = 8
-CAUSES = ("wrong password", "unknown user", "disabled account", "expired account", "wrong scope", "banned network")
+CAUSES = (
+    "wrong password",
+    "unknown user",
+    "disabled account",
+    "expired account",
+    "wrong scope",
+    "banned network",
+)
 
 
-# -- the server -------------------------------------------------------------------------------------------------------------
+# -- the server ----------------------------------------------------------------------------------------------
 
 
 class Server:
     """A try-out server with other settings of `[login]`, one worker."""
 
     def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "sekisho.app", "try", "--json", "--dir", str(folder), "--base-port", "0"]
-        with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        command = [
+            sys.executable,
+            "-m",
+            "sekisho.app",
+            "try",
+            "--json",
+            "--dir",
+            str(folder),
+            "--base-port",
+            "0",
+        ]
+        with subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
             assert process.stdout is not None
             line = process.stdout.readline()
             process.terminate()
@@ -75,7 +94,10 @@ class Server:
         self.config_file.write_text(f"workers = 1\n{self._plain}\n[login]\n{settings}")
         place = self._folder / "notify"
         place.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, (self._folder / "serve.err").open("ab") as errors:
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+            (self._folder / "serve.err").open("ab") as errors,
+        ):
             manager.bind(str(place))
             manager.settimeout(60)
             environment = {**ENVIRONMENT, "NOTIFY_SOCKET": str(place)}
@@ -90,13 +112,15 @@ class Server:
 
     def command(self, *words: str, stdin: str = "") -> Any:
         command = [sys.executable, "-m", "sekisho.app", *words, "-c", str(self.config_file), "--json"]
-        done = subprocess.run(command, input=stdin, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, input=stdin, env=ENVIRONMENT, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise SystemExit(done.stderr)
         return json.loads(done.stdout)
 
 
-# -- the client -------------------------------------------------------------------------------------------------------------
+# -- the client ----------------------------------------------------------------------------------------------
 
 
 class Scram:
@@ -118,7 +142,9 @@ class Scram:
             self._salted[key] = hashlib.pbkdf2_hmac("sha256", self._password.encode(), salt, count)
         client_key = hmac.digest(self._salted[key], b"Client Key", "sha256")
         bare = f"c=biws,r={fields['r']}"
-        signature = hmac.digest(hashlib.sha256(client_key).digest(), f"{self._bare},{text},{bare}".encode(), "sha256")
+        signature = hmac.digest(
+            hashlib.sha256(client_key).digest(), f"{self._bare},{text},{bare}".encode(), "sha256"
+        )
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
         return f"{bare},p={base64.b64encode(proof).decode()}".encode()
 
@@ -181,7 +207,7 @@ class Client:
         return line
 
 
-# -- what a login costs -----------------------------------------------------------------------------------------------------
+# -- what a login costs --------------------------------------------------------------------------------------
 
 
 Logins = list[tuple[str, str]]  # one for each of those at once: a maildrop has one reader (RFC 1939 §8)
@@ -199,7 +225,9 @@ async def log_in_often(server: Server, service: str, mechanism: str, logins: Log
     await asyncio.gather(*(lane(f"127.0.{number}.1", login) for number, login in enumerate(logins)))
 
 
-def cost(server: Server, pid: int, service: str, mechanism: str, logins: Logins, count: int) -> tuple[float, float]:
+def cost(
+    server: Server, pid: int, service: str, mechanism: str, logins: Logins, count: int
+) -> tuple[float, float]:
     """(CPU-ms for each, how many a second)."""
     asyncio.run(log_in_often(server, service, mechanism, logins, AT_ONCE))
     time.sleep(0.3)  # what the server does behind its answers
@@ -218,16 +246,27 @@ def measure_cost(arguments: argparse.Namespace, server: Server) -> list[dict[str
         for address in addresses:
             server.command("account", "add", address, "--password-stdin", stdin=password + "\n")
             logins["account"].append((address, password))
-            logins["app"].append((address, server.command("account", "credential", "add", address, "bench")["secret"]))
+            logins["app"].append(
+                (address, server.command("account", "credential", "add", address, "bench")["secret"])
+            )
     rows = []
     for cache, settings in (("cold", {"cache_seconds": 0}), ("warm", {})):
         with server.running(**settings) as pid:
-            for service, credential, mechanism in itertools.product(arguments.services, logins, ("PLAIN", "SCRAM")):
+            for service, credential, mechanism in itertools.product(
+                arguments.services, logins, ("PLAIN", "SCRAM")
+            ):
                 hashes = cache == "cold" and (credential, mechanism) == ("account", "PLAIN")
                 if cache == "cold" and not hashes:
                     continue  # nothing is remembered of these
                 count = max(AT_ONCE, arguments.logins // 8) if hashes else arguments.logins
-                cpu_ms, rate = cost(server, pid, service, mechanism, logins[credential], count)
+                cpu_ms, rate = cost(
+                    server=server,
+                    pid=pid,
+                    service=service,
+                    mechanism=mechanism,
+                    logins=logins[credential],
+                    count=count,
+                )
                 rows.append(
                     {
                         "service": service,
@@ -241,7 +280,7 @@ def measure_cost(arguments: argparse.Namespace, server: Server) -> list[dict[str
     return rows
 
 
-# -- what its time tells ----------------------------------------------------------------------------------------------------
+# -- what its time tells -------------------------------------------------------------------------------------
 
 
 def separation(times: list[float], others: list[float]) -> tuple[float, float]:
@@ -265,7 +304,9 @@ def prepare_causes(server: Server) -> dict[str, tuple[str, str]]:
     (alice, password), *_ = server.accounts.items()
     domain = alice.partition("@")[2]
     for name in ("disabled", "expired"):
-        server.command("account", "add", f"{name}@{domain}", "--password-stdin", stdin="correct horse battery staple\n")
+        server.command(
+            "account", "add", f"{name}@{domain}", "--password-stdin", stdin="correct horse battery staple\n"
+        )
     server.command("account", "state", f"disabled@{domain}", "login-disabled")
     server.command("account", "expire", f"expired@{domain}", "2026-01-01")
     service = server.command("account", "credential", "add", alice, "scanner", "--service", alice)
@@ -280,7 +321,9 @@ def prepare_causes(server: Server) -> dict[str, tuple[str, str]]:
     }
 
 
-async def take_times(server: Server, logins: dict[str, tuple[str, str]], tries: int) -> dict[str, list[float]]:
+async def take_times(
+    server: Server, logins: dict[str, tuple[str, str]], tries: int
+) -> dict[str, list[float]]:
     """In a random order; each try comes from another network, so that none of them runs out of tries."""
     dice = random.Random(1)
     order = [cause for cause in CAUSES for _ in range(tries)]
@@ -290,7 +333,9 @@ async def take_times(server: Server, logins: dict[str, tuple[str, str]], tries: 
 
     async def lane() -> None:
         for number, cause in todo:
-            source = "127.250.250.7" if cause == "banned network" else f"127.{1 + number // 250}.{number % 250}.7"
+            source = (
+                "127.250.250.7" if cause == "banned network" else f"127.{1 + number // 250}.{number % 250}.7"
+            )
             good, seconds = await Client(server, "imap").login(source, "PLAIN", *logins[cause])
             if good:
                 raise SystemExit(f"a login was let in ({cause})")
@@ -302,7 +347,12 @@ async def take_times(server: Server, logins: dict[str, tuple[str, str]], tries: 
 
 def measure_timing(arguments: argparse.Namespace, server: Server) -> list[dict[str, Any]]:
     many = 100_000  # no limit but that of the time is looked at
-    settings = {"failure_seconds": 0.5, "strange_failures_per_account": many, "failures_per_wide_network": many, "sprayed_accounts": 0}
+    settings = {
+        "failure_seconds": 0.5,
+        "strange_failures_per_account": many,
+        "failures_per_wide_network": many,
+        "sprayed_accounts": 0,
+    }
     with server.running(**settings):
         logins = prepare_causes(server)
         times = asyncio.run(take_times(server, logins, arguments.tries))
@@ -311,15 +361,35 @@ def measure_timing(arguments: argparse.Namespace, server: Server) -> list[dict[s
         auc, p = separation(times[cause], times["wrong password"])
         median, slowest = statistics.median(times[cause]), max(times[cause])
         rows.append(
-            {"cause": cause, "tries": len(times[cause]), "median_ms": median * 1000, "slowest_ms": slowest * 1000, "auc": auc, "p": p}
+            {
+                "cause": cause,
+                "tries": len(times[cause]),
+                "median_ms": median * 1000,
+                "slowest_ms": slowest * 1000,
+                "auc": auc,
+                "p": p,
+            }
         )
-    return [{name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()} for row in rows]
+    return [
+        {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logins", type=int, default=400, help="of each kind; an eighth of it where each is hashed")
-    parser.add_argument("--service", dest="services", action="append", choices=list(PORTS), help="may be repeated; default: all three")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--logins", type=int, default=400, help="of each kind; an eighth of it where each is hashed"
+    )
+    parser.add_argument(
+        "--service",
+        dest="services",
+        action="append",
+        choices=list(PORTS),
+        help="may be repeated; default: all three",
+    )
     parser.add_argument("--timing", action="store_true")
     parser.add_argument("--tries", type=int, default=60, help="of each cause")
     parser.add_argument("--json", action="store_true")

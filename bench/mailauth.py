@@ -3,8 +3,9 @@
 
     bench/mailauth.py [--rounds 5] [--json]
 
-Everything runs in this process with DNS answered from memory (a warm cache); the numbers are CPU-µs per operation, the best of
-interleaved rounds. Trust the ratios, not the numbers: they depend on the machine and its other load.
+Everything runs in this process with DNS answered from memory (a warm cache); the numbers are CPU-µs per
+operation, the best of interleaved rounds. Trust the ratios, not the numbers: they depend on the machine and
+its other load.
 """
 
 import argparse
@@ -56,9 +57,12 @@ SPF_RECORDS = {
     "_dmarc.example.test": "v=DMARC1; p=reject; adkim=s; rua=mailto:dmarc@example.test",
 }
 HEADER = (
-    b"Received: from relay.example.test (relay.example.test [192.0.2.26])\r\n\tby mail.example.test with ESMTPS id 4fXyZ1\r\n"
-    b"\tfor <bob@example.net>; Tue, 24 Nov 2026 05:20:51 +0000\r\nFrom: Alice <alice@example.test>\r\nTo: Bob <bob@example.net>\r\n"
-    b"Subject: The minutes of yesterday's meeting\r\nDate: Tue, 24 Nov 2026 05:20:51 +0000\r\nMessage-ID: <1.2@example.test>\r\n"
+    b"Received: from relay.example.test (relay.example.test [192.0.2.26])\r\n\tby mail.example.test with "
+    b"ESMTPS id 4fXyZ1\r\n"
+    b"\tfor <bob@example.net>; Tue, 24 Nov 2026 05:20:51 +0000\r\nFrom: Alice <alice@example.test>\r\nTo: "
+    b"Bob <bob@example.net>\r\n"
+    b"Subject: The minutes of yesterday's meeting\r\nDate: Tue, 24 Nov 2026 05:20:51 +0000\r\nMessage-ID: "
+    b"<1.2@example.test>\r\n"
     b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
 )
 BODIES = {
@@ -80,7 +84,13 @@ class Bench:
         self._rounds = rounds
         self._cases: list[tuple[str, Callable[[], object], Callable[[], object] | None, int]] = []
 
-    def add(self, name: str, ours: Callable[[], object], theirs: Callable[[], object] | None = None, times: int = 1) -> None:
+    def add(
+        self,
+        name: str,
+        ours: Callable[[], object],
+        theirs: Callable[[], object] | None = None,
+        times: int = 1,
+    ) -> None:
         """`times`: how often one call does it."""
         self._cases.append((name, ours, theirs, times))
 
@@ -96,7 +106,10 @@ class Bench:
         for name, _, theirs, _ in self._cases:
             row: dict[str, object] = {"what": name, "ours_us": round(best[name, True], 1)}
             if theirs is not None:
-                row |= {"theirs_us": round(best[name, False], 1), "ratio": round(best[name, False] / best[name, True], 1)}
+                row |= {
+                    "theirs_us": round(best[name, False], 1),
+                    "ratio": round(best[name, False] / best[name, True], 1),
+                }
             rows.append(row)
         return rows
 
@@ -119,11 +132,19 @@ def build(rounds: int) -> Bench:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     answers: dict[tuple[str, str], Answer] = {}
     for name, text in records.items():
-        answers[name, "TXT"] = Answer(name, "TXT", DnsStatus.NOERROR, (text.encode(),), 300)
-    answers["mail.example.test", "A"] = Answer("mail.example.test", "A", DnsStatus.NOERROR, (CLIENT.address,), 300)
+        answers[name, "TXT"] = Answer(
+            name=name, rtype="TXT", status=DnsStatus.NOERROR, records=(text.encode(),), ttl_seconds=300
+        )
+    answers["mail.example.test", "A"] = Answer(
+        name="mail.example.test",
+        rtype="A",
+        status=DnsStatus.NOERROR,
+        records=(CLIENT.address,),
+        ttl_seconds=300,
+    )
 
     def lookup(name: str, rtype: RecordType) -> Answer:
-        return answers.get((name, rtype)) or Answer(name, rtype, DnsStatus.NXDOMAIN)
+        return answers.get((name, rtype)) or Answer(name=name, rtype=rtype, status=DnsStatus.NXDOMAIN)
 
     resolver = LookupResolver(lookup)
 
@@ -144,9 +165,14 @@ def build(rounds: int) -> Bench:
         bench.add(
             f"sign rsa-2048, {octets // 1024} KB plain",
             lambda plain=plain: sign_message([rsa], plain, NOW),
-            lambda plain=plain: dkim.sign(plain, b"r", b"example.test", pem, canonicalize=(b"relaxed", b"relaxed")),
+            lambda plain=plain: dkim.sign(
+                plain, b"r", b"example.test", pem, canonicalize=(b"relaxed", b"relaxed")
+            ),
         )
-        bench.add(f"sign ed25519, {octets // 1024} KB plain", lambda plain=plain: sign_message([ed25519], plain, NOW))
+        bench.add(
+            f"sign ed25519, {octets // 1024} KB plain",
+            lambda plain=plain: sign_message([ed25519], plain, NOW),
+        )
     _add_spf(bench, resolver, records)
     signed = sign_message([rsa], message(4096, "plain"), NOW) + message(4096, "plain")
     bench.add("SPF + DKIM + DMARC, 4 KB", lambda: _whole(signed, resolver))
@@ -170,22 +196,49 @@ class _Cache:
 
 
 def _inspection(signed: bytes, answers: dict[tuple[str, str], Answer]) -> Callable[[], object]:
-    """What reception does with a message before it is accepted: iprev, SPF, DKIM, DMARC, verdict, journal entry, and the field written."""
+    """What reception does with a message before it is accepted: iprev, SPF, DKIM, DMARC, verdict, journal
+    entry, and the field written."""
     pointer = CLIENT.address.reverse_pointer
-    cache = _Cache(answers | {(pointer, "PTR"): Answer(pointer, "PTR", DnsStatus.NOERROR, (CLIENT.helo,), 300)})
+    cache = _Cache(
+        answers
+        | {
+            (pointer, "PTR"): Answer(
+                name=pointer, rtype="PTR", status=DnsStatus.NOERROR, records=(CLIENT.helo,), ttl_seconds=300
+            )
+        }
+    )
     store = MemoryStore(SystemClock(), SystemDice())
-    tools = DoorTools(store.directory, lambda: BudgetedResolver(cache), SystemClock(), MemoryJournal())
+    tools = DoorTools(
+        directory=store.directory,
+        budgeted=lambda: BudgetedResolver(cache),
+        clock=SystemClock(),
+        journal=MemoryJournal(),
+    )
     inspector = DoorInspector("mx.example.net", DoorRules(), (), tools)
     content = store.spool.open_content()
     content.write(signed)
-    envelope = Envelope(ReversePath(Address.from_text("alice@example.test")), (Recipient(Address.from_text("bob@example.net")),))
+    envelope = Envelope(
+        reverse_path=ReversePath(Address.from_text("alice@example.test")),
+        recipients=(Recipient(Address.from_text("bob@example.net")),),
+    )
     loop = asyncio.new_event_loop()
 
     async def inspect() -> None:
         for _ in range(INSPECTIONS):
             header = HeaderSection(signed)
             client = Endpoint(CLIENT.address, 25000)
-            found = await inspector.inspect(Arrival("m1", envelope, header, content, header.body, client, CLIENT.helo, None))
+            found = await inspector.inspect(
+                Arrival(
+                    message_id="m1",
+                    envelope=envelope,
+                    header=header,
+                    content=content,
+                    body_offset=header.body,
+                    client=client,
+                    hello=CLIENT.helo,
+                    tls=None,
+                )
+            )
             if b"dmarc=pass" not in found.fields:
                 raise SystemExit(f"the test message does not pass: {found.fields!r}")
 
@@ -225,7 +278,9 @@ def _check_passes(evidence: tuple[object, ...]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

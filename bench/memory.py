@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""How much memory does sekisho take, and how fast does it start and wake? Starts servers with their data in a temporary folder.
+"""How much memory does sekisho take, and how fast does it start and wake? Starts servers with their data in a
+temporary folder.
 
     bench/memory.py [--idle 1000] [--json]
 
-Reported: seconds from start to listening; PSS idle with one worker, supervisor included; what 1,000 idle IMAP IDLE connections
-over TLS add; how long after a delivery through one worker an IDLE on the other worker hears of it.
+Reported: seconds from start to listening; PSS idle with one worker, supervisor included; what 1,000 idle IMAP
+IDLE connections over TLS add; how long after a delivery through one worker an IDLE on the other worker hears
+of it.
 """
 
 import argparse
@@ -34,7 +36,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 
 @contextmanager
 def server(folder: Path, workers: int) -> Iterator[tuple[int, dict[str, Any], float]]:
-    """(pid, what `try --json` said, seconds to listening), with so many workers and room for the connections."""
+    """(pid, what `try --json` said, seconds to listening), with so many workers and room for the
+    connections."""
     base = [sys.executable, "-m", "sekisho.app"]
     first = subprocess.Popen(
         [*base, "try", "--dir", str(folder), "--base-port", "0", "--json"],
@@ -51,7 +54,10 @@ def server(folder: Path, workers: int) -> Iterator[tuple[int, dict[str, Any], fl
     config.write_text(text + "\n[limits]\nconnections_per_ip = 5000\n")
     began = time.monotonic()
     process = subprocess.Popen(
-        [*base, "try", "--dir", str(folder), "--json"], stdout=subprocess.PIPE, env=ENVIRONMENT, stderr=subprocess.DEVNULL
+        [*base, "try", "--dir", str(folder), "--json"],
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
+        stderr=subprocess.DEVNULL,
     )
     assert process.stdout is not None
     process.stdout.readline()
@@ -63,9 +69,13 @@ def server(folder: Path, workers: int) -> Iterator[tuple[int, dict[str, Any], fl
         process.wait(30)
 
 
-async def idle_connection(ready: dict[str, Any], context: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def idle_connection(
+    ready: dict[str, Any], context: ssl.SSLContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     account = ready["accounts"][0]
-    reader, writer = await asyncio.open_connection("127.0.0.1", ready["ports"]["imaps"], ssl=context, server_hostname="localhost")
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", ready["ports"]["imaps"], ssl=context, server_hostname="localhost"
+    )
     await reader.readline()
     for number, command in enumerate((f'LOGIN {account["address"]} "{account["password"]}"', "SELECT INBOX")):
         writer.write(f"{number} {command}\r\n".encode())
@@ -96,7 +106,9 @@ async def idle_memory(pid: int, ready: dict[str, Any], count: int) -> float:
 async def idle_latency(ready: dict[str, Any]) -> list[float]:
     """Milliseconds from the 250 to each of twenty EXISTS, over idle connections on both workers."""
     context = ssl.create_default_context(cafile=ready["ca_file"])
-    waiting = [await idle_connection(ready, context) for _ in range(8)]  # the kernel spreads them over the workers
+    waiting = [
+        await idle_connection(ready, context) for _ in range(8)
+    ]  # the kernel spreads them over the workers
 
     def send() -> float:
         with smtplib.SMTP("127.0.0.1", ready["ports"]["smtp"]) as smtp:
@@ -119,7 +131,9 @@ async def idle_latency(ready: dict[str, Any]) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--idle", type=int, default=1000, help="IDLE connections")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -128,7 +142,9 @@ def main() -> None:
         time.sleep(1)
         result["start_seconds"] = round(started, 2)
         result["idle_megabytes"] = round(pss_kilobytes(pid) / 1024, 1)
-        result[f"{options.idle}_idle_connections_megabytes"] = round(asyncio.run(idle_memory(pid, ready, options.idle)), 1)
+        result[f"{options.idle}_idle_connections_megabytes"] = round(
+            asyncio.run(idle_memory(pid, ready, options.idle)), 1
+        )
     with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "two", 2) as (_, ready, _started):
         times = asyncio.run(idle_latency(ready))
         result["idle_wake_p50_milliseconds"] = round(statistics.median(times), 1)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """How much CPU does one received message cost? Starts a try-out server and sends it mail over loopback.
 
-    bench/reception.py [--messages 4000] [--connections 20] [--per-connection 10] [--octets 4096] [--tls] [--json]
+    bench/reception.py [--messages 4000] [--connections 20] [--per-connection 10] [--octets 4096] [--tls]
+    [--json]
 
-A message counts when its 250 has come: it is then durable and in the mailbox. CPU is that of the server's whole process tree,
-read from /proc; what this load generator uses is not in it. With --tls each connection makes a new handshake by STARTTLS.
+A message counts when its 250 has come: it is then durable and in the mailbox. CPU is that of the server's
+whole process tree, read from /proc; what this load generator uses is not in it. With --tls each connection
+makes a new handshake by STARTTLS.
 """
 
 import argparse
@@ -54,7 +56,8 @@ def pss_kilobytes(pid: int) -> int:
 def message(octets: int) -> bytes:
     header = (
         b"From: Bench <bench@sender.example>\r\nTo: <alice@example.test>\r\nSubject: One of many messages\r\n"
-        b"Date: Tue, 24 Nov 2026 05:30:00 +0000\r\nMessage-ID: <bench@sender.example>\r\nMIME-Version: 1.0\r\n"
+        b"Date: Tue, 24 Nov 2026 05:30:00 +0000\r\nMessage-ID: <bench@sender.example>\r\nMIME-Version: "
+        b"1.0\r\n"
         b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
     )
     line = b"The quick brown fox jumps over the lazy dog and then has a rest in the sun\r\n"
@@ -138,7 +141,9 @@ def measure(arguments: argparse.Namespace, facts: dict[str, Any]) -> dict[str, f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--messages", type=int, default=4000)
     parser.add_argument("--connections", type=int, default=20)
     parser.add_argument("--per-connection", type=int, default=10)
@@ -148,8 +153,20 @@ def main() -> None:
     arguments = parser.parse_args()
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "sekisho.app", "try", "--json", "--dir", f"{folder}/try", "--base-port", "0"]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        command = [
+            sys.executable,
+            "-m",
+            "sekisho.app",
+            "try",
+            "--json",
+            "--dir",
+            f"{folder}/try",
+            "--base-port",
+            "0",
+        ]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as server:
             assert server.stdout is not None
             try:
                 line = server.stdout.readline()

@@ -1,4 +1,5 @@
-"""How much one accepted message costs the store: 4 KB, one INBOX, many concurrent accepts, everything durable.
+"""How much one accepted message costs the store: 4 KB, one INBOX, many concurrent accepts, everything
+durable.
 
     python bench/store_accept.py [--messages 5000] [--concurrency 20] [--octets 4096] [--profile]
 
@@ -24,18 +25,29 @@ from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.directory import Domain
 from sekisho.ports.spool import Acceptance, MailboxDelivery
 
-PREFIX = b"Return-Path: <sender@elsewhere.test>\r\nAuthentication-Results: mx.example.test; " + b"x" * 300 + b"\r\n"
+PREFIX = (
+    b"Return-Path: <sender@elsewhere.test>\r\nAuthentication-Results: mx.example.test; "
+    + b"x" * 300
+    + b"\r\n"
+)
 
 
 async def client(store: SqliteStore, account_id: int, name: str, count: int, octets: bytes) -> None:
-    envelope = Envelope(ReversePath(Address("sender", "elsewhere.test")))
+    envelope = Envelope(reverse_path=ReversePath(Address("sender", "elsewhere.test")))
     for number in range(count):
         content = store.spool.open_content()
         content.write(octets)
         message_id = f"{name}-{number}"
-        delivery = MailboxDelivery(f"{message_id}/0", account_id, PREFIX)
+        delivery = MailboxDelivery(delivery_id=f"{message_id}/0", account_id=account_id, prefix=PREFIX)
         await store.spool.accept(
-            Acceptance(message_id, envelope, content, b"", (delivery,), header_message_id=f"<{message_id}@elsewhere.test>")
+            Acceptance(
+                message_id=message_id,
+                envelope=envelope,
+                content=content,
+                prefix=b"",
+                deliveries=(delivery,),
+                header_message_id=f"<{message_id}@elsewhere.test>",
+            )
         )
 
 
@@ -50,13 +62,18 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> None:
     if arguments.profile:
         profile.enable()
     wall, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(client(store, account.id, str(n), each, octets) for n in range(arguments.concurrency)))
+    await asyncio.gather(
+        *(client(store, account.id, str(n), each, octets) for n in range(arguments.concurrency))
+    )
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     if arguments.profile:
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
     count, commits = each * arguments.concurrency, store.writer.commits - before
-    print(f"{count} messages: {cpu / count * 1e6:.0f} µs CPU each, {count / wall:.0f}/s, {count / commits:.1f} per commit")
+    print(
+        f"{count} messages: {cpu / count * 1e6:.0f} µs CPU each, {count / wall:.0f}/s, "
+        f"{count / commits:.1f} per commit"
+    )
     await store.close()
 
 

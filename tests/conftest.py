@@ -7,14 +7,14 @@ import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 
-# No wall-clock limits: a loaded machine must not fail a test. The same examples each time, so that a green run stays green;
-# ./test --full looks for new ones.
+# No wall-clock limits: a loaded machine must not fail a test. The same examples each time, so that a green
+# run stays green; ./test --full looks for new ones.
 _is_full = os.environ.get("SEKISHO_TEST_SCALE") == "full"
 settings.register_profile("sekisho", deadline=None, derandomize=not _is_full)
 settings.load_profile("sekisho")
 if not _is_full:
-    # Hypothesis also tries numbers and texts that stand in whatever modules are imported by then: with other tests before it, in
-    # another order or on another core, a test would get other examples.
+    # Hypothesis also tries numbers and texts that stand in whatever modules are imported by then: with other
+    # tests before it, in another order or on another core, a test would get other examples.
     providers._get_local_constants = lambda: providers._local_constants
 
 

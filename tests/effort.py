@@ -11,7 +11,8 @@ _MARGIN = 4.0  # what is guarded against costs a hundred times more, not four ti
 
 @contextmanager
 def effort(seconds: float, what: str = "") -> Iterator[None]:
-    """Fail if the block needs much more than `seconds` of this process's CPU, on a machine as slow as this one is just now.
+    """Fail if the block needs much more than `seconds` of this process's CPU, on a machine as slow as this
+    one is just now.
 
     A guard against quadratic work, not a measurement: those are in bench/.
     """
@@ -21,7 +22,9 @@ def effort(seconds: float, what: str = "") -> Iterator[None]:
     bound = seconds * _MARGIN
     if spent >= bound:  # only then ask how slow the machine is
         bound *= max(1.0, _reference() / _NOMINAL_SECONDS)
-    assert spent < bound, f"{what or 'the work'} took {spent:.2f} CPU seconds; at most {bound:.2f} were expected"
+    assert spent < bound, (
+        f"{what or 'the work'} took {spent:.2f} CPU seconds; at most {bound:.2f} were expected"
+    )
 
 
 def _reference() -> float:

@@ -1,6 +1,7 @@
 """Where the test vectors that others wrote lie: $SEKISHO_VECTORS, or shared/vectors beside the checkout.
 
-Without them the tests that need them are skipped with a loud reason; where the environment variable CI is set they fail.
+Without them the tests that need them are skipped with a loud reason; where the environment variable CI is set
+they fail.
 """
 
 import os
@@ -21,7 +22,8 @@ def vectors(*parts: str) -> Path:
 
 
 def find_vectors(*parts: str) -> Path:
-    """The same for files that hold other tests too: the path may be missing, with a warning, but not under CI."""
+    """The same for files that hold other tests too: the path may be missing, with a warning, but not under
+    CI."""
     path = ROOT.joinpath(*parts)
     if not path.exists():
         if os.environ.get("CI"):

@@ -1,4 +1,5 @@
-"""Entry point: the command line over the composition root, whose parts in `wiring` are imported only where used."""
+"""Entry point: the command line over the composition root, whose parts in `wiring` are imported only where
+used."""
 
 import sys
 from collections.abc import Awaitable, Callable

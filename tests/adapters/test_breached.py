@@ -10,7 +10,9 @@ def digest(password: str) -> str:
     return hashlib.sha1(password.encode()).hexdigest().upper()
 
 
-def write(path: Path, passwords: list[str], *, digits: int = 40, end: str = "\r\n", last: bool = True) -> BreachedFile:
+def write(
+    path: Path, passwords: list[str], *, digits: int = 40, end: str = "\r\n", last: bool = True
+) -> BreachedFile:
     lines = sorted(f"{digest(p)[:digits]}:{number + 1}" for number, p in enumerate(passwords))
     path.write_text(end.join(lines) + end * last, newline="")
     return BreachedFile(path)

@@ -46,15 +46,30 @@ def test_json(pipe) -> None:
 def test_text(pipe) -> None:
     descriptor, written = pipe
     journal = StructlogJournal(ManualClock(), form="text", descriptor=descriptor, worker=3)
-    journal.record(Entry("reception.refused", "abc", {"helo": 'a "b" c', "empty": "", "tls": False, "none": None, "pair": "a=b"}))
-    assert written() == [b'2027-01-15T08:00:00.000Z reception.refused worker=3 helo="a \\"b\\" c" empty="" tls=false pair="a=b" id=abc\n']
+    journal.record(
+        Entry(
+            "reception.refused",
+            "abc",
+            {"helo": 'a "b" c', "empty": "", "tls": False, "none": None, "pair": "a=b"},
+        )
+    )
+    assert written() == [
+        (
+            b'2027-01-15T08:00:00.000Z reception.refused worker=3 helo="a \\"b\\" c" empty="" tls=false '
+            b'pair="a=b" id=abc\n'
+        )
+    ]
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_peer_cannot_forge_a_line(pipe, form) -> None:
     descriptor, written = pipe
     journal = StructlogJournal(ManualClock(), form=form, descriptor=descriptor)
-    journal.record(Entry("x", "id\nid", {"helo": 'a\r\n2027 forged\x1b[31m\x85\u2028\u202e\udc80"', "long": "x" * 10_000}))
+    journal.record(
+        Entry(
+            "x", "id\nid", {"helo": 'a\r\n2027 forged\x1b[31m\x85\u2028\u202e\udc80"', "long": "x" * 10_000}
+        )
+    )
     (line,) = written()
     assert line.count(b"\n") == 1
     assert b"\\x0d\\x0a" in line.replace(b"\\\\", b"\\")
@@ -66,7 +81,9 @@ def test_a_peer_cannot_forge_a_line(pipe, form) -> None:
 def test_escape(text: str) -> None:
     escaped = escape(text)
     assert escaped.encode("utf-8").decode() == escaped
-    assert escaped.isprintable() or not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u2028\u2029" for c in escaped)
+    assert escaped.isprintable() or not any(
+        ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u2028\u2029" for c in escaped
+    )
 
 
 def test_a_fault_has_its_traceback_in_one_line(pipe) -> None:
@@ -96,7 +113,9 @@ def test_a_value_of_no_known_type_is_told_and_raises_nothing(pipe) -> None:
 
 def test_names_of_fields_are_free(pipe) -> None:
     descriptor, written = pipe
-    StructlogJournal(ManualClock(), descriptor=descriptor).record(Entry("x", fields={"event": "e", "self": "s", "method_name": "m"}))
+    StructlogJournal(ManualClock(), descriptor=descriptor).record(
+        Entry("x", fields={"event": "e", "self": "s", "method_name": "m"})
+    )
     said = json.loads(written()[0])
     assert (said["kind"], said["event"], said["self"], said["method_name"]) == ("x", "e", "s", "m")
 
@@ -117,7 +136,10 @@ def test_a_rotated_file_is_written_to_anew(pipe) -> None:
     journal.record(Entry("before"))
     journal.redirect(descriptor)
     journal.record(Entry("after"))
-    assert [json.loads(line)["kind"] for line in (*os.read(old, 1000).splitlines(), *written())] == ["before", "after"]
+    assert [json.loads(line)["kind"] for line in (*os.read(old, 1000).splitlines(), *written())] == [
+        "before",
+        "after",
+    ]
     os.close(old)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(new)  # the old one is closed

@@ -28,7 +28,9 @@ def clock() -> ManualClock:
         ("a.new_kind", True),
     ],
 )
-async def test_everything_goes_to_the_log_and_the_rest_into_the_ledger(kind: str, is_kept: bool, clock: ManualClock) -> None:
+async def test_everything_goes_to_the_log_and_the_rest_into_the_ledger(
+    kind: str, is_kept: bool, clock: ManualClock
+) -> None:
     log, ledger = MemoryJournal(), MemoryLedger(clock)
     journal = KeepingJournal(log, clock, ledger)
     for _ in range(2):

@@ -10,7 +10,7 @@ from sekisho.adapters.labclock import VARIABLE, ClockMover, LabClock
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.tryout import prepare
 from sekisho.config.load import load
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.wiring import clocks
 
 HOUR_US = 3_600_000_000
@@ -50,16 +50,20 @@ def test_only_a_server_on_loopback_takes_it(tmp_path: Path, monkeypatch: pytest.
     config_file = prepare(tmp_path / "server", 20000).config_file
     config = load(config_file).config
     open_config = config.model_copy(
-        update={"listeners": [config.listeners[0].model_copy(update={"address": config.listeners[0].address + 2**24})]}
+        update={
+            "listeners": [
+                config.listeners[0].model_copy(update={"address": config.listeners[0].address + 2**24})
+            ]
+        }
     )
     clocks.check_clock(open_config)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "clock"))
-    with pytest.raises(CommandFailed, match="every listener must be on a loopback address"):
+    with pytest.raises(CommandError, match="every listener must be on a loopback address"):
         clocks.check_clock(open_config)
-    with pytest.raises(CommandFailed, match="No such file"):
+    with pytest.raises(CommandError, match="No such file"):
         clocks.check_clock(config)
     (tmp_path / "clock").write_bytes(b"")
-    with pytest.raises(CommandFailed, match=VARIABLE):
+    with pytest.raises(CommandError, match=VARIABLE):
         clocks.check_clock(config)
     ClockMover(tmp_path / "clock")
     clocks.check_clock(config)
@@ -78,7 +82,9 @@ async def test_who_waits_is_woken_when_it_moves(tmp_path: Path, monkeypatch: pyt
     task.cancel()
 
 
-async def test_chores_come_round_when_the_time_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_chores_come_round_when_the_time_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mover = ClockMover(tmp_path / "clock")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "clock"))
     chore = asyncio.create_task(clocks.sleep_by_clock(3600.0))

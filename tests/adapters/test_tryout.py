@@ -39,7 +39,10 @@ def test_other_ports_are_written_and_passwords_stay(tmp_path: Path) -> None:
     second = prepare(tmp_path, 30000)
     assert second.ports["imap"] == 30143
     assert second.passwords == first.passwords
-    assert load(second.config_file).config.listeners[0].port == second.ports[load(second.config_file).config.listeners[0].kind]
+    assert (
+        load(second.config_file).config.listeners[0].port
+        == second.ports[load(second.config_file).config.listeners[0].kind]
+    )
 
 
 def test_free_ports_are_all_different(tmp_path: Path) -> None:

@@ -28,8 +28,18 @@ def context(store: MemoryStore, journal: MemoryJournal) -> Context:
     roles = RoleOwners(postmaster="taro@example.org", abuse="Taro@example.org")
     classifier = LiveClassifier(store.lessons, ManualClock(), journal)
     return Context(
-        store.directory, store.spool, store.keys, journal, ManualClock(), roles, "uid:0",
-        guard_kit=guard_kit(store), classifier=classifier, door_kit=door_kit(store),
-        ban_desk=BanDesk(store.bans, store.counters, LoginSettings()), credentials=store.credentials,
-        places=store.places, script_desk=ScriptDesk(store.scripts, SieveSettings()),
-    )  # fmt: skip
+        directory=store.directory,
+        spool=store.spool,
+        keys=store.keys,
+        journal=journal,
+        clock=ManualClock(),
+        roles=roles,
+        actor="uid:0",
+        guard_kit=guard_kit(store),
+        classifier=classifier,
+        door_kit=door_kit(store),
+        ban_desk=BanDesk(store.bans, store.counters, LoginSettings()),
+        credentials=store.credentials,
+        places=store.places,
+        script_desk=ScriptDesk(store.scripts, SieveSettings()),
+    )

@@ -15,7 +15,11 @@ from sekisho.testing.records import MemoryJournal
 
 def lessons(count: int) -> list[dict[str, Any]]:
     return [
-        {"key": f"{make.__name__}{n}", "is_spam": make is spam, "features": base64.b64encode(features_of(make(n)).to_octets()).decode()}
+        {
+            "key": f"{make.__name__}{n}",
+            "is_spam": make is spam,
+            "features": base64.b64encode(features_of(make(n)).to_octets()).decode(),
+        }
         for n in range(count)
         for make in (ham, spam)
     ]
@@ -48,20 +52,30 @@ async def test_a_life(taught: Context, journal: MemoryJournal, store: MemoryStor
 
 
 async def test_for_one_account(taught: Context) -> None:
-    await ask(taught, "classifier.teach", lessons=[{**lessons(1)[1], "is_spam": False, "key": "mine"}], account="taro@example.org")
+    await ask(
+        taught,
+        "classifier.teach",
+        lessons=[{**lessons(1)[1], "is_spam": False, "key": "mine"}],
+        account="taro@example.org",
+    )
     await ask(taught, "classifier.fit")
     asked = {"build": list(spam(0).build), "words": list(spam(0).words)}
     own = await ask(taught, "classifier.explain", account="taro@example.org", **asked)
     assert own.score < own.overall
     rows = (await ask(taught, "classifier.status")).accounts
-    assert [(row.account, row.ham, row.spam) for row in rows] == [(None, 100, 100), ("taro@example.org", 1, 0)]
+    assert [(row.account, row.ham, row.spam) for row in rows] == [
+        (None, 100, 100),
+        ("taro@example.org", 1, 0),
+    ]
     assert (await ask(taught, "classifier.forget", account="taro@example.org")).count == 1
     assert (await ask(taught, "classifier.forget", account="taro@example.org")).count == 0
 
 
 async def test_what_is_refused(taught: Context) -> None:
     assert "no account" in await refusal(taught, "classifier.teach", lessons=[], account="nobody@example.org")
-    assert "cannot be read" in await refusal(taught, "classifier.teach", lessons=[{"key": "a", "is_spam": True, "features": "AAAA"}])
+    assert "cannot be read" in await refusal(
+        taught, "classifier.teach", lessons=[{"key": "a", "is_spam": True, "features": "AAAA"}]
+    )
     assert "At most" in await refusal(taught, "classifier.teach", lessons=lessons(501))
     assert "whose" in await refusal(taught, "classifier.forget")
 

@@ -9,7 +9,7 @@ import scramp
 
 from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.stores.memory.store import MemoryStore
-from sekisho.admin.context import Context, Refused
+from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.credentials import MOST_CREDENTIALS
 from sekisho.admin.operations import answer, read_answer
 from sekisho.config.schema import LoginSettings
@@ -23,7 +23,7 @@ from sekisho.testing.records import MemoryJournal, MemoryMetrics
 
 TARO = "taro@example.org"
 PASSWORD = "correct horse battery"
-TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+TLS = TlsInfo(version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384")
 
 
 async def ask(context: Context, operation: str, **arguments: Any) -> Any:
@@ -32,7 +32,7 @@ async def ask(context: Context, operation: str, **arguments: Any) -> Any:
 
 
 async def refusal(context: Context, operation: str, **arguments: Any) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(AdminRefused) as caught:
         await ask(context, operation, **arguments)
     return str(caught.value)
 
@@ -50,10 +50,19 @@ class Door:
     def __init__(self, store: MemoryStore) -> None:
         self.journal = MemoryJournal()
         tools = AuthenticationTools(
-            store.directory, store.credentials, store.counters, store.bans, store.places, store.changes,
-            ManualClock(), SeededDice(), self.journal,
-            MemoryMetrics(), SharedRecent(1, 16).by(ManualClock()), self._sleep,
-        )  # fmt: skip
+            directory=store.directory,
+            credentials=store.credentials,
+            counters=store.counters,
+            bans=store.bans,
+            places=store.places,
+            changes=store.changes,
+            clock=ManualClock(),
+            dice=SeededDice(),
+            journal=self.journal,
+            metrics=MemoryMetrics(),
+            recent=SharedRecent(1, 16).by(ManualClock()),
+            sleep=self._sleep,
+        )
         self._authenticator = SaslAuthenticator(tools, LoginSettings())
 
     async def _sleep(self, seconds: float) -> None:
@@ -80,19 +89,35 @@ def door(store: MemoryStore) -> Door:
 
 async def test_an_app_password_opens_the_account(taro: Context, store: MemoryStore, door: Door) -> None:
     made = await ask(taro, "credential.add", address=TARO, label="phone")
-    assert (made.credential.kind, made.credential.created_by, made.credential.scopes) == ("app", "uid:0", ("imap", "pop3", "smtp"))
+    assert (made.credential.kind, made.credential.created_by, made.credential.scopes) == (
+        "app",
+        "uid:0",
+        ("imap", "pop3", "smtp"),
+    )
     assert len(made.secret.replace("-", "")) == 28 and made.secret.count("-") == 6
     bare = made.secret.replace("-", "")
     for typed in (made.secret, bare, made.secret.upper(), made.secret.replace("-", " ")):
         found = await door.plain(typed)
-        assert isinstance(found, Identity) and (found.credential_id, found.label) == (made.credential.id, "phone")
+        assert isinstance(found, Identity) and (found.credential_id, found.label) == (
+            made.credential.id,
+            "phone",
+        )
     for typed in (made.secret, bare):
         found = await door.scram(typed)
         assert isinstance(found, Identity) and found.credential_id == made.credential.id
-    assert isinstance(await door.plain(PASSWORD), Identity) and isinstance(await door.scram(PASSWORD), Identity)
+    assert isinstance(await door.plain(PASSWORD), Identity) and isinstance(
+        await door.scram(PASSWORD), Identity
+    )
     assert await door.plain(bare[:-1] + ("a" if bare[-1] != "a" else "b")) is LoginFailure.REFUSED
-    stored, own = sorted(await store.credentials.of_account(made.credential.account_id), key=lambda stored: stored.credential.id)
-    assert bare not in repr(stored) and stored.credential.last_used_from == "192.0.2.0/24" and own.credential.id == "password"
+    stored, own = sorted(
+        await store.credentials.of_account(made.credential.account_id),
+        key=lambda stored: stored.credential.id,
+    )
+    assert (
+        bare not in repr(stored)
+        and stored.credential.last_used_from == "192.0.2.0/24"
+        and own.credential.id == "password"
+    )
 
 
 async def test_a_new_account_password_leaves_the_devices_alone(taro: Context, door: Door) -> None:
@@ -103,14 +128,19 @@ async def test_a_new_account_password_leaves_the_devices_alone(taro: Context, do
     assert await door.scram(PASSWORD) is LoginFailure.REFUSED
 
 
-async def test_a_device_with_the_former_password_is_no_guesser(taro: Context, store: MemoryStore, door: Door) -> None:
+async def test_a_device_with_the_former_password_is_no_guesser(
+    taro: Context, store: MemoryStore, door: Door
+) -> None:
     for password in ("something altogether else", "and yet another thing"):
         await ask(taro, "account.passwd", address=TARO, password=password)
     for _ in range(40):
         assert await door.scram("something altogether else") is LoginFailure.REFUSED
     assert door.journal.entries[-1].fields["cause"] == "former password"
     assert isinstance(await door.scram("and yet another thing"), Identity)  # from the same network
-    assert await door.scram(PASSWORD) is LoginFailure.REFUSED and door.journal.entries[-1].fields["cause"] == "wrong password"
+    assert (
+        await door.scram(PASSWORD) is LoginFailure.REFUSED
+        and door.journal.entries[-1].fields["cause"] == "wrong password"
+    )
     former = next(c for c in await ask(taro, "credential.list", address=TARO) if c.label == "former password")
     assert former.disabled_at_us
     assert "stays off" in await refusal(taro, "credential.enable", address=TARO, credential="former password")
@@ -118,7 +148,9 @@ async def test_a_device_with_the_former_password_is_no_guesser(taro: Context, st
     assert await door.scram("something altogether else") is LoginFailure.REFUSED
 
 
-async def test_a_stranger_does_not_see_that_an_account_was_made(context: Context, store: MemoryStore, door: Door) -> None:
+async def test_a_stranger_does_not_see_that_an_account_was_made(
+    context: Context, store: MemoryStore, door: Door
+) -> None:
     async def salt() -> str:
         exchange = door._authenticator.exchange(Channel("imap", ip_address("192.0.2.1"), TLS))
         found = await exchange.begin("SCRAM-SHA-256", b"n,,n=taro@example.org,r=abcdefgh")
@@ -132,7 +164,14 @@ async def test_a_stranger_does_not_see_that_an_account_was_made(context: Context
 
 
 async def test_bounds(taro: Context, door: Door) -> None:
-    made = await ask(taro, "credential.add", address=TARO, label="scanner at work", scopes=["smtp"], networks=["192.0.2.77/28"])
+    made = await ask(
+        taro,
+        "credential.add",
+        address=TARO,
+        label="scanner at work",
+        scopes=["smtp"],
+        networks=["192.0.2.77/28"],
+    )
     assert made.credential.networks == ("192.0.2.64/28",)
     assert isinstance(await door.plain(made.secret, "submission", "192.0.2.70"), Identity)
     assert await door.plain(made.secret, "imap", "192.0.2.70") is LoginFailure.REFUSED
@@ -142,7 +181,9 @@ async def test_bounds(taro: Context, door: Door) -> None:
 
 
 async def test_a_program_sends_as_one_address_only(taro: Context, door: Door) -> None:
-    assert "may not send as" in await refusal(taro, "credential.add", address=TARO, label="form", service="web@example.org")
+    assert "may not send as" in await refusal(
+        taro, "credential.add", address=TARO, label="form", service="web@example.org"
+    )
     await ask(taro, "account.may_send_as", address=TARO, sender="web@example.org")
     made = await ask(taro, "credential.add", address=TARO, label="form", service="Web@example.org")
     assert made.credential.id.startswith("service:") and made.credential.scopes == ("smtp",)
@@ -154,24 +195,38 @@ async def test_a_program_sends_as_one_address_only(taro: Context, door: Door) ->
 async def test_switching_off_and_taking_away(taro: Context, door: Door, journal: MemoryJournal) -> None:
     made = await ask(taro, "credential.add", address=TARO, label="phone")
     await ask(taro, "credential.disable", address=TARO, credential="phone")
-    assert await door.plain(made.secret) is LoginFailure.REFUSED and await door.scram(made.secret) is LoginFailure.REFUSED
+    assert (
+        await door.plain(made.secret) is LoginFailure.REFUSED
+        and await door.scram(made.secret) is LoginFailure.REFUSED
+    )
     assert isinstance(await door.plain(PASSWORD), Identity)
     done = await ask(taro, "credential.enable", address=TARO, credential=made.credential.id)
     assert done.credential.disabled_at_us == 0 and isinstance(await door.plain(made.secret), Identity)
     await ask(taro, "credential.remove", address=TARO, credential="phone")
     assert await door.plain(made.secret) is LoginFailure.REFUSED
     assert [c.id for c in await ask(taro, "credential.list", address=TARO)] == ["password"]
-    assert "no credential 'phone'" in await refusal(taro, "credential.disable", address=TARO, credential="phone")
+    assert "no credential 'phone'" in await refusal(
+        taro, "credential.disable", address=TARO, credential="phone"
+    )
     kinds = [kind for kind in journal.kinds() if kind.startswith("admin.credential")]
-    assert kinds == ["admin.credential.add", "admin.credential.disable", "admin.credential.enable", "admin.credential.remove"]
+    assert kinds == [
+        "admin.credential.add",
+        "admin.credential.disable",
+        "admin.credential.enable",
+        "admin.credential.remove",
+    ]
     assert made.secret not in repr(journal.entries)
 
 
 async def test_the_own_password_can_be_switched_off(taro: Context, door: Door) -> None:
     phone = await ask(taro, "credential.add", address=TARO, label="phone")
     await ask(taro, "credential.disable", address=TARO, credential="password")
-    assert await door.plain(PASSWORD) is LoginFailure.REFUSED and isinstance(await door.plain(phone.secret), Identity)
-    assert "cannot be removed" in await refusal(taro, "credential.remove", address=TARO, credential="password")
+    assert await door.plain(PASSWORD) is LoginFailure.REFUSED and isinstance(
+        await door.plain(phone.secret), Identity
+    )
+    assert "cannot be removed" in await refusal(
+        taro, "credential.remove", address=TARO, credential="password"
+    )
     await ask(taro, "account.passwd", address=TARO, password="something altogether else")
     assert isinstance(await door.plain("something altogether else"), Identity)
 
@@ -197,8 +252,12 @@ async def test_what_is_refused(taro: Context, arguments: dict[str, Any], words: 
 
 async def test_there_is_an_end_to_how_many(taro: Context, store: MemoryStore) -> None:
     account = (await ask(taro, "account.show", address=TARO)).account
-    await store.credentials.set_disabled(account.id, tuple(f"token:{number}" for number in range(MOST_CREDENTIALS)), 1)
-    assert f"{MOST_CREDENTIALS} credentials" in await refusal(taro, "credential.add", address=TARO, label="one more")
+    await store.credentials.set_disabled(
+        account.id, tuple(f"token:{number}" for number in range(MOST_CREDENTIALS)), 1
+    )
+    assert f"{MOST_CREDENTIALS} credentials" in await refusal(
+        taro, "credential.add", address=TARO, label="one more"
+    )
 
 
 async def test_an_account_ends(taro: Context, door: Door) -> None:
@@ -206,7 +265,10 @@ async def test_an_account_ends(taro: Context, door: Door) -> None:
     now_us = ManualClock().now_us()
     assert (await ask(taro, "account.expire", address=TARO, expires_at_us=now_us)).expires_at_us == now_us
     for secret in (PASSWORD, phone.secret):
-        assert await door.plain(secret) is LoginFailure.REFUSED and door.journal.entries[-1].fields["cause"] == "account at its end"
+        assert (
+            await door.plain(secret) is LoginFailure.REFUSED
+            and door.journal.entries[-1].fields["cause"] == "account at its end"
+        )
     await ask(taro, "account.expire", address=TARO, expires_at_us=0)
     assert isinstance(await door.plain(PASSWORD), Identity)
     assert "a day, or never" in await refusal(taro, "account.expire", address=TARO, expires_at_us=-1)

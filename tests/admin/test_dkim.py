@@ -4,8 +4,17 @@ import msgspec
 import pytest
 
 from sekisho.adapters.stores.memory.store import MemoryStore
-from sekisho.admin.context import Context, Refused
-from sekisho.admin.dkim import AddKey, ListKeys, RetireKeys, RotateKeys, add_key, list_keys, retire_keys, rotate_keys
+from sekisho.admin.context import AdminRefused, Context
+from sekisho.admin.dkim import (
+    AddKey,
+    ListKeys,
+    RetireKeys,
+    RotateKeys,
+    add_key,
+    list_keys,
+    retire_keys,
+    rotate_keys,
+)
 from sekisho.core.mailauth.dkim.keys import KeyRecord, parse_key_record
 from sekisho.ports.directory import Domain
 from sekisho.testing.clock import ManualClock
@@ -23,19 +32,21 @@ async def test_a_rotation(context: Context, store: MemoryStore) -> None:
     record = parse_key_record(first.record.encode())
     assert isinstance(record, KeyRecord) and record.key_type == "ed25519"
     assert first.name == f"{first.selector}._domainkey.example.org" and first.state == "next"
-    with pytest.raises(Refused, match="next key already"):
+    with pytest.raises(AdminRefused, match="next key already"):
         await add_key(context, AddKey("example.org", "ed25519"))
-    with pytest.raises(Refused, match="no retired"):
+    with pytest.raises(AdminRefused, match="no retired"):
         await retire_keys(context, RetireKeys("example.org"))
-    assert [key.state for key in await rotate_keys(context, RotateKeys("example.org", [first.selector]))] == ["active"]
-    with pytest.raises(Refused, match="no next key"):
+    assert [key.state for key in await rotate_keys(context, RotateKeys("example.org", [first.selector]))] == [
+        "active"
+    ]
+    with pytest.raises(AdminRefused, match="no next key"):
         await rotate_keys(context, RotateKeys("example.org", [first.selector]))
     second = await add_key(context, AddKey("example.org", "ed25519"))
     assert second.selector != first.selector
     await rotate_keys(context, RotateKeys("example.org", [second.selector]))
     assert await _states(context) == [(first.selector, "retired"), (second.selector, "active")]
     clock.advance(6.5 * 86400)
-    with pytest.raises(Refused, match="in 1 days"):
+    with pytest.raises(AdminRefused, match="in 1 days"):
         await retire_keys(context, RetireKeys("example.org"))
     clock.advance(86400)
     await retire_keys(context, RetireKeys("example.org"))
@@ -43,22 +54,31 @@ async def test_a_rotation(context: Context, store: MemoryStore) -> None:
 
 
 @pytest.mark.parametrize("published", [[], ["r20000101"]])
-async def test_no_key_signs_that_the_dns_was_not_seen_to_have(context: Context, store: MemoryStore, published: list[str]) -> None:
+async def test_no_key_signs_that_the_dns_was_not_seen_to_have(
+    context: Context, store: MemoryStore, published: list[str]
+) -> None:
     await store.directory.add_domain(Domain("example.org", 0))
     await add_key(context, AddKey("example.org", "ed25519"))
-    with pytest.raises(Refused, match="would fail everywhere"):
+    with pytest.raises(AdminRefused, match="would fail everywhere"):
         await rotate_keys(context, RotateKeys("example.org", published))
     assert [state for _, state in await _states(context)] == ["next"]
-    assert [key.state for key in await rotate_keys(context, RotateKeys("example.org", published, force=True))] == ["active"]
+    assert [
+        key.state for key in await rotate_keys(context, RotateKeys("example.org", published, force=True))
+    ] == ["active"]
 
 
 async def test_keys_of_nobody(context: Context) -> None:
-    for work in (list_keys(context, ListKeys("far.example")), retire_keys(context, RetireKeys("far.example"))):
-        with pytest.raises(Refused, match="There is no domain"):
+    for work in (
+        list_keys(context, ListKeys("far.example")),
+        retire_keys(context, RetireKeys("far.example")),
+    ):
+        with pytest.raises(AdminRefused, match="There is no domain"):
             await work
 
 
-async def test_an_rsa_key_beside_it_and_no_private_key_in_answers(context: Context, store: MemoryStore) -> None:
+async def test_an_rsa_key_beside_it_and_no_private_key_in_answers(
+    context: Context, store: MemoryStore
+) -> None:
     await store.directory.add_domain(Domain("example.org", 0))
     await add_key(context, AddKey("example.org", "ed25519"))
     rsa = await add_key(context, AddKey("example.org"))
@@ -68,5 +88,5 @@ async def test_an_rsa_key_beside_it_and_no_private_key_in_answers(context: Conte
 
 
 async def test_only_for_domains_of_ours(context: Context) -> None:
-    with pytest.raises(Refused, match="no domain"):
+    with pytest.raises(AdminRefused, match="no domain"):
         await add_key(context, AddKey("example.org"))

@@ -42,4 +42,6 @@ async def test_a_factor_from_beginning_to_end(taro: Context, journal: MemoryJour
     assert (await ask(taro, "factor.disable", address=TARO)).state == "off"
     changes = [entry.fields["change"] for entry in journal.entries if entry.kind == "admin.account.factor"]
     assert changes == ["begun", "on", "checked", "checked", "checked", "off"]
-    assert not any(begun.secret in repr(entry) or confirmed.recovery_codes[0] in repr(entry) for entry in journal.entries)
+    assert not any(
+        begun.secret in repr(entry) or confirmed.recovery_codes[0] in repr(entry) for entry in journal.entries
+    )

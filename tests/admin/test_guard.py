@@ -20,7 +20,8 @@ OWNER = Owner("host", 0, 1)
 
 @pytest.fixture
 async def sender(context: Context, store: MemoryStore) -> Sender:
-    """taro, who wrote to a friend, then had a case opened and two messages held; one of them to hanako here."""
+    """taro, who wrote to a friend, then had a case opened and two messages held; one of them to hanako
+    here."""
     await ask(context, "domain.add", name="example.org")
     for name in ("taro", "hanako"):
         await ask(context, "account.add", address=f"{name}@example.org", password="correct horse battery")
@@ -30,8 +31,12 @@ async def sender(context: Context, store: MemoryStore) -> Sender:
     sender = Sender(store, clock, taro)
     _, accepted = await sender.send("friend@there.test")
     (job,) = accepted.jobs
-    await store.spool.settle(job, (Outcome(job.recipients[0].id, "delivered", None),))
-    await store.guard.hold(taro.id, "password", "freeze", Reason("by-hand", 100, "The administrator held it."))
+    await store.spool.settle(
+        job, (Outcome(recipient_id=job.recipients[0].id, result="delivered", reply=None),)
+    )
+    await store.guard.hold(
+        taro.id, "password", "freeze", Reason("by-hand", 100, "The administrator held it.")
+    )
     await sender.send("a@there.test", "b@there.test")
     await sender.send("c@there.test", here=hanako)
     return sender
@@ -43,10 +48,23 @@ async def states(store: MemoryStore) -> list[str]:
 
 async def test_list_and_show(context: Context, store: MemoryStore, sender: Sender) -> None:
     (row,) = await ask(context, "guard.list")
-    assert (row.address, row.credential_id, row.action, row.held_messages, row.frozen) == (TARO, "password", "freeze", 2, False)
+    assert (row.address, row.credential_id, row.action, row.held_messages, row.frozen) == (
+        TARO,
+        "password",
+        "freeze",
+        2,
+        False,
+    )
     details = await ask(context, "guard.show", address=TARO)
-    assert [message.recipients for message in details.held] == [["a@there.test", "b@there.test"], ["c@there.test", "hanako@example.org"]]
-    assert details.held[0].subject == "hello" and details.held[0].network == "192.0.2.0/24" and details.held_messages == 2
+    assert [message.recipients for message in details.held] == [
+        ["a@there.test", "b@there.test"],
+        ["c@there.test", "hanako@example.org"],
+    ]
+    assert (
+        details.held[0].subject == "hello"
+        and details.held[0].network == "192.0.2.0/24"
+        and details.held_messages == 2
+    )
     assert [left.address for left in details.left] == ["friend@there.test"]
     assert str(details.cases[0].reasons[0]) == "The administrator held it."
     assert details.usual.networks == [("192.0.2.0/24", 1)] and details.usual.today_recipients == 5
@@ -64,7 +82,10 @@ async def test_release_closes_thaws_and_lets_everything_go(
     assert (done.messages, done.recipients, done.full, done.cases, len(done.done)) == (2, 4, 0, 1, 1)
     password = await store.credentials.credential(sender.account.id, "password")
     assert password is not None and not password.disabled_at_us
-    assert await states(store) == ["delivered", "waiting", "waiting", "waiting"] and await store.guard.cases() == []
+    assert (
+        await states(store) == ["delivered", "waiting", "waiting", "waiting"]
+        and await store.guard.cases() == []
+    )
     assert await ask(context, "guard.list") == []
     assert "holds nothing" in await refusal(context, "guard.release", address=TARO)
     (entry,) = [entry for entry in journal.entries if entry.kind == "admin.guard.release"]
@@ -81,7 +102,9 @@ async def test_purge_removes_and_freezes(context: Context, store: MemoryStore, s
     assert "holds nothing" in await refusal(context, "guard.purge", address=TARO)
 
 
-async def test_a_new_password_opens_what_the_guard_froze(context: Context, store: MemoryStore, sender: Sender) -> None:
+async def test_a_new_password_opens_what_the_guard_froze(
+    context: Context, store: MemoryStore, sender: Sender
+) -> None:
     await ask(context, "guard.purge", address=TARO)
     await ask(context, "account.passwd", address=TARO, password="another battery staple")
     password = await store.credentials.credential(sender.account.id, "password")
@@ -94,7 +117,9 @@ async def test_purge_can_leave_the_credential(context: Context, store: MemorySto
     assert password is None
 
 
-async def test_forgive_leaves_held_mail_for_later(context: Context, store: MemoryStore, sender: Sender) -> None:
+async def test_forgive_leaves_held_mail_for_later(
+    context: Context, store: MemoryStore, sender: Sender
+) -> None:
     done = await ask(context, "guard.forgive", address=TARO)
     assert (done.messages, done.cases) == (2, 1)
     (row,) = await ask(context, "guard.list")
@@ -105,7 +130,9 @@ async def test_forgive_leaves_held_mail_for_later(context: Context, store: Memor
     assert (await ask(context, "guard.release", address=TARO)).recipients == 4
 
 
-async def test_the_queue_does_not_let_go_what_the_guard_holds(context: Context, store: MemoryStore, sender: Sender) -> None:
+async def test_the_queue_does_not_let_go_what_the_guard_holds(
+    context: Context, store: MemoryStore, sender: Sender
+) -> None:
     (message_id, *_) = [message.message_id for message in await store.spool.queue()]
     assert f"sekisho guard show {TARO}" in await refusal(context, "queue.release", message_id=message_id)
     await ask(context, "guard.release", address=TARO)
@@ -117,11 +144,21 @@ async def test_rights(context: Context, store: MemoryStore, sender: Sender) -> N
     assert (await ask(context, "guard.bulk", address=TARO, bulk=True)).bulk
     rights = await ask(context, "guard.recovery", address=TARO, recovery_address="Taro@Elsewhere.test")
     assert (rights.recovery_address, rights.bulk) == ("taro@elsewhere.test", True)
-    assert "must be another one" in await refusal(context, "guard.recovery", address=TARO, recovery_address="TARO@example.org")
+    assert "must be another one" in await refusal(
+        context, "guard.recovery", address=TARO, recovery_address="TARO@example.org"
+    )
     assert "not an address" in await refusal(context, "guard.recovery", address=TARO, recovery_address="x")
     assert (await ask(context, "guard.recovery", address=TARO, recovery_address="")).recovery_address == ""
 
 
 async def test_without_a_kit_it_says_so(context: Context) -> None:
-    bare: Any = Context(context.directory, context.spool, context.keys, context.journal, context.clock, context.roles, "uid:0")
+    bare: Any = Context(
+        directory=context.directory,
+        spool=context.spool,
+        keys=context.keys,
+        journal=context.journal,
+        clock=context.clock,
+        roles=context.roles,
+        actor="uid:0",
+    )
     assert "cannot be reached" in await refusal(bare, "guard.list")

@@ -47,21 +47,44 @@ async def stored(context: Context, name: str) -> str:
 
 async def imported(context: Context, **arguments: Any) -> dict[int, str]:
     lines = await ask(context, "account.import", **{"lines": LINES, "domain": "example.org", **arguments})
-    return {line.line: line.scheme if line.taken else "! " + line.text.format(**line.values) for line in lines}
+    return {
+        line.line: line.scheme if line.taken else "! " + line.text.format(**line.values) for line in lines
+    }
 
 
 async def test_each_line_is_taken_or_says_why_not(house: Context, journal: MemoryJournal) -> None:
     result = await imported(house)
-    assert {number: text for number, text in result.items() if text[0] != "!"} == {3: "BLF-CRYPT", 4: "SHA512-CRYPT", 11: "PLAIN"}
-    reasons = {5: "--also MD5-CRYPT", 6: "locked", 7: "already exists", 8: "twice", 9: "not an address", 10: "no domain elsewhere"}
-    for number, words in (reasons | {12: "most common", 13: "not an address", 14: "nologin", 15: "allow_nets"}).items():
+    assert {number: text for number, text in result.items() if text[0] != "!"} == {
+        3: "BLF-CRYPT",
+        4: "SHA512-CRYPT",
+        11: "PLAIN",
+    }
+    reasons = {
+        5: "--also MD5-CRYPT",
+        6: "locked",
+        7: "already exists",
+        8: "twice",
+        9: "not an address",
+        10: "no domain elsewhere",
+    }
+    for number, words in (
+        reasons | {12: "most common", 13: "not an address", 14: "nologin", 15: "allow_nets"}
+    ).items():
         assert words in result[number]
-    assert verify_password(await stored(house, "hanako"), "himitsu") and verify_password(await stored(house, "jiro"), "himitsu")
+    assert verify_password(await stored(house, "hanako"), "himitsu") and verify_password(
+        await stored(house, "jiro"), "himitsu"
+    )
     assert is_current(await stored(house, "saburo"))  # was readable, so it is hashed at once
     assert verify_password(await stored(house, "saburo"), "five purple monkeys dance")
     accounts = {account.address: account for account in await ask(house, "account.list")}
-    assert accounts["hanako@example.org"].display_name == "山田花子" and accounts["hanako@example.org"].expires_at_us == 0
-    assert accounts["jiro@example.org"].display_name == "" and accounts["jiro@example.org"].expires_at_us == 24000 * 86_400_000_000
+    assert (
+        accounts["hanako@example.org"].display_name == "山田花子"
+        and accounts["hanako@example.org"].expires_at_us == 0
+    )
+    assert (
+        accounts["jiro@example.org"].display_name == ""
+        and accounts["jiro@example.org"].expires_at_us == 24000 * 86_400_000_000
+    )
     assert journal.kinds().count("admin.account.import") == 3
     assert not any("himitsu" in repr(entry) or SHA512 in repr(entry) for entry in journal.entries)
 

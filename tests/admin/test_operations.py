@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sekisho.adapters.stores.memory.store import MemoryStore
-from sekisho.admin.context import Context, Refused
+from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.operations import OPERATIONS, Fault, answer, read_answer
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
@@ -24,7 +24,7 @@ async def ask(context: Context, operation: str, **arguments: Any) -> Any:
 
 
 async def refusal(context: Context, operation: str, **arguments: Any) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(AdminRefused) as caught:
         await ask(context, operation, **arguments)
     return str(caught.value)
 
@@ -39,7 +39,9 @@ async def taro(context: Context) -> Context:
 async def test_domains(context: Context, journal: MemoryJournal) -> None:
     added = await ask(context, "domain.add", name="例え.jp", catch_all=None)
     assert added.name == "xn--r8jz45g.jp"
-    await ask(context, "domain.add", name="Example.ORG", catch_all="taro@example.org", subaddress_separators="+-")
+    await ask(
+        context, "domain.add", name="Example.ORG", catch_all="taro@example.org", subaddress_separators="+-"
+    )
     assert [domain.name for domain in await ask(context, "domain.list")] == ["example.org", "xn--r8jz45g.jp"]
     assert "already exists" in await refusal(context, "domain.add", name="example.org")
     assert "not a domain" in await refusal(context, "domain.add", name="example_org")
@@ -60,33 +62,65 @@ async def test_a_domain_with_accounts_stays(taro: Context) -> None:
 
 
 async def test_the_life_of_an_account(taro: Context, store: MemoryStore, journal: MemoryJournal) -> None:
-    hanako = await ask(taro, "account.add", address="Hanako@example.org", password=PASSWORD, display_name="花子", quota_octets=1000)
-    assert (hanako.address, hanako.display_name, hanako.quota_octets, hanako.state) == ("hanako@example.org", "花子", 1000, "active")
+    hanako = await ask(
+        taro,
+        "account.add",
+        address="Hanako@example.org",
+        password=PASSWORD,
+        display_name="花子",
+        quota_octets=1000,
+    )
+    assert (hanako.address, hanako.display_name, hanako.quota_octets, hanako.state) == (
+        "hanako@example.org",
+        "花子",
+        1000,
+        "active",
+    )
     before = await store.directory.password(hanako.id)
-    assert (await ask(taro, "account.passwd", address="hanako@example.org", password=PASSWORD + "!")).credential_version == 2
+    assert (
+        await ask(taro, "account.passwd", address="hanako@example.org", password=PASSWORD + "!")
+    ).credential_version == 2
     assert before != await store.directory.password(hanako.id)
-    assert (await ask(taro, "account.state", address="hanako@example.org", state="sending_held")).state == "sending_held"
+    assert (
+        await ask(taro, "account.state", address="hanako@example.org", state="sending_held")
+    ).state == "sending_held"
     assert (await ask(taro, "account.quota", address="hanako@example.org", quota_octets=0)).quota_octets == 0
     assert (await ask(taro, "account.remove", address="hanako@example.org")).state == "deleted"
-    assert "grace period" in await refusal(taro, "account.add", address="hanako@example.org", password=PASSWORD)
-    assert "bring it back" in await refusal(taro, "account.state", address="hanako@example.org", state="active")
+    assert "grace period" in await refusal(
+        taro, "account.add", address="hanako@example.org", password=PASSWORD
+    )
+    assert "bring it back" in await refusal(
+        taro, "account.state", address="hanako@example.org", state="active"
+    )
     assert "already deleted" in await refusal(taro, "account.remove", address="hanako@example.org")
     assert (await ask(taro, "account.undelete", address="hanako@example.org")).state == "active"
     assert "not deleted" in await refusal(taro, "account.undelete", address="hanako@example.org")
     await ask(taro, "account.remove", address="hanako@example.org", purge=True)
     assert "no account" in await refusal(taro, "account.show", address="hanako@example.org")
-    assert [account.address for account in await ask(taro, "account.list", domain="example.org")] == ["taro@example.org"]
+    assert [account.address for account in await ask(taro, "account.list", domain="example.org")] == [
+        "taro@example.org"
+    ]
     assert all(PASSWORD not in repr(entry) for entry in journal.entries)
     assert "admin.account.passwd" in journal.kinds() and "admin.account.purge" in journal.kinds()
 
 
 async def test_accounts_that_cannot_be(taro: Context) -> None:
-    assert "no domain example.net" in await refusal(taro, "account.add", address="a@example.net", password=PASSWORD)
-    assert "already exists" in await refusal(taro, "account.add", address="TARO@example.org", password=PASSWORD)
+    assert "no domain example.net" in await refusal(
+        taro, "account.add", address="a@example.net", password=PASSWORD
+    )
+    assert "already exists" in await refusal(
+        taro, "account.add", address="TARO@example.org", password=PASSWORD
+    )
     assert "at least 8" in await refusal(taro, "account.add", address="a@example.org", password="short")
-    assert "contains taro" in await refusal(taro, "account.passwd", address="taro@example.org", password="taro-himitsu")
-    assert (await ask(taro, "account.passwd", address="taro@example.org", password="short", allow_weak=True)).credential_version == 2
-    assert "not an address" in await refusal(taro, "account.add", address="a b@example.org", password=PASSWORD)
+    assert "contains taro" in await refusal(
+        taro, "account.passwd", address="taro@example.org", password="taro-himitsu"
+    )
+    assert (
+        await ask(taro, "account.passwd", address="taro@example.org", password="short", allow_weak=True)
+    ).credential_version == 2
+    assert "not an address" in await refusal(
+        taro, "account.add", address="a b@example.org", password=PASSWORD
+    )
     assert "IP address" in await refusal(taro, "account.add", address="a@[192.0.2.1]", password=PASSWORD)
     assert "0 for none" in await refusal(taro, "account.quota", address="taro@example.org", quota_octets=-1)
     await ask(taro, "alias.add", address="info@example.org", targets=["taro@example.org"])
@@ -99,18 +133,34 @@ async def test_the_owner_of_postmaster_cannot_be_removed(taro: Context) -> None:
 
 async def test_aliases(taro: Context, journal: MemoryJournal) -> None:
     alias = await ask(
-        taro, "alias.add", address="Info@example.org", targets=["taro@example.org", "x@elsewhere.example", "taro@example.org"]
+        taro,
+        "alias.add",
+        address="Info@example.org",
+        targets=["taro@example.org", "x@elsewhere.example", "taro@example.org"],
     )
     assert alias.targets == ("taro@example.org", "x@elsewhere.example") and alias.may_send
-    assert "--replace" in await refusal(taro, "alias.add", address="info@example.org", targets=["taro@example.org"])
-    await ask(taro, "alias.add", address="info@example.org", targets=["taro+info@example.org"], may_send=False, replace=True)
+    assert "--replace" in await refusal(
+        taro, "alias.add", address="info@example.org", targets=["taro@example.org"]
+    )
+    await ask(
+        taro,
+        "alias.add",
+        address="info@example.org",
+        targets=["taro+info@example.org"],
+        may_send=False,
+        replace=True,
+    )
     assert [(a.address, a.targets, a.may_send) for a in await ask(taro, "alias.list")] == [
         ("info@example.org", ("taro+info@example.org",), False)
     ]
-    assert "neither an account" in await refusal(taro, "alias.add", address="b@example.org", targets=["tarou@example.org"])
+    assert "neither an account" in await refusal(
+        taro, "alias.add", address="b@example.org", targets=["tarou@example.org"]
+    )
     assert "itself" in await refusal(taro, "alias.add", address="b@example.org", targets=["b@example.org"])
     assert "at least one" in await refusal(taro, "alias.add", address="b@example.org", targets=[])
-    assert "is an account" in await refusal(taro, "alias.add", address="taro@example.org", targets=["x@elsewhere.example"])
+    assert "is an account" in await refusal(
+        taro, "alias.add", address="taro@example.org", targets=["x@elsewhere.example"]
+    )
     await ask(taro, "alias.remove", address="info@example.org")
     assert "no alias" in await refusal(taro, "alias.remove", address="info@example.org")
     assert journal.kinds()[-1] == "admin.alias.remove"
@@ -121,15 +171,38 @@ async def test_the_queue(taro: Context, store: MemoryStore, journal: MemoryJourn
     content = store.spool.open_content()
     content.write(b"Subject: x\r\n\r\nbody\r\n")
     recipient = Recipient(Address.from_text("x@elsewhere.example"))
-    envelope = Envelope(ReversePath(Address.from_text("taro@example.org")), (recipient,))
+    envelope = Envelope(
+        reverse_path=ReversePath(Address.from_text("taro@example.org")), recipients=(recipient,)
+    )
     now = taro.clock.now_us()
-    relay = RelayRecipient(recipient, "elsewhere.example", now + 10**6, now + 10**9)
-    await store.spool.accept(Acceptance("m1", envelope, content, b"", relays=(relay,), origin="submission", account_id=account.account.id))
+    relay = RelayRecipient(
+        recipient=recipient, next_hop="elsewhere.example", due_at_us=now + 10**6, expires_at_us=now + 10**9
+    )
+    await store.spool.accept(
+        Acceptance(
+            message_id="m1",
+            envelope=envelope,
+            content=content,
+            prefix=b"",
+            relays=(relay,),
+            origin="submission",
+            account_id=account.account.id,
+        )
+    )
     (message,) = await ask(taro, "queue.list")
     assert message == await ask(taro, "queue.show", message_id="m1")
-    assert (message.reverse_path, message.account, message.size_octets) == ("taro@example.org", "taro@example.org", 20)
+    assert (message.reverse_path, message.account, message.size_octets) == (
+        "taro@example.org",
+        "taro@example.org",
+        20,
+    )
     (row,) = message.recipients
-    assert (row.address, row.state, row.next_hop, row.attempts) == ("x@elsewhere.example", "waiting", "elsewhere.example", 0)
+    assert (row.address, row.state, row.next_hop, row.attempts) == (
+        "x@elsewhere.example",
+        "waiting",
+        "elsewhere.example",
+        0,
+    )
     assert (await ask(taro, "queue.hold", message_id="m1")).recipients == 1
     assert (await ask(taro, "queue.show", message_id="m1")).recipients[0].state == "held"
     assert (await ask(taro, "queue.release", message_id="m1")).recipients == 1
@@ -173,7 +246,9 @@ async def test_garbage_is_refused(context: Context, journal: MemoryJournal, requ
     assert journal.entries == [] and journal.faults == []
 
 
-async def test_what_the_store_says_reaches_the_operator(context: Context, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_the_store_says_reaches_the_operator(
+    context: Context, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def refuse(*_: object) -> None:
         raise DirectoryError("Somebody was faster.")
 
@@ -207,10 +282,21 @@ async def test_rights_to_send_in_other_names(taro: Context, journal: MemoryJourn
     granted = await ask(taro, "account.may_send_as", address="taro@example.org", sender="Chair@Example.org")
     assert granted.may_send_as == ["chair@example.org"]
     await ask(taro, "account.may_send_as", address="taro@example.org", sender="@example.org")
-    assert (await ask(taro, "account.show", address="taro@example.org")).may_send_as == ["@example.org", "chair@example.org"]
-    assert "only addresses of domains here" in await refusal(taro, "account.may_send_as", address="taro@example.org", sender="a@b.example")
-    assert "not a domain" in await refusal(taro, "account.may_send_as", address="taro@example.org", sender="@")
-    revoked = await ask(taro, "account.may_send_as", address="taro@example.org", sender="@example.org", revoke=True)
+    assert (await ask(taro, "account.show", address="taro@example.org")).may_send_as == [
+        "@example.org",
+        "chair@example.org",
+    ]
+    assert "only addresses of domains here" in await refusal(
+        taro, "account.may_send_as", address="taro@example.org", sender="a@b.example"
+    )
+    assert "not a domain" in await refusal(
+        taro, "account.may_send_as", address="taro@example.org", sender="@"
+    )
+    revoked = await ask(
+        taro, "account.may_send_as", address="taro@example.org", sender="@example.org", revoke=True
+    )
     assert revoked.may_send_as == ["chair@example.org"]
-    assert "no right" in await refusal(taro, "account.may_send_as", address="taro@example.org", sender="@example.org", revoke=True)
+    assert "no right" in await refusal(
+        taro, "account.may_send_as", address="taro@example.org", sender="@example.org", revoke=True
+    )
     assert journal.entries[-1].fields["sender"] == "@example.org"

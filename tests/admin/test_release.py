@@ -11,9 +11,10 @@ from sekisho.adapters.stores.memory.ledger import MemoryLedger
 from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.config.schema import RoleOwners
-from sekisho.core.message.trace import Hop, format_received, new_message_id
+from sekisho.core.message.trace import TraceHop, format_received, new_message_id
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
+from sekisho.core.terms.records import by_position
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.directory import Account
 from sekisho.ports.journal import Entry
@@ -56,11 +57,14 @@ class Scene:
             RoleOwners(postmaster="a@b.example", abuse="a@b.example"),
         )
         stores = (store.directory, store.spool, store.keys)
-        context = Context(*stores, MemoryJournal(), clock, roles, "uid:0", ledger, door_kit=door_kit(store, watch))
+        context = by_position(
+            Context, *stores, MemoryJournal(), clock, roles, "uid:0", ledger, door_kit=door_kit(store, watch)
+        )
         await ask(context, "domain.add", name="example.org")
         accounts = [
-            await ask(context, "account.add", address=f"{name}@example.org", password=PASSWORD) for name in ("taro", "hanako")
-        ]  # fmt: skip
+            await ask(context, "account.add", address=f"{name}@example.org", password=PASSWORD)
+            for name in ("taro", "hanako")
+        ]
         return cls(context, store, ledger, watch, accounts)
 
     def note(self, kind: str, id_: str, **fields: Any) -> None:
@@ -70,16 +74,43 @@ class Scene:
         """A message to both accounts, accepted as the door does."""
         now_us = self.context.clock.now_us()
         id_ = new_message_id(now_us, bytes([number] * 8))
-        content, recipients = self.store.spool.open_content(), tuple(Recipient(Address.from_text(one.address)) for one in self.accounts)
+        content, recipients = (
+            self.store.spool.open_content(),
+            tuple(Recipient(Address.from_text(one.address)) for one in self.accounts),
+        )
         content.write(b"From: news@shop.example\r\n\r\nx")
-        prefix = b"Return-Path: <news@shop.example>\r\n" + format_received(Hop("mx.example.org", id_, now_us))
+        prefix = b"Return-Path: <news@shop.example>\r\n" + format_received(
+            TraceHop(by="mx.example.org", message_id=id_, at_us=now_us)
+        )
         deliveries = tuple(
-            MailboxDelivery(f"{id_}/{one.id}/0", one.id, prefix, mailbox, keywords=(JUNK_KEYWORD,)) for one in self.accounts
-        )  # fmt: skip
-        envelope = Envelope(ReversePath(Address.from_text(SHOP)), recipients)
-        await self.store.spool.accept(Acceptance(id_, envelope, content, prefix, deliveries, (), "reception"))
+            MailboxDelivery(
+                delivery_id=f"{id_}/{one.id}/0",
+                account_id=one.id,
+                prefix=prefix,
+                mailbox=mailbox,
+                keywords=(JUNK_KEYWORD,),
+            )
+            for one in self.accounts
+        )
+        envelope = Envelope(reverse_path=ReversePath(Address.from_text(SHOP)), recipients=recipients)
+        await self.store.spool.accept(
+            Acceptance(
+                message_id=id_,
+                envelope=envelope,
+                content=content,
+                prefix=prefix,
+                deliveries=deliveries,
+                relays=(),
+                origin="reception",
+            )
+        )
         self.note("reception.evidence", id_, rule="content-junk", verdict="junk")
-        self.note("reception.accepted", id_, reverse_path=SHOP, recipient=" ".join(one.address for one in self.accounts))
+        self.note(
+            "reception.accepted",
+            id_,
+            reverse_path=SHOP,
+            recipient=" ".join(one.address for one in self.accounts),
+        )
         return id_
 
     def put_off(self, id_: str, reply: str = "451 4.7.1 later", **fields: Any) -> None:
@@ -99,7 +130,10 @@ async def scene() -> Scene:
 async def test_every_copy_leaves_junk_and_learners_hear_of_it(scene: Scene) -> None:
     other, id_ = await scene.deliver("Junk", 1), await scene.deliver("Junk", 2)
     released = await ask(scene.context, "door.release", id=id_.upper())
-    assert released.moved == released.trusted == ["taro@example.org", "hanako@example.org"] and released.sender == SHOP
+    assert (
+        released.moved == released.trusted == ["taro@example.org", "hanako@example.org"]
+        and released.sender == SHOP
+    )
     for account in scene.accounts:
         assert (await scene.messages(account, "INBOX"), await scene.messages(account, "Junk")) == (1, 1)
         inbox = await scene.store.mail.view(account.id, "INBOX", claim_recent=False)
@@ -121,13 +155,19 @@ async def test_a_copy_that_somebody_moved_already_stays(scene: Scene) -> None:
 async def test_whose_sender_was_put_off_trusts_it(scene: Scene) -> None:
     scene.put_off("m1")
     released = await ask(scene.context, "door.release", id="m1")
-    assert (released.trusted, released.network, released.temporary) == (["taro@example.org"], "192.0.2.0/24", True)
+    assert (released.trusted, released.network, released.temporary) == (
+        ["taro@example.org"],
+        "192.0.2.0/24",
+        True,
+    )
     key = f"pair:{SHOP} {scene.accounts[0].id} 192.0.2.0/24"
     assert (await scene.store.reputation.histories([key]))[key].is_trusted
     scene.put_off("m2", "550 5.7.1 no", organization="shop.example", rule="dnsbl-listed")
     released = await ask(scene.context, "door.release", id="m2")
     assert (released.network, released.temporary) == ("", False)
-    assert f"pair:{SHOP} {scene.accounts[0].id}" in await scene.store.reputation.histories([f"pair:{SHOP} {scene.accounts[0].id}"])
+    assert f"pair:{SHOP} {scene.accounts[0].id}" in await scene.store.reputation.histories(
+        [f"pair:{SHOP} {scene.accounts[0].id}"]
+    )
 
 
 async def test_what_trust_cannot_help_is_said(scene: Scene) -> None:

@@ -60,7 +60,9 @@ async def test_the_numbers_are_those_that_count(met: Context) -> None:
 
 async def test_lists_are_by_kind(met: Context) -> None:
     assert len(await ask(met, "reputation.list")) == 5
-    assert [row.key for row in await ask(met, "reputation.list", prefix="domain:")] == ["domain:there.example"]
+    assert [row.key for row in await ask(met, "reputation.list", prefix="domain:")] == [
+        "domain:there.example"
+    ]
     assert len(await ask(met, "reputation.list", limit=2)) == 2
 
 

@@ -21,7 +21,9 @@ def test_files_and_functions_keep_their_budgets() -> None:
                 if size > 60:
                     over.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {size} lines")
                 if parameters > 8:
-                    over.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {parameters} parameters")
+                    over.append(
+                        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {parameters} parameters"
+                    )
     assert not over, "\n".join(over)
 
 

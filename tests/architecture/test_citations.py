@@ -45,7 +45,10 @@ def test_cited_design_is_in_the_house() -> None:
 
 def test_cited_threats_and_rules_are_in_the_house() -> None:
     rows = {
-        name: set(re.findall(r"^\| ([A-Z]-\d+|\d+) \|", (ROOT / f"docs/design/{name}.md").read_text("utf-8"), re.M)) for name in _PAPERS
+        name: set(
+            re.findall(r"^\| ([A-Z]-\d+|\d+) \|", (ROOT / f"docs/design/{name}.md").read_text("utf-8"), re.M)
+        )
+        for name in _PAPERS
     }
     for name, known in rows.items():
         cited = _citations(rf"{name} §?((?:[A-Z]-)?\d+)")

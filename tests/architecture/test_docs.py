@@ -21,7 +21,9 @@ PROGRAMS = ("run", "test")
 def test_the_configuration_reference_is_current(language: Literal["en", "ja"], folder: str) -> None:
     locale = {"en": "C", "ja": "ja_JP.UTF-8"}[language]
     written = (ROOT / folder / "configuration.md").read_text("utf-8")
-    assert written == configuration_reference(catalogue(language)), f"LANG={locale} sekisho config reference > {folder}/configuration.md"
+    assert written == configuration_reference(catalogue(language)), (
+        f"LANG={locale} sekisho config reference > {folder}/configuration.md"
+    )
 
 
 @pytest.mark.parametrize("path", ["docs/operating/monitoring.md", "docs/operating/ja/monitoring.md"])
@@ -35,7 +37,8 @@ def test_every_metric_is_documented(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["docs/operating/monitoring.md", "docs/operating/ja/monitoring.md"])
 def test_every_kind_of_log_entry_is_documented(path: str) -> None:
-    """Kinds are written as text where an entry is made: Entry("queue.parked", …), report("worker.died", …)."""
+    """Kinds are written as text where an entry is made: Entry("queue.parked", …), report("worker.died",
+    …)."""
     text = (ROOT / path).read_text("utf-8")
     kinds: set[str] = set()
     for source in (ROOT / "src").rglob("*.py"):
@@ -63,8 +66,12 @@ def test_every_document_for_operators_exists_in_japanese() -> None:
 
 def test_every_runtime_dependency_is_explained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    rows = set(re.findall(r"^\| ([a-z0-9-]+) \|", (ROOT / "docs/dependencies.md").read_text("utf-8"), re.MULTILINE)) - {"package"}
-    assert rows == {re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in project["dependencies"]}
+    rows = set(
+        re.findall(r"^\| ([a-z0-9-]+) \|", (ROOT / "docs/dependencies.md").read_text("utf-8"), re.MULTILINE)
+    ) - {"package"}
+    assert rows == {
+        re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in project["dependencies"]
+    }
 
 
 def test_commands_in_documents_exist() -> None:

@@ -52,7 +52,11 @@ def test_every_kind_that_is_kept_can_be_told() -> None:
         kinds |= set(re.findall(r'Entry\(\s*"([a-z_]+\.[a-z_]+)"', source.read_text("utf-8")))
     journal = KeepingJournal(MemoryJournal(), ManualClock())
     told = messages.ACCEPTED | messages.REFUSED | others._TELLERS.keys()
-    untold = {kind for kind in kinds if journal._is_kept(kind) and kind not in told and not kind.startswith(_OF_MESSAGES)}
+    untold = {
+        kind
+        for kind in kinds
+        if journal._is_kept(kind) and kind not in told and not kind.startswith(_OF_MESSAGES)
+    }
     assert sorted(untold) == [], "tell it in admin/why/others.py"
     assert len(kinds) > 20
 

@@ -19,34 +19,63 @@ LIST = {"zone": "bl.example.org.", "codes": {"127.0.0.2": "spam source"}, "accep
 
 def config(**sections: Any) -> Config:
     return Config.model_validate(
-        {"hostname": "mx.example.org", "data_dir": "/x", "roles": {"postmaster": "a@example.org", "abuse": "a@example.org"}, **sections}
+        {
+            "hostname": "mx.example.org",
+            "data_dir": "/x",
+            "roles": {"postmaster": "a@example.org", "abuse": "a@example.org"},
+            **sections,
+        }
     )
 
 
 def test_a_rule_whose_evidence_nobody_gathers_is_off() -> None:
     rules = door_rules(config())
-    assert tuple(map(rules.mode, (DMARC, OWN_DOMAIN, REPUTATION, DNSBL, VIRUS))) == ("enforce", "enforce", "enforce", "off", "off")
+    assert tuple(map(rules.mode, (DMARC, OWN_DOMAIN, REPUTATION, DNSBL, VIRUS))) == (
+        "enforce",
+        "enforce",
+        "enforce",
+        "off",
+        "off",
+    )
     rules = door_rules(config(reputation={"enabled": False}, door={"blocklists": [LIST]}))
     assert (rules.mode(REPUTATION), rules.mode(DNSBL)) == ("off", "enforce")
 
 
 def test_every_rule_can_be_off_or_observe() -> None:
-    off = config(door={"dmarc": "off", "own_domains": "off", "dnsbl": "off", "blocklists": [LIST]}, reputation={"bad_history": "off"})
+    off = config(
+        door={"dmarc": "off", "own_domains": "off", "dnsbl": "off", "blocklists": [LIST]},
+        reputation={"bad_history": "off"},
+    )
     rules = door_rules(off)
     assert set(map(rules.mode, (DMARC, OWN_DOMAIN, DNSBL, REPUTATION))) == {"off"}
     assert blocklists(off) == []
     observing = config(door={"dnsbl": "observe", "blocklists": [LIST]}, reputation={"bad_history": "observe"})
-    assert (door_rules(observing).mode(DNSBL), door_rules(observing).mode(REPUTATION)) == ("observe", "observe")
+    assert (door_rules(observing).mode(DNSBL), door_rules(observing).mode(REPUTATION)) == (
+        "observe",
+        "observe",
+    )
     assert [one.zone for one in blocklists(observing)] == ["bl.example.org"]
 
 
 def test_experience_by_days() -> None:
-    rules = reputation_rules(config(reputation={"half_life_days": 10, "bad_history": "defer", "trust_days": 7}))
+    rules = reputation_rules(
+        config(reputation={"half_life_days": 10, "bad_history": "defer", "trust_days": 7})
+    )
     assert (rules.half_life_us, rules.bad_action, rules.written_us) == (10 * DAY_US, "defer", 7 * DAY_US)
 
 
 def test_greylisting_in_hours_and_days() -> None:
-    rules = door_rules(config(greylist={"after_seconds": 5, "until_hours": 2, "remember_days": 3, "tarpit_seconds": 65, "mode": "observe"}))
+    rules = door_rules(
+        config(
+            greylist={
+                "after_seconds": 5,
+                "until_hours": 2,
+                "remember_days": 3,
+                "tarpit_seconds": 65,
+                "mode": "observe",
+            }
+        )
+    )
     assert rules.mode(GREYLIST) == "observe"
     assert rules.waiting == GreylistRules(5_000_000, 7_200_000_000, 3 * DAY_US, 65_000_000)
     assert door_rules(config()).waiting == GreylistRules()
@@ -54,7 +83,10 @@ def test_greylisting_in_hours_and_days() -> None:
 
 
 def test_senders_without_a_domain() -> None:
-    modes = {setting: door_rules(config(door={"sender_domain": setting})) for setting in ("defer", "refuse", "observe", "off")}
+    modes = {
+        setting: door_rules(config(door={"sender_domain": setting}))
+        for setting in ("defer", "refuse", "observe", "off")
+    }
     assert {setting: rules.mode(SENDER) for setting, rules in modes.items()} == {
         "defer": "enforce",
         "refuse": "enforce",
@@ -65,7 +97,11 @@ def test_senders_without_a_domain() -> None:
 
 
 def test_greylisting_without_experience_is_warned_of() -> None:
-    problems = [problem for problem in check_config(config(reputation={"enabled": False})) if problem.path == "greylist.mode"]
+    problems = [
+        problem
+        for problem in check_config(config(reputation={"enabled": False}))
+        if problem.path == "greylist.mode"
+    ]
     assert [problem.severity for problem in problems] == ["warning"]
     assert [one for one in check_config(config()) if one.path == "greylist.mode"] == []
 

@@ -17,7 +17,14 @@ from cryptography.hazmat.primitives.serialization import (
 from sekisho.adapters.certificates import write_certificates
 from sekisho.config.files import check_files
 from sekisho.config.owners import check_role_owners
-from sekisho.config.schema import Certificate, Config, Listener, LogSettings, RoleOwners, SubmissionSettings
+from sekisho.config.schema import (
+    Certificate,
+    Config,
+    ListenerSettings,
+    LogSettings,
+    RoleOwners,
+    SubmissionSettings,
+)
 
 NOW = datetime.now(UTC)
 
@@ -30,7 +37,7 @@ def config(tmp_path: Path) -> Config:
         data_dir=tmp_path / "data",
         user=None,
         roles=RoleOwners(postmaster="taro@example.org", abuse="taro@example.org"),
-        listeners=(Listener(kind="smtp", address="127.0.0.1", port=0),),
+        listeners=(ListenerSettings(kind="smtp", address="127.0.0.1", port=0),),
         certificates=(Certificate(cert_file=tmp_path / "cert.pem", key_file=tmp_path / "key.pem"),),
     )
 
@@ -51,13 +58,17 @@ def test_good_files(config: Config) -> None:
 )
 def test_dates_of_certificates_warn(config: Config, days: int, word: str | None) -> None:
     problems = found(config, NOW + timedelta(days=days))
-    assert [word in problem and problem.startswith("warning certificates[0].cert_file") for problem in problems if word] == (
-        [True] if word else []
-    )
+    assert [
+        word in problem and problem.startswith("warning certificates[0].cert_file")
+        for problem in problems
+        if word
+    ] == ([True] if word else [])
     assert len(problems) == (1 if word else 0)
 
 
-@pytest.mark.parametrize(("name", "fits"), [("mx.example.org", True), ("example.org", False), ("a.b.example.org", False)])
+@pytest.mark.parametrize(
+    ("name", "fits"), [("mx.example.org", True), ("example.org", False), ("a.b.example.org", False)]
+)
 def test_the_certificate_should_be_for_the_host_name(config: Config, name: str, fits: bool) -> None:
     problems = found(config.model_copy(update={"hostname": name}))
     assert [problem.startswith("warning certificates") for problem in problems] == ([] if fits else [True])
@@ -84,7 +95,9 @@ def test_files_that_hold_something_else(config: Config, tmp_path: Path, name: st
 
 def test_a_key_with_a_passphrase(config: Config, tmp_path: Path) -> None:
     key = load_pem_private_key((tmp_path / "key.pem").read_bytes(), None)
-    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
+    )
     (problem,) = found(config)
     assert "without a passphrase" in problem
 
@@ -101,8 +114,12 @@ def test_a_short_rsa_key(config: Config, tmp_path: Path) -> None:
 
     key = rsa.generate_private_key(65537, 1024)
     name = x509.Name([])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - timedelta(1), NOW + timedelta(99))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("mx.example.test")]), critical=True)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 7, NOW - timedelta(1), NOW + timedelta(99)
+    )
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.DNSName("mx.example.test")]), critical=True
+    )
     (tmp_path / "cert.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
     (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (problem,) = found(config)
@@ -115,7 +132,10 @@ def test_folders(config: Config, tmp_path: Path) -> None:
     assert "neither does" in found(config.model_copy(update={"data_dir": tmp_path / "a" / "b"}))[0]
     inside = SubmissionSettings(local_socket=tmp_path / "data" / "run" / "s.sock")
     assert found(config.model_copy(update={"submission": inside})) == []
-    outside = {"submission": SubmissionSettings(local_socket=tmp_path / "no" / "s.sock"), "log": LogSettings(file=tmp_path / "no" / "log")}
+    outside = {
+        "submission": SubmissionSettings(local_socket=tmp_path / "no" / "s.sock"),
+        "log": LogSettings(file=tmp_path / "no" / "log"),
+    }
     assert [problem.split()[:2] for problem in found(config.model_copy(update=outside))] == [
         ["error", "log.file"],
         ["warning", "submission.local_socket"],
@@ -147,7 +167,10 @@ async def test_role_owners_are_looked_up() -> None:
     account = await directory.add_account(Address.from_text("taro@example.org"), "", "")
     assert await check_role_owners(roles, directory) == []
     await directory.set_state(account.id, "deleted")
-    assert [problem.path for problem in await check_role_owners(roles, directory)] == ["roles.postmaster", "roles.abuse"]
+    assert [problem.path for problem in await check_role_owners(roles, directory)] == [
+        "roles.postmaster",
+        "roles.abuse",
+    ]
 
 
 def test_a_list_of_leaked_passwords(config: Config, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Broken configurations and every problem that they must be told of: the `#!` lines at the end of each file in broken/."""
+"""Broken configurations and every problem that they must be told of: the `#!` lines at the end of each file
+in broken/."""
 
 from pathlib import Path
 
@@ -93,7 +94,14 @@ def test_lines_of_nested_tables() -> None:
 
 @pytest.mark.parametrize(
     ("text", "port"),
-    [("192.0.2.53", 53), ("192.0.2.53:5353", 5353), ("::1", 53), ("[::1]", 53), ("[::1]:5353", 5353), ("192.0.2:53", None)],
+    [
+        ("192.0.2.53", 53),
+        ("192.0.2.53:5353", 5353),
+        ("::1", 53),
+        ("[::1]", 53),
+        ("[::1]:5353", 5353),
+        ("192.0.2:53", None),
+    ],
 )
 def test_addresses_of_resolvers(text: str, port: int | None) -> None:
     parsed = parse_server(text)

@@ -28,7 +28,8 @@ port = 0
 [content]
 rspamd_password = "xyzzy"
 """
-# "breached_passwords" names a file, "username_claim" a field of a token: the last word says what a setting holds.
+# "breached_passwords" names a file, "username_claim" a field of a token: the last word says what a setting
+# holds.
 HUSHED = re.compile(r"(password|passphrase|secret|token|credential|key)\Z")
 
 
@@ -42,7 +43,11 @@ def settings(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def test_what_is_called_a_secret_is_marked() -> None:
-    marked = {name for name, field in settings(Config) if any(isinstance(mark, SecretMark) for mark in field.metadata)}
+    marked = {
+        name
+        for name, field in settings(Config)
+        if any(isinstance(mark, SecretMark) for mark in field.metadata)
+    }
     assert {name for name, _ in settings(Config) if HUSHED.search(name)} == marked == {"rspamd_password"}
 
 

@@ -16,9 +16,11 @@ NUMBER = re.compile(rb"X-Number: (\d+)", re.IGNORECASE)
 
 
 def route_to(port: int, text: str) -> str:
-    """The configuration `text`, all mail to the world going to `port` of this machine, with retries after a second.
+    """The configuration `text`, all mail to the world going to `port` of this machine, with retries after a
+    second.
 
-    The guard counts and writes down, and holds nothing: these clients send more in a minute than any honest account in a day.
+    The guard counts and writes down, and holds nothing: these clients send more in a minute than any honest
+    account in a day.
     """
     queue = "\n[queue]\nretry_seconds = [1.0]\n"
     guard = '\n[guard]\nmode = "observe"\n'
@@ -31,7 +33,9 @@ def trust(server: Server) -> ssl.SSLContext:
 
 
 def message(number: int, size: int = 4000, sender: str = "someone@stranger.test") -> bytes:
-    head = f"From: {sender}\r\nTo: somebody@example.test\r\nSubject: {number}\r\nX-Number: {number}\r\n\r\n".encode()
+    head = (
+        f"From: {sender}\r\nTo: somebody@example.test\r\nSubject: {number}\r\nX-Number: {number}\r\n\r\n"
+    ).encode()
     line = b"%-70d\r\n" % number
     return head + line * (size // len(line))
 
@@ -59,7 +63,9 @@ def numbers(server: Server, name: str, mailbox: str = "INBOX") -> Counter[int]:
         if count == b"0":
             return Counter()
         _, rows = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (X-Number)])")
-    return Counter(int(found[1]) for row in rows if isinstance(row, tuple) and (found := NUMBER.search(row[1])))
+    return Counter(
+        int(found[1]) for row in rows if isinstance(row, tuple) and (found := NUMBER.search(row[1]))
+    )
 
 
 def send(server: Server, number: int, *recipients: str, size: int = 4000) -> None:
@@ -70,7 +76,9 @@ def send(server: Server, number: int, *recipients: str, size: int = 4000) -> Non
 
 def submit(server: Server, number: int, *recipients: str) -> None:
     alice = server.accounts["alice"]
-    with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server), timeout=60) as client:
+    with smtplib.SMTP_SSL(
+        "localhost", server.ports["submissions"], context=trust(server), timeout=60
+    ) as client:
         client.login(alice.address, alice.password)
         client.sendmail(alice.address, list(recipients), message(number, sender=alice.address))
 

@@ -21,7 +21,8 @@ DATA_DIR = re.compile(r'^data_dir = ".*"$', re.MULTILINE)
 
 @dataclass
 class Copies:
-    """Backs up again and again until `stop`, at least once; each with what had been promised when it began."""
+    """Backs up again and again until `stop`, at least once; each with what had been promised when it
+    began."""
 
     server: Server
     load: Load
@@ -32,7 +33,12 @@ class Copies:
     def live(self) -> None:
         while not (self.stop.is_set() and self.made):
             here = {self.server.accounts[name].address for name in LOCAL}
-            promised = {(number, who) for number, taken in list(self.load.promised.items()) for who in taken if who in here}
+            promised = {
+                (number, who)
+                for number, taken in list(self.load.promised.items())
+                for who in taken
+                if who in here
+            }
             target = self.folder / f"copy{len(self.made)}"
             self.server.command("backup", str(target))
             self.made.append((target, promised))
@@ -50,7 +56,9 @@ class Copies:
         config.write_text(text)
         sekisho("restore", str(target), "-c", str(config), "--json")
         assert sekisho("verify", "-c", str(config), "--json") == {"problems": []}
-        store = SqliteStore(restored, SystemClock(), SystemDice(), LocalChanges(), StoreSettings(free_disk_octets=0))
+        store = SqliteStore(
+            restored, SystemClock(), SystemDice(), LocalChanges(), StoreSettings(free_disk_octets=0)
+        )
         try:
             found: Counter[tuple[int, str]] = Counter()
             for name in LOCAL:

@@ -42,14 +42,19 @@ class Load:
         return tuple(self.server.accounts[name].address for name in names)
 
     def _remote_recipients(self, number: int) -> tuple[str, ...]:
-        remote = tuple(f"user{number}x{i}@remote{self.dice.randint(1, 3)}.test" for i in range(self.dice.randint(1, 2)))
+        remote = tuple(
+            f"user{number}x{i}@remote{self.dice.randint(1, 3)}.test" for i in range(self.dice.randint(1, 2))
+        )
         return remote + ((self.server.accounts["alice"].address,) if self.dice.random() < 0.3 else ())
 
     async def _one_connection(self, kind: str, context: ssl.SSLContext | None, choose: "Chooser") -> None:
         try:
             async with asyncio.timeout(60):
                 reader, writer = await asyncio.open_connection(
-                    "127.0.0.1", self.server.ports[kind], ssl=context, server_hostname="localhost" if context else None
+                    "127.0.0.1",
+                    self.server.ports[kind],
+                    ssl=context,
+                    server_hostname="localhost" if context else None,
                 )
         except (OSError, TimeoutError):
             await asyncio.sleep(0.05)  # nobody listens just now
@@ -95,7 +100,11 @@ class Load:
         number = next(self.counter)
         recipients = choose(number)
         self.tried[number] = recipients
-        session.write("".join([f"MAIL FROM:<{sender}>\r\n", *(f"RCPT TO:<{who}>\r\n" for who in recipients), "DATA\r\n"]))
+        session.write(
+            "".join(
+                [f"MAIL FROM:<{sender}>\r\n", *(f"RCPT TO:<{who}>\r\n" for who in recipients), "DATA\r\n"]
+            )
+        )
         return number, recipients
 
 

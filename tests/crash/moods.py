@@ -14,8 +14,8 @@ MOODS = {"take": 60, "later": 12, "refuse": 8, "break": 8, "vanish": 6, "early":
 class Moods:
     """`refuse` is for ever, the others pass: `later` after two tries, the rest after one.
 
-    `break`: the connection ends in place of the reply; `vanish`: the same, but the message was taken (the one window in which a duplicate
-    must be); `early`: 250 behind the 354, and nothing is taken.
+    `break`: the connection ends in place of the reply; `vanish`: the same, but the message was taken (the one
+    window in which a duplicate must be); `early`: 250 behind the 354, and nothing is taken.
     """
 
     def __init__(self, seed: int) -> None:
@@ -36,7 +36,9 @@ class Moods:
             return b"354 go on\r\n"
         with self._lock:
             self._tries[number] += 1
-            return b"354 go on\r\n250 2.0.0 taken already\r\n" if self._tries[number] == 1 else b"354 go on\r\n"
+            return (
+                b"354 go on\r\n250 2.0.0 taken already\r\n" if self._tries[number] == 1 else b"354 go on\r\n"
+            )
 
     def reply(self, number: int, _port: int) -> bytes | None:
         mood = self.of(number)

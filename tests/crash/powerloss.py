@@ -1,8 +1,9 @@
 """A disk whose power can be cut: what was not synced may be gone, kept, or kept in part.
 
-Everything is also done for real, so that a store runs on it; beside that each file has its durable octets and the writes since
-its last sync, and each folder the entries that were synced and the changes since. `Disk.rebuild` makes what a machine would find
-after the power came back: of every unsynced write and entry a random choice.
+Everything is also done for real, so that a store runs on it; beside that each file has its durable octets and
+the writes since its last sync, and each folder the entries that were synced and the changes since.
+`Disk.rebuild` makes what a machine would find after the power came back: of every unsynced write and entry a
+random choice.
 """
 
 import os
@@ -28,7 +29,9 @@ class PowerCut(OSError):
 @dataclass(slots=True)
 class Inode:
     durable: bytearray = field(default_factory=bytearray)
-    pending: list[tuple[int, bytes | None]] = field(default_factory=list)  # (offset, octets), or (size, None) for a truncation
+    pending: list[tuple[int, bytes | None]] = field(
+        default_factory=list
+    )  # (offset, octets), or (size, None) for a truncation
 
     def sync(self) -> None:
         for change in self.pending:
@@ -69,7 +72,9 @@ class Disk:
         self._lock = threading.RLock()
         self._inodes: dict[str, Inode] = {}  # by the path that it has now
         self._durable: dict[str, Inode | None] = {}  # path → inode; None: a folder
-        self._changes: dict[str, list[tuple[str, Inode | None, bool]]] = {}  # folder → (path, inode, is it there)
+        self._changes: dict[
+            str, list[tuple[str, Inode | None, bool]]
+        ] = {}  # folder → (path, inode, is it there)
 
     def adopt(self) -> None:
         """What is there now is durable."""

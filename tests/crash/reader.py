@@ -15,7 +15,8 @@ BROKEN = (OSError, EOFError, imaplib.IMAP4.error, poplib.error_proto)
 
 @dataclass
 class Reader:
-    """`kept`: numbers whose APPEND was answered OK and that nobody began to delete; `gone`: those whose deletion was answered.
+    """`kept`: numbers whose APPEND was answered OK and that nobody began to delete; `gone`: those whose
+    deletion was answered.
 
     What is moved to the Archive stays there.
     """
@@ -91,7 +92,11 @@ class Reader:
             with imap(self.server, self.name) as client:
                 client.select("INBOX")
                 _, rows = client.fetch("1:2", "(BODY.PEEK[HEADER.FIELDS (X-Number)])")
-                chosen = {int(found[1]) for row in rows if isinstance(row, tuple) and (found := NUMBER.search(row[1]))}
+                chosen = {
+                    int(found[1])
+                    for row in rows
+                    if isinstance(row, tuple) and (found := NUMBER.search(row[1]))
+                }
                 client.store("1:2", "+FLAGS.SILENT", "(\\Deleted)")
                 was_answered = client.expunge()[0] == "OK"
         except BROKEN:
@@ -108,7 +113,8 @@ class Reader:
         if whole:
             assert left in (set(), chosen), f"POP3 deleted {chosen - left} of {chosen}"
         self.kept -= chosen - left
-        # A flag may have been set before the crash: the next EXPUNGE takes those too, and asks for them by their place.
+        # A flag may have been set before the crash: the next EXPUNGE takes those too, and asks for them by
+        # their place.
         self.gone |= chosen - left
 
     def present(self) -> list[int]:

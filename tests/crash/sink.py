@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.MULTILINE | re.IGNORECASE)
-# Gets the number of a message and the client's port; gives the reply after DATA, or None to break the connection.
+# Gets the number of a message and the client's port; gives the reply after DATA, or None to break the
+# connection.
 Behaviour = Callable[[int, int], bytes | None]
 VANISH = b"2 taken, but the connection breaks before the reply"
 

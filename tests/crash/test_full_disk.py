@@ -23,7 +23,15 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 32 MiB on memory, which only root can mount."""
     folder = tmp_path / "try"
     folder.mkdir()
-    mounted = _as_root("mount", "-t", "tmpfs", "-o", f"size=32m,mode=0755,uid={os.getuid()},gid={os.getgid()}", "tmpfs", str(folder))
+    mounted = _as_root(
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        f"size=32m,mode=0755,uid={os.getuid()},gid={os.getgid()}",
+        "tmpfs",
+        str(folder),
+    )
     if mounted.returncode != 0:
         reason = f"FULL DISKS ARE NOT TESTED: {mounted.stderr.decode().strip()}"
         if os.environ.get("CI"):
@@ -110,13 +118,17 @@ def test_below_the_low_water_mark_mail_is_refused_and_the_rest_works(disk: Path)
 
 
 def test_a_read_only_disk_refuses_the_start_with_a_sentence(disk: Path) -> None:
-    """A disk under open files cannot be remounted; what a server meets at run time is tested in tests/stores by a VFS that refuses."""
+    """A disk under open files cannot be remounted; what a server meets at run time is tested in tests/stores
+    by a VFS that refuses."""
     with running(disk, change=lambda text: f"{text}\n[limits]\nfree_disk_octets = 0\n") as server:
         send(server, 1, server.accounts["alice"].address)
         assert server.stop() == 0
         assert _as_root("mount", "-o", "remount,ro", str(disk)).returncode == 0
         done = subprocess.run(
-            [sys.executable, "-m", "sekisho.app", "serve", "-c", str(server.config_file)], capture_output=True, env=ENVIRONMENT, timeout=60
+            [sys.executable, "-m", "sekisho.app", "serve", "-c", str(server.config_file)],
+            capture_output=True,
+            env=ENVIRONMENT,
+            timeout=60,
         )
         assert done.returncode == 1
         assert b"Traceback" not in done.stderr
@@ -129,7 +141,8 @@ def test_a_read_only_disk_refuses_the_start_with_a_sentence(disk: Path) -> None:
 
 
 def test_a_disk_that_refuses_every_write_is_met_with_not_now(tmp_path: Path) -> None:
-    """Workers and their log may not write into any file for a while, as when a file system turned read-only."""
+    """Workers and their log may not write into any file for a while, as when a file system turned
+    read-only."""
     with running(tmp_path / "try", change=lambda text: f"{text}\n[limits]\nfree_disk_octets = 0\n") as server:
         client = imap(server, "bob")
         with numb(server.workers()):
@@ -161,7 +174,11 @@ def numb(pids: list[int], octets: int = 0) -> Iterator[None]:
 
 
 def test_what_was_relayed_and_cannot_be_written_down_is_not_sent_again(tmp_path: Path) -> None:
-    with running_sink() as sink, running(tmp_path / "try", change=lambda text: route_to(sink.port, text)) as server, ExitStack() as stack:
+    with (
+        running_sink() as sink,
+        running(tmp_path / "try", change=lambda text: route_to(sink.port, text)) as server,
+        ExitStack() as stack,
+    ):
         write_ahead_log = server.folder / "data" / "mail.db-wal"
 
         def take_and_fill(_number: int, _port: int) -> bytes:

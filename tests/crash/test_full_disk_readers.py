@@ -15,7 +15,9 @@ __all__ = ["disk"]
 
 def login_for_submission(server: Server) -> int:
     bob = server.accounts["bob"]
-    with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server), timeout=60) as client:
+    with smtplib.SMTP_SSL(
+        "localhost", server.ports["submissions"], context=trust(server), timeout=60
+    ) as client:
         return client.login(bob.address, bob.password)[0]
 
 
@@ -43,10 +45,18 @@ def is_refused(server: Server) -> bool:
 
 @pytest.mark.parametrize(("low_water_octets", "restarted"), [(0, False), (1_048_576, True)])
 def test_people_get_in_and_delete_on_a_full_disk(disk: Path, low_water_octets: int, restarted: bool) -> None:
-    with running(disk, change=lambda text: f"{text}\n[limits]\nfree_disk_octets = {low_water_octets}\n") as server:
+    with running(
+        disk, change=lambda text: f"{text}\n[limits]\nfree_disk_octets = {low_water_octets}\n"
+    ) as server:
         reserve = server.folder / "data" / "reserve"
         for number in range(1, 41):
-            send(server, number, server.accounts["alice"].address, server.accounts["bob"].address, size=4_000 if number % 4 else 40_000)
+            send(
+                server,
+                number,
+                server.accounts["alice"].address,
+                server.accounts["bob"].address,
+                size=4_000 if number % 4 else 40_000,
+            )
         wait_until(lambda: reserve.exists() and reserve.stat().st_size > 0)
         with filled(disk):
             if restarted:

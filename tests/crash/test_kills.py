@@ -1,4 +1,5 @@
-"""Workers and supervisor are killed, reloaded and upgraded under load of every kind: what got a 250 is there, once."""
+"""Workers and supervisor are killed, reloaded and upgraded under load of every kind: what got a 250 is there,
+once."""
 
 import asyncio
 import os
@@ -27,23 +28,34 @@ TURNS = ("worker", "reload", "worker", "upgrade", "supervisor", "worker", "worke
 MESSAGES, ROUNDS = (2000, TURNS * 4) if FULL else (200, TURNS[:6])
 SEEDS = [int(seed) for seed in os.environ.get("SEKISHO_CRASH_SEEDS", "1").split(",")]
 FINAL = re.compile(rb"Final-Recipient: rfc822; ?(\S+)\r\n")
-MAY_BE_DUPLICATE = re.compile(r"may_be_duplicate.*recipient=(\S+)|recipient=(\S+) .*may_be_duplicate=true", re.IGNORECASE)
+MAY_BE_DUPLICATE = re.compile(
+    r"may_be_duplicate.*recipient=(\S+)|recipient=(\S+) .*may_be_duplicate=true", re.IGNORECASE
+)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nothing_promised_is_lost_and_nothing_comes_twice(tmp_path: Path, seed: int) -> None:
-    with running_sink() as sink, running(tmp_path / "try", change=lambda text: route_to(sink.port, text)) as server:
+    with (
+        running_sink() as sink,
+        running(tmp_path / "try", change=lambda text: route_to(sink.port, text)) as server,
+    ):
         for name in ("carol", "dave"):
             address = f"{name}@example.test"
             server.command("account", "add", address, "--password-stdin", stdin="correct horse battery\n")
             server.accounts[name] = Account(address, "correct horse battery")
         moods = Moods(seed)
         moods.govern(sink)
-        load, reader, idler = Load(server, random.Random(seed)), Reader(server, "dave", random.Random(seed)), Idler(server, "bob")
+        load, reader, idler = (
+            Load(server, random.Random(seed)),
+            Reader(server, "dave", random.Random(seed)),
+            Idler(server, "bob"),
+        )
         copies = Copies(server, load, tmp_path)
         async with asyncio.TaskGroup() as group:
             people = [group.create_task(asyncio.to_thread(one.live)) for one in (reader, idler, copies)]
-            clients = [group.create_task(load.strangers()) for _ in range(4)] + [group.create_task(load.submitters()) for _ in range(2)]
+            clients = [group.create_task(load.strangers()) for _ in range(4)] + [
+                group.create_task(load.submitters()) for _ in range(2)
+            ]
             try:
                 await _trouble(server, load, random.Random(seed))
             finally:
@@ -52,7 +64,10 @@ async def test_nothing_promised_is_lost_and_nothing_comes_twice(tmp_path: Path, 
                     one.stop.set()
             await asyncio.gather(*people, *clients)
         server.command("queue", "retry", "--all")
-        wait_until(lambda: not server.command("queue", "list"), lambda: f"{server.command('queue', 'list')} {server.log[-3000:]}")
+        wait_until(
+            lambda: not server.command("queue", "list"),
+            lambda: f"{server.command('queue', 'list')} {server.log[-3000:]}",
+        )
         _judge_load(server, load)
         _judge_world(server, load, sink, moods)
         _judge_reader(reader)
@@ -113,11 +128,19 @@ def _checkpoint(server: Server) -> None:
 
 
 def _judge_load(server: Server, load: Load) -> None:
-    """What has a mailbox here: each promise is kept once, and what was not promised came whole or not at all."""
+    """What has a mailbox here: each promise is kept once, and what was not promised came whole or not at
+    all."""
     held = {server.accounts[name].address: numbers(server, name) for name in LOCAL}
-    arrived: Counter[tuple[int, str]] = Counter({(n, who): times for who, found in held.items() for n, times in found.items()})
+    arrived: Counter[tuple[int, str]] = Counter(
+        {(n, who): times for who, found in held.items() for n, times in found.items()}
+    )
     assert [which for which, times in arrived.items() if times > 1] == [], "twice in a mailbox"
-    lost = [(number, who) for number, taken in load.promised.items() for who in taken if who in held and not arrived[number, who]]
+    lost = [
+        (number, who)
+        for number, taken in load.promised.items()
+        for who in taken
+        if who in held and not arrived[number, who]
+    ]
     assert lost == [], "promised, and in no mailbox"
     for number, who in arrived:
         assert who in load.tried[number]
@@ -127,21 +150,29 @@ def _judge_load(server: Server, load: Load) -> None:
 
 
 def _judge_world(server: Server, load: Load, sink: Sink, moods: Moods) -> None:
-    """What leaves: taken by the world or told as refused, once; twice only where nobody could know, which the journal says."""
+    """What leaves: taken by the world or told as refused, once; twice only where nobody could know, which the
+    journal says."""
     bounced = _bounces(server)
     unsure = {found[1] or found[2] for found in MAY_BE_DUPLICATE.finditer(server.log)}
     promised = {(number, who) for number, taken in load.promised.items() for who in taken if "@remote" in who}
     for number, who in promised:
         refused = moods.of(number) == "refuse"
-        assert bounced[who] == refused, f"{number} to {who}, which is {moods.of(number)}, was returned {bounced[who]} times"
-        assert refused != bool(sink.taken[number, who]), f"{number} to {who}, which is {moods.of(number)}: {sink.taken[number, who]}"
+        assert bounced[who] == refused, (
+            f"{number} to {who}, which is {moods.of(number)}, was returned {bounced[who]} times"
+        )
+        assert refused != bool(sink.taken[number, who]), (
+            f"{number} to {who}, which is {moods.of(number)}: {sink.taken[number, who]}"
+        )
     assert [who for who, times in bounced.items() if times > 1] == [], "returned twice"
     for number, who in sink.taken:
         assert who in load.tried[number]
     twice = {who: times for (_, who), times in sink.taken.items() if times > 1}
     assert twice.keys() <= unsure, f"twice, and nobody had to: {twice.keys() - unsure}"
     vanished = sum(moods.of(number) == "vanish" for number, _ in promised)
-    print(f"{len(load.promised)} promised, {len(promised)} copies for the world, {sum(bounced.values())} returned, {len(twice)} twice")
+    print(
+        f"{len(load.promised)} promised, {len(promised)} copies for the world, {sum(bounced.values())} "
+        f"returned, {len(twice)} twice"
+    )
     print(f"{vanished} vanished behind their end, {len(unsure)} might have been doubled")
 
 

@@ -12,7 +12,11 @@ from sekisho.adapters.stores.sqlite.migrate import migrate, steps
 pytestmark = pytest.mark.slow
 
 OLD = {1: steps("mail")[1]}
-NEW = {**steps("mail"), 1001: "CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT; INSERT INTO later VALUES (1)", 1002: "DROP TABLE later"}
+NEW = {
+    **steps("mail"),
+    1001: "CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT; INSERT INTO later VALUES (1)",
+    1002: "DROP TABLE later",
+}
 
 
 def _migrate_and_die(path: Path, statement: int) -> bool:

@@ -1,4 +1,5 @@
-"""The power goes at a random operation: whatever was acknowledged is there afterwards, and nothing is there twice."""
+"""The power goes at a random operation: whatever was acknowledged is there afterwards, and nothing is there
+twice."""
 
 import asyncio
 import itertools
@@ -57,7 +58,17 @@ class Workload:
                     raise result
 
     def steps(self) -> list[Any]:
-        return [self.append, self.append, self.accept, self.accept, self.relay, self.repeat, self.expunge, self.settle, self.checkpoint]
+        return [
+            self.append,
+            self.append,
+            self.accept,
+            self.accept,
+            self.relay,
+            self.repeat,
+            self.expunge,
+            self.settle,
+            self.checkpoint,
+        ]
 
     def octets(self) -> tuple[str, bytes]:
         token = f"t{next(self.tokens)}"
@@ -65,13 +76,19 @@ class Workload:
 
     async def append(self) -> None:
         items = [self.octets() for _ in range(self.random.randint(1, 3))]
-        await self.store.mail.append(self.account.id, "INBOX", [appended(self.store, octets) for _, octets in items])
+        await self.store.mail.append(
+            self.account.id, "INBOX", [appended(self.store, octets) for _, octets in items]
+        )
         self.kept |= {token for token, _ in items}
 
     async def accept(self) -> None:
         token, octets = self.octets()
         self.delivery_ids.append(token)
-        await self.store.spool.accept(acceptance(self.store, octets, deliveries=(delivery(self.account, delivery_id=token, prefix=b""),)))
+        await self.store.spool.accept(
+            acceptance(
+                self.store, octets, deliveries=(delivery(self.account, delivery_id=token, prefix=b""),)
+            )
+        )
         self.kept.add(token)
 
     async def repeat(self) -> None:
@@ -79,7 +96,9 @@ class Workload:
         if self.delivery_ids:
             token = self.random.choice(self.delivery_ids)
             item = delivery(self.account, delivery_id=token, prefix=b"")
-            await self.store.spool.accept(acceptance(self.store, f"{token}\n".encode().ljust(20_000), deliveries=(item,)))
+            await self.store.spool.accept(
+                acceptance(self.store, f"{token}\n".encode().ljust(20_000), deliveries=(item,))
+            )
             self.kept.add(token)
 
     async def relay(self) -> None:
@@ -91,7 +110,9 @@ class Workload:
     async def settle(self) -> None:
         for job in await self.store.spool.claim(OWNER, 2):
             self.maybe_gone.add(job.message_id)
-            await self.store.spool.settle(job, tuple(Outcome(r.id, "delivered", None) for r in job.recipients))
+            await self.store.spool.settle(
+                job, tuple(Outcome(recipient_id=r.id, result="delivered", reply=None) for r in job.recipients)
+            )
             self.gone.add(job.message_id)
 
     async def expunge(self) -> None:
@@ -117,7 +138,9 @@ def open_on(disk: Disk, seed: int) -> SqliteStore:
     vfs = DiskVfs(name, disk)
     disk.trace.append(("open", "."))
     settings = StoreSettings(free_disk_octets=1, vfs=name)
-    store = SqliteStore(disk.root, SystemClock(), SeededDice(1000 + seed), LocalChanges(), settings, files=DiskFiles(disk))
+    store = SqliteStore(
+        disk.root, SystemClock(), SeededDice(1000 + seed), LocalChanges(), settings, files=DiskFiles(disk)
+    )
     store._vfs_kept_alive = vfs  # type: ignore[attr-defined]  # it must live as long as the connections
     return store
 
@@ -191,7 +214,9 @@ async def test_everything_is_synced_before_the_answer(tmp_path: Path) -> None:
     first_of_log = kinds.index(("write", "mail.db-wal"))
     last_write = max(n for n, (kind, _) in enumerate(disk.trace) if kind == "write")
     last_sync = max(n for n, (kind, _) in enumerate(disk.trace) if kind == "sync")
-    last_of_file = max(n for n, (kind, path) in enumerate(disk.trace) if kind == "write" and path.startswith("content"))
+    last_of_file = max(
+        n for n, (kind, path) in enumerate(disk.trace) if kind == "write" and path.startswith("content")
+    )
     assert last_of_file < file_synced < renamed < folder_synced < first_of_log
     assert disk.trace[last_write][1] == disk.trace[last_sync][1] == "mail.db-wal"
     assert last_write < last_sync == len(disk.trace) - 1

@@ -41,7 +41,15 @@ def data(client: smtplib.SMTP, sender: str, recipient: str, octets: bytes) -> in
 def over_quota(server: Server) -> None:
     for number in range(15):
         with smtplib.SMTP("localhost", server.ports["smtp"], timeout=60) as client:
-            assert data(client, "someone@stranger.test", server.accounts["alice"].address, message(number, THREE_MB)) == 452
+            assert (
+                data(
+                    client,
+                    "someone@stranger.test",
+                    server.accounts["alice"].address,
+                    message(number, THREE_MB),
+                )
+                == 452
+            )
 
 
 def submitted_over_quota(server: Server) -> None:
@@ -59,7 +67,9 @@ def submitted_as_another(server: Server) -> None:
 @contextlib.contextmanager
 def submission(server: Server) -> Iterator[smtplib.SMTP_SSL]:
     bob = server.accounts["bob"]
-    with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server), timeout=60) as client:
+    with smtplib.SMTP_SSL(
+        "localhost", server.ports["submissions"], context=trust(server), timeout=60
+    ) as client:
         client.login(bob.address, bob.password)
         yield client
 

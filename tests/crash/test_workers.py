@@ -26,7 +26,9 @@ def test_a_hung_worker_is_replaced_and_its_connections_end(tmp_path: Path) -> No
         hung = worker_of(server, server.ports["imaps"], client.socket().getsockname()[1])
         assert hung in before
         os.kill(hung, signal.SIGSTOP)
-        wait_until(lambda: hung not in server.workers() and len(server.workers()) == len(before), lambda: server.log)
+        wait_until(
+            lambda: hung not in server.workers() and len(server.workers()) == len(before), lambda: server.log
+        )
         with pytest.raises((imaplib.IMAP4.abort, OSError)):
             client.noop()
         for number in range(8):  # enough to meet both
@@ -38,7 +40,10 @@ def test_a_hung_worker_is_replaced_and_its_connections_end(tmp_path: Path) -> No
 
 def test_a_message_that_crashes_its_worker_three_times_is_parked_until_told(tmp_path: Path) -> None:
     killed: list[int] = []
-    with running_sink() as sink, running(tmp_path / "try", change=lambda text: route_to(sink.port, text)) as server:
+    with (
+        running_sink() as sink,
+        running(tmp_path / "try", change=lambda text: route_to(sink.port, text)) as server,
+    ):
 
         def kill_the_deliverer(_number: int, port: int) -> bytes | None:
             pid = worker_of(server, port, sink.port)
@@ -49,7 +54,10 @@ def test_a_message_that_crashes_its_worker_three_times_is_parked_until_told(tmp_
 
         sink.behave = kill_the_deliverer
         submit(server, 1, "friend@remote.test")
-        wait_until(lambda: [state for _, state in _queue(server)] == ["parked"], lambda: f"{_queue(server)} {server.log[-3000:]}")
+        wait_until(
+            lambda: [state for _, state in _queue(server)] == ["parked"],
+            lambda: f"{_queue(server)} {server.log[-3000:]}",
+        )
         assert len(killed) == 3
         sink.behave = take
         ((message_id, _),) = _queue(server)
@@ -74,7 +82,9 @@ def test_a_broken_configuration_changes_nothing_and_is_said(tmp_path: Path) -> N
         assert client.noop()[0] == "OK"
         send(server, 1, server.accounts["alice"].address)
         assert server.workers() == workers
-        server.config_file.write_text(good.replace('hostname = "mx.example.test"', 'hostname = "new.example.test"'))
+        server.config_file.write_text(
+            good.replace('hostname = "mx.example.test"', 'hostname = "new.example.test"')
+        )
         server.process.send_signal(signal.SIGHUP)
         wait_until(lambda: server.log.count("worker.reloaded") == len(workers), lambda: server.log)
         with socket.create_connection(("127.0.0.1", server.ports["smtp"]), 30) as sock:

@@ -47,8 +47,12 @@ class Witness:
         return found
 
     def see(self, uid: int, number: int) -> None:
-        assert uid in self.numbers or uid >= self.complete_to, f"UID {uid} came late, below {self.complete_to}"
-        assert self.numbers.setdefault(uid, number) == number, f"UID {uid} was {self.numbers[uid]} and is {number}"
+        assert uid in self.numbers or uid >= self.complete_to, (
+            f"UID {uid} came late, below {self.complete_to}"
+        )
+        assert self.numbers.setdefault(uid, number) == number, (
+            f"UID {uid} was {self.numbers[uid]} and is {number}"
+        )
 
     def told(self, response: bytes, number: int) -> None:
         """The response code of APPEND or MOVE into this mailbox."""

@@ -1,4 +1,5 @@
-"""The glossary has the same terms in both languages, and what people read uses them: no word that the glossary replaced."""
+"""The glossary has the same terms in both languages, and what people read uses them: no word that the
+glossary replaced."""
 
 import re
 import tomllib
@@ -11,7 +12,12 @@ from sekisho.faces.i18n.catalogue import catalogue
 
 ROOT = Path(__file__).parents[2]
 SCENES = sorted((ROOT / "src/sekisho/lab/scenes").glob("*.toml"))
-ENGLISH = [ROOT / "README.md", *(ROOT / "docs/operating").glob("*.md"), *(ROOT / "docs/en").glob("*.md"), *(ROOT / "docs/lab").glob("*.md")]
+ENGLISH = [
+    ROOT / "README.md",
+    *(ROOT / "docs/operating").glob("*.md"),
+    *(ROOT / "docs/en").glob("*.md"),
+    *(ROOT / "docs/lab").glob("*.md"),
+]
 JAPANESE = [
     ROOT / "README.ja.md",
     *(ROOT / "docs/operating/ja").glob("*.md"),
@@ -22,7 +28,8 @@ JAPANESE = [
 BANNED = {
     "authentication results": r"\bpapers?\b|shows no paper",
     "EHLO": r"\bhello\b",
-    "guard": r"\btake-?overs?\b|\bhijack(ing|ed)? (rule|watch|feature|verdict)s?\b|watch over hijacked|guard of hijacked",
+    "guard": r"\btake-?overs?\b|\bhijack(ing|ed)? (rule|watch|feature|verdict)s?\b|watch over "
+    r"hijacked|guard of hijacked",
     "connection policy": r"\bvisits?\b|\bvisitors?\b",
     "refusal id": r"\breference (id|number)\b|\bthe reference of (a|the) refusal\b",
     "background duty": r"\bchores?\b",
@@ -46,15 +53,23 @@ STORY = (
 
 def _rows(path: str) -> list[list[str]]:
     lines = (ROOT / path).read_text("utf-8").splitlines()
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")][1:]
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")
+    ][1:]
 
 
 def _told(language: str) -> dict[str, str]:
     """What is read in this language, by where it stands."""
     is_english = language == "en"
-    told = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in (ENGLISH if is_english else JAPANESE)}
+    told = {
+        str(path.relative_to(ROOT)): path.read_text("utf-8") for path in (ENGLISH if is_english else JAPANESE)
+    }
     told["the configuration reference"] = configuration_reference(catalogue("en" if is_english else "ja"))
-    entries = re.findall(r'^msgid "(.*)"\nmsgstr "(.*)"$', (ROOT / "src/sekisho/faces/i18n/ja.po").read_text("utf-8"), re.MULTILINE)
+    entries = re.findall(
+        r'^msgid "(.*)"\nmsgstr "(.*)"$',
+        (ROOT / "src/sekisho/faces/i18n/ja.po").read_text("utf-8"),
+        re.MULTILINE,
+    )
     assert len(entries) > 1000
     told["ja.po"] = "\n".join(pair[0 if is_english else 1] for pair in entries)
     for path in SCENES:

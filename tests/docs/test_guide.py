@@ -1,4 +1,5 @@
-"""The guide (docs/en, docs/ja) says only what the program has: commands, options, settings, scenes; in both languages the same."""
+"""The guide (docs/en, docs/ja) says only what the program has: commands, options, settings, scenes; in both
+languages the same."""
 
 import re
 import shlex
@@ -52,7 +53,9 @@ def _commands(text: str) -> list[str]:
 def _settings(text: str) -> list[str]:
     """`door.dmarc`, `[door]`, `[[door.blocklists]]`, also with a value behind it."""
     spans = re.findall(r"`\[{0,2}([a-z_]+(?:\.[a-z0-9_]+)*)\]{0,2}(?: = [^`]*)?`", text)
-    kinds = set(re.findall(r"`([a-z_]+\.[a-z_…]+)`", _text(DOCS / "operating" / "monitoring.md")))  # of log entries, such as queue.parked
+    kinds = set(
+        re.findall(r"`([a-z_]+\.[a-z_…]+)`", _text(DOCS / "operating" / "monitoring.md"))
+    )  # of log entries, such as queue.parked
     known = {span for span in spans if span.split(".")[0] in Config.model_fields and "." in span}
     return sorted(span for span in known if span not in kinds and not span.endswith((".md", ".db")))
 
@@ -67,8 +70,12 @@ def _problem(root: click.Command, line: str) -> str:
         if child is None:
             return f"{line}: no command {word}"
         command = child
-    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"-h", "--help"}
-    unknown = [word for word in words if re.match(r"--?[a-z]", word) and word.partition("=")[0] not in options]
+    options = {
+        name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
+    } | {"-h", "--help"}
+    unknown = [
+        word for word in words if re.match(r"--?[a-z]", word) and word.partition("=")[0] not in options
+    ]
     if command.name == "lab":
         scenes = {scene_name(file) for file in shipped_scenes()}
         unknown += [word for word in _arguments(command, words) if word not in scenes]
@@ -76,7 +83,9 @@ def _problem(root: click.Command, line: str) -> str:
 
 
 def _arguments(command: click.Command, words: list[str]) -> Iterator[str]:
-    takes_value = {name for p in command.params if isinstance(p, click.Option) and not p.is_flag for name in p.opts}
+    takes_value = {
+        name for p in command.params if isinstance(p, click.Option) and not p.is_flag for name in p.opts
+    }
     before = ""
     for word in words:
         if re.fullmatch(r"[a-z][a-z-]+", word) and before not in takes_value:
@@ -102,21 +111,34 @@ def test_every_command_below_a_command_is_documented(root: click.Command, folder
         command = root.get_command(context, name)
         if isinstance(command, click.Group):
             text = " ".join(row.split(" | ")[0] for row in rows if row.startswith(f"`{name} "))
-            assert [below for below in command.commands if not re.search(rf"[` ]{below}`", text)] == [], f"the row of {name}"
+            assert [below for below in command.commands if not re.search(rf"[` ]{below}`", text)] == [], (
+                f"the row of {name}"
+            )
 
 
 def test_a_wrong_command_is_noticed(root: click.Command) -> None:
     right = "`sekisho lab door --keep tmp`, `$ sekisho why x`"
-    wrong = "`sekisho account ad x`\n\n```\n$ sekisho lab dor --seed 3 # what\nsekisho why x --sinse 2d\n```\n"
+    wrong = (
+        "`sekisho account ad x`\n\n```\n$ sekisho lab dor --seed 3 # what\nsekisho why x --sinse 2d\n```\n"
+    )
     assert [_problem(root, line) for line in _commands(right)] == ["", ""]
     assert [bool(_problem(root, line)) for line in _commands(wrong)] == [True, True, True]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
 def test_what_is_quoted_of_the_lab_happens_there(path: Path) -> None:
-    for name, quoted in re.findall(r"^\$ sekisho lab ([a-z-]+)\n(.*?)^```", _text(path), re.DOTALL | re.MULTILINE):
-        (scene,) = [tomllib.loads(file.read_text("utf-8")) for file in shipped_scenes() if scene_name(file) == name]
-        told = [table.get(key, "") for kind in ("actor", "step", "total") for table in scene.get(kind, []) for key in ("title", "title_ja")]
+    for name, quoted in re.findall(
+        r"^\$ sekisho lab ([a-z-]+)\n(.*?)^```", _text(path), re.DOTALL | re.MULTILINE
+    ):
+        (scene,) = [
+            tomllib.loads(file.read_text("utf-8")) for file in shipped_scenes() if scene_name(file) == name
+        ]
+        told = [
+            table.get(key, "")
+            for kind in ("actor", "step", "total")
+            for table in scene.get(kind, [])
+            for key in ("title", "title_ja")
+        ]
         rows = re.findall(r"^ *✓ +(.+?)(?:\s{2,}|: \d|$)", quoted, re.MULTILINE)
         assert rows
         assert [row for row in rows if not any(title.startswith(row) for title in told)] == []
@@ -137,8 +159,14 @@ def _is_setting(name: str) -> bool:
 
 
 def test_a_wrong_setting_is_noticed() -> None:
-    found = _settings('`door.dmark`, `[door]`, `door.dmarc = "observe"`, `[[door.blocklists]]`, `queue.parked`')
-    assert {name: _is_setting(name) for name in found} == {"door.blocklists": True, "door.dmarc": True, "door.dmark": False}
+    found = _settings(
+        '`door.dmark`, `[door]`, `door.dmarc = "observe"`, `[[door.blocklists]]`, `queue.parked`'
+    )
+    assert {name: _is_setting(name) for name in found} == {
+        "door.blocklists": True,
+        "door.dmarc": True,
+        "door.dmark": False,
+    }
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
@@ -159,14 +187,20 @@ def test_sisters_say_the_same(name: str) -> None:
     assert f"](../ja/{name})" in english
     assert f"](../en/{name})" in japanese
     for what in (r"^(##) ", r"RFC (\d+)", r"§([\d.]*\d)"):
-        assert sorted(set(re.findall(what, english, re.MULTILINE))) == sorted(set(re.findall(what, japanese, re.MULTILINE)))
+        assert sorted(set(re.findall(what, english, re.MULTILINE))) == sorted(
+            set(re.findall(what, japanese, re.MULTILINE))
+        )
     assert sorted(set(_commands(english))) == sorted(set(_commands(japanese)))
     assert sorted(set(_settings(english))) == sorted(set(_settings(japanese)))
     rules = {rule.name for rule in RULES}
-    assert {rule for rule in rules if f"`{rule}`" in english} == {rule for rule in rules if f"`{rule}`" in japanese}
+    assert {rule for rule in rules if f"`{rule}`" in english} == {
+        rule for rule in rules if f"`{rule}`" in japanese
+    }
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (DOCS / "operating").glob("*.md") if path.stem != "configuration"))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in (DOCS / "operating").glob("*.md") if path.stem != "configuration")
+)
 def test_pages_for_operators_lead_to_their_sisters(name: str) -> None:
     assert f"[日本語](ja/{name})" in _text(DOCS / "operating" / name)
     assert f"[English](../{name})" in _text(DOCS / "operating" / "ja" / name)

@@ -3,9 +3,19 @@
 import msgspec
 import pytest
 
-from sekisho.lab.outcomes import SECOND_US, Book, Case, default_retries, describe, judge, measure, percentile, rates_of
+from sekisho.lab.outcomes import (
+    SECOND_US,
+    Book,
+    OutcomeCase,
+    default_retries,
+    describe,
+    judge,
+    measure,
+    percentile,
+    rates_of,
+)
 from sekisho.lab.reader import parse_scene
-from sekisho.lab.scene import Expect, Outcome, Total
+from sekisho.lab.scene import Expectation, Outcome, Total
 from sekisho.lab.script import Act, write_script
 from sekisho.lab.wire import SmtpReply
 from sekisho.ports.lab import Fate
@@ -38,8 +48,17 @@ to = "hanako"
 ACT: Act = write_script(SCENE, 1).acts[0]
 
 
-def a_case(outcome: Outcome, *, tries: int = 1, delay: float = 0.0, rule: str = "", reply: str = "250 2.0.0 ok") -> Case:
-    case = Case(1, ACT, SCENE.actor[0], "hanako@club.example", "<x@y>", 1_000_000)
+def a_case(
+    outcome: Outcome, *, tries: int = 1, delay: float = 0.0, rule: str = "", reply: str = "250 2.0.0 ok"
+) -> OutcomeCase:
+    case = OutcomeCase(
+        number=1,
+        act=ACT,
+        actor=SCENE.actor[0],
+        recipient="hanako@club.example",
+        message_id="<x@y>",
+        first_us=1_000_000,
+    )
     case.outcome, case.tries, case.rule = outcome, tries, rule
     case.accepted_us = case.first_us + int(delay * SECOND_US)
     case.reply = SmtpReply(int(reply[:3]), reply[4:])
@@ -59,24 +78,44 @@ def a_case(outcome: Outcome, *, tries: int = 1, delay: float = 0.0, rule: str = 
         (a_case("outside", delay=61), {"to": ("outside",)}, "It was delayed by 1m 1s in 1 tries."),
         (a_case("outside", delay=61), {"to": ("outside",), "within": "90s"}, ""),
         (a_case("inbox", tries=2, delay=301), {"to": ("inbox",), "within": "10m"}, ""),
-        (a_case("inbox", tries=3, delay=901), {"to": ("inbox",), "within": "10m"}, "It took 15m 1s instead of at most 10m."),
+        (
+            a_case("inbox", tries=3, delay=901),
+            {"to": ("inbox",), "within": "10m"},
+            "It took 15m 1s instead of at most 10m.",
+        ),
         (a_case("inbox", tries=2, delay=301), {"to": ("inbox",), "deferred_first": True}, ""),
-        (a_case("inbox"), {"to": ("inbox",), "deferred_first": True}, "It was to be deferred first, and was taken at once."),
+        (
+            a_case("inbox"),
+            {"to": ("inbox",), "deferred_first": True},
+            "It was to be deferred first, and was taken at once.",
+        ),
         (a_case("inbox", tries=2), {"to": ("inbox",), "deferred_first": False}, "It was deferred first."),
-        (a_case("refused", rule="dmarc-reject"), {"to": ("refused",), "rule": ("dmarc-reject", "own-domain")}, ""),
-        (a_case("refused"), {"to": ("refused",), "rule": ("own-domain",)}, "The rule – spoke instead of own-domain."),
+        (
+            a_case("refused", rule="dmarc-reject"),
+            {"to": ("refused",), "rule": ("dmarc-reject", "own-domain")},
+            "",
+        ),
+        (
+            a_case("refused"),
+            {"to": ("refused",), "rule": ("own-domain",)},
+            "The rule – spoke instead of own-domain.",
+        ),
         (a_case("refused", reply="550 5.7.1 no"), {"to": ("refused",), "reply": "550 5.7"}, ""),
-        (a_case("refused", reply="554 no"), {"to": ("refused",), "reply": "550"}, "The reply was 554 no instead of 550."),
+        (
+            a_case("refused", reply="554 no"),
+            {"to": ("refused",), "reply": "550"},
+            "The reply was 554 no instead of 550.",
+        ),
         (a_case("refused", reply="554 no"), {"to": ("refused",), "says": "SPF"}, "SPF is not in 554 no."),
     ],
 )
-def test_judging(case: Case, expect: dict[str, object], complaint: str) -> None:
-    assert str(judge(case, Expect.model_validate(expect)) or "") == complaint
+def test_judging(case: OutcomeCase, expect: dict[str, object], complaint: str) -> None:
+    assert str(judge(case, Expectation.model_validate(expect)) or "") == complaint
 
 
 def test_an_expectation_in_words() -> None:
     assert (
-        describe(Expect.model_validate({"to": ("inbox", "junk"), "within": "10m", "rule": "greylist"}))
+        describe(Expectation.model_validate({"to": ("inbox", "junk"), "within": "10m", "rule": "greylist"}))
         == "inbox | junk within 10m by greylist"
     )
 
@@ -96,12 +135,23 @@ def fates(*cases: tuple[str, Outcome, float]) -> list[Fate]:
 def test_errors_in_both_directions() -> None:
     rates = rates_of(
         fates(
-            ("shop", "inbox", 0), ("shop", "inbox", 300), ("shop", "junk", 0), ("shop", "refused", 0), ("shop", "lost", 0),
-            ("bot", "inbox", 0), ("bot", "junk", 0), ("bot", "refused", 0),
+            ("shop", "inbox", 0),
+            ("shop", "inbox", 300),
+            ("shop", "junk", 0),
+            ("shop", "refused", 0),
+            ("shop", "lost", 0),
+            ("bot", "inbox", 0),
+            ("bot", "junk", 0),
+            ("bot", "refused", 0),
         )
-    )  # fmt: skip
+    )
     assert (rates.honest, rates.honest_stopped, rates.honest_junk, rates.honest_delayed) == (5, 2, 1, 1)
-    assert (rates.longest_delay_seconds, rates.attacks, rates.attacks_let_in, rates.attacks_junk) == (300.0, 3, 1, 1)
+    assert (rates.longest_delay_seconds, rates.attacks, rates.attacks_let_in, rates.attacks_junk) == (
+        300.0,
+        3,
+        1,
+        1,
+    )
 
 
 def test_a_fate_speaks_the_language_that_was_asked_for() -> None:
@@ -110,7 +160,16 @@ def test_a_fate_speaks_the_language_that_was_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("count", "value"),
-    [("reached", 2), ("refused", 1), ("held", 0), ("twice", 0), ("delay", 300), ("lost", 0), ("share", 2 / 3), ("logins", 0)],
+    [
+        ("reached", 2),
+        ("refused", 1),
+        ("held", 0),
+        ("twice", 0),
+        ("delay", 300),
+        ("lost", 0),
+        ("share", 2 / 3),
+        ("logins", 0),
+    ],
 )
 def test_totals(count: str, value: float) -> None:
     found = fates(("shop", "inbox", 0), ("shop", "outside", 300), ("shop", "refused", 0))
@@ -126,8 +185,14 @@ def test_what_was_held_once_stays_counted() -> None:
 
 
 def test_percentiles() -> None:
-    assert (percentile([], 0.99), percentile([3.0, 1.0, 2.0], 0.5), percentile(list(map(float, range(100))), 0.99)) == (0.0, 2.0, 99.0)
-    result = measure(Total(name="t", steps=("shop",), count="login-seconds-p99", at_most=1.0), [], [0.1, 0.2], "en")
+    assert (
+        percentile([], 0.99),
+        percentile([3.0, 1.0, 2.0], 0.5),
+        percentile(list(map(float, range(100))), 0.99),
+    ) == (0.0, 2.0, 99.0)
+    result = measure(
+        Total(name="t", steps=("shop",), count="login-seconds-p99", at_most=1.0), [], [0.1, 0.2], "en"
+    )
     assert (result.value, result.ok) == (0.2, True)
 
 

@@ -1,4 +1,5 @@
-"""The runner against a scripted server: tries and their times, threads of acts, what is asked of the queue. No real server here."""
+"""The runner against a scripted server: tries and their times, threads of acts, what is asked of the queue.
+No real server here."""
 
 import asyncio
 import ssl
@@ -106,12 +107,23 @@ async def the_stage(server: ScriptedServer) -> AsyncIterator[tuple[Stage, Book]]
     server.ports = {"smtp": listening.sockets[0].getsockname()[1]}
     scene = parse_scene(SCENE)
     script = write_script(scene, 1)
-    sink = Sink(lambda: 0)
+    sink = Sink(now_us=lambda: 0)
     await sink.start("127.0.0.1")
     door = Door("127.0.0.1", "127.0.0.2", ssl.create_default_context(), "mx.club.example")
     script.acts[:] = [act for act in script.acts if act.address is None or act.address.is_loopback]
     try:
-        yield Stage(scene, script, server, build_world(scene, script, script.acts[0].address), sink, door, 0), Book(scene, "en")  # type: ignore[arg-type]
+        yield (
+            Stage(
+                scene=scene,
+                script=script,
+                server=server,
+                world=build_world(scene, script, script.acts[0].address),
+                sink=sink,
+                door=door,
+                offset_us=0,
+            ),
+            Book(scene, "en"),
+        )  # type: ignore[arg-type]
     finally:
         listening.close()
         await sink.stop()
@@ -119,7 +131,11 @@ async def the_stage(server: ScriptedServer) -> AsyncIterator[tuple[Stage, Book]]
 
 async def test_who_is_told_to_wait_comes_again_when_it_said() -> None:
     server = ScriptedServer()
-    answers = {"friend": [b"450 4.7.1 later", b"450 4.7.1 later", b"550 5.7.1 no"], "a@": [b"450 4.7.1 later"], "b@": [b"550 5.1.1 no"]}
+    answers = {
+        "friend": [b"450 4.7.1 later", b"450 4.7.1 later", b"550 5.7.1 no"],
+        "a@": [b"450 4.7.1 later"],
+        "b@": [b"550 5.1.1 no"],
+    }
     server.rcpt = lambda line: next(replies.pop(0) for name, replies in answers.items() if name in line)
     async with the_stage(server) as (stage, book):
         await Runner(stage, book, 1, lambda case: None).run()
@@ -127,9 +143,14 @@ async def test_who_is_told_to_wait_comes_again_when_it_said() -> None:
     assert (friend.outcome, friend.tries, friend.reply and friend.reply.code) == ("refused", 3, 550)
     assert (first.outcome, first.tries, second.outcome) == ("deferred", 1, "refused")
     assert server.clients == ["127.0.0.77", "127.0.0.78", "127.0.0.77", "127.0.0.77"]
-    steps = [(after - before) / SECOND_US for before, after in zip([0, *server.offsets], server.offsets, strict=False)]
+    steps = [
+        (after - before) / SECOND_US
+        for before, after in zip([0, *server.offsets], server.offsets, strict=False)
+    ]
     assert 295 <= steps[0] <= 330 and 3595 <= steps[1] <= 3960  # 5 m and 1 h, each up to a tenth later
-    assert server.offsets[-1] / SECOND_US == 2 * 86_400 or abs(server.offsets[-1] / SECOND_US - 2 * 86_400) < 60
+    assert (
+        server.offsets[-1] / SECOND_US == 2 * 86_400 or abs(server.offsets[-1] / SECOND_US - 2 * 86_400) < 60
+    )
 
 
 async def test_what_was_taken_is_followed_through_the_queue() -> None:
@@ -140,7 +161,12 @@ async def test_what_was_taken_is_followed_through_the_queue() -> None:
         due = stage.now_us() + 3600 * SECOND_US
 
         def row(state: str) -> list[dict[str, Any]]:
-            recipient = {"address": "friend@outside.example", "state": state, "due_at_us": due, "next_hop": "outside.example"}
+            recipient = {
+                "address": "friend@outside.example",
+                "state": state,
+                "due_at_us": due,
+                "next_hop": "outside.example",
+            }
             return [{"message_id": "m1", "recipients": [recipient]}]
 
         server.queue = [row("claimed"), row("waiting"), row("held"), []]
@@ -148,7 +174,9 @@ async def test_what_was_taken_is_followed_through_the_queue() -> None:
         runner = Runner(stage, book, 1, lambda case: heard.append(case.outcome))
         await runner.run()
         assert (book.cases[0].outcome, book.cases[0].was_held) == ("held", True)
-        assert any(3590 < offset / SECOND_US < 3610 for offset in server.offsets)  # it went to look when the message was due
+        assert any(
+            3590 < offset / SECOND_US < 3610 for offset in server.offsets
+        )  # it went to look when the message was due
     assert heard[0] == "waiting" and heard[-1] == "held" and heard.count("refused") == 2
     friend = book.fate(book.cases[0])
     assert (friend.rule, friend.papers, str(friend.why)) == ("greylist", "spf=pass", "It waits, 7.")
@@ -159,8 +187,14 @@ async def test_a_refusal_that_cannot_be_explained_is_a_fault() -> None:
     server.rcpt = lambda line: b"550 5.7.1 no (id nobody-1)"
     async with the_stage(server) as (stage, book):
         await Runner(stage, book, 1, lambda case: None).run()
-    assert [str(book.fate(case).problem) for case in book.cases] == ["`sekisho why` knows nothing about nobody-1."] * 3
+    assert [str(book.fate(case).problem) for case in book.cases] == [
+        "`sekisho why` knows nothing about nobody-1."
+    ] * 3
 
 
 def test_tables_are_merged_and_the_rest_replaced() -> None:
-    assert merged({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "e": 2}) == {"a": {"b": 1, "c": [2]}, "d": 1, "e": 2}
+    assert merged({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "e": 2}) == {
+        "a": {"b": 1, "c": [2]},
+        "d": 1,
+        "e": 2,
+    }

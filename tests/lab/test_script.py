@@ -71,7 +71,9 @@ to = ["a%b@club.example", "@x.example:y@z.example"]
 def test_the_same_seed_gives_the_same_script() -> None:
     scene = parse_scene(SCENE)
     assert write_script(scene, 3).acts == write_script(scene, 3).acts
-    assert [act.address for act in write_script(scene, 3).acts] != [act.address for act in write_script(scene, 4).acts]
+    assert [act.address for act in write_script(scene, 3).acts] != [
+        act.address for act in write_script(scene, 4).acts
+    ]
 
 
 def test_acts_follow_in_time_and_their_texts_differ() -> None:
@@ -108,7 +110,10 @@ def test_new_correspondents_are_used_up() -> None:
 
 def test_threads_are_answered_to_their_authors() -> None:
     acts = [act for act in write_script(parse_scene(SCENE), 1).acts if act.step.name == "answer"]
-    assert [(act.recipients, act.thread) for act in acts] == [(("big@big.example",), 0), (("big@big.example",), 1)]
+    assert [(act.recipients, act.thread) for act in acts] == [
+        (("big@big.example",), 0),
+        (("big@big.example",), 1),
+    ]
 
 
 def test_odd_recipients_go_as_they_are_written() -> None:

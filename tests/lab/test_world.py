@@ -140,14 +140,19 @@ def test_a_proper_sender_has_all_its_papers(world: World) -> None:
     address = ip_address("198.51.100.10")
     assert check_iprev_now(resolver, address).result == "pass"
     evidence = check_message_now(resolver, SpfClient(address, helo="mail.shop.example"), "shop@shop.example")
-    assert (evidence.mailfrom.result, world.zone.answer("_dmarc.shop.example", "TXT").records) == ("pass", (b"v=DMARC1; p=reject",))
+    assert (evidence.mailfrom.result, world.zone.answer("_dmarc.shop.example", "TXT").records) == (
+        "pass",
+        (b"v=DMARC1; p=reject",),
+    )
 
 
 def test_names_that_do_not_lead_back_and_names_that_are_not_there(world: World) -> None:
     resolver = ZoneResolver(world.zone)
     address = acts("bot")[0].address
     assert address is not None
-    assert world.zone.answer(address.reverse_pointer, "PTR").records == (f"{str(address).replace('.', '-')}.dyn.isp.example",)
+    assert world.zone.answer(address.reverse_pointer, "PTR").records == (
+        f"{str(address).replace('.', '-')}.dyn.isp.example",
+    )
     assert check_iprev_now(resolver, address).result == "fail"
     assert world.zone.answer("66.2.0.192.in-addr.arpa", "PTR").status is DnsStatus.NXDOMAIN
     assert world.zone.answer("bot.example", "MX").status is not DnsStatus.NOERROR
@@ -159,9 +164,16 @@ def test_blocklists_of_each_kind(world: World) -> None:
         return answer.status, [str(record) for record in answer.records]
 
     listed = (DnsStatus.NOERROR, ["127.0.0.2"])
-    assert ask("127.0.0.2", "good.example") == ask("192.0.2.66", "good.example") == ask("::ffff:7f00:2", "good.example") == listed
+    assert (
+        ask("127.0.0.2", "good.example")
+        == ask("192.0.2.66", "good.example")
+        == ask("::ffff:7f00:2", "good.example")
+        == listed
+    )
     assert ask(str(acts("bot")[0].address), "good.example") == listed
-    assert ask("127.0.0.1", "good.example") == ask("198.51.100.10", "good.example") == (DnsStatus.NXDOMAIN, [])
+    assert (
+        ask("127.0.0.1", "good.example") == ask("198.51.100.10", "good.example") == (DnsStatus.NXDOMAIN, [])
+    )
     assert ask("198.51.100.10", "refusing.example") == (DnsStatus.NOERROR, ["127.255.255.254"])
     assert ask("127.0.0.1", "wild.example") == listed
     assert ask("127.0.0.2", "silent.example") == (DnsStatus.TIMEOUT, [])
@@ -183,7 +195,12 @@ def test_mail_to_the_world_finds_the_sink(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("step", "domain"),
-    [("shop", "shop.example"), ("nameless", "nameless.example"), ("forwarded", "shop.example"), ("listed", "lists.example")],
+    [
+        ("shop", "shop.example"),
+        ("nameless", "nameless.example"),
+        ("forwarded", "shop.example"),
+        ("listed", "lists.example"),
+    ],
 )
 def test_messages_are_whole_and_signed(world: World, step: str, domain: str) -> None:
     sent = parcel(world, step)
@@ -199,7 +216,9 @@ def test_a_forwarder_rewrites_and_seals(world: World) -> None:
     assert sent.sending.reverse_path == rewritten("shop@shop.example", "alumni.example")
     assert sent.sending.reverse_path.endswith("=AA=shop.example=shop@alumni.example")
     assert str(sent.client) == "198.51.100.30" and sent.carrier.name == "forwarder"
-    assert verify_chain_now(sent.sending.content, ZoneResolver(world.zone), NOW_US // 1_000_000).result == "pass"
+    assert (
+        verify_chain_now(sent.sending.content, ZoneResolver(world.zone), NOW_US // 1_000_000).result == "pass"
+    )
 
 
 def test_a_list_speaks_for_itself(world: World) -> None:

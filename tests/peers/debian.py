@@ -1,7 +1,8 @@
-"""Other people's mail programs, from Debian, unpacked into .cache/peers: nothing is installed into the system.
+"""Other people's mail programs, from Debian, unpacked into .cache/peers: nothing is installed into the
+system.
 
-Each program gets a root of its own, because the packages conflict with each other. APT works on state of its own too
-(.cache/apt), so that neither root nor an earlier `apt-get update` is needed.
+Each program gets a root of its own, because the packages conflict with each other. APT works on state of its
+own too (.cache/apt), so that neither root nor an earlier `apt-get update` is needed.
 """
 
 import fcntl
@@ -21,7 +22,13 @@ IN_CI = os.environ.get("CI") == "true"
 
 # program -> Debian packages. What the machine has already is not unpacked again, but for the first one.
 PACKAGES: dict[str, tuple[str, ...]] = {
-    "swaks": ("swaks", "libnet-ssleay-perl", "libio-socket-ssl-perl", "libauthen-sasl-perl", "libnet-dns-perl"),
+    "swaks": (
+        "swaks",
+        "libnet-ssleay-perl",
+        "libio-socket-ssl-perl",
+        "libauthen-sasl-perl",
+        "libnet-dns-perl",
+    ),
     "msmtp": ("msmtp",),
     "neomutt": ("neomutt",),
     "mbsync": ("isync",),
@@ -75,7 +82,8 @@ class Peer:
 
 
 def peer(name: str) -> Peer:
-    """The program, unpacked on first use; skips the test with a loud line where that is impossible, fails under CI."""
+    """The program, unpacked on first use; skips the test with a loud line where that is impossible, fails
+    under CI."""
     try:
         return _unpack(name)
     except (OSError, subprocess.SubprocessError) as error:
@@ -96,7 +104,11 @@ def _unpack(name: str) -> Peer:
         if not (root / ".done").exists():
             _download_into(root, PACKAGES[name])
             (root / ".done").touch()
-    library = [str(root / "usr/lib/x86_64-linux-gnu"), str(root / "lib/x86_64-linux-gnu"), *map(str, root.glob("usr/lib/*-linux-gnu"))]
+    library = [
+        str(root / "usr/lib/x86_64-linux-gnu"),
+        str(root / "lib/x86_64-linux-gnu"),
+        *map(str, root.glob("usr/lib/*-linux-gnu")),
+    ]
     library += map(str, root.glob("usr/lib/*-linux-gnu/systemd"))
     library.append(str(root / "usr/lib"))
     perl = [
@@ -121,7 +133,9 @@ def _apt(*arguments: str, cwd: Path | None = None) -> str:
         "-o", "Acquire::Retries=3",
         *(["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []),
     ]  # fmt: skip
-    done = subprocess.run(["apt-get", *options, *arguments], capture_output=True, timeout=300, check=True, cwd=cwd)
+    done = subprocess.run(
+        ["apt-get", *options, *arguments], capture_output=True, timeout=300, check=True, cwd=cwd
+    )
     return done.stdout.decode()
 
 
@@ -133,8 +147,12 @@ def _download_into(root: Path, packages: tuple[str, ...]) -> None:
     downloads.mkdir(parents=True)
     # Everything that an installation would bring beyond what the machine has; the first package in any case.
     plan = _apt("-y", "--print-uris", "--no-install-recommends", "install", *packages)
-    names = {line.split()[1].split("_")[0] for line in plan.splitlines() if line.startswith("'")} | {packages[0]}
+    names = {line.split()[1].split("_")[0] for line in plan.splitlines() if line.startswith("'")} | {
+        packages[0]
+    }
     _apt("-qq", "download", *sorted(names), cwd=downloads)
     for package in sorted(downloads.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            ["dpkg-deb", "-x", str(package), str(root)], check=True, capture_output=True, timeout=120
+        )
     shutil.rmtree(downloads)

@@ -1,6 +1,8 @@
-"""A private Postfix as the other vendor's mail server: own mount namespace, own users, own everything, one loopback address.
+"""A private Postfix as the other vendor's mail server: own mount namespace, own users, own everything, one
+loopback address.
 
-Needs root. Postfix is the unpacked Debian package laid over /usr inside the namespace; the machine sees nothing of it.
+Needs root. Postfix is the unpacked Debian package laid over /usr inside the namespace; the machine sees
+nothing of it.
 """
 
 import os
@@ -38,7 +40,9 @@ exec /usr/sbin/postfix -c "$DIR/etc" start-fg
 class Postfix:
     """A running Postfix: mail for `domain` (any local part) lands in `mailbox/new`, one file a message."""
 
-    def __init__(self, directory: Path, address: str, domain: str, process: "subprocess.Popen[bytes]", tools: Peer) -> None:
+    def __init__(
+        self, directory: Path, address: str, domain: str, process: "subprocess.Popen[bytes]", tools: Peer
+    ) -> None:
         self.directory = directory
         self.address = address
         self.domain = domain
@@ -58,7 +62,9 @@ class Postfix:
         """The messages, once there are `count`; fails with the log when they do not come."""
         deadline = time.monotonic() + seconds
         while len(found := self.messages()) < count:
-            assert time.monotonic() < deadline, f"only {len(found)} of {count} messages arrived\n{self.log[-4000:]}"
+            assert time.monotonic() < deadline, (
+                f"only {len(found)} of {count} messages arrived\n{self.log[-4000:]}"
+            )
             assert self._process.poll() is None, f"Postfix ended\n{self.log[-4000:]}"
             time.sleep(0.05)
         return found
@@ -67,12 +73,17 @@ class Postfix:
         """Run `sendmail`, `postqueue`, … inside Postfix' own namespace."""
         pid = str(self._process.pid)
         done = subprocess.run(
-            ["nsenter", "-m", "-t", pid, "--", program, *arguments], input=stdin, capture_output=True, timeout=60, check=True
+            ["nsenter", "-m", "-t", pid, "--", program, *arguments],
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=True,
         )
         return done.stdout
 
     def stop(self) -> None:
-        """Returns when nothing of it is alive. The master leads a session of its own, apart from the one that started it."""
+        """Returns when nothing of it is alive. The master leads a session of its own, apart from the one that
+        started it."""
         try:
             groups = [int((self.directory / "spool/pid/master.pid").read_text()), self._process.pid]
         except (OSError, ValueError):  # it never came so far
@@ -97,7 +108,14 @@ def _signal_group(groups: list[int], number: int) -> bool:
     return alive
 
 
-def _configure(directory: Path, tools: Peer, address: str, domain: str, certificate: tuple[Path, Path], extra: dict[str, str]) -> None:
+def _configure(
+    directory: Path,
+    tools: Peer,
+    address: str,
+    domain: str,
+    certificate: tuple[Path, Path],
+    extra: dict[str, str],
+) -> None:
     etc = directory / "etc"
     shutil.copytree(tools.root / "etc/postfix", etc, symlinks=True)
     settings = {
@@ -106,7 +124,8 @@ def _configure(directory: Path, tools: Peer, address: str, domain: str, certific
         "mydomain": domain,
         "myorigin": domain,
         "mydestination": "",
-        "inet_interfaces": "127.0.0.1",  # an address of the interface itself; the listener below is what counts
+        # an address of the interface itself; the listener below is what counts
+        "inet_interfaces": "127.0.0.1",
         "proxy_interfaces": address,
         "inet_protocols": "ipv4",
         "smtp_bind_address": address,
@@ -156,14 +175,17 @@ def _configure(directory: Path, tools: Peer, address: str, domain: str, certific
 def running_postfix(
     directory: Path, address: str, domain: str, dns: str, certificate: tuple[Path, Path], **extra: str
 ) -> Iterator[Postfix]:
-    """Start one on `address` port 25, with the resolver at `dns` port 53. `directory` must be readable for everybody."""
+    """Start one on `address` port 25, with the resolver at `dns` port 53. `directory` must be readable for
+    everybody."""
     if os.geteuid() != 0:
         if IN_CI:
             pytest.fail("Postfix needs root")
         pytest.skip("SKIPPED PEER: Postfix needs root")
     tools = peer("postfix")
     directory.mkdir(parents=True)
-    _configure(directory, tools, address, domain, certificate, extra)
+    _configure(
+        directory=directory, tools=tools, address=address, domain=domain, certificate=certificate, extra=extra
+    )
     process = subprocess.Popen(
         ["unshare", "-m", "--propagation", "private", "sh", "-c", _START],
         env=os.environ | {"ROOT": str(tools.root), "DIR": str(directory), "DNS": dns},

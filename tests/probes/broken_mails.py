@@ -1,4 +1,5 @@
-"""Mails with one program in them, and ways to break or to hide it: what mail programs still open, and ours must see."""
+"""Mails with one program in them, and ways to break or to hide it: what mail programs still open, and ours
+must see."""
 
 import base64
 import binascii
@@ -21,14 +22,19 @@ def _encoded(dice: random.Random) -> tuple[bytes, bytes]:
         return b"quoted-printable", quopri.encodestring(PROGRAM).replace(b"\n", b"\r\n")
     if how == "x-uuencode":
         lines = [binascii.b2a_uu(PROGRAM[n : n + 45]) for n in range(0, len(PROGRAM), 45)]
-        return b"x-uuencode", b"begin 644 x.bin\r\n" + b"".join(lines).replace(b"\n", b"\r\n") + b"`\r\nend\r\n"
+        return b"x-uuencode", b"begin 644 x.bin\r\n" + b"".join(lines).replace(
+            b"\n", b"\r\n"
+        ) + b"`\r\nend\r\n"
     return b"8bit", PROGRAM.replace(b"\n", b".").replace(b"\r", b".") + b"\r\n"
 
 
 def attachment(dice: random.Random) -> bytes:
     encoding, body = _encoded(dice)
     name = dice.choice([b"x.exe", b"holiday.jpg", b""])
-    fields = [b"Content-Type: " + dice.choice([b"application/octet-stream", b"application/x-msdownload", b"image/jpeg"])]
+    fields = [
+        b"Content-Type: "
+        + dice.choice([b"application/octet-stream", b"application/x-msdownload", b"image/jpeg"])
+    ]
     if name:
         fields.append(b'Content-Disposition: attachment; filename="' + name + b'"')
     fields.append(b"Content-Transfer-Encoding: " + encoding)
@@ -39,7 +45,9 @@ def attachment(dice: random.Random) -> bytes:
 def multipart(dice: random.Random, parts: list[bytes], boundary: bytes) -> bytes:
     kind = dice.choice([b"mixed", b"mixed", b"alternative", b"related", b"report", b"digest", b"x-odd"])
     value = b"multipart/" + kind + b"; boundary=" + dice.choice([b'"%b"', b'"%b"', b"%b"]) % boundary
-    body = b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts) + b"\r\n--" + boundary + b"--\r\n"
+    body = (
+        b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts) + b"\r\n--" + boundary + b"--\r\n"
+    )
     return b"Content-Type: " + value + b"\r\n\r\n" + dice.choice([b"", b"preamble\r\n"]) + body
 
 
@@ -49,7 +57,11 @@ def sane(dice: random.Random) -> bytes:
     for level in range(dice.randint(1, 4)):
         if dice.random() < 0.25:
             part = (
-                b"Content-Type: " + dice.choice([b"message/rfc822", b"message/global", b"message/news"]) + b"\r\n\r\n" + _headers() + part
+                b"Content-Type: "
+                + dice.choice([b"message/rfc822", b"message/global", b"message/news"])
+                + b"\r\n\r\n"
+                + _headers()
+                + part
             )
         else:
             parts = [part, *(_TEXT for _ in range(dice.randint(0, 2)))]
@@ -99,8 +111,14 @@ WAYS: tuple[tuple[bytes, bytes], ...] = (
     (rb"content-type: ([^\r]*)", rb"Content-Type: \1\r\nContent-Type: text/plain"),
     (rb"content-transfer-encoding: (\S+)", rb"Content-Transfer-Encoding: \1 (comment)"),
     (rb"content-transfer-encoding: (\S+)", rb"Content-Transfer-Encoding: \1;"),
-    (rb"content-transfer-encoding: (\S+)", rb"Content-Transfer-Encoding: \1\r\nContent-Transfer-Encoding: 7bit"),
-    (rb"content-transfer-encoding: (\S+)", rb"Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: \1"),
+    (
+        rb"content-transfer-encoding: (\S+)",
+        rb"Content-Transfer-Encoding: \1\r\nContent-Transfer-Encoding: 7bit",
+    ),
+    (
+        rb"content-transfer-encoding: (\S+)",
+        rb"Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: \1",
+    ),
     (rb"content-transfer-encoding: (\S+)", rb"content-transfer-ENCODING:\r\n \1"),
     (rb"message/rfc822", b"message/rfc822\r\nContent-Transfer-Encoding: 8bit"),
     (rb"message/\w+", b"message/partial; number=1; total=1; id=x"),

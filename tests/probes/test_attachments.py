@@ -31,8 +31,13 @@ def message(*files: tuple[str, bytes], encoding: str = "base64") -> bytes:
     made["From"] = "a@sender.example"
     made.set_content("See the attachment.")
     for name, octets in files:
-        made.add_attachment(octets, maintype="application", subtype="octet-stream", filename=name, cte=encoding)
+        made.add_attachment(
+            octets, maintype="application", subtype="octet-stream", filename=name, cte=encoding
+        )
     return made.as_bytes().replace(b"\n", b"\r\n")
+
+
+BASE64 = b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 
 
 def program(size: int = 2000) -> bytes:
@@ -41,7 +46,9 @@ def program(size: int = 2000) -> bytes:
 
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
 async def test_a_program_under_any_name(encoding: str) -> None:
-    finding = await looked_at(message(("holiday.jpg", program()), ("real.jpg", b"\xff\xd8\xff" + bytes(100)), encoding=encoding))
+    finding = await looked_at(
+        message(("holiday.jpg", program()), ("real.jpg", b"\xff\xd8\xff" + bytes(100)), encoding=encoding)
+    )
     assert [str(each) for each in finding.found] == ["program: holiday.jpg"]
     assert (finding.looked_at, finding.is_complete) == (2, True)
 
@@ -71,7 +78,9 @@ async def test_macros_a_disk_image_and_a_letter_with_a_letter_in_it() -> None:
     outer.add_attachment(image, maintype="application", subtype="octet-stream", filename="b.dat")
     head, _, tail = outer.as_bytes().replace(b"\n", b"\r\n").rpartition(b"\r\n--")
     boundary = tail.partition(b"--")[0]
-    octets = head + b"\r\n--" + boundary + b"\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--" + tail
+    octets = (
+        head + b"\r\n--" + boundary + b"\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--" + tail
+    )
     finding = await looked_at(octets)
     assert [str(each) for each in finding.found] == ["macros: a.doc", "disk image: b.dat", "program: x.exe"]
 
@@ -85,7 +94,9 @@ async def test_plain_text_is_no_file_but_hidden_programs_are() -> None:
 
 async def test_too_many_are_told() -> None:
     part = b"--b\r\nContent-Type: application/x; name=a.pdf\r\n\r\n%PDF\r\n"
-    finding = await looked_at(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * (MAX_FILES + 5) + b"--b--\r\n")
+    finding = await looked_at(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * (MAX_FILES + 5) + b"--b--\r\n"
+    )
     assert (finding.looked_at, finding.is_complete) == (MAX_FILES, False)
     assert list(map(str, finding.found)) == [f"broken structure: more than {MAX_FILES} attachments"]
 
@@ -100,7 +111,9 @@ BROKEN = "broken structure: "
 
 def encoded(octets: bytes, times: int = 1, of: bytes = b"message/rfc822") -> bytes:
     for _ in range(times):
-        octets = b"Content-Type: %b\r\nContent-Transfer-Encoding: base64\r\n\r\n" % of + base64.encodebytes(octets)
+        octets = b"Content-Type: %b\r\nContent-Transfer-Encoding: base64\r\n\r\n" % of + base64.encodebytes(
+            octets
+        )
     return octets
 
 
@@ -132,7 +145,7 @@ NO_BOUNDARY, NEVER, TOO_DEEP = (
         (encoded(INSIDE, of=b"application/octet-stream; name=letter.eml"), NAMED),
         (encoded(INSIDE, of=b"application/x; name=page.MHT"), NAMED),
         (encoded(INSIDE, 8), [BROKEN + TOO_DEEP]),
-        (MIXED.rstrip() + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(INSIDE.partition(b"\r\n\r\n")[2]), NAMED),
+        (MIXED.rstrip() + BASE64 + base64.encodebytes(INSIDE.partition(b"\r\n\r\n")[2]), NAMED),
         # No boundary, or one that never occurs: what looks like delimiters is tried.
         (INSIDE.replace(b"; boundary=b", b""), NAMED),
         (INSIDE.replace(b"boundary=b", b"boundary=x"), NAMED),
@@ -141,30 +154,38 @@ NO_BOUNDARY, NEVER, TOO_DEEP = (
         (MIXED + b"nothing here to divide", [BROKEN + NEVER]),
         (MIXED + b" \r\n", []),
         (b"Content-Type: multipart/mixed" + b"; a=b" * 70 + b"; boundary=b\r\n\r\n--b\r\n" + EXE, NAMED),
-        (b"Content-Type: message/partial; id=x; number=1\r\n\r\nA: x\r\n", [BROKEN + "a fragment of a message (message/partial)"]),
+        (b"Content-Type: message/partial; id=x; number=1\r\n\r\nA: x\r\n",
+        [BROKEN + "a fragment of a message (message/partial)"]),
         # A body that begins where some see it begin.
         (MIXED.rstrip() + b"\r\n--b\r\n" + EXE + b"--b--\r\n", NAMED),
-        (b"Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n" + base64.b64encode(program(80)), None),
+        (b"Content-Type: application/x" + BASE64[:-2] + base64.b64encode(program(80)), None),
         # Old ways to put a file into a text.
         (b"\r\nSee:\r\n" + UU, NAMED),
-        (b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(b"x\n" + UU), NAMED),
-        (b"Content-Type: image/jpeg\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n" + UU.replace(b".exe", b".jpg"), ["program: x.jpg"]),
+        (b"Content-Type: text/html" + BASE64 + base64.encodebytes(b"x\n" + UU), NAMED),
+        (b"Content-Type: image/jpeg\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n" + UU.replace(b".exe",
+        b".jpg"), ["program: x.jpg"]),
         (b"\r\n" + HARMLESS * 21, [BROKEN + "more uuencoded files than are read"]),
         (b"\r\nThen begin 644 x.exe, she said.\r\n", []),
         # Encodings.
-        (PNG + b"Content-Transfer-Encoding: quoted-printable\r\n\r\nM= \r\nZ=90=00=\t\r\n" + b"=00" * 80, None),
+        (PNG + b"Content-Transfer-Encoding: quoted-printable\r\n\r\nM= \r\nZ=90=00=\t\r\n" + b"=00" * 80,
+        None),
         (PNG + b"Content-Transfer-Encoding: base64 (x)\r\n\r\n" + base64.encodebytes(program(80)), None),
         (PNG + b"Content-Transfer-Encoding: 7bit\r\n" + encoded(program(80), of=b"image/png"), None),
         (PNG + b"Content-Transfer-Encoding: base64\r\n\r\nTQ==WpAA" + b"A" * 80, None),
         # Names.
         (b"Content-Type: image/png; name=a.png; name=b.exe\r\n\r\nx", ["program: a.png"]),
-        (b"Content-Disposition: x; filename=a.png\r\nContent-Disposition: x; filename*=''b%2Eexe\r\n\r\nx", ["program: a.png"]),
-        (b"Content-Disposition: x" + b"; a=b" * 64 + b"; filename=b.exe\r\n\r\nx", [BROKEN + "more parameters than are read"]),
+        ((b"Content-Disposition: x; filename=a.png\r\nContent-Disposition: x; "
+            b"filename*=''b%2Eexe\r\n\r\nx"), ["program: a.png"]),
+        (b"Content-Disposition: x" + b"; a=b" * 64 + b"; filename=b.exe\r\n\r\nx",
+        [BROKEN + "more parameters than are read"]),
     ],
 )  # fmt: skip
 async def test_where_a_program_hides(octets: bytes, expected: list[str] | None) -> None:
     finding = await looked_at(octets)
-    told, expected = list(map(str, finding.found)), ["program: without a name"] if expected is None else expected
+    told, expected = (
+        list(map(str, finding.found)),
+        ["program: without a name"] if expected is None else expected,
+    )
     assert told[:1] == expected
     assert finding.is_complete or told[-1].startswith(BROKEN)
 
@@ -192,17 +213,25 @@ HEAD = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 HOSTILE = {
     "letters in letters": encoded(b"x" * 200_000, 8),
     "odd lines": HEAD + b"--b\r\nodd\r\nContent-Type: message/x\r\nodd\r\n\r\nx\r\n" * 20_000,
-    "nested odd lines": b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\nodd\r\n\r\n--b%d\r\n" % (n, n) for n in range(99))
+    "nested odd lines": b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\nodd\r\n\r\n--b%d\r\n" % (n, n) for n in range(99)
+    )
     + b"x\r\n" * 250_000,
-    "other boundaries": b"".join(b"Content-Type: multipart/x; boundary=b%d; boundary=c\r\n\r\n--b%d\r\n" % (n, n) for n in range(99))
+    "other boundaries": b"".join(
+        b"Content-Type: multipart/x; boundary=b%d; boundary=c\r\n\r\n--b%d\r\n" % (n, n) for n in range(99)
+    )
     + b"x\r\n" * 250_000,
     "many letters": HEAD + (b"--b\r\n" + encoded(b"Subject: x\r\n\r\n" + b"y" * 9000)) * 99,
     "uuencoded": b"\r\n" + (b"begin 644 " + b" " * 250 + b"\r\n") * 4000,
     "delimiters": b"Content-Type: multipart/mixed\r\n\r\n" + b"--a  b  \r\nX: y\r\nX: y\r\nX: y\r\n" * 40_000,
-    "guesses": b"Content-Type: multipart/x\r\n\r\n" + b"--a\r\nContent-Type: multipart/x\r\n\r\n--b\r\nContent-X: y\r\n\r\n" * 20_000,
-    "padding": b"Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\nUEsDBA==\r\n" + b"A=" * 500_000,
-    "tnef": b"Content-Type: application/x\r\n\r\n\x78\x9f\x3e\x22" + b"\x02\x10\x80\x01\x00\x00\x02\x00\x00a" * 100_000,
-    "soft breaks": b"Content-Type: a/b; name=a.zip\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nPK=03=04=" + b" \t" * 500_000,
+    "guesses": b"Content-Type: multipart/x\r\n\r\n"
+    + b"--a\r\nContent-Type: multipart/x\r\n\r\n--b\r\nContent-X: y\r\n\r\n" * 20_000,
+    "padding": b"Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\nUEsDBA==\r\n"
+    + b"A=" * 500_000,
+    "tnef": b"Content-Type: application/x\r\n\r\n\x78\x9f\x3e\x22"
+    + b"\x02\x10\x80\x01\x00\x00\x02\x00\x00a" * 100_000,
+    "soft breaks": b"Content-Type: a/b; name=a.zip\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    b"PK=03=04=" + b" \t" * 500_000,
 }
 
 

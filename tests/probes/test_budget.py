@@ -16,7 +16,7 @@ class _Silent(ZoneResolver):
 
 class _Full(_Silent):
     def cached(self, name: str, rtype: RecordType) -> Answer | None:
-        return Answer(name, rtype, DnsStatus.NODATA)
+        return Answer(name=name, rtype=rtype, status=DnsStatus.NODATA)
 
 
 async def test_only_so_many_questions() -> None:

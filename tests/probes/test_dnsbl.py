@@ -18,10 +18,10 @@ $TIMEOUT 7.2.0.192.slow.example
 """
 CODES = (CodeRange.parse("127.0.0.2-11", "bots"),)
 LISTS = (
-    Blocklist("bl.example", CODES, 1.5),
-    Blocklist("other.example", CODES),
-    Blocklist("slow.example", CODES),
-    Blocklist("dbl.example", (CodeRange.parse("127.0.1.2", "spam domain"),), kind="domain"),
+    Blocklist(zone="bl.example", codes=CODES, weight=1.5),
+    Blocklist(zone="other.example", codes=CODES),
+    Blocklist(zone="slow.example", codes=CODES),
+    Blocklist(zone="dbl.example", codes=(CodeRange.parse("127.0.1.2", "spam domain"),), kind="domain"),
 )
 
 

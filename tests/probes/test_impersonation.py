@@ -55,14 +55,30 @@ async def test_whom_somebody_here_trusts_may_have_that_name() -> None:
     looked, _ = await probe()
     author = Address.from_text("x@evil.example")
     unknown = standing("client:192.0.2.7", NOTHING, DAY_US, DAY_US)
-    stranger = ReputationFinding(unknown, unknown, pairs={1: standing("pair:x 1", of_event("accepted", DAY_US), DAY_US, DAY_US)})
+    stranger = ReputationFinding(
+        client=unknown,
+        network=unknown,
+        pairs={1: standing("pair:x 1", of_event("accepted", DAY_US), DAY_US, DAY_US)},
+    )
     assert await looked.look(header("Taro Yamada <x@evil.example>"), author, stranger) == BY_NAME
     trusted = standing("pair:x 1", of_event("cleared", DAY_US), DAY_US, DAY_US)
     assert (
-        await looked.look(header("Taro Yamada <x@evil.example>"), author, ReputationFinding(unknown, unknown, pairs={1: trusted})) is None
+        await looked.look(
+            header("Taro Yamada <x@evil.example>"),
+            author,
+            ReputationFinding(client=unknown, network=unknown, pairs={1: trusted}),
+        )
+        is None
     )
     written = standing("written:x", of_event("written", DAY_US), DAY_US, DAY_US)
-    assert await looked.look(header("Taro Yamada <x@evil.example>"), author, ReputationFinding(unknown, unknown, written=written)) is None
+    assert (
+        await looked.look(
+            header("Taro Yamada <x@evil.example>"),
+            author,
+            ReputationFinding(client=unknown, network=unknown, written=written),
+        )
+        is None
+    )
 
 
 async def test_new_names_are_known_after_a_while() -> None:

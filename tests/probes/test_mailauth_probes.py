@@ -37,13 +37,15 @@ $TIMEOUT _dmarc.broken.example
 
 
 def _context(
-    client: str = "192.0.2.1", reverse_path: str = "joe@example.com", header: bytes = b"From: joe@example.com\r\n\r\n"
+    client: str = "192.0.2.1",
+    reverse_path: str = "joe@example.com",
+    header: bytes = b"From: joe@example.com\r\n\r\n",
 ) -> ProbeContext:
     path = ReversePath(Address.from_text(reverse_path) if reverse_path else None)
     return ProbeContext(
         client=Endpoint(ip_address(client), 25000),
         hello="mx.example.com",
-        envelope=Envelope(path),
+        envelope=Envelope(reverse_path=path),
         header=HeaderSection(header),
         content=cast(ContentWriter, None),  # none of these probes reads the body
         resolver=ZoneResolver(ZONE),
@@ -55,7 +57,11 @@ def _context(
 async def _written(context: ProbeContext, dkim_domains: tuple[str, ...] = ()) -> list[str]:
     spf, iprev = await probe_spf(context), await probe_iprev(context)
     dmarc = await probe_dmarc(context.resolver, read_authorship(context.header), spf, dkim_domains)
-    results = (*spf_results(spf, str(context.envelope.reverse_path), context.hello), iprev_result(iprev), dmarc_result(dmarc))
+    results = (
+        *spf_results(spf, str(context.envelope.reverse_path), context.hello),
+        iprev_result(iprev),
+        dmarc_result(dmarc),
+    )
     field = format_authentication_results(context.hostname, results).decode()
     return [line.strip() for line in field.replace("\r\n\t  ", " ").split("\r\n\t")[1:]]
 
@@ -85,7 +91,9 @@ async def test_null_reverse_path_is_about_helo_and_aligns_with_it() -> None:
 
 
 async def test_dkim_alone_can_pass() -> None:
-    assert (await _written(_context("192.0.2.66"), ("example.com",)))[-1] == "dmarc=pass header.from=example.com policy.dmarc=reject"
+    assert (await _written(_context("192.0.2.66"), ("example.com",)))[
+        -1
+    ] == "dmarc=pass header.from=example.com policy.dmarc=reject"
 
 
 @pytest.mark.parametrize(
@@ -96,20 +104,35 @@ async def test_dkim_alone_can_pass() -> None:
         ("a@mild.example, b@nothing.example", "fail", "mild.example"),
         ("a@nothing.example, b@nowhere.example", "none", "nothing.example"),
         ("a@strict.example, b@example.com", "fail", "example.com"),
-        ("a@strict.example, b@nothing.example", "none", "nothing.example"),  # it passes only if it does for all
+        (
+            "a@strict.example, b@nothing.example",
+            "none",
+            "nothing.example",
+        ),  # it passes only if it does for all
         ("a@broken.example, b@mild.example", "temperror", "broken.example"),
         ("a@broken.example, b@example.com", "fail", "example.com"),
         ("<b@example.com> <a@strict.example>", "fail", "example.com"),  # unreadable, and judged all the same
-        ("<a@strict.example>; <a@strict.example>", "pass", "strict.example"),  # which helps nobody: it cannot be read
+        (
+            "<a@strict.example>; <a@strict.example>",
+            "pass",
+            "strict.example",
+        ),  # which helps nobody: it cannot be read
         (", ".join(f"a@d{number}.example" for number in range(6)), "permerror", ""),
         ("nobody", "permerror", ""),
         ("a@[192.0.2.1]", "permerror", ""),
     ],
 )
-async def test_several_domains_are_as_good_as_the_strictest_of_them(author: str, result: str, domain: str) -> None:
+async def test_several_domains_are_as_good_as_the_strictest_of_them(
+    author: str, result: str, domain: str
+) -> None:
     """RFC 9989 §11.5."""
     context = _context("192.0.2.66", header=f"From: {author}\r\n\r\n".encode())
-    finding = await probe_dmarc(ZoneResolver(ZONE + SEVERAL), read_authorship(context.header), await probe_spf(context), ["strict.example"])
+    finding = await probe_dmarc(
+        ZoneResolver(ZONE + SEVERAL),
+        read_authorship(context.header),
+        await probe_spf(context),
+        ["strict.example"],
+    )
     assert (finding.result, finding.author_domain) == (result, domain)
 
 
@@ -118,5 +141,7 @@ async def test_a_sender_of_ours_beside_a_foreign_author_is_found() -> None:
     await directory.add_domain(Domain("ours.example", 0))
     fields = b"From: joe@example.com\r\nSender: Boss <boss@sub.ours.example>, x@elsewhere.example\r\n\r\n"
     context = _context(header=fields)
-    finding = await probe_authorship(context, read_authorship(context.header), directory, await probe_spf(context), ())
+    finding = await probe_authorship(
+        context, read_authorship(context.header), directory, await probe_spf(context), ()
+    )
     assert (finding.own_senders, finding.own_shown, finding.shown) == (("ours.example",), (), ())

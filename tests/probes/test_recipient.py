@@ -11,7 +11,9 @@ async def probe() -> tuple[MemoryStore, RecipientProbe]:
     store = MemoryStore(ManualClock(), SeededDice())
     await store.directory.add_domain(Domain("local.example", 0, subaddress_separators="+-"))
     await store.directory.add_account(Address.from_text("user@local.example"), "x", "")
-    return store, RecipientProbe(store.directory, "mx.example", {"postmaster": "user@local.example", "abuse": "user@local.example"})
+    return store, RecipientProbe(
+        store.directory, "mx.example", {"postmaster": "user@local.example", "abuse": "user@local.example"}
+    )
 
 
 async def test_a_long_chain_of_aliases_ends() -> None:

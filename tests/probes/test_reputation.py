@@ -52,7 +52,7 @@ async def test_who_may_speak_for_an_author(author: str, passing: list[str], orga
 
 
 def spf(domain: str) -> SpfEvidence:
-    return SpfEvidence(SpfFinding("mailfrom", domain, "pass"))
+    return SpfEvidence(SpfFinding(identity="mailfrom", domain=domain, result="pass"))
 
 
 def path(text: str) -> ReversePath:
@@ -65,14 +65,16 @@ def test_hello_names_speak_for_nobody() -> None:
     assert passing_domains(path(""), spf("mx.c.example"), dkim) == ["a.example"]
 
 
-async def look(papers: Papers, *expected: Expected, reverse_path: str = "bounce@shop.example") -> ReputationFinding:
+async def look(
+    papers: Papers, *expected: Expected, reverse_path: str = "bounce@shop.example"
+) -> ReputationFinding:
     store = MemoryStore(ManualClock(), SeededDice())
     for one in expected:
         await store.reputation.expect(one)
     context = ProbeContext(
         client=CLIENT,
         hello="mx.shop.example",
-        envelope=Envelope(path(reverse_path)),
+        envelope=Envelope(reverse_path=path(reverse_path)),
         header=HeaderSection(b"From: a@shop.example\r\n\r\n"),
         content=store.spool.open_content(),
         resolver=BudgetedResolver(ZoneResolver(ZONE)),
@@ -87,8 +89,12 @@ async def look(papers: Papers, *expected: Expected, reverse_path: str = "bounce@
 async def test_where_dmarc_failed_nobody_vouches() -> None:
     """The domain asked for strict alignment, for example."""
     assert (await look(Papers(spf("shop.example")))).organization == "shop.example"
-    assert (await look(Papers(spf("shop.example"), (), DmarcFinding("none", "shop.example")))).organization == "shop.example"
-    assert (await look(Papers(spf("shop.example"), (), DmarcFinding("fail", "shop.example")))).organization == ""
+    assert (
+        await look(Papers(spf("shop.example"), (), DmarcFinding("none", "shop.example")))
+    ).organization == "shop.example"
+    assert (
+        await look(Papers(spf("shop.example"), (), DmarcFinding("fail", "shop.example")))
+    ).organization == ""
     assert (await look(Papers(spf("shop.example")), reverse_path="")).organization == ""
 
 
@@ -96,6 +102,8 @@ async def test_accounts_expect_mail_from_anybody_or_from_somebody() -> None:
     far = 2**60
     assert (await look(Papers(), Expected(1, far))).expecting == {1}
     assert (await look(Papers(), Expected(9, far))).expecting == frozenset()  # who gets no copy
-    assert (await look(Papers(), Expected(1, far, "a@shop.example"), Expected(2, far, "@other.example"))).expecting == {1}
+    assert (
+        await look(Papers(), Expected(1, far, "a@shop.example"), Expected(2, far, "@other.example"))
+    ).expecting == {1}
     assert (await look(Papers(), Expected(2, far, "bounce@shop.example"))).expecting == {2}
     assert (await look(Papers(), Expected(2, far, "@shop.example"), reverse_path="")).expecting == {2}

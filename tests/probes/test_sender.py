@@ -49,7 +49,9 @@ class Confused:
         self._known = known
 
     async def resolve(self, name: str, rtype: RecordType) -> Answer:
-        return Answer(name, rtype, DnsStatus.NOERROR if rtype == self._known else DnsStatus.NXDOMAIN)
+        return Answer(
+            name=name, rtype=rtype, status=DnsStatus.NOERROR if rtype == self._known else DnsStatus.NXDOMAIN
+        )
 
 
 @pytest.mark.parametrize("known", ["MX", "A", "AAAA"])

@@ -1,4 +1,5 @@
-"""All checks together: the same evidence whether the answers are in the cache, have to be asked for, or some of each."""
+"""All checks together: the same evidence whether the answers are in the cache, have to be asked for, or some
+of each."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,7 +36,9 @@ mx.example.com          A   192.0.2.1
 {SIGNER.key_name}       TXT "{SIGNER.key_record}"
 """
 PLAIN = b"From: joe@example.com\r\nList-Id: <club.example.com>\r\n\r\n" + b"a line  of text \r\n" * 10_000
-LISTS = tuple(Blocklist(zone, (CodeRange.parse("127.0.0.2"),)) for zone in ("one.test", "two.test"))
+LISTS = tuple(
+    Blocklist(zone=zone, codes=(CodeRange.parse("127.0.0.2"),)) for zone in ("one.test", "two.test")
+)
 MESSAGE = sign_message([SIGNER], PLAIN, NOW) + PLAIN
 
 
@@ -82,7 +85,7 @@ async def gather(resolver: Cached, content: Content) -> Evidence:
     context = ProbeContext(
         client=Endpoint(ip_address("192.0.2.1"), 25000),
         hello="mx.example.com",
-        envelope=Envelope(ReversePath(Address.from_text("joe@example.com"))),
+        envelope=Envelope(reverse_path=ReversePath(Address.from_text("joe@example.com"))),
         header=header,
         content=content,
         resolver=BudgetedResolver(resolver),
@@ -96,26 +99,54 @@ async def gather(resolver: Cached, content: Content) -> Evidence:
 @pytest.mark.parametrize(
     "missing",
     ["", "arpa", "_spf", "_domainkey", "_dmarc", "two.test", "."],
-    ids=["all at hand", "no reverse name", "no included record", "no key", "no policy", "no second list", "nothing at hand"],
+    ids=[
+        "all at hand",
+        "no reverse name",
+        "no included record",
+        "no key",
+        "no policy",
+        "no second list",
+        "nothing at hand",
+    ],
 )
 async def test_the_evidence_is_the_same(missing: str) -> None:
     resolver, content = Cached(lambda name, rtype: not missing or missing not in name), Content()
     evidence = await gather(resolver, content)
-    assert (evidence.iprev and evidence.iprev.name, evidence.spf and evidence.spf.mailfrom.result) == ("mx.example.com", "pass")
-    assert [one.result for one in evidence.dkim or ()] == ["pass"] and evidence.arc is not None and evidence.arc.result == "none"
-    assert evidence.dmarc is not None and (evidence.dmarc.result, evidence.dmarc.spf_aligned) == ("pass", "example.com")
-    assert evidence.dnsbl is not None and [one.zone for one in evidence.dnsbl.listed] == ["one.test"] and evidence.dnsbl.asked == 2
+    assert (evidence.iprev and evidence.iprev.name, evidence.spf and evidence.spf.mailfrom.result) == (
+        "mx.example.com",
+        "pass",
+    )
+    assert (
+        [one.result for one in evidence.dkim or ()] == ["pass"]
+        and evidence.arc is not None
+        and evidence.arc.result == "none"
+    )
+    assert evidence.dmarc is not None and (evidence.dmarc.result, evidence.dmarc.spf_aligned) == (
+        "pass",
+        "example.com",
+    )
+    assert (
+        evidence.dnsbl is not None
+        and [one.zone for one in evidence.dnsbl.listed] == ["one.test"]
+        and evidence.dnsbl.asked == 2
+    )
     assert (evidence.own_authors, evidence.list_id) == (("example.com",), "club.example.com")
     assert len(content.reads) == len(set(content.reads)) == 3  # each piece of the body once
-    assert all(missing in name for name, _ in resolver.questions) and bool(missing) == bool(resolver.questions)
+    assert all(missing in name for name, _ in resolver.questions) and bool(missing) == bool(
+        resolver.questions
+    )
 
 
 async def test_a_strangers_slow_zone_uses_up_no_time_for_dmarc() -> None:
     """SPF and keys are asked beside the author's policy, of which the answer is then at hand."""
-    resolver = Cached(lambda name, rtype: name == "_dmarc.example.com" and (name, rtype) in resolver.questions)
+    resolver = Cached(
+        lambda name, rtype: name == "_dmarc.example.com" and (name, rtype) in resolver.questions
+    )
     await gather(resolver, Content())
     names = [name for name, _ in resolver.questions]
-    assert names.count("_dmarc.example.com") == 1 and names.index("_dmarc.example.com") < names.index("_spf.example.com")
+    assert names.count("_dmarc.example.com") == 1 and names.index("_dmarc.example.com") < names.index(
+        "_spf.example.com"
+    )
 
 
 async def test_no_task_is_made_where_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 
 class Breaker:
-    """Counts the calls of the ports that it wraps. At the one numbered `at` (and the `times` - 1 next of the same name) it raises
-    `error`: before the call, or `after` it was done. Names in `never_after` only break before."""
+    """Counts the calls of the ports that it wraps. At the one numbered `at` (and the `times` - 1 next of the
+    same name) it raises `error`: before the call, or `after` it was done. Names in `never_after` only break
+    before."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -7,7 +7,8 @@ from tests.services.smtp_world import World
 
 @pytest.fixture(autouse=True)
 async def every_refusal_is_explained() -> AsyncIterator[None]:
-    """Whatever a test of an SMTP service had refused. Connections that are still open have no entry of their own yet."""
+    """Whatever a test of an SMTP service had refused. Connections that are still open have no entry of their
+    own yet."""
     World.made.clear()
     yield
     for world in World.made:

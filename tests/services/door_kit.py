@@ -13,13 +13,26 @@ from sekisho.services.experience import Experience
 from sekisho.testing.zones import ZoneResolver
 
 
-def door_kit(store: MemoryStore, junk: JunkWatch | None = None, hostname: str = "mx.example.org", zone: str = "") -> DoorKit:
+def door_kit(
+    store: MemoryStore, junk: JunkWatch | None = None, hostname: str = "mx.example.org", zone: str = ""
+) -> DoorKit:
     clock = store.state.clock
     experience = Experience(
-        store.reputation, store.judgements, Organizations(clock), lambda: BudgetedResolver(ZoneResolver(zone)), clock
-    )  # fmt: skip
+        store.reputation,
+        store.judgements,
+        Organizations(clock),
+        lambda: BudgetedResolver(ZoneResolver(zone)),
+        clock,
+    )
     experience.hostname = hostname
     recipients = RecipientProbe(store.directory, hostname, {})
     return DoorKit(
-        store.reputation, ReputationRules(), recipients, store.mail, junk or NobodyWatches(), experience, store.greylist, GreylistRules()
+        reputation=store.reputation,
+        rules=ReputationRules(),
+        recipients=recipients,
+        mail=store.mail,
+        junk=junk or NobodyWatches(),
+        experience=experience,
+        greylist=store.greylist,
+        waiting=GreylistRules(),
     )

@@ -1,4 +1,5 @@
-"""Every refusal that a test provokes must be explainable: `why` finds its id and has words for it, in both languages."""
+"""Every refusal that a test provokes must be explainable: `why` finds its id and has words for it, in both
+languages."""
 
 import re
 from collections.abc import Iterable
@@ -32,7 +33,16 @@ async def unexplained(said: bytes, entries: Iterable[Entry]) -> list[str]:
         ledger.keep(clock.now_us(), entry)
     store = MemoryStore(clock, SeededDice())
     roles = RoleOwners(postmaster="a@local.example", abuse="a@local.example")
-    context = Context(store.directory, store.spool, store.keys, MemoryJournal(), clock, roles, "uid:0", ledger)
+    context = Context(
+        directory=store.directory,
+        spool=store.spool,
+        keys=store.keys,
+        journal=MemoryJournal(),
+        clock=clock,
+        roles=roles,
+        actor="uid:0",
+        ledger=ledger,
+    )
     missing = []
     for id_ in dict.fromkeys(ids_said(said)):
         stories = (await why(context, Why(id_))).stories
@@ -55,4 +65,6 @@ def _problems(story: Story) -> list[str]:
 
 def _is_in_both(sentence: Sentence) -> bool:
     english, japanese = (say(sentence.text, **sentence.values) for say in (_ENGLISH, _JAPANESE))
-    return bool(english) and (english != japanese or not re.search(r"[A-Za-z]{2}", re.sub(r"\{\w+\}", "", sentence.text)))
+    return bool(english) and (
+        english != japanese or not re.search(r"[A-Za-z]{2}", re.sub(r"\{\w+\}", "", sentence.text))
+    )

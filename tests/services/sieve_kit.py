@@ -14,7 +14,9 @@ from sekisho.services.signing import NO_SIGNING
 
 def sieve_service(world: World, settings: SieveSettings | None = None) -> SieveService:
     settings, store = settings or SieveSettings(), world.store
-    runner = ScriptRunner(RunPorts(store.scripts, store.remembered, store.mail, world.clock), HOSTNAME, settings.limits())
+    runner = ScriptRunner(
+        RunPorts(store.scripts, store.remembered, store.mail, world.clock), HOSTNAME, settings.limits()
+    )
     sorting = SortingPorts(
         runner=runner,
         directory=store.directory,
@@ -24,9 +26,15 @@ def sieve_service(world: World, settings: SieveSettings | None = None) -> SieveS
         clock=world.clock,
         journal=world.journal,
     )
-    letters = LetterWriter(LetterRules(HOSTNAME, "en", {}, 10**12), store.spool, world.recipients, NO_SIGNING, world.clock)
+    letters = LetterWriter(
+        LetterRules(HOSTNAME, "en", {}, 10**12), store.spool, world.recipients, NO_SIGNING, world.clock
+    )
     aftermath = AftermathPorts(
-        letters=letters, remembered=store.remembered, counters=store.counters, clock=world.clock, journal=world.journal
+        letters=letters,
+        remembered=store.remembered,
+        counters=store.counters,
+        clock=world.clock,
+        journal=world.journal,
     )
     return SieveService(Sorting(sorting, settings), Aftermath(aftermath, settings, HOSTNAME, "en"))
 

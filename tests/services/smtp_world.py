@@ -17,7 +17,7 @@ from sekisho.ports.leases import Owner
 from sekisho.ports.spool import QueueJob
 from sekisho.ports.stream import ListenerInfo
 from sekisho.probes.recipient import RecipientProbe
-from sekisho.services.authentication.standing import Standing
+from sekisho.services.authentication.standing import LoginStanding
 from sekisho.services.reception.inspection import Inspector, NoInspection
 from sekisho.services.reception.reception import Reception
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
@@ -47,14 +47,25 @@ class OnePassword(PasswordsOnly):
         if self.unavailable:
             return LoginFailure.UNAVAILABLE
         account = await self._world.store.directory.account_by_address(Address.from_text(proof.username))
-        if account is None or proof.password not in self.passwords or account.state not in ("active", "sending_held"):
+        if (
+            account is None
+            or proof.password not in self.passwords
+            or account.state not in ("active", "sending_held")
+        ):
             return LoginFailure.REFUSED
-        identity = Identity(account.id, Address.from_text(account.address), version=account.credential_version, sender=self.sender)
+        identity = Identity(
+            account_id=account.id,
+            address=Address.from_text(account.address),
+            version=account.credential_version,
+            sender=self.sender,
+        )
         return identity if await self.still_valid(identity) else LoginFailure.REFUSED
 
     async def still_valid(self, identity: Identity) -> bool:
         store = self._world.store
-        return await Standing(store.directory, store.credentials, self._world.clock).still_valid(identity)
+        return await LoginStanding(store.directory, store.credentials, self._world.clock).still_valid(
+            identity
+        )
 
 
 @dataclass
@@ -82,7 +93,9 @@ class World:
         self.store = MemoryStore(self.clock, self.dice)
         self.authenticator = OnePassword(self)
         self.recipients = RecipientProbe(
-            self.store.directory, HOSTNAME, {"postmaster": "user@local.example", "abuse": "other@local.example"}
+            self.store.directory,
+            HOSTNAME,
+            {"postmaster": "user@local.example", "abuse": "other@local.example"},
         )
 
     async def fill(self) -> "World":
@@ -90,7 +103,9 @@ class World:
         await directory.add_domain(Domain("local.example", 0))
         await directory.add_domain(Domain("caught.example", 0, catch_all="user@local.example"))
         for name in ("user", "other", "held", "closed", "gone"):
-            self.accounts[name] = await directory.add_account(Address.from_text(f"{name}@local.example"), "x", "")
+            self.accounts[name] = await directory.add_account(
+                Address.from_text(f"{name}@local.example"), "x", ""
+            )
         await directory.set_state(self.accounts["held"].id, "sending_held")
         await directory.set_state(self.accounts["closed"].id, "login_disabled")
         await directory.set_state(self.accounts["gone"].id, "deleted")
@@ -110,18 +125,55 @@ class World:
 
     def reception(self) -> Reception:
         tools = ReceptionTools(
-            self.store.spool, self.recipients, self.inspector, self.clock, self.dice, self.journal, self.metrics,
-            self.shutdown, lambda: OWNER, self.jobs.extend, watch=self.watch, sieve=self.sieve,
-        )  # fmt: skip
-        return Reception(tools, ReceptionConfig(HOSTNAME, self.limits, ReceptionSettings(), QueueSettings(), ledger=self.ledger))
+            spool=self.store.spool,
+            recipients=self.recipients,
+            inspector=self.inspector,
+            clock=self.clock,
+            dice=self.dice,
+            journal=self.journal,
+            metrics=self.metrics,
+            shutdown=self.shutdown,
+            owner=lambda: OWNER,
+            started=self.jobs.extend,
+            watch=self.watch,
+            sieve=self.sieve,
+        )
+        return Reception(
+            tools,
+            ReceptionConfig(
+                hostname=HOSTNAME,
+                limits=self.limits,
+                reception=ReceptionSettings(),
+                queue=QueueSettings(),
+                ledger=self.ledger,
+            ),
+        )
 
     def submission(self) -> Submission:
         tools = SubmissionTools(
-            self.store.spool, self.store.directory, self.recipients, self.authenticator, self.judge, self.signer, self.clock,
-            self.dice, self.journal, self.metrics, self.shutdown, lambda: OWNER, self.jobs.extend, sieve=self.sieve,
-        )  # fmt: skip
+            spool=self.store.spool,
+            directory=self.store.directory,
+            recipients=self.recipients,
+            authenticator=self.authenticator,
+            judge=self.judge,
+            signer=self.signer,
+            clock=self.clock,
+            dice=self.dice,
+            journal=self.journal,
+            metrics=self.metrics,
+            shutdown=self.shutdown,
+            owner=lambda: OWNER,
+            started=self.jobs.extend,
+            sieve=self.sieve,
+        )
         config = SubmissionConfig(
-            HOSTNAME, self.limits, SubmissionSettings(), LoginSettings(), QueueSettings(), ("docomo.ne.jp",), ledger=self.ledger
+            hostname=HOSTNAME,
+            limits=self.limits,
+            submission=SubmissionSettings(),
+            login=LoginSettings(),
+            queue=QueueSettings(),
+            loose_dot_domains=("docomo.ne.jp",),
+            ledger=self.ledger,
         )
         return Submission(tools, config)
 
@@ -139,11 +191,15 @@ class World:
             listener = ListenerInfo("smtp", "smtp", True)
             self.tasks.append(asyncio.create_task(self._serve(self.reception(), server, listener)))
         else:
-            listener = ListenerInfo(kind, "submissions" if kind == "submissions" else "submission", kind == "submission")
+            listener = ListenerInfo(
+                kind, "submissions" if kind == "submissions" else "submission", kind == "submission"
+            )
             self.tasks.append(asyncio.create_task(self._serve(self.submission(), server, listener)))
         return client
 
-    async def _serve(self, handler: Reception | Submission, server: MemoryStream, listener: ListenerInfo) -> None:
+    async def _serve(
+        self, handler: Reception | Submission, server: MemoryStream, listener: ListenerInfo
+    ) -> None:
         try:
             await handler(server, listener)
         finally:
@@ -162,7 +218,8 @@ class World:
 
 
 async def talk(client: MemoryStream, *sent: bytes) -> list[str]:
-    """Send each piece after the reply to the one before; all reply lines. The connection must be open and quiet afterwards."""
+    """Send each piece after the reply to the one before; all reply lines. The connection must be open and
+    quiet afterwards."""
     replies: list[str] = []
     for piece in sent:
         if piece:

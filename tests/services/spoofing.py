@@ -1,6 +1,8 @@
-"""Forms of a From field that show somebody in the name of another: what mail programs may make an author of, whatever a grammar says.
+"""Forms of a From field that show somebody in the name of another: what mail programs may make an author of,
+whatever a grammar says.
 
-A form is the whole header section's beginning; `V` in it is the address in whose name it is written, `D` its domain, `A` the attacker's.
+A form is the whole header section's beginning; `V` in it is the address in whose name it is written, `D` its
+domain, `A` the attacker's.
 """
 
 import base64
@@ -12,27 +14,45 @@ ATTACKER = "attack.example"
 
 def _word(text: str, encoding: str = "q", charset: str = "utf-8", *, codec: str = "") -> bytes:
     octets = text.encode(codec or charset)
-    inside = base64.b64encode(octets) if encoding in "bB" else quopri.encodestring(octets, header=True).replace(b"?", b"=3F")
+    inside = (
+        base64.b64encode(octets)
+        if encoding in "bB"
+        else quopri.encodestring(octets, header=True).replace(b"?", b"=3F")
+    )
     return b"=?%b?%b?%b?=" % (charset.encode(), encoding.encode(), inside.replace(b"=\n", b""))
 
 
 # What strict parsers cannot read, or read otherwise than some program.
 _VALUES = r"""
-V|<V>|"The Boss" <V>|Boss [Local] <V>|V <V>|Boss <V|<V>text|V.|<<V>>|V; A|<V> <A>|<A> <V>|V, A|A, V|<V>, <A>|A, <V>
-<V>,<A>,<V>|Boss: V;|Boss: V, A;|Boss: A, V;|V:A;|V: <A>|V:;|A; V|A : V|Boss <A> <V>|Boss <A>, V|Boss <V>, A|<V>;<A>|<A>;<V>
-(c)V|V(c)|<(c)V>|boss(c)@D|boss@(c)D|boss@D(c)|boss @ D|boss@ D|boss @D|<boss @ D>|< V >|<V >|boss@D (A)|A (V)|A (V|(V) A|(V)|((V)) <A>
-A (\) V, x (y)|A ( " ) V (" )|A (a(b)V)|A (Boss <V>)|"V" <A>|'V' <A>|V <A>|<V> A|"Boss <V>" <A>|"<V>" <A>|"Boss (V)" <A>|Boss V <A>
-"V"@attack.example|"V" <x@attack.example>|"boss\@D" <A>|"bo\ss@D" <A>|boss\@D <A>|V\, <A>|<V>\,<A>|\<V\> <A>|"V\"" <A>|"\"V" <A>
-"V, A" <A>|"V" "x" <A>|"boss@" D <A>|boss@"D"|<boss@"D">|"boss"@D|<"boss"@D>|"boss"@"D"|"bo ss"@D|bo"ss"@D|"boss@D|"boss@D" A
-<@D:A>|<@A,@D:A>|<@attack.example:V>|<@attack.example,@x.example:V>|<@D,@attack.example:x@attack.example>|@attack.example:V|<@D:x@attack.example>
-boss%D@attack.example|boss%D|boss%40D@attack.example|D!boss|D!boss@attack.example|<D!boss>|attack.example!D!boss|boss@D@attack.example
-<boss@D@attack.example>|<x@attack.example@D>|x@attack.example@D|boss@@D|<boss@@D>|@V|V@|boss@.D|boss@D.|<boss@D.>|boss@D..|boss.@D|.boss@D|b..oss@D
-&lt;V&gt; <A>|boss&#64;D <A>|boss&#x40;D <A>|<a href="mailto:V">x</a> <A>|mailto:V <A>|<mailto:V>|[V] <A>|{V} <A>|V / A
+V|<V>|"The Boss" <V>|Boss [Local] <V>|V <V>|Boss <V|<V>text|V.|<<V>>|V; A|<V> <A>|<A> <V>|V, A|A, V|<V>, <A>
+A, <V>
+<V>,<A>,<V>|Boss: V;|Boss: V, A;|Boss: A, V;|V:A;|V: <A>|V:;|A; V|A : V|Boss <A> <V>|Boss <A>, V|Boss <V>, A
+<V>;<A>|<A>;<V>
+(c)V|V(c)|<(c)V>|boss(c)@D|boss@(c)D|boss@D(c)|boss @ D|boss@ D|boss @D|<boss @ D>|< V >|<V >|boss@D (A)
+A (V)|A (V|(V) A|(V)|((V)) <A>
+A (\) V, x (y)|A ( " ) V (" )|A (a(b)V)|A (Boss <V>)|"V" <A>|'V' <A>|V <A>|<V> A|"Boss <V>" <A>|"<V>" <A>
+"Boss (V)" <A>|Boss V <A>
+"V"@attack.example|"V" <x@attack.example>|"boss\@D" <A>|"bo\ss@D" <A>|boss\@D <A>|V\, <A>|<V>\,<A>|\<V\> <A>
+"V\"" <A>|"\"V" <A>
+"V, A" <A>|"V" "x" <A>|"boss@" D <A>|boss@"D"|<boss@"D">|"boss"@D|<"boss"@D>|"boss"@"D"|"bo ss"@D|bo"ss"@D
+"boss@D|"boss@D" A
+<@D:A>|<@A,@D:A>|<@attack.example:V>|<@attack.example,@x.example:V>|<@D,@attack.example:x@attack.example>
+@attack.example:V|<@D:x@attack.example>
+boss%D@attack.example|boss%D|boss%40D@attack.example|D!boss|D!boss@attack.example|<D!boss>
+attack.example!D!boss|boss@D@attack.example
+<boss@D@attack.example>|<x@attack.example@D>|x@attack.example@D|boss@@D|<boss@@D>|@V|V@|boss@.D|boss@D.
+<boss@D.>|boss@D..|boss.@D|.boss@D|b..oss@D
+&lt;V&gt; <A>|boss&#64;D <A>|boss&#x40;D <A>|<a href="mailto:V">x</a> <A>|mailto:V <A>|<mailto:V>|[V] <A>
+{V} <A>|V / A
 V = A|=V|?V|~V <A>|V! <A>
-<V|<A> V|<A>V|V<A>|V>|V> <A|>V<|<>V|V<>|<>, V|V,|,V|,,V,,|V,,A|<V,A>|<A,V>|<V;A>|<V A>|<V><A>|<V>><A>|<<V> <A>|<V<A>>|<A<V>>|Boss <<V> A>
-boss@[D]|<boss@[D]>|boss@<D>|<boss>@D|boss@D]|[boss@D|boss@D>|boss@D"|"boss@D" <>|V <>|Boss <> V|V <A|V (A|(x V|x) V|V) <A>|V \ <A>|V\ <A>
-boss@sub.D|<boss@sub.D>|"B" <boss@a.b.D>|"boss@sub.D" <A>|boss@sub.D, A|boss@a_b.D|<boss@a_b.D> <A>|boss@-.D|"boss@a_b.D" <A>|boss@*.D
-"Boss @ D" <A>|"boss @D" <A>|"boss@ D" <A>|"boss at@D" <A>|(boss @ D) A|Boss via @D <A>|"@D" <A>|@D <A>|"x@x.example; V" <A>|"x V y" <A>
+<V|<A> V|<A>V|V<A>|V>|V> <A|>V<|<>V|V<>|<>, V|V,|,V|,,V,,|V,,A|<V,A>|<A,V>|<V;A>|<V A>|<V><A>|<V>><A>
+<<V> <A>|<V<A>>|<A<V>>|Boss <<V> A>
+boss@[D]|<boss@[D]>|boss@<D>|<boss>@D|boss@D]|[boss@D|boss@D>|boss@D"|"boss@D" <>|V <>|Boss <> V|V <A|V (A
+(x V|x) V|V) <A>|V \ <A>|V\ <A>
+boss@sub.D|<boss@sub.D>|"B" <boss@a.b.D>|"boss@sub.D" <A>|boss@sub.D, A|boss@a_b.D|<boss@a_b.D> <A>|boss@-.D
+"boss@a_b.D" <A>|boss@*.D
+"Boss @ D" <A>|"boss @D" <A>|"boss@ D" <A>|"boss at@D" <A>|(boss @ D) A|Boss via @D <A>|"@D" <A>|@D <A>
+"x@x.example; V" <A>|"x V y" <A>
 """.strip()
 
 
@@ -53,7 +73,14 @@ def _encoded(victim: str, domain: str, attacker: str) -> Iterator[bytes]:
     for text in (victim, f"<{victim}>", f"Boss <{victim}>", f"{victim}, x", f'"{victim}"', f"({victim})"):
         for encoding in "qQbB":
             word = _word(text, encoding)
-            yield from (word, word + b" <%b>" % last, b'"%b" <%b>' % (word, last), b"%b (%b)" % (last, word), b"<%b>" % word, word + last)
+            yield from (
+                word,
+                word + b" <%b>" % last,
+                b'"%b" <%b>' % (word, last),
+                b"%b (%b)" % (last, word),
+                b"<%b>" % word,
+                word + last,
+            )
     local, _, _ = victim.partition("@")
     at = domain.encode()
     for charset in (
@@ -98,15 +125,29 @@ def _signs(victim: str, domain: str, attacker: str) -> Iterator[bytes]:
     local, _, _ = victim.partition("@")
     wide = "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in domain)
     for text in (
-        f"{local}\uff20{domain}", f"{local}\ufe6b{domain}", f"{local}@{wide}", f"{local}@{domain.replace('.', chr(0x3002))}",
-        f"{local}@{domain.replace('.', chr(0xFF0E))}", f"{local}@{domain.replace('.', chr(0xFF61))}", f"{local}\uff05{domain}@{ATTACKER}",
-        f"{local}@{domain.upper()}", f"{local}@{domain.title()}", f"{local}@\u200b{domain}", f"{local}\u200b@{domain}",
-        f"{local}@{domain[:2]}\u200b{domain[2:]}", f"{local}@{domain[:2]}\u00ad{domain[2:]}", f"{local}@{domain[:2]}\u2060{domain[2:]}",
-        f"{local}@{domain[:2]}\ufeff{domain[2:]}", f"{local}@{domain[:2]}\u034f{domain[2:]}", f"{local}@{domain}\u3002",
-        f"\u202e{victim[::-1]}\u202c", f"{local}@\u00a0{domain}", f"{local}\u2003@\u3000{domain}", f"{local}@{domain}\u00b7",
-        f"\u201c{victim}\u201d", f"\u2018{victim}\u2019", f"\u300c{victim}\u300d", f"\uff1c{victim}\uff1e", f"\u3008{victim}\u3009",
+        f"{local}\uff20{domain}", f"{local}\ufe6b{domain}", f"{local}@{wide}",
+        f"{local}@{domain.replace('.', chr(0x3002))}",
+        f"{local}@{domain.replace('.', chr(0xFF0E))}", f"{local}@{domain.replace('.', chr(0xFF61))}",
+        f"{local}\uff05{domain}@{ATTACKER}",
+        f"{local}@{domain.upper()}", f"{local}@{domain.title()}", f"{local}@\u200b{domain}",
+        f"{local}\u200b@{domain}",
+        f"{local}@{domain[:2]}\u200b{domain[2:]}", f"{local}@{domain[:2]}\u00ad{domain[2:]}",
+        f"{local}@{domain[:2]}\u2060{domain[2:]}",
+        f"{local}@{domain[:2]}\ufeff{domain[2:]}", f"{local}@{domain[:2]}\u034f{domain[2:]}",
+        f"{local}@{domain}\u3002",
+        f"\u202e{victim[::-1]}\u202c", f"{local}@\u00a0{domain}", f"{local}\u2003@\u3000{domain}",
+        f"{local}@{domain}\u00b7",
+        f"\u201c{victim}\u201d", f"\u2018{victim}\u2019", f"\u300c{victim}\u300d", f"\uff1c{victim}\uff1e",
+        f"\u3008{victim}\u3009",
     ):  # fmt: skip
-        for form in (f"{text}", f"<{text}>", f"Boss <{text}>", f'"{text}" <{attacker}>', f"{text} <{attacker}>", f"{attacker} ({text})"):
+        for form in (
+            f"{text}",
+            f"<{text}>",
+            f"Boss <{text}>",
+            f'"{text}" <{attacker}>',
+            f"{text} <{attacker}>",
+            f"{attacker} ({text})",
+        ):
             yield form.encode()
         yield _word(text, "b") + f" <{attacker}>".encode()
     for octet in (0x01, 0x07, 0x08, 0x0B, 0x0C, 0x1B, 0x7F, 0x80, 0xA0, 0xFE, 0xFF):
@@ -150,13 +191,17 @@ def _fields(victim: str, attacker: str) -> Iterator[bytes]:
     yield b"From:" + b" " * 900 + b"\r\n " + bad
     yield b"From: " + good + b"\r\n \r\nFrom: " + bad
     for index in range(30):
-        yield b"".join(b"From: <x%d@attack.example>\r\n" % number for number in range(index)) + b"From: " + bad
+        yield (
+            b"".join(b"From: <x%d@attack.example>\r\n" % number for number in range(index)) + b"From: " + bad
+        )
 
 
 def forms(victim: str, attacker: str = f"x@{ATTACKER}") -> list[bytes]:
     """Header fields, without the last CRLF, that show `victim` in some way."""
     domain = victim.partition("@")[2]
-    values = [value.replace("V", victim).replace("D", domain).replace("A", attacker).encode() for value in _values()]
+    values = [
+        value.replace("V", victim).replace("D", domain).replace("A", attacker).encode() for value in _values()
+    ]
     found = [*values, *_encoded(victim, domain, attacker), *_signs(victim, domain, attacker)]
     fields = [b"From: " + value for value in found if value != attacker.encode()]
     return list(dict.fromkeys(fields + list(_fields(victim, attacker))))

@@ -35,7 +35,12 @@ class World:
     async def teach(self, count: int = 100, first: int = 0) -> None:
         await self.book.teach(
             [
-                Taught(f"{make.__name__}{n}", 0, make is spam, features_of(make(n)).to_octets())
+                Taught(
+                    key=f"{make.__name__}{n}",
+                    account_id=0,
+                    is_spam=make is spam,
+                    features=features_of(make(n)).to_octets(),
+                )
                 for n in range(first, first + count)
                 for make in (ham, spam)
             ]
@@ -65,15 +70,26 @@ class Octets:
 
 
 LETTER = (
-    b"From: News <news@letter.example>\r\nSubject: Weekly offers\r\nX-Mailer: Letterbird 9\r\nMessage-ID: <1@letter.example>\r\n\r\n"
-    b"Dear reader, this week: gardening gloves, watering cans, wheelbarrows, seedlings, compost, trellis, fertiliser, and more.\r\n"
+    b"From: News <news@letter.example>\r\nSubject: Weekly offers\r\nX-Mailer: Letterbird 9\r\nMessage-ID: "
+    b"<1@letter.example>\r\n\r\n"
+    b"Dear reader, this week: gardening gloves, watering cans, wheelbarrows, seedlings, compost, trellis, "
+    b"fertiliser, and more.\r\n"
 )
-RECEIVED = b"Received: from mx.letter.example (mx.letter.example [192.0.2.9]) by mx.example.org with ESMTP; c\r\n"
+RECEIVED = (
+    b"Received: from mx.letter.example (mx.letter.example [192.0.2.9]) by mx.example.org with ESMTP; c\r\n"
+)
 PREFIX = b"Return-Path: <x@letter.example>\r\nAuthentication-Results: mx.example.org; none\r\n" + RECEIVED
 
 
 def judged(is_junk: bool, account_id: int = 7) -> JudgedMessage:
-    return JudgedMessage(account_id, "content-1", is_junk, False, Octets(PREFIX + LETTER), len(PREFIX))
+    return JudgedMessage(
+        account_id=account_id,
+        content_id="content-1",
+        is_junk=is_junk,
+        was_other=False,
+        octets=Octets(PREFIX + LETTER),
+        prefix_octets=len(PREFIX),
+    )
 
 
 async def test_it_says_nothing_before_it_learned_enough(world: World) -> None:

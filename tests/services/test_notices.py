@@ -41,7 +41,14 @@ def recipient(text: str, *notify: Notify) -> Recipient:
 
 def message(sender: str | None, **envelope: Any) -> NoticedMessage:
     path = ReversePath(Address.from_text(sender) if sender else None)
-    return NoticedMessage("m1", Envelope(path, **envelope), 0, HEAD, len(HEAD), is_ours=True)
+    return NoticedMessage(
+        message_id="m1",
+        envelope=Envelope(reverse_path=path, **envelope),
+        arrived_at_us=0,
+        head=HEAD,
+        size_octets=len(HEAD),
+        is_ours=True,
+    )
 
 
 @pytest.fixture
@@ -54,32 +61,52 @@ async def store() -> MemoryStore:
 def make(store: MemoryStore, hostname: str = "mail.here.example") -> Notices:
     probe = RecipientProbe(store.directory, hostname, {})
     signing = KeySigning(store.keys, ManualClock(), MemoryJournal())
-    ports = NoticePorts(store.spool, probe, ManualClock(), SeededDice(), MemoryJournal(), signing)
+    ports = NoticePorts(
+        spool=store.spool,
+        recipients=probe,
+        clock=ManualClock(),
+        dice=SeededDice(),
+        journal=MemoryJournal(),
+        signing=signing,
+    )
     return Notices(NoticeRules(hostname, "en", {"far.example": "smart.example:26"}, 1000), ports)
 
 
 def test_who_is_told() -> None:
-    everybody = [recipient("a@x.example"), recipient("b@x.example", "SUCCESS"), recipient("c@x.example", "NEVER")]
+    everybody = [
+        recipient("a@x.example"),
+        recipient("b@x.example", "SUCCESS"),
+        recipient("c@x.example", "NEVER"),
+    ]
     assert [str(told.recipient.address) for told in delivered(everybody, 5)] == ["b@x.example"]
     assert [str(told.recipient.address) for told in failed(everybody, FULL, 5)] == ["a@x.example"]
 
 
 async def test_one_notice_for_each_action_by_the_configured_route(store: MemoryStore) -> None:
-    told = delivered([recipient("b@here.example", "SUCCESS")], 5) + failed([recipient("a@here.example")], FULL, 5)
+    told = delivered([recipient("b@here.example", "SUCCESS")], 5) + failed(
+        [recipient("a@here.example")], FULL, 5
+    )
     first, second = await make(store).about(message("eve@far.example", ret="FULL"), told)
     for notice in (first, second):
         assert notice.origin == "dsn" and notice.envelope.reverse_path.is_null and notice.deliveries == ()
         (relay,) = notice.relays
         assert relay.next_hop == "smart.example:26" and relay.expires_at_us - relay.due_at_us == 1000
-    assert b"Action: delivered\r\n" in first.content.head(10_000) and b"body" not in first.content.head(10_000)
+    assert b"Action: delivered\r\n" in first.content.head(10_000) and b"body" not in first.content.head(
+        10_000
+    )
     assert b"Status: 5.2.2\r\n" in second.content.head(10_000) and b"body" in second.content.head(10_000)
-    assert await make(store).about(message("eve@far.example"), ()) == () and await make(store).about(message(None), told) == ()
+    assert (
+        await make(store).about(message("eve@far.example"), ()) == ()
+        and await make(store).about(message(None), told) == ()
+    )
 
 
 async def test_the_sender_may_be_an_alias(store: MemoryStore) -> None:
     account = await store.directory.add_account(Address.from_text("alice@here.example"), "", "")
     await store.directory.put_alias(Alias("info@here.example", ("alice@here.example", "x@far.example")))
-    (notice,) = await make(store).about(message("info@here.example"), failed([recipient("a@x.example")], FULL, 5))
+    (notice,) = await make(store).about(
+        message("info@here.example"), failed([recipient("a@x.example")], FULL, 5)
+    )
     assert [delivery.account_id for delivery in notice.deliveries] == [account.id] and len(notice.relays) == 1
     await store.spool.accept(notice)
     info = await store.mail.mailbox(account.id, "INBOX")
@@ -91,7 +118,19 @@ async def test_the_sender_may_be_an_alias(store: MemoryStore) -> None:
 
 
 async def _put_key(store: MemoryStore, domain: str, state: KeyState = "active") -> None:
-    await store.keys.put_dkim_keys((DkimKey(domain, "s1", "ed25519", state, PEM, 0, 0),))
+    await store.keys.put_dkim_keys(
+        (
+            DkimKey(
+                domain=domain,
+                selector="s1",
+                algorithm="ed25519",
+                state=state,
+                private_pem=PEM,
+                created_at_us=0,
+                changed_at_us=0,
+            ),
+        )
+    )
 
 
 async def _found_by_a_receiver(notice: Acceptance, hostname: str, policy: str, spf: str) -> DmarcFinding:
@@ -126,11 +165,26 @@ STRICT = "v=DMARC1; p=reject; adkim=s; aspf=s"
 @pytest.mark.parametrize(
     ("hostname", "keys", "author", "dkim"),
     [
-        ("mail.here.example", ("here.example",), "here.example", ("here.example",)),  # our name is below the domain
+        (
+            "mail.here.example",
+            ("here.example",),
+            "here.example",
+            ("here.example",),
+        ),  # our name is below the domain
         ("here.example", ("here.example",), "here.example", ("here.example",)),
         ("a.b.here.example", ("club.example", "here.example"), "here.example", ("here.example",)),
-        ("mx.host.example", ("club.example",), "club.example", ("club.example",)),  # the host is somebody else's: whom the mail was for
-        ("mx.host.example", ("other.example",), "mx.host.example", ()),  # no key for anything near: SPF of EHLO is left
+        (
+            "mx.host.example",
+            ("club.example",),
+            "club.example",
+            ("club.example",),
+        ),  # the host is somebody else's: whom the mail was for
+        (
+            "mx.host.example",
+            ("other.example",),
+            "mx.host.example",
+            (),
+        ),  # no key for anything near: SPF of EHLO is left
     ],
 )
 async def test_a_notice_passes_a_strict_dmarc(
@@ -140,7 +194,9 @@ async def test_a_notice_passes_a_strict_dmarc(
         await _put_key(store, domain)
     told = failed([recipient("bob@club.example")], FULL, 5)
     (notice,) = await make(store, hostname).about(message("eve@far.example"), told)
-    assert notice.content.head(1000).startswith(f"From: Mail Delivery System <MAILER-DAEMON@{author}>\r\n".encode())
+    assert notice.content.head(1000).startswith(
+        f"From: Mail Delivery System <MAILER-DAEMON@{author}>\r\n".encode()
+    )
     spf = "v=spf1 a -all" if not dkim else "v=spf1 -all"  # where we sign, DKIM alone is enough
     finding = await _found_by_a_receiver(notice, hostname, STRICT, spf)
     assert (finding.result, finding.author_domain, finding.dkim_aligned) == ("pass", author, dkim)
@@ -149,14 +205,18 @@ async def test_a_notice_passes_a_strict_dmarc(
 
 async def test_a_key_that_does_not_sign_yet_signs_no_notice(store: MemoryStore) -> None:
     await _put_key(store, "here.example", "next")
-    (notice,) = await make(store).about(message("eve@far.example"), failed([recipient("bob@here.example")], FULL, 5))
+    (notice,) = await make(store).about(
+        message("eve@far.example"), failed([recipient("bob@here.example")], FULL, 5)
+    )
     assert notice.prefix == b"" and b"<MAILER-DAEMON@mail.here.example>" in notice.content.head(1000)
 
 
 async def test_a_signed_notice_in_a_mailbox_here(store: MemoryStore) -> None:
     account = await store.directory.add_account(Address.from_text("alice@here.example"), "", "")
     await _put_key(store, "here.example")
-    (notice,) = await make(store).about(message("alice@here.example"), failed([recipient("a@x.example")], FULL, 5))
+    (notice,) = await make(store).about(
+        message("alice@here.example"), failed([recipient("a@x.example")], FULL, 5)
+    )
     (delivery,) = notice.deliveries
     assert delivery.account_id == account.id and delivery.prefix == b"Return-Path: <>\r\n" + notice.prefix
     assert notice.prefix.startswith(b"DKIM-Signature:") and b"Auto-Submitted" in notice.prefix

@@ -49,7 +49,8 @@ END_OF_BAD_CONTENT = 550  # where chasquid says 521 and closes, as we do
 
 
 def from_chamuyero(text: str, name: str) -> list[Dialog]:
-    """The subset of the script language that these dialogs use; one Dialog per connection, reply codes only."""
+    """The subset of the script language that these dialogs use; one Dialog per connection, reply codes
+    only."""
     dialogs: list[Dialog] = []
     steps: list[Step] = []
     sent = ""
@@ -67,9 +68,18 @@ def from_chamuyero(text: str, name: str) -> list[Dialog]:
             steps.append(Step(number, "C:", _brackets(rest)))
         elif verb == "~>":
             octets = eval(rest, {"__builtins__": {}})  # noqa: S307 (a literal from the vectors, no names)
-            steps.append(Step(number, "C!", octets.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")))
+            steps.append(
+                Step(number, "C!", octets.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n"))
+            )
         elif verb in ("<-", "<~"):
-            code = next((c for (n, s), c in OTHERWISE.items() if n == name and (sent == s or (s == "HELO" and sent.startswith(s)))), None)
+            code = next(
+                (
+                    c
+                    for (n, s), c in OTHERWISE.items()
+                    if n == name and (sent == s or (s == "HELO" and sent.startswith(s)))
+                ),
+                None,
+            )
             wanted = END_OF_BAD_CONTENT if rest.startswith("521") else code or int(rest[:3])
             steps.append(Step(number, "S:", f"{wanted}*"))
         elif verb == "<...":
@@ -85,7 +95,8 @@ def _brackets(line: str) -> str:
 
 
 CHASQUID = [
-    dialog for path in sorted(VECTORS.glob("*.cmy")) for dialog in from_chamuyero(path.read_text("utf-8"), path.stem)
+    dialog for path in sorted(VECTORS.glob("*.cmy")) for dialog in from_chamuyero(path.read_text("utf-8"),
+    path.stem)
 ]  # fmt: skip
 
 

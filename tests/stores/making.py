@@ -27,15 +27,20 @@ def delivery(account: Account, **fields: Any) -> MailboxDelivery:
 
 def relay(local: str, domain: str, due_at_us: int, **fields: Any) -> RelayRecipient:
     fields.setdefault("next_hop", domain)
-    return RelayRecipient(Recipient(Address(local, domain)), due_at_us=due_at_us, expires_at_us=due_at_us + 10**12, **fields)
+    return RelayRecipient(
+        recipient=Recipient(Address(local, domain)),
+        due_at_us=due_at_us,
+        expires_at_us=due_at_us + 10**12,
+        **fields,
+    )
 
 
 def acceptance(store: Any, octets: bytes, **fields: Any) -> Acceptance:
     fields.setdefault("message_id", f"message-{next(_numbers)}")
     fields.setdefault("prefix", b"Received: here\r\n")
-    fields.setdefault("envelope", Envelope(ReversePath(Address("sender", "elsewhere.test"))))
+    fields.setdefault("envelope", Envelope(reverse_path=ReversePath(Address("sender", "elsewhere.test"))))
     return Acceptance(content=content(store, octets), **fields)
 
 
 def appended(store: Any, octets: bytes = b"Subject: hello\r\n\r\nhello\r\n", **fields: Any) -> Appended:
-    return Appended(content(store, octets), **fields)
+    return Appended(content=content(store, octets), **fields)

@@ -13,7 +13,14 @@ SECOND_US = 1_000_000
 
 def ban(clock: ManualClock, network: str, account: str = ANYBODY, seconds: int = 60, **more: Any) -> Ban:
     now_us = clock.now_us()
-    return Ban(network, account, "guesses", now_us, now_us + seconds * SECOND_US if seconds else 0, **more)
+    return Ban(
+        network=network,
+        account=account,
+        reason="guesses",
+        since_us=now_us,
+        until_us=now_us + seconds * SECOND_US if seconds else 0,
+        **more,
+    )
 
 
 async def networks(store: Any, client: Any, account: str = "alice@example.test") -> list[str]:
@@ -22,7 +29,14 @@ async def networks(store: Any, client: Any, account: str = "alice@example.test")
 
 async def test_a_client_meets_the_networks_around_it(store: Any, clock: ManualClock) -> None:
     assert await networks(store, HOST) == []
-    for network in ("192.0.2.0/24", "192.0.0.0/16", "192.0.2.7/32", "192.0.2.8/32", "2001:db8:1:2::/64", "2001:db8:1::/48"):
+    for network in (
+        "192.0.2.0/24",
+        "192.0.0.0/16",
+        "192.0.2.7/32",
+        "192.0.2.8/32",
+        "2001:db8:1:2::/64",
+        "2001:db8:1::/48",
+    ):
         await store.bans.put(ban(clock, network))
     assert await networks(store, HOST) == ["192.0.0.0/16", "192.0.2.0/24", "192.0.2.7/32"]
     assert await networks(store, ip_network("192.0.3.7/32")) == ["192.0.0.0/16"]
@@ -72,5 +86,8 @@ async def test_counters_are_forgotten_by_their_beginning(store: Any) -> None:
     for key in ("login:192.0.2.0/24:all", "login:192.0.2.0/24:name:x", "login:192.0.20.0/24:all"):
         await store.counters.add(key, 5, 100)
     await store.counters.clear_below("login:192.0.2.0/24:")
-    totals = [await store.counters.total(key, 100) for key in ("login:192.0.2.0/24:all", "login:192.0.2.0/24:name:x")]
+    totals = [
+        await store.counters.total(key, 100)
+        for key in ("login:192.0.2.0/24:all", "login:192.0.2.0/24:name:x")
+    ]
     assert totals == [0, 0] and await store.counters.total("login:192.0.20.0/24:all", 100) == 5

@@ -101,7 +101,9 @@ def runner(request: pytest.FixtureRequest) -> Callable[..., None]:
     return RUNNERS[request.param]
 
 
-def check(backend: Callable[..., Any], folder: Path, question: Callable[[Any, Account], Awaitable[None]]) -> None:
+def check(
+    backend: Callable[..., Any], folder: Path, question: Callable[[Any, Account], Awaitable[None]]
+) -> None:
     async def work(store: Any, account: Account, number: int) -> None:
         await question(store, account)
 
@@ -144,9 +146,12 @@ def test_the_same_delivery_from_everybody_arrives_once(backend: Any, runner: Any
     async def work(store: Any, account: Account, number: int) -> None:
         async def deliver(n: int) -> None:
             item = acceptance(
-                store, b"x", deliveries=(delivery(account, delivery_id=f"d{n}"),), relays=(relay("x", f"{number}.test", 0),),
+                store,
+                b"x",
+                deliveries=(delivery(account, delivery_id=f"d{n}"),),
+                relays=(relay("x", f"{number}.test", 0),),
                 message_id=f"{number}-{n}",
-            )  # fmt: skip
+            )
             assert (await store.spool.accept(item)).delivered_account_ids == (account.id,)
 
         await asyncio.gather(*map(deliver, range(30)))
@@ -165,7 +170,9 @@ def test_each_job_is_claimed_by_one_worker_at_a_time(backend: Any, runner: Any, 
 
     async def fill(store: Any, account: Account, number: int) -> None:
         for n in range(60):
-            await store.spool.accept(acceptance(store, b"x", relays=(relay("x", f"{n % 4}.test", 0),), message_id=f"m{n}"))
+            await store.spool.accept(
+                acceptance(store, b"x", relays=(relay("x", f"{n % 4}.test", 0),), message_id=f"m{n}")
+            )
 
     asyncio.run(with_store(backend, tmp_path, 0, fill))
     log = tmp_path / "log"
@@ -176,9 +183,17 @@ def test_each_job_is_claimed_by_one_worker_at_a_time(backend: Any, runner: Any, 
             for job in jobs:
                 with log.open("a") as lines:
                     lines.write(f"{job.message_id}\n")
-                await store.spool.settle(job, tuple(Outcome(r.id, "delivered", None) for r in job.recipients))
+                await store.spool.settle(
+                    job,
+                    tuple(Outcome(recipient_id=r.id, result="delivered", reply=None) for r in job.recipients),
+                )
                 with pytest.raises(StaleLease):
-                    await store.spool.settle(job, tuple(Outcome(r.id, "delivered", None) for r in job.recipients))
+                    await store.spool.settle(
+                        job,
+                        tuple(
+                            Outcome(recipient_id=r.id, result="delivered", reply=None) for r in job.recipients
+                        ),
+                    )
 
     runner(backend, tmp_path, 3, work)
     assert Counter(log.read_text().split()) == Counter(f"m{n}" for n in range(60))
@@ -190,18 +205,23 @@ def test_each_job_is_claimed_by_one_worker_at_a_time(backend: Any, runner: Any, 
 
 
 def test_a_follower_sees_every_change(backend: Any, runner: Any, tmp_path: Path) -> None:
-    """Writers append, flag, move and expunge; a follower that only asks for changes ends with what is really there."""
+    """Writers append, flag, move and expunge; a follower that only asks for changes ends with what is really
+    there."""
     set_up(backend, tmp_path)
 
     async def write(store: Any, account: Account, number: int) -> None:
         inbox = await store.mail.mailbox(account.id, "INBOX")
         for n in range(25):
             await store.mail.append(account.id, "INBOX", [appended(store, b"m") for _ in range(3)])
-            await store.mail.store_flags(inbox.id, UidSet(((n, n + number),)), "add", DELETED if n % 2 else 8, (f"$k{n % 3}",))
+            await store.mail.store_flags(
+                inbox.id, UidSet(((n, n + number),)), "add", DELETED if n % 2 else 8, (f"$k{n % 3}",)
+            )
             if n % 5 == number:
                 await store.mail.expunge(inbox.id)
             if n % 7 == number:
-                await store.mail.copy(inbox.id, UidSet(((2 * n, 2 * n + 3),)), account.id, "Archive", move=True)
+                await store.mail.copy(
+                    inbox.id, UidSet(((2 * n, 2 * n + 3),)), account.id, "Archive", move=True
+                )
 
     async def follow(store: Any, account: Account) -> None:
         inbox = await store.mail.mailbox(account.id, "INBOX")
@@ -254,7 +274,12 @@ def test_quota_holds_under_pressure(backend: Any, runner: Any, tmp_path: Path) -
     asyncio.run(with_store(backend, tmp_path, 0, limit))
 
     async def work(store: Any, account: Account, number: int) -> None:
-        items = [acceptance(store, b"x" * 20, deliveries=(delivery(account, delivery_id=f"{number}/{n}", prefix=b""),)) for n in range(20)]
+        items = [
+            acceptance(
+                store, b"x" * 20, deliveries=(delivery(account, delivery_id=f"{number}/{n}", prefix=b""),)
+            )
+            for n in range(20)
+        ]
         await asyncio.gather(*map(store.spool.accept, items))
 
     runner(backend, tmp_path, 3, work)
@@ -292,22 +317,40 @@ def test_one_holder_of_a_lease_and_exact_sums(backend: Any, runner: Any, tmp_pat
 
 
 def test_a_budget_is_kept_by_many_at_once(backend: Any, runner: Any, tmp_path: Path) -> None:
-    """Three workers with five connections each: what leaves is never more than the budget, and every message is counted."""
+    """Three workers with five connections each: what leaves is never more than the budget, and every message
+    is counted."""
     set_up(backend, tmp_path)
     let_go = tmp_path / "let-go"
 
     async def work(store: Any, account: Account, number: int) -> None:
-        store.guard.use(GuardRules(recipients_per_day=40, usual_fan_out=1000, newcomer_fan_out=1000, newcomer_strangers=1000))
+        store.guard.use(
+            GuardRules(
+                recipients_per_day=40, usual_fan_out=1000, newcomer_fan_out=1000, newcomer_strangers=1000
+            )
+        )
 
         async def send(lane: int) -> None:
             for n in range(8):
                 message_id = f"{number}-{lane}-{n}"
                 now_us = SystemClock().now_us()
-                sending = Sending(message_id, account.id, "password", now_us, remote_recipients=1)
+                sending = Sending(
+                    message_id=message_id,
+                    account_id=account.id,
+                    credential_id="password",
+                    at_us=now_us,
+                    remote_recipients=1,
+                )
                 outgoing = Outgoing(sending, ((number * 10_000 + lane * 100 + n, 1),))
                 relays = (relay("x", "there.test", now_us),)
                 accepted = await store.spool.accept(
-                    acceptance(store, b"x", message_id=message_id, relays=relays, account_id=account.id, outgoing=outgoing)
+                    acceptance(
+                        store,
+                        b"x",
+                        message_id=message_id,
+                        relays=relays,
+                        account_id=account.id,
+                        outgoing=outgoing,
+                    )
                 )
                 if not accepted.decision.case_id:
                     with let_go.open("a") as file:
@@ -320,7 +363,11 @@ def test_a_budget_is_kept_by_many_at_once(backend: Any, runner: Any, tmp_path: P
 
     async def question(store: Any, account: Account) -> None:
         state = (await store.guard.watched(account.id)).state
-        assert (state.recipients, state.first_time, state.hours[-1].messages) == (120, 120, state.window.messages)
+        assert (state.recipients, state.first_time, state.hours[-1].messages) == (
+            120,
+            120,
+            state.window.messages,
+        )
         assert len(await store.guard.cases()) == 1
         # With the case all of them are held: those within the budget still waited.
         assert len(await store.guard.held(account.id)) == 120

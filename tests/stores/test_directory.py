@@ -49,11 +49,20 @@ async def test_accounts_are_found_by_folded_address(store: Any, clock: ManualClo
         await store.directory.add_account(Address("Alice", "example.test"), "", "")
     with pytest.raises(DirectoryError, match="no domain"):
         await store.directory.add_account(Address("x", "other.test"), "", "")
-    carol = await store.directory.add_account(Address("Cafe\u0301 user", "example.test"), "", "", "Carol", 1000)
-    assert (carol.address, carol.display_name, carol.quota_octets) == ('"caf\u00e9 user"@example.test', "Carol", 1000)
+    carol = await store.directory.add_account(
+        Address("Cafe\u0301 user", "example.test"), "", "", "Carol", 1000
+    )
+    assert (carol.address, carol.display_name, carol.quota_octets) == (
+        '"caf\u00e9 user"@example.test',
+        "Carol",
+        1000,
+    )
     assert await store.directory.account_by_address(Address("CAF\u00c9 USER", "example.test")) == carol
     await store.directory.add_domain(Domain("other.test", 0))
-    assert [account.address for account in await store.directory.accounts("example.test")] == [carol.address, alice.address]
+    assert [account.address for account in await store.directory.accounts("example.test")] == [
+        carol.address,
+        alice.address,
+    ]
     assert await store.directory.accounts("other.test") == []
     assert len(await store.directory.accounts()) == 2
 
@@ -117,7 +126,11 @@ async def test_aliases(store: Any, alice: Account) -> None:
     await store.directory.put_alias(changed)
     assert await store.directory.aliases() == await store.directory.aliases("example.test") == [changed]
     assert await store.directory.aliases("other.test") == []
-    for bad in (Alias("alice@example.test", ("b@c.test",)), Alias("x@nowhere.test", ("b@c.test",)), Alias("y@example.test", ())):
+    for bad in (
+        Alias("alice@example.test", ("b@c.test",)),
+        Alias("x@nowhere.test", ("b@c.test",)),
+        Alias("y@example.test", ()),
+    ):
         with pytest.raises(DirectoryError):
             await store.directory.put_alias(bad)
     with pytest.raises(DirectoryError):

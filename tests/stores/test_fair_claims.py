@@ -17,7 +17,17 @@ async def fill(store: Any, clock: ManualClock, next_hop: str, count: int, due_in
     for number in range(count):
         recipient = Recipient(Address(f"u{number}", next_hop))
         due = clock.now_us() + due_in_seconds * 1_000_000
-        await store.spool.accept(acceptance(store, b"S: x\r\n\r\n", relays=(RelayRecipient(recipient, next_hop, due, due + 10**12),)))
+        await store.spool.accept(
+            acceptance(
+                store,
+                b"S: x\r\n\r\n",
+                relays=(
+                    RelayRecipient(
+                        recipient=recipient, next_hop=next_hop, due_at_us=due, expires_at_us=due + 10**12
+                    ),
+                ),
+            )
+        )
 
 
 async def test_no_more_than_a_portion_of_each(store: Any, clock: ManualClock) -> None:

@@ -1,4 +1,5 @@
-"""The guard's memory in every store: debits in the accepting transaction, cases, what is held, released and purged."""
+"""The guard's memory in every store: debits in the accepting transaction, cases, what is held, released and
+purged."""
 
 from typing import Any
 
@@ -30,31 +31,53 @@ LATER = Reply.of(450, "4.2.1", "Busy")
 class Sender:
     """Sends as one account with one credential."""
 
-    def __init__(self, store: Any, clock: ManualClock, account: Account, credential: str = "password") -> None:
+    def __init__(
+        self, store: Any, clock: ManualClock, account: Account, credential: str = "password"
+    ) -> None:
         self.store, self.clock, self.account, self.credential = store, clock, account, credential
         self.number = 0
 
-    async def send(self, *recipients: str, here: Account | None = None, fresh: bool = True, answered: str = "") -> tuple[str, Accepted]:
+    async def send(
+        self, *recipients: str, here: Account | None = None, fresh: bool = True, answered: str = ""
+    ) -> tuple[str, Accepted]:
         self.number += 1
         message_id = f"{self.account.id}-{self.credential}-{self.number}"
         now_us = self.clock.now_us()
         addresses = [Address.from_text(recipient) for recipient in recipients]
         sending = Sending(
-            message_id, self.account.id, self.credential, now_us, "192.0.2.0/24", "mutt",
-            local_recipients=bool(here), remote_recipients=len(recipients), thread=key_of(answered) if answered else 0,
-        )  # fmt: skip
+            message_id=message_id,
+            account_id=self.account.id,
+            credential_id=self.credential,
+            at_us=now_us,
+            network="192.0.2.0/24",
+            client="mutt",
+            local_recipients=bool(here),
+            remote_recipients=len(recipients),
+            thread=key_of(answered) if answered else 0,
+        )
         locals_ = (Recipient(Address.from_text(here.address)),) if here else ()
         elsewhere = tuple((key_of(str(address)), key_of(address.domain)) for address in addresses)
-        relays = [relay(address.local, address.domain, now_us, fresh_lease=OWNER if fresh else None) for address in addresses]
+        relays = [
+            relay(address.local, address.domain, now_us, fresh_lease=OWNER if fresh else None)
+            for address in addresses
+        ]
         deliveries = (delivery(here, delivery_id=f"{message_id}/{here.id}/0"),) if here else ()
         item = acceptance(
-            self.store, MESSAGE, message_id=message_id, relays=tuple(relays), deliveries=deliveries, origin="submission",
-            account_id=self.account.id, outgoing=Outgoing(sending, elsewhere, locals_, answered),
-        )  # fmt: skip
+            self.store,
+            MESSAGE,
+            message_id=message_id,
+            relays=tuple(relays),
+            deliveries=deliveries,
+            origin="submission",
+            account_id=self.account.id,
+            outgoing=Outgoing(sending, elsewhere, locals_, answered),
+        )
         return message_id, await self.store.spool.accept(item)
 
     async def open_a_case(self) -> int:
-        case = await self.store.guard.hold(self.account.id, self.credential, "hold", Reason("test", 100, "A test."))
+        case = await self.store.guard.hold(
+            self.account.id, self.credential, "hold", Reason("test", 100, "A test.")
+        )
         return int(case.id)
 
 
@@ -69,20 +92,38 @@ async def states(store: Any, message_id: str) -> dict[str, str]:
 
 
 def outcomes(job: QueueJob, result: str, reply: Reply, **fields: Any) -> tuple[Outcome, ...]:
-    return tuple(Outcome(recipient.id, result, reply, **fields) for recipient in job.recipients)
+    return tuple(
+        Outcome(recipient_id=recipient.id, result=result, reply=reply, **fields)
+        for recipient in job.recipients
+    )
 
 
-async def test_ordinary_mail_goes_at_once_and_its_recipients_become_known(store: Any, clock: ManualClock, sender: Sender) -> None:
+async def test_ordinary_mail_goes_at_once_and_its_recipients_become_known(
+    store: Any, clock: ManualClock, sender: Sender
+) -> None:
     for expected in (1, 0):
         message_id, accepted = await sender.send("bob@there.test")
-        assert accepted.decision.verdict.action == "pass" and accepted.decision.case_id == 0 and len(accepted.jobs) == 1
-        (sent,) = [sent for sent in await store.guard.sent(sender.account.id, 0) if sent.message_id == message_id]
-        assert (sent.strangers, sent.credential_id, sent.network, sent.client) == (expected, "password", "192.0.2.0/24", "mutt")
+        assert (
+            accepted.decision.verdict.action == "pass"
+            and accepted.decision.case_id == 0
+            and len(accepted.jobs) == 1
+        )
+        (sent,) = [
+            sent for sent in await store.guard.sent(sender.account.id, 0) if sent.message_id == message_id
+        ]
+        assert (sent.strangers, sent.credential_id, sent.network, sent.client) == (
+            expected,
+            "password",
+            "192.0.2.0/24",
+            "mutt",
+        )
     watched = await store.guard.watched(sender.account.id)
     assert (watched.state.first_time, watched.state.recipients, watched.state.messages) == (1, 2, 2)
 
 
-async def test_whom_others_here_know_for_a_day_is_no_stranger(store: Any, clock: ManualClock, sender: Sender, bob: Account) -> None:
+async def test_whom_others_here_know_for_a_day_is_no_stranger(
+    store: Any, clock: ManualClock, sender: Sender, bob: Account
+) -> None:
     other = Sender(store, clock, bob)
     await sender.send("x@there.test", "y@there.test")
     await other.send("x@there.test")
@@ -91,7 +132,9 @@ async def test_whom_others_here_know_for_a_day_is_no_stranger(store: Any, clock:
     assert [sent.strangers for sent in await store.guard.sent(bob.id, 0)] == [1, 1]
 
 
-async def test_five_new_recipients_in_ten_minutes_wait_a_minute(store: Any, clock: ManualClock, sender: Sender) -> None:
+async def test_five_new_recipients_in_ten_minutes_wait_a_minute(
+    store: Any, clock: ManualClock, sender: Sender
+) -> None:
     _, accepted = await sender.send(*(f"r{n}@there.test" for n in range(5)))
     assert accepted.decision.verdict.action == "slow" and accepted.jobs == ()
     assert await store.spool.claim(OWNER, 10) == []
@@ -99,7 +142,9 @@ async def test_five_new_recipients_in_ten_minutes_wait_a_minute(store: Any, cloc
     assert len(await store.spool.claim(OWNER, 10)) == 1
 
 
-async def test_an_answer_to_a_message_that_the_account_holds_counts_less(store: Any, sender: Sender, alice: Account) -> None:
+async def test_an_answer_to_a_message_that_the_account_holds_counts_less(
+    store: Any, sender: Sender, alice: Account
+) -> None:
     received = acceptance(store, MESSAGE, deliveries=(delivery(alice),), header_message_id="q1@there.test")
     await store.spool.accept(received)
     await sender.send("a@there.test", answered="q1@there.test")
@@ -108,28 +153,39 @@ async def test_an_answer_to_a_message_that_the_account_holds_counts_less(store: 
     assert hour.strangers == 1 + 3
 
 
-async def test_over_the_budget_everything_of_the_credential_is_held(store: Any, clock: ManualClock, sender: Sender, bob: Account) -> None:
+async def test_over_the_budget_everything_of_the_credential_is_held(
+    store: Any, clock: ManualClock, sender: Sender, bob: Account
+) -> None:
     store.guard.use(GuardRules(first_time_per_day=3))
     early, _ = await sender.send("r0@there.test", fresh=False)
     other_id, _ = await Sender(store, clock, sender.account, "phone").send("q@there.test", fresh=False)
     late, accepted = await sender.send("r1@there.test", "r2@there.test", "r3@there.test", here=bob)
     assert accepted.decision.case_id and accepted.decision.verdict.action == "hold" and accepted.jobs == ()
     assert accepted.delivered_account_ids == () and (await store.mail.mailbox(bob.id, "INBOX")).messages == 0
-    assert await states(store, early) == {"r0@there.test": "held"} and await states(store, other_id) == {"q@there.test": "waiting"}
-    assert set((await states(store, late)).values()) == {"held"} and "bob@example.test" in await states(store, late)
+    assert await states(store, early) == {"r0@there.test": "held"} and await states(store, other_id) == {
+        "q@there.test": "waiting"
+    }
+    assert set((await states(store, late)).values()) == {"held"} and "bob@example.test" in await states(
+        store, late
+    )
     queued = await store.spool.queued(late)
     assert queued.next_hops[-1] == MAILBOX_HOP
     (case,) = await store.guard.cases()
     assert (case.id, case.action, case.credential_id) == (accepted.decision.case_id, "hold", "password")
     assert case.reasons[0].signal == "first-time-budget" and "5 first-time recipients" in str(case.reasons[0])
     assert [sent.message_id for sent in await store.guard.held(sender.account.id)] == [early, late]
-    assert await store.guard.held_accounts() == {sender.account.id: 2} and (await store.guard.sent_message(late)).case_id == case.id
+    assert (
+        await store.guard.held_accounts() == {sender.account.id: 2}
+        and (await store.guard.sent_message(late)).case_id == case.id
+    )
     assert await store.guard.sent_message("unknown") is None
     assert await store.guard.holding(early) == case and await store.guard.holding(other_id) is None
     assert [c.id for c in await store.guard.unfinished()] == [case.id]
     await store.guard.note(case.id, announced_at_us=5, done=("One.",))
     await store.guard.note(case.id, done=("One.", "Two."))
-    assert await store.guard.unfinished() == [] and (await store.guard.open_case(sender.account.id, "password")).done == ("One.", "Two.")
+    assert await store.guard.unfinished() == [] and (
+        await store.guard.open_case(sender.account.id, "password")
+    ).done == ("One.", "Two.")
     clock.advance(100)
     assert [job.message_id for job in await store.spool.claim(OWNER, 10)] == [other_id]
 
@@ -144,20 +200,30 @@ async def test_observing_only_writes_down(store: Any, sender: Sender) -> None:
     assert accepted.decision is None and len(await store.guard.sent(sender.account.id, 0)) == 1
 
 
-async def test_a_released_message_goes_once_with_its_new_prefix(store: Any, clock: ManualClock, sender: Sender, bob: Account) -> None:
+async def test_a_released_message_goes_once_with_its_new_prefix(
+    store: Any, clock: ManualClock, sender: Sender, bob: Account
+) -> None:
     case_id = await sender.open_a_case()
     message_id, accepted = await sender.send("r@there.test", here=bob)
     assert accepted.decision.case_id == case_id
     clock.advance(10 * 86_400)
     copy = delivery(bob, delivery_id=f"{message_id}/{bob.id}/0", prefix=b"Return-Path: <a@x>\r\nNew: 1\r\n")
-    release = Release(b"New: 1\r\n", (copy,), clock.now_us(), clock.now_us() + 5 * DAY_US, "m1@example.test")
+    release = Release(
+        prefix=b"New: 1\r\n",
+        deliveries=(copy,),
+        now_us=clock.now_us(),
+        expires_at_us=clock.now_us() + 5 * DAY_US,
+        header_message_id="m1@example.test",
+    )
     assert await store.guard.release(message_id, release) == (2, 0)
     assert await store.guard.release(message_id, release) == (0, 0)
     info = await store.mail.mailbox(bob.id, "INBOX")
     octets = await store.mail.open(info.id, 1)
     assert info.messages == 1 and await octets.read(0, 1000) == copy.prefix + MESSAGE
     (job,) = await store.spool.claim(OWNER, 10)
-    assert job.recipients[0].expires_at_us == release.expires_at_us and job.size_octets == len(b"New: 1\r\n" + MESSAGE)
+    assert job.recipients[0].expires_at_us == release.expires_at_us and job.size_octets == len(
+        b"New: 1\r\n" + MESSAGE
+    )
     opened = await store.spool.open_queued(message_id)
     assert await opened.read(0, 1000) == b"New: 1\r\n" + MESSAGE
     await store.spool.settle(job, outcomes(job, "delivered", DELIVERED))
@@ -166,26 +232,37 @@ async def test_a_released_message_goes_once_with_its_new_prefix(store: Any, cloc
     assert await octets.read(0, 1000) == copy.prefix + MESSAGE
 
 
-async def test_only_a_mailbox_is_released_too_and_a_full_one_waits(store: Any, clock: ManualClock, sender: Sender, bob: Account) -> None:
+async def test_only_a_mailbox_is_released_too_and_a_full_one_waits(
+    store: Any, clock: ManualClock, sender: Sender, bob: Account
+) -> None:
     await sender.open_a_case()
     message_id, _ = await sender.send(here=bob)
     copy = delivery(bob, delivery_id=f"{message_id}/{bob.id}/0")
-    release = Release(b"", (copy,), clock.now_us(), clock.now_us() + DAY_US)
+    release = Release(
+        prefix=b"", deliveries=(copy,), now_us=clock.now_us(), expires_at_us=clock.now_us() + DAY_US
+    )
     await store.directory.set_quota(bob.id, 10)
     assert await store.guard.release(message_id, release) == (0, 1)
     assert [sent.message_id for sent in await store.guard.held(sender.account.id)] == [message_id]
     await store.directory.set_quota(bob.id, 0)
     assert await store.guard.release(message_id, release) == (1, 0)
-    assert (await store.mail.mailbox(bob.id, "INBOX")).messages == 1 and await store.spool.queued(message_id) is None
+    assert (await store.mail.mailbox(bob.id, "INBOX")).messages == 1 and await store.spool.queued(
+        message_id
+    ) is None
 
 
-async def test_what_is_purged_is_gone_and_unlearnt(store: Any, clock: ManualClock, sender: Sender, bob: Account) -> None:
+async def test_what_is_purged_is_gone_and_unlearnt(
+    store: Any, clock: ManualClock, sender: Sender, bob: Account
+) -> None:
     await sender.send("friend@there.test")
     clock.advance(3 * 86_400)
     case_id = await sender.open_a_case()
     message_id, _ = await sender.send("spam1@there.test", "spam2@there.test", here=bob)
     assert await store.guard.purge(sender.account.id) == (1, 3)
-    assert await store.spool.queued(message_id) is None and await store.guard.purge(sender.account.id) == (0, 0)
+    assert await store.spool.queued(message_id) is None and await store.guard.purge(sender.account.id) == (
+        0,
+        0,
+    )
     await store.guard.close_case(case_id, "purged")
     await store.guard.close_case(case_id, "forgiven")
     (case,) = await store.guard.cases(sender.account.id, only_open=False)
@@ -204,7 +281,9 @@ async def test_forgiving_lets_mail_go_again(store: Any, sender: Sender) -> None:
     assert len(await store.guard.held(sender.account.id)) == 1
 
 
-async def test_outcomes_are_remembered_and_bounces_open_a_case(store: Any, clock: ManualClock, sender: Sender) -> None:
+async def test_outcomes_are_remembered_and_bounces_open_a_case(
+    store: Any, clock: ManualClock, sender: Sender
+) -> None:
     store.guard.use(GuardRules(hold_at=40))
     waiting, _ = await sender.send("w@late.test", fresh=False)
     addresses = [f"gone{n}@there.test" for n in range(4)]
@@ -228,8 +307,11 @@ async def test_outcomes_are_remembered_and_bounces_open_a_case(store: Any, clock
     assert await states(store, deferred.message_id) == {"gone0@there.test": "held"}
     left = await store.guard.left(sender.account.id, 0)
     assert [(row.address, row.result) for row in left] == [
-        ("gone1@there.test", "delivered"), ("gone2@there.test", "failed"), ("gone3@there.test", "failed"), ("gone9@there.test", "failed"),
-    ]  # fmt: skip
+        ("gone1@there.test", "delivered"),
+        ("gone2@there.test", "failed"),
+        ("gone3@there.test", "failed"),
+        ("gone9@there.test", "failed"),
+    ]
     assert await store.guard.left(sender.account.id, clock.now_us() + 1) == []
 
 
@@ -260,12 +342,18 @@ async def test_rights_and_recovery_address(store: Any, sender: Sender, alice: Ac
     await store.guard.set_recovery_address(alice.id, "alice@elsewhere.test")
     await sender.send("a@there.test")
     watched = await store.guard.watched(alice.id)
-    assert (watched.bulk, watched.recovery_address, watched.state.messages) == (True, "alice@elsewhere.test", 1)
+    assert (watched.bulk, watched.recovery_address, watched.state.messages) == (
+        True,
+        "alice@elsewhere.test",
+        1,
+    )
     _, accepted = await sender.send(*(f"r{n}@there.test" for n in range(300)))
     assert accepted.decision.verdict.action == "pass"
 
 
-async def test_old_records_are_forgotten_but_not_what_is_held(store: Any, clock: ManualClock, sender: Sender) -> None:
+async def test_old_records_are_forgotten_but_not_what_is_held(
+    store: Any, clock: ManualClock, sender: Sender
+) -> None:
     _, accepted = await sender.send("a@there.test")
     await store.spool.settle(accepted.jobs[0], outcomes(accepted.jobs[0], "delivered", DELIVERED))
     case_id = await sender.open_a_case()
@@ -276,12 +364,16 @@ async def test_old_records_are_forgotten_but_not_what_is_held(store: Any, clock:
     clock.advance(800 * 86_400)
     await store.guard.sweep(clock.now_us())
     assert [sent.message_id for sent in await store.guard.sent(sender.account.id, 0)] == [held_id]
-    assert await store.guard.left(sender.account.id, 0) == [] and await store.guard.cases(only_open=False) == []
+    assert (
+        await store.guard.left(sender.account.id, 0) == [] and await store.guard.cases(only_open=False) == []
+    )
     await sender.send("a@there.test")
     assert (await store.guard.sent(sender.account.id, 0))[-1].strangers == 1
 
 
-async def test_a_purged_account_leaves_nothing_to_the_next_one(store: Any, sender: Sender, alice: Account) -> None:
+async def test_a_purged_account_leaves_nothing_to_the_next_one(
+    store: Any, sender: Sender, alice: Account
+) -> None:
     await sender.send("a@there.test")
     await sender.open_a_case()
     await store.guard.set_bulk(alice.id, True)
@@ -293,7 +385,8 @@ async def test_a_purged_account_leaves_nothing_to_the_next_one(store: Any, sende
 async def test_an_operator_holds_all_that_an_account_sends(
     store: Any, clock: ManualClock, sender: Sender, alice: Account, bob: Account
 ) -> None:
-    """What waits already, of any credential; what was under way and comes back; what is submitted from then on; and nobody else's."""
+    """What waits already, of any credential; what was under way and comes back; what is submitted from then
+    on; and nobody else's."""
     other = Sender(store, clock, bob)
     app = Sender(store, clock, alice, "app-1")
     first, _ = await sender.send("a@there.test", fresh=False)
@@ -306,16 +399,29 @@ async def test_an_operator_holds_all_that_an_account_sends(
     (job,) = accepted.jobs
     await store.spool.settle(job, outcomes(job, "deferred", LATER, retry_at_us=clock.now_us()))
     assert [await states(store, one) for one in (first, second, under_way, theirs)] == [
-        {"a@there.test": "held"}, {"b@there.test": "held"}, {"c@there.test": "held"}, {"d@there.test": "waiting"},
-    ]  # fmt: skip
+        {"a@there.test": "held"},
+        {"b@there.test": "held"},
+        {"c@there.test": "held"},
+        {"d@there.test": "waiting"},
+    ]
     item = acceptance(
-        store, MESSAGE, message_id="later", relays=(relay("e", "there.test", clock.now_us(), fresh_lease=OWNER),),
-        deliveries=(delivery(bob, delivery_id="later/0"),), origin="submission", account_id=alice.id,
+        store,
+        MESSAGE,
+        message_id="later",
+        relays=(relay("e", "there.test", clock.now_us(), fresh_lease=OWNER),),
+        deliveries=(delivery(bob, delivery_id="later/0"),),
+        origin="submission",
+        account_id=alice.id,
         kept_back=(Recipient(Address.from_text(bob.address)),),
-    )  # fmt: skip
-    assert await store.spool.accept(item) == Accepted((), ())
+    )
+    assert await store.spool.accept(item) == Accepted(delivered_account_ids=(), over_quota_account_ids=())
     assert await states(store, "later") == {"e@there.test": "held", bob.address: "held"}
-    assert {sent.message_id for sent in await store.guard.held(alice.id)} == {first, second, under_way, "later"}
+    assert {sent.message_id for sent in await store.guard.held(alice.id)} == {
+        first,
+        second,
+        under_way,
+        "later",
+    }
     assert await store.guard.held_accounts() == {alice.id: 4}
     clock.advance(86_400)
     assert [job.message_id for job in await store.spool.claim(OWNER, 10)] == [theirs]

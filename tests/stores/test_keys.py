@@ -10,7 +10,15 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Alias, DirectoryError, Domain
 from sekisho.ports.keys import DkimKey
 
-KEY = DkimKey("b.test", "s1", "rsa", "next", b"secret pem", 5, 6)
+KEY = DkimKey(
+    domain="b.test",
+    selector="s1",
+    algorithm="rsa",
+    state="next",
+    private_pem=b"secret pem",
+    created_at_us=5,
+    changed_at_us=6,
+)
 
 
 async def test_keys_are_kept_changed_and_forgotten(store: Any) -> None:

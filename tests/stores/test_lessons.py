@@ -9,7 +9,9 @@ from sekisho.testing.clock import ManualClock
 
 
 def lesson(key: str, is_spam: bool = True, account_id: int = 0, *, is_private: bool = False) -> Taught:
-    return Taught(key, account_id, is_spam, key.encode() * 4, is_private)
+    return Taught(
+        key=key, account_id=account_id, is_spam=is_spam, features=key.encode() * 4, is_private=is_private
+    )
 
 
 async def keys(store: Any, after: int = 0) -> list[tuple[str, bool]]:
@@ -50,7 +52,9 @@ async def test_many_at_once(store: Any) -> None:
 
 
 async def test_forgetting_an_account_a_message_and_all(store: Any) -> None:
-    await store.lessons.teach([lesson("a"), lesson("b"), lesson("a", account_id=7), lesson("c", account_id=7)])
+    await store.lessons.teach(
+        [lesson("a"), lesson("b"), lesson("a", account_id=7), lesson("c", account_id=7)]
+    )
     assert await store.lessons.forget(7, "c") == 1
     assert await store.lessons.forget(key="a") == 2
     state = store.lessons.state()
@@ -69,11 +73,15 @@ async def test_knowledge_is_kept_and_marks_what_it_includes(store: Any, clock: M
     await store.lessons.keep(b"\0one", 2)
     await store.lessons.keep(b"\0two", 3)
     assert await store.lessons.knowledge() == b"\0two"
-    assert store.lessons.state() == BookState(serial=3, fitted=3, generation=2, withdrawn=0, fitted_at_us=clock.now_us())
+    assert store.lessons.state() == BookState(
+        serial=3, fitted=3, generation=2, withdrawn=0, fitted_at_us=clock.now_us()
+    )
 
 
 async def test_the_oldest_of_each_side_are_forgotten(store: Any) -> None:
-    await store.lessons.teach([lesson(f"s{n}") for n in range(5)] + [lesson(f"h{n}", False) for n in range(2)])
+    await store.lessons.teach(
+        [lesson(f"s{n}") for n in range(5)] + [lesson(f"h{n}", False) for n in range(2)]
+    )
     assert await store.lessons.trim(3) == 2
     assert await keys(store) == [("s2", True), ("s3", True), ("s4", True), ("h0", False), ("h1", False)]
     assert store.lessons.state().withdrawn == 2
@@ -85,4 +93,7 @@ async def test_tally(store: Any, clock: ManualClock) -> None:
     at_us = clock.now_us()
     clock.advance(5)
     await store.lessons.teach([lesson("d", account_id=7)])
-    assert await store.lessons.tally() == [Tally(0, 1, 1, 0, at_us), Tally(7, 0, 2, 1, clock.now_us())]
+    assert await store.lessons.tally() == [
+        Tally(account_id=0, ham=1, spam=1, private=0, latest_at_us=at_us),
+        Tally(account_id=7, ham=0, spam=2, private=1, latest_at_us=clock.now_us()),
+    ]

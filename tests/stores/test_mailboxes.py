@@ -31,7 +31,13 @@ async def test_a_new_account_has_its_first_mailboxes(store: Any, alice: Account)
 
 async def test_create_makes_missing_parents(store: Any, alice: Account) -> None:
     info = await store.mail.create_mailbox(alice.id, "a/b/c/", "\\Flagged")
-    assert (info.name, info.special_use, info.subscribed, info.messages, info.uidnext) == ("a/b/c", "\\Flagged", False, 0, 1)
+    assert (info.name, info.special_use, info.subscribed, info.messages, info.uidnext) == (
+        "a/b/c",
+        "\\Flagged",
+        False,
+        0,
+        1,
+    )
     assert {"a", "a/b", "a/b/c"} <= set(await names(store, alice))
     assert (await store.mail.mailbox(alice.id, "a/b")).special_use is None
     with pytest.raises(MailboxExists):
@@ -40,7 +46,9 @@ async def test_create_makes_missing_parents(store: Any, alice: Account) -> None:
         await store.mail.create_mailbox(alice.id, "iNbOx")
 
 
-@pytest.mark.parametrize("name", ["", "/", "a//b", "/a", "a*", "a%", "a\nb", "a\x00", "\x7f", "x" * 1001, "/".join("x" * 51)])
+@pytest.mark.parametrize(
+    "name", ["", "/", "a//b", "/a", "a*", "a%", "a\nb", "a\x00", "\x7f", "x" * 1001, "/".join("x" * 51)]
+)
 async def test_bad_names_are_refused(store: Any, alice: Account, name: str) -> None:
     before = await names(store, alice)
     with pytest.raises(MailboxRefused):
@@ -74,7 +82,12 @@ async def test_rename_takes_inferiors_along_and_keeps_messages(store: Any, alice
     assert {"a", "x", "x/y", "x/y/b", "x/y/b/c", "ab"} <= set(await names(store, alice))
     assert not {"a/b", "a/b/c"} & set(await names(store, alice))
     after = await store.mail.mailbox(alice.id, "x/y/b")
-    assert (after.id, after.mailbox_id, after.uidvalidity, after.messages) == (before.id, before.mailbox_id, before.uidvalidity, 1)
+    assert (after.id, after.mailbox_id, after.uidvalidity, after.messages) == (
+        before.id,
+        before.mailbox_id,
+        before.uidvalidity,
+        1,
+    )
 
 
 async def test_rename_is_refused_where_it_must_be(store: Any, alice: Account) -> None:
@@ -99,7 +112,12 @@ async def test_renaming_inbox_moves_its_messages(store: Any, alice: Account) -> 
     moved = await store.mail.view(alice.id, "old/mail", claim_recent=False)
     assert (moved.info.messages, moved.info.unseen, moved.keywords) == (2, 1, ("$K",))
     after = await store.mail.mailbox(alice.id, "INBOX")
-    assert (after.id, after.messages, after.uidvalidity, after.uidnext) == (inbox.id, 0, inbox.uidvalidity, inbox.uidnext)
+    assert (after.id, after.messages, after.uidvalidity, after.uidnext) == (
+        inbox.id,
+        0,
+        inbox.uidvalidity,
+        inbox.uidnext,
+    )
     assert (await store.mail.changes_since(inbox.id, inbox.highestmodseq)).vanished == UidSet(((1, 2),))
     assert "INBOX/below" in await names(store, alice)
     assert (await store.directory.account(alice.id)).used_octets == used
@@ -153,7 +171,15 @@ async def test_subscriptions_outlive_mailboxes(store: Any, alice: Account) -> No
     await store.mail.set_subscribed(alice.id, "Junk", False)
     assert (await store.mail.mailbox(alice.id, "a")).subscribed
     await store.mail.delete_mailbox(alice.id, "a")
-    assert await store.mail.subscriptions(alice.id) == ["Archive", "Drafts", "INBOX", "Sent", "Trash", "a", "never/there"]
+    assert await store.mail.subscriptions(alice.id) == [
+        "Archive",
+        "Drafts",
+        "INBOX",
+        "Sent",
+        "Trash",
+        "a",
+        "never/there",
+    ]
     await store.mail.set_subscribed(alice.id, "inbox", False)
     assert not (await store.mail.mailbox(alice.id, "INBOX")).subscribed
 

@@ -14,17 +14,28 @@ ALL = UidSet(((1, 4_294_967_295),))
 
 
 async def filled(store: Any, account: Account, count: int, name: str = "INBOX", **fields: Any) -> Any:
-    await store.mail.append(account.id, name, [appended(store, f"m{n}".encode(), **fields) for n in range(count)])
+    await store.mail.append(
+        account.id, name, [appended(store, f"m{n}".encode(), **fields) for n in range(count)]
+    )
     return await store.mail.mailbox(account.id, name)
 
 
-async def test_append_gives_ascending_uids_and_keeps_dates(store: Any, clock: ManualClock, alice: Account) -> None:
+async def test_append_gives_ascending_uids_and_keeps_dates(
+    store: Any, clock: ManualClock, alice: Account
+) -> None:
     saved = clock.now_us()
     uidvalidity, uids = await store.mail.append(
         alice.id,
         "Sent",
         [
-            appended(store, b"one", flags=SEEN | FLAGGED, keywords=("$B", "$a", "$b"), date_us=5_000_000, offset_minutes=540),
+            appended(
+                store,
+                b"one",
+                flags=SEEN | FLAGGED,
+                keywords=("$B", "$a", "$b"),
+                date_us=5_000_000,
+                offset_minutes=540,
+            ),
             appended(store, b"second", date_us=0),
             appended(store, b"third!"),
         ],
@@ -32,12 +43,21 @@ async def test_append_gives_ascending_uids_and_keeps_dates(store: Any, clock: Ma
     info = await store.mail.mailbox(alice.id, "Sent")
     assert (uidvalidity, uids) == (info.uidvalidity, (1, 2, 3))
     one, two, three = await store.mail.rows(info.id, ALL)
-    assert (one.flags, one.keywords, one.internal_date_us, one.internal_offset_minutes) == (SEEN | FLAGGED, ("$B", "$a"), 5_000_000, 540)
+    assert (one.flags, one.keywords, one.internal_date_us, one.internal_offset_minutes) == (
+        SEEN | FLAGGED,
+        ("$B", "$a"),
+        5_000_000,
+        540,
+    )
     assert (one.size_octets, one.prefix_octets, one.save_date_us) == (3, 0, saved)
     assert (two.internal_date_us, three.internal_date_us) == (0, saved)
     assert one.modseq == two.modseq == three.modseq == info.highestmodseq
     assert (info.messages, info.unseen, info.deleted, info.size_octets) == (3, 2, 0, 15)
-    assert len({row.email_id for row in (one, two, three)}) == len({row.content_id for row in (one, two, three)}) == 3
+    assert (
+        len({row.email_id for row in (one, two, three)})
+        == len({row.content_id for row in (one, two, three)})
+        == 3
+    )
 
 
 async def test_append_is_all_or_nothing(store: Any, alice: Account) -> None:
@@ -53,7 +73,9 @@ async def test_append_is_all_or_nothing(store: Any, alice: Account) -> None:
 
 async def test_threads_follow_references_within_one_account(store: Any, alice: Account, bob: Account) -> None:
     async def thread(account: Account, message_id: str, *references: str) -> str:
-        item = acceptance(store, b"m", deliveries=(delivery(account),), header_message_id=message_id, references=references)
+        item = acceptance(
+            store, b"m", deliveries=(delivery(account),), header_message_id=message_id, references=references
+        )
         await store.spool.accept(item)
         info = await store.mail.mailbox(account.id, "INBOX")
         (row,) = await store.mail.rows(info.id, UidSet(((info.uidnext - 1, info.uidnext - 1),)))
@@ -71,17 +93,27 @@ async def test_threads_follow_references_within_one_account(store: Any, alice: A
 async def test_flags_add_remove_replace(store: Any, alice: Account) -> None:
     info = await filled(store, alice, 3)
     before = info.highestmodseq
-    result = await store.mail.store_flags(info.id, UidSet(((1, 2), (9, 12))), "add", SEEN | DELETED, ("$Forwarded",))
+    result = await store.mail.store_flags(
+        info.id, UidSet(((1, 2), (9, 12))), "add", SEEN | DELETED, ("$Forwarded",)
+    )
     assert result.changed == [FlagRow(uid, before + 1, SEEN | DELETED, ("$Forwarded",)) for uid in (1, 2)]
     assert (result.highestmodseq, result.modified) == (before + 1, UidSet())
     info = await store.mail.mailbox(alice.id, "INBOX")
     assert (info.unseen, info.deleted, info.highestmodseq) == (1, 2, before + 1)
     # What does not change anything gives no new modseq, but is answered.
     result = await store.mail.store_flags(info.id, UidSet(((1, 3),)), "add", SEEN, ())
-    assert [(row.uid, row.modseq) for row in result.changed] == [(1, before + 1), (2, before + 1), (3, before + 2)]
-    result = await store.mail.store_flags(info.id, UidSet(((1, 1),)), "remove", DELETED, ("$FORWARDED", "$never"))
+    assert [(row.uid, row.modseq) for row in result.changed] == [
+        (1, before + 1),
+        (2, before + 1),
+        (3, before + 2),
+    ]
+    result = await store.mail.store_flags(
+        info.id, UidSet(((1, 1),)), "remove", DELETED, ("$FORWARDED", "$never")
+    )
     assert result.changed == [FlagRow(1, before + 3, SEEN)]
-    result = await store.mail.store_flags(info.id, UidSet(((1, 2),)), "replace", ANSWERED, ("b", "$forwarded", "A"))
+    result = await store.mail.store_flags(
+        info.id, UidSet(((1, 2),)), "replace", ANSWERED, ("b", "$forwarded", "A")
+    )
     assert [(row.flags, row.keywords) for row in result.changed] == [(ANSWERED, ("$Forwarded", "A", "b"))] * 2
     view = await store.mail.view(alice.id, "INBOX", claim_recent=False)
     assert (view.info.unseen, view.info.deleted) == (2, 0)
@@ -92,7 +124,9 @@ async def test_flags_add_remove_replace(store: Any, alice: Account) -> None:
 async def test_unchanged_since(store: Any, alice: Account) -> None:
     info = await filled(store, alice, 3)
     await store.mail.store_flags(info.id, UidSet(((2, 2),)), "add", SEEN, ())
-    result = await store.mail.store_flags(info.id, ALL, "add", FLAGGED, (), unchanged_since=info.highestmodseq)
+    result = await store.mail.store_flags(
+        info.id, ALL, "add", FLAGGED, (), unchanged_since=info.highestmodseq
+    )
     assert result.modified == UidSet(((2, 2),))
     assert [row.uid for row in result.changed] == [1, 3]
 
@@ -162,7 +196,9 @@ async def test_what_is_open_stays_readable(store: Any, alice: Account) -> None:
 
 
 async def test_copy_shares_the_email(store: Any, clock: ManualClock, alice: Account) -> None:
-    await store.spool.accept(acceptance(store, b"y" * 30_000, deliveries=(delivery(alice, prefix=b"P: 1\r\n"),)))
+    await store.spool.accept(
+        acceptance(store, b"y" * 30_000, deliveries=(delivery(alice, prefix=b"P: 1\r\n"),))
+    )
     inbox = await filled(store, alice, 2, flags=SEEN, keywords=("$Work",), date_us=7, offset_minutes=60)
     await filled(store, alice, 1, "Archive", keywords=("$WORK",))
     clock.advance(10)
@@ -172,7 +208,9 @@ async def test_copy_shares_the_email(store: Any, clock: ManualClock, alice: Acco
     archive = await store.mail.mailbox(alice.id, "Archive")
     assert (result.uidvalidity, archive.messages, archive.unseen) == (archive.uidvalidity, 4, 2)
     for old, new in zip(
-        await store.mail.rows(inbox.id, UidSet(((1, 3),))), await store.mail.rows(archive.id, UidSet(((2, 4),))), strict=True
+        await store.mail.rows(inbox.id, UidSet(((1, 3),))),
+        await store.mail.rows(archive.id, UidSet(((2, 4),))),
+        strict=True,
     ):
         same = (
             "flags",
@@ -187,7 +225,12 @@ async def test_copy_shares_the_email(store: Any, clock: ManualClock, alice: Acco
         assert [getattr(old, name) for name in same] == [getattr(new, name) for name in same]
         assert new.save_date_us == clock.now_us()
         assert new.modseq == archive.highestmodseq
-    assert [row.keywords for row in await store.mail.rows(archive.id, ALL)] == [("$WORK",), (), ("$WORK",), ("$WORK",)]
+    assert [row.keywords for row in await store.mail.rows(archive.id, ALL)] == [
+        ("$WORK",),
+        (),
+        ("$WORK",),
+        ("$WORK",),
+    ]
     await store.mail.expunge(inbox.id, only_deleted=False)
     octets = await store.mail.open(archive.id, 2)
     assert await octets.read(0, 40_000) == b"P: 1\r\n" + b"y" * 30_000

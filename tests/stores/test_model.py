@@ -1,6 +1,7 @@
 """A random walk over one account: every store must answer like the memory store, step by step.
 
-For the memory store itself this only shows that it is deterministic; for any other it compares two independent implementations.
+For the memory store itself this only shows that it is deterministic; for any other it compares two
+independent implementations.
 """
 
 import random
@@ -34,9 +35,23 @@ class Walk:
     async def step(self) -> Any:
         """One operation; what it answered, without ids that may differ."""
         steps: list[Callable[[], Awaitable[Any]]] = [
-            self.append, self.append, self.accept, self.store_flags, self.store_flags, self.expunge, self.copy, self.changes,
-            self.changes, self.view, self.find, self.create, self.rename, self.delete, self.quota, self.subscribe,
-        ]  # fmt: skip
+            self.append,
+            self.append,
+            self.accept,
+            self.store_flags,
+            self.store_flags,
+            self.expunge,
+            self.copy,
+            self.changes,
+            self.changes,
+            self.view,
+            self.find,
+            self.create,
+            self.rename,
+            self.delete,
+            self.quota,
+            self.subscribe,
+        ]
         self.clock.advance(self.random.choice((0, 0, 0.5, 3)))
         step = self.random.choice(steps)
         try:
@@ -86,14 +101,23 @@ class Walk:
             flags=self.random.choice((0, 8)),
             keywords=self.keywords(),
         )
-        accepted = await self.store.spool.accept(acceptance(self.store, b"m", deliveries=(item,), delivery_memory_seconds=20))
+        accepted = await self.store.spool.accept(
+            acceptance(self.store, b"m", deliveries=(item,), delivery_memory_seconds=20)
+        )
         return len(accepted.delivered_account_ids), len(accepted.over_quota_account_ids)
 
     async def store_flags(self) -> Any:
         name, uids, how = self.name(), self.uids(), self.random.choice(("add", "remove", "replace"))
         flags, keywords = self.random.randint(0, 31), self.keywords()
         since = self.random.choice((None, *self.seen.get(name, ())[-3:]))
-        result = await self.store.mail.store_flags(await self.mailbox_id(name), uids, how, flags, keywords, since)
+        result = await self.store.mail.store_flags(
+            mailbox_id=await self.mailbox_id(name),
+            uids=uids,
+            how=how,
+            flags=flags,
+            keywords=keywords,
+            unchanged_since=since,
+        )
         return result.changed, result.modified, result.highestmodseq
 
     async def expunge(self) -> Any:
@@ -103,7 +127,9 @@ class Walk:
 
     async def copy(self) -> Any:
         source, target, uids, move = self.name(), self.name(), self.uids(), self.random.random() < 0.5
-        result = await self.store.mail.copy(await self.mailbox_id(source), uids, self.account.id, target, move=move)
+        result = await self.store.mail.copy(
+            await self.mailbox_id(source), uids, self.account.id, target, move=move
+        )
         return result.source_uids, result.target_uids, result.source_highestmodseq
 
     async def changes(self) -> Any:
@@ -124,11 +150,19 @@ class Walk:
 
     async def find(self) -> Any:
         name = self.name()
-        with_flags, without_flags = self.random.choice(((0, 8), (4, 0), (8, 4), (1, 2), (0, 0), (12, 0), (0, 4)))
-        return await self.store.mail.find(await self.mailbox_id(name), with_flags=with_flags, without_flags=without_flags)
+        with_flags, without_flags = self.random.choice(
+            ((0, 8), (4, 0), (8, 4), (1, 2), (0, 0), (12, 0), (0, 4))
+        )
+        return await self.store.mail.find(
+            await self.mailbox_id(name), with_flags=with_flags, without_flags=without_flags
+        )
 
     async def create(self) -> Any:
-        return self.facts(await self.store.mail.create_mailbox(self.account.id, self.name(), self.random.choice((None, "\\Flagged"))))
+        return self.facts(
+            await self.store.mail.create_mailbox(
+                self.account.id, self.name(), self.random.choice((None, "\\Flagged"))
+            )
+        )
 
     async def rename(self) -> Any:
         return await self.store.mail.rename_mailbox(self.account.id, self.name(), self.name())
@@ -137,7 +171,9 @@ class Walk:
         return await self.store.mail.delete_mailbox(self.account.id, self.name())
 
     async def quota(self) -> Any:
-        return await self.store.directory.set_quota(self.account.id, self.random.choice((0, 0, 0, 40_000, 100_000)))
+        return await self.store.directory.set_quota(
+            self.account.id, self.random.choice((0, 0, 0, 40_000, 100_000))
+        )
 
     async def subscribe(self) -> Any:
         return await self.store.mail.set_subscribed(self.account.id, self.name(), self.random.random() < 0.5)

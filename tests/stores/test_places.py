@@ -1,18 +1,30 @@
-"""Places that accounts log in from: new ones wait to be told once there is a history, days are counted once."""
+"""Places that accounts log in from: new ones wait to be told once there is a history, days are counted
+once."""
 
 from typing import Any
 
 import pytest
 
-from sekisho.ports.places import Place
+from sekisho.ports.places import LoginPlace
 
 DAY_US = 86_400_000_000
 HOME, AWAY = "192.0.2.0/24", "2001:db8:1::/48"
 NOON = 20_000 * DAY_US + DAY_US // 2
 
 
-def place(at_us: int, network: str = HOME, credential: str = "password", account_id: int = 1) -> Place:
-    return Place(account_id, network, credential, at_us, at_us, 1, "192.0.2.7", "imap", "PLAIN", "TLSv1.3")
+def place(at_us: int, network: str = HOME, credential: str = "password", account_id: int = 1) -> LoginPlace:
+    return LoginPlace(
+        account_id=account_id,
+        network=network,
+        credential_id=credential,
+        first_us=at_us,
+        last_us=at_us,
+        days=1,
+        client="192.0.2.7",
+        service="imap",
+        mechanism="PLAIN",
+        tls="TLSv1.3",
+    )
 
 
 async def test_the_first_day_is_nobodys_news(store: Any) -> None:
@@ -28,7 +40,9 @@ async def test_later_what_is_new_waits_to_be_told(store: Any) -> None:
     assert await store.places.note(place(later)) is False
     assert await store.places.note(place(later + 5, AWAY)) is True
     assert await store.places.note(place(later, HOME, "app:1")) is True
-    assert await store.places.note(place(later, AWAY, account_id=2)) is True  # the first day of another account
+    assert (
+        await store.places.note(place(later, AWAY, account_id=2)) is True
+    )  # the first day of another account
     untold = await store.places.untold()
     assert [(found.network, found.credential_id) for found in untold] == [(HOME, "app:1"), (AWAY, "password")]
     assert await store.places.untold(1) == untold[:1]

@@ -22,10 +22,15 @@ FINE = Reply.of(250, "2.0.0", "Ok")
 
 
 def outcomes(job: QueueJob, result: Any, reply: Reply | None = None, **fields: Any) -> tuple[Outcome, ...]:
-    return tuple(Outcome(recipient.id, result, reply, **fields) for recipient in job.recipients)
+    return tuple(
+        Outcome(recipient_id=recipient.id, result=result, reply=reply, **fields)
+        for recipient in job.recipients
+    )
 
 
-async def queue(store: Any, clock: ManualClock, *addresses: str, octets: bytes = b"hello", **fields: Any) -> str:
+async def queue(
+    store: Any, clock: ManualClock, *addresses: str, octets: bytes = b"hello", **fields: Any
+) -> str:
     relays = []
     for address in addresses:
         local, _, domain = address.partition("@")
@@ -37,7 +42,12 @@ async def queue(store: Any, clock: ManualClock, *addresses: str, octets: bytes =
 
 async def test_a_job_has_the_recipients_of_one_next_hop(store: Any, clock: ManualClock) -> None:
     envelope = Envelope(
-        ReversePath(Address("se nder", "here.test")), body="8BITMIME", smtputf8=True, ret="HDRS", envid="e+1", declared_octets=5
+        reverse_path=ReversePath(Address("se nder", "here.test")),
+        body="8BITMIME",
+        smtputf8=True,
+        ret="HDRS",
+        envid="e+1",
+        declared_octets=5,
     )
     recipient = Recipient(Address("\u00fc", "b.test"), frozenset({"SUCCESS", "DELAY"}), "rfc822;u@b.test")
     loose = Recipient(Address("a..b", "docomo.ne.jp", loose_dots=True))
@@ -65,7 +75,9 @@ async def test_a_job_has_the_recipients_of_one_next_hop(store: Any, clock: Manua
     assert job.size_octets == len(b"Received: here\r\nbody")
     assert job.arrived_at_us == clock.now_us()
     assert job.epoch > 0
-    assert {(r.state, r.attempts, r.last_attempt_at_us) for r in job.recipients} == {("claimed", 1, clock.now_us())}
+    assert {(r.state, r.attempts, r.last_attempt_at_us) for r in job.recipients} == {
+        ("claimed", 1, clock.now_us())
+    }
     octets = await store.spool.open_queued(item.message_id)
     assert await octets.read(0, 100) == b"Received: here\r\nbody"
     assert await store.spool.claim(TWO, 10) == []
@@ -94,14 +106,20 @@ async def test_no_fresh_lease_while_the_destination_backs_off(store: Any, clock:
     await queue(store, clock, "x@a.test")
     (job,) = await store.spool.claim(ONE, 1)
     later = clock.now_us() + 60_000_000
-    await store.spool.settle(job, outcomes(job, "deferred", BUSY, retry_at_us=clock.now_us()), not_before_us=later)
+    await store.spool.settle(
+        job, outcomes(job, "deferred", BUSY, retry_at_us=clock.now_us()), not_before_us=later
+    )
     item = acceptance(store, b"", relays=(relay("y", "a.test", clock.now_us(), fresh_lease=ONE),))
     assert (await store.spool.accept(item)).jobs == ()
     assert await store.spool.next_due_at_us() == later
 
 
-async def test_deliveries_and_relays_are_one_transaction(store: Any, clock: ManualClock, alice: Account) -> None:
-    item = acceptance(store, b"x" * 20_000, deliveries=(delivery(alice),), relays=(relay("x", "a.test", clock.now_us()),))
+async def test_deliveries_and_relays_are_one_transaction(
+    store: Any, clock: ManualClock, alice: Account
+) -> None:
+    item = acceptance(
+        store, b"x" * 20_000, deliveries=(delivery(alice),), relays=(relay("x", "a.test", clock.now_us()),)
+    )
     store.changes.published.clear()
     accepted = await store.spool.accept(item)
     assert accepted.delivered_account_ids == (alice.id,)
@@ -122,15 +140,25 @@ async def test_what_is_done_goes_and_what_waits_stays(store: Any, clock: ManualC
     await store.spool.settle(
         a,
         (
-            Outcome(a.recipients[0].id, "failed", GONE),
-            Outcome(a.recipients[1].id, "deferred", BUSY, retry_at_us=retry, delay_notified=True),
+            Outcome(recipient_id=a.recipients[0].id, result="failed", reply=GONE),
+            Outcome(
+                recipient_id=a.recipients[1].id,
+                result="deferred",
+                reply=BUSY,
+                retry_at_us=retry,
+                delay_notified=True,
+            ),
         ),
     )
     await store.spool.settle(jobs["b.test"], outcomes(jobs["b.test"], "delivered", FINE))
     queued = await store.spool.queued(message_id)
     assert [r.state for r in queued.recipients] == ["failed", "waiting", "delivered"]
     assert [r.last_reply for r in queued.recipients] == [str(GONE), str(BUSY), str(FINE)]
-    assert (queued.recipients[1].due_at_us, queued.recipients[1].delay_notified, queued.recipients[1].attempts) == (retry, True, 1)
+    assert (
+        queued.recipients[1].due_at_us,
+        queued.recipients[1].delay_notified,
+        queued.recipients[1].attempts,
+    ) == (retry, True, 1)
     assert queued.next_hops == ("a.test", "a.test", "b.test")
     assert await store.spool.next_due_at_us() == retry
     assert await store.spool.claim(ONE, 9) == []
@@ -221,7 +249,9 @@ async def test_an_interrupted_attempt_does_not_count(store: Any, clock: ManualCl
     for _ in range(5):
         (job,) = await store.spool.claim(ONE, 9)
         assert job.recipients[0].attempts == 1
-        await store.spool.settle(job, outcomes(job, "deferred", None, retry_at_us=clock.now_us(), interrupted=True))
+        await store.spool.settle(
+            job, outcomes(job, "deferred", None, retry_at_us=clock.now_us(), interrupted=True)
+        )
 
 
 async def test_back_off_holds_the_whole_destination(store: Any, clock: ManualClock) -> None:
@@ -230,7 +260,9 @@ async def test_back_off_holds_the_whole_destination(store: Any, clock: ManualClo
     other = await queue(store, clock, "x@fast.test")
     (job,) = [job for job in await store.spool.claim(ONE, 2) if job.next_hop == "slow.test"][:1]
     later = clock.now_us() + 120_000_000
-    await store.spool.settle(job, outcomes(job, "deferred", BUSY, retry_at_us=clock.now_us() + 5_000_000), not_before_us=later)
+    await store.spool.settle(
+        job, outcomes(job, "deferred", BUSY, retry_at_us=clock.now_us() + 5_000_000), not_before_us=later
+    )
     assert await store.spool.destinations() == [DestinationState("slow.test", later, 1, str(BUSY))]
     await store.leases.free_owner(ONE)
     assert [job.message_id for job in await store.spool.claim(TWO, 9)] == [other]
@@ -238,7 +270,9 @@ async def test_back_off_holds_the_whole_destination(store: Any, clock: ManualClo
     clock.advance(120)
     jobs = await store.spool.claim(TWO, 9)
     assert len(jobs) == 3
-    await store.spool.settle(jobs[0], outcomes(jobs[0], "deferred", BUSY, retry_at_us=later), not_before_us=later + 1)
+    await store.spool.settle(
+        jobs[0], outcomes(jobs[0], "deferred", BUSY, retry_at_us=later), not_before_us=later + 1
+    )
     assert (await store.spool.destinations())[0].failures == 2
     await store.spool.settle(jobs[1], outcomes(jobs[1], "delivered"))
     assert await store.spool.destinations() == []
@@ -299,4 +333,8 @@ async def test_queue_lists_oldest_first(store: Any, clock: ManualClock) -> None:
     assert [q.message_id for q in await store.spool.queue()] == ids
     assert [q.message_id for q in await store.spool.queue(2)] == ids[:2]
     (first, *_) = await store.spool.queue()
-    assert (first.account_id, first.origin, first.size_octets) == (7, "submission", len(b"Received: here\r\nhello"))
+    assert (first.account_id, first.origin, first.size_octets) == (
+        7,
+        "submission",
+        len(b"Received: here\r\nhello"),
+    )

@@ -1,4 +1,5 @@
-"""Watching over the queue: all of it is counted, lost claims go back, times that only a wrong clock can have written are set right."""
+"""Watching over the queue: all of it is counted, lost claims go back, times that only a wrong clock can have
+written are set right."""
 
 from typing import Any
 
@@ -20,7 +21,9 @@ async def test_counts_of_more_than_a_page(store: Any, clock: ManualClock) -> Non
     clock.advance(10)
     tally = await store.spool.tally(clock.now_us() - 11_000_000)
     claimed = sum(len(job.recipients) for job in jobs)
-    assert tally == QueueTally({"waiting": 1200 - claimed, "claimed": claimed, "held": 1, "parked": 0}, (), ())
+    assert tally == QueueTally(
+        {"waiting": 1200 - claimed, "claimed": claimed, "held": 1, "parked": 0}, (), ()
+    )
     assert await store.spool.drop(held) == 1
     tally = await store.spool.tally(clock.now_us())
     assert tally.counts["held"] == 0 and len(tally.stuck) == claimed
@@ -36,7 +39,9 @@ async def test_parked_ones_are_named(store: Any, clock: ManualClock) -> None:
     assert (place.message_id, place.address, place.next_hop) == (message_id, "bad@there.test", "there.test")
 
 
-async def test_a_claim_given_back_is_like_that_of_a_dead_worker_and_others_stay(store: Any, clock: ManualClock) -> None:
+async def test_a_claim_given_back_is_like_that_of_a_dead_worker_and_others_stay(
+    store: Any, clock: ManualClock
+) -> None:
     for name in ("a", "b"):
         await queue(store, clock, f"{name}@{name}.test")
     first, second = await store.spool.claim(ONE, 10)
@@ -46,7 +51,11 @@ async def test_a_claim_given_back_is_like_that_of_a_dead_worker_and_others_stay(
     assert await store.spool.give_back(ONE, frozenset({first.epoch, other.epoch, 12345})) == 1
     assert await store.spool.claims(ONE) == {second.epoch: second.message_id}
     (again,) = await store.spool.claim(TWO, 10)
-    assert (again.message_id, again.recipients[0].crashes, again.recipients[0].attempts) == (first.message_id, 1, 2)
+    assert (again.message_id, again.recipients[0].crashes, again.recipients[0].attempts) == (
+        first.message_id,
+        1,
+        2,
+    )
     await store.spool.settle(second, outcomes(second, "delivered", FINE))
     assert await store.spool.claims(ONE) == {} and await store.spool.give_back(ONE, frozenset()) == 0
 
@@ -62,7 +71,8 @@ async def test_possible_times_are_left_alone(store: Any, clock: ManualClock) -> 
 
 
 async def test_times_of_a_clock_that_was_ahead_are_set_right(store: Any, clock: ManualClock) -> None:
-    """Behind nearer ones of the same next hop too, in the back-off of a destination, and in what is claimed."""
+    """Behind nearer ones of the same next hop too, in the back-off of a destination, and in what is
+    claimed."""
     clock.advance(365 * DAY)
     late = await queue(store, clock, "late@a.test")
     (job,) = await store.spool.claim(ONE, 10)
@@ -78,6 +88,8 @@ async def test_times_of_a_clock_that_was_ahead_are_set_right(store: Any, clock: 
     (ready,) = await store.spool.claim(TWO, 10)
     assert ready.message_id == late and ready.arrived_at_us == clock.now_us()
     assert ready.recipients[0].expires_at_us == clock.now_us() + 10**12
-    assert {place.message_id for place in (await store.spool.tally(clock.now_us())).stuck} >= {claimed.message_id}
+    assert {place.message_id for place in (await store.spool.tally(clock.now_us())).stuck} >= {
+        claimed.message_id
+    }
     clock.advance(1800)
     assert [job.message_id for job in await store.spool.claim(TWO, 10)] == [near.message_id]

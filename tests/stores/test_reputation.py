@@ -17,7 +17,9 @@ A, B, C = "domain:a.example", "domain:b.example", "client:192.0.2.1"
 
 
 def close(one: History, other: History) -> bool:
-    return all(getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-9) for name in one.__struct_fields__)
+    return all(
+        getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-9) for name in one.__struct_fields__
+    )
 
 
 def learn(store: Any, clock: ManualClock, key: str, *events: Event) -> None:
@@ -61,7 +63,9 @@ async def test_two_workers_add_up_in_any_order(tmp_path: Path, clock: ManualCloc
         await store.close()
 
 
-async def test_a_store_that_fails_keeps_the_news(tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_fails_keeps_the_news(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_sqlite(tmp_path, clock)
 
     async def fails(*arguments: Any, **more: Any) -> None:

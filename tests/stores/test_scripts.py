@@ -20,7 +20,10 @@ async def test_scripts_are_kept_made_active_and_removed(store: Any, alice: Accou
     await scripts.activate(id_, "b")
     assert await scripts.active(id_) == ActiveScripts("b", {"a": b"stop;", "b": b"keep;"})
     await scripts.activate(id_, "a")
-    assert [(each.name, each.is_active, each.size_octets) for each in await scripts.listing(id_)] == [("a", True, 5), ("b", False, 5)]
+    assert [(each.name, each.is_active, each.size_octets) for each in await scripts.listing(id_)] == [
+        ("a", True, 5),
+        ("b", False, 5),
+    ]
     await scripts.put(id_, "a", b"discard;", LIMITS)
     assert (await scripts.active(id_)).scripts["a"] == b"discard;" == await scripts.script(id_, "a")
     with pytest.raises(ScriptsRefused, match="active"):
@@ -37,7 +40,12 @@ async def test_what_cannot_be_is_refused(store: Any, alice: Account) -> None:
     scripts, id_ = store.scripts, alice.id
     await scripts.put(id_, "a", b"keep;", LIMITS)
     await scripts.put(id_, "b", b"keep;", LIMITS)
-    for act in (scripts.activate(id_, "x"), scripts.remove(id_, "x"), scripts.rename(id_, "x", "y"), scripts.rename(id_, "a", "b")):
+    for act in (
+        scripts.activate(id_, "x"),
+        scripts.remove(id_, "x"),
+        scripts.rename(id_, "x", "y"),
+        scripts.rename(id_, "a", "b"),
+    ):
         with pytest.raises(ScriptsRefused):
             await act
     with pytest.raises(ScriptsRefused, match="no account"):

@@ -18,7 +18,10 @@ def issuing(ca: trustme.CA) -> Iterator[FakeIssuer]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that http.server wants
-            document = {"/keys": {"keys": issuer.keys}, "/.well-known/openid-configuration": issuer.discovery}.get(self.path)
+            document = {
+                "/keys": {"keys": issuer.keys},
+                "/.well-known/openid-configuration": issuer.discovery,
+            }.get(self.path)
             body = json.dumps(document).encode()
             issuer.asked.append(self.path)
             self.send_response(200 if document else 404)

@@ -1,7 +1,9 @@
-"""A fresh machine: namespaces with their own /etc, /var, /opt, users, processes and network, over the programs of this one.
+"""A fresh machine: namespaces with their own /etc, /var, /opt, users, processes and network, over the
+programs of this one.
 
-What needs the outside is stood in for (`stand_ins/`): systemctl and journalctl (no systemd runs there), certbot, and pip, which takes
-the packages of the tests' own environment instead of an index. Everything else is what it is.
+What needs the outside is stood in for (`stand_ins/`): systemctl and journalctl (no systemd runs there),
+certbot, and pip, which takes the packages of the tests' own environment instead of an index. Everything else
+is what it is.
 """
 
 import os
@@ -39,7 +41,8 @@ mount -t proc proc proc
 mount --rbind /sys sys
 mount --rbind -o ro /usr usr
 for each in bin sbin lib lib32 lib64 libx32; do
-    if [ -L /$each ]; then cp -P /$each .; elif [ -d /$each ]; then mkdir $each; mount --rbind /$each $each; fi
+    if [ -L /$each ]; then cp -P /$each .
+    elif [ -d /$each ]; then mkdir $each; mount --rbind /$each $each; fi
 done
 mkdir .local .etc
 cp -a /usr/local/bin/. .local/ 2>/dev/null || true
@@ -62,7 +65,8 @@ class Done:
 
 
 class Machine:
-    """`run("sekisho domain list")`: a line of shell on that machine, in the checkout, as root or as `user`."""
+    """`run("sekisho domain list")`: a line of shell on that machine, in the checkout, as root or as
+    `user`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -70,7 +74,8 @@ class Machine:
         shared = [one for one in shared if not one.startswith("/usr/") and one != "/usr"]
         shared = [one for one in shared if not any(one.startswith(f"{other}/") for other in shared)]
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--propagation", "private",
+            ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
+            "--propagation", "private",
              "sh", "-c", SETUP, "machine", str(folder), *shared],
             stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -127,15 +132,32 @@ class Machine:
         become = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"] if user != "root" else []
         kept = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
         clean = ["env", "-i", f"PATH={PATH}", "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", *kept]
-        inside = ["nsenter", f"--target={self._pid}", "--mount", "--net", "--pid", "--ipc", "--uts", "--root", f"--wd={self.root}{ROOT}"]
+        inside = [
+            "nsenter",
+            f"--target={self._pid}",
+            "--mount",
+            "--net",
+            "--pid",
+            "--ipc",
+            "--uts",
+            "--root",
+            f"--wd={self.root}{ROOT}",
+        ]
         return [*inside, *clean, *become, "sh", "-c", f"umask 022\n{line}"]
 
     def run(self, line: str, *, user: str = "root", stdin: str = "", check: bool = True) -> Done:
         done = subprocess.run(
-            self._argv(line, user), input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS, check=False
+            self._argv(line, user),
+            input=stdin.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=SECONDS,
+            check=False,
         )
         output = done.stdout.decode("utf-8", "replace")
-        assert not check or done.returncode == 0, f"{line!r} as {user} ended with {done.returncode}:\n{output}\n{self.journal()}"
+        assert not check or done.returncode == 0, (
+            f"{line!r} as {user} ended with {done.returncode}:\n{output}\n{self.journal()}"
+        )
         return Done(done.returncode, output)
 
     def type(self, line: str, answer: str, *, user: str = "root") -> Done:
@@ -178,7 +200,9 @@ class Machine:
 def fresh_machine(folder: Path) -> Iterator[Machine]:
     """Skips the test with a loud line where namespaces are not to be had, fails under CI."""
     reason = "only root can make a machine of namespaces" if os.geteuid() != 0 else ""
-    missing = [name for name in ("unshare", "nsenter", "setpriv", "useradd", "ip") if shutil.which(name) is None]
+    missing = [
+        name for name in ("unshare", "nsenter", "setpriv", "useradd", "ip") if shutil.which(name) is None
+    ]
     reason = reason or (f"missing: {shlex.join(missing)} (util-linux, passwd, iproute2)" if missing else "")
     machine = None
     if not reason:

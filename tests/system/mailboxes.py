@@ -31,7 +31,9 @@ def messages(server: Server, account: Account, mailbox: str = "INBOX") -> list[b
     """Whole messages in the order of their UIDs."""
     with imap(server, account) as connection:
         assert connection.select(mailbox, readonly=True)[0] == "OK"
-        return [part[1] for part in connection.uid("FETCH", "1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)]
+        return [
+            part[1] for part in connection.uid("FETCH", "1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)
+        ]
 
 
 def flags(server: Server, account: Account, mailbox: str = "INBOX") -> list[set[bytes]]:

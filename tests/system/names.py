@@ -1,4 +1,5 @@
-"""A DNS server beside a whole sekisho, in a thread of its own; a test may add to it, or let it die for a while."""
+"""A DNS server beside a whole sekisho, in a thread of its own; a test may add to it, or let it die for a
+while."""
 
 import asyncio
 import threading

@@ -1,4 +1,5 @@
-"""clamd and rspamd beside a whole sekisho, in a thread of their own: real sockets, real protocols, answers as a test wants them."""
+"""clamd and rspamd beside a whole sekisho, in a thread of their own: real sockets, real protocols, answers as
+a test wants them."""
 
 import asyncio
 import threading

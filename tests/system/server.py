@@ -1,4 +1,5 @@
-"""A whole sekisho as its users start it: a process of its own, real sockets, a folder in a temporary place."""
+"""A whole sekisho as its users start it: a process of its own, real sockets, a folder in a temporary
+place."""
 
 import json
 import os
@@ -74,12 +75,15 @@ def sekisho(*arguments: str, stdin: str = "") -> Any:
 
 @contextmanager
 def running(folder: Path, *arguments: str, change: Callable[[str], str] | None = None) -> Iterator[Server]:
-    """`sekisho try --dir folder`; with `change`, the TOML of a first start is edited and `serve -c` runs on it instead.
+    """`sekisho try --dir folder`; with `change`, the TOML of a first start is edited and `serve -c` runs on
+    it instead.
 
     The log goes to `folder`.log. Whatever the test did, nothing of it is left running.
     """
     log_file = folder.with_name(folder.name + ".log")
-    server = start(folder, log_file, "try", "--dir", str(folder), "--json", *(arguments or ("--base-port", "0")))
+    server = start(
+        folder, log_file, "try", "--dir", str(folder), "--json", *(arguments or ("--base-port", "0"))
+    )
     try:
         if change is not None:
             assert server.stop() == 0, server.log
@@ -93,7 +97,11 @@ def running(folder: Path, *arguments: str, change: Callable[[str], str] | None =
 def start(folder: Path, log_file: Path, *command: str) -> Server:
     with log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sekisho.app", *command], stdout=subprocess.PIPE, stderr=log, env=ENVIRONMENT, start_new_session=True
+            [sys.executable, "-m", "sekisho.app", *command],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=ENVIRONMENT,
+            start_new_session=True,
         )
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -101,12 +109,22 @@ def start(folder: Path, log_file: Path, *command: str) -> Server:
         kill_tree(process)
         raise AssertionError(f"the server did not start\n{log_file.read_text()}")
     ready: Mapping[str, Any] = json.loads(line)
-    accounts = {a["address"].partition("@")[0]: Account(a["address"], a["password"]) for a in ready["accounts"]}
-    return Server(process, folder, dict(ready["ports"]), accounts, Path(ready["ca_file"]), log_file)
+    accounts = {
+        a["address"].partition("@")[0]: Account(a["address"], a["password"]) for a in ready["accounts"]
+    }
+    return Server(
+        process=process,
+        folder=folder,
+        ports=dict(ready["ports"]),
+        accounts=accounts,
+        ca_file=Path(ready["ca_file"]),
+        log_file=log_file,
+    )
 
 
 def restart(server: Server) -> None:
-    """`serve -c` on the same folder, after the process ended or was killed; returns when it says that it is ready."""
+    """`serve -c` on the same folder, after the process ended or was killed; returns when it says that it is
+    ready."""
     with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"{place}/notify")
         manager.settimeout(START_SECONDS)
@@ -133,7 +151,9 @@ def is_listening(port: int, address: str = "127.0.0.1") -> bool:
         return False
 
 
-def wait_until(done: Callable[[], bool], explain: Callable[[], str] = str, seconds: float = START_SECONDS) -> None:
+def wait_until(
+    done: Callable[[], bool], explain: Callable[[], str] = str, seconds: float = START_SECONDS
+) -> None:
     """For what another process does: asks again every 20 ms, fails after a generous time."""
     deadline = time.monotonic() + seconds
     while not done():

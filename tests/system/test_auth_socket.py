@@ -28,7 +28,8 @@ class World:
     def swaks(self, password: str, *more: str) -> tuple[int, str]:
         alice = self.server.accounts["alice"].address
         done = peer("swaks").run(
-            "swaks", "--server", ADDRESS, "--port", "25", "--ehlo", "client.example.test", "--from", alice, "--to", "user@postfix.test",
+            "swaks", "--server", ADDRESS, "--port", "25", "--ehlo", "client.example.test", "--from", alice,
+            "--to", "user@postfix.test",
             "--auth-user", alice, "--auth-password", password, *more,
         )  # fmt: skip
         return done.returncode, (done.stdout + done.stderr).decode()
@@ -63,7 +64,11 @@ def world() -> Iterator[World]:
             "smtpd_relay_restrictions": "permit_sasl_authenticated, reject",
         }
         certificate = (server.folder / "cert.pem", server.folder / "key.pem")
-        postfix = stack.enter_context(running_postfix(folder / "postfix", ADDRESS, "postfix.test", "127.0.0.53", certificate, **settings))
+        postfix = stack.enter_context(
+            running_postfix(
+                folder / "postfix", ADDRESS, "postfix.test", "127.0.0.53", certificate, **settings
+            )
+        )
         yield World(server, postfix)
 
 
@@ -73,7 +78,8 @@ def test_swaks_sends_through_postfix(world: World, mechanism: str) -> None:
     status, said = world.swaks(world.server.accounts["alice"].password, "--tls", "--auth", mechanism)
     assert status == 0 and "235 2.7.0" in said, said + world.explain()
     assert (
-        b"Authenticated sender: alice@example.test" in world.postfix.wait_for(before + 1)[-1] or "sasl_username=alice" in world.postfix.log
+        b"Authenticated sender: alice@example.test" in world.postfix.wait_for(before + 1)[-1]
+        or "sasl_username=alice" in world.postfix.log
     )
     assert f"mechanism={mechanism}" in world.server.log and "client=127.0.0.1" in world.server.log
 
@@ -83,7 +89,9 @@ def test_a_wrong_password(world: World) -> None:
     assert status == 28 and "535 5.7.8" in said, said + world.explain()
 
 
-@pytest.mark.parametrize("request_", ["PLAIN !!!", "PLAIN AGEAYg", "CRAM-MD5", "PLAIN " + "A" * 9000, "LOGIN ====", "XOAUTH2 "])
+@pytest.mark.parametrize(
+    "request_", ["PLAIN !!!", "PLAIN AGEAYg", "CRAM-MD5", "PLAIN " + "A" * 9000, "LOGIN ====", "XOAUTH2 "]
+)
 def test_a_login_that_is_none_is_answered_at_once(world: World, request_: str) -> None:
     with smtplib.SMTP(ADDRESS, 25, "client.example.test", timeout=20) as smtp:
         smtp.starttls(context=ssl._create_unverified_context())
@@ -104,7 +112,8 @@ def test_no_login_in_the_clear(world: World) -> None:
 def test_gsasl_proves_its_password_through_postfix(world: World) -> None:
     alice = world.server.accounts["alice"]
     done = peer("gsasl").run(
-        "gsasl", "--smtp", "--connect", f"{ADDRESS}:25", "--x509-ca-file", "", "--no-cb", "--mechanism", "SCRAM-SHA-256",
+        "gsasl", "--smtp", "--connect", f"{ADDRESS}:25", "--x509-ca-file", "", "--no-cb", "--mechanism",
+        "SCRAM-SHA-256",
         "--authentication-id", alice.address, "--password", alice.password,
     )  # fmt: skip
     said = (done.stdout + done.stderr).decode()

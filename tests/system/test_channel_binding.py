@@ -1,4 +1,5 @@
-"""Logins that are bound to TLS, through a whole server: from end to end they succeed, with somebody in the middle they do not."""
+"""Logins that are bound to TLS, through a whole server: from end to end they succeed, with somebody in the
+middle they do not."""
 
 import asyncio
 import base64
@@ -38,12 +39,19 @@ def alice(server: Server) -> Account:
 
 
 class Speaker:
-    """scramp behind the callbacks of the standard library: each call gets a challenge and gives the response."""
+    """scramp behind the callbacks of the standard library: each call gets a challenge and gives the
+    response."""
 
     def __init__(self, account: Account, channel: ssl.SSLSocket, mechanism: str = PLUS) -> None:
-        binding = ("tls-server-end-point", hashlib.sha256(channel.getpeercert(binary_form=True) or b"").digest())
+        binding = (
+            "tls-server-end-point",
+            hashlib.sha256(channel.getpeercert(binary_form=True) or b"").digest(),
+        )
         self._client = scramp.ScramClient(
-            [mechanism], account.address, account.password, channel_binding=binding if mechanism == PLUS else None
+            [mechanism],
+            account.address,
+            account.password,
+            channel_binding=binding if mechanism == PLUS else None,
         )
         self._turn = 0
 
@@ -99,7 +107,9 @@ def _by_pop3(port: int, account: Account, trust: ssl.SSLContext, mechanism: str 
 
 
 PROTOCOLS = pytest.mark.parametrize(
-    ("log_in", "port"), [(_by_smtp, "submissions"), (_by_imap, "imaps"), (_by_pop3, "pop3s")], ids=["smtp", "imap", "pop3"]
+    ("log_in", "port"),
+    [(_by_smtp, "submissions"), (_by_imap, "imaps"), (_by_pop3, "pop3s")],
+    ids=["smtp", "imap", "pop3"],
 )
 REFUSED = (smtplib.SMTPAuthenticationError, imaplib.IMAP4.error, poplib.error_proto)
 LogIn = Callable[..., None]
@@ -117,7 +127,8 @@ def test_from_end_to_end(server: Server, alice: Account, log_in: LogIn, port: st
 def _somebody_in_the_middle(
     server: Server, port: str, folder: Path, rewrite: tuple[bytes, bytes] = (b"", b"")
 ) -> Iterator[tuple[int, Path]]:
-    """Ends TLS with a certificate that the client trusts, reads along, and hands on what was said, `rewrite`n on its way back."""
+    """Ends TLS with a certificate that the client trusts, reads along, and hands on what was said, `rewrite`n
+    on its way back."""
     authority = trustme.CA()
     leaf = authority.issue_cert("localhost")
     ca_file = folder / "middle.pem"
@@ -125,7 +136,9 @@ def _somebody_in_the_middle(
     inwards = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     leaf.configure_cert(inwards)
 
-    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, old: bytes, new: bytes) -> None:
+    async def pump(
+        source: asyncio.StreamReader, target: asyncio.StreamWriter, old: bytes, new: bytes
+    ) -> None:
         try:
             while octets := await source.read(65536):
                 target.write(octets.replace(old, new) if old else octets)
@@ -160,7 +173,9 @@ def _somebody_in_the_middle(
 
 
 @PROTOCOLS
-def test_with_somebody_in_the_middle(server: Server, alice: Account, tmp_path: Path, log_in: LogIn, port: str) -> None:
+def test_with_somebody_in_the_middle(
+    server: Server, alice: Account, tmp_path: Path, log_in: LogIn, port: str
+) -> None:
     before = server.log.count("the channel binding does not match")
     with _somebody_in_the_middle(server, port, tmp_path) as (middle, ca_file), pytest.raises(REFUSED):
         log_in(middle, alice, _trusting(server, ca_file))
@@ -168,15 +183,21 @@ def test_with_somebody_in_the_middle(server: Server, alice: Account, tmp_path: P
 
 
 @PROTOCOLS
-def test_who_hides_the_binding_is_noticed(server: Server, alice: Account, tmp_path: Path, log_in: LogIn, port: str) -> None:
-    """RFC 5802 §6: a client that could bind, and was told that the server cannot, says so in its first message."""
+def test_who_hides_the_binding_is_noticed(
+    server: Server, alice: Account, tmp_path: Path, log_in: LogIn, port: str
+) -> None:
+    """RFC 5802 §6: a client that could bind, and was told that the server cannot, says so in its first
+    message."""
 
     class Downgraded(Speaker):
         def first(self) -> str:
             return "y" + super().first()[1:]
 
     before = server.log.count("somebody hid the -PLUS mechanism")
-    with pytest.MonkeyPatch.context() as patch, _somebody_in_the_middle(server, port, tmp_path, (f"{PLUS} ".encode(), b"")) as (middle, ca):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        _somebody_in_the_middle(server, port, tmp_path, (f"{PLUS} ".encode(), b"")) as (middle, ca),
+    ):
         patch.setitem(globals(), "Speaker", Downgraded)
         with pytest.raises(REFUSED):
             log_in(middle, alice, _trusting(server, ca), PLAIN_SCRAM)

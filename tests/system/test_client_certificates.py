@@ -47,7 +47,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
     def ask(toml: str) -> str:
         for kind in ("submissions", "imaps", "pop3s"):
-            toml = toml.replace(f'kind = "{kind}"\n', f'kind = "{kind}"\nclient_ca = "{folder / "people.pem"}"\n')
+            toml = toml.replace(
+                f'kind = "{kind}"\n', f'kind = "{kind}"\nclient_ca = "{folder / "people.pem"}"\n'
+            )
         return toml
 
     with running(folder / "try", change=ask) as started:
@@ -63,7 +65,11 @@ def test_a_certificate_reads(world: World, alice: Account) -> None:
     with world.imap(world.context(alice.address)) as client:
         assert "AUTH=EXTERNAL" in client.capabilities
         assert client.authenticate("EXTERNAL", lambda _: b"")[0] == "OK" and client.select("INBOX")[0] == "OK"
-    used = [c for c in world.server.command("account", "credential", "list", alice.address) if c["kind"] == "certificate"]
+    used = [
+        c
+        for c in world.server.command("account", "credential", "list", alice.address)
+        if c["kind"] == "certificate"
+    ]
     assert len(used) == 1
     world.server.command("account", "credential", "disable", alice.address, used[0]["id"])
     context = world.context()
@@ -73,7 +79,10 @@ def test_a_certificate_reads(world: World, alice: Account) -> None:
 
 
 def test_it_opens_no_other_account(world: World, alice: Account) -> None:
-    with world.imap(world.context("bob@example.test")) as client, pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+    with (
+        world.imap(world.context("bob@example.test")) as client,
+        pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"),
+    ):
         client.authenticate("EXTERNAL", lambda _: alice.address.encode())
 
 
@@ -89,11 +98,15 @@ def test_a_certificate_of_another_authority_ends_the_handshake(world: World, ali
 
 
 def test_a_certificate_sends(world: World, alice: Account) -> None:
-    with smtplib.SMTP_SSL("localhost", world.server.ports["submissions"], context=world.context(alice.address), timeout=60) as client:
+    with smtplib.SMTP_SSL(
+        "localhost", world.server.ports["submissions"], context=world.context(alice.address), timeout=60
+    ) as client:
         client.ehlo()
         assert client.esmtp_features["auth"].split()[0] == "EXTERNAL"
         assert client.docmd("AUTH", "EXTERNAL =")[0] == 235
-        client.sendmail(alice.address, [alice.address], f"From: {alice.address}\r\nSubject: certified\r\n\r\nHello\r\n")
+        client.sendmail(
+            alice.address, [alice.address], f"From: {alice.address}\r\nSubject: certified\r\n\r\nHello\r\n"
+        )
     assert any(b"\r\nSubject: certified\r\n" in message for message in messages(world.server, alice))
 
 
@@ -102,8 +115,10 @@ def test_msmtp(world: World, alice: Account, tmp_path: Path) -> None:
     cert, key = world.certificate(alice.address)
     settings = tmp_path / "msmtprc"
     settings.write_text(
-        f"account default\nhost localhost\nport {world.server.ports['submissions']}\ntls on\ntls_starttls off\n"
-        f"tls_trust_file {world.server.ca_file}\ntls_cert_file {cert}\ntls_key_file {key}\nauth external\nuser {alice.address}\n"
+        f"account default\nhost localhost\nport {world.server.ports['submissions']}\ntls on\ntls_starttls "
+        f"off\n"
+        f"tls_trust_file {world.server.ca_file}\ntls_cert_file {cert}\ntls_key_file {key}\nauth external\n"
+        f"user {alice.address}\n"
         f"from {alice.address}\ndomain client.example.test\n"
     )
     settings.chmod(0o600)

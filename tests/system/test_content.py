@@ -1,4 +1,5 @@
-"""What mail says and carries, through a whole server: taught by its operator and its people, scanners beside it, told by `why`."""
+"""What mail says and carries, through a whole server: taught by its operator and its people, scanners beside
+it, told by `why`."""
 
 import re
 import smtplib
@@ -24,7 +25,10 @@ stranger.test. TXT "v=spf1 ip4:127.0.0.1 -all"
 1.0.0.127.in-addr.arpa. PTR mail.stranger.test.
 mail.stranger.test. A 127.0.0.1
 """
-LETTER = b"From: x@stranger.test\r\nMessage-ID: <%b@stranger.test>\r\nSubject: minutes\r\n\r\nThe agenda of the meeting. %b\r\n"
+LETTER = (
+    b"From: x@stranger.test\r\nMessage-ID: <%b@stranger.test>\r\nSubject: minutes\r\n\r\nThe agenda "
+    b"of the meeting. %b\r\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, beside: Scanners) -> Iterat
         def change(toml: str) -> str:
             toml, count = re.subn(r"unchecked_networks = .*", "unchecked_networks = []", toml)
             assert count == 1
-            toml += f'\n[resolver]\nservers = ["{dns.address}"]\n\n[relay.routes]\n"elsewhere.test" = "[127.0.0.1]:1"\n'
-            return f'{toml}\n[content]\nclamav = "{beside.clamav}"\nrspamd = "{beside.rspamd}"\nscanner_timeout_seconds = 2\n'
+            toml += (
+                f'\n[resolver]\nservers = ["{dns.address}"]\n\n[relay.routes]\n"elsewhere.test" = '
+                f'"[127.0.0.1]:1"\n'
+            )
+            return (
+                f'{toml}\n[content]\nclamav = "{beside.clamav}"\nrspamd = "{beside.rspamd}"\n'
+                f"scanner_timeout_seconds = 2\n"
+            )
 
         with running(Path(tmp_path_factory.mktemp("content")) / "try", change=change) as started:
             yield started
@@ -53,7 +63,8 @@ def send(server: Server, account: Account, content: bytes) -> str:
         try:
             stranger.sendmail("x@stranger.test", [account.address], content)
         except smtplib.SMTPDataError as error:
-            return f"{error.smtp_code} {str(error.smtp_error, 'utf-8') if isinstance(error.smtp_error, bytes) else error.smtp_error}"
+            said = error.smtp_error
+            return f"{error.smtp_code} {str(said, 'utf-8') if isinstance(said, bytes) else said}"
     return ""
 
 
@@ -70,7 +81,9 @@ def test_what_was_taught_is_found_and_moves_teach(server: Server, someone: Accou
     for name, words in (("ham", HAM), ("spam", SPAM)):
         text = "".join(f"From x@y Mon Jan  1 00:00:00 2024\n{mail(number, words)}\n" for number in range(300))
         (tmp_path / name).write_text(text)
-    trained = server.command("classifier", "train", "--ham", str(tmp_path / "ham"), "--spam", str(tmp_path / "spam"))
+    trained = server.command(
+        "classifier", "train", "--ham", str(tmp_path / "ham"), "--spam", str(tmp_path / "spam")
+    )
     assert trained["known"] == {"ham": 300, "spam": 300}
     assert send(server, someone, mail(9001, SPAM).encode().replace(b"\n", b"\r\n")) == ""
     assert send(server, someone, mail(9002, HAM).encode().replace(b"\n", b"\r\n")) == ""
@@ -99,12 +112,19 @@ def test_scanners_speak_and_are_not_waited_for(server: Server, someone: Account,
     assert reply.startswith("550 5.7.1 A virus was found") and match
     is_told(server, match[1], "a virus was found in it: ClamAV found Test.Evil.UNOFFICIAL", "ウイルス")
     usual = beside.rspamd_server.answer
-    beside.rspamd_server.answer = {"score": 7, "required_score": 15, "action": "add header", "symbols": {"X": {"name": "X", "score": 7}}}
+    beside.rspamd_server.answer = {
+        "score": 7,
+        "required_score": 15,
+        "action": "add header",
+        "symbols": {"X": {"name": "X", "score": 7}},
+    }
     assert send(server, someone, LETTER % (b"r1", b"")) == ""
     beside.rspamd_server.answer = usual
     (junk,) = messages(server, someone, "Junk")
     assert reason_of(junk).startswith("rspamd; add header, score 7 of 15: X (7)")
-    is_told(server, "<r1@stranger.test>", "rspamd, which is asked beside this server, calls it spam", "rspamd")
+    is_told(
+        server, "<r1@stranger.test>", "rspamd, which is asked beside this server, calls it spam", "rspamd"
+    )
     beside.clamd.is_silent = True
     assert send(server, someone, LETTER % (b"s1", b"EVIL, but nobody says so")) == ""
     beside.clamd.is_silent = False
@@ -117,18 +137,35 @@ def test_a_program_is_told_by_what_it_is(server: Server, someone: Account) -> No
     assert send(server, someone, content) == ""
     (junk,) = messages(server, someone, "Junk")
     assert reason_of(junk) == "dangerous-attachment; program: holiday.jpg"
-    is_told(server, "<p1@stranger.test>", "something that acts when it is opened: program: holiday.jpg", "開くと何かをするもの")
+    is_told(
+        server,
+        "<p1@stranger.test>",
+        "something that acts when it is opened: program: holiday.jpg",
+        "開くと何かをするもの",
+    )
 
 
 def test_an_outgoing_virus_is_held_and_nothing_is_lost(server: Server, someone: Account) -> None:
     with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server)) as client:
         client.login(someone.address, someone.password)
-        client.sendmail(someone.address, ["x@elsewhere.test"], f"From: {someone.address}\r\nMessage-ID: <o1@x.test>\r\n\r\nEVIL")
-    wait_until(lambda: any(row["address"] == someone.address for row in server.command("guard", "list")), lambda: server.log[-2000:])
+        client.sendmail(
+            someone.address,
+            ["x@elsewhere.test"],
+            f"From: {someone.address}\r\nMessage-ID: <o1@x.test>\r\n\r\nEVIL",
+        )
+    wait_until(
+        lambda: any(row["address"] == someone.address for row in server.command("guard", "list")),
+        lambda: server.log[-2000:],
+    )
     details = server.command("guard", "show", someone.address)
     assert details["held_messages"] == 1
     assert [reason["signal"] for reason in details["cases"][0]["reasons"]] == ["virus"]
-    is_told(server, "<o1@x.test>", "ClamAV found a virus in it: Test.Evil.UNOFFICIAL.", "ClamAV がウイルスを見つけました")
+    is_told(
+        server,
+        "<o1@x.test>",
+        "ClamAV found a virus in it: Test.Evil.UNOFFICIAL.",
+        "ClamAV がウイルスを見つけました",
+    )
     server.command("guard", "release", someone.address)
     wait_until(lambda: server.command("guard", "list") == [], lambda: str(server.command("guard", "list")))
     assert server.command("guard", "show", someone.address)["held_messages"] == 0

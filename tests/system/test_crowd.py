@@ -1,4 +1,5 @@
-"""A crowd of strangers who want to shut the doors, against a whole server on real sockets; each of them from an address of its own."""
+"""A crowd of strangers who want to shut the doors, against a whole server on real sockets; each of them from
+an address of its own."""
 
 import resource
 import smtplib
@@ -16,7 +17,9 @@ from tests.system.server import Server, running
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 15.0  # that an honest stranger may take on a busy machine, tries that were cut included; without a defence it takes for ever
+# that an honest stranger may take on a busy machine, tries that were cut included; without a defence it takes
+# for ever
+SECONDS = 15.0
 MESSAGE = "From: x@honest.example\r\nSubject: hello\r\n\r\nhello\r\n"
 
 Outcome = TypeVar("Outcome")
@@ -75,7 +78,8 @@ def crowd(server: Server, networks: int, each: int) -> Iterator[Crowd]:
 
 
 def again(attempt: Callable[[], Outcome]) -> Outcome:
-    """What programs do that are cut off before they said anything: they try again, here for as long as a stranger may take."""
+    """What programs do that are cut off before they said anything: they try again, here for as long as a
+    stranger may take."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
@@ -89,7 +93,9 @@ def deliver(server: Server, address: str) -> float:
     """Seconds that a stranger took to hand in a message."""
 
     def attempt() -> None:
-        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "mail.honest.example", timeout=20, source_address=(address, 0)) as smtp:
+        with smtplib.SMTP(
+            "127.0.0.1", server.ports["smtp"], "mail.honest.example", timeout=20, source_address=(address, 0)
+        ) as smtp:
             smtp.sendmail("x@honest.example", [server.accounts["bob"].address], MESSAGE)
 
     began = time.monotonic()
@@ -120,7 +126,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_eighty_addresses_do_not_close_the_port(server: Server, said: bytes) -> None:
     with crowd(server, 80, 5) as strangers, ExitStack() as stack:
         alice = log_in(server, stack)
-        slow = stack.enter_context(smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=20, source_address=("127.9.9.9", 0)))
+        slow = stack.enter_context(
+            smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=20, source_address=("127.9.9.9", 0))
+        )
         taken = [deliver(server, f"127.8.{number}.5") for number in range(10) if strangers.say(said) >= 0]
         assert max(taken) < SECONDS
         slow.ehlo("slow.example")
@@ -156,9 +164,15 @@ def poor_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ser
 def test_few_descriptors_and_a_thousand_connections(poor_server: Server) -> None:
     with crowd(poor_server, 100, 10) as strangers, ExitStack() as stack:
         alice = log_in(poor_server, stack)
-        taken = [deliver(poor_server, f"127.8.{number}.5") for number in range(10) if strangers.say(b"NOOP\r\n") >= 0]
+        taken = [
+            deliver(poor_server, f"127.8.{number}.5")
+            for number in range(10)
+            if strangers.say(b"NOOP\r\n") >= 0
+        ]
         assert max(taken) < SECONDS and alice.noop()[0] == 250
         alice.sendmail(
-            poor_server.accounts["alice"].address, [poor_server.accounts["bob"].address], "From: alice@example.test\r\n\r\nx\r\n"
+            poor_server.accounts["alice"].address,
+            [poor_server.accounts["bob"].address],
+            "From: alice@example.test\r\n\r\nx\r\n",
         )
         assert "Traceback" not in poor_server.log

@@ -44,7 +44,9 @@ def dns() -> Iterator[Names]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, dns: Names) -> Iterator[Server]:
     def change(toml: str) -> str:
-        toml, count = re.subn(r"unchecked_networks = .*", "unchecked_networks = []\ngreet_delay_seconds = 0.1", toml)
+        toml, count = re.subn(
+            r"unchecked_networks = .*", "unchecked_networks = []\ngreet_delay_seconds = 0.1", toml
+        )
         assert count == 1
         return toml + RATES + f'\n[resolver]\nservers = ["{dns.address}"]\ntimeout_seconds = 0.5\ntries = 1\n'
 
@@ -87,7 +89,9 @@ def told(server: Server, line: str) -> str:
     assert match, line
     story = server.command("why", match[1])["stories"][0]
     command = [sys.executable, "-m", "sekisho.app", "why", match[1], "--config", str(server.config_file)]
-    shown = subprocess.run(command, env={**ENVIRONMENT, "LANG": "ja_JP.UTF-8"}, capture_output=True, check=True, timeout=60).stdout.decode()
+    shown = subprocess.run(
+        command, env={**ENVIRONMENT, "LANG": "ja_JP.UTF-8"}, capture_output=True, check=True, timeout=60
+    ).stdout.decode()
     assert re.search(r"[\u3040-\u30ff]", shown), shown
     return str(story["sentence"])
 
@@ -108,14 +112,20 @@ def test_floods_of_one_network_end_and_others_are_served(server: Server, someone
     for number in range(20):
         Client(server, f"127.0.3.{number + 1}").close()
     client = Client(server, "127.0.3.99")
-    assert client.greeting.startswith("421 4.7.0 Too many connections") and "connected too often" in told(server, client.greeting)
+    assert client.greeting.startswith("421 4.7.0 Too many connections") and "connected too often" in told(
+        server, client.greeting
+    )
     client.close()
     assert Client(server, "127.0.4.1").greeting.startswith("220 ")
 
 
 def test_errors_and_guessed_names_end(server: Server) -> None:
     client = Client(server, "127.0.5.1")
-    assert [line[:3] for line in client.say("EHLO a.stranger.test", *["NONSENSE"] * 6, "QUIT")] == ["250", *["500"] * 6, "221"]
+    assert [line[:3] for line in client.say("EHLO a.stranger.test", *["NONSENSE"] * 6, "QUIT")] == [
+        "250",
+        *["500"] * 6,
+        "221",
+    ]
     assert client.reply() == ""  # it is counted when the connection is over
     line = Client(server, "127.0.5.2").greeting
     assert line.startswith("421 4.7.0 Too many errors") and "too many errors" in told(server, line)
@@ -128,8 +138,13 @@ def test_errors_and_guessed_names_end(server: Server) -> None:
 
 def test_an_address_of_ours_as_a_name_is_marked_and_set_apart(server: Server, someone: Account) -> None:
     forged = "X-Sekisho-Warning: nothing\r\n"
-    letter = f'{forged}From: "boss@example.test" <x@stranger.test>\r\nMessage-ID: <shown@stranger.test>\r\n\r\nPay at once\r\n'
-    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "mail.stranger.test", source_address=("127.0.9.1", 0)) as stranger:
+    letter = (
+        f'{forged}From: "boss@example.test" <x@stranger.test>\r\nMessage-ID: <shown@stranger.test>\r\n'
+        f"\r\nPay at once\r\n"
+    )
+    with smtplib.SMTP(
+        "127.0.0.1", server.ports["smtp"], "mail.stranger.test", source_address=("127.0.9.1", 0)
+    ) as stranger:
         stranger.sendmail("x@stranger.test", [someone.address], letter)
     (octets,) = mailboxes.messages(server, someone, "Junk")
     (warning,) = HeaderSection(octets).values(b"x-sekisho-warning")

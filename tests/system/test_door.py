@@ -1,4 +1,5 @@
-"""What the door of a whole server lets in, and what it writes on it. The DNS is a test's own; nothing is exempt from checks."""
+"""What the door of a whole server lets in, and what it writes on it. The DNS is a test's own; nothing is
+exempt from checks."""
 
 import json
 import re
@@ -64,28 +65,41 @@ def server(tmp_path_factory: pytest.TempPathFactory, dns: Names) -> Iterator[Ser
 
 
 def letter(author: str, subject: str = "x") -> bytes:
-    text = f"From: {author}\r\nTo: someone@example.test\r\nSubject: {subject}\r\nDate: Tue, 24 Nov 2026 05:20:51 +0000\r\n"
-    return text.encode() + f"Message-ID: <{time.monotonic_ns()}@stranger.test>\r\n\r\nHello  there\r\n".encode()
+    text = (
+        f"From: {author}\r\nTo: someone@example.test\r\nSubject: {subject}\r\nDate: Tue, 24 Nov 2026 "
+        f"05:20:51 +0000\r\n"
+    )
+    return (
+        text.encode() + f"Message-ID: <{time.monotonic_ns()}@stranger.test>\r\n\r\nHello  there\r\n".encode()
+    )
 
 
 def signed(content: bytes, signer: DkimSigner = SIGNER) -> bytes:
     return sign_message([signer], content, int(time.time())) + content
 
 
-def hand_in(server: Server, to: Account, content: bytes, sender: str = "x@stranger.test", source: str = "127.0.0.1") -> None:
+def hand_in(
+    server: Server, to: Account, content: bytes, sender: str = "x@stranger.test", source: str = "127.0.0.1"
+) -> None:
     """`source`: another network where the server should not hold it against others that this was refused."""
-    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "mail.stranger.test", source_address=(source, 0)) as stranger:
+    with smtplib.SMTP(
+        "127.0.0.1", server.ports["smtp"], "mail.stranger.test", source_address=(source, 0)
+    ) as stranger:
         stranger.sendmail(sender, [to.address], content)
 
 
-def refusal(server: Server, to: Account, content: bytes, sender: str = "x@stranger.test", source: str = "127.0.0.1") -> str:
+def refusal(
+    server: Server, to: Account, content: bytes, sender: str = "x@stranger.test", source: str = "127.0.0.1"
+) -> str:
     with pytest.raises(smtplib.SMTPDataError) as refused:
         hand_in(server, to, content, sender, source)
     assert isinstance(refused.value.smtp_error, bytes)
     return f"{refused.value.smtp_code} {refused.value.smtp_error.decode()}"
 
 
-def delivered(server: Server, account: Account, mailbox: str = "INBOX") -> tuple[HeaderSection, AuthenticationResults]:
+def delivered(
+    server: Server, account: Account, mailbox: str = "INBOX"
+) -> tuple[HeaderSection, AuthenticationResults]:
     """The one message there, and the field that the server wrote on it."""
     (octets,) = mailboxes.messages(server, account, mailbox)
     header = HeaderSection(octets)
@@ -102,7 +116,9 @@ def words(results: AuthenticationResults) -> dict[str, str]:
     return {one.method: one.result for one in results.results}
 
 
-@pytest.mark.parametrize("author", ["boss@strict.test", "boss@sub.strict.test", '"boss@honest.test" <boss@strict.test>'])
+@pytest.mark.parametrize(
+    "author", ["boss@strict.test", "boss@sub.strict.test", '"boss@honest.test" <boss@strict.test>']
+)
 def test_a_forged_author_is_refused_with_an_id(server: Server, someone: Account, author: str) -> None:
     reply = refusal(server, someone, letter(author))
     match = re.match(r"550 5\.7\.1 .*DMARC.*\(id ([a-z0-9-]+)\)", reply, re.DOTALL)
@@ -127,12 +143,18 @@ def test_a_forged_author_is_refused_with_an_id(server: Server, someone: Account,
     ],
 )
 @pytest.mark.parametrize("victim", ["boss@example.test", "boss@sub.example.test", "boss@strict.test"])
-def test_no_other_form_of_an_author_is_let_in(server: Server, someone: Account, author: str, victim: str) -> None:
-    assert refusal(server, someone, letter(author.replace("V", victim)), source="127.0.40.1").startswith("550 5.7.1")
+def test_no_other_form_of_an_author_is_let_in(
+    server: Server, someone: Account, author: str, victim: str
+) -> None:
+    assert refusal(server, someone, letter(author.replace("V", victim)), source="127.0.40.1").startswith(
+        "550 5.7.1"
+    )
 
 
 def test_whom_envelope_shows_has_passed_or_is_marked(server: Server, someone: Account) -> None:
-    for number, name in enumerate(('"boss@example.test"', '"boss@strict.test via us"', "=?utf-8?q?boss=40strict.test?=", '"Boss"')):
+    for number, name in enumerate(
+        ('"boss@example.test"', '"boss@strict.test via us"', "=?utf-8?q?boss=40strict.test?=", '"Boss"')
+    ):
         hand_in(server, someone, signed(letter(f"{name} <x@honest.test>", str(number))), source="127.0.41.1")
     with mailboxes.imap(server, someone) as connection:
         shown = {}
@@ -141,20 +163,33 @@ def test_whom_envelope_shows_has_passed_or_is_marked(server: Server, someone: Ac
             shown[mailbox] = [line for line in connection.fetch("1:*", "(ENVELOPE)")[1] if line is not None]
     assert len(shown["INBOX"]) == 1 and b"Boss" in shown["INBOX"][0] and len(shown["Junk"]) == 3
     junk = mailboxes.messages(server, someone, "Junk")
-    assert all(HeaderSection(octets).count(b"x-sekisho-warning") == HeaderSection(octets).count(b"x-junk-reason") == 1 for octets in junk)
+    assert all(
+        HeaderSection(octets).count(b"x-sekisho-warning")
+        == HeaderSection(octets).count(b"x-junk-reason")
+        == 1
+        for octets in junk
+    )
     reply = refusal(server, someone, letter("boss@strict.test; x@honest.test"), source="127.0.41.1")
     match = re.search(r"\(id ([a-z0-9-]+)\)", reply)
-    assert match and "nobody can tell who wrote it" in server.command("why", match[1])["stories"][0]["sentence"]
+    assert (
+        match and "nobody can tell who wrote it" in server.command("why", match[1])["stories"][0]["sentence"]
+    )
 
 
 def test_a_signed_message_passes(server: Server, someone: Account) -> None:
     hand_in(server, someone, signed(letter("alice@honest.test")))
     header, results = delivered(server, someone)
-    assert words(results) == {"spf": "none", "dkim": "pass", "dmarc": "pass", "iprev": "pass"} | {"arc": words(results).get("arc", "none")}
+    assert words(results) == {"spf": "none", "dkim": "pass", "dmarc": "pass", "iprev": "pass"} | {
+        "arc": words(results).get("arc", "none")
+    }
     (dkim,) = [one for one in results.results if one.method == "dkim"]
     assert (dkim.value("header", "d"), dkim.value("header", "s")) == ("honest.test", "s1")
     # RFC 8601 §4: above what came with the message, Received of this hop included.
-    assert [field.name for field in header.fields[:3]] == [b"return-path", b"authentication-results", b"received"]
+    assert [field.name for field in header.fields[:3]] == [
+        b"return-path",
+        b"authentication-results",
+        b"received",
+    ]
 
 
 def test_a_signature_over_another_body_does_not_pass(server: Server, someone: Account) -> None:
@@ -167,11 +202,21 @@ def test_a_forged_field_of_ours_is_taken_out(server: Server, someone: Account, f
     hand_in(server, someone, FORGED[forged] + OTHERS + signed(letter("alice@honest.test")))
     header, results = delivered(server, someone)
     assert words(results)["dkim"] == "pass"  # the field above the signed ones was no part of them
-    assert header.count(b"authentication-results") == 2 and b"bank.test" not in header.octets and OTHERS in header.octets
+    assert (
+        header.count(b"authentication-results") == 2
+        and b"bank.test" not in header.octets
+        and OTHERS in header.octets
+    )
 
 
 @pytest.mark.parametrize(
-    "author", ["alice@example.test", "alice@EXAMPLE.test", "nobody@example.test", "x@stranger.test, alice@example.test"]
+    "author",
+    [
+        "alice@example.test",
+        "alice@EXAMPLE.test",
+        "nobody@example.test",
+        "x@stranger.test, alice@example.test",
+    ],
 )
 def test_a_stranger_may_not_write_in_our_name(server: Server, someone: Account, author: str) -> None:
     assert refusal(server, someone, letter(author)).startswith("550 5.7.1 ")
@@ -181,8 +226,12 @@ def test_a_stranger_may_not_write_in_our_name(server: Server, someone: Account, 
 def test_what_the_dns_does_not_say_refuses_nothing(server: Server, someone: Account) -> None:
     hand_in(server, someone, letter("x@dead.test"), "x@dead.test")
     _, results = delivered(server, someone)
-    assert (words(results)["spf"], words(results)["dmarc"]) != ("pass", "pass") and words(results)["dmarc"] == "temperror"
-    assert [one.result for one in results.results if one.method == "spf" and one.value("smtp", "mailfrom")] == ["temperror"]
+    assert (words(results)["spf"], words(results)["dmarc"]) != ("pass", "pass") and words(results)[
+        "dmarc"
+    ] == "temperror"
+    assert [
+        one.result for one in results.results if one.method == "spf" and one.value("smtp", "mailfrom")
+    ] == ["temperror"]
 
 
 def test_a_key_that_cannot_be_had_refuses_nothing(server: Server, someone: Account) -> None:
@@ -201,7 +250,12 @@ def test_our_name_with_an_envelope_that_cannot_be_checked(server: Server, someon
 
 def test_with_a_dead_resolver_mail_is_taken(server: Server, someone: Account, dns: Names) -> None:
     with dns.dead():
-        hand_in(server, someone, signed(letter("a@unheard.test"), DkimSigner("unheard.test", "s1", SIGNER.key)), "a@unheard.test")
+        hand_in(
+            server,
+            someone,
+            signed(letter("a@unheard.test"), DkimSigner("unheard.test", "s1", SIGNER.key)),
+            "a@unheard.test",
+        )
     _, results = delivered(server, someone)
     found = words(results)
     assert (found["dkim"], found["dmarc"]) == ("temperror", "temperror"), found
@@ -209,30 +263,58 @@ def test_with_a_dead_resolver_mail_is_taken(server: Server, someone: Account, dn
 
 
 def _check(dns: Names, content: bytes, *arguments: str) -> tuple[int, dict[str, object]]:
-    command = [sys.executable, "-m", "sekisho.app", "check", "message", "-", "--resolver", dns.address, "--json", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "sekisho.app",
+        "check",
+        "message",
+        "-",
+        "--resolver",
+        dns.address,
+        "--json",
+        *arguments,
+    ]
     environment = {key: value for key, value in ENVIRONMENT.items() if key != "SEKISHO_CONFIG"}
-    done = subprocess.run(command, input=content, capture_output=True, env=environment, timeout=60, check=False)
+    done = subprocess.run(
+        command, input=content, capture_output=True, env=environment, timeout=60, check=False
+    )
     assert done.stdout, done.stderr.decode()
     found: dict[str, object] = json.loads(done.stdout)
     return done.returncode, found
 
 
 def test_what_leaves_carries_papers_of_its_own(server: Server, someone: Account, dns: Names) -> None:
-    """Mail of an account, and the notice about it, are signed with the key of the domain; `sekisho check` finds them in order."""
+    """Mail of an account, and the notice about it, are signed with the key of the domain; `sekisho check`
+    finds them in order."""
     key = server.command("dkim", "add", "example.test", "--algorithm", "ed25519")
     dns.zone.add(key["name"], "TXT", key["record"].encode())
     server.command("dkim", "rotate", "example.test", "--resolver", dns.address)
     dns.zone.add("_dmarc.example.test", "TXT", b"v=DMARC1; p=reject; adkim=s; aspf=s")
     alice = server.accounts["alice"]
-    with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=mailboxes.trust(server)) as client:
+    with smtplib.SMTP_SSL(
+        "localhost", server.ports["submissions"], context=mailboxes.trust(server)
+    ) as client:
         client.login(someone.address, someone.password)
-        client.sendmail(someone.address, [alice.address], letter(someone.address, "signed"), rcpt_options=["NOTIFY=SUCCESS"])
+        client.sendmail(
+            someone.address,
+            [alice.address],
+            letter(someone.address, "signed"),
+            rcpt_options=["NOTIFY=SUCCESS"],
+        )
     (notice,) = mailboxes.messages(server, someone)
     (message,) = [octets for octets in mailboxes.messages(server, alice) if b"Subject: signed" in octets]
-    assert b"\r\nFrom: Mail Delivery System <MAILER-DAEMON@example.test>\r\n" in notice and b"multipart/report" in notice
+    assert (
+        b"\r\nFrom: Mail Delivery System <MAILER-DAEMON@example.test>\r\n" in notice
+        and b"multipart/report" in notice
+    )
     for content in (message, notice):
         code, found = _check(dns, content)
-        assert code == 0 and "dkim=pass" in str(found["authentication_results"]) and "dmarc=pass" in str(found["authentication_results"])
+        assert (
+            code == 0
+            and "dkim=pass" in str(found["authentication_results"])
+            and "dmarc=pass" in str(found["authentication_results"])
+        )
     found = sekisho("check", "message", str(_saved(server, message)), "--resolver", dns.address, "--json")
     assert found["bad"] == 0
 

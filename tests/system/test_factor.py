@@ -1,4 +1,5 @@
-"""A second factor on a whole server: the account password opens no mail any more, and the owner finds a letter that says why."""
+"""A second factor on a whole server: the account password opens no mail any more, and the owner finds a
+letter that says why."""
 
 import base64
 import imaplib
@@ -54,7 +55,9 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(tmp_path: Path) -
         assert not is_cut(before)
         begun = server.command("account", "factor", alice.address, "enable")
         typed = totp_code(base64.b32decode(begun["secret"]), int(time.time()) // 30)
-        assert len(server.command("account", "factor", alice.address, "confirm", typed)["recovery_codes"]) == 10
+        assert (
+            len(server.command("account", "factor", alice.address, "confirm", typed)["recovery_codes"]) == 10
+        )
         wait_until(lambda: is_cut(before), lambda: server.log)  # what the password alone opened ends
         wrong = said_by(server, Account(alice.address, "a wrong password"))
         assert "factor-" not in server.log
@@ -83,4 +86,6 @@ def test_the_codes_are_those_of_another_program(tmp_path: Path) -> None:
         alice = server.accounts["alice"]
         secret = server.command("account", "factor", alice.address, "enable")["secret"]
         code = peer("oathtool").run("oathtool", "--totp", "--base32", secret).stdout.decode().strip()
-        assert len(server.command("account", "factor", alice.address, "confirm", code)["recovery_codes"]) == 10
+        assert (
+            len(server.command("account", "factor", alice.address, "confirm", code)["recovery_codes"]) == 10
+        )

@@ -1,4 +1,5 @@
-"""A hijack of a whole server with two workers: nothing of a burst leaves, people are told, and what is released goes once."""
+"""A hijack of a whole server with two workers: nothing of a burst leaves, people are told, and what is
+released goes once."""
 
 import imaplib
 import itertools
@@ -31,13 +32,20 @@ class Scene:
         self._ahead_us += us
         self._mover.move(self._ahead_us)
 
-    def send(self, *recipients: str, source: str = HOME, agent: str = "Thunderbird/115", text: str = "hello") -> int:
+    def send(
+        self, *recipients: str, source: str = HOME, agent: str = "Thunderbird/115", text: str = "hello"
+    ) -> int:
         """The number of the message, or 0 when the server let nobody in."""
         account, number = self.server.accounts["alice"], next(self._numbers)
-        content = f"From: {account.address}\r\nUser-Agent: {agent}\r\nX-Number: {number}\r\nSubject: letter\r\n\r\n{text}\r\n"
+        content = (
+            f"From: {account.address}\r\nUser-Agent: {agent}\r\nX-Number: {number}\r\nSubject: "
+            f"letter\r\n\r\n{text}\r\n"
+        )
         context = trust(self.server)
         try:
-            with smtplib.SMTP_SSL("localhost", self.server.ports["submissions"], source_address=(source, 0), context=context) as client:
+            with smtplib.SMTP_SSL(
+                "localhost", self.server.ports["submissions"], source_address=(source, 0), context=context
+            ) as client:
                 client.login(account.address, account.password)
                 client.sendmail(account.address, recipients, content)
         except (smtplib.SMTPException, OSError):
@@ -71,10 +79,18 @@ def days_of_history(scene: Scene, days: int) -> None:
 def test_a_burst_is_held_and_released_once(scene: Scene) -> None:
     days_of_history(scene, 11)
     with ThreadPoolExecutor(4) as pool:
-        tries = list(pool.map(lambda n: scene.send(f"victim{n}@v{n % 20}.test", source=AWAY, agent="", text="buy this now"), range(120)))
+        tries = list(
+            pool.map(
+                lambda n: scene.send(f"victim{n}@v{n % 20}.test", source=AWAY, agent="", text="buy this now"),
+                range(120),
+            )
+        )
     accepted = {number for number in tries if number}
     assert len(accepted) >= 20
-    wait_until(lambda: [row["frozen"] for row in scene.server.command("guard", "list")] == [True], lambda: scene.server.log[-3000:])
+    wait_until(
+        lambda: [row["frozen"] for row in scene.server.command("guard", "list")] == [True],
+        lambda: scene.server.log[-3000:],
+    )
     assert scene.send("friend0@there.test") == 0  # the password opens nothing any more
     scene.advance(2 * 3_600_000_000)
     details = scene.server.command("guard", "show", "alice@example.test", "--limit", "5")
@@ -87,7 +103,9 @@ def test_a_burst_is_held_and_released_once(scene: Scene) -> None:
     assert set(scene.sink.taken.values()) == {1}
     wait_until(lambda: scene.server.command("queue", "list") == [])
     assert scene.send("friend0@there.test")
-    with imaplib.IMAP4_SSL("localhost", scene.server.ports["imaps"], ssl_context=trust(scene.server)) as alice:
+    with imaplib.IMAP4_SSL(
+        "localhost", scene.server.ports["imaps"], ssl_context=trust(scene.server)
+    ) as alice:
         alice.login("alice@example.test", scene.server.accounts["alice"].password)
         alice.select()
         assert alice.search(None, "SUBJECT", "held")[1] != [b""]
@@ -95,11 +113,18 @@ def test_a_burst_is_held_and_released_once(scene: Scene) -> None:
 
 def test_what_is_purged_never_leaves(scene: Scene) -> None:
     days_of_history(scene, 11)
-    accepted = [scene.send(f"victim{n}@v{n % 20}.test", source=AWAY, agent="", text="buy this now") for n in range(60)]
-    wait_until(lambda: [row["frozen"] for row in scene.server.command("guard", "list")] == [True], lambda: scene.server.log[-3000:])
+    accepted = [
+        scene.send(f"victim{n}@v{n % 20}.test", source=AWAY, agent="", text="buy this now") for n in range(60)
+    ]
+    wait_until(
+        lambda: [row["frozen"] for row in scene.server.command("guard", "list")] == [True],
+        lambda: scene.server.log[-3000:],
+    )
     done = scene.server.command("guard", "purge", "alice@example.test", "--yes")
     assert done["messages"] == sum(map(bool, accepted)) and scene.server.command("queue", "list") == []
-    scene.server.command("account", "passwd", "alice@example.test", "--password-stdin", stdin="another battery staple\n")
+    scene.server.command(
+        "account", "passwd", "alice@example.test", "--password-stdin", stdin="another battery staple\n"
+    )
     scene.server.accounts["alice"] = servers.Account("alice@example.test", "another battery staple")
     honest = scene.send("friend1@there.test")
     wait_until(lambda: honest in scene.reached(), lambda: scene.server.log[-3000:])

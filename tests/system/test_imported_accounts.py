@@ -1,4 +1,5 @@
-"""Accounts with hashes that Dovecot's doveadm and mkpasswd made come along: their people log in as before and notice nothing."""
+"""Accounts with hashes that Dovecot's doveadm and mkpasswd made come along: their people log in as before and
+notice nothing."""
 
 import os
 from pathlib import Path
@@ -43,7 +44,9 @@ def made_by_mkpasswd(method: str) -> str:
 
 
 def test_people_log_in_as_before(tmp_path: Path) -> None:
-    lines = [f"{name.lower()}:{made_by_doveadm(name)}:1000:1000::/home/x::" for name in (*BY_DOVEADM, *BROKEN)]
+    lines = [
+        f"{name.lower()}:{made_by_doveadm(name)}:1000:1000::/home/x::" for name in (*BY_DOVEADM, *BROKEN)
+    ]
     lines += [f"{name}:{made_by_mkpasswd(name)}:19000:0:99999:7:::" for name in BY_MKPASSWD]
     lines += ["nobody:*:19000:0:99999:7:::"]
     file = tmp_path / "users"
@@ -52,7 +55,17 @@ def test_people_log_in_as_before(tmp_path: Path) -> None:
         result = server.command("account", "import", str(file), "--domain", "example.test")
         refused = [line["name"].partition("@")[0] for line in result if not line["taken"]]
         assert refused == [*(name.lower() for name in BROKEN), "nobody"]
-        result = server.command("account", "import", str(file), "--domain", "example.test", "--also", "MD5-CRYPT", "--also", "sha256")
+        result = server.command(
+            "account",
+            "import",
+            str(file),
+            "--domain",
+            "example.test",
+            "--also",
+            "MD5-CRYPT",
+            "--also",
+            "sha256",
+        )
         assert [line["name"].partition("@")[0] for line in result if line["taken"]] == ["md5-crypt", "sha256"]
         names = [*(name.lower() for name in (*BY_DOVEADM, *BROKEN[:2])), *BY_MKPASSWD]
         for name in names:
@@ -60,5 +73,8 @@ def test_people_log_in_as_before(tmp_path: Path) -> None:
             with imap(server, account) as first, imap(server, account) as second:
                 assert first.noop()[0] == second.noop()[0] == "OK"  # the upgrade between them ended nothing
         assert server.log.count("authentication.upgraded") == len(names) - 1  # PLAIN was hashed when it came
-        with pytest.raises(Exception, match="not valid"), imap(server, Account(f"{names[0]}@example.test", PASSWORD + "!")):
+        with (
+            pytest.raises(Exception, match="not valid"),
+            imap(server, Account(f"{names[0]}@example.test", PASSWORD + "!")),
+        ):
             pass

@@ -42,7 +42,9 @@ expect = "inbox"
 
 def lab(*arguments: str, **environment: str) -> tuple[int, str, str]:
     command = [sys.executable, "-m", "sekisho.app", "lab", *arguments]
-    done = subprocess.run(command, capture_output=True, env={**ENVIRONMENT, **environment}, timeout=280, check=False)
+    done = subprocess.run(
+        command, capture_output=True, env={**ENVIRONMENT, **environment}, timeout=280, check=False
+    )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -73,12 +75,17 @@ def _readme_agrees(result: dict[str, Any]) -> None:
         assert found[title] == pytest.approx(number, abs=10 if number else 0), title
     rates = result["rates"]
     assert f"Honest: {rates['honest']} messages, {rates['honest_stopped']} wrongly stopped" in EN
-    assert f"Attacks: {rates['attacks']} messages" in EN and abs(rates["attacks_let_in"] - sum(told.values())) <= 20
+    assert (
+        f"Attacks: {rates['attacks']} messages" in EN
+        and abs(rates["attacks_let_in"] - sum(told.values())) <= 20
+    )
 
 
 def test_what_does_not_end_as_the_scene_says_is_told(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text(WRONG)
-    code, out, err = lab("--scenario", str(tmp_path / "wrong.toml"), "--keep", str(tmp_path / "kept"), LC_ALL="C.UTF-8")
+    code, out, err = lab(
+        "--scenario", str(tmp_path / "wrong.toml"), "--keep", str(tmp_path / "kept"), LC_ALL="C.UTF-8"
+    )
     assert code == 1, err
     assert "It was to end as refused, and ended as inbox." in out and "Not as the scene says." in out
     assert "Honest: 2 messages, 0 wrongly stopped" in out

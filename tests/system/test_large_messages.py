@@ -22,7 +22,11 @@ def _one_worker(toml: str) -> str:
 @pytest.fixture(scope="module")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(tmp_path_factory.mktemp("large") / "try", change=_one_worker) as server:
-        for way in (_by_data, _by_bdat, _by_append):  # what is loaded and cached at the first use is not the message
+        for way in (
+            _by_data,
+            _by_bdat,
+            _by_append,
+        ):  # what is loaded and cached at the first use is not the message
             way(server, 2)
         yield server
 

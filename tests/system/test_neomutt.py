@@ -17,9 +17,12 @@ def _muttrc(server: Server, account: Account, folder: Path) -> Path:
     """Settings under which neomutt asks nothing."""
     path = folder / "muttrc"
     path.write_text(
-        f'set imap_user="{account.address}"\nset imap_pass="{account.password}"\nset smtp_pass="{account.password}"\n'
-        f'set smtp_url="smtps://{account.address}@localhost:{server.ports["submissions"]}/"\nset from="{account.address}"\n'
-        f"set use_envelope_from=yes hostname=client.example.test certificate_file={server.ca_file} ssl_force_tls=yes\n"
+        f'set imap_user="{account.address}"\nset imap_pass="{account.password}"\nset '
+        f'smtp_pass="{account.password}"\n'
+        f'set smtp_url="smtps://{account.address}@localhost:{server.ports["submissions"]}/"\nset '
+        f'from="{account.address}"\n'
+        f"set use_envelope_from=yes hostname=client.example.test certificate_file={server.ca_file} "
+        f"ssl_force_tls=yes\n"
         f'set copy=no record="" postponed="" folder={folder} tmpdir={folder} header_cache="" mbox_type=mbox\n'
         "set confirmappend=no confirmcreate=no sleep_time=0 delete=yes move=no mark_old=no wait_key=no\n"
     )
@@ -29,7 +32,8 @@ def _muttrc(server: Server, account: Account, folder: Path) -> Path:
 def test_neomutt_sends(server: Server, someone: Account, tmp_path: Path) -> None:
     settings = _muttrc(server, someone, tmp_path)
     done = peer("neomutt").run(
-        "neomutt", "-n", "-F", str(settings), "-e", "set charset=utf-8", "-s", "by neomutt", "--", someone.address,
+        "neomutt", "-n", "-F", str(settings), "-e", "set charset=utf-8", "-s", "by neomutt", "--",
+        someone.address,
         stdin="Hello\n日本\n".encode(), HOME=str(tmp_path), TERM="xterm", LC_ALL="C.UTF-8",
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout, done.stderr)
@@ -39,7 +43,14 @@ def test_neomutt_sends(server: Server, someone: Account, tmp_path: Path) -> None
 
 
 def test_neomutt_moves_a_mailbox_to_a_file(server: Server, someone: Account, tmp_path: Path) -> None:
-    put(server, someone, *(b"From: a@stranger.test\r\nSubject: number %d\r\n\r\nBody %d\r\n" % (number, number) for number in range(3)))
+    put(
+        server,
+        someone,
+        *(
+            b"From: a@stranger.test\r\nSubject: number %d\r\n\r\nBody %d\r\n" % (number, number)
+            for number in range(3)
+        ),
+    )
     settings, saved = _muttrc(server, someone, tmp_path), tmp_path / "saved"
     keys = f'push "<tag-pattern>~A<enter><tag-prefix><save-message>{saved}<enter><sync-mailbox><quit>"'
     program = peer("neomutt")

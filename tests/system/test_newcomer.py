@@ -1,6 +1,8 @@
-"""A newcomer follows install.md and backup.md to the letter, on a fresh machine: every command stands in the pages.
+"""A newcomer follows install.md and backup.md to the letter, on a fresh machine: every command stands in the
+pages.
 
-Nothing in the pages is a placeholder: mx.example.org and taro@example.org are what the machine and its first user are called.
+Nothing in the pages is a placeholder: mx.example.org and taro@example.org are what the machine and its first
+user are called.
 """
 
 import re
@@ -20,7 +22,8 @@ TALK = """
 import smtplib, ssl, sys
 word, password = sys.argv[1:]
 tls = ssl.create_default_context(cafile="/etc/letsencrypt/live/mx.example.org/chain.pem")
-text = f"From: <{{}}>\\r\\nTo: <taro@example.org>\\r\\nMessage-ID: <{word}@{{}}>\\r\\nSubject: {word}\\r\\n\\r\\n{word}\\r\\n"
+text = "From: <{{}}>\\r\\nTo: <taro@example.org>\\r\\n"
+text += f"Message-ID: <{word}@{{}}>\\r\\nSubject: {word}\\r\\n\\r\\n{word}\\r\\n"
 with smtplib.SMTP("127.0.0.1", 25, "host.example.net") as outside:
     outside.starttls(context=ssl._create_unverified_context())
     outside.sendmail("hanako@example.net", ["info@example.org"], text.format("hanako@example.net", "outside"))
@@ -34,7 +37,8 @@ tls = ssl.create_default_context(cafile="/etc/letsencrypt/live/mx.example.org/ch
 own = imaplib.IMAP4_SSL("mx.example.org", ssl_context=tls)
 own.login("taro@example.org", sys.argv[1])
 own.select()
-for _, octets in filter(None, (found if isinstance(found, tuple) else None for found in own.fetch("1:*", "(BODY[TEXT])")[1])):
+for found in own.fetch("1:*", "(BODY[TEXT])")[1]:
+    _, octets = found if isinstance(found, tuple) else ("", b"")
     print(octets.decode().strip())
 own.logout()
 """
@@ -63,7 +67,8 @@ class Newcomer:
         self.typed: list[str] = []
 
     def follow(self, heading: str, lines: list[str], expected: dict[str, int] | None = None) -> str:
-        """Every line under the heading; `expected`: commands that the page itself says do not end well yet."""
+        """Every line under the heading; `expected`: commands that the page itself says do not end well
+        yet."""
         shown = ""
         for line in lines:
             self.typed.append(line)
@@ -75,7 +80,8 @@ class Newcomer:
             done = self.machine.run(line, user=user, check=False)
             wanted = (expected or {}).get(line, 0)
             assert done.status == wanted, (
-                f"{heading}: {line!r} as {user} ended with {done.status}:\n{done.output}\n{self.machine.journal()}"
+                f"{heading}: {line!r} as {user} ended with {done.status}:\n{done.output}\n"
+                f"{self.machine.journal()}"
             )
             shown += done.output
         return shown
@@ -92,14 +98,22 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def sections(named: dict[str, list[str]], *numbers: int) -> list[tuple[str, list[str]]]:
-    return [(heading, lines) for heading, lines in named.items() if heading[:1].isdecimal() and int(heading[0]) in numbers]
+    return [
+        (heading, lines)
+        for heading, lines in named.items()
+        if heading[:1].isdecimal() and int(heading[0]) in numbers
+    ]
 
 
 def check_owners(machine: Machine) -> None:
     """Everything in the data folder belongs to the service user, and is readable by nobody else."""
-    found = machine.run("find /var/lib/sekisho -not -user sekisho -o -not -type s -perm /077 -not -path /var/lib/sekisho").output
+    found = machine.run(
+        "find /var/lib/sekisho -not -user sekisho -o -not -type s -perm /077 -not -path /var/lib/sekisho"
+    ).output
     assert found == "", found
-    who = machine.run("ps -eo user:20,args | grep '[s]ekisho serve' | cut -d' ' -f1 | sort | uniq -c").output.split()
+    who = machine.run(
+        "ps -eo user:20,args | grep '[s]ekisho serve' | cut -d' ' -f1 | sort | uniq -c"
+    ).output.split()
     assert who[0] == "1" and who[1] == "root" and who[3] == "sekisho" and int(who[2]) >= 1, who
 
 
@@ -110,7 +124,9 @@ def test_install_and_backup_to_the_letter(user: str, tmp_path: Path, copies: Pat
     with fresh_machine(tmp_path / "machine") as machine:
         newcomer = Newcomer(machine, user)
         for heading, lines in sections(INSTALL, 1, 2, 3):
-            newcomer.follow(heading, lines, {"sekisho config check": 78})  # nobody reads postmaster's mail yet: the page says so
+            newcomer.follow(
+                heading, lines, {"sekisho config check": 78}
+            )  # nobody reads postmaster's mail yet: the page says so
         for heading, lines in sections(INSTALL, 4, 5):
             newcomer.follow(heading, lines)
         check_owners(machine)
@@ -132,20 +148,30 @@ def test_install_and_backup_to_the_letter(user: str, tmp_path: Path, copies: Pat
         for heading, lines in sections(INSTALL, 1, 2):
             newcomer.follow(heading, lines)
         for folder in ("etc/sekisho", "backup"):
-            shutil.copytree(tmp_path / folder, machine.path(folder), symlinks=True)  # by root, as scp would: everything is root's
+            shutil.copytree(
+                tmp_path / folder, machine.path(folder), symlinks=True
+            )  # by root, as scp would: everything is root's
         if user != "root":
             machine.run("chown -R sekisho: /backup")
         newcomer.follow("On a new machine", BACKUP["On a new machine"])
         check_owners(machine)
         newcomer.python(TALK, "second", PASSWORD)
-        assert newcomer.python(READ, PASSWORD).split() == ["first", "first", "second", "second"]  # as of the backup
+        assert newcomer.python(READ, PASSWORD).split() == [
+            "first",
+            "first",
+            "second",
+            "second",
+        ]  # as of the backup
 
 
 def _renew(newcomer: Newcomer) -> None:
     """certbot's hook reloads: the new certificate is served."""
     machine = newcomer.machine
     machine.run("certbot renew")
-    served = machine.run("openssl s_client -connect 127.0.0.1:465 -CAfile /etc/letsencrypt/live/mx.example.org/chain.pem </dev/null 2>&1")
+    served = machine.run(
+        "openssl s_client -connect 127.0.0.1:465 -CAfile /etc/letsencrypt/live/mx.example.org/chain.pem "
+        "</dev/null 2>&1"
+    )
     assert "Verify return code: 0 (ok)" in served.output, served.output
 
 
@@ -177,27 +203,45 @@ def _upgrade(newcomer: Newcomer) -> None:
 
 def toml_of(name: str, table: str) -> str:
     """The block of that page which begins with this table."""
-    blocks = re.findall(r"^```toml\n(.*?)^```$", (ROOT / "docs/operating" / name).read_text("utf-8"), flags=re.M | re.S)
-    (found,) = [block for block in blocks if block.startswith(f"[{table}]") and ("local_socket" in block or table != "submission")]
+    blocks = re.findall(
+        r"^```toml\n(.*?)^```$", (ROOT / "docs/operating" / name).read_text("utf-8"), flags=re.M | re.S
+    )
+    (found,) = [
+        block
+        for block in blocks
+        if block.startswith(f"[{table}]") and ("local_socket" in block or table != "submission")
+    ]
     return found
 
 
 def _put_elsewhere(newcomer: Newcomer) -> None:
-    """The log below /var/log, a socket in Postfix's folder, one for sendmail(1) in /run: what pages advise works under the unit."""
+    """The log below /var/log, a socket in Postfix's folder, one for sendmail(1) in /run: what pages advise
+    works under the unit."""
     machine = newcomer.machine
-    machine.run("useradd --system postfix && install -d -o postfix -m 700 /var/spool/postfix/private && useradd web")
-    users = toml_of("commands.md", "submission.local_users").replace("admin@", "taro@").replace("system@", "taro@").replace("web@", "taro@")
+    machine.run(
+        "useradd --system postfix && install -d -o postfix -m 700 /var/spool/postfix/private && useradd web"
+    )
+    users = (
+        toml_of("commands.md", "submission.local_users")
+        .replace("admin@", "taro@")
+        .replace("system@", "taro@")
+        .replace("web@", "taro@")
+    )
     extra = toml_of("credentials.md", "auth_socket") + toml_of("commands.md", "submission") + users
     machine.run("cat >> /etc/sekisho/sekisho.toml", stdin=extra)
     machine.run("""sed -i 's,^.log.$,&\\nfile = "/var/log/sekisho.log",' /etc/sekisho/sekisho.toml""")
     newcomer.follow("restart", ["systemctl restart sekisho", "sekisho config check"])
-    told = machine.run("cd / && stat -c '%U %G %a %n' /var/log/sekisho.log /var/spool/postfix/private/* /run/sekisho/*").output.splitlines()
+    told = machine.run(
+        "cd / && stat -c '%U %G %a %n' /var/log/sekisho.log /var/spool/postfix/private/* /run/sekisho/*"
+    ).output.splitlines()
     assert told == [
         "sekisho sekisho 600 /var/log/sekisho.log",
         "sekisho postfix 660 /var/spool/postfix/private/sekisho-auth",
         "sekisho sekisho 666 /run/sekisho/submission.sock",
     ]
-    machine.run("mv /var/log/sekisho.log /var/log/sekisho.log.1 && systemctl reload sekisho")  # as logrotate does
+    machine.run(
+        "mv /var/log/sekisho.log /var/log/sekisho.log.1 && systemctl reload sekisho"
+    )  # as logrotate does
     machine.run("sekisho sendmail taro@example.org", user="web", stdin="Subject: cron\n\ncron\n")
     assert newcomer.python(READ, PASSWORD).split() == ["first", "first", "cron"]
     assert '"config.reloaded"' in machine.run("cat /var/log/sekisho.log").output

@@ -1,4 +1,5 @@
-"""Nobody borrows our server: every spelling of an address, at the real port for strangers, with a watched way out."""
+"""Nobody borrows our server: every spelling of an address, at the real port for strangers, with a watched way
+out."""
 
 import base64
 import json
@@ -114,7 +115,9 @@ def _try(client: Stranger, case: dict[str, Any]) -> tuple[int, int, int]:
     rcpt = client.say(b"RCPT TO:" + _translated(raw))
     message = 0
     if mail == rcpt == 250 and client.say(b"DATA") == 354:
-        message = client.say(b"From: <s@sender.example>\r\nSubject: " + case["id"].encode() + b"\r\n\r\nText.\r\n.")
+        message = client.say(
+            b"From: <s@sender.example>\r\nSubject: " + case["id"].encode() + b"\r\n\r\nText.\r\n."
+        )
     return mail, rcpt, message
 
 
@@ -127,7 +130,12 @@ def _judge(case: dict[str, Any], mail: int, rcpt: int, message: int) -> bool:
     elif expect == "550-unknown-user":
         assert rcpt == 550, (case, rcpt)
     elif expect != "accept-or-reject":
-        assert not accepted and (400 <= mail < 600 or 400 <= rcpt < 600 or rcpt == 0), (case, mail, rcpt, message)
+        assert not accepted and (400 <= mail < 600 or 400 <= rcpt < 600 or rcpt == 0), (
+            case,
+            mail,
+            rcpt,
+            message,
+        )
     return accepted
 
 
@@ -147,7 +155,9 @@ def _fail_to_log_in_at_port_25(server: Server) -> None:
 def _log_in_by_pop3(server: Server) -> None:
     """POP before SMTP is what this must not be."""
     alice = server.accounts["alice"]
-    pop3 = poplib.POP3_SSL("localhost", server.ports["pop3s"], context=ssl.create_default_context(cafile=str(server.ca_file)))
+    pop3 = poplib.POP3_SSL(
+        "localhost", server.ports["pop3s"], context=ssl.create_default_context(cafile=str(server.ca_file))
+    )
     pop3.user(alice.address)
     assert pop3.pass_(alice.password).startswith(b"+OK")
     pop3.quit()
@@ -156,7 +166,9 @@ def _log_in_by_pop3(server: Server) -> None:
 def _mailbox(server: Server) -> list[str]:
     """The subjects in alice's mailbox, which is emptied."""
     alice = server.accounts["alice"]
-    pop3 = poplib.POP3_SSL("localhost", server.ports["pop3s"], context=ssl.create_default_context(cafile=str(server.ca_file)))
+    pop3 = poplib.POP3_SSL(
+        "localhost", server.ports["pop3s"], context=ssl.create_default_context(cafile=str(server.ca_file))
+    )
     pop3.user(alice.address)
     pop3.pass_(alice.password)
     subjects = []
@@ -168,7 +180,9 @@ def _mailbox(server: Server) -> list[str]:
 
 
 @pytest.mark.parametrize("first", [_nothing, _fail_to_log_in_at_port_25, _log_in_by_pop3])
-def test_no_form_of_an_address_makes_a_relay(server: Server, sink: Sink, first: Callable[[Server], None]) -> None:
+def test_no_form_of_an_address_makes_a_relay(
+    server: Server, sink: Sink, first: Callable[[Server], None]
+) -> None:
     first(server)
     accepted = []
     for case in CASES:
@@ -197,8 +211,12 @@ def test_the_watched_way_out_is_the_one_that_mail_takes(server: Server, sink: Si
     """What the others would have seen: our own user's mail to a stranger does reach the sink. Runs last."""
     alice = server.accounts["alice"]
     with smtplib.SMTP_SSL(
-        "localhost", server.ports["submissions"], context=ssl.create_default_context(cafile=str(server.ca_file))
+        "localhost",
+        server.ports["submissions"],
+        context=ssl.create_default_context(cafile=str(server.ca_file)),
     ) as client:
         client.login(alice.address, alice.password)
-        client.sendmail(alice.address, ["user@victim.example"], f"From: {alice.address}\r\nSubject: out\r\n\r\nText.\r\n")
+        client.sendmail(
+            alice.address, ["user@victim.example"], f"From: {alice.address}\r\nSubject: out\r\n\r\nText.\r\n"
+        )
     assert sink.connected.wait(60), server.log

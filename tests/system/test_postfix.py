@@ -1,4 +1,5 @@
-"""A sekisho and a Postfix exchange mail as two strangers on the Internet would: MX, port 25, STARTTLS, bounces, DSNs."""
+"""A sekisho and a Postfix exchange mail as two strangers on the Internet would: MX, port 25, STARTTLS,
+bounces, DSNs."""
 
 import email
 import email.message
@@ -65,7 +66,9 @@ class World:
 
     def wait_at_postfix(self, subject: str, postfix: Postfix | None = None) -> bytes:
         where = postfix or self.postfix
-        return self._wait(lambda: [message for message in where.messages() if f"\nSubject: {subject}".encode() in message])
+        return self._wait(
+            lambda: [message for message in where.messages() if f"\nSubject: {subject}".encode() in message]
+        )
 
     def _wait(self, look: Callable[[], list[bytes]]) -> bytes:
         """The one message, once it is there."""
@@ -79,7 +82,9 @@ class World:
     def sendmail(self, recipient: str, message: bytes) -> None:
         """With Postfix's own sendmail, from somebody@postfix.test. The message has LF."""
         config = str(self.postfix.directory / "etc")
-        self.postfix.command("sendmail", "-C", config, "-i", "-f", "somebody@postfix.test", recipient, stdin=message)
+        self.postfix.command(
+            "sendmail", "-C", config, "-i", "-f", "somebody@postfix.test", recipient, stdin=message
+        )
 
 
 def _message(subject: str, sender: str, recipient: str, body: bytes = b"Text.\r\n") -> bytes:
@@ -150,14 +155,20 @@ def world() -> Iterator[World]:
         stack.enter_context(_serving_names(folder))
         server = stack.enter_context(running(folder / "try", change=_with_port_25))
         certificate = (server.folder / "cert.pem", server.folder / "key.pem")
-        postfix = stack.enter_context(running_postfix(folder / "postfix", POSTFIX, "postfix.test", DNS, certificate))
+        postfix = stack.enter_context(
+            running_postfix(folder / "postfix", POSTFIX, "postfix.test", DNS, certificate)
+        )
         yield World(server, postfix, folder, certificate)
 
 
 def test_octets_to_postfix_are_unchanged_and_encrypted(world: World) -> None:
     alice = world.server.accounts["alice"].address
     body = (
-        b".\r\n..\r\n.dot\r\n \r\ntrailing \t\r\n" + "会議は三時から。é\r\n".encode() + b"\xff\xfe raw\r\n" + b"x" * 5000 + b"\r\n\r\n\r\n"
+        b".\r\n..\r\n.dot\r\n \r\ntrailing \t\r\n"
+        + "会議は三時から。é\r\n".encode()
+        + b"\xff\xfe raw\r\n"
+        + b"x" * 5000
+        + b"\r\n\r\n\r\n"
     )
     message = _message("octets out", alice, "user@postfix.test", body)
     with world.submission() as client:
@@ -174,13 +185,20 @@ def test_several_messages_share_a_connection(world: World) -> None:
     before = world.postfix.log.count(f": connect from unknown[{OURS}]")
     with world.submission() as client:
         for number in range(8):
-            client.sendmail(alice, ["user@postfix.test"], _message(f"shared {number}", alice, "user@postfix.test"))
+            client.sendmail(
+                alice, ["user@postfix.test"], _message(f"shared {number}", alice, "user@postfix.test")
+            )
             world.wait_at_postfix(f"shared {number}")
     assert world.postfix.log.count(f": connect from unknown[{OURS}]") - before <= 2
 
 
 def test_octets_from_postfix_are_unchanged_and_encrypted(world: World) -> None:
-    body = b".\r\n..\r\n.dot\r\n \r\ntrailing \t\r\n" + "会議は三時から。é\r\n".encode() + b"x" * 990 + b"\r\n\r\n\r\n"
+    body = (
+        b".\r\n..\r\n.dot\r\n \r\ntrailing \t\r\n"
+        + "会議は三時から。é\r\n".encode()
+        + b"x" * 990
+        + b"\r\n\r\n\r\n"
+    )
     message = _message("octets in", "somebody@postfix.test", "alice@example.test", body)
     world.sendmail("alice@example.test", message.replace(b"\r\n", b"\n"))
     head, _, arrived = world.wait_in_inbox("octets in").partition(b"\r\n\r\n")
@@ -216,7 +234,11 @@ def _dsn_to_alice(world: World, original_recipient: str) -> email.message.Messag
     """The report about that recipient, once a notice that holds it is in the INBOX."""
 
     def found() -> list[email.message.Message]:
-        notices = [m for m in world.inbox("") if m.startswith(b"Return-Path: <>") and original_recipient.encode() in m]
+        notices = [
+            m
+            for m in world.inbox("")
+            if m.startswith(b"Return-Path: <>") and original_recipient.encode() in m
+        ]
         return [report for notice in notices for report in _reports(notice)]
 
     wait_until(lambda: bool(found()), world.explain)
@@ -237,7 +259,10 @@ def test_what_postfix_refuses_comes_back_as_a_dsn(world: World) -> None:
 
 
 def test_what_we_refuse_postfix_bounces(world: World) -> None:
-    world.sendmail("nobody@example.test", _message("unknown user", "somebody@postfix.test", "nobody@example.test").replace(b"\r\n", b"\n"))
+    world.sendmail(
+        "nobody@example.test",
+        _message("unknown user", "somebody@postfix.test", "nobody@example.test").replace(b"\r\n", b"\n"),
+    )
     bounce = world.wait_at_postfix("Undelivered Mail Returned to Sender")
     (report,) = _reports(bounce)
     assert report["Action"] == "failed"
@@ -276,7 +301,10 @@ def test_mail_waits_for_a_stopped_postfix_and_arrives_once(world: World) -> None
 
     def waiting() -> bool:
         return [
-            r["attempts"] for m in world.server.command("queue", "list") for r in m["recipients"] if r["address"] == "user@later.test"
+            r["attempts"]
+            for m in world.server.command("queue", "list")
+            for r in m["recipients"]
+            if r["address"] == "user@later.test"
         ] == [1]
 
     wait_until(waiting, world.explain)

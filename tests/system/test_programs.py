@@ -17,19 +17,38 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "a checkout"
     (folder / ".venv" / "bin").mkdir(parents=True)
     shutil.copytree(ROOT / "scripts", folder / "scripts")
-    for name in ("run", "sekisho", "requirements-dev.txt", "requirements.txt", "requirements-build.txt", "pyproject.toml"):
+    for name in (
+        "run",
+        "sekisho",
+        "requirements-dev.txt",
+        "requirements.txt",
+        "requirements-build.txt",
+        "pyproject.toml",
+    ):
         shutil.copy2(ROOT / name, folder)
     program = folder / ".venv" / "bin" / "sekisho"
-    program.write_text('#!/bin/sh\nprintf "%s|" "$PWD" "${SEKISHO_CONFIG:-}" "${SEKISHO_PROGRAM:-}" "$@"\nexit 7\n')
+    program.write_text(
+        '#!/bin/sh\nprintf "%s|" "$PWD" "${SEKISHO_CONFIG:-}" "${SEKISHO_PROGRAM:-}" "$@"\nexit 7\n'
+    )
     program.chmod(0o755)
-    stamp = subprocess.run(["sh", "-c", STAMP], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    stamp = subprocess.run(
+        ["sh", "-c", STAMP], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
     (folder / ".venv" / ".sekisho-stamp").write_text(f"{stamp} requirements-dev.txt")
     return folder
 
 
 def called(program: Path, *words: str, cwd: Path, **environment: str) -> list[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEKISHO_")}
-    done = subprocess.run([program, *words], cwd=cwd, capture_output=True, text=True, timeout=30, env=kept | environment, check=False)
+    done = subprocess.run(
+        [program, *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=kept | environment,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (7, "")
     return done.stdout.split("|")[:-1]
 
@@ -48,7 +67,14 @@ def test_the_wrapper_knows_the_try_out(checkout: Path, tmp_path: Path) -> None:
 
 
 def test_run_says_how_it_was_called(checkout: Path, tmp_path: Path) -> None:
-    assert called(checkout / "run", "--base-port", "0", cwd=tmp_path) == [str(checkout), "", "./sekisho", "try", "--base-port", "0"]
+    assert called(checkout / "run", "--base-port", "0", cwd=tmp_path) == [
+        str(checkout),
+        "",
+        "./sekisho",
+        "try",
+        "--base-port",
+        "0",
+    ]
 
 
 def test_what_is_made_in_the_checkout_is_not_committed() -> None:

@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
 def _message(number: int) -> bytes:
     return (
-        f"From: a@stranger.test\r\nTo: b@example.test\r\nSubject: number {number}\r\nMessage-ID: <{number}@stranger.test>\r\n\r\n"
+        f"From: a@stranger.test\r\nTo: b@example.test\r\nSubject: number {number}\r\nMessage-ID: "
+        f"<{number}@stranger.test>\r\n\r\n"
         f"Body {number}\r\n"
     ).encode()
 
@@ -41,13 +42,16 @@ def test_mbsync_keeps_two_sides_equal(server: Server, someone: Account, tmp_path
     mail.mkdir()
     settings = tmp_path / "mbsyncrc"
     settings.write_text(
-        f'IMAPAccount a\nHost localhost\nPort {server.ports["imaps"]}\nUser {someone.address}\nPass "{someone.password}"\nSSLType IMAPS\n'
+        f"IMAPAccount a\nHost localhost\nPort {server.ports['imaps']}\nUser {someone.address}\nPass "
+        f'"{someone.password}"\nSSLType IMAPS\n'
         f"SystemCertificates no\nCertificateFile {server.ca_file}\n\nIMAPStore far\nAccount a\n\n"
         f"MaildirStore near\nPath {mail}/\nInbox {mail}/INBOX\nSubFolders Verbatim\n\n"
         "Channel c\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\nSyncState *\n"
     )
     _run(program, "-c", str(settings), "c")
-    assert sorted(_plain(path.read_bytes()) for path in _files(mail / "INBOX")) == sorted(_plain(_message(number)) for number in range(10))
+    assert sorted(_plain(path.read_bytes()) for path in _files(mail / "INBOX")) == sorted(
+        _plain(_message(number)) for number in range(10)
+    )
     assert [_plain(path.read_bytes()) for path in _files(mail / "Archive")] == [_plain(_message(50))]
 
     # Here: one message read and flagged, one deleted, one new.
@@ -61,25 +65,42 @@ def test_mbsync_keeps_two_sides_equal(server: Server, someone: Account, tmp_path
     assert len(found) == 10
     assert not any(deleted_subject + b"\r\n" in message for message in found)
     assert _plain(found[-1]) == _plain(_message(99))
-    marked = [message for message, its in zip(found, flags(server, someone), strict=True) if {b"\\Flagged", b"\\Seen"} <= its]
+    marked = [
+        message
+        for message, its in zip(found, flags(server, someone), strict=True)
+        if {b"\\Flagged", b"\\Seen"} <= its
+    ]
     assert [flagged_subject + b"\r\n" in message for message in marked] == [True]
 
 
 @pytest.mark.parametrize(("protocol", "port"), [("imap", "imaps"), ("pop3", "pop3s")])
 @pytest.mark.parametrize("kind", ["implicit", "starttls"])
-def test_fetchmail_takes_everything_away(server: Server, someone: Account, tmp_path: Path, protocol: str, port: str, kind: str) -> None:
+def test_fetchmail_takes_everything_away(
+    server: Server, someone: Account, tmp_path: Path, protocol: str, port: str, kind: str
+) -> None:
     put(server, someone, *(_message(number) for number in range(5)))
     out = tmp_path / "out"
     settings = tmp_path / "fetchmailrc"
     # With STARTTLS `sslproto TLS1.2+` (instead of `ssl`) makes fetchmail insist on it.
-    service, security = (server.ports[port], "ssl") if kind == "implicit" else (server.ports[protocol], "sslproto 'TLS1.2+'")
+    service, security = (
+        (server.ports[port], "ssl") if kind == "implicit" else (server.ports[protocol], "sslproto 'TLS1.2+'")
+    )
     settings.write_text(
-        f'poll localhost protocol {protocol} service {service} user "{someone.address}" password "{someone.password}" '
+        f'poll localhost protocol {protocol} service {service} user "{someone.address}" password '
+        f'"{someone.password}" '
         f'{security} sslcertck sslcertfile "{server.ca_file}" mda "cat >> {out}" nokeep\n'
     )
     settings.chmod(0o600)
     program = peer("fetchmail")
-    _run(program, "-f", str(settings), "--nosyslog", "--pidfile", str(tmp_path / "pid"), FETCHMAILHOME=str(tmp_path))
+    _run(
+        program,
+        "-f",
+        str(settings),
+        "--nosyslog",
+        "--pidfile",
+        str(tmp_path / "pid"),
+        FETCHMAILHOME=str(tmp_path),
+    )
     copies = out.read_bytes()
     assert [copies.count(b"Subject: number %d\n" % number) for number in range(5)] == [1] * 5
     assert copies.count(b"\n\nBody ") == 5
@@ -87,10 +108,19 @@ def test_fetchmail_takes_everything_away(server: Server, someone: Account, tmp_p
 
 
 @pytest.mark.parametrize(("scheme", "port"), [("imap", "imap"), ("imaps", "imaps")])
-def test_curl_reads_and_appends_by_imap(server: Server, someone: Account, tmp_path: Path, scheme: str, port: str) -> None:
+def test_curl_reads_and_appends_by_imap(
+    server: Server, someone: Account, tmp_path: Path, scheme: str, port: str
+) -> None:
     put(server, someone, _message(1))
     program = peer("curl")
-    common = ("-sS", "--ssl-reqd", "--cacert", str(server.ca_file), "-u", f"{someone.address}:{someone.password}")
+    common = (
+        "-sS",
+        "--ssl-reqd",
+        "--cacert",
+        str(server.ca_file),
+        "-u",
+        f"{someone.address}:{someone.password}",
+    )
     url = f"{scheme}://localhost:{server.ports[port]}"
     assert _run(program, *common, f"{url}/INBOX;UID=1") == _message(1)
     assert _run(program, *common, f"{url}/INBOX?SUBJECT%20number") == b"* SEARCH 1\r\n"
@@ -104,7 +134,14 @@ def test_curl_reads_and_appends_by_imap(server: Server, someone: Account, tmp_pa
 def test_curl_reads_and_deletes_by_pop3(server: Server, someone: Account, scheme: str, port: str) -> None:
     put(server, someone, _message(1), _message(2))
     program = peer("curl")
-    common = ("-sS", "--ssl-reqd", "--cacert", str(server.ca_file), "-u", f"{someone.address}:{someone.password}")
+    common = (
+        "-sS",
+        "--ssl-reqd",
+        "--cacert",
+        str(server.ca_file),
+        "-u",
+        f"{someone.address}:{someone.password}",
+    )
     url = f"{scheme}://localhost:{server.ports[port]}"
     assert [line.split()[0] for line in _run(program, *common, f"{url}/").splitlines()] == [b"1", b"2"]
     assert _run(program, *common, f"{url}/2") == _message(2)

@@ -22,19 +22,31 @@ _ID = re.compile(rb"\b[a-z2-9]{8}\b")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, dict[str, tuple[str, str, str]]]]:
+def house(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Server, dict[str, tuple[str, str, str]]]]:
     """A server, and for each cause (client, user name, password)."""
     folder = Path(tmp_path_factory.mktemp("refusals")) / "try"
     with running(folder, change=lambda text: text + "\n[login]\nfailure_seconds = 0.3\n") as server:
         for name in ("disabled", "expired"):
-            server.command("account", "add", f"{name}@example.test", "--password-stdin", stdin=PASSWORD + "\n")
+            server.command(
+                "account", "add", f"{name}@example.test", "--password-stdin", stdin=PASSWORD + "\n"
+            )
         server.command("account", "state", "disabled@example.test", "login-disabled")
         server.command("account", "expire", "expired@example.test", "2020-01-01")
         secret = server.command("account", "factor", "bob@example.test", "enable")["secret"]
-        server.command("account", "factor", "bob@example.test", "confirm", totp_code(base64.b32decode(secret), int(time.time()) // 30))
+        server.command(
+            "account",
+            "factor",
+            "bob@example.test",
+            "confirm",
+            totp_code(base64.b32decode(secret), int(time.time()) // 30),
+        )
         server.command("bans", "add", "127.77.77.0/24")
         alice = server.accounts["alice"]
-        made = server.command("account", "credential", "add", alice.address, "web form", "--service", alice.address)
+        made = server.command(
+            "account", "credential", "add", alice.address, "web form", "--service", alice.address
+        )
         printer = server.command("account", "credential", "add", alice.address, "reader", "--scope", "imap")
         yield (
             server,
@@ -56,7 +68,10 @@ def refusal(server: Server, service: str, client: str, name: str, password: str)
     """Everything that the server says from the greeting on."""
     context = ssl.create_default_context(cafile=str(server.ca_file))
     context.check_hostname = False
-    with socket.create_connection(("127.0.0.1", server.ports[PORTS[service]]), 30, (client, 0)) as plain, context.wrap_socket(plain) as tls:
+    with (
+        socket.create_connection(("127.0.0.1", server.ports[PORTS[service]]), 30, (client, 0)) as plain,
+        context.wrap_socket(plain) as tls,
+    ):
         plain_login = base64.b64encode(f"\0{name}\0{password}".encode())
         talk = {
             "submission": [b"EHLO [127.0.0.1]\r\n", b"AUTH PLAIN " + plain_login + b"\r\n", b"QUIT\r\n"],
@@ -67,7 +82,9 @@ def refusal(server: Server, service: str, client: str, name: str, password: str)
         said = _answer(stream)
         for line in talk:
             tls.sendall(line)
-            said += _answer(stream, b"a " if line.startswith(b"a ") else b"b " if line.startswith(b"b ") else b"")
+            said += _answer(
+                stream, b"a " if line.startswith(b"a ") else b"b " if line.startswith(b"b ") else b""
+            )
     return _ID.sub(b"(id)", said)
 
 
@@ -91,6 +108,8 @@ def test_refusals_read_the_same(house: tuple[Server, dict[str, tuple[str, str, s
         for cause, (client, name, password) in causes.items()
         if not cause.startswith("_")
     }
-    expected = {"submission": b"535 5.7.8", "imap": b"a NO [AUTHENTICATIONFAILED]", "pop3": b"-ERR [AUTH]"}[service]
+    expected = {"submission": b"535 5.7.8", "imap": b"a NO [AUTHENTICATIONFAILED]", "pop3": b"-ERR [AUTH]"}[
+        service
+    ]
     assert expected in said["wrong password"]
     assert set(said.values()) == {said["wrong password"]}, said

@@ -22,13 +22,19 @@ AUTHOR = "news@weak.test"
 
 
 def hand_in(server: Server, to: Account, subject: str) -> None:
-    text = f"From: {AUTHOR}\r\nTo: {to.address}\r\nSubject: {subject}\r\nMessage-ID: <{time.monotonic_ns()}@weak.test>\r\n\r\nHello\r\n"
+    text = (
+        f"From: {AUTHOR}\r\nTo: {to.address}\r\nSubject: {subject}\r\nMessage-ID: "
+        f"<{time.monotonic_ns()}@weak.test>\r\n\r\nHello\r\n"
+    )
     with smtplib.SMTP("localhost", server.ports["smtp"], local_hostname="mail.stranger.test") as stranger:
         stranger.sendmail("x@stranger.test", [to.address], text.encode())
 
 
 def ids_in_junk(server: Server, account: Account) -> list[str]:
-    found = [re.search(rb"\r\nReceived: [^;]* id ([0-9a-f]{29})", octets) for octets in mailboxes.messages(server, account, "Junk")]
+    found = [
+        re.search(rb"\r\nReceived: [^;]* id ([0-9a-f]{29})", octets)
+        for octets in mailboxes.messages(server, account, "Junk")
+    ]
     return [match[1].decode() for match in found if match]
 
 
@@ -54,7 +60,9 @@ def test_released_mail_moves_and_its_sender_is_trusted(tmp_path: Path) -> None:
             assert released["moved"] == [alice.address] and released["trusted"] == [alice.address]
             wait_until(lambda: cleared(server) == 1)
             assert server.stop() == 0
-            assert server.command("release", second)["moved"] == [alice.address]  # with nobody there but the command
+            assert server.command("release", second)["moved"] == [
+                alice.address
+            ]  # with nobody there but the command
             assert cleared(server) == 2
             restart(server)
             assert (len(mailboxes.messages(server, alice)) - before, ids_in_junk(server, alice)) == (2, [])

@@ -48,7 +48,9 @@ def test_a_rotated_log_is_opened_anew(tmp_path: Path) -> None:
         workers = len(server.workers())
         log.rename(rotated)
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: log.exists() and log.read_text().count("worker.reloaded") == workers, lambda: server.log)
+        wait_until(
+            lambda: log.exists() and log.read_text().count("worker.reloaded") == workers, lambda: server.log
+        )
         _deliver(server, "bob@example.test")
         wait_until(lambda: "reception.accepted" in log.read_text(), log.read_text)
         assert "reception.accepted" not in rotated.read_text()
@@ -64,7 +66,9 @@ def test_logins_go_on_with_as_many_threads(tmp_path: Path) -> None:
             assert client.login(alice.address, alice.password)[0] == "OK"
 
     one = "\n[login]\ncache_seconds = 0\nhashing_threads = 1\n"  # each login is hashed
-    with running(tmp_path / "try", change=lambda toml: re.sub(r"(?m)^workers = \d+$", "workers = 1", toml) + one) as server:
+    with running(
+        tmp_path / "try", change=lambda toml: re.sub(r"(?m)^workers = \d+$", "workers = 1", toml) + one
+    ) as server:
         alice, workers = server.accounts["alice"], len(server.workers())
         assert workers == 1
         log_in(server)
@@ -72,7 +76,10 @@ def test_logins_go_on_with_as_many_threads(tmp_path: Path) -> None:
         for number in range(1, 6):
             server.config_file.write_text(server.config_file.read_text() + "\n")
             server.process.send_signal(signal.SIGHUP)
-            wait_until(lambda number=number: server.log.count("worker.reloaded") == number * workers, lambda: server.log)
+            wait_until(
+                lambda number=number: server.log.count("worker.reloaded") == number * workers,
+                lambda: server.log,
+            )
             log_in(server)
         assert sum(threads(server)) <= sum(before) + 1
 
@@ -81,7 +88,10 @@ def test_a_half_written_certificate_is_not_shown(tmp_path: Path) -> None:
     def shown(server: Server) -> bytes:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(("127.0.0.1", server.ports["imaps"]), 30) as sock, context.wrap_socket(sock) as tls:
+        with (
+            socket.create_connection(("127.0.0.1", server.ports["imaps"]), 30) as sock,
+            context.wrap_socket(sock) as tls,
+        ):
             return tls.getpeercert(binary_form=True) or b""
 
     with running(tmp_path / "try") as server:
@@ -91,13 +101,23 @@ def test_a_half_written_certificate_is_not_shown(tmp_path: Path) -> None:
         write_certificates(tmp_path, ("localhost",), datetime.now(UTC))
         new_chain, new_key = (tmp_path / "cert.pem").read_bytes(), (tmp_path / "key.pem").read_bytes()
         config = server.config_file.read_text()
-        server.config_file.write_text(config.replace('hostname = "mx.example.test"', 'hostname = "other.example.test"'))
-        steps = [(new_chain[:-200], new_key, before), (new_chain, old_key, before), (new_chain, new_key, b""), (old_chain, old_key, before)]
+        server.config_file.write_text(
+            config.replace('hostname = "mx.example.test"', 'hostname = "other.example.test"')
+        )
+        steps = [
+            (new_chain[:-200], new_key, before),
+            (new_chain, old_key, before),
+            (new_chain, new_key, b""),
+            (old_chain, old_key, before),
+        ]
         for number, (chain_now, key_now, expected) in enumerate(steps, start=1):
             chain.write_bytes(chain_now)
             key.write_bytes(key_now)
             server.process.send_signal(signal.SIGHUP)
-            wait_until(lambda number=number: server.log.count("worker.reloaded") == number * workers, lambda: server.log)
+            wait_until(
+                lambda number=number: server.log.count("worker.reloaded") == number * workers,
+                lambda: server.log,
+            )
             assert (shown(server) == before) == (expected == before)
         assert server.log.count("tls.certificate_kept") == 2 and "config.refused" not in server.log
         with socket.create_connection(("127.0.0.1", server.ports["smtp"]), 30) as sock:

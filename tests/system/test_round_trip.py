@@ -14,8 +14,16 @@ JAPANESE = "会議のお知らせ"
 def _fields(subject: bytes, content_type: bytes, encoding: bytes, account: Account) -> bytes:
     address = account.address.encode()
     return (
-        b"From: " + address + b"\r\nTo: " + address + b"\r\nSubject: " + subject + b"\r\nDate: Tue, 24 Nov 2026 07:00:00 +0900\r\n"
-        b"Message-ID: <1@client.example.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=" + content_type + b"\r\n"
+        b"From: "
+        + address
+        + b"\r\nTo: "
+        + address
+        + b"\r\nSubject: "
+        + subject
+        + b"\r\nDate: Tue, 24 Nov 2026 07:00:00 +0900\r\n"
+        b"Message-ID: <1@client.example.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset="
+        + content_type
+        + b"\r\n"
         b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n"
     )
 
@@ -32,14 +40,32 @@ def _fields(subject: bytes, content_type: bytes, encoding: bytes, account: Accou
             [],
             id="iso-2022-jp encoded word",
         ),
-        pytest.param(JAPANESE.encode(), b"utf-8", b"8bit", JAPANESE.encode(), ["SMTPUTF8", "BODY=8BITMIME"], id="smtputf8 subject"),
         pytest.param(
-            JAPANESE.encode("iso-2022-jp"), b"iso-2022-jp", b"7bit", b"raw escapes in the subject", [], id="raw iso-2022-jp subject"
+            JAPANESE.encode(),
+            b"utf-8",
+            b"8bit",
+            JAPANESE.encode(),
+            ["SMTPUTF8", "BODY=8BITMIME"],
+            id="smtputf8 subject",
+        ),
+        pytest.param(
+            JAPANESE.encode("iso-2022-jp"),
+            b"iso-2022-jp",
+            b"7bit",
+            b"raw escapes in the subject",
+            [],
+            id="raw iso-2022-jp subject",
         ),
     ],
 )
 def test_octets_survive(
-    server: Server, someone: Account, subject: bytes, charset: bytes, encoding: bytes, body: bytes, options: list[str]
+    server: Server,
+    someone: Account,
+    subject: bytes,
+    charset: bytes,
+    encoding: bytes,
+    body: bytes,
+    options: list[str],
 ) -> None:
     header, text = _fields(subject, charset, encoding, someone), b".\r\n" + body + b"\r\n..\r\n \t\r\n\r\n"
     with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server)) as client:

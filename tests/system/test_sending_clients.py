@@ -12,14 +12,29 @@ pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
 def _swaks(server: Server, port: str, recipient: Account, *options: str) -> tuple[int, str]:
     """Exit status and the whole dialogue."""
-    common = ("--server", "localhost", "--port", str(server.ports[port]), "--ehlo", "client.stranger.test", "--to", recipient.address)
-    trusted = ("--tls-verify", "--tls-ca-path", str(server.ca_file)) if "--tls" in options or "--tls-on-connect" in options else ()
+    common = (
+        "--server",
+        "localhost",
+        "--port",
+        str(server.ports[port]),
+        "--ehlo",
+        "client.stranger.test",
+        "--to",
+        recipient.address,
+    )
+    trusted = (
+        ("--tls-verify", "--tls-ca-path", str(server.ca_file))
+        if "--tls" in options or "--tls-on-connect" in options
+        else ()
+    )
     done = peer("swaks").run("swaks", *common, *trusted, *options)
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
 def test_swaks_delivers_from_outside_with_starttls(server: Server, someone: Account) -> None:
-    status, said = _swaks(server, "smtp", someone, "--tls", "--from", "a@stranger.test", "--h-Subject", "by swaks")
+    status, said = _swaks(
+        server, "smtp", someone, "--tls", "--from", "a@stranger.test", "--h-Subject", "by swaks"
+    )
     assert status == 0, said
     assert "=== TLS started" in said
     (found,) = messages(server, someone)
@@ -69,11 +84,15 @@ def test_swaks_finds_no_open_relay(server: Server) -> None:
 def test_msmtp_submits(server: Server, someone: Account, tmp_path: Path, port: str, implicit: str) -> None:
     settings = tmp_path / "msmtprc"
     settings.write_text(
-        f"account default\nhost localhost\nport {server.ports[port]}\ntls on\ntls_starttls {implicit}\ntls_trust_file {server.ca_file}\n"
-        f"auth on\nuser {someone.address}\npassword {someone.password}\nfrom {someone.address}\ndomain client.example.test\n"
+        f"account default\nhost localhost\nport {server.ports[port]}\ntls on\ntls_starttls {implicit}\n"
+        f"tls_trust_file {server.ca_file}\n"
+        f"auth on\nuser {someone.address}\npassword {someone.password}\nfrom {someone.address}\ndomain "
+        f"client.example.test\n"
     )
     settings.chmod(0o600)
-    message = f"From: {someone.address}\nTo: {someone.address}\nSubject: by msmtp\n\n.\n..dots\n日本\n".encode()
+    message = (
+        f"From: {someone.address}\nTo: {someone.address}\nSubject: by msmtp\n\n.\n..dots\n日本\n".encode()
+    )
     done = peer("msmtp").run("msmtp", "-C", str(settings), someone.address, stdin=message)
     assert done.returncode == 0, done.stderr
     (found,) = messages(server, someone)
@@ -82,7 +101,13 @@ def test_msmtp_submits(server: Server, someone: Account, tmp_path: Path, port: s
 
 
 def test_msmtp_trusts_no_other_authority(server: Server, someone: Account) -> None:
-    options = ("--host=localhost", f"--port={server.ports['submissions']}", "--tls=on", "--tls-starttls=off", "--serverinfo")
+    options = (
+        "--host=localhost",
+        f"--port={server.ports['submissions']}",
+        "--tls=on",
+        "--tls-starttls=off",
+        "--serverinfo",
+    )
     done = peer("msmtp").run("msmtp", *options)
     assert done.returncode != 0
     assert b"certificate" in done.stderr
@@ -91,9 +116,12 @@ def test_msmtp_trusts_no_other_authority(server: Server, someone: Account) -> No
 @pytest.mark.parametrize(("port", "scheme"), [("submission", "smtp"), ("submissions", "smtps")])
 def test_curl_submits(server: Server, someone: Account, tmp_path: Path, port: str, scheme: str) -> None:
     upload = tmp_path / "upload.eml"
-    upload.write_bytes(f"From: {someone.address}\r\nTo: {someone.address}\r\nSubject: by curl\r\n\r\nHello\r\n".encode())
+    upload.write_bytes(
+        f"From: {someone.address}\r\nTo: {someone.address}\r\nSubject: by curl\r\n\r\nHello\r\n".encode()
+    )
     done = peer("curl").run(
-        "curl", "-sS", "--ssl-reqd", "--cacert", str(server.ca_file), "-u", f"{someone.address}:{someone.password}",
+        "curl", "-sS", "--ssl-reqd", "--cacert", str(server.ca_file), "-u",
+        f"{someone.address}:{someone.password}",
         "--mail-from", someone.address, "--mail-rcpt", someone.address, "-T", str(upload),
         f"{scheme}://localhost:{server.ports[port]}/client.example.test",
     )  # fmt: skip

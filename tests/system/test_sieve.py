@@ -12,17 +12,24 @@ from tests.system.server import Account, Server
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = b'require ["fileinto", "mailbox", "ereject"];\nif header :contains "subject" "list" { fileinto :create "Lists/all"; }\n'
+SCRIPT = (
+    b'require ["fileinto", "mailbox", "ereject"];\nif header :contains "subject" "list" '
+    b'{ fileinto :create "Lists/all"; }\n'
+)
 SCRIPT += b'if header :contains "subject" "spam" { ereject "Not here."; }\n'
 
 
 class Client:
     def __init__(self, server: Server) -> None:
-        self._socket: socket.socket = socket.create_connection(("localhost", server.ports["sieve"]), timeout=30)
+        self._socket: socket.socket = socket.create_connection(
+            ("localhost", server.ports["sieve"]), timeout=30
+        )
         self._file = self._socket.makefile("rb")
         assert b'"STARTTLS"' in self.hear()
         assert self.say(b"STARTTLS").startswith(b"OK")
-        self._socket = ssl.create_default_context(cafile=str(server.ca_file)).wrap_socket(self._socket, server_hostname="localhost")
+        self._socket = ssl.create_default_context(cafile=str(server.ca_file)).wrap_socket(
+            self._socket, server_hostname="localhost"
+        )
         self._file = self._socket.makefile("rb")
         assert b"SCRAM-SHA-256" in self.hear()
 
@@ -62,6 +69,8 @@ def test_a_script_is_brought_and_sorts(server: Server, someone: Account) -> None
     with pytest.raises(smtplib.SMTPDataError) as caught:
         send(server, someone.address, "spam")
     assert caught.value.smtp_code == 550 and b"Not here." in caught.value.smtp_error  # type: ignore[operator]
-    with imaplib.IMAP4_SSL("localhost", server.ports["imaps"], ssl_context=ssl.create_default_context(cafile=str(server.ca_file))) as imap:
+    with imaplib.IMAP4_SSL(
+        "localhost", server.ports["imaps"], ssl_context=ssl.create_default_context(cafile=str(server.ca_file))
+    ) as imap:
         imap.login(someone.address, someone.password)
         assert imap.select("Lists/all")[1] == [b"1"] and imap.select("INBOX")[1] == [b"1"]

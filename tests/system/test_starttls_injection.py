@@ -1,4 +1,5 @@
-"""Octets smuggled behind STARTTLS, and ends of data that are none, over real sockets to whole servers of both event loops."""
+"""Octets smuggled behind STARTTLS, and ends of data that are none, over real sockets to whole servers of both
+event loops."""
 
 import imaplib
 import json
@@ -25,11 +26,17 @@ _STARTTLS = {
 }
 # Beside those of the vectors: what else has ended data somewhere (SEC Consult 2023, Wang et al. 2025).
 _FALSE_ENDS = (
-    b"\n.\r", b"\r.\n", b"\r\n.\r\r\n", b"\r\r\n.\r\r\n", b"\r\x00\n.\r\n", b"\r\n.\x00\r\n", b"\r\n.\r\x00\n",
+    b"\n.\r", b"\r.\n", b"\r\n.\r\r\n", b"\r\r\n.\r\r\n", b"\r\x00\n.\r\n", b"\r\n.\x00\r\n",
+    b"\r\n.\r\x00\n",
     b"\r\n\x00.\r", b"\r\n\x00.\n", b"\n\n.\r\n",
 )  # fmt: skip
 _LISTED = json.loads(vectors("smtp", "end-of-data.json").read_text("utf-8"))["sequences"]
-FALSE_ENDS = tuple(dict.fromkeys([case["seq"].encode().decode("unicode_escape").encode("latin-1") for case in _LISTED] + list(_FALSE_ENDS)))
+FALSE_ENDS = tuple(
+    dict.fromkeys(
+        [case["seq"].encode().decode("unicode_escape").encode("latin-1") for case in _LISTED]
+        + list(_FALSE_ENDS)
+    )
+)
 _SMUGGLED = b"MAIL FROM:<admin@x.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx"
 
 
@@ -85,7 +92,9 @@ def test_words_in_one_segment_with_the_handshake_never_count_as_encrypted(server
     """The attacker's words, then the victim's true handshake, all at once."""
     ask, _, smuggled = _STARTTLS[kind]
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = ssl.create_default_context(cafile=str(server.ca_file)).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    client = ssl.create_default_context(cafile=str(server.ca_file)).wrap_bio(
+        incoming, outgoing, server_hostname="localhost"
+    )
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
     with _connected(server, kind) as sock:
@@ -102,7 +111,9 @@ def test_without_smuggled_words_the_same_client_gets_tls(server: Server, kind: s
         octets = b""
         while agreed not in octets or not octets.endswith(b"\r\n"):
             octets += sock.recv(65536)
-        with ssl.create_default_context(cafile=str(server.ca_file)).wrap_socket(sock, server_hostname="localhost") as secure:
+        with ssl.create_default_context(cafile=str(server.ca_file)).wrap_socket(
+            sock, server_hostname="localhost"
+        ) as secure:
             secure.sendall(b"a NOOP\r\n" if kind == "imap" else b"QUIT\r\n")
             assert secure.recv(100)
 
@@ -138,7 +149,8 @@ def test_false_ends_of_data_are_refused(server: Server, piece: int) -> None:
             sock.sendall(b"QUIT\r\n")  # in one segment: the server may have ended the connection by itself
             replies = _final_replies(sock)
         assert replies[0][:1] == b"5", (sequence, replies)
-        # The one true end, then QUIT: had the false end counted, MAIL, RCPT and DATA would have been answered too.
+        # The one true end, then QUIT: had the false end counted, MAIL, RCPT and DATA would have been answered
+        # too.
         assert [reply[:3] for reply in replies[1:]] in ([b"221"], []), (sequence, replies)
     assert _subjects(server) == []
 
@@ -187,7 +199,8 @@ def _subjects(server: Server, *, delete: bool = False) -> list[bytes]:
 
 
 class InjectingServer:
-    """An SMTP server, or somebody in the middle, that speaks on behind its 220 to STARTTLS. Counts what the client does then."""
+    """An SMTP server, or somebody in the middle, that speaks on behind its 220 to STARTTLS. Counts what the
+    client does then."""
 
     def __init__(self) -> None:
         self.tls_attempts = 0
@@ -226,14 +239,24 @@ class InjectingServer:
 def test_our_client_goes_away_when_plaintext_follows_the_220(tmp_path: Path) -> None:
     middle = InjectingServer()
     try:
-        with running(tmp_path / "try", change=lambda config: config + f'\n[relay.routes]\n"*" = "127.0.0.1:{middle.port}"\n') as server:
+        with running(
+            tmp_path / "try",
+            change=lambda config: config + f'\n[relay.routes]\n"*" = "127.0.0.1:{middle.port}"\n',
+        ) as server:
             alice = server.accounts["alice"]
             context = ssl.create_default_context(cafile=str(server.ca_file))
             with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=context) as client:
                 client.login(alice.address, alice.password)
-                client.sendmail(alice.address, ["user@far.example"], f"From: {alice.address}\r\nSubject: out\r\n\r\nText.\r\n")
+                client.sendmail(
+                    alice.address,
+                    ["user@far.example"],
+                    f"From: {alice.address}\r\nSubject: out\r\n\r\nText.\r\n",
+                )
             wait_until(
-                lambda: [r["attempts"] for m in server.command("queue", "list") for r in m["recipients"]] == [1], lambda: server.log[-3000:]
+                lambda: (
+                    [r["attempts"] for m in server.command("queue", "list") for r in m["recipients"]] == [1]
+                ),
+                lambda: server.log[-3000:],
             )
             assert middle.tls_attempts == 1
             assert b"MAIL" not in middle.said_after and b"EHLO" not in middle.said_after

@@ -22,10 +22,25 @@ DOORS = {
 
 def _s_client(server: Server, port: str, *options: str) -> "subprocess.CompletedProcess[bytes]":
     way, goodbye, _ = DOORS[port]
-    common = ("-connect", f"localhost:{server.ports[port]}", "-CAfile", str(server.ca_file), "-verify_return_error")
+    common = (
+        "-connect",
+        f"localhost:{server.ports[port]}",
+        "-CAfile",
+        str(server.ca_file),
+        "-verify_return_error",
+    )
     # No configuration file: ours, in the environment of a developer, would hide what the server does.
     return peer("openssl").run(
-        "openssl", "s_client", *common, "-verify_hostname", "localhost", "-ign_eof", *way, *options, stdin=goodbye, OPENSSL_CONF="/dev/null"
+        "openssl",
+        "s_client",
+        *common,
+        "-verify_hostname",
+        "localhost",
+        "-ign_eof",
+        *way,
+        *options,
+        stdin=goodbye,
+        OPENSSL_CONF="/dev/null",
     )
 
 

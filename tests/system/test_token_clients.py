@@ -23,13 +23,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Fa
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
     with issuing(ca) as issuer:
         table = "\n[login]\nfailure_seconds = 0.2\n"
-        table += f'\n[[login.issuers]]\nissuer = "{issuer.url}"\naudience = "mail"\nca_file = "{folder}/ca.pem"\n'
+        table += (
+            f'\n[[login.issuers]]\nissuer = "{issuer.url}"\naudience = "mail"\nca_file = "{folder}/ca.pem"\n'
+        )
         with running(folder / "try", change=lambda toml: toml + table) as server:
             yield server, issuer
 
 
 def curl(server: Server, token: str, url: str, *more: str) -> int:
-    options = ("-sS", "--max-time", "30", "--cacert", str(server.ca_file), "-u", f"{ALICE}:", "--oauth2-bearer", token)
+    options = (
+        "-sS",
+        "--max-time",
+        "30",
+        "--cacert",
+        str(server.ca_file),
+        "-u",
+        f"{ALICE}:",
+        "--oauth2-bearer",
+        token,
+    )
     return peer("curl").run("curl", *options, *more, url).returncode
 
 
@@ -50,7 +62,8 @@ def test_msmtp(world: tuple[Server, FakeIssuer], tmp_path: Path) -> None:
         rc, secret = tmp_path / "msmtprc", tmp_path / "token"
         secret.write_text(token + "\n")  # a line of its own file has 500 characters at most
         rc.write_text(
-            f"account default\nhost localhost\nport {server.ports['submissions']}\nfrom {ALICE}\nuser {ALICE}\npasswordeval cat {secret}\n"
+            f"account default\nhost localhost\nport {server.ports['submissions']}\nfrom {ALICE}\nuser "
+            f"{ALICE}\npasswordeval cat {secret}\n"
             f"auth oauthbearer\ntls on\ntls_starttls off\ntls_trust_file {server.ca_file}\n"
         )
         rc.chmod(0o600)

@@ -1,4 +1,5 @@
-"""Tokens of an issuer on a whole server: shown by IMAP, POP3 and SMTP instead of a password, and refused once they are over."""
+"""Tokens of an issuer on a whole server: shown by IMAP, POP3 and SMTP instead of a password, and refused once
+they are over."""
 
 import base64
 import imaplib
@@ -77,7 +78,10 @@ def test_tokens_open_what_a_password_would(tmp_path: Path) -> None:
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with issuing(ca) as issuer:
         table = "\n[login]\nfailure_seconds = 0.2\n"
-        table += f'\n[[login.issuers]]\nissuer = "{issuer.url}"\naudience = "mail"\nscope = "mail"\nca_file = "{tmp_path}/ca.pem"\n'
+        table += (
+            f'\n[[login.issuers]]\nissuer = "{issuer.url}"\naudience = "mail"\nscope = "mail"\n'
+            f'ca_file = "{tmp_path}/ca.pem"\n'
+        )
         with running(tmp_path / "try", change=lambda toml: toml + table) as server:
             now_us = time.time_ns() // 1000
             good = issuer.token(now_us, scope="openid mail")
@@ -85,10 +89,21 @@ def test_tokens_open_what_a_password_would(tmp_path: Path) -> None:
                 assert by_imap(server, bearer(issuer.token(now_us, algorithm, scope="openid mail"))) == []
             assert by_pop3(server, bearer(good)) == []
             assert by_smtp(server, bearer(good, "alice@example.test")) == []
-            assert by_smtp(server, f"user=alice@example.test\x01auth=Bearer {good}\x01\x01".encode(), "XOAUTH2") == []
-            told = {"status": "invalid_token", "scope": "mail", "openid-configuration": f"{issuer.url}/.well-known/openid-configuration"}
+            assert (
+                by_smtp(server, f"user=alice@example.test\x01auth=Bearer {good}\x01\x01".encode(), "XOAUTH2")
+                == []
+            )
+            told = {
+                "status": "invalid_token",
+                "scope": "mail",
+                "openid-configuration": f"{issuer.url}/.well-known/openid-configuration",
+            }
             over = issuer.token(now_us - 7200_000_000, scope="mail")
-            for said in (by_imap(server, bearer(over)), by_pop3(server, bearer(over)), by_smtp(server, bearer(over))):
+            for said in (
+                by_imap(server, bearer(over)),
+                by_pop3(server, bearer(over)),
+                by_smtp(server, bearer(over)),
+            ):
                 assert len(said) == 2 and json.loads(said[0]) == told
             assert said[1] == b"535"
             assert by_smtp(server, bearer(good, "bob@example.test"))[1:] == [b"535"]

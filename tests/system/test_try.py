@@ -45,13 +45,19 @@ def test_in_out_and_read(server: Server) -> None:
 
 
 def test_commands_reach_the_running_server(server: Server) -> None:
-    assert {account["address"] for account in server.command("account", "list")} >= {"alice@example.test", "bob@example.test"}
+    assert {account["address"] for account in server.command("account", "list")} >= {
+        "alice@example.test",
+        "bob@example.test",
+    }
     assert server.command("queue", "list") == []
 
 
 def test_a_second_server_on_the_same_folder_says_so(server: Server) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sekisho.app", "serve", "-c", str(server.config_file)], capture_output=True, env=ENVIRONMENT, timeout=60
+        [sys.executable, "-m", "sekisho.app", "serve", "-c", str(server.config_file)],
+        capture_output=True,
+        env=ENVIRONMENT,
+        timeout=60,
     )
     assert done.returncode == 1
     assert "is in use by another running instance" in done.stderr.decode()
@@ -77,6 +83,9 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     with running(tmp_path / "try") as server:
         before = server.workers()
         os.kill(before[0], signal.SIGKILL)
-        wait_until(lambda: len(server.workers()) == len(before) and before[0] not in server.workers(), lambda: server.log)
+        wait_until(
+            lambda: len(server.workers()) == len(before) and before[0] not in server.workers(),
+            lambda: server.log,
+        )
         with smtplib.SMTP("localhost", server.ports["smtp"]) as stranger:
             stranger.send_message(_message("after", "someone@stranger.test", server.accounts["bob"].address))

@@ -14,8 +14,16 @@ EXPOSURE = 20  # tenths
 @pytest.mark.peers
 def test_every_line_is_understood(tmp_path: Path) -> None:
     for name in ("sekisho.service", "sekisho.socket"):
-        (tmp_path / name).write_text((UNITS / name).read_text().replace("/opt/sekisho/bin/sekisho", "/bin/true"))  # it must be there
-    done = peer("systemd").run("systemd-analyze", "verify", "--man=no", str(tmp_path / "sekisho.service"), str(tmp_path / "sekisho.socket"))
+        (tmp_path / name).write_text(
+            (UNITS / name).read_text().replace("/opt/sekisho/bin/sekisho", "/bin/true")
+        )  # it must be there
+    done = peer("systemd").run(
+        "systemd-analyze",
+        "verify",
+        "--man=no",
+        str(tmp_path / "sekisho.service"),
+        str(tmp_path / "sekisho.socket"),
+    )
     told = done.stderr.decode()
     assert done.returncode == 0 and str(tmp_path) not in told and "sekisho" not in told, told
 
@@ -23,7 +31,9 @@ def test_every_line_is_understood(tmp_path: Path) -> None:
 @pytest.mark.peers
 def test_little_is_exposed() -> None:
     unit = str(UNITS / "sekisho.service")
-    done = peer("systemd").run("systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={EXPOSURE}", unit)
+    done = peer("systemd").run(
+        "systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={EXPOSURE}", unit
+    )
     told = done.stdout.decode()
     assert done.returncode == 0, told
     found = re.search(r"Overall exposure level for sekisho.service: ([0-9.]+)", told)

@@ -1,4 +1,5 @@
-"""Each refusal of a whole server is explained: `sekisho why` finds the id that stands in the reply, in English and Japanese."""
+"""Each refusal of a whole server is explained: `sekisho why` finds the id that stands in the reply, in
+English and Japanese."""
 
 import os
 import re
@@ -38,8 +39,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, dns: str) -> Iterator[Serve
     def change(toml: str) -> str:
         toml, count = re.subn(r"unchecked_networks = .*", "unchecked_networks = []", toml)
         assert count == 1
-        toml += f'\n[limits]\nmessage_octets = 20000\nheader_octets = 10000\nerrors_per_session = 3\n\n[resolver]\nservers = ["{dns}"]\n'
-        return toml + f'\n[ledger]\nwhy_url = "{URL}{{id}}"\n\n[relay.routes]\n"elsewhere.test" = "[127.0.0.1]:1"\n'
+        toml += (
+            f"\n[limits]\nmessage_octets = 20000\nheader_octets = 10000\nerrors_per_session = 3\n\n"
+            f'[resolver]\nservers = ["{dns}"]\n'
+        )
+        return (
+            toml
+            + f'\n[ledger]\nwhy_url = "{URL}{{id}}"\n\n[relay.routes]\n"elsewhere.test" = "[127.0.0.1]:1"\n'
+        )
 
     with running(Path(tmp_path_factory.mktemp("why")) / "try", change=change) as started:
         yield started
@@ -47,13 +54,20 @@ def server(tmp_path_factory: pytest.TempPathFactory, dns: str) -> Iterator[Serve
 
 def ask(server: Server, subject: str, language: str = "C.UTF-8") -> tuple[int, str]:
     """Exit code and what was said."""
-    environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("LC_")} | {"LANG": language}
+    environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("LC_")} | {
+        "LANG": language
+    }
     command = [sys.executable, "-m", "sekisho.app", "why", subject, "-c", str(server.config_file)]
     done = subprocess.run(command, capture_output=True, env=environment, timeout=60, check=False)
     return done.returncode, done.stdout.decode() + done.stderr.decode()
 
 
-def reply_to(server: Server, recipient: str, content: str = "From: x@stranger.test\r\n\r\nx", sender: str = "x@stranger.test") -> str:
+def reply_to(
+    server: Server,
+    recipient: str,
+    content: str = "From: x@stranger.test\r\n\r\nx",
+    sender: str = "x@stranger.test",
+) -> str:
     """The words of the refusal of this message by strangers."""
     with smtplib.SMTP("localhost", server.ports["smtp"], local_hostname="stranger.test") as stranger:
         with pytest.raises((smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused)) as refused:
@@ -68,7 +82,9 @@ def reply_to(server: Server, recipient: str, content: str = "From: x@stranger.te
 
 def over_quota(server: Server) -> str:
     small = Account("small@example.test", "correct horse battery")
-    server.command("account", "add", small.address, "--quota", "100", "--password-stdin", stdin=small.password + "\n")
+    server.command(
+        "account", "add", small.address, "--quota", "100", "--password-stdin", stdin=small.password + "\n"
+    )
     return reply_to(server, small.address)
 
 
@@ -92,7 +108,11 @@ def bad_login(server: Server) -> str:
     with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server)) as client:
         with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
             client.login("alice@example.test", "wrong")
-        return str(refused.value.smtp_error, "utf-8") if isinstance(refused.value.smtp_error, bytes) else refused.value.smtp_error
+        return (
+            str(refused.value.smtp_error, "utf-8")
+            if isinstance(refused.value.smtp_error, bytes)
+            else refused.value.smtp_error
+        )
 
 
 def not_my_name(server: Server) -> str:
@@ -115,8 +135,18 @@ def too_many_errors(server: Server) -> str:
 
 
 REFUSALS: dict[str, tuple[Callable[[Server], str], str, str, str]] = {
-    "unknown": (lambda server: reply_to(server, "nobody@example.test"), "550 5.1.1", "no account and no alias", "エイリアスもありません"),
-    "relay": (lambda server: reply_to(server, "x@elsewhere.test"), "550 5.7.1", "domain is not served here", "ここでは扱っていません"),
+    "unknown": (
+        lambda server: reply_to(server, "nobody@example.test"),
+        "550 5.1.1",
+        "no account and no alias",
+        "エイリアスもありません",
+    ),
+    "relay": (
+        lambda server: reply_to(server, "x@elsewhere.test"),
+        "550 5.7.1",
+        "domain is not served here",
+        "ここでは扱っていません",
+    ),
     "quota": (over_quota, "452 4.2.2", "the mailbox is full", "いっぱいです"),
     "own domain": (
         lambda server: reply_to(server, "bob@example.test", "From: alice@example.test\r\n\r\nx"),
@@ -130,10 +160,25 @@ REFUSALS: dict[str, tuple[Callable[[Server], str], str, str, str]] = {
         "DMARC fails: neither SPF nor DKIM speaks for strict.test",
         "DMARC の失敗",
     ),
-    "declared size": (oversized_by_declaration, "552 5.3.4", "larger than this server takes", "上限より大きい"),
+    "declared size": (
+        oversized_by_declaration,
+        "552 5.3.4",
+        "larger than this server takes",
+        "上限より大きい",
+    ),
     "size": (oversized, "552 5.3.4", "larger than this server takes", "上限より大きい"),
-    "login": (bad_login, "", "A login as alice@example.test from 127.0.0.1 (submission) was refused", "パスワードが違います"),
-    "sender": (not_my_name, "550 5.7.1", "alice@example.test may not send under that address", "そのアドレスでは送信できません"),
+    "login": (
+        bad_login,
+        "",
+        "A login as alice@example.test from 127.0.0.1 (submission) was refused",
+        "パスワードが違います",
+    ),
+    "sender": (
+        not_my_name,
+        "550 5.7.1",
+        "alice@example.test may not send under that address",
+        "そのアドレスでは送信できません",
+    ),
     "errors": (too_many_errors, "421 4.7.0", "it ended with: errors", "終わり方: errors"),
 }
 
@@ -155,9 +200,16 @@ def test_a_message_is_followed_to_the_queue_and_found_with_the_server_down(serve
     alice = server.accounts["alice"]
     with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=trust(server)) as client:
         client.login(alice.address, alice.password)
-        client.sendmail(alice.address, ["x@elsewhere.test"], "From: alice@example.test\r\nMessage-ID: <a1@x.test>\r\n\r\nx")
+        client.sendmail(
+            alice.address,
+            ["x@elsewhere.test"],
+            "From: alice@example.test\r\nMessage-ID: <a1@x.test>\r\n\r\nx",
+        )
     wait_until(lambda: "relay.attempt" in server.log, lambda: server.log)
-    wait_until(lambda: "waits; the next attempt is on 20" in ask(server, "<a1@x.test>")[1], lambda: ask(server, "<a1@x.test>")[1])
+    wait_until(
+        lambda: "waits; the next attempt is on 20" in ask(server, "<a1@x.test>")[1],
+        lambda: ask(server, "<a1@x.test>")[1],
+    )
     code, text = ask(server, "<never.seen@x.test>")
     assert code == exits.NOTHING_KNOWN and "goes back to 20" in text
     reply = reply_to(server, "nobody2@example.test")

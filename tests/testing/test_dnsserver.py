@@ -34,7 +34,9 @@ $TIMEOUT silent.example
 """
 
 
-def _ask(name: str, rtype: str, *, tcp: bool = True, ad: bool = True, edns: bool = True) -> dns.message.Message:
+def _ask(
+    name: str, rtype: str, *, tcp: bool = True, ad: bool = True, edns: bool = True
+) -> dns.message.Message:
     query = dns.message.make_query(name, rtype, use_edns=0 if edns else False)
     if ad:
         query.flags |= dns.flags.AD
@@ -60,7 +62,11 @@ def test_negative_answers_carry_the_soa() -> None:
     for name, rcode in [("no.example.com", dns.rcode.NXDOMAIN), ("mail.example.com", dns.rcode.NOERROR)]:
         message = _ask(name, "AAAA")
         assert (message.rcode(), message.answer) == (rcode, [])
-        assert message.authority[0].to_text().startswith("example.com. 300 IN SOA ns.example.com. root.example.com. 7 ")
+        assert (
+            message.authority[0]
+            .to_text()
+            .startswith("example.com. 300 IN SOA ns.example.com. root.example.com. 7 ")
+        )
 
 
 def test_ad_only_for_secure_sets_and_those_who_ask() -> None:
@@ -115,11 +121,15 @@ def test_on_its_own(tmp_path: Path) -> None:
     zonefile.write_text(ZONE)
     source = str(Path(__file__).parents[2] / "src")
     command = [sys.executable, "-m", "sekisho.testing.dnsserver", str(zonefile)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": source}) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": source}
+    ) as process:
         assert process.stdout is not None
         try:
             host, _, port = process.stdout.readline().strip().rpartition(":")
-            answer = dns.query.udp(dns.message.make_query("mail.example.com", "A"), host, port=int(port), timeout=10).answer
+            answer = dns.query.udp(
+                dns.message.make_query("mail.example.com", "A"), host, port=int(port), timeout=10
+            ).answer
         finally:
             process.kill()
     assert answer[0].to_text() == "mail.example.com. 300 IN A 192.0.2.1"

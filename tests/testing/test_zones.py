@@ -84,7 +84,10 @@ async def test_aliases_times_and_security(resolver: ZoneResolver) -> None:
     assert (await resolver.resolve("www.example.com", "CNAME")).records == ("mail.example.com",)
 
 
-@pytest.mark.parametrize("line", ["a.example A", "a.example A 300.1.1.1", "a.example HINFO x", "$FOO x", "$AD maybe", "a..b A 192.0.2.1"])
+@pytest.mark.parametrize(
+    "line",
+    ["a.example A", "a.example A 300.1.1.1", "a.example HINFO x", "$FOO x", "$AD maybe", "a..b A 192.0.2.1"],
+)
 def test_bad_lines_are_quoted(line: str) -> None:
     with pytest.raises(ZoneTextError, match="cannot read the zone line"):
         Zone.from_text(line)

@@ -1,4 +1,5 @@
-"""One worker as the supervisor would run it, in the test's own process: real sockets, store, log and metrics."""
+"""One worker as the supervisor would run it, in the test's own process: real sockets, store, log and
+metrics."""
 
 import asyncio
 import json
@@ -98,8 +99,12 @@ async def worker(
         reloads=asyncio.Queue(),
         ready=ready.set,
     )
-    shared = Shared(SharedConnectionCounts(1, 100, 50), SharedMetrics(1), SharedRates(1, 60), SharedRecent(1, 16))
-    ports = {name: held[0].getsockname()[1] for name, held in sockets.items() if held[0].family == socket.AF_INET}
+    shared = Shared(
+        SharedConnectionCounts(1, 100, 50), SharedMetrics(1), SharedRates(1, 60), SharedRecent(1, 16)
+    )
+    ports = {
+        name: held[0].getsockname()[1] for name, held in sockets.items() if held[0].family == socket.AF_INET
+    }
     running = Running(folder, ports, shared, context)
     hook, handler = sys.unraisablehook, asyncio.get_running_loop().get_exception_handler()
 
@@ -109,7 +114,9 @@ async def worker(
     running.task = asyncio.create_task(whole())
     try:
         async with asyncio.timeout(SECONDS):
-            await asyncio.wait((running.task, asyncio.ensure_future(ready.wait())), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (running.task, asyncio.ensure_future(ready.wait())), return_when=asyncio.FIRST_COMPLETED
+            )
         if running.task.done():
             running.task.result()
         yield running

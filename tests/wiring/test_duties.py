@@ -1,4 +1,5 @@
-"""Each background duty of a running worker is broken by name: told, counted, begun again, and the others go on."""
+"""Each background duty of a running worker is broken by name: told, counted, begun again, and the others go
+on."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,9 @@ class Sabotage:
                 order.clear()
                 raise KeyError(duty.name)
 
-        return replace(duty, work=work, every=min(duty.pause(), ROUND_SECONDS) if duty.every is not None else None)
+        return replace(
+            duty, work=work, every=min(duty.pause(), ROUND_SECONDS) if duty.every is not None else None
+        )
 
 
 @pytest.fixture
@@ -91,7 +94,9 @@ def _broken(running: Running) -> set[str]:
     return {str(entry["duty"]) for entry in running.entries("duty.failed")}
 
 
-async def test_each_duty_is_told_and_begun_again_and_its_siblings_go_on(tmp_path: Path, sabotage: Sabotage) -> None:
+async def test_each_duty_is_told_and_begun_again_and_its_siblings_go_on(
+    tmp_path: Path, sabotage: Sabotage
+) -> None:
     async with worker(tmp_path, Setup(settings(tmp_path).model_dump_json(), [])) as running:
         assert set(sabotage.orders) == NAMES
         breakable = NAMES - {"clock.follow"}  # which ends at once where no lab moves the clock
@@ -102,15 +107,21 @@ async def test_each_duty_is_told_and_begun_again_and_its_siblings_go_on(tmp_path
             await running.until(lambda name=name: name in _broken(running))  # type: ignore[misc]  # binds the loop's variable
             told = asyncio.get_running_loop().time() - began
             assert f'sekisho_duty_faults_total{{duty="{name}"}} 1.0' in running.metrics()
-            await running.until(lambda name=name, before=before: sabotage.rounds[name] > before[name] + (name not in LIVES))  # type: ignore[misc]  # the same
+            await running.until(
+                lambda name=name, before=before: sabotage.rounds[name] > before[name] + (name not in LIVES)
+            )  # type: ignore[misc]  # the same
             assert told < 5.0, name  # it takes 0.1 s where nothing else runs
         assert _broken(running) == breakable
         faults = {entry["where"].removeprefix("duty."): entry for entry in running.entries("fault")}
         assert set(faults) == breakable and all("KeyError" in fault["traceback"] for fault in faults.values())
         ids = {entry["duty"]: entry["id"] for entry in running.entries("duty.failed")}
         assert ids == {name: fault["id"] for name, fault in faults.items()}
-        await running.until(lambda: {entry["duty"] for entry in running.entries("duty.recovered")} == breakable - set(LIVES))
-        await running.reload(Setup(settings(tmp_path, language="ja").model_dump_json(), []))  # the follower follows
+        await running.until(
+            lambda: {entry["duty"] for entry in running.entries("duty.recovered")} == breakable - set(LIVES)
+        )
+        await running.reload(
+            Setup(settings(tmp_path, language="ja").model_dump_json(), [])
+        )  # the follower follows
 
 
 async def test_a_worker_without_its_queue_ends(tmp_path: Path, sabotage: Sabotage) -> None:

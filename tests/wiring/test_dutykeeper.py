@@ -80,12 +80,21 @@ class Work:
 
 async def test_one_broken_duty_is_told_and_stops_no_other() -> None:
     world, broken, whole = World(), Work(KeyError("x")), Work()
-    keeper = await world.begin(Duty(name="bad", work=broken, every=2.0), Duty(name="good", work=whole, every=2.0))
-    assert world.faults("bad") == 1 and world.metrics.values["sekisho_faults_total", (("where", "duty.bad"),)] == 1
+    keeper = await world.begin(
+        Duty(name="bad", work=broken, every=2.0), Duty(name="good", work=whole, every=2.0)
+    )
+    assert (
+        world.faults("bad") == 1
+        and world.metrics.values["sekisho_faults_total", (("where", "duty.bad"),)] == 1
+    )
     assert [where for where, _ in world.journal.faults] == ["duty.bad"]
     (entry,) = world.journal.entries
     assert entry.kind == "duty.failed" and entry.id == "fault-1"
-    assert entry.fields["duty"] == "bad" and entry.fields["again_in_seconds"] == 0.5 and entry.fields["error"] == "KeyError('x')"
+    assert (
+        entry.fields["duty"] == "bad"
+        and entry.fields["again_in_seconds"] == 0.5
+        and entry.fields["error"] == "KeyError('x')"
+    )
     await world.next_round()
     await world.next_round()
     assert broken.rounds == whole.rounds == 3
@@ -93,8 +102,13 @@ async def test_one_broken_duty_is_told_and_stops_no_other() -> None:
     assert [entry.fields["alarm"] for entry in world.journal.entries] == [None, None, True]
     broken.error = None
     await world.next_round()
-    assert world.journal.entries[-1].kind == "duty.recovered" and world.journal.entries[-1].fields["faults"] == 3
-    assert world.metrics.values["sekisho_duty_success_seconds", (("duty", "bad"), ("worker", "3"))] == world.clock.now_us() // 1_000_000
+    assert (
+        world.journal.entries[-1].kind == "duty.recovered" and world.journal.entries[-1].fields["faults"] == 3
+    )
+    assert (
+        world.metrics.values["sekisho_duty_success_seconds", (("duty", "bad"), ("worker", "3"))]
+        == world.clock.now_us() // 1_000_000
+    )
     await keeper.stop()
 
 
@@ -110,12 +124,16 @@ async def test_the_wait_has_an_end() -> None:
 async def test_a_store_that_cannot_be_used_is_told_without_a_traceback() -> None:
     world = World()
     keeper = await world.begin(Duty(name="bad", work=Work(StoreUnavailable("the disk is full")), every=2.0))
-    assert world.faults("bad") == 1 and world.journal.faults == [] and world.journal.kinds() == ["duty.failed"]
+    assert (
+        world.faults("bad") == 1 and world.journal.faults == [] and world.journal.kinds() == ["duty.failed"]
+    )
     assert "the disk is full" in str(world.journal.entries[0].fields["error"])
     await keeper.stop()
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), asyncio.CancelledError(), ExceptionGroup("both", [ValueError()]), TimeoutError()])
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), asyncio.CancelledError(), ExceptionGroup("both", [ValueError()]), TimeoutError()]
+)
 async def test_whatever_ends_it_it_begins_again(error: BaseException) -> None:
     """Also a cancelled future that it waited for, which asyncio would take for the end of the task."""
     world, work = World(), Work(error)
@@ -139,7 +157,10 @@ async def test_work_without_end_must_not_end() -> None:
 
 async def test_without_a_vital_duty_the_worker_ends() -> None:
     world = World()
-    keeper = await world.begin(Duty(name="queue.run", work=Work(KeyError("x")), vital=True), Duty(name="bad", work=Work(KeyError("y"))))
+    keeper = await world.begin(
+        Duty(name="queue.run", work=Work(KeyError("x")), vital=True),
+        Duty(name="bad", work=Work(KeyError("y"))),
+    )
     ending = asyncio.ensure_future(keeper.until_shutdown())
     for _ in range(VITAL_FAULTS - 2):
         await world.next_round()

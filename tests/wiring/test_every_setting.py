@@ -33,7 +33,7 @@ from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.stores.sqlite.ledger_writer import LedgerWriter
 from sekisho.config.reload import in_force, is_at_start
 from sekisho.config.schema import Config
-from sekisho.config.section import Section
+from sekisho.config.section import SettingsSection
 from sekisho.core.policy.classifier.knowledge import Knowledge
 from sekisho.faces.cli.reference import table_in
 from sekisho.testing.clock import ManualClock
@@ -43,13 +43,22 @@ from sekisho.wiring.services import Services, adopt, build
 from sekisho.wiring.setup import Setup
 
 SOURCE = Path(__file__).parents[2] / "src" / "sekisho"
-# Read from the configuration of the moment by a duty or at the reload itself, each time; and of a key the octets count, not the file.
-AT_WORK = {"reputation.entries", "greylist.entries", "log.file", "certificates[].key_file", "login.breached_passwords"}
-# Asked for by services that hold their whole table. All others must show beside such tables: much that is under "limits" or "login" is
-# the business of somebody else.
+# Read from the configuration of the moment by a duty or at the reload itself, each time; and of a key the
+# octets count, not the file.
+AT_WORK = {
+    "reputation.entries",
+    "greylist.entries",
+    "log.file",
+    "certificates[].key_file",
+    "login.breached_passwords",
+}
+# Asked for by services that hold their whole table. All others must show beside such tables: much that is
+# under "limits" or "login" is the business of somebody else.
 HELD = re.compile(
-    r"(access|reception|relay|resolver|sieve|submission)\.|login\.(?!notices_per_day|hashing_threads|cache_seconds|sprayed|window_seconds|issuers)"
-    r"|limits\.(message_octets|recipients|header_octets|header_fields|received_fields|errors_per_session|transactions_per_session)"
+    r"(access|reception|relay|resolver|sieve|submission)\.|login\.(?!notices_per_day|hashing_threads|cache_"
+    r"seconds|sprayed|window_seconds|issuers)"
+    r"|limits\.(message_octets|recipients|header_octets|header_fields|received_fields|errors_per_session|tr"
+    r"ansactions_per_session)"
     r"|login\.issuers\[\]\.|queue\.notice_lifetime|ledger\.subjects"
 )
 
@@ -88,14 +97,24 @@ class House:
         """With everything in it that a setting may be about."""
         folder = self.folder
         listed = {"zone": "bl.example.test.", "codes": {"127.0.0.2": "spam"}, "accepted_terms": True}
-        issuer = {"issuer": "https://one.example.test", "audience": "mail", "ca_file": str(folder / "one-ca.pem")}
+        issuer = {
+            "issuer": "https://one.example.test",
+            "audience": "mail",
+            "ca_file": str(folder / "one-ca.pem"),
+        }
         return settings(
             folder,
             listeners=[
                 {"kind": "smtp", "address": "127.0.0.1", "port": 0, "proxy_from": ["192.0.2.0/24"]},
                 {"kind": "imaps", "address": "127.0.0.1", "port": 0, "client_ca": str(folder / "one-ca.pem")},
             ],
-            certificates=[{"cert_file": str(folder / "one.pem"), "key_file": str(folder / "one.key"), "names": ["a.test"]}],
+            certificates=[
+                {
+                    "cert_file": str(folder / "one.pem"),
+                    "key_file": str(folder / "one.key"),
+                    "names": ["a.test"],
+                }
+            ],
             door={"blocklists": [listed]},
             content={"clamav": "127.0.0.1:8", "rspamd": "127.0.0.1:7", "rspamd_password": "x"},
             login={"issuers": [issuer], "breached_passwords": str(folder / "one.list")},
@@ -114,7 +133,9 @@ class House:
         return Config.model_validate_json(json.dumps(raw), strict=True)
 
     def setup(self, config: Config) -> Setup:
-        authorities = {str(each.client_ca): each.client_ca.read_bytes() for each in config.listeners if each.client_ca}
+        authorities = {
+            str(each.client_ca): each.client_ca.read_bytes() for each in config.listeners if each.client_ca
+        }
         return Setup(config.model_dump_json(), list(read_certificates(config.certificates)), authorities)
 
     def changed(self, path: str) -> Config:
@@ -171,7 +192,13 @@ def _other(annotation: Any, value: Any) -> Any:
         inner = arguments[0]
         return [
             *(value or []),
-            *([7.0] if "float" in str(inner) else ["198.51.100.0/24"] if "Network" in str(inner) else ["more.example.test"]),
+            *(
+                [7.0]
+                if "float" in str(inner)
+                else ["198.51.100.0/24"]
+                if "Network" in str(inner)
+                else ["more.example.test"]
+            ),
         ]
     if origin is dict:
         return {**value, "more.example.test": "127.0.0.1:7"}
@@ -205,10 +232,11 @@ UNRELATED = (Config, Knowledge, SharedMetrics, LineSink, LedgerWriter)
 
 
 class Picture:
-    """What can be reached from something, as text: the same text, the same settings. The configuration as a whole is left out."""
+    """What can be reached from something, as text: the same text, the same settings. The configuration as a
+    whole is left out."""
 
     def __init__(self, *, with_tables: bool) -> None:
-        self._left_out: tuple[type, ...] = UNRELATED if with_tables else (*UNRELATED, Section)
+        self._left_out: tuple[type, ...] = UNRELATED if with_tables else (*UNRELATED, SettingsSection)
         self.lines: list[str] = []
         self._seen: dict[int, Any] = {}
 
@@ -231,18 +259,26 @@ class Picture:
     def _inside(self, value: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(value, Mapping):
             yield from (
-                (str(key) if isinstance(key, _LEAVES) else hashlib.sha256(repr(key).encode()).hexdigest(), each)
+                (
+                    str(key) if isinstance(key, _LEAVES) else hashlib.sha256(repr(key).encode()).hexdigest(),
+                    each,
+                )
                 for key, each in value.items()
             )
         elif isinstance(value, set | frozenset):
             yield from (
-                ("*", each) for each in sorted(value, key=lambda each: repr(each) if isinstance(each, _LEAVES) else type(each).__name__)
+                ("*", each)
+                for each in sorted(
+                    value, key=lambda each: repr(each) if isinstance(each, _LEAVES) else type(each).__name__
+                )
             )
         elif isinstance(value, list | tuple | typing.Sequence) and not isinstance(value, memoryview):
             yield from ((str(number), each) for number, each in enumerate(value))
         elif isinstance(value, types.FunctionType):
             yield "name", value.__qualname__
-            yield from ((f"cell{number}", cell.cell_contents) for number, cell in enumerate(value.__closure__ or ()))
+            yield from (
+                (f"cell{number}", cell.cell_contents) for number, cell in enumerate(value.__closure__ or ())
+            )
         elif isinstance(value, types.MethodType):
             yield "name", value.__qualname__
             yield "self", value.__self__
@@ -252,7 +288,10 @@ class Picture:
             yield "class", type(value).__qualname__
             names = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
             fields = {
-                **{name: getattr(value, name, None) for name in (*names, *getattr(type(value), "__struct_fields__", ()))},
+                **{
+                    name: getattr(value, name, None)
+                    for name in (*names, *getattr(type(value), "__struct_fields__", ()))
+                },
                 **getattr(value, "__dict__", {}),
             }
             yield from sorted((name, each) for name, each in fields.items() if not name.startswith("__"))
@@ -282,7 +321,9 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         ready=lambda: None,
     )
     async with AsyncExitStack() as stack:
-        shared = Shared(SharedConnectionCounts(1, 100, 50), SharedMetrics(1), SharedRates(1, 60), SharedRecent(1, 16))
+        shared = Shared(
+            SharedConnectionCounts(1, 100, 50), SharedMetrics(1), SharedRates(1, 60), SharedRecent(1, 16)
+        )
         hook = sys.unraisablehook
         plant = open_plant(house.setup(house.config()), shared, context, stack)
         sys.unraisablehook = hook
@@ -310,7 +351,9 @@ async def test_each_setting_is_in_force_after_a_reload(house: tuple[House, Plant
         services = reload(config, services)
         if path in AT_WORK:
             assert services.config == config
-        elif picture(plant, services) == first or (not HELD.match(path) and picture(plant, services, with_tables=False) == barely):
+        elif picture(plant, services) == first or (
+            not HELD.match(path) and picture(plant, services, with_tables=False) == barely
+        ):
             dead.append(path)
         services = reload(built.config(), services)
         assert picture(plant, services) == first, f"{path} leaves something behind"
@@ -321,7 +364,12 @@ async def test_what_outlives_the_settings_follows_them(house: tuple[House, Plant
     """Some of these would show elsewhere too."""
     built, plant = house
     raw = copy.deepcopy(built.base)
-    raw["limits"] |= {"free_disk_octets": 11, "mailboxes_per_account": 12, "connections": 13, "connections_per_ip": 14}
+    raw["limits"] |= {
+        "free_disk_octets": 11,
+        "mailboxes_per_account": 12,
+        "connections": 13,
+        "connections_per_ip": 14,
+    }
     raw["door"]["rates"]["window_seconds"] = 15
     raw["resolver"] |= {"servers": ["127.0.0.1:16"], "tries": 7}
     raw["guard"]["mode"] = "observe"
@@ -329,14 +377,22 @@ async def test_what_outlives_the_settings_follows_them(house: tuple[House, Plant
     config = Config.model_validate_json(json.dumps(raw), strict=True)
     services = build(plant, built.setup(config))
     before = plant.resolver.now
-    assert plant.store.spool.free_disk_octets == 0 and before.settings.servers == ("127.0.0.1:9",), "to build changes nothing"
+    assert plant.store.spool.free_disk_octets == 0 and before.settings.servers == ("127.0.0.1:9",), (
+        "to build changes nothing"
+    )
     adopt(plant, services)
     ledger, counts = plant.ledger.ledger, plant.shared.counts
     assert ledger is not None and plant.store.spool.free_disk_octets == ledger._writer.free_octets == 11
     assert plant.store._tree.most == 12 and (counts._cap, counts._cap_per_ip) == (13, 14)
     assert plant.shared.rates._window_us == 15_000_000
-    assert plant.resolver.now.settings.tries == 7 and str(plant.resolver.now.servers[0].address) == "127.0.0.1:16"
-    assert plant.store.guard._steps.rules.mode == "observe" and plant.authenticator._settings.failures_per_network == 17
+    assert (
+        plant.resolver.now.settings.tries == 7
+        and str(plant.resolver.now.servers[0].address) == "127.0.0.1:16"
+    )
+    assert (
+        plant.store.guard._steps.rules.mode == "observe"
+        and plant.authenticator._settings.failures_per_network == 17
+    )
     assert plant.queue._ports.courier is services.queue[1].courier
     adopt(plant, build(plant, built.setup(config), services))
     assert plant.resolver.now is services.resolver, "the same resolver keeps its answers"

@@ -15,7 +15,9 @@ from sekisho.wiring.ledger import LedgerKeeper
 def config(folder: Path, free_disk_octets: int = 0, **ledger: Any) -> Config:
     roles = {"postmaster": "taro@example.org", "abuse": "taro@example.org"}
     limits = {"free_disk_octets": free_disk_octets}
-    return Config.model_validate({"hostname": "mx.example.org", "data_dir": folder, "roles": roles, "ledger": ledger, "limits": limits})
+    return Config.model_validate(
+        {"hostname": "mx.example.org", "data_dir": folder, "roles": roles, "ledger": ledger, "limits": limits}
+    )
 
 
 async def test_settings_open_bound_and_close_it(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.wiring.operator import operator
 from sekisho.wiring.paths import control_socket
 
@@ -23,7 +23,11 @@ def test_a_server_that_hangs_up(tmp_path: Path) -> None:
         listening.listen()
         hang_up = threading.Thread(target=lambda: listening.accept()[0].close())
         hang_up.start()
-        with pytest.raises(CommandFailed) as failed, operator(config) as ask:
+        with pytest.raises(CommandError) as failed, operator(config) as ask:
             ask(b"x")
         hang_up.join(20)
-    assert failed.value.exit_code == exits.UNREACHABLE and str(path) in str(failed.value) and "without an answer" in str(failed.value)
+    assert (
+        failed.value.exit_code == exits.UNREACHABLE
+        and str(path) in str(failed.value)
+        and "without an answer" in str(failed.value)
+    )

@@ -1,4 +1,5 @@
-"""Commands of root's leave nothing in the data folder that the server's user could not use, and nobody else can read what they write."""
+"""Commands of root's leave nothing in the data folder that the server's user could not use, and nobody else
+can read what they write."""
 
 import io
 import os
@@ -74,14 +75,18 @@ def check_private(folder: Path, owner: int) -> None:
         assert (path, stat.S_IMODE(state.st_mode)) == (path, 0o700 if path.is_dir() else 0o600)
 
 
-def test_what_root_does_before_the_first_start_belongs_to_the_owner(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_root_does_before_the_first_start_belongs_to_the_owner(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     data = owned(place / "data")
     assert sekisho("config", "check") == 78  # nobody reads postmaster's mail yet
     assert sekisho("domain", "add", "example.org") == 0
     assert sekisho("alias", "add", "info@example.org", "taro@example.net") == 0
     assert sekisho("domain", "list") == 0
     assert "example.org" in capfd.readouterr().out
-    assert {"mail.db", "mail.lock", "hints.db", "hints.lock", "ledger.db", "lock"} <= {path.name for path in everything(data)}
+    assert {"mail.db", "mail.lock", "hints.db", "hints.lock", "ledger.db", "lock"} <= {
+        path.name for path in everything(data)
+    }
     check_private(data, OWNER)
     check_private(place / "log", OWNER)  # a folder of root's, the file the server's
     assert os.geteuid() == 0 and os.getegid() == 0
@@ -114,7 +119,9 @@ def test_backup_and_restore_are_private_and_restored_data_is_the_owners(place: P
     check_private(data, OWNER)
 
 
-def test_a_folder_that_is_not_there_is_made_for_the_configured_user(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_there_is_made_for_the_configured_user(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     owned(place / "data")
     assert sekisho("domain", "add", "example.org") == 0
     assert sekisho("backup", place / "copy") == 0
@@ -148,12 +155,17 @@ def test_folder_and_user_that_disagree_are_told(place: Path, capfd: pytest.Captu
     assert "There is no user no-such-user" in capfd.readouterr().err
 
 
-def test_files_that_root_left_behind_are_named_with_their_cure(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_files_that_root_left_behind_are_named_with_their_cure(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     data = owned(place / "data")
     assert sekisho("domain", "add", "example.org") == 0
     os.chown(data / "mail.lock", 0, 0)
     assert sekisho("domain", "add", "example.net") == 3
-    assert f"mail.lock belongs to root, so that {OWNER} cannot use it; mend it with: chown -R {OWNER}:" in capfd.readouterr().err
+    assert (
+        f"mail.lock belongs to root, so that {OWNER} cannot use it; mend it with: chown -R {OWNER}:"
+        in capfd.readouterr().err
+    )
 
 
 def test_names_in_a_database_lead_nowhere_else(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +180,9 @@ def test_names_in_a_database_lead_nowhere_else(place: Path, capfd: pytest.Captur
         with acting_as(user_of(OWNER, OWNER)):
             connection = apsw.Connection(str(data / "mail.db"))
             connection.execute("DELETE FROM content")
-            connection.execute("INSERT INTO content (id, size_octets, file, codec, refs) VALUES (1, 10, ?, 0, 0)", (name,))
+            connection.execute(
+                "INSERT INTO content (id, size_octets, file, codec, refs) VALUES (1, 10, ?, 0, 0)", (name,)
+            )
             connection.close()
         assert sekisho("backup", place / "copy") == 1
         assert "cannot be one" in capfd.readouterr().err
@@ -204,10 +218,14 @@ def test_no_link_above_a_log_leads_root_astray(place: Path) -> None:
         assert folder_owner(folder, owner) == owner
     assert not list((place / "roots").iterdir())
     os.close(open_log(place / "roots" / "new.log", owner))
-    assert (place / "roots" / "new.log").stat().st_uid == OWNER and folder_owner(place / "roots", owner) is None
+    assert (place / "roots" / "new.log").stat().st_uid == OWNER and folder_owner(
+        place / "roots", owner
+    ) is None
 
 
-def test_an_unreadable_log_keeps_nobody_from_a_command(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_log_keeps_nobody_from_a_command(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     owned(place / "data")
     with acting_as(user_of(OWNER, OWNER)):
         assert sekisho("domain", "add", "example.org") == 0
@@ -223,9 +241,14 @@ key_file = "tls/key.pem"
 """
 
 
-@pytest.mark.parametrize("key", ["", "-----BEGIN PRIVATE KEY-----\nMIGHAgEA"], ids=["root's alone", "half written"])
-def test_commands_need_no_certificate(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], key: str) -> None:
-    """The service user cannot read the key; and a certificate that is half written is the server's trouble alone."""
+@pytest.mark.parametrize(
+    "key", ["", "-----BEGIN PRIVATE KEY-----\nMIGHAgEA"], ids=["root's alone", "half written"]
+)
+def test_commands_need_no_certificate(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], key: str
+) -> None:
+    """The service user cannot read the key; and a certificate that is half written is the server's trouble
+    alone."""
     (place / "sekisho.toml").write_text('user = "nobody"\n' + SETTINGS + CERTIFICATE)
     tls = place / "tls"
     tls.mkdir(mode=0o700)
@@ -241,8 +264,10 @@ def test_commands_need_no_certificate(place: Path, monkeypatch: pytest.MonkeyPat
     os.chown(place / "log/sekisho.log", nobody.pw_uid, nobody.pw_gid)
     with acting_as(nobody):
         for command in (
-            "domain list", "queue list", "account list", "dkim list", "config show", "verify", "guard list", "bans list",
-            f"backup {place}/data/copy", f"verify {place}/data/copy", "door rules", "classifier status", "reputation list",
+            "domain list", "queue list", "account list", "dkim list", "config show", "verify", "guard list",
+            "bans list",
+            f"backup {place}/data/copy", f"verify {place}/data/copy", "door rules", "classifier status",
+            "reputation list",
         ):  # fmt: skip
             assert (command, sekisho(*command.split())) == (command, 0)
         monkeypatch.setattr("sys.stdin", io.StringIO("himitsu no kotoba da\nhimitsu no kotoba da\n"))
@@ -279,7 +304,10 @@ def test_strangers_are_told_whose_the_data_is(place: Path, capfd: pytest.Capture
         with acting_as(user_of(STRANGER, STRANGER)):
             assert (command, sekisho(*command.split())) == (command, 1)
         told = capfd.readouterr().err
-        assert f"{STRANGER} may not use it: run commands as root or as {'root' if 'y ' in command else OWNER}" in told
+        assert (
+            f"{STRANGER} may not use it: run commands as root or as {'root' if 'y ' in command else OWNER}"
+            in told
+        )
     os.chown(data / "hints.db", 0, 0)
     assert sekisho("backup", place / "other/copy") == 1  # root's own leftovers are told to root too
     assert f"mend it with: chown -R {OWNER}: {data}" in capfd.readouterr().err
@@ -292,4 +320,8 @@ def test_what_was_restored_open_to_all_is_closed(place: Path) -> None:
         path.chmod(0o644)
     (data / "content").chmod(0o755)
     assert sekisho("domain", "list") == 0
-    assert [stat.S_IMODE((data / name).stat().st_mode) for name in ("mail.db", "hints.db", "content")] == [0o640, 0o640, 0o750]
+    assert [stat.S_IMODE((data / name).stat().st_mode) for name in ("mail.db", "hints.db", "content")] == [
+        0o640,
+        0o640,
+        0o750,
+    ]

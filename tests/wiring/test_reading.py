@@ -1,4 +1,5 @@
-"""What the supervisor reads at a reload: what is bad among it does not spoil the rest, and what must wait for a restart is named."""
+"""What the supervisor reads at a reload: what is bad among it does not spoil the rest, and what must wait for
+a restart is named."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import trustme
 
 from sekisho.adapters.process.plan import ReloadRefused
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.wiring.reading import SetupReader, read_setup
 from sekisho.wiring.setup import Setup
 
@@ -26,7 +27,9 @@ class Desk:
             self.renew(name)
         self.write()
         self.told: list[tuple[str, Mapping[str, str | int]]] = []
-        self.reader = SetupReader(self.file, read_setup(self.file), lambda kind, fields: self.told.append((kind, fields)))
+        self.reader = SetupReader(
+            self.file, read_setup(self.file), lambda kind, fields: self.told.append((kind, fields))
+        )
         self.first = self.reader.latest
 
     def renew(self, name: str) -> None:
@@ -36,11 +39,14 @@ class Desk:
         (self.folder / f"{name}.key").chmod(0o600)
 
     def write(self, top: str = "", more: str = "", port: int = 0, names: tuple[str, ...] = NAMES) -> None:
-        certificates = "".join(f'[[certificates]]\ncert_file = "{name}.pem"\nkey_file = "{name}.key"\n' for name in names)
+        certificates = "".join(
+            f'[[certificates]]\ncert_file = "{name}.pem"\nkey_file = "{name}.key"\n' for name in names
+        )
         self.file.write_text(
             f'hostname = "mx.example.test"\ndata_dir = "{self.folder}"\n{top}\n'
             '[roles]\npostmaster = "taro@example.test"\nabuse = "taro@example.test"\n'
-            f'[[listeners]]\nkind = "imaps"\naddress = "127.0.0.1"\nport = {port}\nclient_ca = "people.pem"\n{certificates}{more}'
+            f'[[listeners]]\nkind = "imaps"\naddress = "127.0.0.1"\nport = {port}\nclient_ca = '
+            f'"people.pem"\n{certificates}{more}'
         )
 
     def reload(self) -> Setup:
@@ -60,12 +66,17 @@ def desk(tmp_path: Path) -> Desk:
 def test_renewed_certificates_are_taken_over(desk: Desk) -> None:
     desk.renew("mx")
     setup = desk.reload()
-    assert setup.certificates[0] != desk.first.certificates[0] and setup.certificates[1] == desk.first.certificates[1]
+    assert (
+        setup.certificates[0] != desk.first.certificates[0]
+        and setup.certificates[1] == desk.first.certificates[1]
+    )
     assert desk.kinds().count("tls.certificate_kept") == 0
 
 
 @pytest.mark.parametrize("damage", ["half", "other key", "gone", "garbage", "empty"])
-def test_a_certificate_that_is_not_fit_keeps_the_one_before_it_and_the_rest_is_followed(desk: Desk, damage: str) -> None:
+def test_a_certificate_that_is_not_fit_keeps_the_one_before_it_and_the_rest_is_followed(
+    desk: Desk, damage: str
+) -> None:
     for name in NAMES:
         desk.renew(name)
     chain, key = desk.folder / "mail.pem", desk.folder / "mail.key"
@@ -129,17 +140,22 @@ def test_what_wants_a_restart_is_named_until_there_is_one(desk: Desk) -> None:
 
 def test_listeners_keep_their_places_and_take_the_rest(desk: Desk) -> None:
     more = '[[listeners]]\nkind = "smtp"\naddress = "127.0.0.1"\nport = 0\nproxy_from = ["192.0.2.0/24"]\n'
-    desk.file.write_text(desk.file.read_text().replace('client_ca = "people.pem"\n', 'proxy_from = ["198.51.100.0/24"]\n') + more)
+    desk.file.write_text(
+        desk.file.read_text().replace('client_ca = "people.pem"\n', 'proxy_from = ["198.51.100.0/24"]\n')
+        + more
+    )
     config = desk.reload().config
     assert [listener.kind for listener in config.listeners] == ["imaps"], "the new one waits for a restart"
-    assert config.listeners[0].client_ca is None and [str(net) for net in config.listeners[0].proxy_from] == ["198.51.100.0/24"]
+    assert config.listeners[0].client_ca is None and [str(net) for net in config.listeners[0].proxy_from] == [
+        "198.51.100.0/24"
+    ]
     assert ("config.restart_needed", {"settings": "listeners"}) in desk.told
 
 
 def test_a_start_is_strict(desk: Desk) -> None:
     chain = desk.folder / "mail.pem"
     chain.write_bytes(chain.read_bytes() + b"-----BEGIN CERTIFICATE-----\nMIIB")
-    with pytest.raises(CommandFailed, match="not whole"):
+    with pytest.raises(CommandError, match="not whole"):
         read_setup(desk.file)
 
 

@@ -25,7 +25,9 @@ def setup(folder: Path, **tables: Any) -> Setup:
 
 async def make_account(folder: Path) -> None:
     clock = ManualClock()
-    store = SqliteStore(folder / "data", clock, SeededDice(), LocalChanges(), StoreSettings(free_disk_octets=0))
+    store = SqliteStore(
+        folder / "data", clock, SeededDice(), LocalChanges(), StoreSettings(free_disk_octets=0)
+    )
     await store.directory.add_domain(Domain("example.test", clock.now_us()))
     await store.directory.add_account(TARO, "$argon2id$nobody", "")
     await store.close()
@@ -66,7 +68,9 @@ async def test_a_reload_under_load_changes_settings_and_loses_no_connection(tmp_
     (tmp_path / "data").mkdir()
     await make_account(tmp_path)
     rounds = 15
-    async with worker(tmp_path, setup(tmp_path, limits={"free_disk_octets": 0, "message_octets": 1_000_000})) as running:
+    async with worker(
+        tmp_path, setup(tmp_path, limits={"free_disk_octets": 0, "message_octets": 1_000_000})
+    ) as running:
         clients: list[Client] = []
         for number in range(rounds):
             clients += [await Client.connect(running) for _ in range(2)]
@@ -76,9 +80,13 @@ async def test_a_reload_under_load_changes_settings_and_loses_no_connection(tmp_
                 assert (await client.say("RCPT TO:<taro@example.test>")).startswith("250 ")
                 assert (await client.say("DATA")).startswith("354 ")
                 client.writer.write(b"Subject: half of it\r\nFrom: <someone@stranger.test>\r\n\r\n")
-            await running.reload(setup(tmp_path, limits={"free_disk_octets": 0, "message_octets": 1_000_001 + number}))
+            await running.reload(
+                setup(tmp_path, limits={"free_disk_octets": 0, "message_octets": 1_000_001 + number})
+            )
         for client in clients:
-            assert (await client.say("the other half\r\n.")).startswith("250 "), "an open connection keeps its services"
+            assert (await client.say("the other half\r\n.")).startswith("250 "), (
+                "an open connection keeps its services"
+            )
             assert (await client.say("NOOP")).startswith("250 ")
             client.writer.close()
         assert len(running.entries("reception.accepted")) == 2 * rounds
@@ -88,7 +96,9 @@ async def test_a_reload_under_load_changes_settings_and_loses_no_connection(tmp_
 async def test_a_configuration_of_which_nothing_can_be_built_leaves_the_one_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with worker(tmp_path, setup(tmp_path, limits={"free_disk_octets": 0, "message_octets": 1_000_000})) as running:
+    async with worker(
+        tmp_path, setup(tmp_path, limits={"free_disk_octets": 0, "message_octets": 1_000_000})
+    ) as running:
         build = worker_module.build
 
         def broken(*arguments: Any) -> Any:
@@ -96,7 +106,9 @@ async def test_a_configuration_of_which_nothing_can_be_built_leaves_the_one_befo
             raise KeyError("x")
 
         monkeypatch.setattr(worker_module, "build", broken)
-        other = setup(tmp_path, limits={"free_disk_octets": 0, "message_octets": 2_000_000, "connections_per_ip": 1})
+        other = setup(
+            tmp_path, limits={"free_disk_octets": 0, "message_octets": 2_000_000, "connections_per_ip": 1}
+        )
         running.context.reloads.put_nowait(worker_module.msgspec.msgpack.encode(other))
         await running.until(lambda: bool(running.entries("duty.failed")))
         assert running.entries("worker.reloaded") == []

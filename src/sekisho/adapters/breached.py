@@ -1,25 +1,33 @@
-"""A file of leaked passwords' SHA-1 digests as "Have I Been Pwned" gives them out: sorted lines of `HASH:COUNT`, up to 40 GB of them."""
+"""A file of leaked passwords' SHA-1 digests as "Have I Been Pwned" gives them out: sorted lines of
+`HASH:COUNT`, up to 40 GB of them."""
 
 import hashlib
 import os
 import re
 from pathlib import Path
 
-# Some lists keep only the front of each digest. Under 64 bits of it, good passwords would be refused by chance.
+# Some lists keep only the front of each digest. Under 64 bits of it, good passwords would be refused by
+# chance.
 MIN_DIGITS = 16
 _LINE = re.compile(rb"([0-9A-Fa-f]{%d,40})(?::([0-9]{1,12}))?\s*\Z" % MIN_DIGITS)
 _MAX_LINE_OCTETS = 64
 
 
 class BreachedFile:
-    """Implements `ports.breached.BreachedPasswords` by halving the file: some forty reads of a line, and nothing is kept."""
+    """Implements `ports.breached.BreachedPasswords` by halving the file: some forty reads of a line, and
+    nothing is kept."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def count(self, password: str) -> int:
         """See the port."""
-        digest = hashlib.sha1(password.encode("utf-8", "replace"), usedforsecurity=False).hexdigest().upper().encode()
+        digest = (
+            hashlib.sha1(password.encode("utf-8", "replace"), usedforsecurity=False)
+            .hexdigest()
+            .upper()
+            .encode()
+        )
         descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = self._last_up_to(descriptor, digest)
@@ -30,7 +38,8 @@ class BreachedFile:
         return max(1, found[1])
 
     def _last_up_to(self, descriptor: int, digest: bytes) -> tuple[bytes, int] | None:
-        """The last line whose digest is not greater. Invariant: it starts before `high`, and not before `low` if `best` is set."""
+        """The last line whose digest is not greater. Invariant: it starts before `high`, and not before `low`
+        if `best` is set."""
         low, high = 0, os.fstat(descriptor).st_size
         best = None
         while low < high:
@@ -44,7 +53,8 @@ class BreachedFile:
         return best
 
     def _line_at(self, descriptor: int, middle: int, low: int) -> tuple[int, bytes, int]:
-        """(start, octets, end) of the line that the octet at `middle` belongs to; `low` is a line's start at or before it."""
+        """(start, octets, end) of the line that the octet at `middle` belongs to; `low` is a line's start at
+        or before it."""
         begin = max(low, middle - _MAX_LINE_OCTETS)
         octets = os.pread(descriptor, middle - begin + _MAX_LINE_OCTETS, begin)
         newline = octets.rfind(b"\n", 0, middle - begin)

@@ -18,7 +18,8 @@ _CA_DAYS = 3650
 
 
 def write_certificates(folder: Path, names: Sequence[str], now: datetime) -> tuple[Path, Path, Path]:
-    """Make a CA and a P-256 certificate for `names` (host names and IP addresses); returns (CA, chain, key) as PEM files.
+    """Make a CA and a P-256 certificate for `names` (host names and IP addresses); returns (CA, chain, key)
+    as PEM files.
 
     The CA's key is not kept: a new certificate means a new CA.
     """
@@ -53,7 +54,9 @@ def write_private(path: Path, octets: bytes) -> None:
 
 
 def _sign_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sekisho try-out CA (trust it for tests only)")])
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, "sekisho try-out CA (trust it for tests only)")]
+    )
     usage = x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,
@@ -75,7 +78,11 @@ def _sign_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate
 
 
 def _sign_leaf(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, key: ec.EllipticCurvePrivateKey, names: Sequence[str], now: datetime
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePrivateKey,
+    names: Sequence[str],
+    now: datetime,
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     usage = x509.KeyUsage(
@@ -96,7 +103,9 @@ def _sign_leaf(
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+        )
         .sign(ca_key, hashes.SHA256())
     )
 

@@ -11,7 +11,9 @@ class SystemClock:
     def now_us(self) -> int:
         return time.time_ns() // 1000
 
-    monotonic = staticmethod(time.monotonic)  # asked several times a command: without a Python call in between
+    monotonic = staticmethod(
+        time.monotonic
+    )  # asked several times a command: without a Python call in between
 
 
 class SystemDice:

@@ -1,6 +1,8 @@
-"""`ports.journal.Journal` by structlog: one JSON object or one readable line per entry, on standard error or in a file.
+"""`ports.journal.Journal` by structlog: one JSON object or one readable line per entry, on standard error or
+in a file.
 
-Lines of one turn of the loop go out with one write. What a peer chose is bounded and escaped here, and nowhere else.
+Lines of one turn of the loop go out with one write. What a peer chose is bounded and escaped here, and
+nowhere else.
 """
 
 import asyncio
@@ -21,7 +23,8 @@ from sekisho.ports.journal import Entry, Journal, JournalValue
 
 VALUE_CHARACTERS = 500
 TRACEBACK_CHARACTERS = 8000
-# C0, DEL, C1, line and paragraph separators, bidirectional controls, lone surrogates: what could break or forge a line.
+# C0, DEL, C1, line and paragraph separators, bidirectional controls, lone surrogates: what could break or
+# forge a line.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NEEDS_QUOTES = re.compile(r'[\s"=]|^$')
 
@@ -39,7 +42,8 @@ def _escape_one(match: re.Match[str]) -> str:
 
 
 class LineSink:
-    """Where lines go: a descriptor, written once per turn of the loop. A full disk or a closed pipe loses lines, never mail."""
+    """Where lines go: a descriptor, written once per turn of the loop. A full disk or a closed pipe loses
+    lines, never mail."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -82,7 +86,12 @@ class StructlogJournal:
     """`context` goes into every entry (worker=2); `descriptor` None means standard error."""
 
     def __init__(
-        self, clock: Clock, *, form: Literal["json", "text"] = "json", descriptor: int | None = None, **context: JournalValue
+        self,
+        clock: Clock,
+        *,
+        form: Literal["json", "text"] = "json",
+        descriptor: int | None = None,
+        **context: JournalValue,
     ) -> None:
         self._clock = clock
         self._second = 0
@@ -93,10 +102,14 @@ class StructlogJournal:
 
     def use(self, form: Literal["json", "text"]) -> None:
         """Lines of this form from now on."""
-        self._logger = _Logger(self._sink, [self._stamp, render_json if form == "json" else render_text], self._context)
+        self._logger = _Logger(
+            self._sink, [self._stamp, render_json if form == "json" else render_text], self._context
+        )
 
     def record(self, entry: Entry) -> None:
-        fields = {name: escape(value) if isinstance(value, str) else value for name, value in entry.fields.items()}
+        fields = {
+            name: escape(value) if isinstance(value, str) else value for name, value in entry.fields.items()
+        }
         if entry.id:
             fields["id"] = escape(entry.id)
         self._write(entry.kind, fields)
@@ -107,7 +120,9 @@ class StructlogJournal:
         if len(text) > TRACEBACK_CHARACTERS:  # the end says most
             text = "…" + text[-TRACEBACK_CHARACTERS:]
         lines = " | ".join(escape(line, TRACEBACK_CHARACTERS) for line in text.splitlines())
-        self._write("fault", {"where": where, "id": fault_id, "error": escape(repr(error)), "traceback": lines})
+        self._write(
+            "fault", {"where": where, "id": fault_id, "error": escape(repr(error)), "traceback": lines}
+        )
         return fault_id
 
     def flush(self) -> None:
@@ -133,7 +148,8 @@ class StructlogJournal:
         return {"time": self._utc(self._clock.now_us()), "kind": event.pop("event"), **event, **fields}
 
     def _utc(self, now_us: int) -> str:
-        """RFC 3339 §5.6 with milliseconds. The text of a second is kept: to format it costs more than all the rest of a line."""
+        """RFC 3339 §5.6 with milliseconds. The text of a second is kept: to format it costs more than all the
+        rest of a line."""
         second, rest = divmod(now_us, 1_000_000)
         if second != self._second:
             self._second, self._second_text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
@@ -141,8 +157,8 @@ class StructlogJournal:
 
 
 def catch_strays(journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
-    """Into the journal with what Python would print in many lines: errors of forgotten tasks, and those that C code cannot raise
-    (a server name in a TLS handshake that is not ASCII: anybody can send one)."""
+    """Into the journal with what Python would print in many lines: errors of forgotten tasks, and those that
+    C code cannot raise (a server name in a TLS handshake that is not ASCII: anybody can send one)."""
 
     def from_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -152,7 +168,9 @@ def catch_strays(journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
             journal.record(Entry("loop.complaint", fields={"message": str(context.get("message"))}))
 
     def from_python(stray: Any) -> None:
-        journal.record(Entry("python.stray", fields={"error": repr(stray.exc_value), "at": repr(stray.object)}))
+        journal.record(
+            Entry("python.stray", fields={"error": repr(stray.exc_value), "at": repr(stray.object)})
+        )
 
     loop.set_exception_handler(from_loop)
     sys.unraisablehook = from_python

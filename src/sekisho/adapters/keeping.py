@@ -4,8 +4,9 @@ from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.ledger import Recorder
 
-# What tells of the machine and not of mail, clients or accounts stays in the log alone, and so does what others tell better:
-# relay.attempt names the host that relay.connected reached, authentication.accepted the login behind access.
+# What tells of the machine and not of mail, clients or accounts stays in the log alone, and so does what
+# others tell better: relay.attempt names the host that relay.connected reached, authentication.accepted the
+# login behind access.
 _LOG_ONLY = frozenset(
     {
         "access",
@@ -47,7 +48,9 @@ class KeepingJournal:
     def fault(self, where: str, error: BaseException) -> str:
         fault_id = self._log.fault(where, error)
         if self.recorder is not None:
-            self.recorder.keep(self._clock.now_us(), Entry("fault", fault_id, {"where": where, "error": repr(error)}))
+            self.recorder.keep(
+                self._clock.now_us(), Entry("fault", fault_id, {"where": where, "error": repr(error)})
+            )
         return fault_id
 
     def _is_kept(self, kind: str) -> bool:

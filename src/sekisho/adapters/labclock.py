@@ -1,7 +1,9 @@
-"""A clock that a lab moves: the system's time plus an offset that lies in a small file, read anew at each question.
+"""A clock that a lab moves: the system's time plus an offset that lies in a small file, read anew at each
+question.
 
-A server takes it only when the environment that starts it names the file (`VARIABLE`), and then only on loopback; no setting
-of the configuration leads here. The file holds one signed 64-bit number in the byte order of the machine: microseconds.
+A server takes it only when the environment that starts it names the file (`VARIABLE`), and then only on
+loopback; no setting of the configuration leads here. The file holds one signed 64-bit number in the byte
+order of the machine: microseconds.
 """
 
 import mmap
@@ -17,7 +19,9 @@ class LabClock:
 
     def __init__(self, file: Path) -> None:
         with file.open("rb") as opened:
-            self._offset_us = memoryview(mmap.mmap(opened.fileno(), OFFSET_OCTETS, prot=mmap.PROT_READ)).cast("q")
+            self._offset_us = memoryview(mmap.mmap(opened.fileno(), OFFSET_OCTETS, prot=mmap.PROT_READ)).cast(
+                "q"
+            )
 
     @property
     def offset_us(self) -> int:
@@ -39,5 +43,6 @@ class ClockMover:
             self._offset_us = memoryview(mmap.mmap(opened.fileno(), OFFSET_OCTETS)).cast("q")
 
     def move(self, offset_us: int) -> None:
-        """How far the server's time is ahead of the system's. It must never become less while a server runs."""
+        """How far the server's time is ahead of the system's. It must never become less while a server
+        runs."""
         self._offset_us[0] = offset_us

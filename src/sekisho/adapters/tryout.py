@@ -33,9 +33,10 @@ class TryOutRefused(Exception):
         self.values = values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TryOut:
-    """What was prepared. `passwords`: address -> password; the caller makes the domain and those accounts that do not exist yet."""
+    """What was prepared. `passwords`: address -> password; the caller makes the domain and those accounts
+    that do not exist yet."""
 
     folder: Path
     config_file: Path
@@ -47,25 +48,34 @@ class TryOut:
 def prepare(folder: Path, base_port: int | None = None, now: datetime | None = None) -> TryOut:
     """Make the folder, or use it again.
 
-    Each port is `base_port` plus the usual one (10000: 10025, 10143, …); 0 takes free ports; None keeps those of the
-    first start, or takes DEFAULT_BASE_PORT. sekisho.toml is written anew only when the ports change, so that a person's
-    edits survive. Raises TryOutRefused, OSError.
+    Each port is `base_port` plus the usual one (10000: 10025, 10143, …); 0 takes free ports; None keeps those
+    of the first start, or takes DEFAULT_BASE_PORT. sekisho.toml is written anew only when the ports change,
+    so that a person's edits survive. Raises TryOutRefused, OSError.
     """
     folder = folder.absolute()
     now = now or datetime.now(UTC)
     if base_port is not None and not 0 <= base_port <= _TOO_HIGH:
         raise TryOutRefused(
-            "The base port must be at most {limit}: the highest port is {highest} above it.", limit=_TOO_HIGH, highest=_HIGHEST
+            "The base port must be at most {limit}: the highest port is {highest} above it.",
+            limit=_TOO_HIGH,
+            highest=_HIGHEST,
         )
     folder.mkdir(parents=True, exist_ok=True)
     state_file = folder / "tryout.json"
     state = _read_state(state_file)
     if state is None:
         if any(folder.iterdir()):
-            raise TryOutRefused("{folder} is not empty and was not made by a try-out; name another folder with --dir.", folder=folder)
+            raise TryOutRefused(
+                "{folder} is not empty and was not made by a try-out; name another folder with --dir.",
+                folder=folder,
+            )
         folder.chmod(0o755)
     passwords = state["passwords"] if state else {f"{name}@{DOMAIN}": _new_password() for name in LOCAL_PARTS}
-    ports = state["ports"] if state and (base_port is None or base_port == state["base_port"]) else _choose_ports(base_port)
+    ports = (
+        state["ports"]
+        if state and (base_port is None or base_port == state["base_port"])
+        else _choose_ports(base_port)
+    )
     ca_file, cert_file, key_file = folder / "ca.pem", folder / "cert.pem", folder / "key.pem"
     if not (still_valid(cert_file, now) and ca_file.exists() and key_file.exists()):
         write_certificates(folder, CERTIFICATE_NAMES, now)
@@ -74,8 +84,11 @@ def prepare(folder: Path, base_port: int | None = None, now: datetime | None = N
         config_file.write_text(render(_starter(ports)), "utf-8")
         config_file.chmod(0o644)  # another user of the machine may hand in mail by it, and trust the CA
         base = DEFAULT_BASE_PORT if base_port is None else base_port
-        write_private(state_file, json.dumps({"base_port": base, "ports": ports, "passwords": passwords}, indent=2).encode())
-    return TryOut(folder, config_file, ca_file, ports, passwords)
+        write_private(
+            state_file,
+            json.dumps({"base_port": base, "ports": ports, "passwords": passwords}, indent=2).encode(),
+        )
+    return TryOut(folder=folder, config_file=config_file, ca_file=ca_file, ports=ports, passwords=passwords)
 
 
 def _read_state(file: Path) -> dict[str, Any] | None:
@@ -102,7 +115,9 @@ def _starter(ports: dict[str, int]) -> Starter:
         key_file=Path("key.pem"),
         workers=min(2, os.cpu_count() or 1),
         log_format="text",
-        unchecked_networks=("127.0.0.0/8",),  # only this machine can connect, and the DNS knows nothing of example.test
+        unchecked_networks=(
+            "127.0.0.0/8",
+        ),  # only this machine can connect, and the DNS knows nothing of example.test
     )
 
 
@@ -110,7 +125,8 @@ def _choose_ports(base_port: int | None) -> dict[str, int]:
     if base_port != 0:
         base = DEFAULT_BASE_PORT if base_port is None else base_port
         return {kind: base + usual for kind, usual in USUAL_PORTS.items()}
-    # Held open together so that no port is given twice; somebody else could still take one before the server binds it.
+    # Held open together so that no port is given twice; somebody else could still take one before the server
+    # binds it.
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in USUAL_PORTS]
     try:
         return {kind: held.getsockname()[1] for kind, held in zip(USUAL_PORTS, sockets, strict=True)}

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, find_account, parse_address, parse_domain_name
+from sekisho.admin.context import AdminRefused, Context, find_account, parse_address, parse_domain_name
 from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Account, AccountState, Alias
 from sekisho.services.authentication.former import keep_former
@@ -18,7 +18,7 @@ class AccountRequest(Struct, frozen=True, forbid_unknown_fields=True):
     address: str
 
 
-class AddAccount(Struct, frozen=True, forbid_unknown_fields=True):
+class AddAccount(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     address: str
     password: str
     display_name: str = ""
@@ -75,7 +75,8 @@ class AccountDetails(Struct, frozen=True):
 
 
 async def check_new(context: Context, request: AccountRequest) -> AccountRequest:
-    """Could an account of this address be made? Asked before somebody thinks of a password. Raises Refused."""
+    """Could an account of this address be made? Asked before somebody thinks of a password. Raises
+    Refused."""
     address = parse_address(request.address)
     await check_is_free(context, address)
     return AccountRequest(str(address))
@@ -86,7 +87,9 @@ async def add_account(context: Context, request: AddAccount) -> Account:
     await check_is_free(context, address)
     _check_quota(request.quota_octets)
     argon2, scram = await hash_for(context, address, request.password, allow_weak=request.allow_weak)
-    account = await context.directory.add_account(address, argon2, scram, request.display_name, request.quota_octets)
+    account = await context.directory.add_account(
+        address, argon2, scram, request.display_name, request.quota_octets
+    )
     context.audit("account.add", account.address, quota_octets=request.quota_octets)
     return account
 
@@ -94,16 +97,20 @@ async def add_account(context: Context, request: AddAccount) -> Account:
 async def check_is_free(context: Context, address: Address) -> None:
     """Could an account of this address be made? Raises Refused."""
     if await context.directory.domain(address.domain) is None:
-        raise Refused("There is no domain {name}; add it first: sekisho domain add {name}", name=address.domain)
+        raise AdminRefused(
+            "There is no domain {name}; add it first: sekisho domain add {name}", name=address.domain
+        )
     existing = await context.directory.account_by_address(address)
     if existing is not None and existing.state == "deleted":
-        raise Refused(
-            "The account {address} is deleted but still in its grace period; bring it back (undelete) or purge it.", address=str(address)
+        raise AdminRefused(
+            "The account {address} is deleted but still in its grace period; bring it back (undelete) or "
+            "purge it.",
+            address=str(address),
         )
     if existing is not None:
-        raise Refused("The account {address} already exists.", address=str(address))
+        raise AdminRefused("The account {address} already exists.", address=str(address))
     if await context.directory.alias(address) is not None:
-        raise Refused("{address} is an alias; remove it first.", address=str(address))
+        raise AdminRefused("{address} is an alias; remove it first.", address=str(address))
 
 
 async def list_accounts(context: Context, request: ListAccounts) -> list[Account]:
@@ -118,7 +125,9 @@ async def show_account(context: Context, request: AccountRequest) -> AccountDeta
 
 async def _details(context: Context, account: Account) -> AccountDetails:
     directory = context.directory
-    return AccountDetails(account, await directory.aliases_to(account.address), list(await directory.sender_rights(account.id)))
+    return AccountDetails(
+        account, await directory.aliases_to(account.address), list(await directory.sender_rights(account.id))
+    )
 
 
 async def grant_sender(context: Context, request: GrantSender) -> AccountDetails:
@@ -128,7 +137,9 @@ async def grant_sender(context: Context, request: GrantSender) -> AccountDetails
     sender = f"@{parse_domain_name(text[1:])}" if text.startswith("@") else str(parse_address(text))
     domain = sender.rpartition("@")[2]
     if await context.directory.domain(domain) is None:
-        raise Refused("There is no domain {name}; only addresses of domains here can be granted.", name=domain)
+        raise AdminRefused(
+            "There is no domain {name}; only addresses of domains here can be granted.", name=domain
+        )
     if request.revoke:
         await context.directory.revoke_sender(account.id, sender)
     else:
@@ -139,7 +150,9 @@ async def grant_sender(context: Context, request: GrantSender) -> AccountDetails
 
 async def set_password(context: Context, request: SetPassword) -> Account:
     account = await find_account(context, request.address)
-    argon2, scram = await hash_for(context, parse_address(account.address), request.password, allow_weak=request.allow_weak)
+    argon2, scram = await hash_for(
+        context, parse_address(account.address), request.password, allow_weak=request.allow_weak
+    )
     if context.credentials is not None:
         await keep_former(context.directory, context.credentials, account.id, context.clock.now_us())
     await context.directory.set_password(account.id, argon2, scram)
@@ -150,7 +163,10 @@ async def set_password(context: Context, request: SetPassword) -> Account:
 async def set_state(context: Context, request: SetState) -> Account:
     account = await find_account(context, request.address)
     if account.state == "deleted":
-        raise Refused("The account {address} is deleted; bring it back first: sekisho account undelete {address}", address=account.address)
+        raise AdminRefused(
+            "The account {address} is deleted; bring it back first: sekisho account undelete {address}",
+            address=account.address,
+        )
     changed = await _set_state(context, account, request.state)
     if request.state == "sending_held" and context.guard_kit is not None:
         # Only now: what is submitted meanwhile sees the new state.
@@ -170,7 +186,7 @@ async def set_expiry(context: Context, request: SetExpiry) -> Account:
     """From then on nobody logs in; mail is still taken."""
     account = await find_account(context, request.address)
     if not 0 <= request.expires_at_us < 2**62:
-        raise Refused("The end of an account is a day, or never.")
+        raise AdminRefused("The end of an account is a day, or never.")
     await context.directory.set_expiry(account.id, request.expires_at_us)
     context.audit("account.expire", account.address, expires_at_us=request.expires_at_us)
     return await _changed(context, account)
@@ -181,12 +197,17 @@ async def remove_account(context: Context, request: RemoveAccount) -> Account:
     account = await find_account(context, request.address)
     for role, owner in (("postmaster", context.roles.postmaster), ("abuse", context.roles.abuse)):
         if parse_address(owner) == parse_address(account.address):
-            raise Refused(
-                "{address} reads the mail to {role}@; name another owner in roles.{role} first.", address=account.address, role=role
+            raise AdminRefused(
+                "{address} reads the mail to {role}@; name another owner in roles.{role} first.",
+                address=account.address,
+                role=role,
             )
     if not request.purge:
         if account.state == "deleted":
-            raise Refused("The account {address} is already deleted; use --purge to remove its mail for good.", address=account.address)
+            raise AdminRefused(
+                "The account {address} is already deleted; use --purge to remove its mail for good.",
+                address=account.address,
+            )
         return await _set_state(context, account, "deleted")
     await context.directory.purge_account(account.id)
     context.audit("account.purge", account.address)
@@ -196,11 +217,13 @@ async def remove_account(context: Context, request: RemoveAccount) -> Account:
 async def undelete_account(context: Context, request: AccountRequest) -> Account:
     account = await find_account(context, request.address)
     if account.state != "deleted":
-        raise Refused("The account {address} is not deleted.", address=account.address)
+        raise AdminRefused("The account {address} is not deleted.", address=account.address)
     return await _set_state(context, account, "active")
 
 
-async def hash_for(context: Context, address: Address, password: str, *, allow_weak: bool = False) -> HashedPassword:
+async def hash_for(
+    context: Context, address: Address, password: str, *, allow_weak: bool = False
+) -> HashedPassword:
     """In a thread: the loop serves others meanwhile. Raises Refused for a password that is too weak."""
 
     def check_and_hash() -> HashedPassword:
@@ -208,16 +231,18 @@ async def hash_for(context: Context, address: Address, password: str, *, allow_w
             check_quality(password, address, context.breached)
         return hash_password(password, terms)
 
-    terms = await scram_terms(context.directory, context.credentials, address) if context.credentials else None
+    terms = (
+        await scram_terms(context.directory, context.credentials, address) if context.credentials else None
+    )
     try:
         return await asyncio.to_thread(check_and_hash)
     except WeakPassword as error:
-        raise Refused(error.text, **error.values) from error
+        raise AdminRefused(error.text, **error.values) from error
 
 
 def _check_quota(quota_octets: int) -> None:
     if not 0 <= quota_octets < 2**62:
-        raise Refused("A quota is a number of octets, or 0 for none.")
+        raise AdminRefused("A quota is a number of octets, or 0 for none.")
 
 
 async def _set_state(context: Context, account: Account, state: AccountState) -> Account:

@@ -4,9 +4,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, parse_address
+from sekisho.admin.context import AdminRefused, Context, parse_address
+from sekisho.core.terms.records import by_position
 from sekisho.ports.bans import ANYBODY, Ban
-from sekisho.services.authentication.bandesk import Tally
+from sekisho.services.authentication.bandesk import TriesTally
 
 MOST_TRIED = 20
 SHORTEST = {4: 8, 6: 16}  # prefixes that an operator may ban
@@ -38,7 +39,7 @@ class AddBan(Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
-class Tried(Struct, frozen=True):
+class Tried(Struct, frozen=True, kw_only=True):
     at_us: int
     client: str
     username: str
@@ -47,11 +48,12 @@ class Tried(Struct, frozen=True):
 
 
 class BanDetails(Struct, frozen=True):
-    """`tallies`: what counts against the network and the wide one around it now. `tried`: refused logins from it, the newest first."""
+    """`tallies`: what counts against the network and the wide one around it now. `tried`: refused logins from
+    it, the newest first."""
 
     network: str
     bans: list[Ban]
-    tallies: list[Tally]
+    tallies: list[TriesTally]
     tried: list[Tried]
 
 
@@ -62,7 +64,9 @@ async def list_bans(context: Context, request: ListBans) -> list[Ban]:
 async def show_bans(context: Context, request: ShowBans) -> BanDetails:
     network = _parse_network(request.network)
     bans = await context.banning.about(network)
-    return BanDetails(str(network), bans, await context.banning.tallies(network), await _tried(context, network))
+    return BanDetails(
+        str(network), bans, await context.banning.tallies(network), await _tried(context, network)
+    )
 
 
 async def lift_bans(context: Context, request: LiftBans) -> list[Ban]:
@@ -70,7 +74,7 @@ async def lift_bans(context: Context, request: LiftBans) -> list[Ban]:
     account = str(parse_address(request.account)) if request.account else None
     bans = await context.banning.about(network, account)
     if not bans:
-        raise Refused("No ban meets {network}.", network=str(network))
+        raise AdminRefused("No ban meets {network}.", network=str(network))
     await context.banning.lift(bans)
     for ban in bans:
         context.audit("bans.lift", ban.network, account=ban.account, reason=ban.reason)
@@ -80,11 +84,23 @@ async def lift_bans(context: Context, request: LiftBans) -> list[Ban]:
 async def add_ban(context: Context, request: AddBan) -> Ban:
     network = _parse_network(request.network)
     if network.prefixlen < SHORTEST[network.version]:
-        raise Refused("{network} is too large: at most a /{length} can be banned.", network=str(network), length=SHORTEST[network.version])
+        raise AdminRefused(
+            "{network} is too large: at most a /{length} can be banned.",
+            network=str(network),
+            length=SHORTEST[network.version],
+        )
     account = str(parse_address(request.account)) if request.account else ANYBODY
     now_us = context.clock.now_us()
     until_us = now_us + request.seconds * 1_000_000 if request.seconds > 0 else 0
-    ban = Ban(str(network), account, "operator", now_us, until_us, by=context.actor, note=request.note)
+    ban = Ban(
+        network=str(network),
+        account=account,
+        reason="operator",
+        since_us=now_us,
+        until_us=until_us,
+        by=context.actor,
+        note=request.note,
+    )
     await context.banning.add(ban)
     context.audit("bans.add", ban.network, account=account, seconds=request.seconds, note=request.note)
     return ban
@@ -94,7 +110,9 @@ def _parse_network(text: str) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(text.strip(), strict=False)
     except ValueError as error:
-        raise Refused("{text} is neither an IP address nor a network such as 192.0.2.0/24.", text=repr(text)) from error
+        raise AdminRefused(
+            "{text} is neither an IP address nor a network such as 192.0.2.0/24.", text=repr(text)
+        ) from error
     return network
 
 
@@ -106,6 +124,10 @@ async def _tried(context: Context, network: IPv4Network | IPv6Network) -> list[T
     entries = await context.ledger.find(key)
     refused = [entry for entry in entries if entry.kind == "authentication.refused"]
     return [
-        Tried(entry.at_us, *(str(entry.fields.get(name, "")) for name in ("client", "username", "service", "cause")))
+        by_position(
+            Tried,
+            entry.at_us,
+            *(str(entry.fields.get(name, "")) for name in ("client", "username", "service", "cause")),
+        )
         for entry in refused[:MOST_TRIED]
     ]

@@ -21,8 +21,9 @@ from sekisho.services.guard.releasing import GuardKit
 from sekisho.services.sieve.desk import ScriptDesk
 
 
-class Refused(Exception):
-    """What was asked cannot be done. `text` is an English sentence with `{name}` places; `values` fills them."""
+class AdminRefused(Exception):
+    """What was asked cannot be done. `text` is an English sentence with `{name}` places; `values` fills
+    them."""
 
     def __init__(self, text: str, /, **values: object) -> None:
         super().__init__(text.format(**values) if values else text)
@@ -30,9 +31,10 @@ class Refused(Exception):
         self.values: Mapping[str, object] = values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`actor` names who asks: "uid:0". The stores tell the other workers of changes themselves. `ledger` None: there is none now."""
+    """`actor` names who asks: "uid:0". The stores tell the other workers of changes themselves. `ledger`
+    None: there is none now."""
 
     directory: Directory
     spool: Spool
@@ -54,37 +56,37 @@ class Context:
     @property
     def classifying(self) -> ClassifierDesk:
         if self.classifier is None:
-            raise Refused("The classifier cannot be reached from here.")
+            raise AdminRefused("The classifier cannot be reached from here.")
         return self.classifier
 
     @property
     def door(self) -> DoorKit:
         if self.door_kit is None:
-            raise Refused("The door cannot be reached from here.")
+            raise AdminRefused("The door cannot be reached from here.")
         return self.door_kit
 
     @property
     def kept_credentials(self) -> Credentials:
         if self.credentials is None:
-            raise Refused("The credentials cannot be reached from here.")
+            raise AdminRefused("The credentials cannot be reached from here.")
         return self.credentials
 
     @property
     def guarding(self) -> GuardKit:
         if self.guard_kit is None:
-            raise Refused("The guard cannot be reached from here.")
+            raise AdminRefused("The guard cannot be reached from here.")
         return self.guard_kit
 
     @property
     def scripting(self) -> ScriptDesk:
         if self.script_desk is None:
-            raise Refused("The scripts cannot be reached from here.")
+            raise AdminRefused("The scripts cannot be reached from here.")
         return self.script_desk
 
     @property
     def banning(self) -> BanDesk:
         if self.ban_desk is None:
-            raise Refused("The bans cannot be reached from here.")
+            raise AdminRefused("The bans cannot be reached from here.")
         return self.ban_desk
 
     def audit(self, action: str, subject: str, **fields: JournalValue) -> None:
@@ -97,9 +99,11 @@ def parse_address(text: str) -> Address:
     try:
         address = Address.from_text(text.strip()).canonical
     except AddressError as error:
-        raise Refused("{text} is not an address: {reason}.", text=repr(text), reason=str(error)) from error
+        raise AdminRefused(
+            "{text} is not an address: {reason}.", text=repr(text), reason=str(error)
+        ) from error
     if address.is_literal:
-        raise Refused("{text} is at an IP address; addresses here are local@domain.", text=str(address))
+        raise AdminRefused("{text} is at an IP address; addresses here are local@domain.", text=str(address))
     return address
 
 
@@ -108,7 +112,7 @@ def parse_domain_name(text: str) -> str:
     try:
         return parse_domain(text.strip(), literals=False)
     except AddressError as error:
-        raise Refused("{text} is not a domain: {reason}.", text=repr(text), reason=str(error)) from error
+        raise AdminRefused("{text} is not a domain: {reason}.", text=repr(text), reason=str(error)) from error
 
 
 async def find_account(context: Context, text: str) -> Account:
@@ -116,5 +120,5 @@ async def find_account(context: Context, text: str) -> Account:
     address = parse_address(text)
     account = await context.directory.account_by_address(address)
     if account is None:
-        raise Refused("There is no account {address}.", address=str(address))
+        raise AdminRefused("There is no account {address}.", address=str(address))
     return account

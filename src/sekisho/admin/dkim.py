@@ -1,4 +1,5 @@
-"""The keys that mail of a domain is signed with: make, publish, switch, retire. Private keys never leave the server."""
+"""The keys that mail of a domain is signed with: make, publish, switch, retire. Private keys never leave the
+server."""
 
 import asyncio
 import time
@@ -6,13 +7,13 @@ import time
 import msgspec
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, parse_domain_name
+from sekisho.admin.context import AdminRefused, Context, parse_domain_name
 from sekisho.admin.keymaking import generate_pem
 from sekisho.core.mailauth.dkim.sign import DkimSigner
 from sekisho.ports.keys import DkimKey, KeyAlgorithm, KeyState
 
-# So long after its last signature mail may still be under way, here and at others, with the waits of forwarders: RFC 5321 §4.5.4.1
-# has five days for one queue.
+# So long after its last signature mail may still be under way, here and at others, with the waits of
+# forwarders: RFC 5321 §4.5.4.1 has five days for one queue.
 DAY_US = 86_400_000_000
 UNDER_WAY_US = 7 * DAY_US
 _LETTERS = {"rsa": "r", "ed25519": "e"}
@@ -24,7 +25,8 @@ class AddKey(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RotateKeys(Struct, frozen=True, forbid_unknown_fields=True):
-    """`published`: selectors whose records were found in the DNS (`admin.check.published.in_dns`). `force`: without looking at that."""
+    """`published`: selectors whose records were found in the DNS (`admin.check.published.in_dns`). `force`:
+    without looking at that."""
 
     domain: str
     published: list[str] = []
@@ -42,7 +44,7 @@ class ListKeys(Struct, frozen=True, forbid_unknown_fields=True):
     domain: str | None = None
 
 
-class KeyView(Struct, frozen=True):
+class KeyView(Struct, frozen=True, kw_only=True):
     """What may be shown of a key. `name` and `record` are the TXT record to publish."""
 
     domain: str
@@ -60,14 +62,24 @@ async def add_key(context: Context, request: AddKey) -> KeyView:
     domain = await _own_domain(context, request.domain)
     keys = await context.keys.dkim_keys(domain)
     if any(key.state == "next" and key.algorithm == request.algorithm for key in keys):
-        raise Refused("{domain} has a next key already: publish it, then rotate.", domain=domain)
+        raise AdminRefused("{domain} has a next key already: publish it, then rotate.", domain=domain)
     now_us = context.clock.now_us()
     taken = {key.selector for key in keys}
     # The day in the name: a selector is never used for two keys, as old records live on in caches.
     first = _LETTERS[request.algorithm] + time.strftime("%Y%m%d", time.gmtime(now_us // 1_000_000))
-    selector = next(name for name in (first, *(f"{first}-{number}" for number in range(2, 1000))) if name not in taken)
+    selector = next(
+        name for name in (first, *(f"{first}-{number}" for number in range(2, 1000))) if name not in taken
+    )
     pem = await asyncio.to_thread(generate_pem, request.algorithm)
-    key = DkimKey(domain, selector, request.algorithm, "next", pem, now_us, now_us)
+    key = DkimKey(
+        domain=domain,
+        selector=selector,
+        algorithm=request.algorithm,
+        state="next",
+        private_pem=pem,
+        created_at_us=now_us,
+        changed_at_us=now_us,
+    )
     await context.keys.put_dkim_keys((key,))
     context.audit("dkim.add", domain, selector=selector, algorithm=request.algorithm)
     return _view(key)
@@ -79,16 +91,20 @@ async def list_keys(context: Context, request: ListKeys) -> list[KeyView]:
 
 
 async def rotate_keys(context: Context, request: RotateKeys) -> list[KeyView]:
-    """The next keys become active; the active ones of the same algorithms retire. None signs whose record nobody could find."""
+    """The next keys become active; the active ones of the same algorithms retire. None signs whose record
+    nobody could find."""
     domain = await _own_domain(context, request.domain)
     keys = await context.keys.dkim_keys(domain)
     coming = {key.algorithm for key in keys if key.state == "next"}
     if not coming:
-        raise Refused("{domain} has no next key; make one with `sekisho dkim add {domain}`.", domain=domain)
+        raise AdminRefused(
+            "{domain} has no next key; make one with `sekisho dkim add {domain}`.", domain=domain
+        )
     unseen = [key.selector for key in keys if key.state == "next" and key.selector not in request.published]
     if unseen and not request.force:
-        raise Refused(
-            "The DNS was not seen to have the record of {selector}: what it signs would fail everywhere. Publish it first: "
+        raise AdminRefused(
+            "The DNS was not seen to have the record of {selector}: what it signs would fail everywhere. "
+            "Publish it first: "
             "sekisho dkim publish {domain}",
             selector=unseen[0],
             domain=domain,
@@ -111,12 +127,13 @@ async def retire_keys(context: Context, request: RetireKeys) -> list[KeyView]:
     domain = await _own_domain(context, request.domain)
     retired = tuple(key for key in await context.keys.dkim_keys(domain) if key.state == "retired")
     if not retired:
-        raise Refused("{domain} has no retired key.", domain=domain)
+        raise AdminRefused("{domain} has no retired key.", domain=domain)
     latest = max(retired, key=lambda key: key.changed_at_us)
     left_us = latest.changed_at_us + UNDER_WAY_US - context.clock.now_us()
     if left_us > 0 and not request.force:
-        raise Refused(
-            "Mail that {selector} signed may still be under way: leave its record in the DNS, and forget the key in {days} days.",
+        raise AdminRefused(
+            "Mail that {selector} signed may still be under way: leave its record in the DNS, and forget "
+            "the key in {days} days.",
             selector=latest.selector,
             days=-(-left_us // DAY_US),
         )
@@ -128,12 +145,19 @@ async def retire_keys(context: Context, request: RetireKeys) -> list[KeyView]:
 async def _own_domain(context: Context, text: str) -> str:
     name = parse_domain_name(text)
     if await context.directory.domain(name) is None:
-        raise Refused("There is no domain {name}.", name=name)
+        raise AdminRefused("There is no domain {name}.", name=name)
     return name
 
 
 def _view(key: DkimKey) -> KeyView:
     signer = DkimSigner.from_pem(key.domain, key.selector, key.private_pem)
     return KeyView(
-        key.domain, key.selector, key.algorithm, key.state, signer.key_name, signer.key_record, key.created_at_us, key.changed_at_us
+        domain=key.domain,
+        selector=key.selector,
+        algorithm=key.algorithm,
+        state=key.state,
+        name=signer.key_name,
+        record=signer.key_record,
+        created_at_us=key.created_at_us,
+        changed_at_us=key.changed_at_us,
     )

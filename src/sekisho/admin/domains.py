@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, parse_address, parse_domain_name
+from sekisho.admin.context import AdminRefused, Context, parse_address, parse_domain_name
 from sekisho.ports.directory import Account, Alias, Domain
 
 
@@ -20,7 +20,7 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
     """A request without arguments."""
 
 
-class DomainDetails(Struct, frozen=True):
+class DomainDetails(Struct, frozen=True, kw_only=True):
     domain: Domain
     accounts: list[Account]
     aliases: list[Alias]
@@ -31,9 +31,12 @@ class DomainDetails(Struct, frozen=True):
 async def add_domain(context: Context, request: AddDomain) -> Domain:
     name = parse_domain_name(request.name)
     if await context.directory.domain(name) is not None:
-        raise Refused("The domain {name} already exists.", name=name)
+        raise AdminRefused("The domain {name} already exists.", name=name)
     if any(separator.isalnum() or separator in ".@\"' " for separator in request.subaddress_separators):
-        raise Refused("Subaddress separators must be signs such as + or -, not {text}.", text=repr(request.subaddress_separators))
+        raise AdminRefused(
+            "Subaddress separators must be signs such as + or -, not {text}.",
+            text=repr(request.subaddress_separators),
+        )
     catch_all = str(parse_address(request.catch_all)) if request.catch_all else None
     domain = Domain(name, context.clock.now_us(), request.subaddress_separators, catch_all)
     await context.directory.add_domain(domain)
@@ -52,9 +55,17 @@ async def show_domain(context: Context, request: DomainRequest) -> DomainDetails
     owners = {}
     for role, owner in (("postmaster", context.roles.postmaster), ("abuse", context.roles.abuse)):
         address = f"{role}@{domain.name}"
-        own = any(account.address == address for account in accounts) or any(alias.address == address for alias in aliases)
+        own = any(account.address == address for account in accounts) or any(
+            alias.address == address for alias in aliases
+        )
         owners[role] = address if own else owner
-    return DomainDetails(domain, accounts, aliases, owners["postmaster"], owners["abuse"])
+    return DomainDetails(
+        domain=domain,
+        accounts=accounts,
+        aliases=aliases,
+        postmaster=owners["postmaster"],
+        abuse=owners["abuse"],
+    )
 
 
 async def remove_domain(context: Context, request: DomainRequest) -> Domain:
@@ -62,8 +73,9 @@ async def remove_domain(context: Context, request: DomainRequest) -> Domain:
     accounts = await context.directory.accounts(domain.name)
     aliases = await context.directory.aliases(domain.name)
     if accounts or aliases:
-        raise Refused(
-            "The domain {name} still has {accounts} accounts and {aliases} aliases; remove and purge them first.",
+        raise AdminRefused(
+            "The domain {name} still has {accounts} accounts and {aliases} aliases; remove and purge them "
+            "first.",
             name=domain.name,
             accounts=len(accounts),
             aliases=len(aliases),
@@ -78,5 +90,5 @@ async def _find(context: Context, text: str) -> Domain:
     name = parse_domain_name(text)
     domain = await context.directory.domain(name)
     if domain is None:
-        raise Refused("There is no domain {name}.", name=name)
+        raise AdminRefused("There is no domain {name}.", name=name)
     return domain

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, parse_address, parse_domain_name
+from sekisho.admin.context import AdminRefused, Context, parse_address, parse_domain_name
 from sekisho.core.policy.greylist import BOUNDS_US
 from sekisho.ports.reputation import Expected
 
@@ -11,7 +11,8 @@ _MINUTE_US = 60_000_000
 
 
 class Expect(Struct, frozen=True, forbid_unknown_fields=True):
-    """`address`: of an account, or an alias of some; `sender`: "", an address, or a domain; `minutes` 0 ends the wait."""
+    """`address`: of an account, or an alias of some; `sender`: "", an address, or a domain; `minutes` 0 ends
+    the wait."""
 
     address: str
     minutes: int = 10
@@ -27,7 +28,8 @@ class Expecting(Struct, frozen=True):
 
 
 class AskGreylist(Struct, frozen=True, forbid_unknown_fields=True):
-    """`since_us`: of senders whose first try was then or later; `limit`: so many of those that did not come back are named."""
+    """`since_us`: of senders whose first try was then or later; `limit`: so many of those that did not come
+    back are named."""
 
     since_us: int = 0
     limit: int = 0
@@ -40,9 +42,10 @@ class WaitingSender(Struct, frozen=True):
     tries: int
 
 
-class GreylistReport(Struct, frozen=True):
-    """Senders: `delayed` in all; `came_back`, `waiting` (they still may), `never`; `within`: how long those that came back took (seconds
-    at most, how many), the last with 0 for no bound. `open`: the latest that did not come back."""
+class GreylistReport(Struct, frozen=True, kw_only=True):
+    """Senders: `delayed` in all; `came_back`, `waiting` (they still may), `never`; `within`: how long those
+    that came back took (seconds at most, how many), the last with 0 for no bound. `open`: the latest that did
+    not come back."""
 
     delayed: int
     came_back: int
@@ -59,20 +62,27 @@ async def greylist_report(context: Context, request: AskGreylist) -> GreylistRep
     rows = await door.greylist.listing(request.limit, waiting=True) if request.limit > 0 else []
     bounds = [bound // 1_000_000 for bound in BOUNDS_US] + [0]
     return GreylistReport(
-        found.senders, sum(found.came_back), found.waiting, found.never, found.tries,
-        list(zip(bounds, found.came_back, strict=True)),
-        [WaitingSender(row.key, row.tried.first_at_us, row.tried.last_at_us, row.tried.tries) for row in rows],
-    )  # fmt: skip
+        delayed=found.senders,
+        came_back=sum(found.came_back),
+        waiting=found.waiting,
+        never=found.never,
+        tries=found.tries,
+        within=list(zip(bounds, found.came_back, strict=True)),
+        open=[
+            WaitingSender(row.key, row.tried.first_at_us, row.tried.last_at_us, row.tried.tries)
+            for row in rows
+        ],
+    )
 
 
 async def expect(context: Context, request: Expect) -> list[Expecting]:
     """Nothing to these accounts has to wait meanwhile; raises Refused."""
     if not 0 <= request.minutes <= MOST_MINUTES:
-        raise Refused("Minutes must be from 0 to {most}.", most=MOST_MINUTES)
+        raise AdminRefused("Minutes must be from 0 to {most}.", most=MOST_MINUTES)
     address, sender = parse_address(request.address), _sender(request.sender)
     found = await context.door.recipients.resolve(address)
     if not found.accounts:
-        raise Refused("No account here gets the mail to {address}.", address=str(address))
+        raise AdminRefused("No account here gets the mail to {address}.", address=str(address))
     until_us = context.clock.now_us() + request.minutes * _MINUTE_US
     for account in found.accounts:
         await context.door.reputation.expect(Expected(account.id, until_us, sender))

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, find_account
+from sekisho.admin.context import AdminRefused, Context, find_account
 from sekisho.core.sasl.totp import base32, otpauth_uri
 from sekisho.ports.directory import Account
 from sekisho.services.authentication.factor import SecondFactors
@@ -21,7 +21,7 @@ class FactorCode(Struct, frozen=True, forbid_unknown_fields=True):
     code: str
 
 
-class FactorView(Struct, frozen=True):
+class FactorView(Struct, frozen=True, kw_only=True):
     """`app_passwords`: how many of them can be used now."""
 
     address: str
@@ -60,21 +60,30 @@ async def show_factor(context: Context, request: FactorRequest) -> FactorView:
 async def enable_factor(context: Context, request: FactorRequest) -> FactorBegun:
     account = await find_account(context, request.address)
     if (await _view(context, account)).state == "on":
-        raise Refused(
-            "{address} has a second factor already; take it away first: sekisho account factor {address} disable", address=account.address
+        raise AdminRefused(
+            "{address} has a second factor already; take it away first: sekisho account factor {address} "
+            "disable",
+            address=account.address,
         )
     secret = await _factors(context).begin(account.id)
     context.audit("account.factor", account.address, change="begun")
-    return FactorBegun(account.address, base32(secret), otpauth_uri(account.address.rpartition("@")[2], account.address, secret))
+    return FactorBegun(
+        account.address,
+        base32(secret),
+        otpauth_uri(account.address.rpartition("@")[2], account.address, secret),
+    )
 
 
 async def confirm_factor(context: Context, request: FactorCode) -> FactorConfirmed:
     account = await find_account(context, request.address)
     before = await _view(context, account)
     if before.state == "off":
-        raise Refused("No second factor was begun for {address}: sekisho account factor {address} enable", address=account.address)
+        raise AdminRefused(
+            "No second factor was begun for {address}: sekisho account factor {address} enable",
+            address=account.address,
+        )
     if before.state == "on":
-        raise Refused("The second factor of {address} is confirmed already.", address=account.address)
+        raise AdminRefused("The second factor of {address} is confirmed already.", address=account.address)
     codes = await _factors(context).confirm(account.id, request.code)
     if not codes:
         raise _unfit()
@@ -85,7 +94,7 @@ async def confirm_factor(context: Context, request: FactorCode) -> FactorConfirm
 async def disable_factor(context: Context, request: FactorRequest) -> FactorView:
     account = await find_account(context, request.address)
     if (await _view(context, account)).state == "off":
-        raise Refused("{address} has no second factor.", address=account.address)
+        raise AdminRefused("{address} has no second factor.", address=account.address)
     await context.kept_credentials.set_second_factor(account.id, None)
     context.audit("account.factor", account.address, change="off")
     return await _view(context, account)
@@ -95,7 +104,7 @@ async def check_factor(context: Context, request: FactorCode) -> FactorChecked:
     """Is it really the owner on the telephone? The code is used up."""
     account = await find_account(context, request.address)
     if (await _view(context, account)).state != "on":
-        raise Refused("{address} has no second factor.", address=account.address)
+        raise AdminRefused("{address} has no second factor.", address=account.address)
     by = await _factors(context).check(account.id, request.code)
     context.audit("account.factor", account.address, change="checked", result=by or "refused")
     if by is None:
@@ -103,8 +112,11 @@ async def check_factor(context: Context, request: FactorCode) -> FactorChecked:
     return FactorChecked(account.address, by, (await _view(context, account)).recovery_left)
 
 
-def _unfit() -> Refused:
-    return Refused("The code is wrong; wait for the next one, and check that the clocks of the telephone and of this machine are right.")
+def _unfit() -> AdminRefused:
+    return AdminRefused(
+        "The code is wrong; wait for the next one, and check that the clocks of the telephone and of this "
+        "machine are right."
+    )
 
 
 def _factors(context: Context) -> SecondFactors:
@@ -115,8 +127,18 @@ async def _view(context: Context, account: Account) -> FactorView:
     credentials = context.kept_credentials
     factor = await credentials.second_factor(account.id)
     now_us = context.clock.now_us()
-    apps = [s for s in await credentials.of_account(account.id) if s.credential.kind == "app" and s.credential.is_usable(now_us)]
+    apps = [
+        s
+        for s in await credentials.of_account(account.id)
+        if s.credential.kind == "app" and s.credential.is_usable(now_us)
+    ]
     if factor is None:
-        return FactorView(account.address, "off", app_passwords=len(apps))
+        return FactorView(address=account.address, state="off", app_passwords=len(apps))
     state: Literal["begun", "on"] = "on" if factor.counts else "begun"
-    return FactorView(account.address, state, factor.confirmed_at_us, len(factor.recovery), len(apps))
+    return FactorView(
+        address=account.address,
+        state=state,
+        confirmed_at_us=factor.confirmed_at_us,
+        recovery_left=len(factor.recovery),
+        app_passwords=len(apps),
+    )

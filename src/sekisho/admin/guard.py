@@ -1,10 +1,11 @@
-"""The guard of hijacked accounts, for the operator: what is held and why, who had mail already, and one step that ends it."""
+"""The guard of hijacked accounts, for the operator: what is held and why, who had mail already, and one step
+that ends it."""
 
 import asyncio
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, find_account, parse_address
+from sekisho.admin.context import AdminRefused, Context, find_account, parse_address
 from sekisho.admin.domains import Nothing
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.text import decode_field
@@ -47,8 +48,9 @@ class SetRecovery(Struct, frozen=True, forbid_unknown_fields=True):
     recovery_address: str
 
 
-class GuardedAccount(Struct, frozen=True):
-    """One open case, or mail that is held without one: `action` is "sending_held" while an operator holds all of the account, else ""."""
+class GuardedAccount(Struct, frozen=True, kw_only=True):
+    """One open case, or mail that is held without one: `action` is "sending_held" while an operator holds all
+    of the account, else ""."""
 
     address: str
     credential_id: str
@@ -59,7 +61,7 @@ class GuardedAccount(Struct, frozen=True):
     frozen: bool
 
 
-class HeldMessage(Struct, frozen=True):
+class HeldMessage(Struct, frozen=True, kw_only=True):
     message_id: str
     accepted_at_us: int
     reverse_path: str
@@ -71,8 +73,9 @@ class HeldMessage(Struct, frozen=True):
     client: str
 
 
-class UsualView(Struct, frozen=True):
-    """What the account is known by: (network or program, days it was seen on), the most frequent first; and what is usual on a day."""
+class UsualView(Struct, frozen=True, kw_only=True):
+    """What the account is known by: (network or program, days it was seen on), the most frequent first; and
+    what is usual on a day."""
 
     networks: list[tuple[str, int]]
     clients: list[tuple[str, int]]
@@ -82,8 +85,9 @@ class UsualView(Struct, frozen=True):
     today_recipients: int
 
 
-class GuardDetails(Struct, frozen=True):
-    """`cases`: open ones first, then the last closed ones. `left`: who had mail since the oldest open case looks back."""
+class GuardDetails(Struct, frozen=True, kw_only=True):
+    """`cases`: open ones first, then the last closed ones. `left`: who had mail since the oldest open case
+    looks back."""
 
     account: Account
     bulk: bool
@@ -95,8 +99,9 @@ class GuardDetails(Struct, frozen=True):
     usual: UsualView
 
 
-class GuardDone(Struct, frozen=True):
-    """`full`: messages of which a copy waits on, as its mailbox here is full. `done`: what else was done, in sentences."""
+class GuardDone(Struct, frozen=True, kw_only=True):
+    """`full`: messages of which a copy waits on, as its mailbox here is full. `done`: what else was done, in
+    sentences."""
 
     address: str
     messages: int
@@ -119,11 +124,31 @@ async def list_cases(context: Context, request: Nothing) -> list[GuardedAccount]
     for case in await guard.cases():
         address = await _address(context, case.account_id)
         count = held.pop(case.account_id, 0)
-        rows.append(GuardedAccount(address, case.credential_id, case.action, case.opened_at_us, case.score, count, bool(case.frozen_at_us)))
+        rows.append(
+            GuardedAccount(
+                address=address,
+                credential_id=case.credential_id,
+                action=case.action,
+                opened_at_us=case.opened_at_us,
+                score=case.score,
+                held_messages=count,
+                frozen=bool(case.frozen_at_us),
+            )
+        )
     for account_id, count in held.items():
         account = await context.directory.account(account_id)
         action = "sending_held" if account is not None and account.state == "sending_held" else ""
-        rows.append(GuardedAccount(await _address(context, account_id), "", action, 0, 0, count, False))
+        rows.append(
+            GuardedAccount(
+                address=await _address(context, account_id),
+                credential_id="",
+                action=action,
+                opened_at_us=0,
+                score=0,
+                held_messages=count,
+                frozen=False,
+            )
+        )
     return rows
 
 
@@ -134,17 +159,19 @@ async def show_account(context: Context, request: ShowGuarded) -> GuardDetails:
     cases = await guard.cases(account.id, only_open=False)
     cases.sort(key=lambda case: bool(case.closed_at_us))
     held = await guard.held(account.id)
-    looked = [case.since_us for case in cases if not case.closed_at_us] or [case.since_us for case in cases[:1]]
+    looked = [case.since_us for case in cases if not case.closed_at_us] or [
+        case.since_us for case in cases[:1]
+    ]
     left = await guard.left(account.id, min(looked), MOST_LEFT) if looked else []
     return GuardDetails(
-        account,
-        watched.bulk,
-        watched.recovery_address,
-        cases[:20],
-        len(held),
-        [await _held(context, sent) for sent in held[: max(0, request.limit)]],
-        left,
-        _usual(watched.state),
+        account=account,
+        bulk=watched.bulk,
+        recovery_address=watched.recovery_address,
+        cases=cases[:20],
+        held_messages=len(held),
+        held=[await _held(context, sent) for sent in held[: max(0, request.limit)]],
+        left=left,
+        usual=_usual(watched.state),
     )
 
 
@@ -155,7 +182,7 @@ async def release_held(context: Context, request: GuardRequest) -> GuardDone:
     held = await kit.guard.held(account.id)
     closed, done = await _close(context, account, "released")
     if not held and not closed:
-        raise Refused("The guard holds nothing of {address}.", address=account.address)
+        raise AdminRefused("The guard holds nothing of {address}.", address=account.address)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def release(message_id: str) -> tuple[int, int]:
@@ -165,11 +192,14 @@ async def release_held(context: Context, request: GuardRequest) -> GuardDone:
     counts = await asyncio.gather(*(release(sent.message_id) for sent in held))
     recipients, full = sum(count for count, _ in counts), sum(full for _, full in counts)
     context.audit("guard.release", account.address, messages=len(held), recipients=recipients, full=full)
-    return GuardDone(account.address, len(held), recipients, full, closed, done)
+    return GuardDone(
+        address=account.address, messages=len(held), recipients=recipients, full=full, cases=closed, done=done
+    )
 
 
 async def purge_held(context: Context, request: PurgeHeld) -> GuardDone:
-    """It was a thief: remove what is held, freeze the credential if it is not, forget what the thief taught the guard."""
+    """It was a thief: remove what is held, freeze the credential if it is not, forget what the thief taught
+    the guard."""
     kit = context.guarding
     account = await find_account(context, request.address)
     cases = await kit.guard.cases(account.id)
@@ -182,9 +212,11 @@ async def purge_held(context: Context, request: PurgeHeld) -> GuardDone:
     for case in cases:
         await kit.guard.close_case(case.id, "purged")
     if not messages and not cases:
-        raise Refused("The guard holds nothing of {address}.", address=account.address)
+        raise AdminRefused("The guard holds nothing of {address}.", address=account.address)
     context.audit("guard.purge", account.address, messages=messages, recipients=recipients)
-    return GuardDone(account.address, messages, recipients, 0, len(cases), done)
+    return GuardDone(
+        address=account.address, messages=messages, recipients=recipients, full=0, cases=len(cases), done=done
+    )
 
 
 async def forgive_account(context: Context, request: GuardRequest) -> GuardDone:
@@ -192,10 +224,12 @@ async def forgive_account(context: Context, request: GuardRequest) -> GuardDone:
     account = await find_account(context, request.address)
     closed, done = await _close(context, account, "forgiven")
     if not closed:
-        raise Refused("There is no open case of {address}.", address=account.address)
+        raise AdminRefused("There is no open case of {address}.", address=account.address)
     held = await context.guarding.guard.held(account.id)
     context.audit("guard.forgive", account.address, cases=closed)
-    return GuardDone(account.address, len(held), 0, 0, closed, done)
+    return GuardDone(
+        address=account.address, messages=len(held), recipients=0, full=0, cases=closed, done=done
+    )
 
 
 async def set_bulk(context: Context, request: SetBulk) -> GuardRights:
@@ -209,7 +243,10 @@ async def set_recovery(context: Context, request: SetRecovery) -> GuardRights:
     account = await find_account(context, request.address)
     address = str(parse_address(request.recovery_address)) if request.recovery_address else ""
     if address == account.address:
-        raise Refused("The second address of {address} must be another one: a thief may read this mailbox.", address=address)
+        raise AdminRefused(
+            "The second address of {address} must be another one: a thief may read this mailbox.",
+            address=address,
+        )
     await context.guarding.guard.set_recovery_address(account.id, address)
     context.audit("guard.recovery", account.address, recovery_address=address)
     return await _rights(context, account)
@@ -238,22 +275,29 @@ async def _held(context: Context, sent: Sent) -> HeldMessage:
     header = HeaderSection(await content.read(0, HEAD_OCTETS) if content else b"")
     rows = queued.recipients if queued else ()
     return HeldMessage(
-        sent.message_id,
-        sent.accepted_at_us,
-        str(queued.envelope.reverse_path) if queued else "",
-        decode_field(header.first(b"subject") or b"")[:500],
-        [str(row.recipient.address) for row in rows if row.state not in ("delivered", "failed")],
-        queued.size_octets if queued else 0,
-        sent.score,
-        sent.network,
-        sent.client,
+        message_id=sent.message_id,
+        accepted_at_us=sent.accepted_at_us,
+        reverse_path=str(queued.envelope.reverse_path) if queued else "",
+        subject=decode_field(header.first(b"subject") or b"")[:500],
+        recipients=[str(row.recipient.address) for row in rows if row.state not in ("delivered", "failed")],
+        size_octets=queued.size_octets if queued else 0,
+        score=sent.score,
+        network=sent.network,
+        client=sent.client,
     )
 
 
 def _usual(state: State) -> UsualView:
     networks = sorted(((name, seen.days) for name, seen in state.networks.items()), key=lambda pair: -pair[1])
     clients = sorted(((name, seen.days) for name, seen in state.clients.items()), key=lambda pair: -pair[1])
-    return UsualView(networks, clients, state.messages, round(state.usual_strangers / 3, 1), state.first_time, state.recipients)
+    return UsualView(
+        networks=networks,
+        clients=clients,
+        messages=state.messages,
+        strangers_a_day=round(state.usual_strangers / 3, 1),
+        today_first_time=state.first_time,
+        today_recipients=state.recipients,
+    )
 
 
 async def _address(context: Context, account_id: int) -> str:

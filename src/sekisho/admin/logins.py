@@ -2,9 +2,9 @@
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, find_account
+from sekisho.admin.context import AdminRefused, Context, find_account
 from sekisho.ports.ledger import LedgerEntry, history_key
-from sekisho.ports.places import Place
+from sekisho.ports.places import LoginPlace
 
 MOST_LOGINS = 10_000
 
@@ -18,8 +18,9 @@ class LoginsRequest(Struct, frozen=True, forbid_unknown_fields=True):
     refused: bool = False
 
 
-class LoginView(Struct, frozen=True):
-    """`credential` and `is_new` (the first time from there with it) of good logins, `cause` of refused ones."""
+class LoginView(Struct, frozen=True, kw_only=True):
+    """`credential` and `is_new` (the first time from there with it) of good logins, `cause` of refused
+    ones."""
 
     at_us: int
     is_accepted: bool
@@ -34,19 +35,22 @@ class LoginView(Struct, frozen=True):
 
 
 class LoginHistory(Struct, frozen=True):
-    """`logins`: the newest first, as far back as the ledger reaches. `places`: the one used last first; they are kept longer."""
+    """`logins`: the newest first, as far back as the ledger reaches. `places`: the one used last first; they
+    are kept longer."""
 
     address: str
     logins: list[LoginView]
-    places: list[Place]
+    places: list[LoginPlace]
 
 
 async def list_logins(context: Context, request: LoginsRequest) -> LoginHistory:
     account = await find_account(context, request.address)
     if context.ledger is None:
-        raise Refused("There is no ledger: ledger.enabled is false, or ledger.db cannot be opened (the log says why).")
+        raise AdminRefused(
+            "There is no ledger: ledger.enabled is false, or ledger.db cannot be opened (the log says why)."
+        )
     if context.places is None:
-        raise Refused("The places of logins cannot be reached from here.")
+        raise AdminRefused("The places of logins cannot be reached from here.")
     limit = max(1, min(request.limit, MOST_LOGINS))
     await context.ledger.settle()
     entries = await context.ledger.find(history_key(account.address), since_us=request.since_us, limit=limit)
@@ -54,10 +58,22 @@ async def list_logins(context: Context, request: LoginsRequest) -> LoginHistory:
         about = await context.ledger.find(account.address, since_us=request.since_us, limit=MOST_LOGINS)
         entries = [*entries, *(entry for entry in about if entry.kind == "authentication.refused")]
         entries.sort(key=lambda entry: -entry.at_us)
-    return LoginHistory(account.address, [_view(entry) for entry in entries[:limit]], await context.places.of_account(account.id))
+    return LoginHistory(
+        account.address,
+        [_view(entry) for entry in entries[:limit]],
+        await context.places.of_account(account.id),
+    )
 
 
 def _view(entry: LedgerEntry) -> LoginView:
     fields = entry.fields
-    texts = {name: str(fields.get(name) or "") for name in ("service", "client", "mechanism", "tls", "cipher", "credential", "cause")}
-    return LoginView(entry.at_us, entry.kind == "authentication.accepted", is_new=bool(fields.get("new_place")), **texts)
+    texts = {
+        name: str(fields.get(name) or "")
+        for name in ("service", "client", "mechanism", "tls", "cipher", "credential", "cause")
+    }
+    return LoginView(
+        at_us=entry.at_us,
+        is_accepted=entry.kind == "authentication.accepted",
+        is_new=bool(fields.get("new_place")),
+        **texts,
+    )

@@ -29,7 +29,7 @@ from sekisho.admin import (
     roles,
     sieve,
 )
-from sekisho.admin.context import Context, Refused
+from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.why import question
 from sekisho.ports.bans import Ban
 from sekisho.ports.classifier import Fitted
@@ -58,14 +58,14 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arguments: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class OperationRefusal(msgspec.Struct, frozen=True):
     text: str
     values: dict[str, Any] = {}
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class OperationAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     result: msgspec.Raw = msgspec.Raw(b"null")
-    refused: Refusal | None = None
+    refused: OperationRefusal | None = None
     fault: str | None = None
 
 
@@ -76,7 +76,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "domain.remove": Operation(domains.remove_domain, domains.DomainRequest, Domain),
     "account.check_new": Operation(accounts.check_new, accounts.AccountRequest, accounts.AccountRequest),
     "account.add": Operation(accounts.add_account, accounts.AddAccount, Account),
-    "account.import": Operation(importing.import_accounts, importing.ImportAccounts, list[importing.ImportedLine]),
+    "account.import": Operation(
+        importing.import_accounts, importing.ImportAccounts, list[importing.ImportedLine]
+    ),
     "factor.show": Operation(factor.show_factor, factor.FactorRequest, factor.FactorView),
     "factor.enable": Operation(factor.enable_factor, factor.FactorRequest, factor.FactorBegun),
     "factor.confirm": Operation(factor.confirm_factor, factor.FactorCode, factor.FactorConfirmed),
@@ -87,11 +89,19 @@ OPERATIONS: Mapping[str, Operation] = {
     "account.passwd": Operation(accounts.set_password, accounts.SetPassword, Account),
     "account.state": Operation(accounts.set_state, accounts.SetState, Account),
     "account.expire": Operation(accounts.set_expiry, accounts.SetExpiry, Account),
-    "credential.add": Operation(credentials.add_credential, credentials.AddCredential, credentials.NewCredential),
+    "credential.add": Operation(
+        credentials.add_credential, credentials.AddCredential, credentials.NewCredential
+    ),
     "credential.list": Operation(credentials.list_credentials, credentials.CredentialsOf, list[Credential]),
-    "credential.disable": Operation(credentials.disable_credential, credentials.OneCredential, credentials.CredentialDone),
-    "credential.enable": Operation(credentials.enable_credential, credentials.OneCredential, credentials.CredentialDone),
-    "credential.remove": Operation(credentials.remove_credential, credentials.OneCredential, credentials.CredentialDone),
+    "credential.disable": Operation(
+        credentials.disable_credential, credentials.OneCredential, credentials.CredentialDone
+    ),
+    "credential.enable": Operation(
+        credentials.enable_credential, credentials.OneCredential, credentials.CredentialDone
+    ),
+    "credential.remove": Operation(
+        credentials.remove_credential, credentials.OneCredential, credentials.CredentialDone
+    ),
     "account.quota": Operation(accounts.set_quota, accounts.SetQuota, Account),
     "account.remove": Operation(accounts.remove_account, accounts.RemoveAccount, Account),
     "account.undelete": Operation(accounts.undelete_account, accounts.AccountRequest, Account),
@@ -104,18 +114,24 @@ OPERATIONS: Mapping[str, Operation] = {
     "dkim.list": Operation(dkim.list_keys, dkim.ListKeys, list[dkim.KeyView]),
     "dkim.rotate": Operation(dkim.rotate_keys, dkim.RotateKeys, list[dkim.KeyView]),
     "dkim.retire": Operation(dkim.retire_keys, dkim.RetireKeys, list[dkim.KeyView]),
-    "classifier.teach": Operation(classifier.teach, classifier.Teach, classifier.Changed),
-    "classifier.fit": Operation(classifier.fit, classifier.Nothing, Fitted),
-    "classifier.status": Operation(classifier.status, classifier.Nothing, classifier.ClassifierStatus),
+    "classifier.teach": Operation(classifier.teach, classifier.Teach, classifier.ClassifierChange),
+    "classifier.fit": Operation(classifier.fit, classifier.ClassifierIdle, Fitted),
+    "classifier.status": Operation(classifier.status, classifier.ClassifierIdle, classifier.ClassifierStatus),
     "classifier.explain": Operation(classifier.explain, classifier.AskClassifier, classifier.Explained),
-    "classifier.forget": Operation(classifier.forget, classifier.Forget, classifier.Changed),
+    "classifier.forget": Operation(classifier.forget, classifier.Forget, classifier.ClassifierChange),
     "door.expect": Operation(door.expect, door.Expect, list[door.Expecting]),
     "door.expected": Operation(door.list_expected, domains.Nothing, list[door.Expecting]),
     "door.greylist": Operation(door.greylist_report, door.AskGreylist, door.GreylistReport),
-    "door.release": Operation(release.release, release.Release, release.Released),
-    "reputation.list": Operation(reputation.list_reputation, reputation.ListReputation, list[reputation.ReputationView]),
-    "reputation.show": Operation(reputation.show_reputation, reputation.ReputationRequest, reputation.ReputationDetails),
-    "reputation.forget": Operation(reputation.forget_reputation, reputation.ReputationRequest, reputation.Forgotten),
+    "door.release": Operation(release.release, release.ReleaseRequest, release.Released),
+    "reputation.list": Operation(
+        reputation.list_reputation, reputation.ListReputation, list[reputation.ReputationView]
+    ),
+    "reputation.show": Operation(
+        reputation.show_reputation, reputation.ReputationRequest, reputation.ReputationDetails
+    ),
+    "reputation.forget": Operation(
+        reputation.forget_reputation, reputation.ReputationRequest, reputation.Forgotten
+    ),
     "bans.list": Operation(bans.list_bans, bans.ListBans, list[Ban]),
     "bans.show": Operation(bans.show_bans, bans.ShowBans, bans.BanDetails),
     "bans.lift": Operation(bans.lift_bans, bans.LiftBans, list[Ban]),
@@ -135,51 +151,56 @@ OPERATIONS: Mapping[str, Operation] = {
     "sieve.remove": Operation(sieve.remove_script, sieve.OneScript, sieve.ScriptChange),
     "queue.list": Operation(queue.list_queue, queue.ListQueue, list[queue.QueueMessageView]),
     "queue.show": Operation(queue.show_queued, queue.MessageRequest, queue.QueueMessageView),
-    "queue.retry": Operation(queue.retry_queue, queue.RetryQueue, queue.Changed),
-    "queue.hold": Operation(queue.hold_queued, queue.MessageRequest, queue.Changed),
-    "queue.release": Operation(queue.release_queued, queue.MessageRequest, queue.Changed),
-    "queue.drop": Operation(queue.drop_queued, queue.MessageRequest, queue.Changed),
+    "queue.retry": Operation(queue.retry_queue, queue.RetryQueue, queue.QueueChange),
+    "queue.hold": Operation(queue.hold_queued, queue.MessageRequest, queue.QueueChange),
+    "queue.release": Operation(queue.release_queued, queue.MessageRequest, queue.QueueChange),
+    "queue.drop": Operation(queue.drop_queued, queue.MessageRequest, queue.QueueChange),
     "ledger.why": Operation(question.why, question.Why, question.WhyAnswer),
     "queue.destinations": Operation(queue.list_destinations, domains.Nothing, list[DestinationState]),
 }
 
 
 async def answer(context: Context, request: bytes) -> bytes:
-    """Do what the request asks and say how it ended. Never raises: what peers send and own bugs are answers too."""
+    """Do what the request asks and say how it ended. Never raises: what peers send and own bugs are answers
+    too."""
     try:
         return msgspec.json.encode(await _perform(context, request))
-    except Exception as error:  # the border of the control socket: any bug becomes a fault with a traceback in the log
-        return msgspec.json.encode(Answer(fault=context.journal.fault("admin", error)))
+    except (
+        Exception
+    ) as error:  # the border of the control socket: any bug becomes a fault with a traceback in the log
+        return msgspec.json.encode(OperationAnswer(fault=context.journal.fault("admin", error)))
 
 
-async def _perform(context: Context, request: bytes) -> Answer:
+async def _perform(context: Context, request: bytes) -> OperationAnswer:
     try:
         asked = msgspec.json.decode(request, type=Request)
         operation = OPERATIONS.get(asked.operation)
         if operation is None:
-            raise Refused("This server knows no operation {name}.", name=asked.operation)
+            raise AdminRefused("This server knows no operation {name}.", name=asked.operation)
         arguments: Any = msgspec.json.decode(asked.arguments, type=operation.request)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return _refusal(Refused("The request cannot be read: {reason}.", reason=str(error)))
-    except Refused as refused:
+        return _refusal(AdminRefused("The request cannot be read: {reason}.", reason=str(error)))
+    except AdminRefused as refused:
         return _refusal(refused)
     try:
         result = await operation.run(context, arguments)
-    except Refused as refused:
+    except AdminRefused as refused:
         return _refusal(refused)
     except DirectoryError as error:
-        return _refusal(Refused("{sentence}", sentence=str(error)))
+        return _refusal(AdminRefused("{sentence}", sentence=str(error)))
     except StoreUnavailable as error:
-        return _refusal(Refused("The mail store cannot be used now: {reason}.", reason=str(error)))
-    return Answer(result=msgspec.Raw(msgspec.json.encode(result)))
+        return _refusal(AdminRefused("The mail store cannot be used now: {reason}.", reason=str(error)))
+    return OperationAnswer(result=msgspec.Raw(msgspec.json.encode(result)))
 
 
-def _refusal(refused: Refused) -> Answer:
-    return Answer(refused=Refusal(refused.text, dict(refused.values)))
+def _refusal(refused: AdminRefused) -> OperationAnswer:
+    return OperationAnswer(refused=OperationRefusal(refused.text, dict(refused.values)))
 
 
 # What those are answered who ask while too many do.
-BUSY = msgspec.json.encode(_refusal(Refused("The server is answering too many commands at the moment; try again soon.")))
+BUSY = msgspec.json.encode(
+    _refusal(AdminRefused("The server is answering too many commands at the moment; try again soon."))
+)
 
 
 def make_request(operation: str, arguments: msgspec.Struct) -> bytes:
@@ -187,10 +208,11 @@ def make_request(operation: str, arguments: msgspec.Struct) -> bytes:
 
 
 def read_answer(operation: str, octets: bytes) -> Any:
-    """The result in the operation's result type; raises Refused, Fault, or ValueError for what is no answer."""
-    answered = msgspec.json.decode(octets, type=Answer)
+    """The result in the operation's result type; raises Refused, Fault, or ValueError for what is no
+    answer."""
+    answered = msgspec.json.decode(octets, type=OperationAnswer)
     if answered.refused is not None:
-        raise Refused(answered.refused.text, **answered.refused.values)
+        raise AdminRefused(answered.refused.text, **answered.refused.values)
     if answered.fault is not None:
         raise Fault(answered.fault)
     return msgspec.json.decode(answered.result, type=OPERATIONS[operation].result)

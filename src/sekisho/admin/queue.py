@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused
+from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.domains import Nothing
 from sekisho.admin.nextattempt import as_it_will_be, rests
 from sekisho.ports.spool import DestinationState, QueuedMessage, RecipientState
@@ -22,7 +22,7 @@ class RetryQueue(Struct, frozen=True, forbid_unknown_fields=True):
     message_id: str | None = None
 
 
-class QueueRecipientView(Struct, frozen=True):
+class QueueRecipientView(Struct, frozen=True, kw_only=True):
     address: str
     state: RecipientState
     next_hop: str
@@ -33,7 +33,7 @@ class QueueRecipientView(Struct, frozen=True):
     last_reply: str
 
 
-class QueueMessageView(Struct, frozen=True):
+class QueueMessageView(Struct, frozen=True, kw_only=True):
     message_id: str
     reverse_path: str  # "" is the null path
     recipients: list[QueueRecipientView]
@@ -43,7 +43,7 @@ class QueueMessageView(Struct, frozen=True):
     account: str  # address of who submitted it, or ""
 
 
-class Changed(Struct, frozen=True):
+class QueueChange(Struct, frozen=True):
     message_id: str | None
     recipients: int  # how many were touched
 
@@ -61,25 +61,25 @@ async def show_queued(context: Context, request: MessageRequest) -> QueueMessage
     return await _view(context, as_it_will_be(message, await rests(context.spool)))
 
 
-async def retry_queue(context: Context, request: RetryQueue) -> Changed:
+async def retry_queue(context: Context, request: RetryQueue) -> QueueChange:
     if request.message_id is not None:
         await _must_exist(context, request.message_id)
     count = await context.spool.retry(request.message_id)
     return _done(context, "retry", request.message_id, count)
 
 
-async def hold_queued(context: Context, request: MessageRequest) -> Changed:
+async def hold_queued(context: Context, request: MessageRequest) -> QueueChange:
     await _must_exist(context, request.message_id)
     return _done(context, "hold", request.message_id, await context.spool.hold(request.message_id, True))
 
 
-async def release_queued(context: Context, request: MessageRequest) -> Changed:
+async def release_queued(context: Context, request: MessageRequest) -> QueueChange:
     await _must_exist(context, request.message_id)
     await _must_not_be_guarded(context, request.message_id)
     return _done(context, "release", request.message_id, await context.spool.hold(request.message_id, False))
 
 
-async def drop_queued(context: Context, request: MessageRequest) -> Changed:
+async def drop_queued(context: Context, request: MessageRequest) -> QueueChange:
     """Remove without telling the sender."""
     await _must_exist(context, request.message_id)
     return _done(context, "drop", request.message_id, await context.spool.drop(request.message_id))
@@ -89,9 +89,9 @@ async def list_destinations(context: Context, request: Nothing) -> list[Destinat
     return sorted(await context.spool.destinations(), key=lambda destination: destination.next_hop)
 
 
-def _done(context: Context, action: str, message_id: str | None, count: int) -> Changed:
+def _done(context: Context, action: str, message_id: str | None, count: int) -> QueueChange:
     context.audit(f"queue.{action}", message_id or "", recipients=count)
-    return Changed(message_id, count)
+    return QueueChange(message_id, count)
 
 
 async def _must_exist(context: Context, message_id: str) -> None:
@@ -100,38 +100,45 @@ async def _must_exist(context: Context, message_id: str) -> None:
 
 
 async def _must_not_be_guarded(context: Context, message_id: str) -> None:
-    """What the guard holds is signed anew and delivered to mailboxes here when it goes: the guard lets it go."""
+    """What the guard holds is signed anew and delivered to mailboxes here when it goes: the guard lets it
+    go."""
     sent = await context.guard_kit.guard.sent_message(message_id) if context.guard_kit else None
     account = await context.directory.account(sent.account_id) if sent is not None and sent.case_id else None
     if account is not None:
-        raise Refused("The guard holds {id}: look with sekisho guard show {account}.", id=repr(message_id), account=account.address)
+        raise AdminRefused(
+            "The guard holds {id}: look with sekisho guard show {account}.",
+            id=repr(message_id),
+            account=account.address,
+        )
 
 
-def _unknown(message_id: str) -> Refused:
-    return Refused("There is no message {id} in the queue; it may have been delivered.", id=repr(message_id))
+def _unknown(message_id: str) -> AdminRefused:
+    return AdminRefused(
+        "There is no message {id} in the queue; it may have been delivered.", id=repr(message_id)
+    )
 
 
 async def _view(context: Context, message: QueuedMessage) -> QueueMessageView:
     account = await context.directory.account(message.account_id) if message.account_id is not None else None
     recipients = [
         QueueRecipientView(
-            str(row.recipient.address),
-            row.state,
-            next_hop,
-            row.attempts,
-            row.due_at_us,
-            row.expires_at_us,
-            row.last_attempt_at_us,
-            row.last_reply,
+            address=str(row.recipient.address),
+            state=row.state,
+            next_hop=next_hop,
+            attempts=row.attempts,
+            due_at_us=row.due_at_us,
+            expires_at_us=row.expires_at_us,
+            last_attempt_at_us=row.last_attempt_at_us,
+            last_reply=row.last_reply,
         )
         for row, next_hop in zip(message.recipients, message.next_hops, strict=True)
     ]
     return QueueMessageView(
-        message.message_id,
-        str(message.envelope.reverse_path),
-        recipients,
-        message.size_octets,
-        message.arrived_at_us,
-        message.origin,
-        account.address if account else "",
+        message_id=message.message_id,
+        reverse_path=str(message.envelope.reverse_path),
+        recipients=recipients,
+        size_octets=message.size_octets,
+        arrived_at_us=message.arrived_at_us,
+        origin=message.origin,
+        account=account.address if account else "",
     )

@@ -1,11 +1,12 @@
-"""Release: a message that the door put into Junk, or a sender that it put off or turned away, was wanted after all."""
+"""Release: a message that the door put into Junk, or a sender that it put off or turned away, was wanted
+after all."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused
+from sekisho.admin.context import AdminRefused, Context
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.trace import received_id
 from sekisho.core.policy.door.judge import TRUST_HELPS
@@ -24,15 +25,16 @@ _INBOX = "INBOX"
 _JUNK_USE: SpecialUse = "\\Junk"
 
 
-class Release(Struct, frozen=True, forbid_unknown_fields=True):
+class ReleaseRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """`id`: of a message, as the log, `why` and the reply to its sender have it."""
 
     id: str
 
 
-class Released(Struct, frozen=True):
-    """`moved`: accounts whose copy is in INBOX now; `trusted`: those that trust the sender from now on, wherever its mail comes from, or
-    from `network` only, if nothing vouches for its name. `temporary`: it was put off, and comes again by itself."""
+class Released(Struct, frozen=True, kw_only=True):
+    """`moved`: accounts whose copy is in INBOX now; `trusted`: those that trust the sender from now on,
+    wherever its mail comes from, or from `network` only, if nothing vouches for its name. `temporary`: it was
+    put off, and comes again by itself."""
 
     id: str
     sender: str
@@ -42,7 +44,7 @@ class Released(Struct, frozen=True):
     temporary: bool = False
 
 
-async def release(context: Context, request: Release) -> Released:
+async def release(context: Context, request: ReleaseRequest) -> Released:
     """Raises Refused when there is nothing to release, or when trust would not help."""
     id_ = request.id.strip().strip("<>").lower()
     entries = await _entries(context, id_)
@@ -52,19 +54,23 @@ async def release(context: Context, request: Release) -> Released:
     elif refused := kinds.get("reception.refused"):
         released = await _trust(context, refused, kinds.get("reception.evidence"))
     else:
-        raise Refused("{id} is not the id of a message from outside.", id=request.id)
-    context.audit("release", id_, sender=released.sender, moved=len(released.moved), trusted=len(released.trusted))
+        raise AdminRefused("{id} is not the id of a message from outside.", id=request.id)
+    context.audit(
+        "release", id_, sender=released.sender, moved=len(released.moved), trusted=len(released.trusted)
+    )
     return released
 
 
 async def _entries(context: Context, id_: str) -> list[LedgerEntry]:
     ledger = context.ledger
     if ledger is None:
-        raise Refused("There is no ledger: ledger.enabled is false, or ledger.db cannot be opened (the log says why).")
+        raise AdminRefused(
+            "There is no ledger: ledger.enabled is false, or ledger.db cannot be opened (the log says why)."
+        )
     await ledger.settle()
     found = [entry for entry in await ledger.find(id_, limit=MOST_ENTRIES) if entry.id == id_]
     if not found:
-        raise Refused("Nothing is known about {subject}.", subject=id_)
+        raise AdminRefused("Nothing is known about {subject}.", subject=id_)
     return found
 
 
@@ -76,12 +82,15 @@ async def _accounts(context: Context, entry: LedgerEntry) -> list[Account]:
             address = Address.from_text(text)
         except AddressError:
             continue
-        found |= {account.id: account for account in (await context.door.recipients.resolve(address)).accounts}
+        found |= {
+            account.id: account for account in (await context.door.recipients.resolve(address)).accounts
+        }
     return list(found.values())
 
 
 async def _release_copies(context: Context, entry: LedgerEntry) -> Released:
-    """Whoever learns from moves learns from this one too: the recipients trust the sender, the classifier hears of it."""
+    """Whoever learns from moves learns from this one too: the recipients trust the sender, the classifier
+    hears of it."""
     mail, moved = context.door.mail, []
     for account in await _accounts(context, entry):
         junk = next((one for one in await mail.mailboxes(account.id) if one.special_use == _JUNK_USE), None)
@@ -91,15 +100,15 @@ async def _release_copies(context: Context, entry: LedgerEntry) -> Released:
         try:
             copied = await mail.copy(junk.id, UidSet.of(uids), account.id, _INBOX, move=True)
         except OverQuota as error:
-            raise Refused("The mailbox of {address} is full.", address=account.address) from error
+            raise AdminRefused("The mailbox of {address} is full.", address=account.address) from error
         inbox, targets = await mail.mailbox(account.id, _INBOX), UidSet.of(copied.target_uids)
         await mail.store_flags(inbox.id, targets, "remove", 0, (JUNK_KEYWORD,))
         await mail.store_flags(inbox.id, targets, "add", 0, (NOT_JUNK_KEYWORD,))
         context.door.junk.moved(account.id, _JUNK_USE, _INBOX, targets)
         moved.append(account.address)
     if not moved:
-        raise Refused("No copy of {id} lies in Junk.", id=entry.id)
-    return Released(entry.id, str(entry.fields.get("reverse_path", "")), moved, moved)
+        raise AdminRefused("No copy of {id} lies in Junk.", id=entry.id)
+    return Released(id=entry.id, sender=str(entry.fields.get("reverse_path", "")), moved=moved, trusted=moved)
 
 
 async def _copies(context: Context, junk: MailboxInfo, message_id: str) -> list[int]:
@@ -126,17 +135,25 @@ async def _trust(context: Context, refused: LedgerEntry, evidence: LedgerEntry |
     fields = evidence.fields if evidence is not None else {}
     rule, author = str(fields.get("rule") or refused.fields.get("rule", "")), str(fields.get("author", ""))
     if rule not in TRUST_HELPS:
-        raise Refused("Trust does not help against {rule}; what does: sekisho why {id}", rule=rule or "-", id=refused.id)
+        raise AdminRefused(
+            "Trust does not help against {rule}; what does: sekisho why {id}", rule=rule or "-", id=refused.id
+        )
     accounts: Sequence[Account] = await _accounts(context, refused)
     if not author or not accounts:
-        raise Refused("{id} names no author, or nobody here, so that nobody can be trusted for it.", id=refused.id)
+        raise AdminRefused(
+            "{id} names no author, or nobody here, so that nobody can be trusted for it.", id=refused.id
+        )
     is_vouched = bool(fields.get("organization"))
     client = ip_address(str(fields.get("client", "")))
-    network = context.door.experience.trust(author, client, [account.id for account in accounts], is_vouched=is_vouched)
+    network = context.door.experience.trust(
+        author, client, [account.id for account in accounts], is_vouched=is_vouched
+    )
     await context.door.reputation.flush()
     if key := str(fields.get("greylist_key", "")):
         now_us = context.clock.now_us()
         await context.door.greylist.change(key, lambda known: after_passing(known, now_us))
     addresses = [account.address for account in accounts]
     is_temporary = str(refused.fields.get("reply", "")).startswith("4")
-    return Released(refused.id, author, [], addresses, network, is_temporary)
+    return Released(
+        id=refused.id, sender=author, moved=[], trusted=addresses, network=network, temporary=is_temporary
+    )

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused
+from sekisho.admin.context import AdminRefused, Context
 from sekisho.core.policy.reputation import (
     Standing,
     client_key,
@@ -37,9 +37,9 @@ class ReputationRequest(Struct, frozen=True, forbid_unknown_fields=True):
     subject: str
 
 
-class ReputationView(Struct, frozen=True):
-    """`good` and `bad`: what is left of them now; the rest as in `core.policy.reputation.History`. `account`: the other side of a pair, ""
-    if it is none or is gone."""
+class ReputationView(Struct, frozen=True, kw_only=True):
+    """`good` and `bad`: what is left of them now; the rest as in `core.policy.reputation.History`. `account`:
+    the other side of a pair, "" if it is none or is gone."""
 
     key: str
     judged: Literal["good", "bad", "unknown"]
@@ -58,7 +58,7 @@ class ReputationView(Struct, frozen=True):
     account: str = ""
 
 
-class ReputationDetails(Struct, frozen=True):
+class ReputationDetails(Struct, frozen=True, kw_only=True):
     """`rows`: what is known; the limits say from where on a score counts, with so much weight behind it."""
 
     rows: list[ReputationView]
@@ -75,7 +75,10 @@ class Forgotten(Struct, frozen=True):
 
 async def list_reputation(context: Context, request: ListReputation) -> list[ReputationView]:
     """The latest first."""
-    return [await _view(context, known) for known in await context.door.reputation.listing(request.prefix, max(1, request.limit))]
+    return [
+        await _view(context, known)
+        for known in await context.door.reputation.listing(request.prefix, max(1, request.limit))
+    ]
 
 
 async def show_reputation(context: Context, request: ReputationRequest) -> ReputationDetails:
@@ -83,14 +86,21 @@ async def show_reputation(context: Context, request: ReputationRequest) -> Reput
     rules = context.door.rules
     rows = [await _view(context, known) for known in await _find(context, request.subject)]
     days = rules.half_life_us / 86_400_000_000
-    return ReputationDetails(rows, rules.good_score, rules.good_weight, rules.bad_score, rules.bad_weight, days)
+    return ReputationDetails(
+        rows=rows,
+        good_score=rules.good_score,
+        good_weight=rules.good_weight,
+        bad_score=rules.bad_score,
+        bad_weight=rules.bad_weight,
+        half_life_days=days,
+    )
 
 
 async def forget_reputation(context: Context, request: ReputationRequest) -> Forgotten:
     """All that is kept about the subject; raises Refused if there is nothing."""
     keys = [known.key for known in await _find(context, request.subject)]
     if not keys:
-        raise Refused("Nothing is known about {subject}.", subject=request.subject)
+        raise AdminRefused("Nothing is known about {subject}.", subject=request.subject)
     for key in keys:
         await context.door.reputation.forget(key)
     context.audit("reputation.forget", request.subject, keys=len(keys))
@@ -123,20 +133,38 @@ def _keys(subject: str) -> tuple[list[str], list[str]]:
             return [written_key(name)], [f"pair:{name} "]
         domain = parse_domain(subject.removeprefix("@"), literals=False)
     except AddressError as error:
-        raise Refused("{text} is no key, no address, no domain and no IP address: {reason}.", text=subject, reason=str(error)) from error
+        raise AdminRefused(
+            "{text} is no key, no address, no domain and no IP address: {reason}.",
+            text=subject,
+            reason=str(error),
+        ) from error
     return [domain_key(domain), written_key(f"@{domain}")], []
 
 
 async def _view(context: Context, known: Known) -> ReputationView:
     rules = context.door.rules
     found: Standing = standing(known.key, known.history, context.clock.now_us(), rules.half_life_us)
-    judged: Literal["good", "bad", "unknown"] = "good" if is_good(found, rules) else "bad" if is_bad(found, rules) else "unknown"
+    judged: Literal["good", "bad", "unknown"] = (
+        "good" if is_good(found, rules) else "bad" if is_bad(found, rules) else "unknown"
+    )
     (good, bad), history = found.parts, known.history
     return ReputationView(
-        known.key, judged, round(found.score, 3), round(good, 3), round(bad, 3),
-        history.messages, history.refused, history.junk, history.cleared, history.written,
-        history.first_at_us, history.at_us, history.trusted_at_us, history.junk_at_us, await _account(context, known.key),
-    )  # fmt: skip
+        key=known.key,
+        judged=judged,
+        score=round(found.score, 3),
+        good=round(good, 3),
+        bad=round(bad, 3),
+        messages=history.messages,
+        refused=history.refused,
+        junk=history.junk,
+        cleared=history.cleared,
+        written=history.written,
+        first_at_us=history.first_at_us,
+        at_us=history.at_us,
+        trusted_at_us=history.trusted_at_us,
+        junk_at_us=history.junk_at_us,
+        account=await _account(context, known.key),
+    )
 
 
 async def _account(context: Context, key: str) -> str:

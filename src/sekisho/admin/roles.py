@@ -20,4 +20,6 @@ class RoleProblem(Struct, frozen=True):
 
 async def check_roles(context: Context, request: Nothing) -> list[RoleProblem]:
     problems = await check_role_owners(context.roles, context.directory)
-    return [RoleProblem(problem.path, problem.text, problem.advice, dict(problem.values)) for problem in problems]
+    return [
+        RoleProblem(problem.path, problem.text, problem.advice, dict(problem.values)) for problem in problems
+    ]

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from sekisho.admin.context import Context, Refused, find_account
+from sekisho.admin.context import AdminRefused, Context, find_account
 from sekisho.core.sieve.faults import SieveError
 from sekisho.ports.directory import Account
 from sekisho.ports.scripts import ScriptInfo, ScriptsRefused
@@ -49,10 +49,13 @@ async def get_script(context: Context, request: OneScript) -> ScriptText:
     active = await _active_name(context, account)
     name = request.name or active
     if not name:
-        raise Refused("{address} has no active script. Name one of: sekisho sieve list {address}", address=account.address)
+        raise AdminRefused(
+            "{address} has no active script. Name one of: sekisho sieve list {address}",
+            address=account.address,
+        )
     octets = await context.scripting.script(account.id, name)
     if octets is None:
-        raise Refused('There is no script "{name}".', name=name)
+        raise AdminRefused('There is no script "{name}".', name=name)
     return ScriptText(account.address, name, octets.decode("utf-8", "replace"), name == active)
 
 
@@ -64,9 +67,11 @@ async def put_script(context: Context, request: PutScript) -> ScriptChange:
         if request.activate:
             await context.scripting.activate(account.id, request.name)
     except SieveError as error:
-        raise Refused("Nothing was done, the script has a fault: {fault}", fault=str(error.faults[0])) from error
+        raise AdminRefused(
+            "Nothing was done, the script has a fault: {fault}", fault=str(error.faults[0])
+        ) from error
     except ScriptsRefused as error:
-        raise Refused(error.text, **error.values) from error
+        raise AdminRefused(error.text, **error.values) from error
     is_active = await _active_name(context, account) == request.name
     context.audit("sieve.put", account.address, name=request.name, active=is_active)
     return ScriptChange(account.address, request.name, is_active)
@@ -77,7 +82,7 @@ async def activate_script(context: Context, request: OneScript) -> ScriptChange:
     try:
         await context.scripting.activate(account.id, request.name)
     except ScriptsRefused as error:
-        raise Refused(error.text, **error.values) from error
+        raise AdminRefused(error.text, **error.values) from error
     context.audit("sieve.activate", account.address, name=request.name)
     return ScriptChange(account.address, request.name, bool(request.name))
 
@@ -87,7 +92,7 @@ async def remove_script(context: Context, request: OneScript) -> ScriptChange:
     try:
         await context.scripting.remove(account.id, request.name)
     except ScriptsRefused as error:
-        raise Refused(error.text, **error.values) from error
+        raise AdminRefused(error.text, **error.values) from error
     context.audit("sieve.remove", account.address, name=request.name)
     return ScriptChange(account.address, request.name, False)
 

@@ -4,23 +4,32 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sekisho.config.section import Section
+from sekisho.config.section import SettingsSection
 from sekisho.core.policy.dnsbl import Blocklist, CodeRange
 
 
-class BlocklistSettings(Section):
+class BlocklistSettings(SettingsSection):
     zone: str = Field(description="Zone that is asked, such as bl.example.org.")
     accepted_terms: bool = Field(
-        False, description="You have read who may use the list, and how much, and it suits you; until then it is not asked."
+        False,
+        description="You have read who may use the list, and how much, and it suits you; until then it is "
+        "not asked.",
     )
     codes: dict[str, str] = Field(
-        description='Answers that count and what they mean: {"127.0.0.2" = "spam source", "127.0.0.4-7" = "bots"}.'
+        description="Answers that count and what they mean: "
+        '{"127.0.0.2" = "spam source", "127.0.0.4-7" = "bots"}.'
     )
-    weight: Annotated[float, Field(gt=0, le=10)] = Field(1.0, description="What a listing adds; door.blocklist_weight turns away.")
-    kind: Literal["ip", "domain"] = Field("ip", description="Is it asked for client addresses, or for the sender's domain?")
+    weight: Annotated[float, Field(gt=0, le=10)] = Field(
+        1.0, description="What a listing adds; door.blocklist_weight turns away."
+    )
+    kind: Literal["ip", "domain"] = Field(
+        "ip", description="Is it asked for client addresses, or for the sender's domain?"
+    )
     ipv4: bool = Field(True, description="Ask it for IPv4 clients.")
     ipv6: bool = Field(False, description="Ask it for IPv6 clients.")
-    ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = Field(128, description="64: it lists whole IPv6 networks by their first address.")
+    ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = Field(
+        128, description="64: it lists whole IPv6 networks by their first address."
+    )
 
     @model_validator(mode="after")
     def _codes_can_be_read(self) -> Self:
@@ -31,4 +40,12 @@ class BlocklistSettings(Section):
 
     def blocklist(self) -> Blocklist:
         codes = tuple(CodeRange.parse(text, meaning) for text, meaning in self.codes.items())
-        return Blocklist(self.zone.strip(".").lower(), codes, self.weight, self.kind, self.ipv4, self.ipv6, self.ipv6_prefix)
+        return Blocklist(
+            zone=self.zone.strip(".").lower(),
+            codes=codes,
+            weight=self.weight,
+            kind=self.kind,
+            ipv4=self.ipv4,
+            ipv6=self.ipv6,
+            ipv6_prefix=self.ipv6_prefix,
+        )

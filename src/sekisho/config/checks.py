@@ -45,77 +45,85 @@ def problems_of_hostname(name: str) -> Iterator[Problem]:
         canonical = parse_domain(name, literals=False)
     except AddressError as error:
         yield Problem(
-            "hostname",
-            "{name} is not a host name: {reason}.",
-            "Write the full name of this machine, such as mx.example.org.",
-            {"name": repr(name), "reason": str(error)},
+            path="hostname",
+            text="{name} is not a host name: {reason}.",
+            advice="Write the full name of this machine, such as mx.example.org.",
+            values={"name": repr(name), "reason": str(error)},
         )
         return
     labels = canonical.split(".")
-    if len(labels) < 2 or labels[-1].isdigit() or labels[-1] in ("localhost", "localdomain", "local", "invalid"):
+    if (
+        len(labels) < 2
+        or labels[-1].isdigit()
+        or labels[-1] in ("localhost", "localdomain", "local", "invalid")
+    ):
         # RFC 5321 §2.3.5: only a resolvable, fully-qualified name may be told in EHLO.
         yield Problem(
-            "hostname",
-            "{name} is not a full host name that others can look up.",
-            "Write the name that the DNS has for this machine, such as mx.example.org.",
-            {"name": name},
+            path="hostname",
+            text="{name} is not a full host name that others can look up.",
+            advice="Write the name that the DNS has for this machine, such as mx.example.org.",
+            values={"name": name},
         )
 
 
 def _check_listeners(config: Config) -> Iterator[Problem]:
     if not config.listeners:
-        yield Problem("listeners", "There is no listener, so nobody could reach this server.", "Add at least one [[listeners]] table.")
+        yield Problem(
+            path="listeners",
+            text="There is no listener, so nobody could reach this server.",
+            advice="Add at least one [[listeners]] table.",
+        )
     seen: dict[tuple[object, int], int] = {}
     for index, listener in enumerate(config.listeners):
         path = f"listeners[{index}]"
         place = (listener.address, listener.port)
         if listener.port and place in seen:
             yield Problem(
-                f"{path}.port",
-                "{address} port {port} is already taken by listeners[{other}].",
-                "Each address and port can be given to one listener only.",
-                {"address": listener.address, "port": listener.port, "other": seen[place]},
+                path=f"{path}.port",
+                text="{address} port {port} is already taken by listeners[{other}].",
+                advice="Each address and port can be given to one listener only.",
+                values={"address": listener.address, "port": listener.port, "other": seen[place]},
             )
         seen.setdefault(place, index)
         if not config.certificates:
             yield from _check_needs_certificate(path, listener.kind)
         if listener.client_ca is not None and listener.kind not in _IMPLICIT_TLS:  # RFC 8314 §4.2
             yield Problem(
-                f"{path}.client_ca",
-                "{kind} asks for no client certificates; submissions, imaps and pop3s do.",
-                "Remove the setting, or use one of those.",
-                {"kind": listener.kind},
+                path=f"{path}.client_ca",
+                text="{kind} asks for no client certificates; submissions, imaps and pop3s do.",
+                advice="Remove the setting, or use one of those.",
+                values={"kind": listener.kind},
             )
         for position, network in enumerate(listener.proxy_from):
             if network.prefixlen == 0:
                 yield Problem(
-                    f"{path}.proxy_from[{position}]",
-                    "{network} stands for everybody: anyone could claim any address.",
-                    "Name only the addresses of your own proxies.",
-                    {"network": network},
+                    path=f"{path}.proxy_from[{position}]",
+                    text="{network} stands for everybody: anyone could claim any address.",
+                    advice="Name only the addresses of your own proxies.",
+                    values={"network": network},
                 )
 
 
 def _check_needs_certificate(path: str, kind: str) -> Iterator[Problem]:
     if kind in _IMPLICIT_TLS:
         yield Problem(
-            f"{path}.kind",
-            "{kind} speaks TLS from the first octet and needs a certificate.",
-            "Add a [[certificates]] table.",
-            {"kind": kind},
+            path=f"{path}.kind",
+            text="{kind} speaks TLS from the first octet and needs a certificate.",
+            advice="Add a [[certificates]] table.",
+            values={"kind": kind},
         )
     elif kind in _LOGIN_STARTTLS:
         yield Problem(
-            f"{path}.kind",
-            "{kind} lets nobody log in without TLS, and there is no certificate.",
-            "Add a [[certificates]] table.",
-            {"kind": kind},
+            path=f"{path}.kind",
+            text="{kind} lets nobody log in without TLS, and there is no certificate.",
+            advice="Add a [[certificates]] table.",
+            values={"kind": kind},
         )
     elif kind == "smtp":
         yield Problem(
-            f"{path}.kind",
-            "Without a certificate all mail from other servers comes in unencrypted.",
-            "Add a [[certificates]] table.",
+            path=f"{path}.kind",
+            text="Without a certificate all mail from other servers comes in unencrypted.",
+            advice="Add a [[certificates]] table.",
             severity="warning",
         )
 
@@ -124,15 +132,16 @@ def _check_resolver(config: Config) -> Iterator[Problem]:
     for index, text in enumerate(config.resolver.servers):
         if parse_server(text) is None:
             yield Problem(
-                f"resolver.servers[{index}]",
-                "{text} is not the address of a resolver.",
-                'Write "192.0.2.53", "192.0.2.53:5353", "2001:db8::53" or "[2001:db8::53]:5353".',
-                {"text": repr(text)},
+                path=f"resolver.servers[{index}]",
+                text="{text} is not the address of a resolver.",
+                advice='Write "192.0.2.53", "192.0.2.53:5353", "2001:db8::53" or "[2001:db8::53]:5353".',
+                values={"text": repr(text)},
             )
 
 
 def parse_server(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int] | None:
-    """`address`, `address:port` or `[v6]:port` as (address, port); port 53 when none is given; None when it is neither."""
+    """`address`, `address:port` or `[v6]:port` as (address, port); port 53 when none is given; None when it
+    is neither."""
     match = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([0-9.]+):([0-9]{1,5})", text)
     host, port = (match[1] or match[3], match[2] or match[4] or "53") if match else (text, "53")
     try:
@@ -152,10 +161,10 @@ def _check_address(path: str, text: str) -> Iterator[Problem]:
         Address.from_text(text)
     except AddressError as error:
         yield Problem(
-            path,
-            "{text} is not an address: {reason}.",
-            "Write an address such as taro@example.org.",
-            {"text": repr(text), "reason": str(error)},
+            path=path,
+            text="{text} is not an address: {reason}.",
+            advice="Write an address such as taro@example.org.",
+            values={"text": repr(text), "reason": str(error)},
         )
 
 
@@ -171,7 +180,10 @@ def _check_domain(path: str, name: str) -> Iterator[Problem]:
         parse_domain(name, literals=False)
     except AddressError as error:
         yield Problem(
-            path, "{name} is not a domain: {reason}.", "Write a domain such as example.org.", {"name": repr(name), "reason": str(error)}
+            path=path,
+            text="{name} is not a domain: {reason}.",
+            advice="Write a domain such as example.org.",
+            values={"name": repr(name), "reason": str(error)},
         )
 
 
@@ -180,10 +192,10 @@ def _check_relay(config: Config) -> Iterator[Problem]:
         address = getattr(config.relay, field)
         if address is not None and address.version != version:
             yield Problem(
-                f"relay.{field}",
-                "{address} is not an IPv{version} address.",
-                "Put it into the other setting, or remove it.",
-                {"address": address, "version": version},
+                path=f"relay.{field}",
+                text="{address} is not an IPv{version} address.",
+                advice="Put it into the other setting, or remove it.",
+                values={"address": address, "version": version},
             )
     for domain, route in config.relay.routes.items():
         path = toml_path(("relay", "routes", domain))
@@ -191,10 +203,10 @@ def _check_relay(config: Config) -> Iterator[Problem]:
             yield from _check_domain(path, domain)
         if not _is_route(route):
             yield Problem(
-                path,
-                "{route} does not name a host and a port.",
-                'Write "smtp.example.org:587", "192.0.2.25:25" or "[2001:db8::25]:25".',
-                {"route": repr(route)},
+                path=path,
+                text="{route} does not name a host and a port.",
+                advice='Write "smtp.example.org:587", "192.0.2.25:25" or "[2001:db8::25]:25".',
+                values={"route": repr(route)},
             )
 
 
@@ -218,20 +230,24 @@ def _is_route(route: str) -> bool:
 def _check_queue(config: Config) -> Iterator[Problem]:
     queue = config.queue
     if not queue.retry_seconds:
-        yield Problem("queue.retry_seconds", "The list of waits is empty.", "Name at least one wait in seconds.")
+        yield Problem(
+            path="queue.retry_seconds",
+            text="The list of waits is empty.",
+            advice="Name at least one wait in seconds.",
+        )
     elif queue.retry_seconds[0] >= queue.lifetime_seconds:
         yield Problem(
-            "queue.retry_seconds",
-            "The first wait is as long as a message lives, so nothing would be tried again.",
-            "Make it shorter than queue.lifetime_seconds ({lifetime}).",
-            {"lifetime": queue.lifetime_seconds},
+            path="queue.retry_seconds",
+            text="The first wait is as long as a message lives, so nothing would be tried again.",
+            advice="Make it shorter than queue.lifetime_seconds ({lifetime}).",
+            values={"lifetime": queue.lifetime_seconds},
         )
     if queue.delay_notice_seconds >= queue.lifetime_seconds:
         yield Problem(
-            "queue.delay_notice_seconds",
-            "Senders would never hear of a delay: messages expire before it.",
-            "Make it shorter than queue.lifetime_seconds ({lifetime}).",
-            {"lifetime": queue.lifetime_seconds},
+            path="queue.delay_notice_seconds",
+            text="Senders would never hear of a delay: messages expire before it.",
+            advice="Make it shorter than queue.lifetime_seconds ({lifetime}).",
+            values={"lifetime": queue.lifetime_seconds},
             severity="warning",
         )
 
@@ -242,26 +258,33 @@ def _check_issuers(config: Config) -> Iterator[Problem]:
         for field, url in (("issuer", issuer.issuer), ("jwks_url", issuer.jwks_url)):
             if url is not None and not _HTTPS_URL.match(url):
                 yield Problem(
-                    f"login.issuers[{index}].{field}",
-                    "{url} is not an https URL.",
-                    "Write it as the provider does, such as https://id.example.org/realms/club.",
-                    {"url": repr(url)},
+                    path=f"login.issuers[{index}].{field}",
+                    text="{url} is not an https URL.",
+                    advice="Write it as the provider does, such as https://id.example.org/realms/club.",
+                    values={"url": repr(url)},
                 )
         if issuer.issuer in names[:index]:
             yield Problem(
-                f"login.issuers[{index}].issuer", "{issuer} is named twice.", "Keep one table for each issuer.", {"issuer": issuer.issuer}
+                path=f"login.issuers[{index}].issuer",
+                text="{issuer} is named twice.",
+                advice="Keep one table for each issuer.",
+                values={"issuer": issuer.issuer},
             )
         if not issuer.algorithms:
-            yield Problem(f"login.issuers[{index}].algorithms", "No signature would be accepted.", "Name at least one algorithm.")
+            yield Problem(
+                path=f"login.issuers[{index}].algorithms",
+                text="No signature would be accepted.",
+                advice="Name at least one algorithm.",
+            )
 
 
 def _check_greylist(config: Config) -> Iterator[Problem]:
     greylist = config.greylist
     if greylist.mode == "enforce" and not config.reputation.enabled:
         yield Problem(
-            "greylist.mode",
-            "Without reputation.enabled nobody is known here, so that nobody is asked to come again.",
-            'Switch reputation on, or write greylist.mode = "off".',
+            path="greylist.mode",
+            text="Without reputation.enabled nobody is known here, so that nobody is asked to come again.",
+            advice='Switch reputation on, or write greylist.mode = "off".',
             severity="warning",
         )
 
@@ -270,18 +293,18 @@ def _check_guard(config: Config) -> Iterator[Problem]:
     guard = config.guard
     if not guard.slow_at <= guard.hold_at <= guard.freeze_at:
         yield Problem(
-            "guard.hold_at",
-            "guard.slow_at, hold_at and freeze_at are {slow}, {hold} and {freeze}: they must rise.",
-            "The defaults are 30, 100 and 130.",
-            {"slow": guard.slow_at, "hold": guard.hold_at, "freeze": guard.freeze_at},
+            path="guard.hold_at",
+            text="guard.slow_at, hold_at and freeze_at are {slow}, {hold} and {freeze}: they must rise.",
+            advice="The defaults are 30, 100 and 130.",
+            values={"slow": guard.slow_at, "hold": guard.hold_at, "freeze": guard.freeze_at},
         )
     for name in guard.ignore:
         if name not in NAMES:
             yield Problem(
-                "guard.ignore",
-                "The guard has no signal {name}.",
-                "Its signals are: {names}.",
-                {"name": repr(name), "names": ", ".join(sorted(NAMES))},
+                path="guard.ignore",
+                text="The guard has no signal {name}.",
+                advice="Its signals are: {names}.",
+                values={"name": repr(name), "names": ", ".join(sorted(NAMES))},
             )
 
 
@@ -289,25 +312,25 @@ def _check_ledger(config: Config) -> Iterator[Problem]:
     url = config.ledger.why_url
     if url and not (_WHY_URL.match(url) and url.count("{") == url.count("}") == url.count("{id}") == 1):
         yield Problem(
-            "ledger.why_url",
-            "{url} is not an address that an id can be put into.",
-            "Write it like https://mail.example.org/why/{place}, with {place} where the id goes.",
-            {"url": repr(url), "place": "{id}"},
+            path="ledger.why_url",
+            text="{url} is not an address that an id can be put into.",
+            advice="Write it like https://mail.example.org/why/{place}, with {place} where the id goes.",
+            values={"url": repr(url), "place": "{id}"},
         )
 
 
 def _check_rest(config: Config) -> Iterator[Problem]:
     if config.metrics.port is not None and not ipaddress.ip_address(str(config.metrics.address)).is_loopback:
         yield Problem(
-            "metrics.address",
-            "{address} is not a loopback address; metrics reveal too much to be public.",
-            'Write "127.0.0.1" or "::1", and let a proxy with a login stand before it.',
-            {"address": config.metrics.address},
+            path="metrics.address",
+            text="{address} is not a loopback address; metrics reveal too much to be public.",
+            advice='Write "127.0.0.1" or "::1", and let a proxy with a login stand before it.',
+            values={"address": config.metrics.address},
         )
     if config.limits.header_octets > config.limits.message_octets:
         yield Problem(
-            "limits.header_octets",
-            "A header section could be larger than a whole message.",
-            "Make it at most limits.message_octets ({limit}).",
-            {"limit": config.limits.message_octets},
+            path="limits.header_octets",
+            text="A header section could be larger than a whole message.",
+            advice="Make it at most limits.message_octets ({limit}).",
+            values={"limit": config.limits.message_octets},
         )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sekisho.config.section import Octets, Seconds, Secret, Section
+from sekisho.config.section import Octets, Seconds, Secret, SettingsSection
 from sekisho.core.policy.attachments import DANGERS, AttachmentRules, Danger
 from sekisho.core.policy.classifier.knowledge import JUNK_SCORE
 from sekisho.core.policy.contentrules import ContentRules
@@ -24,45 +24,59 @@ def _is_place(text: str) -> str:
 ScannerPlace = Annotated[str, AfterValidator(_is_place)]
 
 
-class ContentSettings(Section):
+class ContentSettings(SettingsSection):
     classifier: Literal["enforce", "observe", "off"] = Field(
         "enforce",
-        description="Put mail into Junk that reads like what people sorted there; observe: only record it; off: only learn.",
+        description="Put mail into Junk that reads like what people sorted there; observe: only record "
+        "it; off: only learn.",
     )
     junk_score: Annotated[float, Field(ge=0.1, le=2)] = Field(
         JUNK_SCORE,
-        description="Score of the classifier from which a message is junk. 0.25 lost no wanted mail in 20 trials; a "
+        description="Score of the classifier from which a message is junk. 0.25 lost no wanted mail in 20 "
+        "trials; a "
         "lower value finds more spam.",
     )
-    shared_lessons: bool = Field(True, description="Let everybody profit from what one account teaches by moving mail to and from Junk.")
+    shared_lessons: bool = Field(
+        True,
+        description="Let everybody profit from what one account teaches by moving mail to and from Junk.",
+    )
     lessons: Annotated[int, Field(ge=200, le=100_000)] = Field(
-        10_000, description="Messages that the classifier remembers, of wanted mail and of spam each, at 2 KB a message; the newest stay."
+        10_000,
+        description="Messages that the classifier remembers, of wanted mail and of spam each, at 2 KB a "
+        "message; the newest stay.",
     )
     attachments: Literal["junk", "refuse", "observe", "off"] = Field(
         "junk", description="What to do with a message that has an attachment which acts when it is opened."
     )
     flagged: tuple[Danger, ...] = Field(
-        tuple(danger for danger in DANGERS if danger != "encrypted archive"), description="Kinds of attachments that count as such."
+        tuple(danger for danger in DANGERS if danger != "encrypted archive"),
+        description="Kinds of attachments that count as such.",
     )
     allowed_endings: tuple[str, ...] = Field(
         (), description='Endings of file names that are accepted all the same, such as ("js", "xlsm").'
     )
-    clamav: ScannerPlace = Field("", description="Socket of clamd, as a path or host:port; empty: it is not asked.")
+    clamav: ScannerPlace = Field(
+        "", description="Socket of clamd, as a path or host:port; empty: it is not asked."
+    )
     clamav_action: Literal["refuse", "junk", "observe", "off"] = Field(
         "refuse", description="What to do with a message that has a virus; off: clamd is not asked."
     )
-    rspamd: ScannerPlace = Field("", description="Normal worker of rspamd, as host:port or a path; empty: it is not asked.")
+    rspamd: ScannerPlace = Field(
+        "", description="Normal worker of rspamd, as host:port or a path; empty: it is not asked."
+    )
     rspamd_password: Secret = Field("", description="Password of rspamd, if it asks for one.")
     rspamd_action: Literal["refuse", "junk", "observe", "off"] = Field(
         "junk",
         description=(
-            "What to do with mail that rspamd would reject; mail that it would mark goes into Junk, unless this is "
+            "What to do with mail that rspamd would reject; mail that it would mark goes into Junk, unless "
+            "this is "
             '"observe". off: it is not asked.'
         ),
     )
     outgoing: bool = Field(True, description="Examine outgoing mail too, as advice to the guard.")
     scanner_timeout_seconds: Seconds = Field(
-        20.0, description="How long one scanner may take; after that the message is judged without its answer."
+        20.0,
+        description="How long one scanner may take; after that the message is judged without its answer.",
     )
     scanner_octets: Octets = Field(26_214_400, description="Largest message that is given to scanners.")
 
@@ -80,7 +94,10 @@ class ContentSettings(Section):
     def rules(self) -> ContentRules:
         return ContentRules(
             junk_score=self.junk_score,
-            attachments=AttachmentRules(frozenset(self.flagged), frozenset(ending.lower().lstrip(".") for ending in self.allowed_endings)),
+            attachments=AttachmentRules(
+                frozenset(self.flagged),
+                frozenset(ending.lower().lstrip(".") for ending in self.allowed_endings),
+            ),
             refuses_attachments=self.attachments == "refuse",
             refuses_viruses=self.clamav_action != "junk",
             refuses_for_rspamd=self.rspamd_action == "refuse",

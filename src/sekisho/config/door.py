@@ -14,7 +14,10 @@ from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.reputation import DAY_US, ReputationRules
 
 _BAD_ACTIONS: dict[str, Literal["quarantine", "defer"]] = {"defer": "defer"}
-_MODES: dict[object, Mode] = {"observe": "observe", "off": "off"}  # any other word of a setting says what is done
+_MODES: dict[object, Mode] = {
+    "observe": "observe",
+    "off": "off",
+}  # any other word of a setting says what is done
 
 
 def reputation_rules(config: Config) -> ReputationRules:
@@ -34,15 +37,23 @@ def blocklists(config: Config) -> list[Blocklist]:
 
 
 def door_modes(config: Config) -> dict[str, Mode]:
-    """By the name of each rule, from the setting that it names. One whose evidence nobody gathers is off, whatever that says."""
-    modes = {rule.name: _MODES.get(setting_of(config, rule.setting), "enforce") for rule in CONNECTION_RULES + RULES}
+    """By the name of each rule, from the setting that it names. One whose evidence nobody gathers is off,
+    whatever that says."""
+    modes = {
+        rule.name: _MODES.get(setting_of(config, rule.setting), "enforce")
+        for rule in CONNECTION_RULES + RULES
+    }
     idle = {
         ARC_TRUSTED: not config.door.trusted_sealers,
         DNSBL: not blocklists(config),
         GREYLIST: not config.reputation.enabled,
         REPUTATION: not config.reputation.enabled,
     }
-    return modes | config.content.modes | dict.fromkeys((name for name, is_idle in idle.items() if is_idle), "off")
+    return (
+        modes
+        | config.content.modes
+        | dict.fromkeys((name for name, is_idle in idle.items() if is_idle), "off")
+    )
 
 
 def setting_of(config: Config, path: str) -> object:

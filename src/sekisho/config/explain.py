@@ -15,7 +15,8 @@ from sekisho.config.problems import Problem
 from sekisho.config.secrets import MASK
 from sekisho.config.section import SecretMark
 
-# pydantic's error type -> (what is wrong, what to do); `{…}` come from the error's context and `value` from the input.
+# pydantic's error type -> (what is wrong, what to do); `{…}` come from the error's context and `value` from
+# the input.
 TEXTS: Mapping[str, tuple[str, str]] = {
     "other": ("{value} is not possible here: {reason}.", ""),
     "missing": ("This setting is required.", "Add it; 'sekisho config reference' explains each setting."),
@@ -30,11 +31,23 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "greater_than_equal": ("{value} is too small.", "It must be at least {ge}."),
     "less_than_equal": ("{value} is too large.", "It must be at most {le}."),
     "literal_error": ("{value} is none of the possible values.", "Write one of: {expected}."),
-    "ip_any_address": ("{value} is not an IP address.", 'Write for example "192.0.2.25" or "2001:db8::25", without a port.'),
-    "ip_any_network": ("{value} is not an IP network.", 'Write for example "192.0.2.0/24" or "2001:db8::/32".'),
+    "ip_any_address": (
+        "{value} is not an IP address.",
+        'Write for example "192.0.2.25" or "2001:db8::25", without a port.',
+    ),
+    "ip_any_network": (
+        "{value} is not an IP network.",
+        'Write for example "192.0.2.0/24" or "2001:db8::/32".',
+    ),
     "tuple_type": ("{value} is not a list.", "Write it in square brackets."),
-    "dict_type": ("{value} is not a table.", "Write a table: a header in square brackets, and name = value lines under it."),
-    "model_type": ("{value} is not a table.", "Write a table: a header in square brackets, and name = value lines under it."),
+    "dict_type": (
+        "{value} is not a table.",
+        "Write a table: a header in square brackets, and name = value lines under it.",
+    ),
+    "model_type": (
+        "{value} is not a table.",
+        "Write a table: a header in square brackets, and name = value lines under it.",
+    ),
 }
 
 
@@ -46,11 +59,20 @@ def syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Problem:
         line = int(place[5:].split(",")[0])
     elif place:
         line = text.count("\n") + 1
-    return Problem("", "This is not TOML: {reason}.", "Correct this line, or the one before it.", {"reason": reason}, line)
+    return Problem(
+        path="",
+        text="This is not TOML: {reason}.",
+        advice="Correct this line, or the one before it.",
+        values={"reason": reason},
+        line=line,
+    )
 
 
 def schema_problem(
-    model: type[BaseModel], details: ErrorDetails, lines: Mapping[Location, int], texts: Mapping[str, tuple[str, str]] = TEXTS
+    model: type[BaseModel],
+    details: ErrorDetails,
+    lines: Mapping[Location, int],
+    texts: Mapping[str, tuple[str, str]] = TEXTS,
 ) -> Problem:
     """One error of pydantic in the words of `texts`."""
     location: Location = details["loc"]
@@ -63,14 +85,22 @@ def schema_problem(
     if details["type"] == "missing":
         line = line_of(lines, location[:-1])
     text, advice = texts.get(details["type"], TEXTS["other"])
-    return Problem(path, text, advice, {**values, "reason": details["msg"]}, line)
+    return Problem(
+        path=path, text=text, advice=advice, values={**values, "reason": details["msg"]}, line=line
+    )
 
 
 def _unknown_key(model: type[BaseModel], location: Location, path: str, line: int | None) -> Problem:
     known = _keys_at(model, location[:-1])
     close = difflib.get_close_matches(str(location[-1]), known, n=2, cutoff=0.6)
     values = {"names": ", ".join(close or sorted(known))}
-    return Problem(path, "There is no such setting.", "Did you mean {names}?" if close else "Possible here: {names}.", values, line)
+    return Problem(
+        path=path,
+        text="There is no such setting.",
+        advice="Did you mean {names}?" if close else "Possible here: {names}.",
+        values=values,
+        line=line,
+    )
 
 
 def _is_secret(model: type[BaseModel], location: Location) -> bool:

@@ -4,37 +4,56 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sekisho.config.section import Section
+from sekisho.config.section import SettingsSection
 from sekisho.core.policy.takeover.rules import GuardRules
 
 Count = Annotated[int, Field(ge=1)]
 
 
-class GuardSettings(Section):
+class GuardSettings(SettingsSection):
     """The guard watches what your own people send: how much that may be, and what makes mail wait for you."""
 
     mode: Literal["enforce", "observe", "off"] = Field(
-        "enforce", description="Slow down and hold doubtful mail of your own people; observe: only record it; off: do not watch."
+        "enforce",
+        description="Slow down and hold doubtful mail of your own people; observe: only record it; off: "
+        "do not watch.",
     )
-    first_time_per_day: Count = Field(200, description="Most recipients elsewhere whom nobody here wrote to before, per account and day.")
+    first_time_per_day: Count = Field(
+        200, description="Most recipients elsewhere whom nobody here wrote to before, per account and day."
+    )
     recipients_per_day: Count = Field(1000, description="Most recipients per account and day.")
     bulk_recipients_per_day: Count = Field(
-        50_000, description="Most recipients a day of an account with the bulk right (`sekisho account bulk`)."
+        50_000,
+        description="Most recipients a day of an account with the bulk right (`sekisho account bulk`).",
     )
     service_recipients_per_day: Count = Field(
-        50, description="Most recipients a day of a credential for a program, such as cron, a scanner or a web form."
+        50,
+        description="Most recipients a day of a credential for a program, such as cron, a scanner or a "
+        "web form.",
     )
     slow_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         60.0, description="How long mail from an unfamiliar place or program waits before it leaves."
     )
     slow_at: Count = Field(30, description="Points from which mail is slowed down.")
     hold_at: Count = Field(100, description="Points from which mail is held until an operator decides.")
-    freeze_at: Count = Field(130, description="Points from which the credential is frozen too, if it was used in an unfamiliar context.")
-    usual_strangers: Count = Field(20, description="First-time recipients a day that count as usual, whatever the account did before.")
+    freeze_at: Count = Field(
+        130,
+        description="Points from which the credential is frozen too, if it was used in an unfamiliar "
+        "context.",
+    )
+    usual_strangers: Count = Field(
+        20, description="First-time recipients a day that count as usual, whatever the account did before."
+    )
     usual_fan_out: Count = Field(30, description="Known recipients a day that count as usual.")
-    newcomer_strangers: Count = Field(200, description="First-time recipients a day that count as usual for an account without history.")
-    newcomer_fan_out: Count = Field(300, description="Recipients known here, per day, that count as usual for an account without history.")
-    ignore: tuple[str, ...] = Field((), description='Names of the signals that do not count, such as ["hour", "link"].')
+    newcomer_strangers: Count = Field(
+        200, description="First-time recipients a day that count as usual for an account without history."
+    )
+    newcomer_fan_out: Count = Field(
+        300, description="Recipients known here, per day, that count as usual for an account without history."
+    )
+    ignore: tuple[str, ...] = Field(
+        (), description='Names of the signals that do not count, such as ["hour", "link"].'
+    )
 
     def rules(self) -> GuardRules:
         return GuardRules(

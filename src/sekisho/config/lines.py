@@ -14,7 +14,8 @@ _PART = re.compile(_KEY)
 
 
 def toml_path(location: Location) -> str:
-    """("listeners", 2, "port") -> "listeners[2].port"; keys that need quotes get them. Arrays count from 0."""
+    """("listeners", 2, "port") -> "listeners[2].port"; keys that need quotes get them. Arrays count from
+    0."""
     path = ""
     for part in location:
         if isinstance(part, int):
@@ -35,7 +36,8 @@ def line_of(lines: Mapping[Location, int], location: Location) -> int | None:
 
 
 def scan_lines(text: str) -> dict[Location, int]:
-    """The 1-based line of each table header and each assignment; what stands in inline tables and arrays is not looked into."""
+    """The 1-based line of each table header and each assignment; what stands in inline tables and arrays is
+    not looked into."""
     found: dict[Location, int] = {}
     counts: dict[Location, int] = {}
     table: Location = ()

@@ -44,33 +44,41 @@ class Loaded:
 
 
 def load(path: Path, *, with_files: bool = True, forgiving: tuple[str, ...] = ()) -> Loaded:
-    """Read and check the file and, `with_files`, everything that it names; raises ConfigError with all problems.
+    """Read and check the file and, `with_files`, everything that it names; raises ConfigError with all
+    problems.
 
-    What a server needs (keys, users, folders), a command that asks it or its data does not: a certificate that is half written, or one
-    that only root can read, must not keep anybody from the queue. `forgiving`: what is wrong with files named by settings whose paths begin
-    so is no error; it stands among the warnings.
+    What a server needs (keys, users, folders), a command that asks it or its data does not: a certificate
+    that is half written, or one that only root can read, must not keep anybody from the queue. `forgiving`:
+    what is wrong with files named by settings whose paths begin so is no error; it stands among the warnings.
     """
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem("", "The file is not UTF-8 text.", "Save it as UTF-8.")]) from error
+        raise ConfigError(
+            [Problem(path="", text="The file is not UTF-8 text.", advice="Save it as UTF-8.")]
+        ) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(
             [
                 Problem(
-                    "",
-                    "The configuration file cannot be read: {reason}.",
-                    "Name it with -c, or write a first one with: sekisho setup HOSTNAME -c {path}",
-                    {"reason": reason, "path": str(path)},
+                    path="",
+                    text="The configuration file cannot be read: {reason}.",
+                    advice="Name it with -c, or write a first one with: sekisho setup HOSTNAME -c {path}",
+                    values={"reason": reason, "path": str(path)},
                 )
             ]
         ) from error
     parsed = parse(text, path.absolute().parent)
     problems = parsed.problems
     if parsed.draft is not None and with_files:
-        found = _with_lines([*check_files(parsed.draft), *check_secrecy(path, parsed.draft)], scan_lines(text))
-        found = [replace(problem, severity="warning") if problem.path.startswith(forgiving) else problem for problem in found]
+        found = _with_lines(
+            [*check_files(parsed.draft), *check_secrecy(path, parsed.draft)], scan_lines(text)
+        )
+        found = [
+            replace(problem, severity="warning") if problem.path.startswith(forgiving) else problem
+            for problem in found
+        ]
         problems = problems + [problem for problem in found if not _lies_in(problem.path, parsed.mended)]
     if parsed.config is None or any(problem.is_error for problem in problems):
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0))
@@ -81,8 +89,8 @@ def load(path: Path, *, with_files: bool = True, forgiving: tuple[str, ...] = ()
 class Parsed:
     """`config` is None when the text is no TOML or does not fit the schema.
 
-    `draft` is then what is left when the faulty settings are taken out (at the paths `mended`), so that the other checks can
-    still say what else is wrong; None if nothing could be saved.
+    `draft` is then what is left when the faulty settings are taken out (at the paths `mended`), so that the
+    other checks can still say what else is wrong; None if nothing could be saved.
     """
 
     config: Config | None
@@ -116,7 +124,8 @@ def _validate(raw: dict[str, Any], folder: Path) -> Config:
 
 
 def _draft(raw: dict[str, Any], errors: list[ErrorDetails], folder: Path) -> Config | None:
-    """The configuration without its faulty settings: their defaults, or a harmless stand-in where there is none."""
+    """The configuration without its faulty settings: their defaults, or a harmless stand-in where there is
+    none."""
     for details in errors:
         *above, last = details["loc"]
         table: Any = raw
@@ -143,7 +152,8 @@ def _drop(raw: dict[str, Any], location: Location) -> None:
 
 
 def _lies_in(path: str, places: tuple[str, ...]) -> bool:
-    """Is the path at or under one of the places, or the other way round (a list without its faulty element)?"""
+    """Is the path at or under one of the places, or the other way round (a list without its faulty
+    element)?"""
     return any(path.startswith(place) or place.startswith(path) for place in places if path)
 
 

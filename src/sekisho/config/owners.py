@@ -7,7 +7,8 @@ from sekisho.ports.directory import Directory
 
 
 async def check_role_owners(roles: RoleOwners, directory: Directory) -> list[Problem]:
-    """RFC 5321 §4.5.1 and RFC 2142 want somebody to read that mail. Syntax errors are check_config's business."""
+    """RFC 5321 §4.5.1 and RFC 2142 want somebody to read that mail. Syntax errors are check_config's
+    business."""
     problems = []
     for role, owner in (("postmaster", roles.postmaster), ("abuse", roles.abuse)):
         try:
@@ -17,10 +18,10 @@ async def check_role_owners(roles: RoleOwners, directory: Directory) -> list[Pro
         if account is None or account.state == "deleted":
             problems.append(
                 Problem(
-                    f"roles.{role}",
-                    "There is no account {owner}, so nobody would read the mail to {role}@.",
-                    "Make it (sekisho account add {owner}), or name another one.",
-                    {"owner": owner, "role": role},
+                    path=f"roles.{role}",
+                    text="There is no account {owner}, so nobody would read the mail to {role}@.",
+                    advice="Make it (sekisho account add {owner}), or name another one.",
+                    values={"owner": owner, "role": role},
                 )
             )
     return problems

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that is wrong at one place of the file.
 
-    `path` is the TOML path ("listeners[2].port", "" for the file as a whole). `text` (what is wrong) and `advice` (what to
-    do, may be empty) are English sentences with `{name}` places that `values` fills; they are also the keys of their translations.
+    `path` is the TOML path ("listeners[2].port", "" for the file as a whole). `text` (what is wrong) and
+    `advice` (what to do, may be empty) are English sentences with `{name}` places that `values` fills; they
+    are also the keys of their translations.
     """
 
     path: str
@@ -34,7 +35,8 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `problems` is the full list, warnings included; at least one is an error."""
+    """The configuration cannot be used. `problems` is the full list, warnings included; at least one is an
+    error."""
 
     def __init__(self, problems: Sequence[Problem], file: Path | None = None) -> None:
         super().__init__("; ".join(str(problem) for problem in problems if problem.is_error))

@@ -4,20 +4,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sekisho.config.section import Section
+from sekisho.config.section import SettingsSection
 from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.rates import MEASURES, RateLimits
 
 Count = Annotated[int, Field(ge=0)]
 
 
-class RateSettings(Section):
+class RateSettings(SettingsSection):
     mode: Mode = Field(
         "enforce",
-        description="Have networks wait that do too much; observe: only write it down; off: do not count. Networks: /24, IPv6 /64.",
+        description="Have networks wait that do too much; observe: only write it down; off: do not count. "
+        "Networks: /24, IPv6 /64.",
     )
-    window_seconds: Annotated[int, Field(ge=10, le=86_400)] = Field(600, description="The window of all these.")
-    connections: Count = Field(10_000, description="Connections of one network within the window; 0: any number.")
+    window_seconds: Annotated[int, Field(ge=10, le=86_400)] = Field(
+        600, description="The window of all these."
+    )
+    connections: Count = Field(
+        10_000, description="Connections of one network within the window; 0: any number."
+    )
     messages: Count = Field(10_000, description="Messages.")
     recipients: Count = Field(20_000, description="Recipients.")
     errors: Count = Field(300, description="Malformed commands, and those out of place.")
@@ -27,4 +32,8 @@ class RateSettings(Section):
     )
 
     def limits(self) -> RateLimits:
-        return RateLimits(self.window_seconds, known_factor=self.known_factor, **{name: getattr(self, name) for name in MEASURES})
+        return RateLimits(
+            window_seconds=self.window_seconds,
+            known_factor=self.known_factor,
+            **{name: getattr(self, name) for name in MEASURES},
+        )

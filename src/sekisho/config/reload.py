@@ -1,14 +1,15 @@
-"""What a running server takes from a new configuration: all but the settings that are marked AT_START. Pure."""
+"""What a running server takes from a new configuration: all but the settings that are marked AT_START.
+Pure."""
 
 from collections.abc import Sequence
 from typing import TypeVar
 
 from pydantic.fields import FieldInfo
 
-from sekisho.config.schema import Config, Listener
-from sekisho.config.section import AtStartMark, Section
+from sekisho.config.schema import Config, ListenerSettings
+from sekisho.config.section import AtStartMark, SettingsSection
 
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=SettingsSection)
 
 
 def is_at_start(field: FieldInfo) -> bool:
@@ -17,7 +18,8 @@ def is_at_start(field: FieldInfo) -> bool:
 
 
 def in_force(running: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
-    """`new` as far as the server that started with `running` can follow it, and the TOML paths of what wants a restart."""
+    """`new` as far as the server that started with `running` can follow it, and the TOML paths of what wants
+    a restart."""
     left: list[str] = []
     config = _merged(running, new, "", left)
     listeners, is_same = _listeners(running.listeners, new.listeners)
@@ -34,12 +36,14 @@ def _merged(running: S, new: S, path: str, left: list[str]) -> S:
             if old != value:
                 kept[name] = old
                 left.append(f"{path}{name}")
-        elif isinstance(value, Section):
+        elif isinstance(value, SettingsSection):
             kept[name] = _merged(old, value, f"{path}{name}.", left)
     return new.model_copy(update=kept)
 
 
-def _listeners(running: Sequence[Listener], new: Sequence[Listener]) -> tuple[tuple[Listener, ...], bool]:
+def _listeners(
+    running: Sequence[ListenerSettings], new: Sequence[ListenerSettings]
+) -> tuple[tuple[ListenerSettings, ...], bool]:
     """Those that run, each with what it can take from the new one at its place; and whether these are all."""
     waiting = list(new)
     found = []
@@ -52,5 +56,7 @@ def _listeners(running: Sequence[Listener], new: Sequence[Listener]) -> tuple[tu
     return tuple(found), is_same
 
 
-def _place(listener: Listener) -> tuple[object, ...]:
-    return tuple(getattr(listener, name) for name, field in Listener.model_fields.items() if is_at_start(field))
+def _place(listener: ListenerSettings) -> tuple[object, ...]:
+    return tuple(
+        getattr(listener, name) for name, field in ListenerSettings.model_fields.items() if is_at_start(field)
+    )

@@ -4,20 +4,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sekisho.config.section import Section
+from sekisho.config.section import SettingsSection
 
 
-class ReputationSettings(Section):
+class ReputationSettings(SettingsSection):
     enabled: bool = Field(
-        True, description="Learn about senders from verdicts, from whom your people write to, and from what they move to and from Junk."
+        True,
+        description="Learn about senders from verdicts, from whom your people write to, and from what "
+        "they move to and from Junk.",
     )
-    half_life_days: Annotated[float, Field(ge=1, le=365)] = Field(30.0, description="Days after which an experience counts half.")
+    half_life_days: Annotated[float, Field(ge=1, le=365)] = Field(
+        30.0, description="Days after which an experience counts half."
+    )
     bad_history: Literal["junk", "defer", "observe", "off"] = Field(
         "junk",
-        description="What to do with mail from senders of whom only bad is known: put it into Junk, defer it, only "
+        description="What to do with mail from senders of whom only bad is known: put it into Junk, defer "
+        "it, only "
         "record it (observe), or nothing.",
     )
     trust_days: Annotated[float, Field(ge=1, le=3650)] = Field(
-        180.0, description="Days for which somebody whom your people wrote to counts as known without having answered."
+        180.0,
+        description="Days for which somebody whom your people wrote to counts as known without having "
+        "answered.",
     )
-    entries: Annotated[int, Field(ge=1000)] = Field(200_000, description="Most senders that are remembered, at about 200 octets each.")
+    entries: Annotated[int, Field(ge=1000)] = Field(
+        200_000, description="Most senders that are remembered, at about 200 octets each."
+    )

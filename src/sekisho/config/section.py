@@ -1,4 +1,5 @@
-"""What the tables of sekisho.toml are made of. Each part of the server may have its own module of tables; `schema.Config` holds them."""
+"""What the tables of sekisho.toml are made of. Each part of the server may have its own module of tables;
+`schema.Config` holds them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 
 def _from_folder(path: Path, info: ValidationInfo) -> Path:
-    """A relative path counts from the folder that the configuration file lies in, if validation was told of one."""
+    """A relative path counts from the folder that the configuration file lies in, if validation was told of
+    one."""
     folder = (info.context or {}).get("folder")
     return Path(folder) / path if folder is not None else path
 
@@ -35,7 +37,7 @@ class AtStartMark:
 AT_START = AtStartMark()
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """One table: no other settings than these, and none changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=False, allow_inf_nan=False)

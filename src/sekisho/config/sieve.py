@@ -4,21 +4,29 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sekisho.config.section import Section
+from sekisho.config.section import SettingsSection
 from sekisho.core.sieve.limits import SieveLimits
 from sekisho.ports.scripts import ScriptLimits
 
 
-class SieveSettings(Section):
-    enabled: bool = Field(True, description="Run the scripts of accounts when mail comes; off: everything goes into INBOX.")
+class SieveSettings(SettingsSection):
+    enabled: bool = Field(
+        True, description="Run the scripts of accounts when mail comes; off: everything goes into INBOX."
+    )
     scripts: Annotated[int, Field(ge=1, le=1000)] = Field(32, description="Scripts that an account may have.")
     script_octets: Annotated[int, Field(ge=1024, le=1_048_576)] = Field(65_536, description="Largest script.")
-    all_octets: Annotated[int, Field(ge=1024)] = Field(1_048_576, description="All scripts of one account together.")
-    redirects: Annotated[int, Field(ge=0, le=32)] = Field(4, description="Addresses that a script may redirect one message to.")
+    all_octets: Annotated[int, Field(ge=1024)] = Field(
+        1_048_576, description="All scripts of one account together."
+    )
+    redirects: Annotated[int, Field(ge=0, le=32)] = Field(
+        4, description="Addresses that a script may redirect one message to."
+    )
     redirects_per_day: Annotated[int, Field(ge=0)] = Field(
         1000, description="Redirected messages of an account a day; beyond them its mail stays here."
     )
-    letters_per_day: Annotated[int, Field(ge=0)] = Field(200, description="Answers and notices that an account's script may send a day.")
+    letters_per_day: Annotated[int, Field(ge=0)] = Field(
+        200, description="Answers and notices that an account's script may send a day."
+    )
     body_octets: Annotated[int, Field(ge=0, le=4_194_304)] = Field(
         262_144, description="So much of a message, from its beginning, is looked at by tests of the body."
     )

@@ -18,7 +18,7 @@ USUAL_PORTS: Mapping[str, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Starter:
     """What a first configuration needs to know. `ports` names the listeners to have, by kind."""
 
@@ -42,10 +42,12 @@ def render(starter: Starter) -> str:
     quote = _quote
     user = f"user = {quote(starter.user)}" if starter.user else '# user = "sekisho"'
     head = f"""\
-# sekisho: how this mail server runs. Domains, accounts and aliases are not in here: see `sekisho domain --help` and so on.
+# sekisho: how this mail server runs. Domains, accounts and aliases are not in here: see
+# `sekisho domain --help` and so on.
 # `sekisho config check` finds what is wrong in this file, `sekisho config reference` explains all settings.
 
-# The name in greetings and in Received fields. The DNS should have it for this machine's address, and the address for it.
+# The name in greetings and in Received fields. The DNS should have it for this machine's address, and
+# the address for it.
 hostname = {quote(starter.hostname)}
 
 # Mail, queue and sockets live here; a relative path counts from the folder of this file.
@@ -86,12 +88,13 @@ def _tail(starter: Starter) -> str:
 [door]
 unchecked_networks = [{", ".join(map(quote, starter.unchecked_networks))}]
 
-# Blocklists. Two must agree before a client is turned away. None is asked until you have read its terms and say so; all of them
-# want a resolver of your own (see below): they refuse questions that come through public ones.
+# Blocklists. Two must agree before a client is turned away. None is asked until you have read its terms
+# and say so; all of them want a resolver of your own (see below): they refuse questions that come through
+# public ones.
 # Spamhaus ZEN: free for small, non-commercial use, else with a key; see spamhaus.org.
 # [[door.blocklists]]
 # zone = "zen.spamhaus.org"
-# codes = {{"127.0.0.2-4" = "spam or an infected machine", "127.0.0.9" = "a hijacked network", "127.0.0.10-11" = "an end user"}}
+# codes = {{"127.0.0.2-4" = "spam or infected", "127.0.0.9" = "hijacked", "127.0.0.10-11" = "an end user"}}
 # accepted_terms = false
 # SpamCop: free; lists by what its users report. See spamcop.net.
 # [[door.blocklists]]
@@ -112,7 +115,8 @@ format = {quote(starter.log_format)}
 # keep_days = 90
 # why_url = "https://mail.example.org/why/{{id}}"
 
-# A validating resolver on this machine, such as unbound, lets DANE and blocklists work. Without this: /etc/resolv.conf.
+# A validating resolver on this machine, such as unbound, lets DANE and blocklists work. Without this:
+# /etc/resolv.conf.
 # [resolver]
 # servers = ["127.0.0.1"]
 
@@ -134,7 +138,11 @@ def _quote(value: str | Path) -> str:
 def inline_table(value: object) -> str:
     """Plain data (tables, lists, texts, numbers, booleans) as one TOML value on one line."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_quote(str(name))} = {inline_table(inner)}" for name, inner in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{_quote(str(name))} = {inline_table(inner)}" for name, inner in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(inline_table, value)) + "]"
     return json.dumps(value, ensure_ascii=False)

@@ -28,7 +28,11 @@ async def play(stage: Stage, act: Act, actor: Actor) -> tuple[SmtpReply, Complai
     wire = Wire(stage.door, act.address)
     port = stage.server.ports[act.step.port]
     await wire.connect(port)
-    places = {"token": act.token, "to": act.recipients[0] if act.recipients else "", "domain": stage.scene.house.domains[0]}
+    places = {
+        "token": act.token,
+        "to": act.recipients[0] if act.recipients else "",
+        "domain": stage.scene.house.domains[0],
+    }
     reply, problem = CONNECTION_ENDED, None
     lines = act.step.lines
     if lines[0].send and not lines[0].early:  # who does not care for the greeting still waits for it
@@ -58,4 +62,6 @@ async def play(stage: Stage, act: Act, actor: Actor) -> tuple[SmtpReply, Complai
 
 def _fits(reply: SmtpReply, wanted: str) -> bool:
     """`wanted`: how it must begin; "end" is a connection that ended; several are divided by |."""
-    return any((not reply.code) if word == "end" else str(reply).startswith(word) for word in wanted.split("|"))
+    return any(
+        (not reply.code) if word == "end" else str(reply).startswith(word) for word in wanted.split("|")
+    )

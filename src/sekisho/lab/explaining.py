@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from sekisho.lab.outcomes import Case
+from sekisho.lab.outcomes import OutcomeCase
 from sekisho.lab.stage import Stage
 from sekisho.ports.lab import Complaint
 
@@ -18,15 +18,16 @@ _MOST_ASKED = 25  # of one step; where the scene expects a rule, all are
 
 
 class Explainer:
-    """Fills in `server_id`, `rule`, `because`, `papers` and `why` of cases, a little later than they happen."""
+    """Fills in `server_id`, `rule`, `because`, `papers` and `why` of cases, a little later than they
+    happen."""
 
-    def __init__(self, stage: Stage, notice: Callable[[Case], None]) -> None:
+    def __init__(self, stage: Stage, notice: Callable[[OutcomeCase], None]) -> None:
         self._stage = stage
         self._notice = notice
         self._asked: dict[str, int] = {}  # by step
-        self._waiting: deque[tuple[float, Case]] = deque()
+        self._waiting: deque[tuple[float, OutcomeCase]] = deque()
 
-    def note(self, case: Case) -> None:
+    def note(self, case: OutcomeCase) -> None:
         """The id in the reply of this case is to be asked about."""
         found = _ID.search(case.reply.text if case.reply is not None else case.said)
         if found is not None and found[1] != case.server_id:
@@ -45,7 +46,7 @@ class Explainer:
             await asyncio.sleep(max(0.0, self._waiting[-1][0] - time.monotonic()))
         await self.catch_up()
 
-    async def _explain(self, case: Case) -> None:
+    async def _explain(self, case: OutcomeCase) -> None:
         """A refusal that `why` knows nothing about is a fault of the server."""
         answer = await self._stage.server.ask("ledger.why", {"subject": case.server_id, "limit": 1})
         if answer["stories"]:
@@ -54,12 +55,12 @@ class Explainer:
             case.problem = Complaint("`sekisho why` knows nothing about {id}.", {"id": case.server_id})
         self._notice(case)
 
-    def _is_worth_asking(self, case: Case) -> bool:
+    def _is_worth_asking(self, case: OutcomeCase) -> bool:
         step = case.act.step
         self._asked[step.name] = self._asked.get(step.name, 0) + 1
         return self._asked[step.name] <= _MOST_ASKED or bool(step.expect and step.expect.rule)
 
-    def _take(self, case: Case, story: dict[str, Any]) -> None:
+    def _take(self, case: OutcomeCase, story: dict[str, Any]) -> None:
         fields: dict[str, Any] = {}
         for entry in story["entries"]:
             fields |= {name: value for name, value in entry["fields"].items() if value not in ("", None)}

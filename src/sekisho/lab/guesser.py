@@ -1,4 +1,5 @@
-"""A process of its own that guesses at passwords, so that honest logins beside it are not measured through its crowd.
+"""A process of its own that guesses at passwords, so that honest logins beside it are not measured through
+its crowd.
 
 Reads one `Plan` in JSON from standard input and writes one `Yield` to standard output.
 """
@@ -23,7 +24,7 @@ class Guess(msgspec.Struct, frozen=True, array_like=True):
     password: str
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Where, and what. `ca_file` vouches for the server; `together`: guesses at the same time."""
 
     host: str
@@ -53,11 +54,15 @@ async def guess(plan: Plan) -> Yield:
     return Yield(said.total(), sorted(found), dict(said))
 
 
-async def _lane(plan: Plan, door: Door, guesses: Iterator[Guess], found: set[str], said: Counter[str]) -> None:
+async def _lane(
+    plan: Plan, door: Door, guesses: Iterator[Guess], found: set[str], said: Counter[str]
+) -> None:
     for one in guesses:
         service = service_of(plan.service, one.number)
         try:
-            is_in, words = await try_login(door, ip_address(one.client), plan.ports, service, (one.address, one.password))
+            is_in, words = await try_login(
+                door, ip_address(one.client), plan.ports, service, (one.address, one.password)
+            )
         except (OSError, TimeoutError) as error:
             is_in, words = False, type(error).__name__
         said[words[:60]] += 1

@@ -23,7 +23,8 @@ _FIRST_NETWORK = IPv4Address("10.0.0.0")
 
 
 class Campaign:
-    """Guesses spread over networks and accounts in an order of the seed. `tried` counts them, `found` are the accounts opened."""
+    """Guesses spread over networks and accounts in an order of the seed. `tried` counts them, `found` are the
+    accounts opened."""
 
     def __init__(self, stage: Stage, act: Act, actor: Actor) -> None:
         step = act.step
@@ -41,14 +42,27 @@ class Campaign:
 
     async def run(self) -> None:
         """Raises RehearsalFailed."""
-        known = [(self._stage.address_of(account), password) for account in self._accounts for password in self._passwords]
+        known = [
+            (self._stage.address_of(account), password)
+            for account in self._accounts
+            for password in self._passwords
+        ]
         self._dice.shuffle(known)  # nobody tries the same twice while there is something else to try
-        guesses = [Guess(number, str(self._client(number)), *known[number % len(known)]) for number in range(self._count)]
+        guesses = [
+            Guess(number, str(self._client(number)), *known[number % len(known)])
+            for number in range(self._count)
+        ]
         stage, door = self._stage, self._stage.door
         plan = Plan(
-            door.host, door.proxy_source, door.hostname, str(stage.server.ca_file), dict(stage.server.ports), self._act.step.service,
-            self._together, guesses,
-        )  # fmt: skip
+            host=door.host,
+            proxy_source=door.proxy_source,
+            hostname=door.hostname,
+            ca_file=str(stage.server.ca_file),
+            ports=dict(stage.server.ports),
+            service=self._act.step.service,
+            together=self._together,
+            guesses=guesses,
+        )
         result = await _run_guesser(plan)
         self.tried, self.found, self._said = result.tried, set(result.found), Counter(result.said)
 
@@ -65,7 +79,12 @@ class Campaign:
 
 async def _run_guesser(plan: Plan) -> Yield:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sekisho.lab.guesser", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        sys.executable,
+        "-m",
+        "sekisho.lab.guesser",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         output, errors = await process.communicate(msgspec.json.encode(plan))

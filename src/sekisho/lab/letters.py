@@ -1,4 +1,5 @@
-"""Messages as their senders hand them over: composed, signed, forwarded, sent through a list. Octets in, octets out."""
+"""Messages as their senders hand them over: composed, signed, forwarded, sent through a list. Octets in,
+octets out."""
 
 import base64
 import random
@@ -16,8 +17,8 @@ _LINE = 76
 LIST_FOOTER = "-- \nThis list is kept by its members / このメーリングリストは会員が運営しています\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabLetter:
     """What a message says and who says it. `author` is the header From; `seed` chooses what is left open."""
 
     token: str
@@ -43,7 +44,7 @@ def message_id_of(token: str, domain: str) -> str:
     return f"<{token}@{domain}>"
 
 
-def compose(letter: Letter, now_us: int) -> bytes:
+def compose(letter: LabLetter, now_us: int) -> bytes:
     """The message with CRLF line ends, without any trace or signature field."""
     subject, body, language = write_text(letter.style, letter.writing, letter.seed)
     subject, body = letter.subject or subject, letter.text or body
@@ -68,9 +69,11 @@ def compose(letter: Letter, now_us: int) -> bytes:
     return head.encode() + _body(body, letter)
 
 
-def _body(text: str, letter: Letter) -> bytes:
+def _body(text: str, letter: LabLetter) -> bytes:
     text = text if text.endswith("\n") else text + "\n"
-    part = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + _base64(text.encode())
+    part = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + _base64(
+        text.encode()
+    )
     if text.isascii():
         part = b"Content-Type: text/plain; charset=us-ascii\r\n\r\n" + text.replace("\n", "\r\n").encode()
     if not letter.attachments:
@@ -79,7 +82,10 @@ def _body(text: str, letter: Letter) -> bytes:
     out = [b'Content-Type: multipart/mixed; boundary="%b"\r\n\r\n--%b\r\n%b' % (border, border, part)]
     for attached in letter.attachments:
         content = base64.b64decode(attached.base64) if attached.base64 else attached.text.encode()
-        head = f'Content-Type: {attached.type}; name="{attached.name}"\r\nContent-Disposition: attachment; filename="{attached.name}"\r\n'
+        head = (
+            f'Content-Type: {attached.type}; name="{attached.name}"\r\nContent-Disposition: attachment; '
+            f'filename="{attached.name}"\r\n'
+        )
         out.append(head.encode() + b"Content-Transfer-Encoding: base64\r\n\r\n" + _base64(content))
     return (b"\r\n--%b\r\n" % border).join(out) + b"\r\n--%b--\r\n" % border
 
@@ -90,14 +96,20 @@ def sign(message: bytes, signer: DkimSigner, now_us: int) -> bytes:
 
 def received(by: str, client: str, hello: str, now_us: int) -> bytes:
     """The trace field of a server on the way (RFC 5321 §4.4)."""
-    return f"Received: from {hello} ([{client}])\r\n\tby {by} with ESMTPS;\r\n\t{formatdate(now_us / 1_000_000)}\r\n".encode()
+    return (
+        f"Received: from {hello} ([{client}])\r\n\tby {by} with ESMTPS;\r\n"
+        f"\t{formatdate(now_us / 1_000_000)}\r\n"
+    ).encode()
 
 
 def through_list(message: bytes, list_id: str, prefix: str) -> bytes:
     """As a list changes it: its name in the subject, its fields, a footer. The author's signature breaks."""
     head, _, body = message.partition(b"\r\n\r\n")
     head = head.replace(b"\r\nSubject: ", f"\r\nSubject: [{prefix}] ".encode(), 1)
-    fields = f"\r\nList-Id: <{list_id}>\r\nList-Unsubscribe: <mailto:leave@{list_id.partition('.')[2]}>\r\nPrecedence: list".encode()
+    fields = (
+        f"\r\nList-Id: <{list_id}>\r\nList-Unsubscribe: <mailto:leave@{list_id.partition('.')[2]}>\r\n"
+        f"Precedence: list"
+    ).encode()
     footer = LIST_FOOTER
     is_plain = b"base64" not in head
     added = footer.encode("ascii", "ignore") if is_plain else b""
@@ -127,7 +139,18 @@ def _base64(octets: bytes) -> bytes:
 def _padding(octets: int, seed: str) -> str:
     """Readable text of about so many octets."""
     dice = random.Random(f"padding:{seed}")
-    words = ("member", "garden", "meeting", "concert", "report", "spring", "library", "bicycle", "river", "theatre")
+    words = (
+        "member",
+        "garden",
+        "meeting",
+        "concert",
+        "report",
+        "spring",
+        "library",
+        "bicycle",
+        "river",
+        "theatre",
+    )
     line = " ".join(dice.choice(words) for _ in range(9)) + ".\n"
     return line * (octets // len(line) + 1)
 

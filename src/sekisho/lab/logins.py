@@ -1,4 +1,5 @@
-"""One attempt to log in, as a person or a guesser makes it: over IMAP, POP3 or submission, with TLS from the first octet."""
+"""One attempt to log in, as a person or a guesser makes it: over IMAP, POP3 or submission, with TLS from the
+first octet."""
 
 import base64
 import re
@@ -17,7 +18,9 @@ def service_of(service: str, number: int) -> str:
     return SERVICES[number % len(SERVICES)] if service == "any" else service
 
 
-async def try_login(door: Door, client: IpAddress, ports: Mapping[str, int], service: str, login: tuple[str, str]) -> tuple[bool, str]:
+async def try_login(
+    door: Door, client: IpAddress, ports: Mapping[str, int], service: str, login: tuple[str, str]
+) -> tuple[bool, str]:
     """`login`: address and password. Gives (did it succeed, what the server said). Raises OSError."""
     wire = Wire(door, client)
     await wire.connect(ports[_PORTS[service]], tls=True)

@@ -1,4 +1,5 @@
-"""A person's mail program, as far as the lab needs one: log in over IMAP, look what is new where, move a message."""
+"""A person's mail program, as far as the lab needs one: log in over IMAP, look what is new where, move a
+message."""
 
 import asyncio
 import email
@@ -23,7 +24,8 @@ class MailboxTrouble(RehearsalFailed):
 
 
 class Mailbox:
-    """One account. `found` says where each Message-ID lies (several times when it came twice): (folder, UID)."""
+    """One account. `found` says where each Message-ID lies (several times when it came twice): (folder,
+    UID)."""
 
     def __init__(self, door: Door, client: IpAddress, port: int, address: str, password: str) -> None:
         self._door, self._client, self._port = door, client, port
@@ -43,13 +45,19 @@ class Mailbox:
         for folder in FOLDERS:
             await self._command(f'SELECT "{folder}"')
             first = self._next_uid[folder]
-            for line, literal in await self._command(f"UID FETCH {first}:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"):
+            for line, literal in await self._command(
+                f"UID FETCH {first}:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+            ):
                 fetched, message_id = _FETCHED.match(line), _MESSAGE_ID.search(literal)
-                if fetched is None or int(fetched[1]) < first:  # RFC 9051 §6.4.9: n:* names the last one even if it is below n
+                if (
+                    fetched is None or int(fetched[1]) < first
+                ):  # RFC 9051 §6.4.9: n:* names the last one even if it is below n
                     continue
                 self._next_uid[folder] = max(self._next_uid[folder], int(fetched[1]) + 1)
                 if message_id is not None:
-                    self.found.setdefault(message_id[1].decode("utf-8", "replace"), []).append((folder, int(fetched[1])))
+                    self.found.setdefault(message_id[1].decode("utf-8", "replace"), []).append(
+                        (folder, int(fetched[1]))
+                    )
 
     async def subjects(self, folder: str) -> list[str]:
         """Of all messages there, decoded; raises MailboxTrouble, OSError."""
@@ -59,7 +67,8 @@ class Mailbox:
         return [decoded_subject(literal) for _, literal in lines if literal]
 
     async def move(self, message_id: str, folder: str) -> bool:
-        """As a person does who says "junk" or "not junk". False when the message is not where it could be moved from."""
+        """As a person does who says "junk" or "not junk". False when the message is not where it could be
+        moved from."""
         async with self._turn:
             for where, uid in self.found.get(message_id, []):
                 if where != folder:

@@ -4,18 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sekisho.lab.durations import show_duration
-from sekisho.lab.scene import STOPPED, Actor, Expect, Outcome, Scene, Step, Total
+from sekisho.lab.scene import STOPPED, Actor, Expectation, Outcome, Scene, SceneStep, Total
 from sekisho.lab.script import Act
 from sekisho.lab.wire import SmtpReply
-from sekisho.ports.lab import Complaint, Fate, Rates, TotalResult
+from sekisho.ports.lab import Complaint, Fate, LabRates, TotalResult
 
 SECOND_US = 1_000_000
 ARRIVED: frozenset[str] = frozenset({"inbox", "outside"})
 AT_ONCE_SECONDS = 5.0  # of lab time: what a machine may need, not a delay
 
 
-@dataclass(slots=True)
-class Case:
+@dataclass(slots=True, kw_only=True)
+class OutcomeCase:
     """One message for one recipient while it is under way."""
 
     number: int
@@ -58,19 +58,26 @@ class Book:
 
     scene: Scene
     language: str
-    cases: list[Case] = field(default_factory=list)
+    cases: list[OutcomeCase] = field(default_factory=list)
 
-    def open(self, act: Act, actor: Actor, recipient: str, message_id: str, now_us: int) -> Case:
-        case = Case(len(self.cases) + 1, act, actor, recipient, message_id, now_us)
+    def open(self, act: Act, actor: Actor, recipient: str, message_id: str, now_us: int) -> OutcomeCase:
+        case = OutcomeCase(
+            number=len(self.cases) + 1,
+            act=act,
+            actor=actor,
+            recipient=recipient,
+            message_id=message_id,
+            first_us=now_us,
+        )
         self.cases.append(case)
         return case
 
-    def of_steps(self, steps: Iterable[str]) -> list[Case]:
+    def of_steps(self, steps: Iterable[str]) -> list[OutcomeCase]:
         """By names of steps, or of the actors of steps."""
         names = set(steps)
         return [case for case in self.cases if case.act.step.name in names or case.act.step.actor in names]
 
-    def fate(self, case: Case) -> Fate:
+    def fate(self, case: OutcomeCase) -> Fate:
         step = case.act.step
         problem = case.problem or (judge(case, step.expect) if step.expect is not None else None)
         return Fate(
@@ -100,7 +107,7 @@ class Book:
         )
 
 
-def describe(expect: Expect | None) -> str:
+def describe(expect: Expectation | None) -> str:
     """ "inbox within 10m" """
     if expect is None:
         return ""
@@ -112,45 +119,68 @@ def describe(expect: Expect | None) -> str:
     return words
 
 
-def judge(case: Case, expect: Expect) -> Complaint | None:
+def judge(case: OutcomeCase, expect: Expectation) -> Complaint | None:
     """What is wrong, None if nothing is."""
     wanted = set(expect.to)
-    is_wanted = case.outcome in wanted or "anything" in wanted or ("stopped" in wanted and case.outcome in STOPPED)
+    is_wanted = (
+        case.outcome in wanted or "anything" in wanted or ("stopped" in wanted and case.outcome in STOPPED)
+    )
     if not is_wanted:
-        return Complaint("It was to end as {wanted}, and ended as {outcome}.", {"wanted": " | ".join(expect.to), "outcome": case.outcome})
+        return Complaint(
+            "It was to end as {wanted}, and ended as {outcome}.",
+            {"wanted": " | ".join(expect.to), "outcome": case.outcome},
+        )
     if case.outcome in ("inbox", "junk", "outside") and (late := _judge_time(case, expect)) is not None:
         return late
     if expect.rule and case.rule not in expect.rule:
-        return Complaint("The rule {rule} spoke instead of {wanted}.", {"rule": case.rule or "–", "wanted": " | ".join(expect.rule)})
+        return Complaint(
+            "The rule {rule} spoke instead of {wanted}.",
+            {"rule": case.rule or "–", "wanted": " | ".join(expect.rule)},
+        )
     reply = case.said or str(case.reply or "")
     if not reply.startswith(expect.reply):
-        return Complaint("The reply was {reply} instead of {wanted}.", {"reply": reply, "wanted": expect.reply})
+        return Complaint(
+            "The reply was {reply} instead of {wanted}.", {"reply": reply, "wanted": expect.reply}
+        )
     if expect.says and expect.says not in f"{reply} {case.because}":
         return Complaint("{wanted} is not in {reply}.", {"reply": reply, "wanted": expect.says})
     return None
 
 
-def _judge_time(case: Case, expect: Expect) -> Complaint | None:
+def _judge_time(case: OutcomeCase, expect: Expectation) -> Complaint | None:
     took = show_duration(case.delay_seconds)
     if expect.within is not None and case.delay_seconds > expect.within:
-        return Complaint("It took {took} instead of at most {wanted}.", {"took": took, "wanted": show_duration(expect.within)})
+        return Complaint(
+            "It took {took} instead of at most {wanted}.",
+            {"took": took, "wanted": show_duration(expect.within)},
+        )
     was_deferred = case.tries > 1
     if expect.deferred_first is not None and expect.deferred_first != was_deferred:
-        return Complaint("It was deferred first." if was_deferred else "It was to be deferred first, and was taken at once.")
+        return Complaint(
+            "It was deferred first."
+            if was_deferred
+            else "It was to be deferred first, and was taken at once."
+        )
     is_free = expect.within is not None or expect.deferred_first is not None
     if not is_free and (was_deferred or case.delay_seconds > AT_ONCE_SECONDS):
-        return Complaint("It was delayed by {took} in {tries} tries.", {"took": took, "tries": str(case.tries)})
+        return Complaint(
+            "It was delayed by {took} in {tries} tries.", {"took": took, "tries": str(case.tries)}
+        )
     return None
 
 
-def rates_of(fates: Sequence[Fate]) -> Rates:
+def rates_of(fates: Sequence[Fate]) -> LabRates:
     """Over the messages; logins, commands and the like are no messages."""
-    letters = [fate for fate in fates if fate.do in ("mail", "submit") or (fate.do == "dialog" and fate.outcome != "done")]
+    letters = [
+        fate
+        for fate in fates
+        if fate.do in ("mail", "submit") or (fate.do == "dialog" and fate.outcome != "done")
+    ]
     honest = [fate for fate in letters if fate.side == "honest"]
     attacks = [fate for fate in letters if fate.side == "attack"]
     arrived = [fate for fate in honest if fate.outcome in ARRIVED or fate.outcome == "junk"]
     late = [fate.delay_seconds for fate in arrived if fate.tries > 1 or fate.delay_seconds > AT_ONCE_SECONDS]
-    return Rates(
+    return LabRates(
         honest=len(honest),
         honest_stopped=len(honest) - len(arrived),
         honest_junk=sum(fate.outcome == "junk" for fate in honest),
@@ -168,7 +198,13 @@ def measure(total: Total, fates: Sequence[Fate], logins: Sequence[float], langua
     too_much = total.at_most is not None and value > total.at_most
     too_little = total.at_least is not None and value < total.at_least
     return TotalResult(
-        total.name, total.heading(language), total.count, round(value, 4), total.at_most, total.at_least, not too_much and not too_little
+        name=total.name,
+        title=total.heading(language),
+        measure=total.count,
+        value=round(value, 4),
+        at_most=total.at_most,
+        at_least=total.at_least,
+        ok=not too_much and not too_little,
     )
 
 
@@ -199,7 +235,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-def default_retries(step: Step, actor: Actor) -> tuple[float, ...]:
+def default_retries(step: SceneStep, actor: Actor) -> tuple[float, ...]:
     """How long after the first try an honest server comes again when it was told to wait; others do not."""
     if actor.retries is not None:
         return actor.retries

@@ -1,4 +1,5 @@
-"""From an act of the script to what goes over the wire: who connects, with which envelope and which octets."""
+"""From an act of the script to what goes over the wire: who connects, with which envelope and which
+octets."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -9,10 +10,10 @@ from sekisho.core.mailauth.arc.verify import ArcEvidence
 from sekisho.core.mailauth.dkim.sign import SigningBody
 from sekisho.core.message.header import HeaderSection
 from sekisho.lab import letters
-from sekisho.lab.letters import Letter
+from sekisho.lab.letters import LabLetter
 from sekisho.lab.scene import Actor, Scene
 from sekisho.lab.script import Act, IpAddress, pick_address, sender_of
-from sekisho.lab.smtp import Sending
+from sekisho.lab.smtp import LabSending
 from sekisho.lab.world import World, hello_of
 
 _HOUR_US = 3_600_000_000
@@ -22,7 +23,7 @@ _HOUR_US = 3_600_000_000
 class Parcel:
     """One message ready to be sent: `carrier` is who connects, from `client`."""
 
-    sending: Sending
+    sending: LabSending
     message_id: str
     carrier: Actor
     client: IpAddress
@@ -39,7 +40,11 @@ class Post:
     def parcel(self, act: Act, actor: Actor, now_us: int) -> Parcel:
         """For do = "mail" and "submit"."""
         assert act.address is not None
-        sender = sender_of(act.step, actor, act.number) if act.step.sender is not None or not actor.account else self._address(actor)
+        sender = (
+            sender_of(act.step, actor, act.number)
+            if act.step.sender is not None or not actor.account
+            else self._address(actor)
+        )
         letter = self._letter(act, actor, sender)
         message_id = letters.message_id_of(letter.token, letter.domain)
         self._written[(act.step.name, act.number)] = message_id
@@ -47,34 +52,53 @@ class Post:
         signer = self._world.signers.get(actor.domain)
         if act.step.do == "mail" and act.step.sign and signer is not None:
             content = letters.sign(content, signer, now_us)
-        parcel = Parcel(Sending(sender, act.recipients, content), message_id, actor, act.address)
+        parcel = Parcel(LabSending(sender, act.recipients, content), message_id, actor, act.address)
         return self._carried(parcel, act, now_us) if act.step.via else parcel
 
     def mbox(self, act: Act, now_us: int) -> bytes:
-        """What a command is given to read: so many letters of its style as the step says, one after the other."""
+        """What a command is given to read: so many letters of its style as the step says, one after the
+        other."""
         written: list[bytes] = []
         for number in range(act.step.letters):
             author = act.step.author or f"{act.step.style}{number}@archive.example"
-            letter = Letter(
-                f"{act.token}-{number}", author.replace("{n}", str(number)), (f"hanako@{self._scene.house.domains[0]}",),
-                f"{act.seed}:{number}", author.rpartition("@")[2], style=act.step.style, writing=act.step.writing,
-            )  # fmt: skip
+            letter = LabLetter(
+                token=f"{act.token}-{number}",
+                author=author.replace("{n}", str(number)),
+                recipients=(f"hanako@{self._scene.house.domains[0]}",),
+                seed=f"{act.seed}:{number}",
+                domain=author.rpartition("@")[2],
+                style=act.step.style,
+                writing=act.step.writing,
+            )
             written.append(letters.compose(letter, now_us - number * _HOUR_US))
-        return b"".join(b"From archive Mon Jan  1 00:00:00 2024\n%b\n\n" % octets.replace(b"\r\n", b"\n") for octets in written)
+        return b"".join(
+            b"From archive Mon Jan  1 00:00:00 2024\n%b\n\n" % octets.replace(b"\r\n", b"\n")
+            for octets in written
+        )
 
     def _address(self, actor: Actor) -> str:
         return f"{actor.account}@{self._scene.house.domains[0]}"
 
-    def _letter(self, act: Act, actor: Actor, sender: str) -> Letter:
+    def _letter(self, act: Act, actor: Actor, sender: str) -> LabLetter:
         step = act.step
         author = step.author or sender or self._address(actor)
-        answered = self._written.get((step.thread, act.thread % max(1, self._count(step.thread))), "") if act.thread is not None else ""
+        answered = (
+            self._written.get((step.thread, act.thread % max(1, self._count(step.thread))), "")
+            if act.thread is not None
+            else ""
+        )
         name = step.author_name
         if name is None:
-            name = next((account.display for account in self._scene.account if account.name == actor.account), "")
-        values = {"n": str(act.number), "token": act.token, "recipient": act.recipients[0] if act.recipients else ""}
+            name = next(
+                (account.display for account in self._scene.account if account.name == actor.account), ""
+            )
+        values = {
+            "n": str(act.number),
+            "token": act.token,
+            "recipient": act.recipients[0] if act.recipients else "",
+        }
         subject = _filled(step.subject, values) or (f"Re: {step.thread}" if answered else "")
-        return Letter(
+        return LabLetter(
             token=act.token,
             author=_filled(author, values),
             recipients=act.recipients,
@@ -99,7 +123,9 @@ class Post:
     def _carried(self, parcel: Parcel, act: Act, now_us: int) -> Parcel:
         """Through a forwarder or a list, which both stand for themselves."""
         carrier = self._scene.find_actor(act.step.via)
-        content = letters.received(hello_of(carrier, None), str(parcel.client), hello_of(parcel.carrier, parcel.client), now_us)
+        content = letters.received(
+            hello_of(carrier, None), str(parcel.client), hello_of(parcel.carrier, parcel.client), now_us
+        )
         content += parcel.sending.content
         signer = self._world.signers.get(carrier.domain)
         reverse_path = parcel.sending.reverse_path
@@ -112,7 +138,9 @@ class Post:
         if carrier.arc and signer is not None:
             content = self._sealed(content, carrier, parcel, now_us) + content
         client = pick_address(carrier.address, Random(act.seed))
-        return Parcel(Sending(reverse_path, parcel.sending.recipients, content), parcel.message_id, carrier, client)
+        return Parcel(
+            LabSending(reverse_path, parcel.sending.recipients, content), parcel.message_id, carrier, client
+        )
 
     def _sealed(self, content: bytes, carrier: Actor, parcel: Parcel, now_us: int) -> bytes:
         header = HeaderSection(content)
@@ -120,10 +148,16 @@ class Post:
         body.feed(content[header.body :])
         domain = parcel.sending.reverse_path.rpartition("@")[2]
         results = (
-            f"{hello_of(carrier, None)}; spf=pass smtp.mailfrom={domain}; dkim=pass header.d={domain}; dmarc=pass header.from={domain}"
+            f"{hello_of(carrier, None)}; spf=pass smtp.mailfrom={domain}; dkim=pass "
+            f"header.d={domain}; dmarc=pass header.from={domain}"
         )
         return seal_message(
-            self._world.signers[carrier.domain], header, body.finish(), results.encode(), ArcEvidence("none"), now_us // 1_000_000
+            sealer=self._world.signers[carrier.domain],
+            header=header,
+            body_hash=body.finish(),
+            results=results.encode(),
+            chain=ArcEvidence(result="none"),
+            now_seconds=now_us // 1_000_000,
         )
 
 

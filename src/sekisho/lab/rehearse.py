@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sekisho.lab.journal import read_faults
-from sekisho.lab.outcomes import SECOND_US, Book, Case, measure, percentile, rates_of
+from sekisho.lab.outcomes import SECOND_US, Book, OutcomeCase, measure, percentile, rates_of
 from sekisho.lab.reader import read_scene
 from sekisho.lab.runner import Runner
 from sekisho.lab.scene import Scene
@@ -32,7 +32,13 @@ def scene_info(file: Path, language: str) -> SceneInfo:
     """Raises ConfigError."""
     scene = read_scene(file)
     about = scene.about_ja if language == "ja" and scene.about_ja else scene.about
-    return SceneInfo(scene_name(file), scene.heading(language), about, len(scene.step), str(file))
+    return SceneInfo(
+        name=scene_name(file),
+        title=scene.heading(language),
+        about=about,
+        steps=len(scene.step),
+        file=str(file),
+    )
 
 
 def chosen_files(asked: Rehearsal) -> list[Path]:
@@ -40,19 +46,27 @@ def chosen_files(asked: Rehearsal) -> list[Path]:
     by_name = {scene_name(file): file for file in shipped_scenes()}
     for name in asked.names:
         if name not in by_name:
-            raise RehearsalFailed("There is no scene {name}; there are: {names}", name=name, names=", ".join(by_name))
+            raise RehearsalFailed(
+                "There is no scene {name}; there are: {names}", name=name, names=", ".join(by_name)
+            )
     chosen = [by_name[name] for name in asked.names] + list(asked.files)
     return chosen or list(by_name.values())
 
 
 def rehearse(asked: Rehearsal, start: StartServer, watcher: Watcher) -> list[SceneResult]:
-    """Play the scenes one after the other. Raises ConfigError (a broken scene; nothing was played then), RehearsalFailed, OSError."""
+    """Play the scenes one after the other. Raises ConfigError (a broken scene; nothing was played then),
+    RehearsalFailed, OSError."""
     files = chosen_files(asked)
     scenes = [read_scene(file, asked.full) for file in files]
-    return [asyncio.run(_play(file, scene, asked, start, watcher)) for file, scene in zip(files, scenes, strict=True)]
+    return [
+        asyncio.run(_play(file, scene, asked, start, watcher))
+        for file, scene in zip(files, scenes, strict=True)
+    ]
 
 
-async def _play(file: Path, scene: Scene, asked: Rehearsal, start: StartServer, watcher: Watcher) -> SceneResult:
+async def _play(
+    file: Path, scene: Scene, asked: Rehearsal, start: StartServer, watcher: Watcher
+) -> SceneResult:
     began = time.monotonic()
     watcher.scene_begins(scene_info(file, asked.language))
     book = Book(scene, asked.language)
@@ -60,7 +74,7 @@ async def _play(file: Path, scene: Scene, asked: Rehearsal, start: StartServer, 
     script = write_script(scene, asked.seed, asked.full)
     async with set_stage(scene, script, start, folder, asked.language) as stage:
 
-        def notice(case: Case) -> None:
+        def notice(case: OutcomeCase) -> None:
             watcher.fate(book.fate(case), stage.now_us())
 
         runner = Runner(stage, book, asked.seed, notice)
@@ -72,7 +86,9 @@ async def _play(file: Path, scene: Scene, asked: Rehearsal, start: StartServer, 
     for total in scene.total:
         cases = {case.number for case in book.of_steps(total.steps)}
         logins = [seconds for step in total.steps for seconds in runner.login_seconds.get(step, [])]
-        totals.append(measure(total, [fate for fate in fates if fate.number in cases], logins, asked.language))
+        totals.append(
+            measure(total, [fate for fate in fates if fate.number in cases], logins, asked.language)
+        )
     result = SceneResult(
         scene=scene_name(file),
         title=scene.heading(asked.language),

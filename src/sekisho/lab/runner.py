@@ -1,4 +1,5 @@
-"""Plays a script on a stage: act after act in the order of the lab's time, which is moved on whenever nothing is left to do."""
+"""Plays a script on a stage: act after act in the order of the lab's time, which is moved on whenever nothing
+is left to do."""
 
 import asyncio
 import heapq
@@ -14,11 +15,11 @@ from sekisho.lab.explaining import Explainer
 from sekisho.lab.guessing import Campaign
 from sekisho.lab.logins import service_of, try_login
 from sekisho.lab.mailbox import MailboxTrouble
-from sekisho.lab.outcomes import SECOND_US, Book, Case, default_retries
+from sekisho.lab.outcomes import SECOND_US, Book, OutcomeCase, default_retries
 from sekisho.lab.post import Parcel, Post
-from sekisho.lab.scene import Actor, Step
+from sekisho.lab.scene import Actor, SceneStep
 from sekisho.lab.script import Act, pick_address
-from sekisho.lab.smtp import Sender, Sending
+from sekisho.lab.smtp import LabSending, Sender
 from sekisho.lab.stage import Stage
 from sekisho.lab.tracking import Tracker
 from sekisho.lab.wire import CONNECTION_ENDED, SmtpReply
@@ -28,7 +29,9 @@ from sekisho.ports.lab import Complaint
 GAVE_UP = SmtpReply(0, "gave up: refused too often before")
 THIEFS_PATIENCE = 5
 LOOK_SECONDS, _LOOK_AGAIN_SECONDS = 10.0, 0.05  # for a letter that the server writes in the background
-CHORE_SECONDS = 0.3  # the server learns from a move in the background, and writes that down when some time has passed
+CHORE_SECONDS = (
+    0.3  # the server learns from a move in the background, and writes that down when some time has passed
+)
 _REMOVING = ("purge", "drop")  # commands after which held mail may be nowhere
 _JITTER = 0.1  # of the wait before a retry
 
@@ -43,7 +46,7 @@ class _Event:
 class Runner:
     """One scene. `notice` is told of each case when its outcome is known, and again when it changes."""
 
-    def __init__(self, stage: Stage, book: Book, seed: int, notice: Callable[[Case], None]) -> None:
+    def __init__(self, stage: Stage, book: Book, seed: int, notice: Callable[[OutcomeCase], None]) -> None:
         self._stage = stage
         self._book = book
         self._notice = notice
@@ -60,7 +63,9 @@ class Runner:
     async def run(self) -> None:
         """To the end, and until nothing waits any more but what is held. Raises OSError, RehearsalFailed."""
         begin = self._stage.begin_us
-        for (at, _), group in itertools.groupby(self._stage.script.acts, key=lambda act: (act.at, act.step.name)):
+        for (at, _), group in itertools.groupby(
+            self._stage.script.acts, key=lambda act: (act.at, act.step.name)
+        ):
             acts = list(group)
             self._plan(begin + int(at * SECOND_US), partial(self._perform, acts))
         while self._events:
@@ -131,10 +136,15 @@ class Runner:
     async def _connect(self, act: Act, parcel: Parcel) -> Sender:
         """An open connection, or one whose `trouble` says why it is none."""
         stage, carrier = self._stage, parcel.carrier
-        sender = Sender(stage.door, parcel.client, hello_of(carrier, parcel.client), tls=carrier.tls == "starttls")
+        sender = Sender(
+            stage.door, parcel.client, hello_of(carrier, parcel.client), tls=carrier.tls == "starttls"
+        )
         try:
             if act.step.do == "submit":
-                login = stage.address_of(carrier.account), carrier.password or stage.passwords[carrier.account]
+                login = (
+                    stage.address_of(carrier.account),
+                    carrier.password or stage.passwords[carrier.account],
+                )
                 await sender.open(stage.server.ports["submissions"], implicit_tls=True, login=login)
             else:
                 await sender.open(stage.server.ports["smtp"])
@@ -142,12 +152,12 @@ class Runner:
             sender.trouble = SmtpReply(0, str(error))
         return sender
 
-    async def _try(self, cases: Sequence[Case], parcel: Parcel, sender: Sender, turn: int) -> None:
+    async def _try(self, cases: Sequence[OutcomeCase], parcel: Parcel, sender: Sender, turn: int) -> None:
         recipients = [case.recipient for case in cases]
         for case in cases:
             case.tries += 1
         if sender.is_open:
-            sending = Sending(parcel.sending.reverse_path, recipients, parcel.sending.content)
+            sending = LabSending(parcel.sending.reverse_path, recipients, parcel.sending.content)
             replies = (await sender.send(sending)).replies
         else:
             replies = dict.fromkeys(recipients, sender.trouble)
@@ -162,9 +172,11 @@ class Runner:
             for case in waiting:
                 case.outcome = "waiting"
             wait = retries[turn] * self._dice.uniform(1, 1 + _JITTER)
-            self._plan(self._stage.now_us() + int(wait * SECOND_US), lambda: self._retry(waiting, parcel, turn + 1))
+            self._plan(
+                self._stage.now_us() + int(wait * SECOND_US), lambda: self._retry(waiting, parcel, turn + 1)
+            )
 
-    async def _retry(self, cases: Sequence[Case], parcel: Parcel, turn: int) -> None:
+    async def _retry(self, cases: Sequence[OutcomeCase], parcel: Parcel, turn: int) -> None:
         """From another address, if the carrier has several and uses them so."""
         if parcel.carrier.rotate == "try":
             client = pick_address(parcel.carrier.address, self._dice)
@@ -173,7 +185,7 @@ class Runner:
         await self._try(cases, parcel, sender, turn)
         await sender.close()
 
-    def _settle(self, cases: Sequence[Case], replies: dict[str, SmtpReply]) -> None:
+    def _settle(self, cases: Sequence[OutcomeCase], replies: dict[str, SmtpReply]) -> None:
         """What the replies alone say."""
         now_us = self._stage.now_us()
         for case in cases:
@@ -189,7 +201,7 @@ class Runner:
                 case.outcome = "refused"
             self._explainer.note(case)
 
-    async def _look(self, cases: Sequence[Case]) -> None:
+    async def _look(self, cases: Sequence[OutcomeCase]) -> None:
         taken = [case for case in cases if case.reply is not None and case.reply.code == 250]
         await self._track.follow(taken)
         for case in cases:
@@ -199,7 +211,9 @@ class Runner:
 
     async def _dialog(self, act: Act) -> None:
         actor = self._stage.scene.find_actor(act.step.actor)
-        case = self._book.open(act, actor, ", ".join(act.recipients), f"<{act.token}@lab.example>", self._stage.now_us())
+        case = self._book.open(
+            act, actor, ", ".join(act.recipients), f"<{act.token}@lab.example>", self._stage.now_us()
+        )
         case.tries = 1
         try:
             reply, case.problem = await play(self._stage, act, actor)
@@ -222,11 +236,13 @@ class Runner:
     async def _logins(self, acts: Sequence[Act]) -> None:
         for act in acts:
             actor = self._stage.scene.find_actor(act.step.actor)
-            case = self._book.open(act, actor, self._stage.address_of(actor.account), "", self._stage.now_us())
+            case = self._book.open(
+                act, actor, self._stage.address_of(actor.account), "", self._stage.now_us()
+            )
             await self._login(case, act.step, actor)
             self._notice(case)
 
-    async def _login(self, case: Case, step: Step, actor: Actor) -> None:
+    async def _login(self, case: OutcomeCase, step: SceneStep, actor: Actor) -> None:
         stage = self._stage
         assert case.act.address is not None
         address, password = stage.address_of(actor.account), actor.password or stage.passwords[actor.account]
@@ -234,14 +250,16 @@ class Runner:
         case.tries += 1
         try:
             service = service_of(step.service, case.number)
-            is_in, case.said = await try_login(stage.door, case.act.address, stage.server.ports, service, (address, password))
+            is_in, case.said = await try_login(
+                stage.door, case.act.address, stage.server.ports, service, (address, password)
+            )
             self._time(step, began)
         except (OSError, TimeoutError) as error:
             is_in, case.said = False, str(error)
         case.outcome = "logged-in" if is_in else "turned-away"
         case.hits += is_in
 
-    def _time(self, step: Step, began: float) -> None:
+    def _time(self, step: SceneStep, began: float) -> None:
         self.login_seconds.setdefault(step.name, []).append(time.monotonic() - began)
 
     async def _guess(self, act: Act) -> None:
@@ -272,7 +290,10 @@ class Runner:
         folder = "INBOX" if act.step.folder == "inbox" else "Junk"
         try:
             await mailbox.refresh()
-            moved = [await mailbox.move(message.message_id, folder) for message in self._book.of_steps(act.step.messages)]
+            moved = [
+                await mailbox.move(message.message_id, folder)
+                for message in self._book.of_steps(act.step.messages)
+            ]
         except (MailboxTrouble, OSError) as error:
             case.problem, moved = Complaint("{reason}", {"reason": str(error)}), []
         case.count = sum(moved)
@@ -304,7 +325,13 @@ class Runner:
         deadline = time.monotonic() + LOOK_SECONDS
         found: list[str] = []
         try:
-            while not (found := [subject for subject in await self._subjects(act, actor, where) if act.step.subject in subject]):
+            while not (
+                found := [
+                    subject
+                    for subject in await self._subjects(act, actor, where)
+                    if act.step.subject in subject
+                ]
+            ):
                 if time.monotonic() > deadline:
                     break
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -316,7 +343,9 @@ class Runner:
     async def _subjects(self, act: Act, actor: Actor, where: str) -> list[str]:
         if act.recipients:
             return self._stage.sink.subjects.get(where.lower(), [])
-        return await self._stage.mailbox(actor.account).subjects("Junk" if act.step.folder == "junk" else "INBOX")
+        return await self._stage.mailbox(actor.account).subjects(
+            "Junk" if act.step.folder == "junk" else "INBOX"
+        )
 
 
 def patience(actor: Actor) -> float:

@@ -1,4 +1,5 @@
-"""The shape of a scene file. docs/lab/format.md explains every word of it; durations are text ("10m") and become seconds."""
+"""The shape of a scene file. docs/lab/format.md explains every word of it; durations are text ("10m") and
+become seconds."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -6,26 +7,42 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, IPvAnyNetwork
 from pydantic_core import PydanticCustomError
 
-from sekisho.config.section import Section
+from sekisho.config.section import SettingsSection
 from sekisho.core.dns.names import normalize_name
 from sekisho.lab.durations import parse_duration
 
 Side = Literal["honest", "attack", "house"]
 Doing = Literal["mail", "submit", "dialog", "login", "guess", "move", "command", "look", "dns", "wait"]
-Style = Literal["letter", "invoice", "newsletter", "code", "thread", "pills", "lottery", "phish", "loan", "empty"]
+Style = Literal[
+    "letter", "invoice", "newsletter", "code", "thread", "pills", "lottery", "phish", "loan", "empty"
+]
 ListState = Literal["healthy", "refusing", "wildcard", "silent"]
 # What became of one message for one recipient, or of one login.
 Outcome = Literal[
-    "inbox", "junk", "outside", "refused", "deferred", "disconnected", "held", "waiting", "failed", "lost", "purged",
+    "inbox", "junk", "outside", "refused", "deferred", "disconnected", "held", "waiting", "failed", "lost",
+    "purged",
     "logged-in", "turned-away", "done", "not-done",
 ]  # fmt: skip
 # What may be expected besides: any of several outcomes.
 STOPPED: frozenset[Outcome] = frozenset({"refused", "deferred", "disconnected", "held", "purged"})
 Wanted = Literal[
-    "inbox", "junk", "outside", "refused", "deferred", "disconnected", "held", "waiting", "failed", "lost", "purged",
+    "inbox", "junk", "outside", "refused", "deferred", "disconnected", "held", "waiting", "failed", "lost",
+    "purged",
     "logged-in", "turned-away", "done", "not-done", "stopped", "anything",
 ]  # fmt: skip
-Measure = Literal["reached", "delivered", "held", "refused", "deferred", "twice", "lost", "delay", "logins", "login-seconds-p99", "share"]
+Measure = Literal[
+    "reached",
+    "delivered",
+    "held",
+    "refused",
+    "deferred",
+    "twice",
+    "lost",
+    "delay",
+    "logins",
+    "login-seconds-p99",
+    "share",
+]
 
 
 def _duration(value: Any) -> Any:
@@ -84,7 +101,7 @@ Instant = Annotated[str, BeforeValidator(_instant)]
 Count = Annotated[int, Field(ge=1, le=200_000)]
 
 
-class Titled(Section):
+class Titled(SettingsSection):
     title: str = ""
     title_ja: str = ""
 
@@ -92,7 +109,7 @@ class Titled(Section):
         return (self.title_ja or self.title) if language == "ja" else self.title
 
 
-class Account(Section):
+class SceneAccount(SettingsSection):
     """Somebody with a mailbox at the house."""
 
     name: Name
@@ -105,8 +122,9 @@ class Account(Section):
     recovery: str = ""  # the second address
 
 
-class House(Section):
-    """The server under test. `settings` are tables of sekisho.toml; `full_settings` replace some at --full."""
+class House(SettingsSection):
+    """The server under test. `settings` are tables of sekisho.toml; `full_settings` replace some at
+    --full."""
 
     hostname: Domain = "mx.club.example"
     domains: Domains = ("club.example",)
@@ -116,7 +134,7 @@ class House(Section):
     language: Literal["en", "ja", ""] = ""  # "": that of whoever plays it
 
 
-class Dnsbl(Section):
+class Dnsbl(SettingsSection):
     """A blocklist in the lab's DNS."""
 
     name: Domain
@@ -126,7 +144,7 @@ class Dnsbl(Section):
     code: IPvAnyAddress = Field(default="127.0.0.2", validate_default=True)
 
 
-class People(Section):
+class People(SettingsSection):
     """Correspondents outside: `count` addresses spread over `domains`."""
 
     name: Name
@@ -134,7 +152,7 @@ class People(Section):
     domains: Domains
 
 
-class Outside(Section):
+class Outside(SettingsSection):
     """How the mail servers of a domain outside behave; without an entry they take everything."""
 
     domain: Domain
@@ -143,7 +161,8 @@ class Outside(Section):
 
 
 class Actor(Titled):
-    """Somebody who connects. With `account` a person of the house (or who plays one), else a stranger's mail server."""
+    """Somebody who connects. With `account` a person of the house (or who plays one), else a stranger's mail
+    server."""
 
     name: Name
     side: Side = "honest"
@@ -162,13 +181,15 @@ class Actor(Titled):
     mx: bool = True
     retries: tuple[Duration, ...] | None = None
     tls: Literal["starttls", "never", "stripped"] = "starttls"
-    gives_up: Annotated[int, Field(ge=1)] | None = None  # None: a thief after 5 refusals in a row, others never
+    gives_up: Annotated[int, Field(ge=1)] | None = (
+        None  # None: a thief after 5 refusals in a row, others never
+    )
     role: Literal["sender", "forwarder", "list"] = "sender"
     srs: bool = False
     arc: bool = False
 
 
-class Expect(Section):
+class Expectation(SettingsSection):
     to: WantedWords
     within: Duration | None = None
     deferred_first: bool | None = None
@@ -177,16 +198,16 @@ class Expect(Section):
     says: str = ""
 
 
-class Attachment(Section):
+class Attachment(SettingsSection):
     name: str
     type: str = "application/octet-stream"
     text: str = ""
     base64: str = ""
 
 
-class Line(Section):
-    """One exchange of a dialog. `send` may hold \\r, \\n and octets as \\xNN; CRLF is added unless `raw`. `early`: as the first line it is
-    sent before the greeting."""
+class Line(SettingsSection):
+    """One exchange of a dialog. `send` may hold \\r, \\n and octets as \\xNN; CRLF is added unless `raw`.
+    `early`: as the first line it is sent before the greeting."""
 
     send: str = ""
     reply: str = ""
@@ -195,7 +216,7 @@ class Line(Section):
     early: bool = False
 
 
-class Step(Titled):
+class SceneStep(Titled):
     do: Doing = "mail"
     name: str = ""
     actor: str = ""
@@ -247,7 +268,7 @@ class Step(Titled):
     letters: Annotated[int, Field(ge=0, le=5000)] = 0  # on the command's standard input, as an mbox
     zones: Words = ("",)
     answers: bool = True
-    expect: Annotated[Expect | None, BeforeValidator(_expectation)] = None
+    expect: Annotated[Expectation | None, BeforeValidator(_expectation)] = None
 
 
 class Total(Titled):
@@ -273,16 +294,16 @@ class Scene(Titled):
     about_ja: str = ""
     begin: Instant = "2027-01-18T09:00:00+09:00"
     house: House = House()
-    account: Annotated[tuple[Account, ...], Field(min_length=1)] = (
-        Account(name="hanako", display="Hanako Yamada"),
-        Account(name="taro", display="Taro Suzuki"),
+    account: Annotated[tuple[SceneAccount, ...], Field(min_length=1)] = (
+        SceneAccount(name="hanako", display="Hanako Yamada"),
+        SceneAccount(name="taro", display="Taro Suzuki"),
     )
     zone: str = ""
     dnsbl: tuple[Dnsbl, ...] = ()
     people: tuple[People, ...] = ()
     outside: tuple[Outside, ...] = ()
     actor: tuple[Actor, ...] = ()
-    step: Annotated[tuple[Step, ...], Field(min_length=1)]
+    step: Annotated[tuple[SceneStep, ...], Field(min_length=1)]
     total: tuple[Total, ...] = ()
 
     def find_actor(self, name: str) -> Actor:

@@ -1,4 +1,5 @@
-"""What happens when: the steps of a scene as single acts, in order of time. Pure: the same scene and seed give the same script."""
+"""What happens when: the steps of a scene as single acts, in order of time. Pure: the same scene and seed
+give the same script."""
 
 import random
 from collections.abc import Iterator
@@ -6,19 +7,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from sekisho.lab.scene import Actor, Scene, Step
+from sekisho.lab.scene import Actor, Scene, SceneStep
 
 IpAddress = IPv4Address | IPv6Address
 DAY = 86_400.0
 _ROLE_NAMES = ("postmaster", "abuse")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One thing that one actor does at `at` seconds after the beginning. `recipients` are whole addresses, as they go on the wire."""
+    """One thing that one actor does at `at` seconds after the beginning. `recipients` are whole addresses, as
+    they go on the wire."""
 
     at: float
-    step: Step
+    step: SceneStep
     number: int  # within the step, from 0
     token: str  # unique in the run: the local part of the Message-ID
     seed: str
@@ -28,16 +30,19 @@ class Act:
 
 
 @dataclass(slots=True)
-class Script:
+class LabScript:
     acts: list[Act]
     people: dict[str, list[str]] = field(default_factory=dict)
     full: bool = False
 
 
-def write_script(scene: Scene, seed: int, full: bool = False) -> Script:
+def write_script(scene: Scene, seed: int, full: bool = False) -> LabScript:
     """The acts in order of time. `full`: with the large numbers that a scene keeps for that."""
     people = {
-        group.name: [f"{group.name}{n:04d}@{group.domains[n % len(group.domains)]}" for n in range(group.count)] for group in scene.people
+        group.name: [
+            f"{group.name}{n:04d}@{group.domains[n % len(group.domains)]}" for n in range(group.count)
+        ]
+        for group in scene.people
     }
     writer = _Writer(scene, seed, full, people)
     acts: list[Act] = []
@@ -48,7 +53,7 @@ def write_script(scene: Scene, seed: int, full: bool = False) -> Script:
         acts += made
         clock = max([begin, *(act.at for act in made)])
     acts.sort(key=lambda act: act.at)
-    return Script(acts, people, full)
+    return LabScript(acts, people, full)
 
 
 def pick_address(networks: tuple[IPv4Network | IPv6Network, ...], dice: random.Random) -> IpAddress:
@@ -61,7 +66,9 @@ def pick_address(networks: tuple[IPv4Network | IPv6Network, ...], dice: random.R
 
 def whole_address(scene: Scene, text: str) -> str:
     """An account's or alias's name with the house's first domain; whatever else was written, as it stands."""
-    names = {account.name for account in scene.account} | {alias for account in scene.account for alias in account.aliases}
+    names = {account.name for account in scene.account} | {
+        alias for account in scene.account for alias in account.aliases
+    }
     return f"{text}@{scene.house.domains[0]}" if text in names or text in _ROLE_NAMES else text
 
 
@@ -74,23 +81,38 @@ class _Writer:
         self._unused = {name: list(addresses) for name, addresses in people.items()}
         self._senders: dict[str, list[str]] = {}  # by step: who wrote each of its messages
 
-    def acts(self, index: int, step: Step, begin: float) -> Iterator[Act]:
+    def acts(self, index: int, step: SceneStep, begin: float) -> Iterator[Act]:
         dice = random.Random(f"{self._seed}:{index}:{step.name}")
         number = 0
-        times = [begin] if step.do in ("guess", "wait", "command", "move", "look", "dns") else self._times(step, begin, dice)
+        times = (
+            [begin]
+            if step.do in ("guess", "wait", "command", "move", "look", "dns")
+            else self._times(step, begin, dice)
+        )
         actor = self._scene.find_actor(step.actor) if step.actor else None
         fixed = pick_address(actor.address, dice) if actor else None
         for turn, at in enumerate(times):
             recipients = self._recipients(step, turn, dice)
             for part in [(one,) for one in recipients] if step.each == "recipient" else [recipients]:
-                address = fixed if actor is None or actor.rotate == "never" else pick_address(actor.address, dice)
+                address = (
+                    fixed if actor is None or actor.rotate == "never" else pick_address(actor.address, dice)
+                )
                 if step.do == "mail" and actor is not None:
                     self._senders.setdefault(step.name, []).append(sender_of(step, actor, number))
                 thread = turn if step.thread else None
-                yield Act(at, step, number, f"{step.name}.{number}.{self._seed}", f"{self._seed}:{index}:{number}", address, part, thread)
+                yield Act(
+                    at=at,
+                    step=step,
+                    number=number,
+                    token=f"{step.name}.{number}.{self._seed}",
+                    seed=f"{self._seed}:{index}:{number}",
+                    address=address,
+                    recipients=part,
+                    thread=thread,
+                )
                 number += 1
 
-    def _times(self, step: Step, begin: float, dice: random.Random) -> list[float]:
+    def _times(self, step: SceneStep, begin: float, dice: random.Random) -> list[float]:
         count = step.full_count if self._full and step.full_count else step.count
         if step.days is not None:
             return self._times_of_days(step, begin, count, dice)
@@ -99,18 +121,20 @@ class _Writer:
             times = [at + dice.uniform(0, step.jitter * step.every) for at in times]
         return times
 
-    def _times_of_days(self, step: Step, begin: float, per_day: int, dice: random.Random) -> list[float]:
+    def _times_of_days(self, step: SceneStep, begin: float, per_day: int, dice: random.Random) -> list[float]:
         """`count` times a day, within the hours of the clock that `begin` of the scene has."""
         start = datetime.fromisoformat(self._scene.begin)
         since_midnight = start.hour * 3600 + start.minute * 60 + start.second
-        midnight = (begin + since_midnight) // DAY * DAY - since_midnight  # of the day that the step begins on
+        midnight = (
+            begin + since_midnight
+        ) // DAY * DAY - since_midnight  # of the day that the step begins on
         first, last = (step.hours[0], step.hours[-1]) if step.hours else (0, 24)
         times = []
         for day in range(step.days or 0):
             times += [midnight + day * DAY + dice.uniform(first, last) * 3600 for _ in range(per_day)]
         return sorted(at for at in times if at >= begin)
 
-    def _recipients(self, step: Step, turn: int, dice: random.Random) -> tuple[str, ...]:
+    def _recipients(self, step: SceneStep, turn: int, dice: random.Random) -> tuple[str, ...]:
         found = [whole_address(self._scene, text) for text in step.to]
         if step.people:
             group = self._people[step.people]
@@ -128,7 +152,7 @@ class _Writer:
         return tuple(dict.fromkeys(found))
 
 
-def sender_of(step: Step, actor: Actor, number: int) -> str:
+def sender_of(step: SceneStep, actor: Actor, number: int) -> str:
     """The envelope sender of a stranger's message; `{n}` in it becomes the message's number."""
     if step.sender is not None:
         return step.sender.replace("{n}", str(number))

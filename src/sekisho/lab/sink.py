@@ -1,4 +1,5 @@
-"""The mail servers of everybody outside: they take what the house sends and write down when what arrived for whom."""
+"""The mail servers of everybody outside: they take what the house sends and write down when what arrived for
+whom."""
 
 import asyncio
 import re
@@ -25,7 +26,7 @@ class Arrived:
     signed: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Sink:
     """`start` binds; `arrived` by (Message-ID, recipient), each arrival anew. `changed` is set at each."""
 
@@ -64,7 +65,10 @@ class Sink:
             address = _ADDRESS.search(line)
             text = address[1].decode("utf-8", "replace") if address else ""
             if verb == b"EHLO":
-                writer.write(b"250-outside.example\r\n250-PIPELINING\r\n250-SIZE 50000000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n")
+                writer.write(
+                    b"250-outside.example\r\n250-PIPELINING\r\n250-SIZE 50000000\r\n250-8BITMIME\r\n"
+                    b"250-SMTPUTF8\r\n"
+                )
                 writer.write(b"250 ENHANCEDSTATUSCODES\r\n")
             elif verb == b"QUIT":
                 writer.write(b"221 2.0.0 bye\r\n")

@@ -9,7 +9,7 @@ from sekisho.lab.wire import CONNECTION_ENDED, Door, SmtpReply, Wire
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class LabSending:
     """One transaction. `content` with CRLF line ends, dots not yet doubled."""
 
     reverse_path: str
@@ -18,12 +18,12 @@ class Sending:
 
 
 @dataclass(slots=True)
-class Sent:
+class LabSent:
     """The reply that decided, for each recipient. A connection that ended gives code 0."""
 
     replies: dict[str, SmtpReply] = field(default_factory=dict)
 
-    def conclude(self, recipients: Sequence[str], reply: SmtpReply) -> "Sent":
+    def conclude(self, recipients: Sequence[str], reply: SmtpReply) -> "LabSent":
         """The same reply for all that have none yet."""
         for recipient in recipients:
             self.replies.setdefault(recipient, reply)
@@ -40,8 +40,11 @@ class Sender:
         self.is_open = False
         self.trouble = CONNECTION_ENDED  # what the server said when it would not have us
 
-    async def open(self, port: int, *, implicit_tls: bool = False, login: tuple[str, str] | None = None) -> bool:
-        """Connect, greet, secure, log in. False: `trouble` says why not. Raises OSError when nobody listens."""
+    async def open(
+        self, port: int, *, implicit_tls: bool = False, login: tuple[str, str] | None = None
+    ) -> bool:
+        """Connect, greet, secure, log in. False: `trouble` says why not. Raises OSError when nobody
+        listens."""
         await self._wire.connect(port, tls=implicit_tls)
         self.trouble = await self._wire.reply()
         if self.trouble.code != 220:
@@ -63,15 +66,17 @@ class Sender:
         self.is_open = True
         return True
 
-    async def send(self, sending: Sending) -> Sent:
+    async def send(self, sending: LabSending) -> LabSent:
         """MAIL, RCPT, DATA; a refusal of one recipient does not stop the others."""
-        sent, wire = Sent(), self._wire
+        sent, wire = LabSent(), self._wire
         # SMTPUTF8 is asked for only where it is needed, as careful clients do.
         extra = "" if (sending.reverse_path + "".join(sending.recipients)).isascii() else " SMTPUTF8"
         reply = await wire.command(f"MAIL FROM:<{sending.reverse_path}>{extra}")
         if reply.code != 250:
             return self._ended(sent.conclude(sending.recipients, reply), reply)
-        await wire.write(b"".join(f"RCPT TO:<{recipient}>\r\n".encode() for recipient in sending.recipients))  # RFC 2920 §3.1
+        await wire.write(
+            b"".join(f"RCPT TO:<{recipient}>\r\n".encode() for recipient in sending.recipients)
+        )  # RFC 2920 §3.1
         taken = []
         for recipient in sending.recipients:
             reply = await wire.reply()
@@ -90,7 +95,7 @@ class Sender:
             reply = await wire.reply()
         return self._ended(sent.conclude(sending.recipients, reply), reply)
 
-    def _ended(self, sent: Sent, reply: SmtpReply) -> Sent:
+    def _ended(self, sent: LabSent, reply: SmtpReply) -> LabSent:
         if not reply.code or reply.code == 421:
             self.is_open = False
         return sent

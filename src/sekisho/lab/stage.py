@@ -1,4 +1,5 @@
-"""Where a scene is played: the DNS, the mail servers outside, the server under test with its accounts, and the time."""
+"""Where a scene is played: the DNS, the mail servers outside, the server under test with its accounts, and
+the time."""
 
 import asyncio
 import random
@@ -13,8 +14,8 @@ from typing import Any
 
 from sekisho.core.terms.dns import RecordType
 from sekisho.lab.mailbox import Mailbox
-from sekisho.lab.scene import Account, Scene
-from sekisho.lab.script import Script
+from sekisho.lab.scene import Scene, SceneAccount
+from sekisho.lab.script import LabScript
 from sekisho.lab.sink import Sink
 from sekisho.lab.wire import Door
 from sekisho.lab.world import World, build_world
@@ -28,7 +29,16 @@ READER = IPv4Address("203.0.113.250")  # people's mail programs at home; no scen
 class Stage:
     """Everything that a runner needs. Made by `set_stage`."""
 
-    def __init__(self, scene: Scene, script: Script, server: RunningServer, world: World, sink: Sink, door: Door, offset_us: int) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        script: LabScript,
+        server: RunningServer,
+        world: World,
+        sink: Sink,
+        door: Door,
+        offset_us: int,
+    ) -> None:
         self.scene = scene
         self.script = script
         self.server = server
@@ -60,7 +70,11 @@ class Stage:
         if domain not in self.scene.house.domains:
             return []
         local = local.partition("+")[0]
-        found = [account.name for account in self.scene.account if local == account.name or local in account.aliases]
+        found = [
+            account.name
+            for account in self.scene.account
+            if local == account.name or local in account.aliases
+        ]
         if not found and local in ("postmaster", "abuse"):
             return [self.scene.account[0].name]
         return found
@@ -68,7 +82,9 @@ class Stage:
     def mailbox(self, account: str) -> Mailbox:
         if account not in self._mailboxes:
             port = self.server.ports["imaps"]
-            self._mailboxes[account] = Mailbox(self.door, READER, port, self.address_of(account), self.passwords[account])
+            self._mailboxes[account] = Mailbox(
+                self.door, READER, port, self.address_of(account), self.passwords[account]
+            )
         return self._mailboxes[account]
 
     async def prepare_house(self) -> None:
@@ -86,17 +102,21 @@ class Stage:
         if (name, rtype) not in self.world.zone.sets:
             self.world.zone.add(name, rtype, record)
 
-    async def _add_account(self, account: Account) -> None:
+    async def _add_account(self, account: SceneAccount) -> None:
         address = self.address_of(account.name)
         request = {
-            "address": address, "password": self.passwords[account.name], "display_name": account.display,
+            "address": address,
+            "password": self.passwords[account.name],
+            "display_name": account.display,
             "allow_weak": bool(account.password),
-        }  # fmt: skip
+        }
         await self.server.ask("account.add", request)
         if account.bulk:
             await self.server.ask("guard.bulk", {"address": address, "bulk": True})
         if account.recovery:
-            await self.server.ask("guard.recovery", {"address": address, "recovery_address": account.recovery})
+            await self.server.ask(
+                "guard.recovery", {"address": address, "recovery_address": account.recovery}
+            )
         for alias in account.aliases:
             await self.server.ask("alias.add", {"address": self.address_of(alias), "targets": [address]})
 
@@ -106,24 +126,39 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_stage(scene: Scene, script: Script, start: StartServer, folder: Path | None, language: str) -> AsyncIterator[Stage]:
-    """The server runs and has its accounts; its folder is a temporary one if none is named. Raises RehearsalFailed, OSError."""
+async def set_stage(
+    scene: Scene, script: LabScript, start: StartServer, folder: Path | None, language: str
+) -> AsyncIterator[Stage]:
+    """The server runs and has its accounts; its folder is a temporary one if none is named. Raises
+    RehearsalFailed, OSError."""
     async with AsyncExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sekisho-lab-")))
         offset_us = scene.begin_us - time.time_ns() // 1000
         stages: list[Stage] = []
         spoken = scene.house.language or language
-        sink = Sink(lambda: stages[0].now_us() if stages else 0, {entry.domain: entry for entry in scene.outside})
+        sink = Sink(
+            now_us=lambda: stages[0].now_us() if stages else 0,
+            outside={entry.domain: entry for entry in scene.outside},
+        )
         block = await _take_block(sink)
         stack.push_async_callback(sink.stop)
         world = build_world(scene, script, IPv4Address(sink.host))
         dns = DnsServer(world.zone)
         await dns.start(sink.host)
         stack.push_async_callback(dns.stop)
-        order = ServerOrder(place, f"{block}.1", scene.house.hostname, _tables(scene, dns, sink, spoken), offset_us, spoken)
+        order = ServerOrder(
+            folder=place,
+            host=f"{block}.1",
+            hostname=scene.house.hostname,
+            tables=_tables(scene, dns, sink, spoken),
+            offset_us=offset_us,
+            language=spoken,
+        )
         server = await stack.enter_async_context(start(order))
         door = Door(f"{block}.1", f"{block}.2", _trust(server.ca_file), scene.house.hostname)
-        stage = Stage(scene, script, server, world, sink, door, offset_us)
+        stage = Stage(
+            scene=scene, script=script, server=server, world=world, sink=sink, door=door, offset_us=offset_us
+        )
         stages.append(stage)
         stack.push_async_callback(stage.close)
         await stage.prepare_house()
@@ -140,7 +175,9 @@ async def _take_block(sink: Sink) -> str:
         except OSError:
             continue
         return block
-    raise RehearsalFailed("No address of 127.0.0.0/8 can be used on this machine; the lab needs the loopback network of Linux.")
+    raise RehearsalFailed(
+        "No address of 127.0.0.0/8 can be used on this machine; the lab needs the loopback network of Linux."
+    )
 
 
 def _trust(ca_file: Path) -> ssl.SSLContext:
@@ -156,7 +193,8 @@ def _tables(scene: Scene, dns: DnsServer, sink: Sink, language: str) -> dict[str
         "roles": {"postmaster": owner, "abuse": owner},
         "resolver": {"servers": [dns.address], "timeout_seconds": 1.0, "tries": 2},
         "relay": {"port": sink.port, "ipv6": False},
-        # Hashing a password anew for each login is not what a scene is about, and remembered logins would be forgotten as time jumps.
+        # Hashing a password anew for each login is not what a scene is about, and remembered logins would be
+        # forgotten as time jumps.
         "login": {"failure_seconds": 0.2, "cache_seconds": 90 * 86_400.0},
     }
     return merged(tables, scene.house.settings)
@@ -166,9 +204,11 @@ def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Tables are merged, all else is replaced."""
     out = dict(under)
     for name, value in over.items():
-        out[name] = merged(out[name], value) if isinstance(value, dict) and isinstance(out.get(name), dict) else value
+        out[name] = (
+            merged(out[name], value) if isinstance(value, dict) and isinstance(out.get(name), dict) else value
+        )
     return out
 
 
-def _password(account: Account) -> str:
+def _password(account: SceneAccount) -> str:
     return account.password or f"lab-{random.SystemRandom().getrandbits(64):016x}"

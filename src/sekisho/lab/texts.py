@@ -1,4 +1,5 @@
-"""What people and others write: sentences from which a message of a style is put together, the same for the same seed."""
+"""What people and others write: sentences from which a message of a style is put together, the same for the
+same seed."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,13 @@ Writing = Literal["en", "ja"]
 _TEXTS: Mapping[str, Mapping[Writing, tuple[Sequence[str], Sequence[str]]]] = {
     "letter": {
         "en": (
-            ("Sunday's practice", "Minutes of the meeting", "Photos from the trip", "About next week", "The hall on {day}"),
+            (
+                "Sunday's practice",
+                "Minutes of the meeting",
+                "Photos from the trip",
+                "About next week",
+                "The hall on {day}",
+            ),
             (
                 "Thank you for your help on {day}.",
                 "The hall is free from {hour} o'clock, so we can start a little earlier than last time.",
@@ -61,7 +68,10 @@ _TEXTS: Mapping[str, Mapping[Writing, tuple[Sequence[str], Sequence[str]]]] = {
                 "Dear members, here is what happens this month.",
                 "The exhibition opens on {day} at {hour} o'clock; members enter free.",
                 "{number} of you answered our question, thank you.",
-                "The next issue appears in four weeks. You can leave this list at any time by the link below.",
+                (
+                    "The next issue appears in four weeks. You can leave this list at any time by the link "
+                    "below."
+                ),
             ),
         ),
         "ja": (
@@ -88,7 +98,10 @@ _TEXTS: Mapping[str, Mapping[Writing, tuple[Sequence[str], Sequence[str]]]] = {
         "en": (
             ("Cheap meds no prescription", "V1agra 80% off today only", "Lose {number} pounds in a week"),
             (
-                "Order generic viagra and cialis online, no prescription needed, shipped discreetly worldwide!",
+                (
+                    "Order generic viagra and cialis online, no prescription needed, shipped discreetly "
+                    "worldwide!"
+                ),
                 "Limited offer: {number}% discount if you click now http://pills-{code}.example/buy",
                 "Doctors hate this weight loss trick. 100% guaranteed or money back!",
                 "Best price pharmacy, order today, FREE bonus pills.",
@@ -108,7 +121,10 @@ _TEXTS: Mapping[str, Mapping[Writing, tuple[Sequence[str], Sequence[str]]]] = {
             ("You are the lucky winner", "CLAIM YOUR PRIZE of ${number}000", "Congratulations!!!"),
             (
                 "Your e-mail address has won ${number}000,000 in the international lottery.",
-                "To claim your prize send your full name, bank account and a small transfer fee by Western Union.",
+                (
+                    "To claim your prize send your full name, bank account and a small transfer fee by "
+                    "Western Union."
+                ),
                 "This is urgent and confidential, reply now http://claim-{code}.example/",
             ),
         ),
@@ -123,7 +139,11 @@ _TEXTS: Mapping[str, Mapping[Writing, tuple[Sequence[str], Sequence[str]]]] = {
     },
     "phish": {
         "en": (
-            ("Your account has been suspended", "Unusual sign-in: verify now", "Mailbox full, action required"),
+            (
+                "Your account has been suspended",
+                "Unusual sign-in: verify now",
+                "Mailbox full, action required",
+            ),
             (
                 "We noticed unusual activity. Your mailbox will be closed within 24 hours.",
                 "Verify your password immediately: http://secure-login-{code}.example/verify",
@@ -144,7 +164,10 @@ _TEXTS: Mapping[str, Mapping[Writing, tuple[Sequence[str], Sequence[str]]]] = {
             ("Loan approved", "Business proposal", "Invest in crypto and earn {number}% daily"),
             (
                 "You are approved for a loan of ${number}00,000 at 1% interest, no credit check.",
-                "Guaranteed bitcoin profit of {number}% per day, withdraw at any time http://coin-{code}.example/",
+                (
+                    "Guaranteed bitcoin profit of {number}% per day, withdraw at any time "
+                    "http://coin-{code}.example/"
+                ),
                 "Act now, this offer ends tonight!!!",
             ),
         ),
@@ -183,4 +206,8 @@ def write_text(style: str, writing: str, seed: str) -> tuple[str, str, Writing]:
     }
     few = style in ("code", "empty")
     chosen = list(sentences) if few else dice.sample(sentences, min(len(sentences), dice.randrange(3, 6)))
-    return dice.choice(subjects).format(**values), "\n".join(sentence.format(**values) for sentence in chosen) + "\n", language
+    return (
+        dice.choice(subjects).format(**values),
+        "\n".join(sentence.format(**values) for sentence in chosen) + "\n",
+        language,
+    )

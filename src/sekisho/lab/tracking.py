@@ -1,11 +1,12 @@
-"""Follows what the server took: into mailboxes, out to the sink, through the queue; and moves the time on when nothing is due."""
+"""Follows what the server took: into mailboxes, out to the sink, through the queue; and moves the time on
+when nothing is due."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from sekisho.lab.mailbox import MailboxTrouble
-from sekisho.lab.outcomes import SECOND_US, Book, Case
+from sekisho.lab.outcomes import SECOND_US, Book, OutcomeCase
 from sekisho.lab.scene import Outcome
 from sekisho.lab.stage import Stage
 from sekisho.ports.lab import RehearsalFailed
@@ -20,18 +21,20 @@ _STAYS = ("held", "parked")
 
 
 class Tracker:
-    def __init__(self, stage: Stage, book: Book, notice: Callable[[Case], None]) -> None:
+    def __init__(self, stage: Stage, book: Book, notice: Callable[[OutcomeCase], None]) -> None:
         self._stage = stage
         self._book = book
         self._notice = notice
-        self._under_way: dict[tuple[str, str], Case] = {}  # accepted for the world outside, not arrived: by Message-ID and recipient
+        self._under_way: dict[
+            tuple[str, str], OutcomeCase
+        ] = {}  # accepted for the world outside, not arrived: by Message-ID and recipient
         self._due_us: int | None = None
         self._missed: dict[int, int] = {}
         self._unreadable: set[str] = set()  # accounts
         self._all_may_have_changed = self._may_remove = False
         self._unsettled = False  # something may have become due since the queue was asked last
 
-    async def follow(self, cases: Sequence[Case]) -> None:
+    async def follow(self, cases: Sequence[OutcomeCase]) -> None:
         """Cases with a 250: find them in mailboxes at once; those for outside are followed from now on."""
         accounts: set[str] = set()
         for case in cases:
@@ -45,13 +48,19 @@ class Tracker:
             if (inside := self._stage.accounts_of(case.recipient)) and case.outcome == "waiting":
                 self._place(case, inside)
 
-    def _place(self, case: Case, accounts: Sequence[str]) -> None:
+    def _place(self, case: OutcomeCase, accounts: Sequence[str]) -> None:
         if self._unreadable.intersection(accounts):
             # Nobody may log in there now: what the server wrote down has to do.
             case.arrived_us, case.outcome, case.is_unread = case.accepted_us, "inbox", True
             return
-        places = [place for account in accounts for place in self._stage.mailbox(account).found.get(case.message_id, [])]
-        case.copies = max((len(self._stage.mailbox(name).found.get(case.message_id, [])) for name in accounts), default=0)
+        places = [
+            place
+            for account in accounts
+            for place in self._stage.mailbox(account).found.get(case.message_id, [])
+        ]
+        case.copies = max(
+            (len(self._stage.mailbox(name).found.get(case.message_id, [])) for name in accounts), default=0
+        )
         case.arrived_us = case.accepted_us
         case.outcome = "lost" if not places else "inbox" if places[0][0] == "INBOX" else "junk"
 
@@ -78,7 +87,11 @@ class Tracker:
             for message_id, places in self._stage.mailbox(account.name).found.items():
                 if message_id.startswith(f"<{token}") and places:
                     return "inbox" if places[0][0] == "INBOX" else "junk"
-        return "outside" if any(message_id.startswith(f"<{token}") for message_id, _ in self._stage.sink.arrived) else None
+        return (
+            "outside"
+            if any(message_id.startswith(f"<{token}") for message_id, _ in self._stage.sink.arrived)
+            else None
+        )
 
     def look_again(self, *, may_remove: bool) -> None:
         """Somebody changed the queue, or may even have removed what was held in it."""
@@ -86,7 +99,8 @@ class Tracker:
         self._unsettled = self._all_may_have_changed = bool(self._under_way)
 
     async def advance_to(self, at_us: int) -> None:
-        """Let the time be `at_us`, stopping at every moment between at which the queue has something to do."""
+        """Let the time be `at_us`, stopping at every moment between at which the queue has something to
+        do."""
         await self._settle()
         while self._due_us is not None and self._due_us <= at_us:
             self._stage.move_to(self._due_us)
@@ -99,7 +113,9 @@ class Tracker:
         await self._settle()
         while self._due_us is not None:
             # What waited for long is not looked at row by row: its moments lie close to each other.
-            waited_us = self._due_us - min((case.first_us for case in self._under_way.values()), default=self._due_us)
+            waited_us = self._due_us - min(
+                (case.first_us for case in self._under_way.values()), default=self._due_us
+            )
             self._stage.move_to(self._due_us + (int(waited_us * _TOGETHER) if waited_us > _LONG_US else 0))
             self._unsettled = True
             await self._settle()
@@ -128,12 +144,16 @@ class Tracker:
         sink = self._stage.sink
         for key in [key for key in self._under_way if key in sink.arrived]:
             case = self._under_way.pop(key)
-            case.arrived_us, case.outcome, case.copies = sink.arrived[key][0].at_us, "outside", len(sink.arrived[key])
+            case.arrived_us, case.outcome, case.copies = (
+                sink.arrived[key][0].at_us,
+                "outside",
+                len(sink.arrived[key]),
+            )
             self._notice(case)
 
     async def _ask_queue(self, *, patient: bool) -> bool:
-        """Look into the queue; True when nothing in it is due now, with `_due_us` the next moment that matters. `patient`: what is due
-        may still have to wait, as its host was unreachable a while ago."""
+        """Look into the queue; True when nothing in it is due now, with `_due_us` the next moment that
+        matters. `patient`: what is due may still have to wait, as its host was unreachable a while ago."""
         rows = await self._queue_rows()
         resting = await self._resting() if patient else {}
         self._note_arrivals()
@@ -147,7 +167,10 @@ class Tracker:
                 is_settled = self._missing(key, case) and is_settled
             elif row["state"] in _STAYS:
                 self._hold(case)
-            elif row["state"] == "waiting" and (due := max(row["due_at_us"], resting.get(row["next_hop"], 0))) > now_us + SECOND_US // 20:
+            elif (
+                row["state"] == "waiting"
+                and (due := max(row["due_at_us"], resting.get(row["next_hop"], 0))) > now_us + SECOND_US // 20
+            ):
                 case.outcome = "waiting"
                 due_us.append(due)
             else:
@@ -159,10 +182,14 @@ class Tracker:
 
     async def _resting(self) -> dict[str, int]:
         """Until when nothing is sent there, by next hop."""
-        return {state["next_hop"]: state["not_before_us"] for state in await self._stage.server.ask("queue.destinations", {})}
+        return {
+            state["next_hop"]: state["not_before_us"]
+            for state in await self._stage.server.ask("queue.destinations", {})
+        }
 
     async def _queue_rows(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """By message and recipient. A few messages are asked for one by one: the queue may be full of what is held."""
+        """By message and recipient. A few messages are asked for one by one: the queue may be full of what is
+        held."""
         ask = self._stage.server.ask
         wanted = {case.server_id for case in self._under_way.values() if case.outcome != "held"}
         if self._all_may_have_changed or len(wanted) > _ASKED_SINGLY:
@@ -174,14 +201,18 @@ class Tracker:
                     queue.append(await ask("queue.show", {"message_id": server_id}))
                 except RehearsalFailed:
                     continue  # it has left
-        return {(message["message_id"], row["address"].lower()): row for message in queue for row in message["recipients"]}
+        return {
+            (message["message_id"], row["address"].lower()): row
+            for message in queue
+            for row in message["recipients"]
+        }
 
-    def _hold(self, case: Case) -> None:
+    def _hold(self, case: OutcomeCase) -> None:
         if case.outcome != "held":
             case.outcome, case.was_held = "held", True
             self._notice(case)
 
-    def _missing(self, key: tuple[str, str], case: Case) -> bool:
+    def _missing(self, key: tuple[str, str], case: OutcomeCase) -> bool:
         """Neither in the queue nor outside. True when that is final."""
         if case.outcome == "held" and self._may_remove:
             del self._under_way[key]
@@ -206,5 +237,7 @@ class Tracker:
             if case.is_unread:
                 continue
             arrivals = len(self._stage.sink.arrived.get((case.message_id, case.recipient.lower()), ()))
-            inside = [self._stage.mailbox(account).found for account in self._stage.accounts_of(case.recipient)]
+            inside = [
+                self._stage.mailbox(account).found for account in self._stage.accounts_of(case.recipient)
+            ]
             case.copies = max([arrivals, *(len(found.get(case.message_id, ())) for found in inside)])

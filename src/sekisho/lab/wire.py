@@ -1,4 +1,5 @@
-"""One client connection to the server under test: from any address of the world, by lines, with TLS when asked."""
+"""One client connection to the server under test: from any address of the world, by lines, with TLS when
+asked."""
 
 import asyncio
 import re
@@ -54,7 +55,9 @@ class Wire:
         is_real = self._client.is_loopback
         source = str(self._client) if is_real else self._door.proxy_source
         # TLS begins behind the PROXY header.
-        self._reader, self._writer = await asyncio.open_connection(self._door.host, port, local_addr=(source, 0), limit=_LIMIT)
+        self._reader, self._writer = await asyncio.open_connection(
+            self._door.host, port, local_addr=(source, 0), limit=_LIMIT
+        )
         if not is_real:
             self._writer.write(proxy_header(self._client, port))
         if tls:
@@ -115,4 +118,6 @@ def proxy_header(client: IPv4Address | IPv6Address, port: int) -> bytes:
     """ "The PROXY protocol" (2020-03-05) section 2.2: `client` connected to the house's public address."""
     house = HOUSE_IPV4 if client.version == 4 else HOUSE_IPV6
     body = client.packed + house.packed + struct.pack("!HH", _CLIENT_PORT, port)
-    return _PROXY_SIGNATURE + struct.pack("!BBH", 0x21, 0x11 if client.version == 4 else 0x21, len(body)) + body
+    return (
+        _PROXY_SIGNATURE + struct.pack("!BBH", 0x21, 0x11 if client.version == 4 else 0x21, len(body)) + body
+    )

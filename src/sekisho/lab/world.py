@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from sekisho.core.mailauth.dkim.sign import DkimSigner
 from sekisho.core.terms.dns import DnsStatus, Mx, RecordType
 from sekisho.lab.scene import Actor, Dnsbl, Scene
-from sekisho.lab.script import IpAddress, Script
+from sekisho.lab.script import IpAddress, LabScript
 from sekisho.testing.zones import Zone
 
 SELECTOR = "lab"
@@ -42,10 +42,10 @@ class World:
     signers: Mapping[str, DkimSigner]
 
 
-def build_world(scene: Scene, script: Script, sink: IpAddress) -> World:
+def build_world(scene: Scene, script: LabScript, sink: IpAddress) -> World:
     """`sink`: where all mail to domains outside arrives."""
     read = Zone.from_text(scene.zone)
-    zone = LabZone(read.sets, read.faults, read.truncated, read.names)
+    zone = LabZone(sets=read.sets, faults=read.faults, truncated=read.truncated, names=read.names)
     used: dict[str, set[IpAddress]] = {}
     for act in script.acts:
         if act.address is not None:
@@ -53,7 +53,9 @@ def build_world(scene: Scene, script: Script, sink: IpAddress) -> World:
     _add_house(zone, scene)
     signers: dict[str, DkimSigner] = {}
     for actor in scene.actor:
-        addresses = used.get(actor.name, set()) | {net.network_address for net in actor.address if net.num_addresses == 1}
+        addresses = used.get(actor.name, set()) | {
+            net.network_address for net in actor.address if net.num_addresses == 1
+        }
         _add_hosts(zone, actor, sorted(addresses, key=str), (scene.house.hostname, *scene.house.domains))
         if actor.domain:
             _add_domain(zone, actor, signers)
@@ -85,13 +87,21 @@ def hello_of(actor: Actor, address: IpAddress | None) -> str:
 
 def _fill(pattern: str, address: IpAddress | None) -> str:
     """`{dashed}` in a host name: the address, with dashes."""
-    return pattern.replace("{dashed}", str(address).replace(".", "-").replace(":", "-")) if address is not None else pattern
+    return (
+        pattern.replace("{dashed}", str(address).replace(".", "-").replace(":", "-"))
+        if address is not None
+        else pattern
+    )
 
 
 def _add_hosts(zone: Zone, actor: Actor, addresses: Sequence[IpAddress], house: Sequence[str]) -> None:
     """`house`: names that lead to the house alone, whoever greets with them."""
     for address in addresses:
-        names = [_fill(name, address) for name in actor.ptr if name] if actor.ptr is not None else [hello_of(actor, address)]
+        names = (
+            [_fill(name, address) for name in actor.ptr if name]
+            if actor.ptr is not None
+            else [hello_of(actor, address)]
+        )
         if actor.account and actor.ptr is None:
             continue  # a person at home: nobody asks
         for name in names:
@@ -122,7 +132,11 @@ def _add_domain(zone: Zone, actor: Actor, signers: dict[str, DkimSigner]) -> Non
     if actor.dmarc != "none":
         zone.add(f"_dmarc.{domain}", "TXT", f"v=DMARC1; {actor.dmarc}".encode())
     if actor.dkim != "none" and domain not in signers:
-        key = Ed25519PrivateKey.generate() if actor.dkim == "ed25519" else generate_private_key(65537, _RSA_BITS)
+        key = (
+            Ed25519PrivateKey.generate()
+            if actor.dkim == "ed25519"
+            else generate_private_key(65537, _RSA_BITS)
+        )
         signers[domain] = signer = DkimSigner(domain, SELECTOR, key)
         zone.add(signer.key_name, "TXT", signer.key_record.encode())
 
@@ -133,7 +147,9 @@ def _add_dnsbl(zone: LabZone, blocklist: Dnsbl, addresses: Iterable[IpAddress]) 
         zone.silent.add(name)
         return
     if blocklist.state in ("refusing", "wildcard"):
-        zone.add(f"*.{name}", "A", _REFUSAL if blocklist.state == "refusing" else IPv4Address(str(blocklist.code)))
+        zone.add(
+            f"*.{name}", "A", _REFUSAL if blocklist.state == "refusing" else IPv4Address(str(blocklist.code))
+        )
         return
     code = IPv4Address(str(blocklist.code))
     zone.add(name, "NS", f"ns.{name}")
@@ -161,12 +177,18 @@ def question(address: IpAddress, blocklist: str) -> str:
     return f"{reverse.removesuffix('.in-addr.arpa').removesuffix('.ip6.arpa')}.{blocklist}"
 
 
-def _domains_outside(scene: Scene, script: Script) -> set[str]:
+def _domains_outside(scene: Scene, script: LabScript) -> set[str]:
     """Domains that mail may be sent to: of recipients, correspondents and actors that receive."""
-    addresses = [recipient for act in script.acts for recipient in act.recipients] + [a for group in script.people.values() for a in group]
+    addresses = [recipient for act in script.acts for recipient in act.recipients] + [
+        a for group in script.people.values() for a in group
+    ]
     domains = {address.rpartition("@")[2] for address in addresses}
     domains |= {actor.domain for actor in scene.actor if actor.domain and actor.mx}
-    return {domain for domain in domains if "." in domain and domain not in scene.house.domains and not domain.startswith("[")}
+    return {
+        domain
+        for domain in domains
+        if "." in domain and domain not in scene.house.domains and not domain.startswith("[")
+    }
 
 
 def _add_receivers(zone: Zone, domains: Iterable[str], sink: IpAddress) -> None:

@@ -23,7 +23,8 @@ class LoginFailure(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The connection that a login comes over. `tls` None: in the clear, where no mechanism is offered (RFC 4954 §4)."""
+    """The connection that a login comes over. `tls` None: in the clear, where no mechanism is offered (RFC
+    4954 §4)."""
 
     service: ServiceName
     client: IpAddress
@@ -34,7 +35,8 @@ class Channel:
 class PasswordProof:
     """A password handed over. `authzid` empty, or equal to the login name (THREATS 14).
 
-    `mechanism`: the SASL mechanism that brought it, "" for a protocol's own command (IMAP LOGIN, POP3 USER and PASS).
+    `mechanism`: the SASL mechanism that brought it, "" for a protocol's own command (IMAP LOGIN, POP3 USER
+    and PASS).
     """
 
     username: str
@@ -47,14 +49,16 @@ Answer = Challenge | Identity | LoginFailure
 
 
 class Exchange(Protocol):
-    """One SASL exchange (RFC 4422 §3), octets out of base64; thrown away after anything but a Challenge, or when the client cancels.
+    """One SASL exchange (RFC 4422 §3), octets out of base64; thrown away after anything but a Challenge, or
+    when the client cancels.
 
-    What a mechanism says with its success (SCRAM's signature of the server) comes as a last Challenge that is answered by an
-    empty response: SMTP, IMAP and POP3 have no other place for it (RFC 4954 §4, RFC 5034 §4).
+    What a mechanism says with its success (SCRAM's signature of the server) comes as a last Challenge that is
+    answered by an empty response: SMTP, IMAP and POP3 have no other place for it (RFC 4954 §4, RFC 5034 §4).
     """
 
     async def begin(self, mechanism: str, initial: bytes | None) -> Answer:
-        """`mechanism` in any case; `initial` None: the client sent no initial response. Never raises for what the client did."""
+        """`mechanism` in any case; `initial` None: the client sent no initial response. Never raises for what
+        the client did."""
         ...
 
     async def respond(self, octets: bytes) -> Answer:
@@ -63,7 +67,8 @@ class Exchange(Protocol):
 
 
 class Authenticator(Protocol):
-    """A failure returns at a fixed deadline, whatever its cause (DESIGN §4 Time to refuse); only what breaks the syntax is told at once."""
+    """A failure returns at a fixed deadline, whatever its cause (DESIGN §4 Time to refuse); only what breaks
+    the syntax is told at once."""
 
     def mechanisms(self, channel: Channel) -> tuple[str, ...]:
         """What is offered there, best first; in upper case."""
@@ -78,6 +83,7 @@ class Authenticator(Protocol):
         ...
 
     async def still_valid(self, identity: Identity) -> bool:
-        """May a session that this identity opened go on (THREATS 15)? Account and credential are still there and neither disabled nor at
-        their end, the password is the one that was shown. Raises StoreUnavailable."""
+        """May a session that this identity opened go on (THREATS 15)? Account and credential are still there
+        and neither disabled nor at their end, the password is the one that was shown. Raises
+        StoreUnavailable."""
         ...

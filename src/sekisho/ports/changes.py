@@ -25,7 +25,8 @@ Change = AccountChanged | QueueChanged | DirectoryChanged
 
 class Changes(Protocol):
     def publish(self, change: Change) -> None:
-        """Tell this worker's subscribers (soon, not inside the call) and the siblings. Never blocks or raises."""
+        """Tell this worker's subscribers (soon, not inside the call) and the siblings. Never blocks or
+        raises."""
         ...
 
     def subscribe_account(self, account_id: int, wake: Callable[[], None]) -> Callable[[], None]:

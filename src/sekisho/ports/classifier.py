@@ -11,9 +11,10 @@ from sekisho.core.policy.classifier.knowledge import Opinion
 OPERATOR = 0  # the account_id of lessons that no account gave
 
 
-class Taught(Struct, frozen=True):
-    """One lesson as it is kept: of the message only hashes. `key` tells messages apart; a second lesson of one account about one key
-    replaces the first. `is_private`: for that account's mail alone. `serial` is the book's."""
+class Taught(Struct, frozen=True, kw_only=True):
+    """One lesson as it is kept: of the message only hashes. `key` tells messages apart; a second lesson of
+    one account about one key replaces the first. `is_private`: for that account's mail alone. `serial` is the
+    book's."""
 
     key: str
     account_id: int
@@ -24,9 +25,10 @@ class Taught(Struct, frozen=True):
     serial: int = 0
 
 
-class BookState(Struct, frozen=True):
-    """`serial`: the newest lesson; `fitted`: the newest that the kept knowledge includes; `generation` changes when that is made anew or
-    lessons are taken back; `withdrawn`: lessons replaced or taken back since, which the knowledge still includes."""
+class BookState(Struct, frozen=True, kw_only=True):
+    """`serial`: the newest lesson; `fitted`: the newest that the kept knowledge includes; `generation`
+    changes when that is made anew or lessons are taken back; `withdrawn`: lessons replaced or taken back
+    since, which the knowledge still includes."""
 
     serial: int = 0
     fitted: int = 0
@@ -35,7 +37,7 @@ class BookState(Struct, frozen=True):
     fitted_at_us: int = 0
 
 
-class Tally(Struct, frozen=True):
+class Tally(Struct, frozen=True, kw_only=True):
     """How much one account, or the operator, taught."""
 
     account_id: int
@@ -49,11 +51,13 @@ class LessonBook(Protocol):
     """All lessons, and the knowledge fitted to them. In hints.db or memory; raises StoreUnavailable."""
 
     async def teach(self, lessons: Sequence[Taught]) -> int:
-        """Write them down, in order; returns how many were new or changed sides. `serial` and `at_us` are given here."""
+        """Write them down, in order; returns how many were new or changed sides. `serial` and `at_us` are
+        given here."""
         ...
 
     async def forget(self, account_id: int | None = None, key: str | None = None) -> int:
-        """Take lessons back: all of an account, all about a message, or all; returns how many. Without any left the knowledge goes too."""
+        """Take lessons back: all of an account, all about a message, or all; returns how many. Without any
+        left the knowledge goes too."""
         ...
 
     def state(self) -> BookState:
@@ -78,8 +82,8 @@ class LessonBook(Protocol):
 
 
 class Verdicts(Struct, frozen=True):
-    """`overall` None: it has not learned enough yet. `accounts`: of those that taught it something of their own. The telling tokens are
-    only there for what may be spam."""
+    """`overall` None: it has not learned enough yet. `accounts`: of those that taught it something of their
+    own. The telling tokens are only there for what may be spam."""
 
     overall: Opinion | None = None
     accounts: dict[int, Opinion] = {}

@@ -18,7 +18,8 @@ class ContentWriter(Protocol):
         ...
 
     def head(self, limit_octets: int) -> bytes:
-        """The first octets, as far as they were written (at most 1 MB are kept readable cheaply: the header section)."""
+        """The first octets, as far as they were written (at most 1 MB are kept readable cheaply: the header
+        section)."""
         ...
 
     async def read(self, offset: int, length: int) -> bytes:

@@ -18,7 +18,8 @@ class ConnectionCounts(Protocol):
     def workers(self) -> int: ...
 
     def enter(self, kind: str, client: IpAddress) -> str | None:
-        """Count one in; returns None, or the name of the cap that refuses it ("total" or "per_ip": /32 or /64) without counting."""
+        """Count one in; returns None, or the name of the cap that refuses it ("total" or "per_ip": /32 or
+        /64) without counting."""
         ...
 
     def leave(self, kind: str, client: IpAddress, *, vouched: bool = False) -> None:
@@ -55,8 +56,8 @@ class Counters(Protocol):
 
 
 class Recent(Protocol):
-    """What was tried lately on this host, over all its workers, in bounded memory. Synchronous. Forgotten by a restart, and what is oldest
-    when too much is new; keys and members are kept as keyed hashes only."""
+    """What was tried lately on this host, over all its workers, in bounded memory. Synchronous. Forgotten by
+    a restart, and what is oldest when too much is new; keys and members are kept as keyed hashes only."""
 
     def count(self, key: str, seconds: float) -> int:
         """How often it was counted, this time included, since nothing was for `seconds` (by each worker)."""
@@ -72,8 +73,8 @@ class Recent(Protocol):
 
 
 class Rates(Protocol):
-    """What each network (/24 or /64) did at the door lately, in shared memory. Synchronous. A sum may come out too large by chance, when
-    networks share their cells, never too small."""
+    """What each network (/24 or /64) did at the door lately, in shared memory. Synchronous. A sum may come
+    out too large by chance, when networks share their cells, never too small."""
 
     def add(self, measure: Measure, client: IpAddress, amount: int, now_us: int) -> int:
         """Count, and return the sum of this and the previous window, weighted."""

@@ -1,7 +1,9 @@
-"""What opens an account: its own password, app passwords of devices, service credentials of programs, tokens, certificates.
+"""What opens an account: its own password, app passwords of devices, service credentials of programs, tokens,
+certificates.
 
-The account's own password lies with the account (`Directory.password`); what is here about it is whether it is disabled and when it was
-used. Secrets of apps and services are random, so one fast keyed hash keeps them: nobody can try 2^140 of them, however fast.
+The account's own password lies with the account (`Directory.password`); what is here about it is whether it
+is disabled and when it was used. Secrets of apps and services are random, so one fast keyed hash keeps them:
+nobody can try 2^140 of them, however fast.
 """
 
 from typing import Literal, Protocol
@@ -22,11 +24,12 @@ _KINDS: dict[str, CredentialKind] = {
 }
 
 
-class Credential(Struct, frozen=True):
-    """`id` is unique within the account and never given twice. Times are 0 where it never happened or will never.
+class Credential(Struct, frozen=True, kw_only=True):
+    """`id` is unique within the account and never given twice. Times are 0 where it never happened or will
+    never.
 
-    `networks`: CIDR blocks that it may come from, none: any. `sender`: the only address that it may send as, "" for all of the account's.
-    `created_by`: the credential or "uid:0" that made it.
+    `networks`: CIDR blocks that it may come from, none: any. `sender`: the only address that it may send as,
+    "" for all of the account's. `created_by`: the credential or "uid:0" that made it.
     """
 
     account_id: int
@@ -48,8 +51,8 @@ class Credential(Struct, frozen=True):
 
 
 class StoredCredential(Struct, frozen=True):
-    """`digest`: the keyed hash of an app's or a service's secret, b"" if it has none. `scram_sha256`: its SCRAM keys (RFC 5803), any
-    number of them, with spaces between: one for each way of typing it."""
+    """`digest`: the keyed hash of an app's or a service's secret, b"" if it has none. `scram_sha256`: its
+    SCRAM keys (RFC 5803), any number of them, with spaces between: one for each way of typing it."""
 
     credential: Credential
     digest: bytes
@@ -57,7 +60,8 @@ class StoredCredential(Struct, frozen=True):
 
 
 class SecondFactor(Struct, frozen=True):
-    """TOTP (RFC 6238). Until it is confirmed by a code it does not count. `last_step`: the last time step whose code was used.
+    """TOTP (RFC 6238). Until it is confirmed by a code it does not count. `last_step`: the last time step
+    whose code was used.
 
     `recovery`: keyed hashes, 32 octets each, of the recovery codes that were not used yet.
     """
@@ -78,7 +82,8 @@ def kind_of(credential_id: str) -> CredentialKind | None:
 
 
 class Credentials(Protocol):
-    """Reads are answered from an indexed row (< 200 µs), writes are durable when they return. All go with their account."""
+    """Reads are answered from an indexed row (< 200 µs), writes are durable when they return. All go with
+    their account."""
 
     async def of_account(self, account_id: int) -> list[StoredCredential]:
         """Apps and services, and whatever else was ever used or disabled; oldest first."""
@@ -97,7 +102,8 @@ class Credentials(Protocol):
     async def set_disabled(self, account_id: int, credential_ids: tuple[str, ...], at_us: int) -> None:
         """0 enables again. Sessions that these credentials opened end; no others do.
 
-        Raises DirectoryError, and changes nothing, if the account or one that is an app or a service is unknown.
+        Raises DirectoryError, and changes nothing, if the account or one that is an app or a service is
+        unknown.
         """
         ...
 

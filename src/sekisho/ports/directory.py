@@ -20,7 +20,7 @@ class Domain(Struct, frozen=True):
     catch_all: str | None = None  # an address, or None
 
 
-class Account(Struct, frozen=True):
+class Account(Struct, frozen=True, kw_only=True):
     id: int
     address: str  # primary address, canonical
     state: AccountState
@@ -55,7 +55,8 @@ class StoredPassword(Struct, frozen=True):
 class Directory(Protocol):
     """Reads are answered from memory or an indexed row (< 200 µs); writes are durable when they return.
 
-    Local parts are looked up by `Address.local_canonical`, domains by A-labels. "deleted" accounts are returned too: callers check `state`.
+    Local parts are looked up by `Address.local_canonical`, domains by A-labels. "deleted" accounts are
+    returned too: callers check `state`.
     """
 
     async def domain(self, name: str) -> Domain | None: ...
@@ -77,7 +78,8 @@ class Directory(Protocol):
         ...
 
     async def sender_rights(self, account_id: int) -> tuple[str, ...]:
-        """What the account may send as besides its own addresses: canonical addresses, and "@domain" for all of a domain; sorted."""
+        """What the account may send as besides its own addresses: canonical addresses, and "@domain" for all
+        of a domain; sorted."""
         ...
 
     async def password(self, account_id: int) -> StoredPassword | None: ...
@@ -92,18 +94,24 @@ class Directory(Protocol):
         """Refused while accounts or aliases are left in it. Its DKIM keys go with it, in the same step."""
         ...
 
-    async def add_account(self, address: Address, argon2: str, scram_sha256: str, display_name: str = "", quota_octets: int = 0) -> Account:
+    async def add_account(
+        self, address: Address, argon2: str, scram_sha256: str, display_name: str = "", quota_octets: int = 0
+    ) -> Account:
         """Also creates its INBOX and the SPECIAL-USE mailboxes (Drafts, Sent, Junk, Trash, Archive)."""
         ...
 
     async def set_password(self, account_id: int, argon2: str, scram_sha256: str) -> None:
-        """Raises the credential version, which ends what the old password opened. The new one works even if the old one was disabled."""
+        """Raises the credential version, which ends what the old password opened. The new one works even if
+        the old one was disabled."""
         ...
 
     async def set_state(self, account_id: int, state: AccountState) -> None: ...
 
-    async def upgrade_password(self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str) -> None:
-        """The same password kept in a better way, unless it was changed meanwhile. Ends nothing and wakes nobody."""
+    async def upgrade_password(
+        self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str
+    ) -> None:
+        """The same password kept in a better way, unless it was changed meanwhile. Ends nothing and wakes
+        nobody."""
         ...
 
     async def set_expiry(self, account_id: int, expires_at_us: int) -> None:
@@ -113,7 +121,8 @@ class Directory(Protocol):
     async def set_quota(self, account_id: int, quota_octets: int) -> None: ...
 
     async def grant_sender(self, account_id: int, sender: str) -> None:
-        """As `sender_rights` has them. Twice is once; raises DirectoryError where there is no account or no such domain."""
+        """As `sender_rights` has them. Twice is once; raises DirectoryError where there is no account or no
+        such domain."""
         ...
 
     async def revoke_sender(self, account_id: int, sender: str) -> None:
@@ -125,7 +134,8 @@ class Directory(Protocol):
         ...
 
     async def put_alias(self, alias: Alias) -> None:
-        """Create or replace; raises DirectoryError if the domain is unknown or the address is an account's."""
+        """Create or replace; raises DirectoryError if the domain is unknown or the address is an
+        account's."""
         ...
 
     async def remove_alias(self, address: Address) -> None: ...

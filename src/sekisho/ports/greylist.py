@@ -5,22 +5,22 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from sekisho.core.policy.greylist import GreylistRules, GreylistSummary, Tried
+from sekisho.core.policy.greylist import GreylistRules, GreylistSummary, GreylistTry
 
 
 class KnownTry(Struct, frozen=True):
     """One sender under its key (`core.policy.greylist`)."""
 
     key: str
-    tried: Tried
+    tried: GreylistTry
 
 
 class Greylist(Protocol):
     """Raises StoreUnavailable. All workers see a change when it returns."""
 
-    async def tried(self, key: str) -> Tried | None: ...
+    async def tried(self, key: str) -> GreylistTry | None: ...
 
-    async def change(self, key: str, step: Callable[[Tried | None], Tried]) -> Tried:
+    async def change(self, key: str, step: Callable[[GreylistTry | None], GreylistTry]) -> GreylistTry:
         """Remember what `step` (pure) makes of what is known, in one transaction; returns that."""
         ...
 
@@ -33,10 +33,11 @@ class Greylist(Protocol):
         ...
 
     async def never_came(self, after_us: int, before_us: int) -> int:
-        """How many of those whose first try was at `after_us` or later, and before `before_us`, did not come back."""
+        """How many of those whose first try was at `after_us` or later, and before `before_us`, did not come
+        back."""
         ...
 
     async def trim(self, before_us: int, keep: int) -> int:
-        """Forget whose last try was before, and what is more than `keep`: those first that never came back, the oldest first. Returns how
-        many went."""
+        """Forget whose last try was before, and what is more than `keep`: those first that never came back,
+        the oldest first. Returns how many went."""
         ...

@@ -1,8 +1,9 @@
-"""What is kept of the watch over hijacked accounts: each account's profile, open cases, what is held and what had left.
+"""What is kept of the watch over hijacked accounts: each account's profile, open cases, what is held and what
+had left.
 
-The profile lies beside the mail and is debited inside the transaction that accepts a message (`Acceptance.outgoing`), so that no number of
-simultaneous connections gets past a budget. Where a case is opened, everything of that credential that still waits is held in the
-same transaction.
+The profile lies beside the mail and is debited inside the transaction that accepts a message
+(`Acceptance.outgoing`), so that no number of simultaneous connections gets past a budget. Where a case is
+opened, everything of that credential that still waits is held in the same transaction.
 """
 
 from typing import Literal, Protocol
@@ -19,8 +20,9 @@ BY_OPERATOR = -1  # in place of a case: an operator holds the sending of the who
 Ending = Literal["", "released", "purged", "forgiven"]
 
 
-class Case(Struct, frozen=True):
-    """Mail of one credential is held. `since_us`: from when on its deeds are doubtful. `closed_at_us` 0: open.
+class Case(Struct, frozen=True, kw_only=True):
+    """Mail of one credential is held. `since_us`: from when on its deeds are doubtful. `closed_at_us` 0:
+    open.
 
     `announced_at_us`, `frozen_at_us` 0: still to be done. `done`: what was disabled, in sentences.
     """
@@ -40,8 +42,9 @@ class Case(Struct, frozen=True):
     done: tuple[str, ...] = ()
 
 
-class Sent(Struct, frozen=True):
-    """One submitted message, as far as the guard knows it. `case_id`: that holds it or part of it, or BY_OPERATOR; 0 if none."""
+class Sent(Struct, frozen=True, kw_only=True):
+    """One submitted message, as far as the guard knows it. `case_id`: that holds it or part of it, or
+    BY_OPERATOR; 0 if none."""
 
     message_id: str
     account_id: int
@@ -72,7 +75,7 @@ class Watched(Struct, frozen=True):
     state: State = field(default_factory=State)
 
 
-class Release(Struct, frozen=True):
+class Release(Struct, frozen=True, kw_only=True):
     """How a held message leaves: with a prefix signed anew, and copies for mailboxes here."""
 
     prefix: bytes
@@ -90,7 +93,8 @@ class Guard(Protocol):
         ...
 
     async def holding(self, message_id: str) -> Case | None:
-        """The open case of the credential that submitted this message: at every claim from the queue (< 200 µs)."""
+        """The open case of the credential that submitted this message: at every claim from the queue (< 200
+        µs)."""
         ...
 
     async def open_case(self, account_id: int, credential_id: str) -> Case | None: ...
@@ -103,20 +107,26 @@ class Guard(Protocol):
         """Open cases that were not announced, or whose credential is still to be frozen."""
         ...
 
-    async def note(self, case_id: int, *, announced_at_us: int = 0, frozen_at_us: int = 0, done: tuple[str, ...] = ()) -> None:
+    async def note(
+        self, case_id: int, *, announced_at_us: int = 0, frozen_at_us: int = 0, done: tuple[str, ...] = ()
+    ) -> None:
         """What was done about it; times that are 0 stay as they are, sentences are added."""
         ...
 
     async def close_case(self, case_id: int, ending: Ending) -> None:
-        """Released or forgiven: what the account did counts as usual from now on. Purged: it is unlearnt. Held mail stays held."""
+        """Released or forgiven: what the account did counts as usual from now on. Purged: it is unlearnt.
+        Held mail stays held."""
         ...
 
-    async def hold(self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason) -> Case:
+    async def hold(
+        self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason
+    ) -> Case:
         """Open a case whatever the score says (or give the open one)."""
         ...
 
     async def keep_back(self, account_id: int) -> int:
-        """Hold whatever of the account waits in the queue now: how many messages. What it submits later says so itself."""
+        """Hold whatever of the account waits in the queue now: how many messages. What it submits later says
+        so itself."""
         ...
 
     async def held(self, account_id: int) -> list[Sent]:

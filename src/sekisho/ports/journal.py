@@ -1,4 +1,5 @@
-"""The write side of the ledger, and what goes to the log: one entry per connection, verdict, attempt or fault."""
+"""The write side of the ledger, and what goes to the log: one entry per connection, verdict, attempt or
+fault."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +10,11 @@ JournalValue = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`kind` is "service.what" ("reception.accepted", "relay.attempt"); `id` is what a peer was told (queue or session id).
+    """`kind` is "service.what" ("reception.accepted", "relay.attempt"); `id` is what a peer was told (queue
+    or session id).
 
-    Values are raw: the writer bounds and escapes them (THREATS 25). `about`: what the ledger finds the entry by besides its id:
-    addresses, message-ids, client networks, domain names, as text.
+    Values are raw: the writer bounds and escapes them (THREATS 25). `about`: what the ledger finds the entry
+    by besides its id: addresses, message-ids, client networks, domain names, as text.
     """
 
     kind: str

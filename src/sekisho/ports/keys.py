@@ -8,8 +8,9 @@ KeyState = Literal["next", "active", "retired"]
 KeyAlgorithm = Literal["rsa", "ed25519"]
 
 
-class DkimKey(Struct, frozen=True):
-    """next: to be published, signs nothing yet; active: signs; retired: signs no more, its record still serves mail under way."""
+class DkimKey(Struct, frozen=True, kw_only=True):
+    """next: to be published, signs nothing yet; active: signs; retired: signs no more, its record still
+    serves mail under way."""
 
     domain: str  # A-labels
     selector: str
@@ -20,7 +21,8 @@ class DkimKey(Struct, frozen=True):
     changed_at_us: int
 
     def __repr__(self) -> str:
-        return f"DkimKey({self.selector}._domainkey.{self.domain}, {self.algorithm}, {self.state})"  # no key in a log
+        # no key in a log
+        return f"DkimKey({self.selector}._domainkey.{self.domain}, {self.algorithm}, {self.state})"
 
 
 class Keys(Protocol):

@@ -1,4 +1,5 @@
-"""What a rehearsal needs of a running server, and what it tells: the records between lab, faces and the composition root."""
+"""What a rehearsal needs of a running server, and what it tells: the records between lab, faces and the
+composition root."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -20,7 +21,8 @@ class RunningServer(Protocol):
         ...
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> Any:
-        """One operator's action over the control socket, plain data in and out; raises RehearsalFailed when it is refused."""
+        """One operator's action over the control socket, plain data in and out; raises RehearsalFailed when
+        it is refused."""
         ...
 
     async def command(self, arguments: Sequence[str], stdin: str = "") -> tuple[int, str]:
@@ -28,8 +30,9 @@ class RunningServer(Protocol):
         ...
 
 
-class ServerOrder(Struct, frozen=True):
-    """What to start: in `folder`, on `host` (of 127/8), by these tables of sekisho.toml, its time ahead by `offset_us`."""
+class ServerOrder(Struct, frozen=True, kw_only=True):
+    """What to start: in `folder`, on `host` (of 127/8), by these tables of sekisho.toml, its time ahead by
+    `offset_us`."""
 
     folder: Path
     host: str
@@ -52,7 +55,8 @@ class RehearsalFailed(Exception):
 
 
 class Complaint(Struct, frozen=True):
-    """What did not go as the scene says, or why something happened: an English sentence with `{name}` places and what fills them."""
+    """What did not go as the scene says, or why something happened: an English sentence with `{name}` places
+    and what fills them."""
 
     text: str
     values: dict[str, str] = {}
@@ -61,7 +65,7 @@ class Complaint(Struct, frozen=True):
         return self.text.format(**self.values)
 
 
-class Fate(Struct, frozen=True):
+class Fate(Struct, frozen=True, kw_only=True):
     """What became of one message for one recipient, or of one login, dialog or command."""
 
     number: int
@@ -89,7 +93,7 @@ class Fate(Struct, frozen=True):
     hits: int = 0
 
 
-class TotalResult(Struct, frozen=True):
+class TotalResult(Struct, frozen=True, kw_only=True):
     name: str
     title: str
     measure: str
@@ -99,7 +103,7 @@ class TotalResult(Struct, frozen=True):
     ok: bool
 
 
-class Rates(Struct, frozen=True):
+class LabRates(Struct, frozen=True, kw_only=True):
     """The errors in both directions. Messages are counted per recipient."""
 
     honest: int = 0
@@ -112,21 +116,21 @@ class Rates(Struct, frozen=True):
     attacks_junk: int = 0
 
 
-class SceneResult(Struct, frozen=True):
+class SceneResult(Struct, frozen=True, kw_only=True):
     scene: str
     title: str
     seed: int
     ok: bool
     fates: list[Fate]
     totals: list[TotalResult]
-    rates: Rates
+    rates: LabRates
     faults: list[str]  # own bugs of the server that came to light
     numbers: dict[str, float]
     seconds: float  # that it took
     lab_seconds: float  # that passed in it
 
 
-class SceneInfo(Struct, frozen=True):
+class SceneInfo(Struct, frozen=True, kw_only=True):
     name: str
     title: str
     about: str
@@ -134,8 +138,9 @@ class SceneInfo(Struct, frozen=True):
     file: str
 
 
-class Rehearsal(Struct, frozen=True):
-    """What a person asked for: names of shipped scenes (none and no files: the usual ones) and files of their own."""
+class Rehearsal(Struct, frozen=True, kw_only=True):
+    """What a person asked for: names of shipped scenes (none and no files: the usual ones) and files of their
+    own."""
 
     names: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()

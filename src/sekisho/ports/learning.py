@@ -12,16 +12,18 @@ from sekisho.ports.mailstore import SpecialUse
 JUNK_KEYWORD = "$Junk"
 NOT_JUNK_KEYWORD = "$NotJunk"
 
-# "first": nobody of this account judged the message before; "changed": judged the other way before; "again": this very way.
+# "first": nobody of this account judged the message before; "changed": judged the other way before; "again":
+# this very way.
 Standing = Literal["first", "changed", "again"]
 
 
-class JudgedMessage(Struct, frozen=True):
+class JudgedMessage(Struct, frozen=True, kw_only=True):
     """One message that one account's user called junk, or not junk.
 
-    The first `prefix_octets` of `octets` are what this server put on top (Return-Path, its Authentication-Results, its Received), and
-    nothing else; 0 when the message came by APPEND, so that nothing in it is this server's word. `content_id` is the same for all
-    copies of a message. `was_other`: the same account said the opposite before.
+    The first `prefix_octets` of `octets` are what this server put on top (Return-Path, its
+    Authentication-Results, its Received), and nothing else; 0 when the message came by APPEND, so that
+    nothing in it is this server's word. `content_id` is the same for all copies of a message. `was_other`:
+    the same account said the opposite before.
     """
 
     account_id: int
@@ -34,7 +36,8 @@ class JudgedMessage(Struct, frozen=True):
 
 class Learner(Protocol):
     async def judged(self, message: JudgedMessage) -> None:
-        """Once per account, message and direction, in the background, one after the other; what it raises is written down.
+        """Once per account, message and direction, in the background, one after the other; what it raises is
+        written down.
 
         Long work yields (`asyncio.sleep(0)`) every few ms.
         """
@@ -45,8 +48,8 @@ class JunkWatch(Protocol):
     """What IMAP tells. Synchronous, never blocks, never raises; under a flood it forgets."""
 
     def moved(self, account_id: int, source: SpecialUse | None, target: str, uids: UidSet) -> None:
-        """MOVE, COPY or APPEND brought messages into the mailbox called `target`, where they have `uids`; `source`: the use of
-        the mailbox they came from."""
+        """MOVE, COPY or APPEND brought messages into the mailbox called `target`, where they have `uids`;
+        `source`: the use of the mailbox they came from."""
         ...
 
     def marked(self, account_id: int, mailbox_id: int, uids: UidSet, *, is_junk: bool) -> None:
@@ -55,7 +58,8 @@ class JunkWatch(Protocol):
 
 
 class Judgements(Protocol):
-    """Who judged which message how: so that none counts twice. Kept in hints.db or memory; raises StoreUnavailable."""
+    """Who judged which message how: so that none counts twice. Kept in hints.db or memory; raises
+    StoreUnavailable."""
 
     async def note(self, account_id: int, content_id: str, *, is_junk: bool) -> Standing: ...
 

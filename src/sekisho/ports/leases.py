@@ -1,4 +1,5 @@
-"""Who works on what. An owner is one worker incarnation; a dead worker's leases are freed at once by the supervisor."""
+"""Who works on what. An owner is one worker incarnation; a dead worker's leases are freed at once by the
+supervisor."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,10 +19,11 @@ class Owner:
 
 class Leases(Protocol):
     async def acquire(self, name: str, owner: Owner, ttl_seconds: float) -> int | None:
-        """The fencing epoch (> 0, greater than any earlier one of this name), or None while somebody else holds it.
+        """The fencing epoch (> 0, greater than any earlier one of this name), or None while somebody else
+        holds it.
 
-        Acquiring again what one holds already renews it and keeps the epoch, unless `name` starts with "pop3:":
-        those are exclusive per connection.
+        Acquiring again what one holds already renews it and keeps the epoch, unless `name` starts with
+        "pop3:": those are exclusive per connection.
         """
         ...
 

@@ -10,7 +10,7 @@ from sekisho.ports.journal import Entry, JournalValue
 from sekisho.ports.stream import IpAddress
 
 
-class LedgerEntry(Struct, frozen=True, array_like=True):
+class LedgerEntry(Struct, frozen=True, array_like=True, kw_only=True):
     """One journal entry as it was kept. `about`: what it is found by besides its id."""
 
     at_us: int

@@ -1,7 +1,8 @@
 """Mailboxes and what lies in them, for IMAP, POP3 and delivery.
 
-Every method is one transaction. UIDs and modseqs are given out inside it and only ever grow (RFC 9051 §2.3.1.1,
-RFC 7162 §3.1). Mailbox names are UTF-8 text with "/" between levels; "INBOX" is case-insensitive and stored in upper case.
+Every method is one transaction. UIDs and modseqs are given out inside it and only ever grow (RFC 9051
+§2.3.1.1, RFC 7162 §3.1). Mailbox names are UTF-8 text with "/" between levels; "INBOX" is case-insensitive
+and stored in upper case.
 """
 
 from typing import Literal, Protocol
@@ -33,7 +34,7 @@ class OverQuota(Exception):
     pass
 
 
-class MailboxInfo(Struct, frozen=True):
+class MailboxInfo(Struct, frozen=True, kw_only=True):
     id: int
     account_id: int
     name: str
@@ -50,7 +51,7 @@ class MailboxInfo(Struct, frozen=True):
     first_recent_uid: int = 1  # UIDs from here on were not yet seen by a session that SELECTed
 
 
-class View(Struct, frozen=True):
+class View(Struct, frozen=True, kw_only=True):
     """A mailbox at one instant. `recent`: the UIDs that this session may call \\Recent (RFC 3501 §2.3.2)."""
 
     info: MailboxInfo
@@ -67,7 +68,7 @@ class FlagRow(Struct, frozen=True):
     keywords: tuple[str, ...] = ()
 
 
-class MessageRow(Struct, frozen=True):
+class MessageRow(Struct, frozen=True, kw_only=True):
     uid: int
     modseq: int
     flags: int
@@ -83,7 +84,8 @@ class MessageRow(Struct, frozen=True):
 
 
 class MailboxChanges(Struct, frozen=True):
-    """What happened after a modseq: `vanished` were expunged, `changed` are new or have new flags (ascending by UID)."""
+    """What happened after a modseq: `vanished` were expunged, `changed` are new or have new flags (ascending
+    by UID)."""
 
     info: MailboxInfo
     uids: UidSet
@@ -91,7 +93,7 @@ class MailboxChanges(Struct, frozen=True):
     changed: list[FlagRow]
 
 
-class Appended(Struct, frozen=True):
+class Appended(Struct, frozen=True, kw_only=True):
     """One message for APPEND. `content` is finished; `date_us` None means now."""
 
     content: ContentWriter
@@ -110,7 +112,8 @@ class StoreResult(Struct, frozen=True):
 
 
 class CopyResult(Struct, frozen=True):
-    """For COPYUID (RFC 4315 §3): the n-th source became the n-th target. Empty when nothing was there to copy."""
+    """For COPYUID (RFC 4315 §3): the n-th source became the n-th target. Empty when nothing was there to
+    copy."""
 
     uidvalidity: int
     source_uids: tuple[int, ...]
@@ -127,7 +130,9 @@ class MailStore(Protocol):
         """Raises NoSuchMailbox."""
         ...
 
-    async def create_mailbox(self, account_id: int, name: str, special_use: SpecialUse | None = None) -> MailboxInfo:
+    async def create_mailbox(
+        self, account_id: int, name: str, special_use: SpecialUse | None = None
+    ) -> MailboxInfo:
         """Missing parents are created too (RFC 9051 §6.3.4); raises MailboxExists, MailboxRefused."""
         ...
 
@@ -136,7 +141,8 @@ class MailStore(Protocol):
         ...
 
     async def delete_mailbox(self, account_id: int, name: str) -> None:
-        """Its messages go. With inferiors it is refused with MailboxRefused. A new one of this name gets a greater UIDVALIDITY."""
+        """Its messages go. With inferiors it is refused with MailboxRefused. A new one of this name gets a
+        greater UIDVALIDITY."""
         ...
 
     async def set_subscribed(self, account_id: int, name: str, subscribed: bool) -> None:
@@ -154,7 +160,8 @@ class MailStore(Protocol):
         ...
 
     async def rows(self, mailbox_id: int, uids: UidSet) -> list[MessageRow]:
-        """Ascending; UIDs that are gone are left out. Callers ask in portions (≤ 1,000) and yield in between."""
+        """Ascending; UIDs that are gone are left out. Callers ask in portions (≤ 1,000) and yield in
+        between."""
         ...
 
     async def flag_rows(self, mailbox_id: int, uids: UidSet) -> list[FlagRow]: ...
@@ -175,7 +182,9 @@ class MailStore(Protocol):
         """A cache: need not be durable."""
         ...
 
-    async def append(self, account_id: int, name: str, messages: list[Appended]) -> tuple[int, tuple[int, ...]]:
+    async def append(
+        self, account_id: int, name: str, messages: list[Appended]
+    ) -> tuple[int, tuple[int, ...]]:
         """(UIDVALIDITY, UIDs), durable; all or nothing. Raises NoSuchMailbox, OverQuota, StoreUnavailable."""
         ...
 
@@ -189,10 +198,14 @@ class MailStore(Protocol):
         unchanged_since: int | None = None,
     ) -> StoreResult: ...
 
-    async def copy(self, mailbox_id: int, uids: UidSet, account_id: int, target: str, *, move: bool = False) -> CopyResult:
+    async def copy(
+        self, mailbox_id: int, uids: UidSet, account_id: int, target: str, *, move: bool = False
+    ) -> CopyResult:
         """Flags, dates and content go along; raises NoSuchMailbox (TRYCREATE), OverQuota."""
         ...
 
-    async def expunge(self, mailbox_id: int, uids: UidSet | None = None, *, only_deleted: bool = True) -> tuple[UidSet, int]:
+    async def expunge(
+        self, mailbox_id: int, uids: UidSet | None = None, *, only_deleted: bool = True
+    ) -> tuple[UidSet, int]:
         """(expunged, highestmodseq). `uids` None: all. POP3 passes only_deleted=False."""
         ...

@@ -1,4 +1,5 @@
-"""What travels with the acceptance of a submitted message for the watch over hijacked accounts, and what comes back."""
+"""What travels with the acceptance of a submitted message for the watch over hijacked accounts, and what
+comes back."""
 
 from msgspec import Struct
 
@@ -11,10 +12,11 @@ MAILBOX_HOP = "mailbox"
 
 
 class Outgoing(Struct, frozen=True):
-    """What the acceptance of a submitted message debits. `strange`: keys of the recipients elsewhere and of their domains.
+    """What the acceptance of a submitted message debits. `strange`: keys of the recipients elsewhere and of
+    their domains.
 
-    `locals`: recipients whose mailboxes are here; they wait as rows with MAILBOX_HOP where the message is held. `answered`: the
-    Message-ID that it answers, or "".
+    `locals`: recipients whose mailboxes are here; they wait as rows with MAILBOX_HOP where the message is
+    held. `answered`: the Message-ID that it answers, or "".
     """
 
     sending: Sending

@@ -1,4 +1,5 @@
-"""From where each account logs in, with what: so that the first login from a new place can be told to its owner."""
+"""From where each account logs in, with what: so that the first login from a new place can be told to its
+owner."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,8 +7,9 @@ from typing import Protocol
 from msgspec import Struct
 
 
-class Place(Struct, frozen=True):
-    """A credential seen on a network. `days`: on how many (UTC) it logged in there. `service` … `tls` are those of the first login.
+class LoginPlace(Struct, frozen=True, kw_only=True):
+    """A credential seen on a network. `days`: on how many (UTC) it logged in there. `service` … `tls` are
+    those of the first login.
 
     `network` is as the guard has them: a /24 or /48.
     """
@@ -27,26 +29,28 @@ class Place(Struct, frozen=True):
 class Places(Protocol):
     """Raises StoreUnavailable."""
 
-    async def note(self, place: Place) -> bool:
-        """A login at `last_us`; True when that credential was never seen there. Costs a write only when something changes: once a day.
+    async def note(self, place: LoginPlace) -> bool:
+        """A login at `last_us`; True when that credential was never seen there. Costs a write only when
+        something changes: once a day.
 
         What is new to an account that was seen before today (UTC) anywhere waits to be told.
         """
         ...
 
-    async def of_account(self, account_id: int) -> list[Place]:
+    async def of_account(self, account_id: int) -> list[LoginPlace]:
         """The one that was used last first."""
         ...
 
     async def days_at(self, account_id: int, network: str, before_us: int) -> int:
-        """On how many days before that of `before_us` this account was there, by whatever credential (< 200 µs)."""
+        """On how many days before that of `before_us` this account was there, by whatever credential (< 200
+        µs)."""
         ...
 
-    async def untold(self, limit: int = 100) -> list[Place]:
+    async def untold(self, limit: int = 100) -> list[LoginPlace]:
         """What waits to be told, the oldest first."""
         ...
 
-    async def told(self, places: Sequence[Place]) -> None: ...
+    async def told(self, places: Sequence[LoginPlace]) -> None: ...
 
     async def sweep(self, before_us: int) -> None:
         """Forget places that were not used since."""

@@ -16,7 +16,8 @@ class Known(Struct, frozen=True):
 
 
 class Expected(Struct, frozen=True):
-    """Somebody waits for mail to this account until then; `sender`: from whom, as `core.policy.reputation.is_awaited` reads it."""
+    """Somebody waits for mail to this account until then; `sender`: from whom, as
+    `core.policy.reputation.is_awaited` reads it."""
 
     account_id: int
     until_us: int
@@ -24,14 +25,16 @@ class Expected(Struct, frozen=True):
 
 
 class Reputation(Protocol):
-    """What is learned counts at once in this worker, within seconds in the others. All but `learn` raise StoreUnavailable."""
+    """What is learned counts at once in this worker, within seconds in the others. All but `learn` raise
+    StoreUnavailable."""
 
     async def histories(self, keys: Sequence[str]) -> Mapping[str, History]:
         """Of those keys that have one. Answered from memory where it is at most some seconds old."""
         ...
 
     def learn(self, news: Iterable[Known]) -> None:
-        """Join these with what is known. Never blocks, never raises; written by the next `flush`, lost with a crash before it."""
+        """Join these with what is known. Never blocks, never raises; written by the next `flush`, lost with a
+        crash before it."""
         ...
 
     async def flush(self) -> None:
@@ -47,7 +50,8 @@ class Reputation(Protocol):
         ...
 
     async def trim(self, keep: int) -> int:
-        """Keep the `keep` histories that weigh most now, and none that is as good as forgotten; returns how many went."""
+        """Keep the `keep` histories that weigh most now, and none that is as good as forgotten; returns how
+        many went."""
         ...
 
     async def expect(self, expected: Expected) -> None:

@@ -1,4 +1,5 @@
-"""Asking programs beside us about a message. None of them may fail a message: what they cannot say is a `problem` in the finding."""
+"""Asking programs beside us about a message. None of them may fail a message: what they cannot say is a
+`problem` in the finding."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
@@ -10,7 +11,7 @@ from sekisho.core.policy.content import ClamavFinding, RspamdFinding
 Read = Callable[[int, int], Awaitable[bytes]]  # (offset, length) → octets, fewer only at the end
 
 
-class Place(NamedTuple):
+class ScannerPlace(NamedTuple):
     """A Unix socket's path, or host and port."""
 
     path: str = ""
@@ -21,20 +22,20 @@ class Place(NamedTuple):
         return self.path or f"{self.host}:{self.port}"
 
 
-def parse_place(text: str) -> Place:
+def parse_place(text: str) -> ScannerPlace:
     """`/run/clamav/clamd.ctl`, `127.0.0.1:3310`, `[::1]:3310`; raises ValueError."""
     if text.startswith("/"):
-        return Place(text)
+        return ScannerPlace(text)
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} is neither the path of a socket nor host:port")
-    return Place("", host, int(port))
+    return ScannerPlace("", host, int(port))
 
 
-class Circumstances(Struct, frozen=True):
-    """What a scanner may want to know beside the octets. `client_name`: verified reverse name or ""; `user`: who logged in to send it, ""
-    for mail of strangers."""
+class Circumstances(Struct, frozen=True, kw_only=True):
+    """What a scanner may want to know beside the octets. `client_name`: verified reverse name or ""; `user`:
+    who logged in to send it, "" for mail of strangers."""
 
     message_id: str
     client: str

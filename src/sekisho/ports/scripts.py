@@ -7,7 +7,8 @@ from msgspec import Struct
 
 
 class ScriptsRefused(Exception):
-    """What was asked cannot be done; `text` is a sentence for the owner, whose `{name}` places `values` fills. `code`: RFC 5804 §1.3."""
+    """What was asked cannot be done; `text` is a sentence for the owner, whose `{name}` places `values`
+    fills. `code`: RFC 5804 §1.3."""
 
     def __init__(self, text: str, code: str = "", **values: object) -> None:
         super().__init__(text.format(**values) if values else text)
@@ -38,7 +39,8 @@ class ActiveScripts(Struct, frozen=True):
 
 
 class Scripts(Protocol):
-    """Names are Unicode, compared as they are (RFC 5804 §1.6). At most one script of an account is active. Writes are durable."""
+    """Names are Unicode, compared as they are (RFC 5804 §1.6). At most one script of an account is active.
+    Writes are durable."""
 
     async def listing(self, account_id: int) -> list[ScriptInfo]:
         """By name."""
@@ -68,7 +70,8 @@ class Scripts(Protocol):
 
 
 class Remembered(Protocol):
-    """Keys that scripts remember for a while: who was answered, what was seen. May be lost by a crash of the machine."""
+    """Keys that scripts remember for a while: who was answered, what was seen. May be lost by a crash of the
+    machine."""
 
     async def known(self, keys: Collection[bytes], now_us: int) -> frozenset[bytes]: ...
 

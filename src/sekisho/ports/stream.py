@@ -1,8 +1,9 @@
 """One TCP connection as services see it, plain or TLS. The transport is adapters/net's business.
 
-Rules every implementation keeps (DESIGN §4 TLS layer, STANDARDS S-11): plaintext that arrived before a TLS handshake
-is never readable after it; end of file without close_notify is `ConnectionLost`; writes are cut into ≤ 16 KB records
-and held back while the peer does not read; TCP_NODELAY is set; no session tickets on reception.
+Rules every implementation keeps (DESIGN §4 TLS layer, STANDARDS S-11): plaintext that arrived before a TLS
+handshake is never readable after it; end of file without close_notify is `ConnectionLost`; writes are cut
+into ≤ 16 KB records and held back while the peer does not read; TCP_NODELAY is set; no session tickets on
+reception.
 """
 
 from dataclasses import dataclass
@@ -20,19 +21,21 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """That a listener's authority vouches for. `addresses`: the e-mail addresses in it, as written; `fingerprint`: of SHA-256, in hex."""
+    """That a listener's authority vouches for. `addresses`: the e-mail addresses in it, as written;
+    `fingerprint`: of SHA-256, in hex."""
 
     addresses: tuple[str, ...]
     fingerprint: str
     not_after_us: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlsInfo:
-    """What the handshake agreed on. `cipher` is the IANA name (RFC 8314 §4.3), `sni` what the client asked for.
+    """What the handshake agreed on. `cipher` is the IANA name (RFC 8314 §4.3), `sni` what the client asked
+    for.
 
-    `end_point`: the channel binding tls-server-end-point (RFC 5929 §4), b"" where there is none. `client`: what the client
-    showed, on listeners that ask for it. Both on the server side only.
+    `end_point`: the channel binding tls-server-end-point (RFC 5929 §4), b"" where there is none. `client`:
+    what the client showed, on listeners that ask for it. Both on the server side only.
     """
 
     version: str  # "TLSv1.3"
@@ -69,7 +72,8 @@ class TlsFailed(StreamError):
 
 
 class Place:
-    """What a connection does to deserve its room; services tell. This one is no listener's, and nobody counts what it is told."""
+    """What a connection does to deserve its room; services tell. This one is no listener's, and nobody counts
+    what it is told."""
 
     __slots__ = ()
 
@@ -94,7 +98,8 @@ class Stream(Protocol):
     peer_uid: int | None  # who is at the other end of a Unix socket (SO_PEERCRED); None on TCP
 
     async def read(self, timeout_seconds: float | None = None) -> bytes:
-        """The next octets (any number, ≤ 256 KB), b"" at an orderly end; raises ConnectionLost, StreamTimeout.
+        """The next octets (any number, ≤ 256 KB), b"" at an orderly end; raises ConnectionLost,
+        StreamTimeout.
 
         One reader at a time. While nobody reads, the peer is throttled after about 64 KB.
         """
@@ -134,7 +139,8 @@ class Stream(Protocol):
     async def start_tls_client(
         self, server_name: str, *, verify: Literal["none", "pkix"] = "none", timeout_seconds: float = 60.0
     ) -> TlsInfo:
-        """Handshake as a client with SNI `server_name`; "none" encrypts without authenticating (RFC 7435 §3)."""
+        """Handshake as a client with SNI `server_name`; "none" encrypts without authenticating (RFC 7435
+        §3)."""
         ...
 
     async def close(self) -> None:
@@ -145,12 +151,16 @@ class Stream(Protocol):
 
 
 class Dialer(Protocol):
-    async def connect(self, address: IpAddress, port: int, *, source: IpAddress | None, timeout_seconds: float) -> Stream:
+    async def connect(
+        self, address: IpAddress, port: int, *, source: IpAddress | None, timeout_seconds: float
+    ) -> Stream:
         """A plain outgoing connection; raises OSError, StreamTimeout."""
         ...
 
 
-ServiceKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "local", "auth"]
+ServiceKind = Literal[
+    "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "local", "auth"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +173,19 @@ class ListenerInfo:
 
 
 class ConnectionHandler(Protocol):
-    """A service's entry: one call per accepted connection (implicit TLS already done, PROXY header already read).
+    """A service's entry: one call per accepted connection (implicit TLS already done, PROXY header already
+    read).
 
-    It returns or raises `StreamError` when the connection is over; the caller closes the stream, and answers anything
-    else that is raised as an own bug (logged with traceback).
+    It returns or raises `StreamError` when the connection is over; the caller closes the stream, and answers
+    anything else that is raised as an own bug (logged with traceback).
     """
 
     async def __call__(self, stream: Stream, listener: ListenerInfo) -> None: ...
 
 
 class Shutdown(Protocol):
-    """Is the worker going down? Services end politely (421, BYE) after the transaction in hand (RFC 5321 §3.8)."""
+    """Is the worker going down? Services end politely (421, BYE) after the transaction in hand (RFC 5321
+    §3.8)."""
 
     @property
     def is_set(self) -> bool: ...

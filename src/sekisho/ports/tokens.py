@@ -27,7 +27,8 @@ class TokenFacts:
 
 @dataclass(frozen=True, slots=True)
 class TokenHints:
-    """What a client without a good token is told: the scope that it needs and where the issuer describes itself."""
+    """What a client without a good token is told: the scope that it needs and where the issuer describes
+    itself."""
 
     scope: str
     discovery: str

@@ -27,7 +27,10 @@ MAX_FILES = 200
 MAX_OCTETS = 33_554_432  # of attachments are looked through; of each further one only the head
 MAX_LEVELS = 6  # of what is inside what must be decoded, or divided in another way
 MAX_SOURCES = 100  # that are read anew
-_AGAIN_OCTETS, _AGAIN_FACTOR = 1_048_576, 6  # that reading anew may take: so much, and so many times the message
+_AGAIN_OCTETS, _AGAIN_FACTOR = (
+    1_048_576,
+    6,
+)  # that reading anew may take: so much, and so many times the message
 _HEAD = 4096
 _IMAGE_HEAD = 65_536  # encoded: a CD image says what it is at 32 KB
 # Their whole is looked through: names at the end, macros in the middle.
@@ -36,11 +39,13 @@ _UUENCODED = frozenset((b"uuencode", b"x-uuencode", b"uue", b"x-uue"))
 
 
 async def probe_attachments(read: Read, begin: int, structure: Structure) -> AttachmentFinding:
-    """`structure` has offsets from `begin` on. Every part that is a file counts, also text with a name, and what cannot be taken apart
-    counts as a danger."""
+    """`structure` has offsets from `begin` on. Every part that is a file counts, also text with a name, and
+    what cannot be taken apart counts as a danger."""
     search = _Search(read, begin, structure)
     await search.run()
-    found = sorted(search.found, key=lambda each: each.danger == BROKEN)  # what is dangerous for sure is told first
+    found = sorted(
+        search.found, key=lambda each: each.danger == BROKEN
+    )  # what is dangerous for sure is told first
     return AttachmentFinding(tuple(found), search.looked_at, search.is_complete)
 
 
@@ -53,8 +58,10 @@ class _Search:
         self._structure = structure
         self._left = MAX_OCTETS
         self._sources = 0
-        self._message = Whole(read, begin, begin + size)
-        self._again = Whole(read, begin, begin + size, Budget(_AGAIN_OCTETS + _AGAIN_FACTOR * size))
+        self._message = Whole(read=read, begin=begin, end=begin + size)
+        self._again = Whole(
+            read=read, begin=begin, end=begin + size, budget=Budget(_AGAIN_OCTETS + _AGAIN_FACTOR * size)
+        )
         self._waiting: deque[tuple[Source, Structure, int]] = deque()
 
     async def run(self) -> None:
@@ -77,7 +84,11 @@ class _Search:
     async def _look_at(self, source: Source, structure: Structure) -> None:
         if not structure.is_whole:
             self._mark("more parts, levels or parameters than are read")
-        leaves = [part for part in structure.parts if part.kind is Kind.LEAF and (_is_file(part) or _may_hold_files(part))]
+        leaves = [
+            part
+            for part in structure.parts
+            if part.kind is Kind.LEAF and (_is_file(part) or _may_hold_files(part))
+        ]
         if source.is_direct:
             for part in leaves:
                 look = self._begin(part)
@@ -156,7 +167,9 @@ class _Search:
         for division in guessed_divisions(part, head, source):
             is_divided = await self._add(division, level, only_if_divided=True) or is_divided
         if not is_divided and head.strip():
-            self._mark("a multipart that no boundary divides" if part.boundary else "a multipart without a boundary")
+            self._mark(
+                "a multipart that no boundary divides" if part.boundary else "a multipart without a boundary"
+            )
 
     async def _add(self, source: Source, level: int, *, only_if_divided: bool = False) -> bool:
         """Read it as a message, whose parts are then looked at. Raises Spent. Gives whether it has parts."""
@@ -175,10 +188,18 @@ class _Search:
 
 
 def _is_file(part: Part) -> bool:
-    """A plain text without a name is none, unless it hides behind an encoding, or another field says that it is something else."""
-    if part.type != b"text" or part.fields.get(b"content-disposition") or len(part.fields.get(b"content-type", ())) > 1:
+    """A plain text without a name is none, unless it hides behind an encoding, or another field says that it
+    is something else."""
+    if (
+        part.type != b"text"
+        or part.fields.get(b"content-disposition")
+        or len(part.fields.get(b"content-type", ())) > 1
+    ):
         return True
-    return any(name == b"name" or name.startswith(b"name*") for name, _ in part.parameters) or part.encoding == b"base64"
+    return (
+        any(name == b"name" or name.startswith(b"name*") for name, _ in part.parameters)
+        or part.encoding == b"base64"
+    )
 
 
 def _may_hold_files(part: Part) -> bool:
@@ -241,7 +262,14 @@ class _Look:
         """What was seen, how many octets that took, and whether all that should be looked through was."""
         facts = []
         if self._is_file:
-            facts.append(FileFacts(self._names, self._scanner.kind or self._kind, self._scanner.listed(), self._scanner.has_macros))
+            facts.append(
+                FileFacts(
+                    self._names,
+                    self._scanner.kind or self._kind,
+                    self._scanner.listed(),
+                    self._scanner.has_macros,
+                )
+            )
         if self._inline is not None:
             self._inline.feed(b"", final=True)
             facts += [FileFacts((file.name,), kind_of(file.head)) for file in self._inline.found]

@@ -14,7 +14,11 @@ MOST_SHOWN = 5  # whose policies are asked for
 
 
 async def probe_authorship(
-    context: ProbeContext, authorship: Authorship, directory: Directory | None, spf: SpfEvidence, dkim_domains: Iterable[str]
+    context: ProbeContext,
+    authorship: Authorship,
+    directory: Directory | None,
+    spf: SpfEvidence,
+    dkim_domains: Iterable[str],
 ) -> AuthorshipFinding:
     """What From shows beside the authors. `directory` None: nobody asks which of it is ours."""
     author = str(authorship.addresses[0]) if authorship.addresses else ""
@@ -26,7 +30,11 @@ async def probe_authorship(
             own[served] = None
         elif "." in domain:
             foreign.append(domain)
-    senders = [await own_domain(directory, context.hostname, domain) for domain in authorship.senders] if directory is not None else []
+    senders = (
+        [await own_domain(directory, context.hostname, domain) for domain in authorship.senders]
+        if directory is not None
+        else []
+    )
     return AuthorshipFinding(
         problem=authorship.problem,
         author=author,
@@ -38,9 +46,16 @@ async def probe_authorship(
     )
 
 
-async def _dmarc_of_each(context: ProbeContext, domains: list[str], spf: SpfEvidence, dkim_domains: list[str]) -> tuple[DmarcFinding, ...]:
+async def _dmarc_of_each(
+    context: ProbeContext, domains: list[str], spf: SpfEvidence, dkim_domains: list[str]
+) -> tuple[DmarcFinding, ...]:
     spf_domain = spf.mailfrom.domain if spf.mailfrom.result == "pass" else None
-    return tuple([await evaluate_dmarc(context.resolver, [each], spf_domain=spf_domain, dkim_domains=dkim_domains) for each in domains])
+    return tuple(
+        [
+            await evaluate_dmarc(context.resolver, [each], spf_domain=spf_domain, dkim_domains=dkim_domains)
+            for each in domains
+        ]
+    )
 
 
 async def own_authors(context: ProbeContext, authorship: Authorship, directory: Directory) -> tuple[str, ...]:
@@ -52,7 +67,9 @@ async def own_authors(context: ProbeContext, authorship: Authorship, directory: 
 async def own_domain(directory: Directory, hostname: str, domain: str) -> str:
     """The domain served here that `domain` is, or is below; or our own host; "" for a foreign one."""
     labels = domain.split(".")[-_MOST_LABELS:]
-    for at in range(max(0, len(labels) - 2), -1, -1):  # the shortest first: whoever speaks for it speaks for those below
+    for at in range(
+        max(0, len(labels) - 2), -1, -1
+    ):  # the shortest first: whoever speaks for it speaks for those below
         name = ".".join(labels[at:])
         if await directory.domain(name) is not None:
             return name

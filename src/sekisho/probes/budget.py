@@ -6,7 +6,8 @@ from typing import Protocol
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType, Resolver
 
 MAX_QUESTIONS = 150
-# RFC 7208 §4.6.4 wants at least 20 seconds for SPF; the client waits 10 minutes for its reply (RFC 5321 §4.5.3.2.6).
+# RFC 7208 §4.6.4 wants at least 20 seconds for SPF; the client waits 10 minutes for its reply (RFC 5321
+# §4.5.3.2.6).
 MAX_SECONDS = 20.0
 
 
@@ -39,7 +40,9 @@ class BudgetedResolver:
     The time runs from the first question that has to wait. Answers at hand cost nothing.
     """
 
-    def __init__(self, resolver: CachingResolver, *, questions: int = MAX_QUESTIONS, seconds: float = MAX_SECONDS) -> None:
+    def __init__(
+        self, resolver: CachingResolver, *, questions: int = MAX_QUESTIONS, seconds: float = MAX_SECONDS
+    ) -> None:
         self._resolver = resolver
         self._seconds = seconds
         self._deadline: float | None = None
@@ -51,7 +54,7 @@ class BudgetedResolver:
         if answer is not None:
             return answer
         if self.questions_left <= 0:
-            return Answer(name, rtype, DnsStatus.TIMEOUT)
+            return Answer(name=name, rtype=rtype, status=DnsStatus.TIMEOUT)
         self.questions_left -= 1
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().time() + self._seconds
@@ -59,4 +62,4 @@ class BudgetedResolver:
             async with asyncio.timeout_at(self._deadline):
                 return await self._resolver.resolve(name, rtype)
         except TimeoutError:
-            return Answer(name, rtype, DnsStatus.TIMEOUT)
+            return Answer(name=name, rtype=rtype, status=DnsStatus.TIMEOUT)

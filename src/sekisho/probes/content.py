@@ -27,7 +27,7 @@ class ContentEvidence:
     clamav: ClamavFinding | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentProbe:
     """None: is not to be asked. `scanner_octets`: larger messages are not given to scanners."""
 
@@ -39,11 +39,15 @@ class ContentProbe:
 
     async def look(self, context: ProbeContext, client_name: str) -> ContentEvidence:
         """`client_name`: the verified reverse name of the client, or ""."""
-        if self.rspamd is None and self.clamav is None:  # gathering costs three tasks, a thirtieth of all that a message costs
+        if (
+            self.rspamd is None and self.clamav is None
+        ):  # gathering costs three tasks, a thirtieth of all that a message costs
             return ContentEvidence(await self._look_inside(context, client_name))
         size = context.content.size_octets
         content, rspamd, clamav = await asyncio.gather(
-            self._look_inside(context, client_name), self._ask_rspamd(context, client_name, size), self._ask_clamav(context, size)
+            self._look_inside(context, client_name),
+            self._ask_rspamd(context, client_name, size),
+            self._ask_clamav(context, size),
         )
         return ContentEvidence(content, rspamd, clamav)
 
@@ -51,7 +55,9 @@ class ContentProbe:
         if self.classifier is None and not self.looks_at_attachments:
             return None
         client = client_hop(context.hello, client_name, str(context.client.address))
-        return await self.inside(context.content.read, context.header, client, context.account_ids, context.role_account_ids)
+        return await self.inside(
+            context.content.read, context.header, client, context.account_ids, context.role_account_ids
+        )
 
     async def inside(
         self,
@@ -63,7 +69,8 @@ class ContentProbe:
         *,
         reads_words: bool = True,
     ) -> ContentFinding:
-        """Of any message; `read` gives it from its first octet on. Without `reads_words` only its attachments are looked at."""
+        """Of any message; `read` gives it from its first octet on. Without `reads_words` only its attachments
+        are looked at."""
         message = await read_parts(read)
         verdicts = Verdicts()
         if reads_words and self.classifier is not None:
@@ -71,9 +78,20 @@ class ContentProbe:
         if reads_words and self.classifier is not None and self.classifier.is_ready:
             tokens = read_tokens(header, message.structure, message.size, message.bodies, client)
             verdicts = self.classifier.judge(tokens, account_ids)
-        attachments = await probe_attachments(read, 0, message.structure) if self.looks_at_attachments else AttachmentFinding()
+        attachments = (
+            await probe_attachments(read, 0, message.structure)
+            if self.looks_at_attachments
+            else AttachmentFinding()
+        )
         is_test = self.classifier is not None and any(_TEST in body.octets for body in message.bodies)
-        return ContentFinding(verdicts.overall, verdicts.accounts, account_ids, roles, attachments, is_test)
+        return ContentFinding(
+            overall=verdicts.overall,
+            accounts=verdicts.accounts,
+            account_ids=account_ids,
+            roles=roles,
+            attachments=attachments,
+            is_test=is_test,
+        )
 
     async def _ask_rspamd(self, context: ProbeContext, client_name: str, size: int) -> RspamdFinding | None:
         if self.rspamd is None:
@@ -82,9 +100,13 @@ class ContentProbe:
             return RspamdFinding(problem="the message is larger than scanner_octets")
         envelope = context.envelope
         about = Circumstances(
-            context.message_id, str(context.client.address), client_name, context.hello, str(envelope.reverse_path),
-            tuple(str(recipient.address) for recipient in envelope.recipients),
-        )  # fmt: skip
+            message_id=context.message_id,
+            client=str(context.client.address),
+            client_name=client_name,
+            hello=context.hello,
+            reverse_path=str(envelope.reverse_path),
+            recipients=tuple(str(recipient.address) for recipient in envelope.recipients),
+        )
         return await self.rspamd.scan(context.content.read, size, about)
 
     async def _ask_clamav(self, context: ProbeContext, size: int) -> ClamavFinding | None:

@@ -9,9 +9,10 @@ from sekisho.ports.content import ContentWriter
 from sekisho.ports.stream import Endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeContext:
-    """One message after its last octet and before the reply. `resolver` is this message's own `BudgetedResolver`."""
+    """One message after its last octet and before the reply. `resolver` is this message's own
+    `BudgetedResolver`."""
 
     client: Endpoint
     hello: str

@@ -9,17 +9,21 @@ from sekisho.core.message.authorship import MOST_AUTHOR_DOMAINS, Authorship
 from sekisho.core.terms.dns import Resolver
 
 
-async def probe_dmarc(resolver: Resolver, authorship: Authorship, spf: SpfEvidence, dkim_domains: Iterable[str]) -> DmarcFinding:
-    """Of every domain that From names, or that a reader finds in one that cannot be read; `dkim_domains`: d= of the signatures that pass,
-    aligned or not."""
+async def probe_dmarc(
+    resolver: Resolver, authorship: Authorship, spf: SpfEvidence, dkim_domains: Iterable[str]
+) -> DmarcFinding:
+    """Of every domain that From names, or that a reader finds in one that cannot be read; `dkim_domains`: d=
+    of the signatures that pass, aligned or not."""
     if authorship.problem and not 0 < len(authorship.domains) <= MOST_AUTHOR_DOMAINS:
         return DmarcFinding("permerror", problem=authorship.problem)
     spf_domain = spf.mailfrom.domain if spf.mailfrom.result == "pass" else None
-    return await evaluate_authors(resolver, authorship.domains, spf_domain=spf_domain, dkim_domains=dkim_domains)
+    return await evaluate_authors(
+        resolver, authorship.domains, spf_domain=spf_domain, dkim_domains=dkim_domains
+    )
 
 
 async def policies_at_hand(resolver: Resolver, authorship: Authorship) -> None:
-    """Has the records of the authors' domains asked for while other checks wait for theirs: a stranger's slow zone must not use up the
-    time that is left for them."""
+    """Has the records of the authors' domains asked for while other checks wait for theirs: a stranger's slow
+    zone must not use up the time that is left for them."""
     if len(authorship.domains) <= MOST_AUTHOR_DOMAINS:
         await evaluate_authors(resolver, authorship.domains)

@@ -13,14 +13,18 @@ async def probe_dnsbl(context: ProbeContext, blocklists: Sequence[Blocklist]) ->
     sender = context.envelope.reverse_path.address
     questions = []
     for blocklist in blocklists:
-        name = blocklist.question(context.client.address) or blocklist.domain_question(sender.domain if sender else "")
+        name = blocklist.question(context.client.address) or blocklist.domain_question(
+            sender.domain if sender else ""
+        )
         if name is not None:
             questions.append((blocklist, name))
     if not questions:
         return DnsblFinding()
     if isinstance(context.resolver, AtHandResolver):  # which never waits
         return DnsblFinding(tuple([await _ask(context, *question) for question in questions]), len(questions))
-    return DnsblFinding(tuple(await asyncio.gather(*(_ask(context, *question) for question in questions))), len(questions))
+    return DnsblFinding(
+        tuple(await asyncio.gather(*(_ask(context, *question) for question in questions))), len(questions)
+    )
 
 
 async def _ask(context: ProbeContext, blocklist: Blocklist, name: str) -> Listing:

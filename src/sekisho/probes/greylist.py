@@ -1,4 +1,5 @@
-"""What is remembered of a suspicious sender, and whether its message is one that somebody waits for. Only reads."""
+"""What is remembered of a suspicious sender, and whether its message is one that somebody waits for. Only
+reads."""
 
 from sekisho.core.message.hypertext import read_hypertext
 from sekisho.core.message.text import decode_field
@@ -31,9 +32,9 @@ class GreylistProbe:
         key = key_of(context, evidence)
         code = await _code_in(context)
         if code:
-            return GreylistFinding(key, now_us=context.now_us, code=code)
+            return GreylistFinding(key=key, now_us=context.now_us, code=code)
         try:
-            return GreylistFinding(key, await self._greylist.tried(key), context.now_us)
+            return GreylistFinding(key=key, tried=await self._greylist.tried(key), now_us=context.now_us)
         except StoreUnavailable as error:
             return GreylistFinding(problem=str(error))
 
@@ -61,4 +62,6 @@ async def _code_in(context: ProbeContext) -> str:
             text = page.shown
         has_link = has_link or any(scheme in text for scheme in _LINKS)
         texts.append(text[:MAX_CHARACTERS])
-    return one_time_words(decode_field(context.header.first(b"subject") or b""), "\n".join(texts), has_link=has_link)
+    return one_time_words(
+        decode_field(context.header.first(b"subject") or b""), "\n".join(texts), has_link=has_link
+    )

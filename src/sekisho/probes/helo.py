@@ -8,9 +8,12 @@ from sekisho.ports.directory import Directory
 from sekisho.ports.stream import IpAddress
 
 
-async def probe_helo(resolver: Resolver, directory: Directory, name: str, client: IpAddress, own: tuple[str, IpAddress]) -> HeloFinding:
-    """`name` in lower case; `own`: our host name, and the address that the client connected to. A host of ours may use a name that
-    stands in the DNS with its address, or whose SPF record lets it: a web server behind somebody else's addresses, for example."""
+async def probe_helo(
+    resolver: Resolver, directory: Directory, name: str, client: IpAddress, own: tuple[str, IpAddress]
+) -> HeloFinding:
+    """`name` in lower case; `own`: our host name, and the address that the client connected to. A host of
+    ours may use a name that stands in the DNS with its address, or whose SPF record lets it: a web server
+    behind somebody else's addresses, for example."""
     hostname, local = own
     if hello_address(name) is not None:
         forgery = forgery_of_address(name, client, local)
@@ -22,8 +25,11 @@ async def probe_helo(resolver: Resolver, directory: Directory, name: str, client
     return HeloFinding(name)
 
 
-async def _is_another(resolver: Resolver, name: str, client: IpAddress, own: tuple[str, IpAddress]) -> bool | None:
-    """Has the client nothing to do with the name, neither by its addresses nor by SPF (RFC 7208 §2.3)? None: the DNS does not say."""
+async def _is_another(
+    resolver: Resolver, name: str, client: IpAddress, own: tuple[str, IpAddress]
+) -> bool | None:
+    """Has the client nothing to do with the name, neither by its addresses nor by SPF (RFC 7208 §2.3)? None:
+    the DNS does not say."""
     hostname, local = own
     address = getattr(client, "ipv4_mapped", None) or client
     if address in (local, getattr(local, "ipv4_mapped", None)):
@@ -31,7 +37,9 @@ async def _is_another(resolver: Resolver, name: str, client: IpAddress, own: tup
     answer = await resolver.resolve(name, "A" if address.version == 4 else "AAAA")
     if address in answer.records:
         return False
-    spf = await check_host(resolver, SpfClient(address, name, hostname, 0), f"postmaster@{name}", identity="helo")
+    spf = await check_host(
+        resolver, SpfClient(address, name, hostname, 0), f"postmaster@{name}", identity="helo"
+    )
     if spf.result == "pass":
         return False
     return None if answer.is_unknown or spf.result == "temperror" else True

@@ -1,6 +1,8 @@
-"""Where a part may hold more than its structure shows: other readers divide broken or ambiguous mail in other ways.
+"""Where a part may hold more than its structure shows: other readers divide broken or ambiguous mail in other
+ways.
 
-Each way gives octets that are read anew as a message. Nothing is repaired or shown to anybody: it is only looked for what hides there.
+Each way gives octets that are read anew as a message. Nothing is repaired or shown to anybody: it is only
+looked for what hides there.
 """
 
 import re
@@ -16,16 +18,27 @@ GUESSED_IN = 65_536  # octets of a body that are looked at for delimiters
 _MAX_FIELDS = 10
 _ENCODED = (b"base64", b"quoted-printable")
 # Only fields stand in them.
-_REPORTS = frozenset((b"delivery-status", b"global-delivery-status", b"disposition-notification", b"feedback-report", b"global-headers"))
+_REPORTS = frozenset(
+    (
+        b"delivery-status",
+        b"global-delivery-status",
+        b"disposition-notification",
+        b"feedback-report",
+        b"global-headers",
+    )
+)
 _LETTERS = frozenset(("eml", "mht", "mhtml"))
 _DELIMITER = re.compile(
-    rb"(?:\A|\n)--([^\r\n]{1,250}+)\r?\n(?:[!-9;-~]++[ \t]*+:[^\n]*+\n(?:[ \t][^\n]*+\n)?){0,4}?content-[a-z\-]++[ \t]*+:", re.IGNORECASE
+    rb"(?:\A|\n)--([^\r\n]{1,250}+)\r?\n(?:[!-9;-~]++[ \t]*+:[^\n]*+\n(?:[ \t][^\n]*+\n"
+    rb")?){0,4}?content-[a-z\-]++[ \t]*+:",
+    re.IGNORECASE,
 )
 _UNQUOTED = re.compile(rb'(["\\])')
 
 
 def letters_in(part: Part, names: tuple[str, ...], within: Source) -> Iterator[Source]:
-    """The message in an attached one that the structure leaves whole: encoded, of another subtype, or only called so."""
+    """The message in an attached one that the structure leaves whole: encoded, of another subtype, or only
+    called so."""
     if part.kind is not Kind.LEAF:
         return
     types = _types(part)
@@ -36,7 +49,8 @@ def letters_in(part: Part, names: tuple[str, ...], within: Source) -> Iterator[S
 
 
 def other_divisions(part: Part, within: Source) -> Iterator[Source]:
-    """The part with the boundaries that other fields, or other forms of one parameter, give it, or decoded first."""
+    """The part with the boundaries that other fields, or other forms of one parameter, give it, or decoded
+    first."""
     boundaries = _boundaries(part)
     is_divided = part.kind is Kind.MULTIPART and bool(part.children)
     for boundary in boundaries:
@@ -51,19 +65,23 @@ def other_divisions(part: Part, within: Source) -> Iterator[Source]:
 def otherwise_encoded(part: Part, within: Source) -> Iterator[Source]:
     """The file as further fields say that it is encoded."""
     for encoding in _encodings(part)[1:]:
-        header = b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+        header = (
+            b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+        )
         yield Amended(Inside(within, part.body, part.end), 0, header)
 
 
 def with_early_body(part: Part, within: Source) -> Source | None:
-    """The part with its body from the first line of its header section on that is no field, as if the empty line had stood before it."""
+    """The part with its body from the first line of its header section on that is no field, as if the empty
+    line had stood before it."""
     if part.odd_line < 0:
         return None
     return Amended(Inside(within, part.start, part.end), part.odd_line - part.start, b"\r\n")
 
 
 def guessed_divisions(part: Part, head: bytes, within: Source) -> Iterator[Source]:
-    """A multipart that no boundary divides, by lines that look like delimiters: behind them are fields. `head`: of its body."""
+    """A multipart that no boundary divides, by lines that look like delimiters: behind them are fields.
+    `head`: of its body."""
     found = dict.fromkeys(match[1].rstrip(b" \t") for match in _DELIMITER.finditer(head))
     for boundary in list(found)[:MAX_GUESSES]:
         if boundary:

@@ -2,7 +2,13 @@
 
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.door.stranger import trusting
-from sekisho.core.policy.impersonation import ImpersonationFinding, addresses_in, folded, is_telling, shown_name
+from sekisho.core.policy.impersonation import (
+    ImpersonationFinding,
+    addresses_in,
+    folded,
+    is_telling,
+    shown_name,
+)
 from sekisho.core.policy.reputation import ReputationFinding
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.ports.clock import Clock
@@ -19,13 +25,17 @@ class ImpersonationProbe:
         self._names: dict[str, str] = {}
         self._until = float("-inf")
 
-    async def look(self, header: HeaderSection, author: Address, known: ReputationFinding | None) -> ImpersonationFinding | None:
+    async def look(
+        self, header: HeaderSection, author: Address, known: ReputationFinding | None
+    ) -> ImpersonationFinding | None:
         """None: nobody is imitated, or somebody here knows the author, who may well have that name."""
         name = shown_name(header.first(b"from") or b"")
         if not name:
             return None
         finding = await self._by_address(name, author) or await self._by_name(name, author)
-        if finding is None or await self._directory.domain(author.domain) is not None:  # which the rule about our own domains judges
+        if (
+            finding is None or await self._directory.domain(author.domain) is not None
+        ):  # which the rule about our own domains judges
             return None
         return None if await self._is_known(author, known) else finding
 
@@ -43,7 +53,11 @@ class ImpersonationProbe:
         now = self._clock.monotonic()
         if now >= self._until:
             accounts = await self._directory.accounts()
-            named = [account for account in accounts if account.state != "deleted" and is_telling(account.display_name)]
+            named = [
+                account
+                for account in accounts
+                if account.state != "deleted" and is_telling(account.display_name)
+            ]
             self._names = {folded(account.display_name): account.address for account in named}
             self._until = now + REFRESH_SECONDS
         account = self._names.get(folded(name))
@@ -51,6 +65,8 @@ class ImpersonationProbe:
 
     async def _is_known(self, author: Address, known: ReputationFinding | None) -> bool:
         """Did a recipient or a letter from here show trust, or does an alias of ours lead to that address?"""
-        if known is not None and (trusting(known) or (known.written is not None and known.written.history.is_trusted)):
+        if known is not None and (
+            trusting(known) or (known.written is not None and known.written.history.is_trusted)
+        ):
             return True
         return bool(await self._directory.aliases_to(str(author.canonical)))

@@ -18,7 +18,14 @@ MOST_REMEMBERED = 4096
 class RateProbe:
     """One per worker. `reputation` None: nobody is known."""
 
-    def __init__(self, rates: Rates, limits: RateLimits, clock: Clock, reputation: Reputation | None, rules: ReputationRules) -> None:
+    def __init__(
+        self,
+        rates: Rates,
+        limits: RateLimits,
+        clock: Clock,
+        reputation: Reputation | None,
+        rules: ReputationRules,
+    ) -> None:
         self._rates, self._limits, self._clock = rates, limits, clock
         self._reputation, self._rules = reputation, rules
         self._vouched: dict[IpAddress, tuple[str, float]] = {}
@@ -38,7 +45,8 @@ class RateProbe:
         return RateFinding(self.network(client), counts, await self.vouched(client))
 
     async def vouched(self, client: IpAddress) -> str:
-        """Why the client, or its network, is known for good mail; "" if it is not, or that cannot be known."""
+        """Why the client, or its network, is known for good mail; "" if it is not, or that cannot be
+        known."""
         if self._reputation is None:
             return ""
         told, until = self._vouched.get(client, ("", 0.0))

@@ -17,7 +17,8 @@ MAX_HEADER_OCTETS = 262_144  # looked at, where nobody bounded it before
 
 @dataclass(frozen=True, slots=True)
 class ReadMessage:
-    """`structure` has offsets into what `read` gives, from `begin` on. `bodies`: the text that is looked at."""
+    """`structure` has offsets into what `read` gives, from `begin` on. `bodies`: the text that is looked
+    at."""
 
     structure: Structure
     size: int

@@ -23,7 +23,8 @@ ROLES = (POSTMASTER, ABUSE)
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`local`: at least one account or remote address takes the mail. `not_ours`: the domain is not served here."""
+    """`local`: at least one account or remote address takes the mail. `not_ours`: the domain is not served
+    here."""
 
     status: Literal["local", "unknown", "not_ours"]
     accounts: tuple[Account, ...] = ()
@@ -36,7 +37,8 @@ _UNKNOWN = Resolution("unknown")
 
 
 class RecipientProbe:
-    """`role_owners` maps "postmaster" and "abuse" to the addresses of those who read that mail (config: roles)."""
+    """`role_owners` maps "postmaster" and "abuse" to the addresses of those who read that mail (config:
+    roles)."""
 
     def __init__(self, directory: Directory, hostname: str, role_owners: dict[str, str]) -> None:
         self._directory = directory
@@ -44,7 +46,8 @@ class RecipientProbe:
         self._role_owners = {role: Address.from_text(owner) for role, owner in role_owners.items()}
 
     async def resolve(self, address: Address, own_address: IpAddress | None = None) -> Resolution:
-        """`own_address` is the address that the client connected to: the only literal that is ours, and only for postmaster."""
+        """`own_address` is the address that the client connected to: the only literal that is ours, and only
+        for postmaster."""
         domain = await self._directory.domain(address.domain)
         if domain is not None:
             account = await self._account(address)
@@ -101,7 +104,8 @@ class RecipientProbe:
         return Resolution("local", tuple(accounts.values()), tuple(remotes), trouble)
 
     async def _one_step(self, address: Address, domain: Domain) -> Account | tuple[str, ...] | None:
-        """The account at `address`, the targets that it stands for, or None: whoever has the address, role, catch-all."""
+        """The account at `address`, the targets that it stands for, or None: whoever has the address, role,
+        catch-all."""
         owner = (await find_owner(self._directory, address, domain)).owner
         if isinstance(owner, Alias):
             return owner.targets
@@ -115,14 +119,16 @@ class RecipientProbe:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """`owner`: who has the address, None for nobody. `names`: the addresses that were looked at, the one that decided last."""
+    """`owner`: who has the address, None for nobody. `names`: the addresses that were looked at, the one that
+    decided last."""
 
     owner: Account | Alias | None
     names: tuple[Address, ...]
 
 
 async def find_owner(directory: Directory, address: Address, domain: Domain) -> Ownership:
-    """Whose `address` is, for mail that comes and for mail that goes alike: the first of its names that is an account or an alias decides.
+    """Whose `address` is, for mail that comes and for mail that goes alike: the first of its names that is an
+    account or an alias decides.
 
     A deleted account that waits out its grace still decides: its mail and its name fall to nobody else.
     """
@@ -138,7 +144,8 @@ async def find_owner(directory: Directory, address: Address, domain: Domain) -> 
 def _names(address: Address, separators: str) -> Iterator[Address]:
     """The address itself, then without its detail (RFC 5233 §4: `user+detail`), the longest user first.
 
-    Cut in its canonical form, by which accounts are known: a separator may melt into one character with what follows.
+    Cut in its canonical form, by which accounts are known: a separator may melt into one character with what
+    follows.
     """
     local = address.local_canonical
     yield Address(local, address.domain, address.loose_dots)

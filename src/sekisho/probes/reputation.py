@@ -58,12 +58,16 @@ class Organizations:
         return organization
 
     async def vouched(self, resolver: Resolver, author_domain: str, passing: Iterable[str]) -> str:
-        """The author's organization if one of the domains that `passing` names (SPF, DKIM) may speak for the author; else "".
+        """The author's organization if one of the domains that `passing` names (SPF, DKIM) may speak for the
+        author; else "".
 
-        Stricter than relaxed alignment (RFC 9989 §3.2.10.2): in one organization a domain speaks for itself, for those below it and for
-        those above it, never for its neighbours. Where a hoster gives each customer a name, one of them is no other's witness.
+        Stricter than relaxed alignment (RFC 9989 §3.2.10.2): in one organization a domain speaks for itself,
+        for those below it and for those above it, never for its neighbours. Where a hoster gives each
+        customer a name, one of them is no other's witness.
         """
-        candidates = [domain for domain in dict.fromkeys(map(_canonical, passing)) if is_in_line(domain, author_domain)]
+        candidates = [
+            domain for domain in dict.fromkeys(map(_canonical, passing)) if is_in_line(domain, author_domain)
+        ]
         organization = await self.of(resolver, author_domain) if candidates else None
         if organization is None:
             return ""
@@ -83,8 +87,11 @@ def _canonical(domain: str) -> str:
         return ""
 
 
-def passing_domains(reverse_path: ReversePath, spf: SpfEvidence | None, dkim: Iterable[DkimEvidence]) -> list[str]:
-    """Whose word the message carries: MAIL FROM's domain by SPF (never HELO's, which SPF looks at for the null path), d= by DKIM."""
+def passing_domains(
+    reverse_path: ReversePath, spf: SpfEvidence | None, dkim: Iterable[DkimEvidence]
+) -> list[str]:
+    """Whose word the message carries: MAIL FROM's domain by SPF (never HELO's, which SPF looks at for the
+    null path), d= by DKIM."""
     domains = [one.domain for one in dkim if one.result == "pass"]
     if spf is not None and spf.mailfrom.result == "pass" and not reverse_path.is_null:
         domains.append(spf.mailfrom.domain)
@@ -93,7 +100,8 @@ def passing_domains(reverse_path: ReversePath, spf: SpfEvidence | None, dkim: It
 
 @dataclass(frozen=True, slots=True)
 class Papers:
-    """What else was found out about the message. A domain that DMARC failed for has asked for more than in-line names (adkim=s, aspf=s)."""
+    """What else was found out about the message. A domain that DMARC failed for has asked for more than
+    in-line names (adkim=s, aspf=s)."""
 
     spf: SpfEvidence | None = None
     dkim: tuple[DkimEvidence, ...] = ()
@@ -113,9 +121,15 @@ class ReputationProbe:
     """`rules` only for the half-life: the probe judges nothing."""
 
     def __init__(self, reputation: Reputation, organizations: Organizations, rules: ReputationRules) -> None:
-        self._reputation, self._organizations, self._half_life_us = reputation, organizations, rules.half_life_us
+        self._reputation, self._organizations, self._half_life_us = (
+            reputation,
+            organizations,
+            rules.half_life_us,
+        )
 
-    async def look(self, context: ProbeContext, authors: tuple[Address, ...], papers: Papers) -> ReputationFinding:
+    async def look(
+        self, context: ProbeContext, authors: tuple[Address, ...], papers: Papers
+    ) -> ReputationFinding:
         """`authors`: the addresses in From; with more than one, or none, there is no author to know."""
         author = authors[0] if len(authors) == 1 else None
         organization = ""
@@ -127,19 +141,30 @@ class ReputationProbe:
             return await self._find(context, author, organization)
         except StoreUnavailable as error:
             client, network, _ = address_keys(context.client.address)
-            return ReputationFinding(self._unknown(client, context), self._unknown(network, context), problem=str(error))
+            return ReputationFinding(
+                client=self._unknown(client, context),
+                network=self._unknown(network, context),
+                problem=str(error),
+            )
 
     def _unknown(self, key: str, context: ProbeContext) -> Standing:
         return standing(key, NOTHING, context.now_us, self._half_life_us)
 
-    async def _find(self, context: ProbeContext, author: Address | None, organization: str) -> ReputationFinding:
+    async def _find(
+        self, context: ProbeContext, author: Address | None, organization: str
+    ) -> ReputationFinding:
         client, network, place = address_keys(context.client.address)
         name = str(author.canonical) if author is not None else ""
         sender = context.envelope.reverse_path.address
         domain = domain_key(organization) if organization else ""
         where = "" if organization else place
-        pairs = {account_id: pair_key(name, account_id, where) if name else "" for account_id in context.account_ids}
-        names = list(dict.fromkeys(str(address.canonical) for address in (author, sender) if address is not None))
+        pairs = {
+            account_id: pair_key(name, account_id, where) if name else ""
+            for account_id in context.account_ids
+        }
+        names = list(
+            dict.fromkeys(str(address.canonical) for address in (author, sender) if address is not None)
+        )
         written = [written_key(each) for each in names]
         written_domain = written_key(f"@{author.domain}") if author is not None and organization else ""
         wanted = [
@@ -157,14 +182,18 @@ class ReputationProbe:
             return standing(key, found.get(key, NOTHING), context.now_us, self._half_life_us)
 
         return ReputationFinding(
-            as_it_counts(client),
-            as_it_counts(network),
-            as_it_counts(domain) if domain else None,
-            organization,
-            name,
-            {account_id: as_it_counts(key) for account_id, key in pairs.items()},
-            next((as_it_counts(key) for key in written if key in found), None),
-            as_it_counts(written_domain) if written_domain in found else None,
-            frozenset(one.account_id for one in expected if one.account_id in context.account_ids and is_awaited(one.sender, names)),
-            context.role_account_ids,
+            client=as_it_counts(client),
+            network=as_it_counts(network),
+            domain=as_it_counts(domain) if domain else None,
+            organization=organization,
+            author=name,
+            pairs={account_id: as_it_counts(key) for account_id, key in pairs.items()},
+            written=next((as_it_counts(key) for key in written if key in found), None),
+            written_domain=as_it_counts(written_domain) if written_domain in found else None,
+            expecting=frozenset(
+                one.account_id
+                for one in expected
+                if one.account_id in context.account_ids and is_awaited(one.sender, names)
+            ),
+            roles=context.role_account_ids,
         )

@@ -1,4 +1,5 @@
-"""Does the domain in MAIL FROM exist? Asked by the question that SPF asks too, so that it costs none of its own where it does."""
+"""Does the domain in MAIL FROM exist? Asked by the question that SPF asks too, so that it costs none of its
+own where it does."""
 
 from sekisho.core.policy.sender import SenderFinding, read_existence
 from sekisho.core.terms.address import ReversePath
@@ -10,7 +11,8 @@ _TYPES: tuple[RecordType, ...] = ("TXT", "MX", "A", "AAAA")
 async def probe_sender(resolver: Resolver, reverse_path: ReversePath) -> SenderFinding | None:
     """None for the null path and for address literals.
 
-    Some servers say NXDOMAIN for a type that they have nothing of: only a name that is missing for every type that mail needs is missing.
+    Some servers say NXDOMAIN for a type that they have nothing of: only a name that is missing for every type
+    that mail needs is missing.
     """
     address = reverse_path.address
     if address is None or not address.domain or address.is_literal:

@@ -12,21 +12,28 @@ from sekisho.probes.context import ProbeContext
 
 _PIECE_OCTETS = 65_536
 _LIST_ID = re.compile(rb"<([^<> \t]{1,255})>[ \t]*\Z")  # RFC 2919 §3
-_NO_CHAIN = ArcEvidence("none")
+_NO_CHAIN = ArcEvidence(result="none")
 
 
 Signed = tuple[tuple[DkimEvidence, ...], ArcEvidence]
 
 
 class SignatureProbe:
-    """The body is read once, in pieces, and only if a signature could still pass. `author_domain`: whose signatures go first."""
+    """The body is read once, in pieces, and only if a signature could still pass. `author_domain`: whose
+    signatures go first."""
 
     def __init__(self, context: ProbeContext, author_domain: str) -> None:
         header, now_seconds = context.header, context.now_us // 1_000_000
-        self._dkim = DkimVerifier(header, now_seconds, author_domain=author_domain) if header.count(b"dkim-signature") else None
+        self._dkim = (
+            DkimVerifier(header, now_seconds, author_domain=author_domain)
+            if header.count(b"dkim-signature")
+            else None
+        )
         self._arc = ArcVerifier(header, now_seconds) if _has_chain(header) else None
         self._content, self._offset = context.content, context.body_offset
-        self._readers = [verifier for verifier in (self._dkim, self._arc) if verifier is not None and verifier.wants_body]
+        self._readers = [
+            verifier for verifier in (self._dkim, self._arc) if verifier is not None and verifier.wants_body
+        ]
 
     async def finish(self, resolver: Resolver) -> Signed:
         """What was found; may be asked again with another resolver."""
@@ -38,7 +45,9 @@ class SignatureProbe:
             if len(octets) < _PIECE_OCTETS:
                 break
             await asyncio.sleep(0)  # a large message lets the others have their turn
-        return await self._dkim.finish(resolver) if self._dkim else (), await self._arc.finish(resolver) if self._arc else _NO_CHAIN
+        return await self._dkim.finish(resolver) if self._dkim else (), await self._arc.finish(
+            resolver
+        ) if self._arc else _NO_CHAIN
 
 
 def _has_chain(header: HeaderSection) -> bool:
@@ -46,7 +55,8 @@ def _has_chain(header: HeaderSection) -> bool:
 
 
 def list_id(header: HeaderSection) -> str:
-    """The list that the message says it comes through (RFC 2919 §3), lower-case; "" if it names none, or several."""
+    """The list that the message says it comes through (RFC 2919 §3), lower-case; "" if it names none, or
+    several."""
     if header.count(b"list-id") != 1:
         return ""
     found = _LIST_ID.search(header.first(b"list-id") or b"")

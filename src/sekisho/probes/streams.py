@@ -1,4 +1,5 @@
-"""Octets of a message, and of what is inside it behind encodings: piece by piece, never held whole (DESIGN §2 law 9)."""
+"""Octets of a message, and of what is inside it behind encodings: piece by piece, never held whole (DESIGN §2
+law 9)."""
 
 import asyncio
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Pieces(Protocol):
 
 
 class Source(Protocol):
-    """Something that is read from any offset on. `is_direct`: that costs no more than reading from the front."""
+    """Something that is read from any offset on. `is_direct`: that costs no more than reading from the
+    front."""
 
     @property
     def is_direct(self) -> bool: ...
@@ -42,7 +44,7 @@ class Source(Protocol):
     def open(self, begin: int = 0, end: int = ENDLESS) -> Pieces: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
     """The message itself: `read` has it from `begin` to `end`. `budget` None: what is read is not counted."""
 
@@ -58,7 +60,8 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """`outer[begin:end]`, decoded (`encoding` in lower case; others than base64 and quoted-printable change nothing)."""
+    """`outer[begin:end]`, decoded (`encoding` in lower case; others than base64 and quoted-printable change
+    nothing)."""
 
     outer: Source
     begin: int

@@ -29,7 +29,7 @@ from sekisho.probes.signatures import SignatureProbe, Signed, list_id
 from sekisho.probes.spf import probe_spf
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probes:
     """Those that an operator can do without; None, or False: it is not asked."""
 
@@ -50,28 +50,56 @@ async def gather_evidence(
     probes: Probes = NO_PROBES,
     blocklists: Sequence[Blocklist] = (),
 ) -> Evidence:
-    """iprev, SPF and the signatures side by side, then DMARC and our own experience over them, the content, and last whether the sender
-    was asked to come again, which only matters if all the rest is suspicious.
+    """iprev, SPF and the signatures side by side, then DMARC and our own experience over them, the content,
+    and last whether the sender was asked to come again, which only matters if all the rest is suspicious.
 
     `directory` None: nobody asks which domains in From are ours.
     """
     authorship = read_authorship(context.header)
     addresses = authorship.addresses
     signatures = SignatureProbe(context, authorship.domains[0] if authorship.domains else "")
-    found = await _at_hand(context, authorship, signatures, blocklists) or await _ask(context, authorship, signatures, blocklists)
+    found = await _at_hand(context, authorship, signatures, blocklists) or await _ask(
+        context, authorship, signatures, blocklists
+    )
     iprev, spf, (dkim, arc), dnsbl, dmarc = found
     own = await own_authors(context, authorship, directory) if directory is not None else ()
     shows = await probe_authorship(context, authorship, directory, spf, _passing(dkim))
     sender = await probe_sender(context.resolver, context.envelope.reverse_path) if probes.sender else None
-    known = await probes.reputation.look(context, addresses, Papers(spf, dkim, dmarc)) if probes.reputation is not None else None
-    shown = await probes.names.look(context.header, addresses[0], known) if probes.names is not None and len(addresses) == 1 else None
-    inside = await probes.content.look(context, iprev.name) if probes.content is not None else ContentEvidence()
+    known = (
+        await probes.reputation.look(context, addresses, Papers(spf, dkim, dmarc))
+        if probes.reputation is not None
+        else None
+    )
+    shown = (
+        await probes.names.look(context.header, addresses[0], known)
+        if probes.names is not None and len(addresses) == 1
+        else None
+    )
+    inside = (
+        await probes.content.look(context, iprev.name) if probes.content is not None else ContentEvidence()
+    )
     evidence = Evidence(
-        iprev, spf, dkim, arc, dmarc, own, list_id(context.header), known, dnsbl, check_s25r(iprev), inside.content, inside.rspamd,
-        inside.clamav, sender, impersonated=shown, roles=context.role_account_ids, reverse_domain=_reverse_domain(context),
-        leads_away=not context.account_ids and not any(r.address.local_canonical in ROLES for r in context.envelope.recipients),
+        iprev=iprev,
+        spf=spf,
+        dkim=dkim,
+        arc=arc,
+        dmarc=dmarc,
+        own_authors=own,
+        list_id=list_id(context.header),
+        reputation=known,
+        dnsbl=dnsbl,
+        s25r=check_s25r(iprev),
+        content=inside.content,
+        rspamd=inside.rspamd,
+        clamav=inside.clamav,
+        sender=sender,
+        impersonated=shown,
+        roles=context.role_account_ids,
+        reverse_domain=_reverse_domain(context),
+        leads_away=not context.account_ids
+        and not any(r.address.local_canonical in ROLES for r in context.envelope.recipients),
         authorship=shows,
-    )  # fmt: skip
+    )
     greylist = await probes.greylist.look(context, evidence) if probes.greylist is not None else None
     return replace(evidence, greylist=greylist) if greylist is not None else evidence
 
@@ -84,19 +112,26 @@ def _reverse_domain(context: ProbeContext) -> str:
 async def _at_hand(
     context: ProbeContext, authorship: Authorship, signatures: SignatureProbe, blocklists: Sequence[Blocklist]
 ) -> _Found | None:
-    """One after the other, without a task: most mail is from those whose answers are in the cache. None if one is not."""
+    """One after the other, without a task: most mail is from those whose answers are in the cache. None if
+    one is not."""
     if not isinstance(context.resolver, BudgetedResolver):
         return None
     context = replace(context, resolver=context.resolver.at_hand)
     try:
-        iprev, spf, dnsbl = await probe_iprev(context), await probe_spf(context), await probe_dnsbl(context, blocklists)
+        iprev, spf, dnsbl = (
+            await probe_iprev(context),
+            await probe_spf(context),
+            await probe_dnsbl(context, blocklists),
+        )
         signed = await signatures.finish(context.resolver)
         return iprev, spf, signed, dnsbl, await _ask_dmarc(context, authorship, spf, signed)
     except NotAtHand:
         return None
 
 
-async def _ask(context: ProbeContext, authorship: Authorship, signatures: SignatureProbe, blocklists: Sequence[Blocklist]) -> _Found:
+async def _ask(
+    context: ProbeContext, authorship: Authorship, signatures: SignatureProbe, blocklists: Sequence[Blocklist]
+) -> _Found:
     _, iprev, spf, signed, dnsbl = await asyncio.gather(
         policies_at_hand(context.resolver, authorship),
         probe_iprev(context),
@@ -107,7 +142,9 @@ async def _ask(context: ProbeContext, authorship: Authorship, signatures: Signat
     return iprev, spf, signed, dnsbl, await _ask_dmarc(context, authorship, spf, signed)
 
 
-async def _ask_dmarc(context: ProbeContext, authorship: Authorship, spf: SpfEvidence, signed: Signed) -> DmarcFinding:
+async def _ask_dmarc(
+    context: ProbeContext, authorship: Authorship, spf: SpfEvidence, signed: Signed
+) -> DmarcFinding:
     return await probe_dmarc(context.resolver, authorship, spf, _passing(signed[0]))
 
 

@@ -1,4 +1,5 @@
-"""The classifier of one worker: what the book says, at hand; new lessons at once; a new fit when enough has changed."""
+"""The classifier of one worker: what the book says, at hand; new lessons at once; a new fit when enough has
+changed."""
 
 import asyncio
 from collections.abc import Iterable
@@ -38,7 +39,9 @@ class ClassifierRules(Struct, frozen=True):
 class LiveClassifier:
     """Implements `ports.classifier.ClassifierDesk` and `ports.learning.Learner`."""
 
-    def __init__(self, book: LessonBook, clock: Clock, journal: Journal, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, book: LessonBook, clock: Clock, journal: Journal, metrics: Metrics | None = None
+    ) -> None:
         self.book = book
         self.rules = ClassifierRules()
         self._clock, self._journal, self._metrics = clock, journal, metrics
@@ -99,7 +102,9 @@ class LiveClassifier:
                 return
             if state.generation != self._known.generation:
                 octets = await self.book.knowledge()
-                knowledge = await asyncio.to_thread(Knowledge.from_octets, octets) if octets else Knowledge.empty()
+                knowledge = (
+                    await asyncio.to_thread(Knowledge.from_octets, octets) if octets else Knowledge.empty()
+                )
                 learned = state.fitted
             else:
                 knowledge, learned = self._knowledge, self._known.serial
@@ -119,11 +124,18 @@ class LiveClassifier:
         client = await _client_of(message)
         tokens = read_tokens(header, content.structure, content.size, content.bodies, client)
         lesson = Taught(
-            message.content_id, message.account_id, message.is_junk, features_of(tokens).to_octets(), is_private=not self.rules.shared
+            key=message.content_id,
+            account_id=message.account_id,
+            is_spam=message.is_junk,
+            features=features_of(tokens).to_octets(),
+            is_private=not self.rules.shared,
         )
         if await self.book.teach([lesson]):
             self._count("sekisho_classifier_lessons_total", side="spam" if message.is_junk else "ham")
-            fields: dict[str, JournalValue] = {"account": message.account_id, "side": "spam" if message.is_junk else "ham"}
+            fields: dict[str, JournalValue] = {
+                "account": message.account_id,
+                "side": "spam" if message.is_junk else "ham",
+            }
             self._journal.record(Entry("classifier.taught", message.content_id, fields))
             self.look()
 
@@ -162,7 +174,9 @@ class LiveClassifier:
         await self.book.keep(await asyncio.to_thread(found.to_octets), serial)
         seconds = round(self._clock.monotonic() - started, 3)
         self._count("sekisho_classifier_fits_total")
-        self._journal.record(Entry("classifier.fitted", fields={"ham": found.hams, "spam": found.spams, "seconds": seconds}))
+        self._journal.record(
+            Entry("classifier.fitted", fields={"ham": found.hams, "spam": found.spams, "seconds": seconds})
+        )
         return Fitted(found.hams, found.spams, seconds)
 
     def _count(self, name: str, side: str = "") -> None:
@@ -181,7 +195,8 @@ def _lesson(taught: Taught) -> Lesson:
 
 
 async def _client_of(message: JudgedMessage) -> Hop | None:
-    """Who handed it to us, as our own Received says; None if there is none, as in what a mail program put there."""
+    """Who handed it to us, as our own Received says; None if there is none, as in what a mail program put
+    there."""
     ours = HeaderSection(await message.octets.read(0, message.prefix_octets))
     received = ours.first(b"received")
     if received is None:

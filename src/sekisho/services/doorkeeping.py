@@ -12,10 +12,10 @@ from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.experience import Experience
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoorKit:
-    """`rules`: by which histories are weighed; `junk` is told what is moved out of Junk; `experience` whom to trust; `waiting`: the rules
-    of `greylist`."""
+    """`rules`: by which histories are weighed; `junk` is told what is moved out of Junk; `experience` whom to
+    trust; `waiting`: the rules of `greylist`."""
 
     reputation: Reputation
     rules: ReputationRules

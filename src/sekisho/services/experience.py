@@ -50,8 +50,8 @@ class NoCorrespondence:
 
 
 class Experience:
-    """Implements `Correspondence` and `ports.learning.Learner`. `hostname` is our authserv-id: what others wrote on a message counts
-    for nothing."""
+    """Implements `Correspondence` and `ports.learning.Learner`. `hostname` is our authserv-id: what others
+    wrote on a message counts for nothing."""
 
     def __init__(
         self,
@@ -66,7 +66,8 @@ class Experience:
         self.rules, self.hostname = ReputationRules(), ""
 
     def met(self, finding: ReputationFinding, event: Event) -> None:
-        """A verdict at the door. What our own experience decided teaches nothing new: the caller leaves that out."""
+        """A verdict at the door. What our own experience decided teaches nothing new: the caller leaves that
+        out."""
         history = of_event(event, self._clock.now_us())
         keys = [*finding.keys, *(pair.key for pair in finding.pairs.values() if event == "accepted")]
         self._reputation.learn(Known(key, history) for key in keys)
@@ -79,36 +80,46 @@ class Experience:
         keys: dict[str, None] = {}
         for address in addresses:
             name = str(address.canonical)
-            keys |= dict.fromkeys((pair_key(name, account_id), written_key(name), written_key(f"@{address.domain}")))
+            keys |= dict.fromkeys(
+                (pair_key(name, account_id), written_key(name), written_key(f"@{address.domain}"))
+            )
         self._reputation.learn(Known(key, history) for key in keys)
 
     async def judged(self, message: JudgedMessage) -> None:
-        """The pair of author and recipient hears each judgement; hosts and organizations one of each account in a half-life, so that
-        nobody speaks for all."""
+        """The pair of author and recipient hears each judgement; hosts and organizations one of each account
+        in a half-life, so that nobody speaks for all."""
         prefix = HeaderSection(await message.octets.read(0, message.prefix_octets))
         results, client = self._papers(prefix)
         if results is None or client is None:
             return
         client_name, network_name, network = address_keys(client)
-        authors = read_authorship(HeaderSection(await message.octets.read(message.prefix_octets, HEAD_OCTETS))).addresses
+        authors = read_authorship(
+            HeaderSection(await message.octets.read(message.prefix_octets, HEAD_OCTETS))
+        ).addresses
         author = authors[0] if len(authors) == 1 else None
         organization = ""
         if author is not None and author.domain:
-            organization = await self._organizations.vouched(self._budgeted(), author.domain, _passing(results))
+            organization = await self._organizations.vouched(
+                self._budgeted(), author.domain, _passing(results)
+            )
         keys = (client_name, network_name, *([domain_key(organization)] if organization else []))
         if not message.is_junk:
             await self._pardon(prefix, message.content_id, keys)
         history = of_event("junk" if message.is_junk else "cleared", self._clock.now_us())
         period = self._clock.now_us() // self.rules.half_life_us
         for key in keys:
-            if await self._judgements.note(message.account_id, f"{key}/{period}", is_junk=message.is_junk) != "again":
+            if (
+                await self._judgements.note(message.account_id, f"{key}/{period}", is_junk=message.is_junk)
+                != "again"
+            ):
                 self._reputation.learn([Known(key, history)])
         if author is not None:
             key = pair_key(str(author.canonical), message.account_id, "" if organization else network)
             self._reputation.learn([Known(key, history)])
 
     async def _pardon(self, prefix: HeaderSection, content_id: str, keys: Iterable[str]) -> None:
-        """The door was wrong about this message: what it learned against the sender by it goes, once, whoever says so."""
+        """The door was wrong about this message: what it learned against the sender by it goes, once, whoever
+        says so."""
         rule = junk_rule(prefix.first(JUNK_REASON) or b"")
         at_us = received_at_us(prefix.first(b"received") or b"")
         if not rule or rule in (REPUTATION, TRUSTED) or not at_us:
@@ -117,11 +128,13 @@ class Experience:
             self._reputation.learn([Known(key, pardon(at_us)) for key in keys])
 
     def trust(self, author: str, client: IpAddress, account_ids: Iterable[int], *, is_vouched: bool) -> str:
-        """As if these accounts had taken a message of the author (canonical) out of Junk. Returns the network that this is bound to, ""
-        if SPF or DKIM vouched for the author."""
+        """As if these accounts had taken a message of the author (canonical) out of Junk. Returns the network
+        that this is bound to, "" if SPF or DKIM vouched for the author."""
         network = "" if is_vouched else address_keys(client)[2]
         history = of_event("cleared", self._clock.now_us())
-        self._reputation.learn([Known(pair_key(author, account_id, network), history) for account_id in account_ids])
+        self._reputation.learn(
+            [Known(pair_key(author, account_id, network), history) for account_id in account_ids]
+        )
         return network
 
     def _papers(self, prefix: HeaderSection) -> tuple[AuthenticationResults | None, IpAddress | None]:

@@ -28,9 +28,10 @@ class LetterRules:
     lifetime_us: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """`id` is the same when the same letter is written again: it is delivered into a mailbox here, and sent elsewhere, once."""
+    """`id` is the same when the same letter is written again: it is delivered into a mailbox here, and sent
+    elsewhere, once."""
 
     id: str
     to: Address
@@ -50,13 +51,16 @@ class WrittenLetter:
 
 
 class LetterWriter:
-    def __init__(self, rules: LetterRules, spool: Spool, recipients: RecipientProbe, signing: Signing, clock: Clock) -> None:
+    def __init__(
+        self, rules: LetterRules, spool: Spool, recipients: RecipientProbe, signing: Signing, clock: Clock
+    ) -> None:
         self._rules = rules
         self._spool, self._recipients = spool, recipients
         self._signing, self._clock = signing, clock
 
     async def send(self, letter: Letter) -> bool:
-        """Accepted for delivery, now or before? False when nobody has that address, or the mailbox is full. Raises StoreUnavailable."""
+        """Accepted for delivery, now or before? False when nobody has that address, or the mailbox is full.
+        Raises StoreUnavailable."""
         octets = _compose(letter, self._rules.hostname, self._clock.now_us())
         return await self.send_written(WrittenLetter(letter.id, letter.to, letter.author_domain, octets))
 
@@ -74,15 +78,29 @@ class LetterWriter:
         accepted = await self._spool.accept(
             Acceptance(
                 message_id=letter.id,
-                envelope=Envelope(ReversePath(), (Recipient(letter.to),), "7BIT", letter.to.needs_smtputf8),
+                envelope=Envelope(
+                    reverse_path=ReversePath(),
+                    recipients=(Recipient(letter.to),),
+                    body="7BIT",
+                    smtputf8=letter.to.needs_smtputf8,
+                ),
                 content=content,
                 prefix=signature,
                 deliveries=tuple(
-                    MailboxDelivery(f"{letter.id}/{account.id}/0", account.id, format_return_path(ReversePath()) + signature)
+                    MailboxDelivery(
+                        delivery_id=f"{letter.id}/{account.id}/0",
+                        account_id=account.id,
+                        prefix=format_return_path(ReversePath()) + signature,
+                    )
                     for account in resolution.accounts
                 ),
                 relays=tuple(
-                    RelayRecipient(Recipient(address), next_hop_for(address.domain, self._rules.routes), now_us, expires_at_us)
+                    RelayRecipient(
+                        recipient=Recipient(address),
+                        next_hop=next_hop_for(address.domain, self._rules.routes),
+                        due_at_us=now_us,
+                        expires_at_us=expires_at_us,
+                    )
                     for address in remotes
                 ),
                 origin="dsn",
@@ -94,7 +112,9 @@ class LetterWriter:
 
 
 def _compose(letter: Letter, hostname: str, now_us: int) -> bytes:
-    subject = letter.subject if letter.subject.isascii() else Header(letter.subject, "utf-8").encode(linesep="\r\n")
+    subject = (
+        letter.subject if letter.subject.isascii() else Header(letter.subject, "utf-8").encode(linesep="\r\n")
+    )
     lines = [
         f"From: <postmaster@{letter.author_domain}>",
         f"To: <{letter.to}>",
@@ -107,4 +127,8 @@ def _compose(letter: Letter, hostname: str, now_us: int) -> bytes:
         "Content-Transfer-Encoding: base64",
     ]
     text = letter.text.replace("\n", "\r\n").encode()
-    return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + base64.encodebytes(text).replace(b"\n", b"\r\n")
+    return (
+        "".join(f"{line}\r\n" for line in lines).encode()
+        + b"\r\n"
+        + base64.encodebytes(text).replace(b"\n", b"\r\n")
+    )

@@ -1,4 +1,5 @@
-"""Notices to senders (DSNs): composed, and addressed to whoever is behind the reverse path. For the queue, reception and submission."""
+"""Notices to senders (DSNs): composed, and addressed to whoever is behind the reverse path. For the queue,
+reception and submission."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class NoticeRules:
     lifetime_us: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticePorts:
     spool: Spool
     recipients: RecipientProbe
@@ -42,10 +43,10 @@ class NoticePorts:
     signing: Signing = NO_SIGNING
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticedMessage:
-    """What a notice is about. `head`: the first `HEAD_OCTETS` of the message at most, of `size_octets`. `is_ours`: somebody who had logged
-    in sent it, in his own name."""
+    """What a notice is about. `head`: the first `HEAD_OCTETS` of the message at most, of `size_octets`.
+    `is_ours`: somebody who had logged in sent it, in his own name."""
 
     message_id: str
     envelope: Envelope
@@ -56,7 +57,8 @@ class NoticedMessage:
 
 
 def may_be_told(envelope: Envelope) -> bool:
-    """Does anything show that a stranger wrote his own name into MAIL FROM? Else a notice would go to somebody who never wrote here."""
+    """Does anything show that a stranger wrote his own name into MAIL FROM? Else a notice would go to
+    somebody who never wrote here."""
     return not envelope.reverse_path.is_null and bool(envelope.vouched)
 
 
@@ -64,7 +66,7 @@ def delivered(recipients: Iterable[Recipient], now_us: int) -> tuple[DsnRecipien
     """What is to be told after delivery into mailboxes here: those with NOTIFY=SUCCESS (RFC 3461 §4.1)."""
     status = EnhancedStatus(2, 0, 0)
     return tuple(
-        DsnRecipient(recipient, "delivered", status, last_attempt_at_us=now_us)
+        DsnRecipient(recipient=recipient, action="delivered", status=status, last_attempt_at_us=now_us)
         for recipient in recipients
         if wants_success_notice(recipient.notify)
     )
@@ -74,7 +76,9 @@ def failed(recipients: Iterable[Recipient], reply: Reply, now_us: int) -> tuple[
     """What is to be told when we accepted a message and one copy could not be made (over quota, say)."""
     status = reply.enhanced or EnhancedStatus(5, 0, 0)
     return tuple(
-        DsnRecipient(recipient, "failed", status, reply, last_attempt_at_us=now_us)
+        DsnRecipient(
+            recipient=recipient, action="failed", status=status, reply=reply, last_attempt_at_us=now_us
+        )
         for recipient in recipients
         if wants_failure_notice(recipient.notify)
     )
@@ -86,7 +90,8 @@ class Notices:
         self._ports = ports
 
     async def about(self, message: NoticedMessage, told: Sequence[DsnRecipient]) -> tuple[Acceptance, ...]:
-        """One notice per action that occurs in `told`, to be accepted by the spool; none about a notice (RFC 5321 §4.5.4).
+        """One notice per action that occurs in `told`, to be accepted by the spool; none about a notice (RFC
+        5321 §4.5.4).
 
         Raises StoreUnavailable.
         """
@@ -96,7 +101,9 @@ class Notices:
             group = tuple(recipient for recipient in told if recipient.action == action)
             if to is None:
                 # RFC 3461 §5.2: a null reverse path is never told anything.
-                self._journal(message, "notice.about_notice", action, {"recipient": str(group[0].recipient.address)})
+                self._journal(
+                    message, "notice.about_notice", action, {"recipient": str(group[0].recipient.address)}
+                )
             elif not (message.is_ours or may_be_told(message.envelope)):
                 self._withhold(message, action, group)
             elif (notice := await self._notice(message, to, group, action)) is not None:
@@ -113,16 +120,15 @@ class Notices:
         }
         self._journal(message, "notice.withheld", action, fields)
 
-    async def _notice(self, message: NoticedMessage, to: Address, told: tuple[DsnRecipient, ...], action: Action) -> Acceptance | None:
+    async def _notice(
+        self, message: NoticedMessage, to: Address, told: tuple[DsnRecipient, ...], action: Action
+    ) -> Acceptance | None:
         ports, rules = self._ports, self._rules
         now_us = ports.clock.now_us()
         resolution = await ports.recipients.resolve(to)
         if resolution.status == "unknown":
             self._journal(message, "notice.undeliverable", action, {"reverse_path": str(to)})
             return None
-        # RFC 3461 §4.3: RET says what a failure notice carries; the others carry the header section. Strangers get no more than that:
-        # else whoever can have a message fail here sends it, whole, under our name.
-        is_whole = action == "failed" and message.is_ours and message.envelope.ret == "FULL" and message.size_octets == len(message.head)
         notice_id = new_message_id(now_us, ports.dice.octets(8))
         author_domain = await self._author_domain(told)
         composed = compose_dsn(
@@ -134,7 +140,7 @@ class Notices:
                 arrived_at_us=message.arrived_at_us,
                 recipients=told,
                 original=message.head,
-                is_whole=is_whole,
+                is_whole=_is_whole(message, action),
                 envid=message.envelope.envid,
                 message_id=message.message_id,
                 language=rules.language,
@@ -143,38 +149,80 @@ class Notices:
         )
         content = ports.spool.open_content()
         content.write(composed.octets)
-        signature = await ports.signing.sign(author_domain, HeaderSection(composed.octets), content, notice_id)
-        remotes = (to,) if resolution.status == "not_ours" else resolution.remotes
-        self._journal(message, "notice.composed", action, {"reverse_path": str(to), "notice": notice_id}, about=(notice_id,))
+        signature = await ports.signing.sign(
+            author_domain, HeaderSection(composed.octets), content, notice_id
+        )
+        fields = {"reverse_path": str(to), "notice": notice_id}
+        self._journal(message, "notice.composed", action, fields, about=(notice_id,))
         return Acceptance(
             message_id=notice_id,
-            envelope=Envelope(ReversePath(), (Recipient(to),), composed.body, composed.smtputf8),  # RFC 3464 §2: from <>
+            envelope=Envelope(
+                reverse_path=ReversePath(),
+                recipients=(Recipient(to),),
+                body=composed.body,
+                smtputf8=composed.smtputf8,
+            ),  # RFC 3464 §2: from <>
             content=content,
             prefix=signature,
             deliveries=tuple(
-                MailboxDelivery(f"{notice_id}/{account.id}/0", account.id, format_return_path(ReversePath()) + signature)
+                MailboxDelivery(
+                    delivery_id=f"{notice_id}/{account.id}/0",
+                    account_id=account.id,
+                    prefix=format_return_path(ReversePath()) + signature,
+                )
                 for account in resolution.accounts
             ),
-            relays=tuple(
-                RelayRecipient(Recipient(address), next_hop_for(address.domain, rules.routes), now_us, now_us + rules.lifetime_us)
-                for address in remotes
-            ),
+            relays=self._relays((to,) if resolution.status == "not_ours" else resolution.remotes, now_us),
             origin="dsn",
             header_message_id=composed.header_message_id,
         )
 
-    async def _author_domain(self, told: Sequence[DsnRecipient]) -> str:
-        """Where From is: at a domain that we can sign for, so that DMARC passes there however strict its record is.
+    def _relays(self, remotes: Iterable[Address], now_us: int) -> tuple[RelayRecipient, ...]:
+        return tuple(
+            RelayRecipient(
+                recipient=Recipient(address),
+                next_hop=next_hop_for(address.domain, self._rules.routes),
+                due_at_us=now_us,
+                expires_at_us=now_us + self._rules.lifetime_us,
+            )
+            for address in remotes
+        )
 
-        Without any it is at our own name, which is also that of EHLO: SPF checks it for the null reverse path (RFC 7208 §2.4).
+    async def _author_domain(self, told: Sequence[DsnRecipient]) -> str:
+        """Where From is: at a domain that we can sign for, so that DMARC passes there however strict its
+        record is.
+
+        Without any it is at our own name, which is also that of EHLO: SPF checks it for the null reverse path
+        (RFC 7208 §2.4).
         """
         for domain in _author_domains(self._rules.hostname, told):
             if await self._ports.signing.has_key(domain):
                 return domain
         return self._rules.hostname
 
-    def _journal(self, message: NoticedMessage, kind: str, action: Action, fields: dict[str, str], about: tuple[str, ...] = ()) -> None:
+    def _journal(
+        self,
+        message: NoticedMessage,
+        kind: str,
+        action: Action,
+        fields: dict[str, str],
+        about: tuple[str, ...] = (),
+    ) -> None:
         self._ports.journal.record(Entry(kind, message.message_id, {"action": action, **fields}, about))
+
+
+def _is_whole(message: NoticedMessage, action: Action) -> bool:
+    """RFC 3461 §4.3: RET says what a failure notice carries; the others carry the header section.
+
+    Strangers get no more than that: else whoever can have a message fail here sends it, whole, under our
+    name.
+    """
+    return (
+        action == "failed"
+        and message.is_ours
+        and message.envelope.ret == "FULL"
+        and message.size_octets == len(message.head)
+    )
 
 
 def _author_domains(hostname: str, told: Sequence[DsnRecipient]) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""DKIM signatures with the keys of a domain of ours, for what submission sends and for notices (RFC 6376 §5)."""
+"""DKIM signatures with the keys of a domain of ours, for what submission sends and for notices (RFC 6376
+§5)."""
 
 import asyncio
 from functools import lru_cache
@@ -23,7 +24,8 @@ class Signing(Protocol):
         ...
 
     async def sign(self, domain: str, header: HeaderSection, content: Readable, message_id: str) -> bytes:
-        """Whole DKIM-Signature fields with CRLF, to go on top; b"" where nothing can be signed. `header` indexes the head of `content`."""
+        """Whole DKIM-Signature fields with CRLF, to go on top; b"" where nothing can be signed. `header`
+        indexes the head of `content`."""
         ...
 
 
@@ -63,7 +65,9 @@ class KeySigning:
             signers = sorted(map(_signer, active), key=lambda signer: signer.algorithm, reverse=True)
             return b"".join(signer.sign(header, body_hash, now_seconds) for signer in signers)
         except SigningRefused as refused:
-            self._journal.record(Entry("submission.not_signed", message_id, {"domain": domain, "because": str(refused)}))
+            self._journal.record(
+                Entry("submission.not_signed", message_id, {"domain": domain, "because": str(refused)})
+            )
             return b""
 
 

@@ -1,4 +1,5 @@
-"""Moves to and from Junk reach the learners in the background: no IMAP command waits for them, or fails by them."""
+"""Moves to and from Junk reach the learners in the background: no IMAP command waits for them, or fails by
+them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -43,7 +44,8 @@ class TeacherPorts:
 
 
 class Teacher:
-    """Implements `ports.learning.JunkWatch`. One per worker; `run` does the work, `learners` may be changed at any time."""
+    """Implements `ports.learning.JunkWatch`. One per worker; `run` does the work, `learners` may be changed
+    at any time."""
 
     def __init__(self, ports: TeacherPorts, learners: Sequence[Learner] = ()) -> None:
         self.learners = tuple(learners)
@@ -110,7 +112,16 @@ class Teacher:
             if standing == "again":
                 continue
             self._ports.metrics.count("sekisho_judgements_total", judged="junk" if is_junk else "not_junk")
-            await self._tell(JudgedMessage(account_id, row.content_id, is_junk, standing == "changed", octets, row.prefix_octets))
+            await self._tell(
+                JudgedMessage(
+                    account_id=account_id,
+                    content_id=row.content_id,
+                    is_junk=is_junk,
+                    was_other=standing == "changed",
+                    octets=octets,
+                    prefix_octets=row.prefix_octets,
+                )
+            )
 
     async def _tell(self, message: JudgedMessage) -> None:
         for learner in self.learners:

@@ -77,7 +77,9 @@ def unescape(text: str) -> bytes:
 class Player:
     """Plays the client's side over `stream`. `patience_seconds` only bounds a test that hangs."""
 
-    def __init__(self, stream: Stream, values: Mapping[str, str] | None = None, patience_seconds: float = 20.0) -> None:
+    def __init__(
+        self, stream: Stream, values: Mapping[str, str] | None = None, patience_seconds: float = 20.0
+    ) -> None:
         self._stream = stream
         self._values = values or {}
         self._patience_seconds = patience_seconds
@@ -109,7 +111,9 @@ class Player:
     async def _line(self) -> str | None:
         while b"\r\n" not in self._buffer:
             try:
-                octets = await asyncio.wait_for(self._stream.read(self._patience_seconds), self._patience_seconds)
+                octets = await asyncio.wait_for(
+                    self._stream.read(self._patience_seconds), self._patience_seconds
+                )
             except ConnectionLost:
                 octets = b""
             if not octets:

@@ -1,7 +1,8 @@
-"""A DNS server on loopback that answers from zone text, over UDP and TCP, for tests that run a real resolver or server.
+"""A DNS server on loopback that answers from zone text, over UDP and TCP, for tests that run a real resolver
+or server.
 
 In a test:      async with serving(Zone.from_text(...)) as server: ... server.address ("127.0.0.1:port")
-On its own:     python -m sekisho.testing.dnsserver --port 5353 zonefile      (prints the address when it is ready)
+On its own:  python -m sekisho.testing.dnsserver --port 5353 zonefile   (prints the address when ready)
 
 Names under `$TIMEOUT` get no reply at all, `$BOGUS` SERVFAIL with the extended error 6 (RFC 8914 §4.7).
 """
@@ -107,7 +108,9 @@ def record_to_wire(rtype: RecordType, record: Record) -> bytes:
         case Tlsa():
             return bytes((record.usage, record.selector, record.matching)) + record.data
         case Srv():
-            return struct.pack("!HHH", record.priority, record.weight, record.port) + name_to_wire(record.target)
+            return struct.pack("!HHH", record.priority, record.weight, record.port) + name_to_wire(
+                record.target
+            )
         case Soa():
             numbers = struct.pack("!IIIII", record.serial, 7200, 900, 86400, record.minimum)
             return name_to_wire(record.mname) + name_to_wire(record.rname) + numbers
@@ -120,7 +123,8 @@ def record_to_wire(rtype: RecordType, record: Record) -> bytes:
 
 
 class DnsServer:
-    """Answers from `zone` (which may be changed while it runs). `questions` and `tcp_questions` count what came."""
+    """Answers from `zone` (which may be changed while it runs). `questions` and `tcp_questions` count what
+    came."""
 
     def __init__(self, zone: Zone) -> None:
         self.zone = zone
@@ -140,7 +144,9 @@ class DnsServer:
             self._tcp = await asyncio.start_server(self._serve_tcp, host, port)
             self.host, self.port = host, self._tcp.sockets[0].getsockname()[1]
             try:
-                self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(host, self.port))
+                self._udp, _ = await loop.create_datagram_endpoint(
+                    lambda: _Udp(self), local_addr=(host, self.port)
+                )
             except OSError:
                 self._tcp.close()
                 if port:
@@ -176,7 +182,9 @@ class _Udp(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # a test asks in bursts
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22
+        )  # a test asks in bursts
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._server.questions += 1

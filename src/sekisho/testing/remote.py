@@ -22,13 +22,14 @@ class ReceivedMail:
     tls: bool
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RemoteServer:
     """Takes mail and writes it down in `received`.
 
-    `answers` changes what it says: the key is "greeting", "end" (of the content), "handshake" or the beginning of a command
-    ("RCPT TO:<bob", the longest match wins), the value a reply, "close" (drops the connection) or "hang"; of a list, one value
-    each time and the last for ever. "handshake": any value makes the server go away instead of shaking hands.
+    `answers` changes what it says: the key is "greeting", "end" (of the content), "handshake" or the
+    beginning of a command ("RCPT TO:<bob", the longest match wins), the value a reply, "close" (drops the
+    connection) or "hang"; of a list, one value each time and the last for ever. "handshake": any value makes
+    the server go away instead of shaking hands.
     """
 
     extensions: Iterable[str] = EXTENSIONS
@@ -76,7 +77,14 @@ class _Talk:
                 await self.say(line, b"221 2.0.0 bye\r\n")
                 return
             if verb == "EHLO":
-                keywords = ["remote.example", *(word for word in self.server.extensions if word != "STARTTLS" or self.stream.tls is None)]
+                keywords = [
+                    "remote.example",
+                    *(
+                        word
+                        for word in self.server.extensions
+                        if word != "STARTTLS" or self.stream.tls is None
+                    ),
+                ]
                 lines = [f"250{'-' if word is not keywords[-1] else ' '}{word}\r\n" for word in keywords]
                 await self.say(line, "".join(lines).encode())
             elif verb == "STAR":
@@ -106,7 +114,9 @@ class _Talk:
         content, self.buffer = self.buffer[:end], self.buffer[end + 3 :]
         if await self.say("end", b"250 2.0.0 queued as R1\r\n") == b"2":
             undone = (b"\r\n" + content).replace(b"\r\n.", b"\r\n")[2:]
-            self.server.received.append(ReceivedMail(self.mail, self.recipients, undone, self.stream.tls is not None))
+            self.server.received.append(
+                ReceivedMail(self.mail, self.recipients, undone, self.stream.tls is not None)
+            )
             self.server.changed.set()
         self.recipients = []
 
@@ -137,7 +147,8 @@ class _Talk:
 
 
 class MemoryDialer:
-    """`ports.stream.Dialer`: connects to `servers` by "address:port". What is not there refuses; an exception there is raised."""
+    """`ports.stream.Dialer`: connects to `servers` by "address:port". What is not there refuses; an exception
+    there is raised."""
 
     def __init__(self, servers: dict[str, RemoteServer | Exception], client: str = "192.0.2.7") -> None:
         self.servers = servers
@@ -146,7 +157,9 @@ class MemoryDialer:
         self.streams: list[MemoryStream] = []  # our ends
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def connect(self, address: IpAddress, port: int, *, source: IpAddress | None, timeout_seconds: float) -> Stream:
+    async def connect(
+        self, address: IpAddress, port: int, *, source: IpAddress | None, timeout_seconds: float
+    ) -> Stream:
         name = f"{address}:{port}"
         self.dialled.append(name)
         server = self.servers.get(name, ConnectionRefusedError(111, "Connection refused"))

@@ -1,7 +1,8 @@
 """Two ends of a connection in memory: `ports.stream.Stream` without sockets, TLS as a flag, time by command.
 
-Every written chunk remembers whether its writer was inside TLS: octets that cross that border show as the real streams show them
-(`PlaintextInjected`, `TlsFailed`). No read or handshake waits for a clock; `expire()` makes the one under way run into its deadline.
+Every written chunk remembers whether its writer was inside TLS: octets that cross that border show as the
+real streams show them (`PlaintextInjected`, `TlsFailed`). No read or handshake waits for a clock; `expire()`
+makes the one under way run into its deadline.
 """
 
 import asyncio
@@ -9,13 +10,22 @@ from collections import deque
 from ipaddress import ip_address
 from typing import Literal
 
-from sekisho.ports.stream import ConnectionLost, Endpoint, Place, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
+from sekisho.ports.stream import (
+    ConnectionLost,
+    Endpoint,
+    Place,
+    PlaintextInjected,
+    StreamTimeout,
+    TlsFailed,
+    TlsInfo,
+)
 
 _MAX_READ_OCTETS = 262_144
 
 
 class MemoryStream:
-    """One end. `sent` is everything ever written at this end, `last_timeout_seconds` what the last read was given."""
+    """One end. `sent` is everything ever written at this end, `last_timeout_seconds` what the last read was
+    given."""
 
     def __init__(self, local: Endpoint, peer: Endpoint, tls: TlsInfo | None = None) -> None:
         self.local = local
@@ -99,7 +109,7 @@ class MemoryStream:
         sni = None
         if self.other._handshaking is not None:
             sni = self.other._handshaking.sni
-        return await self._handshake(TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", sni))
+        return await self._handshake(TlsInfo(version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384", sni=sni))
 
     async def start_tls_client(
         self, server_name: str, *, verify: Literal["none", "pkix"] = "none", timeout_seconds: float = 60.0
@@ -107,7 +117,11 @@ class MemoryStream:
         if self.has_input:
             self.abort()
             raise PlaintextInjected("octets stand before the handshake")
-        return await self._handshake(TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", server_name, verified=verify == "pkix"))
+        return await self._handshake(
+            TlsInfo(
+                version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384", sni=server_name, verified=verify == "pkix"
+            )
+        )
 
     async def _handshake(self, mine: TlsInfo) -> TlsInfo:
         self._handshaking = mine
@@ -138,7 +152,7 @@ def connected_streams(
 ) -> tuple[MemoryStream, MemoryStream]:
     """(the client's end, the server's end); `tls` stands for a finished implicit-TLS handshake."""
     client_end, server_end = Endpoint(ip_address(client), 49152), Endpoint(ip_address(server), port)
-    info = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384") if tls else None
+    info = TlsInfo(version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384") if tls else None
     near, far = MemoryStream(client_end, server_end, info), MemoryStream(server_end, client_end, info)
     near.other, far.other = far, near
     return near, far

@@ -1,5 +1,6 @@
-"""Runs test scripts in the language vnd.dovecot.testsuite: ordinary Sieve with commands that set a message, compile and run scripts, and
-look at what they did. Shipped, so that any suite in that language can be run: `python -m sekisho.testing.svtest FILE…`."""
+"""Runs test scripts in the language vnd.dovecot.testsuite: ordinary Sieve with commands that set a message,
+compile and run scripts, and look at what they did. Shipped, so that any suite in that language can be run:
+`python -m sekisho.testing.svtest FILE…`."""
 
 import sys
 from collections.abc import Callable
@@ -51,6 +52,10 @@ _BOUNDS = {
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "k": 1024, "": 1}
 
 
+EXTENSION = Tag("extension", "string")
+WHERE = (Tag("smtp", "", "where"), Tag("folder", "string", "where"))
+
+
 class _TestFailed(Exception):
     pass
 
@@ -71,7 +76,7 @@ class _Sent:
     recipients: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _World:
     """Everything that the commands of the suite act on."""
 
@@ -94,12 +99,14 @@ class SuiteRunner:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.outcomes: list[CaseOutcome] = []
-        self._world = _World(path.parent, self._situation(_EMPTY))
+        self._world = _World(folder=path.parent, situation=self._situation(_EMPTY))
         self._language = WHOLE_LANGUAGE.extended(self._specs(), ("vnd.dovecot.testsuite", "namespace tst"))
 
     def run(self) -> list[CaseOutcome]:
         try:
-            script = compile_script(self._path.read_bytes(), self._language, _LIMITS, self._find, includes_must_exist=True)
+            script = compile_script(
+                self._path.read_bytes(), self._language, _LIMITS, self._find, includes_must_exist=True
+            )
         except SieveError as error:
             return [CaseOutcome(self._path.name, "(the file)", str(error))]
         machine = Machine(self._world.situation, _LIMITS)
@@ -121,7 +128,13 @@ class SuiteRunner:
             original_recipient="recipient@example.org",
             owner=(),
             now_us=1_800_000_000_000_000,
-            environment={"name": "sekisho", "location": "MDA", "phase": "during", "domain": "example.org", "host": "mail.example.org"},
+            environment={
+                "name": "sekisho",
+                "location": "MDA",
+                "phase": "during",
+                "domain": "example.org",
+                "host": "mail.example.org",
+            },
             mailbox_exists=lambda name: name in self._world.mailboxes or name.upper() == "INBOX",
             special_use_exists=lambda mailbox, use: False,
             is_duplicate=lambda key: key in self._world.remembered,
@@ -163,7 +176,9 @@ class SuiteRunner:
         name, value = machine.text(node.arguments[0]), machine.text(node.arguments[1])
         situation = self._world.situation
         if name == "message":
-            self._replace(machine, _addressed(situation, MailView.of(value.encode("utf-8", "surrogateescape"))))
+            self._replace(
+                machine, _addressed(situation, MailView.of(value.encode("utf-8", "surrogateescape")))
+            )
             return
         known = {
             "envelope.from": "reverse_path",
@@ -211,7 +226,9 @@ class SuiteRunner:
         world.errors, world.script = [], None
         path = world.folder / name
         try:
-            world.script = compile_script(path.read_bytes(), self._language, world.limits, self._find, includes_must_exist=True)
+            world.script = compile_script(
+                path.read_bytes(), self._language, world.limits, self._find, includes_must_exist=True
+            )
         except FileNotFoundError:
             world.errors = [f"there is no {path}"]
         except SieveError as error:
@@ -251,7 +268,9 @@ class SuiteRunner:
         if index is not None:
             values = values[index - 1 : index]
         keys = machine.texts(node.arguments[0])
-        return machine.matches(node.match, [word for each in values for word in each], keys, count=len(values))
+        return machine.matches(
+            node.match, [word for each in values for word in each], keys, count=len(values)
+        )
 
     # --- results
 
@@ -301,7 +320,9 @@ class SuiteRunner:
             owner = situation.recipient
             world.sent.append(_Sent(notice_letter(action, stamp, owner, header), owner, action.to))
         elif isinstance(action, Reject) and situation.reverse_path:
-            octets = refusal_letter(action.reason, stamp, to=situation.reverse_path, recipient=situation.recipient, about=header)
+            octets = refusal_letter(
+                action.reason, stamp, to=situation.reverse_path, recipient=situation.recipient, about=header
+            )
             world.sent.append(_Sent(octets, "", (situation.reverse_path,)))
 
     def _octets(self, edits: tuple[HeaderEdit, ...]) -> bytes:
@@ -325,7 +346,12 @@ class SuiteRunner:
         if number >= len(world.sent):
             return self._missing(node)
         sent = world.sent[number]
-        changed = replace(world.situation, message=MailView.of(sent.octets), reverse_path=sent.sender, recipient=sent.recipients[0])
+        changed = replace(
+            world.situation,
+            message=MailView.of(sent.octets),
+            reverse_path=sent.sender,
+            recipient=sent.recipients[0],
+        )
         self._replace(machine, replace(changed, original_recipient=sent.recipients[0]))
         return True
 
@@ -343,18 +369,18 @@ class SuiteRunner:
     def _specs(self) -> list[Spec]:
         need = "vnd.dovecot.testsuite"
 
-        def command(name: str, run: Callable[[Machine, Node], bool | None], *arguments: str, optional: int = 0) -> Spec:
+        def command(
+            name: str, run: Callable[[Machine, Node], bool | None], *arguments: str, optional: int = 0
+        ) -> Spec:
             return Spec(name=name, capability=need, arguments=arguments, optional=optional, run=run)  # type: ignore[arg-type]
 
-        message = (Tag("smtp", "", "where"), Tag("folder", "string", "where"))
-        index = (*MATCH_TAGS, INDEX_TAGS[0]._replace(capability=""))
         return [
             Spec(name="test", capability=need, arguments=("string",), has_block=True, run=self._test),
             command("test_fail", self._fail, "string"),
             command("test_set", self._set, "string", "string"),
             command("test_config_set", self._config, "string", "string"),
             command("test_config_unset", self._config, "string"),
-            Spec(name="test_config_reload", capability=need, tags=(Tag("extension", "string"),), run=self._nothing),
+            Spec(name="test_config_reload", capability=need, tags=(EXTENSION,), run=self._nothing),
             command("test_result_reset", self._reset),
             command("test_result_print", self._nothing),
             command("test_message_print", self._nothing),
@@ -363,14 +389,35 @@ class SuiteRunner:
             command("test_binary_load", self._nothing, "string"),
             command("test_binary_save", self._nothing, "string"),
             command("test_imap_metadata_set", self._nothing, "string", "string"),
-            Spec(name="test_message", capability=need, arguments=("number",), tags=message, run=self._message),
-            Spec(name="test_message", is_test=True, capability=need, arguments=("number",), tags=message, run=self._message),
-            Spec(name="test_script_compile", is_test=True, capability=need, arguments=("string",), run=self._compile),
-            Spec(name="test_script_run", is_test=True, capability=need, tags=(Tag("append_result"),), run=self._run_script),
-            Spec(name="test_multiscript", is_test=True, capability=need, arguments=("strings",), run=self._multiscript),
-            Spec(name="test_error", is_test=True, capability=need, arguments=("strings",), tags=index, run=self._error),
-            Spec(name="test_result_action", is_test=True, capability=need, arguments=("strings",), tags=index, run=self._action),
-            Spec(name="test_result_execute", is_test=True, capability=need, run=self._execute),
+            Spec(name="test_message", capability=need, arguments=("number",), tags=WHERE, run=self._message),
+            *self._tests(need),
+        ]
+
+    def _tests(self, need: str) -> list[Spec]:
+        def test(
+            name: str,
+            run: Callable[[Machine, Node], bool | None],
+            *arguments: str,
+            tags: tuple[Tag, ...] = (),
+        ) -> Spec:
+            return Spec(
+                name=name,
+                is_test=True,
+                capability=need,
+                arguments=arguments,  # type: ignore[arg-type]  # each is one of the literals
+                tags=tags,
+                run=run,
+            )
+
+        index = (*MATCH_TAGS, INDEX_TAGS[0]._replace(capability=""))
+        return [
+            test("test_message", self._message, "number", tags=WHERE),
+            test("test_script_compile", self._compile, "string"),
+            test("test_script_run", self._run_script, tags=(Tag("append_result"),)),
+            test("test_multiscript", self._multiscript, "strings"),
+            test("test_error", self._error, "strings", tags=index),
+            test("test_result_action", self._action, "strings", tags=index),
+            test("test_result_execute", self._execute),
         ]
 
 
@@ -388,7 +435,9 @@ def _addressed(situation: Situation, message: MailView) -> Situation:
 
     recipient = first(("envelope-to", "to"), "recipient@example.com")
     sender = first(("return-path", "sender", "from"), "sender@example.com")
-    return replace(situation, message=message, reverse_path=sender, recipient=recipient, original_recipient=recipient)
+    return replace(
+        situation, message=message, reverse_path=sender, recipient=recipient, original_recipient=recipient
+    )
 
 
 def run_suite(path: Path) -> list[CaseOutcome]:

@@ -1,7 +1,8 @@
 """A resolver over zone text, so that a test can write its own Internet.
 
-The text is a small subset of master files (RFC 1035 §5.1). Names without a trailing dot stand under `$ORIGIN`, which is
-the root until it is set. Comments begin with `;`; a line that begins with white space has the owner of the line before.
+The text is a small subset of master files (RFC 1035 §5.1). Names without a trailing dot stand under
+`$ORIGIN`, which is the root until it is set. Comments begin with `;`; a line that begins with white space has
+the owner of the line before.
 
     example.com        MX     10 mail.example.com
                        TXT    "v=spf1 mx -all"
@@ -45,7 +46,7 @@ class RecordSet:
     records: list[Record] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Zone:
     """What exists. `faults` with type None are for every type of the name and go before its records."""
 
@@ -58,7 +59,7 @@ class Zone:
     @classmethod
     def from_text(cls, text: str) -> "Zone":
         """Raises ZoneTextError."""
-        reader = _Reader(cls())
+        reader = _Reader(zone=cls())
         for line in text.splitlines():
             try:
                 reader.read(line)
@@ -66,7 +67,9 @@ class Zone:
                 raise ZoneTextError(f"cannot read the zone line {line.strip()!r}: {error}") from error
         return reader.zone
 
-    def add(self, name: str, rtype: RecordType, record: Record, ttl_seconds: int = 300, *, secure: bool = False) -> None:
+    def add(
+        self, name: str, rtype: RecordType, record: Record, ttl_seconds: int = 300, *, secure: bool = False
+    ) -> None:
         """One more record; `name` as in `normalize_name`."""
         name = normalize_name(name)
         found = self.sets.setdefault((name, rtype), RecordSet(ttl_seconds, secure))
@@ -89,7 +92,8 @@ class Zone:
         return name
 
     def owner(self, name: str) -> str | None:
-        """The name whose sets answer for `name`: itself, or the wildcard of RFC 4592 §3.3.1; None if there is none."""
+        """The name whose sets answer for `name`: itself, or the wildcard of RFC 4592 §3.3.1; None if there is
+        none."""
         if name in self.names:
             return name
         closest = self.closest_name(name)
@@ -110,21 +114,46 @@ class Zone:
         try:
             current = question = normalize_name(name)
         except BadName:
-            return Answer(name, rtype, DnsStatus.NXDOMAIN, ttl_seconds=self.negative_ttl_seconds, canonical_name=name)
+            return Answer(
+                name=name,
+                rtype=rtype,
+                status=DnsStatus.NXDOMAIN,
+                ttl_seconds=self.negative_ttl_seconds,
+                canonical_name=name,
+            )
         ttl, secure = 2**31 - 1, True
         for _ in range(MAX_CNAMES + 1):
             if (status := self.fault(current, rtype)) is not None:
-                return Answer(question, rtype, status, canonical_name=current)
+                return Answer(name=question, rtype=rtype, status=status, canonical_name=current)
             owner = self.owner(current)
-            if owner is None or (found := self.sets.get((owner, rtype)) or self.sets.get((owner, "CNAME"))) is None:
+            if (
+                owner is None
+                or (found := self.sets.get((owner, rtype)) or self.sets.get((owner, "CNAME"))) is None
+            ):
                 status = DnsStatus.NXDOMAIN if owner is None else DnsStatus.NODATA
                 secure = secure and self.names[self.closest_name(current)]
-                return Answer(question, rtype, status, (), min(ttl, self._negative_ttl(current)), secure, current)
+                return Answer(
+                    name=question,
+                    rtype=rtype,
+                    status=status,
+                    records=(),
+                    ttl_seconds=min(ttl, self._negative_ttl(current)),
+                    secure=secure,
+                    canonical_name=current,
+                )
             ttl, secure = min(ttl, found.ttl_seconds), secure and found.secure
             if (owner, rtype) in self.sets:
-                return Answer(question, rtype, DnsStatus.NOERROR, tuple(found.records), ttl, secure, current)
+                return Answer(
+                    name=question,
+                    rtype=rtype,
+                    status=DnsStatus.NOERROR,
+                    records=tuple(found.records),
+                    ttl_seconds=ttl,
+                    secure=secure,
+                    canonical_name=current,
+                )
             current = cast(str, found.records[0])
-        return Answer(question, rtype, DnsStatus.SERVFAIL, canonical_name=current)
+        return Answer(name=question, rtype=rtype, status=DnsStatus.SERVFAIL, canonical_name=current)
 
     def _negative_ttl(self, name: str) -> int:
         found = self.soa(name)
@@ -135,7 +164,8 @@ class Zone:
 
 
 class ZoneResolver:
-    """A `Resolver` over a zone. `questions` lists what was asked, in order; the zone may be changed at any time."""
+    """A `Resolver` over a zone. `questions` lists what was asked, in order; the zone may be changed at any
+    time."""
 
     def __init__(self, zone: Zone | str = "") -> None:
         self.zone = Zone.from_text(zone) if isinstance(zone, str) else zone
@@ -150,7 +180,7 @@ class ZoneResolver:
         return self.zone.answer(name, rtype)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Reader:
     zone: Zone
     origin: str = ""
@@ -244,7 +274,9 @@ def _txt(_: _Reader, tokens: list[bytes]) -> Record:
 
 
 def _tlsa(_: _Reader, tokens: list[bytes]) -> Record:
-    return Tlsa(int(tokens[0]), int(tokens[1]), int(tokens[2]), bytes.fromhex(b"".join(tokens[3:]).decode("ascii")))
+    return Tlsa(
+        int(tokens[0]), int(tokens[1]), int(tokens[2]), bytes.fromhex(b"".join(tokens[3:]).decode("ascii"))
+    )
 
 
 _PARSERS: dict[RecordType, Callable[[_Reader, list[bytes]], Record]] = {

@@ -12,7 +12,7 @@ from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.admin import operations
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.ports.journal import Journal
 from sekisho.probes.reputation import Organizations
 from sekisho.services.classifier import LiveClassifier
@@ -28,8 +28,8 @@ from sekisho.wiring.stores import StoreProblem, opened_store
 
 
 def answer_alone(config: Config, request: bytes, owner: pwd.struct_passwd | None = None) -> bytes:
-    """Answered with the rights of the data's owner; the caller holds its folder's lock. Raises CommandFailed when the store cannot be
-    opened.
+    """Answered with the rights of the data's owner; the caller holds its folder's lock. Raises CommandFailed
+    when the store cannot be opened.
     """
     descriptor = _log(config, owner)
     try:
@@ -60,23 +60,37 @@ async def _answer(config: Config, request: bytes, descriptor: int | None) -> byt
             resolver = StubResolver(config.resolver, server_clock())
             experience, teacher, classifier = _learners(store, config, link.journal, resolver)
             kit = door_kit(config, store, experience, teacher)
-            context = admin_context(store, config, link.journal, f"uid:{os.getuid()}", link.ledger, classifier, kit)
+            context = admin_context(
+                store=store,
+                config=config,
+                journal=link.journal,
+                actor=f"uid:{os.getuid()}",
+                ledger=link.ledger,
+                classifier=classifier,
+                door=kit,
+            )
             answer = await operations.answer(context, request)
             await teacher.finish()
             await write_down_the_last(store.reputation, link.journal)
             await resolver.close()
             return answer
     except StoreProblem as problem:
-        raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(problem)) from problem
+        raise CommandError("{problem}", exits.UNREACHABLE, problem=str(problem)) from problem
     finally:
         link.close()
         log.flush()
 
 
-def _learners(store: SqliteStore, config: Config, journal: Journal, resolver: StubResolver) -> tuple[Experience, Teacher, LiveClassifier]:
+def _learners(
+    store: SqliteStore, config: Config, journal: Journal, resolver: StubResolver
+) -> tuple[Experience, Teacher, LiveClassifier]:
     """What learns from an operator's word, without a worker around it."""
     clock = server_clock()
     experience = make_experience(config, store, Organizations(clock), resolver, clock)
     classifier = LiveClassifier(store.lessons, clock, journal)
     classifier.rules = classifier_rules(config)
-    return experience, Teacher(TeacherPorts(store.mail, store.judgements, journal, NoMetrics()), (experience, classifier)), classifier
+    return (
+        experience,
+        Teacher(TeacherPorts(store.mail, store.judgements, journal, NoMetrics()), (experience, classifier)),
+        classifier,
+    )

@@ -9,7 +9,7 @@ from sekisho.adapters.clock import SystemClock
 from sekisho.adapters.labclock import VARIABLE, LabClock
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.ports.changes import Changes, QueueChanged
 from sekisho.ports.clock import Clock
 
@@ -24,22 +24,28 @@ def server_clock() -> Clock:
 
 
 def check_clock(config: Config) -> None:
-    """A server that the world can reach runs by the true time: raises CommandFailed if it was told otherwise."""
+    """A server that the world can reach runs by the true time: raises CommandFailed if it was told
+    otherwise."""
     file = os.environ.get(VARIABLE)
     if not file:
         return
     if not all(listener.address.is_loopback for listener in config.listeners):
-        raise CommandFailed(
-            "{variable} is for a lab: with it every listener must be on a loopback address.", exits.BAD_CONFIG, variable=VARIABLE
+        raise CommandError(
+            "{variable} is for a lab: with it every listener must be on a loopback address.",
+            exits.BAD_CONFIG,
+            variable=VARIABLE,
         )
     try:
         server_clock()
     except (OSError, ValueError) as error:
-        raise CommandFailed("{variable}: {reason}", exits.BAD_CONFIG, variable=VARIABLE, reason=str(error)) from error
+        raise CommandError(
+            "{variable}: {reason}", exits.BAD_CONFIG, variable=VARIABLE, reason=str(error)
+        ) from error
 
 
 async def sleep_by_clock(seconds: float) -> None:
-    """`asyncio.sleep` for chores that come round: when a lab moves the time over their moment, it has come."""
+    """`asyncio.sleep` for chores that come round: when a lab moves the time over their moment, it has
+    come."""
     clock = server_clock()
     if not isinstance(clock, LabClock):
         await asyncio.sleep(seconds)
@@ -50,7 +56,8 @@ async def sleep_by_clock(seconds: float) -> None:
 
 
 async def follow_lab_clock(changes: Changes) -> None:
-    """Whoever waits for a moment of the clock looks again when it was moved. Ends at once with the system's clock."""
+    """Whoever waits for a moment of the clock looks again when it was moved. Ends at once with the system's
+    clock."""
     clock = server_clock()
     if not isinstance(clock, LabClock):
         return

@@ -11,10 +11,15 @@ from sekisho.ports.metrics import Metrics
 KEPT_DESCRIPTORS = 64  # for the store, the DNS and content on its way, beside those of the relay
 
 
-def make_crowd(config: Config, counts: ConnectionCounts, journal: Journal, metrics: Metrics, clock: Clock) -> Crowd:
+def make_crowd(
+    config: Config, counts: ConnectionCounts, journal: Journal, metrics: Metrics, clock: Clock
+) -> Crowd:
     """When the store is open: what it holds is seen."""
     descriptors = descriptors_for_connections(KEPT_DESCRIPTORS + config.relay.concurrency)
-    return Crowd(CrowdTools(counts, journal, metrics, clock, descriptors), crowd_rules(config))
+    return Crowd(
+        CrowdTools(counts=counts, journal=journal, metrics=metrics, clock=clock, descriptors=descriptors),
+        crowd_rules(config),
+    )
 
 
 def crowd_rules(config: Config) -> CrowdRules:

@@ -18,11 +18,25 @@ from sekisho.wiring.clocks import server_clock
 
 
 def admin_context(
-    store: SqliteStore, config: Config, journal: Journal, actor: str, ledger: Ledger | None, classifier: ClassifierDesk, door: DoorKit
+    store: SqliteStore,
+    config: Config,
+    journal: Journal,
+    actor: str,
+    ledger: Ledger | None,
+    classifier: ClassifierDesk,
+    door: DoorKit,
 ) -> Context:
     leaked = config.login.breached_passwords
     return Context(
-        store.directory, store.spool, store.keys, journal, server_clock(), config.roles, actor, ledger, guard_kit(store, config, journal),
+        directory=store.directory,
+        spool=store.spool,
+        keys=store.keys,
+        journal=journal,
+        clock=server_clock(),
+        roles=config.roles,
+        actor=actor,
+        ledger=ledger,
+        guard_kit=guard_kit(store, config, journal),
         classifier=classifier,
         breached=BreachedFile(leaked) if leaked else None,
         door_kit=door,
@@ -30,7 +44,7 @@ def admin_context(
         credentials=store.credentials,
         places=store.places,
         script_desk=ScriptDesk(store.scripts, config.sieve),
-    )  # fmt: skip
+    )
 
 
 def guard_kit(store: SqliteStore, config: Config, journal: Journal) -> GuardKit:
@@ -38,5 +52,12 @@ def guard_kit(store: SqliteStore, config: Config, journal: Journal) -> GuardKit:
     signing = KeySigning(store.keys, clock, journal)
     lifetime_us = int(config.queue.lifetime_seconds * 1_000_000)
     recipients = RecipientProbe(store.directory, config.hostname, config.roles.model_dump())
-    releaser = Releaser(store.spool, store.guard, recipients, signing, clock, lifetime_us)
+    releaser = Releaser(
+        spool=store.spool,
+        guard=store.guard,
+        recipients=recipients,
+        signing=signing,
+        clock=clock,
+        lifetime_us=lifetime_us,
+    )
     return GuardKit(store.guard, releaser, CredentialFreezer(store.credentials, clock))

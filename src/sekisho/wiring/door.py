@@ -1,4 +1,5 @@
-"""The door as the settings want it: who is asked about a message, by which rules it is judged, and what is learned from it."""
+"""The door as the settings want it: who is asked about a message, by which rules it is judged, and what is
+learned from it."""
 
 from sekisho.config.door import blocklists, door_rules
 from sekisho.config.schema import Config
@@ -23,28 +24,34 @@ _GREETING_SECONDS = 3.0  # that the DNS may take before the greeting
 
 def blocklist_watch(plant: Plant, config: Config) -> BlocklistWatch:
     """What is known of a list's health outlives the settings."""
-    return BlocklistWatch(blocklists(config), plant.resolver, plant.journal, plant.shared.metrics, plant.blocklist_health)
+    return BlocklistWatch(
+        blocklists(config), plant.resolver, plant.journal, plant.shared.metrics, plant.blocklist_health
+    )
 
 
-def inspector(plant: Plant, config: Config, experience: Experience, content: ContentProbe, watch: BlocklistWatch) -> DoorInspector:
+def inspector(
+    plant: Plant, config: Config, experience: Experience, content: ContentProbe, watch: BlocklistWatch
+) -> DoorInspector:
     rules, is_learning, store = door_rules(config), config.reputation.enabled, plant.store
     probes = Probes(
-        ReputationProbe(store.reputation, plant.organizations, experience.rules) if is_learning else None,
-        content,
-        GreylistProbe(store.greylist, experience.rules) if rules.mode(GREYLIST) != "off" else None,
-        rules.mode(SENDER) != "off",
-        plant.names if rules.mode(IMPERSONATED) != "off" else None,
+        reputation=ReputationProbe(store.reputation, plant.organizations, experience.rules)
+        if is_learning
+        else None,
+        content=content,
+        greylist=GreylistProbe(store.greylist, experience.rules) if rules.mode(GREYLIST) != "off" else None,
+        sender=rules.mode(SENDER) != "off",
+        names=plant.names if rules.mode(IMPERSONATED) != "off" else None,
     )
     ports = GreylistPorts(store.greylist, plant.clock, plant.journal, plant.shared.metrics)
     tools = DoorTools(
-        store.directory,
-        lambda: BudgetedResolver(plant.resolver),
-        plant.clock,
-        plant.journal,
-        probes,
-        experience if is_learning else None,
-        lambda: watch.fit,
-        Greylisting(rules.waiting, config.greylist.tarpit_connections, ports),
+        directory=store.directory,
+        budgeted=lambda: BudgetedResolver(plant.resolver),
+        clock=plant.clock,
+        journal=plant.journal,
+        probes=probes,
+        experience=experience if is_learning else None,
+        blocklists=lambda: watch.fit,
+        greylisting=Greylisting(rules.waiting, config.greylist.tarpit_connections, ports),
     )
     return DoorInspector(config.hostname, rules, config.door.unchecked_networks, tools)
 
@@ -53,13 +60,15 @@ def connection_watch(plant: Plant, config: Config, experience: Experience) -> Do
     rules, clock, rates = door_rules(config), plant.clock, plant.shared.rates
     reputation = plant.store.reputation if config.reputation.enabled else None
     tools = WatchTools(
-        rates,
-        RateProbe(rates, rules.limits, clock, reputation, experience.rules),
-        plant.store.directory,
-        lambda: BudgetedResolver(plant.resolver, seconds=_GREETING_SECONDS),
-        clock,
-        plant.journal,
-        plant.shared.metrics,
-        sleep_by_clock,
+        rates=rates,
+        probe=RateProbe(rates, rules.limits, clock, reputation, experience.rules),
+        directory=plant.store.directory,
+        budgeted=lambda: BudgetedResolver(plant.resolver, seconds=_GREETING_SECONDS),
+        clock=clock,
+        journal=plant.journal,
+        metrics=plant.shared.metrics,
+        pause=sleep_by_clock,
     )
-    return DoorWatch(config.hostname, rules, config.door.unchecked_networks, tools, config.door.greet_delay_seconds)
+    return DoorWatch(
+        config.hostname, rules, config.door.unchecked_networks, tools, config.door.greet_delay_seconds
+    )

@@ -1,4 +1,5 @@
-"""Every background duty of a worker, by name. What they do stands elsewhere, how they are kept going in `wiring.dutykeeper`."""
+"""Every background duty of a worker, by name. What they do stands elsewhere, how they are kept going in
+`wiring.dutykeeper`."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -38,7 +39,11 @@ def duties(hands: Hands, slot: int) -> tuple[Duty, ...]:
         Duty(name="metrics.publish", work=plant.shared.metrics.publish_news, every=PUBLISH_SECONDS),
         Duty(name="teacher.teach", work=plant.teacher.run),
         Duty(name="reputation.flush", work=plant.store.reputation.flush, every=FLUSH_SECONDS),
-        Duty(name=BLOCKLISTS, work=lambda: now().blocklists.look(), every=lambda: now().blocklists.pause_seconds),
+        Duty(
+            name=BLOCKLISTS,
+            work=lambda: now().blocklists.look(),
+            every=lambda: now().blocklists.pause_seconds,
+        ),
         Duty(name="clock.follow", work=lambda: follow_lab_clock(plant.changes), once=True),
         *_of_one_worker(plant, now),
         *(_of_the_first_slot(plant) if slot == 0 else ()),
@@ -57,12 +62,20 @@ def _of_one_worker(plant: Plant, now: Callable[[], Services]) -> tuple[Duty, ...
         return plant.greylist.tidy(settings.rules(), settings.entries)
 
     return (
-        *(Duty(name=name, work=work, every=every, by_one=True) for name, (every, work) in store.maintenance.rounds.items()),
+        *(
+            Duty(name=name, work=work, every=every, by_one=True)
+            for name, (every, work) in store.maintenance.rounds.items()
+        ),
         Duty(name="guard.cases", work=lambda: now().cases.keep(), every=ROUND_SECONDS, by_one=True),
         Duty(name="login.notices", work=lambda: now().notices.keep(), every=ROUND_SECONDS, by_one=True),
         Duty(name="classifier.fit", work=plant.classifier.fit_if_due, every=ROUND_SECONDS, by_one=True),
         Duty(name="ledger.house", work=plant.ledger.keep_house, every=ROUND_SECONDS, by_one=True),
-        Duty(name="judgements.trim", work=lambda: store.judgements.trim(JUDGEMENTS), every=HOUSE_SECONDS, by_one=True),
+        Duty(
+            name="judgements.trim",
+            work=lambda: store.judgements.trim(JUDGEMENTS),
+            every=HOUSE_SECONDS,
+            by_one=True,
+        ),
         Duty(name="reputation.trim", work=trim_reputation, every=HOUSE_SECONDS, by_one=True),
         Duty(name="greylist.tidy", work=tidy_greylist, every=HOUSE_SECONDS, by_one=True),
     )

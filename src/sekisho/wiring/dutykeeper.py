@@ -1,7 +1,8 @@
 """Keeps background work going: what each duty does is its own business, and so are its faults.
 
-A fault is told in the log and the metrics, and the duty begins again after a while that doubles each time; no other duty notices.
-Without some the worker is of no use: when such a duty fails again and again the worker ends, and the supervisor starts another.
+A fault is told in the log and the metrics, and the duty begins again after a while that doubles each time; no
+other duty notices. Without some the worker is of no use: when such a duty fails again and again the worker
+ends, and the supervisor starts another.
 """
 
 import asyncio
@@ -17,7 +18,9 @@ from sekisho.ports.stream import Shutdown
 
 FIRST_WAIT_SECONDS = 0.5  # after a fault; then twice as long each time
 LONGEST_WAIT_SECONDS = 60.0
-STEADY_SECONDS = 60.0  # work without end that lasted so long had begun well: its next fault counts as the first
+STEADY_SECONDS = (
+    60.0  # work without end that lasted so long had begun well: its next fault counts as the first
+)
 ALARM_FAULTS = 3  # in a row
 VITAL_FAULTS = 5  # in a row, and the worker ends
 STOP_SECONDS = 1.0
@@ -28,10 +31,11 @@ ASK_AGAIN_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """`work` is one round, `every` the seconds until the next (or who knows them); with None it is work without end.
+    """`work` is one round, `every` the seconds until the next (or who knows them); with None it is work
+    without end.
 
-    `once`: work that may end by itself, and is then done. `by_one`: by one worker of all, who has the lease for it.
-    `vital`: the worker is of no use without it.
+    `once`: work that may end by itself, and is then done. `by_one`: by one worker of all, who has the lease
+    for it. `vital`: the worker is of no use without it.
     """
 
     name: str
@@ -47,8 +51,8 @@ class Duty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DutyPorts:
-    """`is_ours`: may this worker do what only one does? `worker` tells this one from its siblings in the metrics. Work without end ends
-    at the shutdown."""
+    """`is_ours`: may this worker do what only one does? `worker` tells this one from its siblings in the
+    metrics. Work without end ends at the shutdown."""
 
     clock: Clock
     journal: Journal
@@ -84,7 +88,8 @@ class _Run:
 
 
 class DutyKeeper:
-    """Make it inside the loop. `start` begins all; `until_shutdown` lasts as long as the vital ones can be kept up; `stop` ends all."""
+    """Make it inside the loop. `start` begins all; `until_shutdown` lasts as long as the vital ones can be
+    kept up; `stop` ends all."""
 
     def __init__(self, duties: Iterable[Duty], ports: DutyPorts) -> None:
         self._ports = ports
@@ -151,7 +156,9 @@ class DutyKeeper:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                seconds = self._failed(run, began, CancelledByItself(duty.name).with_traceback(error.__traceback__))
+                seconds = self._failed(
+                    run, began, CancelledByItself(duty.name).with_traceback(error.__traceback__)
+                )
             except Exception as error:
                 seconds = self._failed(run, began, error)
             else:
@@ -172,7 +179,10 @@ class DutyKeeper:
         return True
 
     async def _pause(self, run: _Run, seconds: float) -> None:
-        sleeping, waking = asyncio.ensure_future(self._ports.sleep(seconds)), asyncio.ensure_future(run.wake.wait())
+        sleeping, waking = (
+            asyncio.ensure_future(self._ports.sleep(seconds)),
+            asyncio.ensure_future(run.wake.wait()),
+        )
         try:
             await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -181,7 +191,9 @@ class DutyKeeper:
 
     def _succeeded(self, run: _Run) -> None:
         ports, name = self._ports, run.duty.name
-        ports.metrics.gauge("sekisho_duty_success_seconds", ports.clock.now_us() // 1_000_000, duty=name, worker=ports.worker)
+        ports.metrics.gauge(
+            "sekisho_duty_success_seconds", ports.clock.now_us() // 1_000_000, duty=name, worker=ports.worker
+        )
         if run.faults:
             ports.journal.record(Entry("duty.recovered", fields={"duty": name, "faults": run.faults}))
             run.faults = 0
@@ -207,7 +219,9 @@ class DutyKeeper:
         }
         ports.journal.record(Entry("duty.failed", fault_id, fields))
         if duty.vital and run.faults >= VITAL_FAULTS and not self._given_up.done():
-            ports.journal.record(Entry("duty.given_up", fault_id, {"duty": duty.name, "faults": run.faults, "alarm": True}))
+            ports.journal.record(
+                Entry("duty.given_up", fault_id, {"duty": duty.name, "faults": run.faults, "alarm": True})
+            )
             failed = VitalDutyFailed(f"{duty.name} failed {run.faults} times in a row")
             failed.__cause__ = error
             self._given_up.set_exception(failed)

@@ -18,7 +18,9 @@ from sekisho.services.experience import Experience
 def make_experience(
     config: Config, store: SqliteStore, organizations: Organizations, resolver: CachingResolver, clock: Clock
 ) -> Experience:
-    experience = Experience(store.reputation, store.judgements, organizations, lambda: BudgetedResolver(resolver), clock)
+    experience = Experience(
+        store.reputation, store.judgements, organizations, lambda: BudgetedResolver(resolver), clock
+    )
     experience.rules, experience.hostname = reputation_rules(config), config.hostname
     return experience
 
@@ -27,8 +29,15 @@ def door_kit(config: Config, store: SqliteStore, experience: Experience, junk: J
     """For an operator's commands."""
     recipients = RecipientProbe(store.directory, config.hostname, config.roles.model_dump())
     return DoorKit(
-        store.reputation, experience.rules, recipients, store.mail, junk, experience, store.greylist, config.greylist.rules()
-    )  # fmt: skip
+        reputation=store.reputation,
+        rules=experience.rules,
+        recipients=recipients,
+        mail=store.mail,
+        junk=junk,
+        experience=experience,
+        greylist=store.greylist,
+        waiting=config.greylist.rules(),
+    )
 
 
 async def write_down_the_last(reputation: Reputation, journal: Journal) -> None:

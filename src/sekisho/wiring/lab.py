@@ -1,4 +1,5 @@
-"""The servers that `sekisho lab` rehearses with: a `serve` of its own in a folder, under a clock that moves."""
+"""The servers that `sekisho lab` rehearses with: a `serve` of its own in a folder, under a clock that
+moves."""
 
 import asyncio
 import json
@@ -18,7 +19,7 @@ from sekisho.adapters.process.control import ControlProblem, ServerNotRunning, a
 from sekisho.config.load import load
 from sekisho.config.problems import ConfigError
 from sekisho.config.write import inline_table
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.lab.rehearse import rehearse
 from sekisho.ports.lab import Rehearsal, RehearsalFailed, RunningServer, SceneResult, ServerOrder, Watcher
 from sekisho.wiring.paths import control_socket
@@ -36,7 +37,7 @@ def play(asked: Rehearsal, watcher: Watcher) -> list[SceneResult]:
     try:
         return rehearse(asked, start_server, watcher)
     except RehearsalFailed as failed:
-        raise CommandFailed(failed.text, **failed.values) from failed
+        raise CommandError(failed.text, **failed.values) from failed
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -66,9 +67,15 @@ class _Server:
             raise RehearsalFailed("The server does not answer: {reason}", reason=str(error)) from error
         if answer.get("refused"):
             refused = answer["refused"]
-            raise RehearsalFailed("{operation}: {reason}", operation=operation, reason=refused["text"].format(**refused.get("values", {})))
+            raise RehearsalFailed(
+                "{operation}: {reason}",
+                operation=operation,
+                reason=refused["text"].format(**refused.get("values", {})),
+            )
         if answer.get("fault"):
-            raise RehearsalFailed("{operation}: {reason}", operation=operation, reason=f"fault {answer['fault']}")
+            raise RehearsalFailed(
+                "{operation}: {reason}", operation=operation, reason=f"fault {answer['fault']}"
+            )
         return answer.get("result")
 
     def _ask(self, request: bytes) -> bytes:
@@ -77,7 +84,11 @@ class _Server:
 
     async def command(self, arguments: Sequence[str], stdin: str = "") -> tuple[int, str]:
         program = [sys.executable, "-m", "sekisho.app", *arguments]
-        environment = {**self._environment, "SEKISHO_CONFIG": str(self.config_file), "LC_ALL": _LOCALES[self._order.language]}
+        environment = {
+            **self._environment,
+            "SEKISHO_CONFIG": str(self.config_file),
+            "LC_ALL": _LOCALES[self._order.language],
+        }
         process = await asyncio.create_subprocess_exec(
             *program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
         )
@@ -85,11 +96,17 @@ class _Server:
         return process.returncode or 0, output.decode("utf-8", "replace")
 
     def prepare(self) -> None:
-        """The folder: certificates and sekisho.toml. Raises RehearsalFailed when the scene's settings do not fit."""
+        """The folder: certificates and sekisho.toml. Raises RehearsalFailed when the scene's settings do not
+        fit."""
         order = self._order
         write_certificates(order.folder, (order.hostname, order.host), datetime.now(UTC))
         listeners = [
-            {"kind": kind, "address": order.host, "port": port, "proxy_from": [f"{_proxy_source(order.host)}/32"]}
+            {
+                "kind": kind,
+                "address": order.host,
+                "port": port,
+                "proxy_from": [f"{_proxy_source(order.host)}/32"],
+            }
             for kind, port in self.ports.items()
         ]
         tables: dict[str, Any] = {
@@ -111,7 +128,10 @@ class _Server:
     def start(self) -> "subprocess.Popen[bytes]":
         """Returns when it says that it is ready; raises RehearsalFailed."""
         address = str(self.folder / "notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, (self.folder / "serve.err").open("ab") as errors:
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+            (self.folder / "serve.err").open("ab") as errors,
+        ):
             manager.bind(address)
             manager.settimeout(0.1)
             process = subprocess.Popen(
@@ -131,7 +151,8 @@ class _Server:
                         break
         _end(process)
         raise RehearsalFailed(
-            "The server did not start: {reason}", reason=(self.folder / "serve.err").read_text("utf-8", "replace")[-2000:]
+            "The server did not start: {reason}",
+            reason=(self.folder / "serve.err").read_text("utf-8", "replace")[-2000:],
         )
 
 
@@ -140,7 +161,9 @@ async def start_server(order: ServerOrder) -> AsyncIterator[RunningServer]:
     """`ports.lab.StartServer`. Whatever happens, nothing of it is left running."""
     order.folder.mkdir(parents=True, exist_ok=True)
     if any(order.folder.iterdir()):
-        raise RehearsalFailed("{folder} is not empty; name another folder with --keep.", folder=str(order.folder))
+        raise RehearsalFailed(
+            "{folder} is not empty; name another folder with --keep.", folder=str(order.folder)
+        )
     server = _Server(order)
     server.prepare()
     process = await asyncio.to_thread(server.start)

@@ -13,25 +13,32 @@ from sekisho.ports.metrics import Metrics
 
 
 class LedgerKeeper:
-    """`journal` is what everybody writes to; `ledger` is None while it is switched off or cannot be opened. Make it inside the loop."""
+    """`journal` is what everybody writes to; `ledger` is None while it is switched off or cannot be opened.
+    Make it inside the loop."""
 
-    def __init__(self, log: Journal, clock: Clock, metrics: Metrics | None = None, *, alone: bool = False) -> None:
+    def __init__(
+        self, log: Journal, clock: Clock, metrics: Metrics | None = None, *, alone: bool = False
+    ) -> None:
         self.journal = KeepingJournal(log, clock)
         self.ledger: SqliteLedger | None = None
         self._log, self._clock, self._metrics, self._alone = log, clock, metrics, alone
         self._loop = asyncio.get_running_loop()
 
     def use(self, config: Config) -> None:
-        """Open, close or bound it. Whatever is wrong with the ledger, mail goes on without it. It outlives settings: it is a database, and
-        has a thread."""
-        limits = LedgerLimits(config.ledger.keep_days, config.ledger.keep_octets, config.limits.free_disk_octets)
+        """Open, close or bound it. Whatever is wrong with the ledger, mail goes on without it. It outlives
+        settings: it is a database, and has a thread."""
+        limits = LedgerLimits(
+            config.ledger.keep_days, config.ledger.keep_octets, config.limits.free_disk_octets
+        )
         if not config.ledger.enabled:
             self.close()
         elif self.ledger is not None:
             self.ledger.use(limits)
         else:
             try:
-                self.ledger = SqliteLedger(config.data_dir, self._clock, limits, self._lost, alone=self._alone)
+                self.ledger = SqliteLedger(
+                    config.data_dir, self._clock, limits, self._lost, alone=self._alone
+                )
             except (StoreUnavailable, SchemaTooNew) as error:
                 self._log.record(Entry("ledger.unavailable", fields={"error": str(error), "alarm": True}))
         self.journal.recorder = self.ledger

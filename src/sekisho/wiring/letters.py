@@ -11,13 +11,20 @@ from sekisho.wiring.clocks import server_clock
 
 
 def letter_rules(config: Config) -> LetterRules:
-    return LetterRules(config.hostname, config.language, dict(config.relay.routes), int(config.queue.notice_lifetime_seconds * 1_000_000))
+    return LetterRules(
+        config.hostname,
+        config.language,
+        dict(config.relay.routes),
+        int(config.queue.notice_lifetime_seconds * 1_000_000),
+    )
 
 
 def letter_writer(store: SqliteStore, config: Config, journal: Journal) -> LetterWriter:
     clock = server_clock()
     recipients = RecipientProbe(store.directory, config.hostname, config.roles.model_dump())
-    return LetterWriter(letter_rules(config), store.spool, recipients, KeySigning(store.keys, clock, journal), clock)
+    return LetterWriter(
+        letter_rules(config), store.spool, recipients, KeySigning(store.keys, clock, journal), clock
+    )
 
 
 def factor_rules(config: Config) -> FactorRules:

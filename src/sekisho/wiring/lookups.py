@@ -9,7 +9,7 @@ from sekisho.adapters.dns.servers import BadServer
 from sekisho.config.schema import ResolverSettings
 from sekisho.core.terms.dns import Resolver
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.wiring.clocks import server_clock
 
 T = TypeVar("T")
@@ -28,4 +28,4 @@ def look_up(settings: ResolverSettings, work: Callable[[Resolver], Awaitable[T]]
     try:
         return asyncio.run(run())
     except BadServer as error:
-        raise CommandFailed("{problem}", exits.USAGE, problem=str(error)) from error
+        raise CommandError("{problem}", exits.USAGE, problem=str(error)) from error

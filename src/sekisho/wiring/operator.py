@@ -11,7 +11,7 @@ from sekisho.adapters.process.plan import StartRefused
 from sekisho.adapters.process.privileges import acting_as
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed, OperatorLink
+from sekisho.faces.cli.handle import CommandError, OperatorLink
 from sekisho.wiring.owner import make_data_folder
 from sekisho.wiring.paths import control_socket
 
@@ -27,19 +27,27 @@ def operator(config: Config) -> Iterator[OperatorLink]:
     except ServerNotRunning:
         pass
     except (ControlProblem, TimeoutError) as problem:
-        raise CommandFailed(
-            "{path}: no answer from the server: {reason}", exits.UNREACHABLE, path=str(path), reason=str(problem)
+        raise CommandError(
+            "{path}: no answer from the server: {reason}",
+            exits.UNREACHABLE,
+            path=str(path),
+            reason=str(problem),
         ) from problem
     except PermissionError as error:
-        raise CommandFailed(
-            "{path}: no permission; run this as root or as the user of the server.", exits.UNREACHABLE, path=str(path)
+        raise CommandError(
+            "{path}: no permission; run this as root or as the user of the server.",
+            exits.UNREACHABLE,
+            path=str(path),
         ) from error
-    # The store and all under it take a quarter of a second to import, and with a running server nobody needs them.
+    # The store and all under it take a quarter of a second to import, and with a running server nobody needs
+    # them.
     from sekisho.wiring.alone import answer_alone
 
     if not config.data_dir.is_dir():
-        raise CommandFailed(
-            "{path} does not exist: start the server once, or correct data_dir.", exits.UNREACHABLE, path=str(config.data_dir)
+        raise CommandError(
+            "{path} does not exist: start the server once, or correct data_dir.",
+            exits.UNREACHABLE,
+            path=str(config.data_dir),
         )
     with owned_data(config) as owner:
         yield lambda request: answer_alone(config, request, owner)
@@ -47,7 +55,8 @@ def operator(config: Config) -> Iterator[OperatorLink]:
 
 @contextmanager
 def owned_data(config: Config) -> Iterator[pwd.struct_passwd | None]:
-    """The data folder's lock, so that no server starts meanwhile, and whose the data is (`owner.data_owner`); raises CommandFailed.
+    """The data folder's lock, so that no server starts meanwhile, and whose the data is (`owner.data_owner`);
+    raises CommandFailed.
 
     A folder that is not there yet is made for its owner.
     """
@@ -56,7 +65,7 @@ def owned_data(config: Config) -> Iterator[pwd.struct_passwd | None]:
         with acting_as(owner):
             descriptor = lock_data_directory(config.data_dir, 0.0)
     except StartRefused as refused:
-        raise CommandFailed("{problem}", exits.UNREACHABLE, problem=str(refused)) from refused
+        raise CommandError("{problem}", exits.UNREACHABLE, problem=str(refused)) from refused
     try:
         yield owner
     finally:

@@ -20,5 +20,7 @@ def queue_rules(owner: Owner, config: Config) -> QueueRules:
 
 
 def make_relay(ports: RelayPorts, pool: Pool, config: Config) -> Relay:
-    own = frozenset(Endpoint(listener.address, listener.port) for listener in config.listeners if listener.kind == "smtp")
+    own = frozenset(
+        Endpoint(listener.address, listener.port) for listener in config.listeners if listener.kind == "smtp"
+    )
     return Relay(config.hostname, config.relay, ports, own_endpoints=own, pool=pool)

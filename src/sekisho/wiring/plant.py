@@ -1,7 +1,8 @@
-"""What lives as long as the worker: its store, memory, journal, sockets to the DNS, and what is remembered from one message to the next.
+"""What lives as long as the worker: its store, memory, journal, sockets to the DNS, and what is remembered
+from one message to the next.
 
-Nothing here judges or answers anybody: that is done by services, which are built over the plant from a configuration, and built again
-at a reload (`wiring.services`).
+Nothing here judges or answers anybody: that is done by services, which are built over the plant from a
+configuration, and built again at a reload (`wiring.services`).
 """
 
 import asyncio
@@ -70,8 +71,8 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plant:
-    """Most of it remembers something. `relay_ports`, `queue_ports` and `login_tools` lack what depends on the settings; `queue` and
-    `authenticator` get that by `wiring.services.adopt`, before they are used."""
+    """Most of it remembers something. `relay_ports`, `queue_ports` and `login_tools` lack what depends on the
+    settings; `queue` and `authenticator` get that by `wiring.services.adopt`, before they are used."""
 
     owner: Owner
     shutdown: Shutdown
@@ -104,7 +105,8 @@ class Plant:
 
 
 def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: AsyncExitStack) -> Plant:
-    """Opens it; `stack` closes it again. Raises what the store or the log file says when they cannot be opened."""
+    """Opens it; `stack` closes it again. Raises what the store or the log file says when they cannot be
+    opened."""
     config, clock, dice = setup.config, server_clock(), SystemDice()
     shared.take_slot(context.slot)
     stack.callback(shared.metrics.publish)
@@ -120,18 +122,17 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
     stack.push_async_callback(resolver.close)
     owner = Owner(HOST, context.slot, context.incarnation)
     pool, signing = Pool(), KeySigning(store.keys, clock, ledger.journal)
-    relay_ports = RelayPorts(resolver, AsyncioDialer(ClientContexts()), clock, dice, ledger.journal, shared.metrics)
+    relay_ports = RelayPorts(
+        resolver=resolver,
+        dialer=AsyncioDialer(ClientContexts()),
+        clock=clock,
+        dice=dice,
+        journal=ledger.journal,
+        metrics=shared.metrics,
+    )
     login_tools = _login_tools(store, changes, (clock, dice), ledger.journal, shared)
-    queue_ports = QueuePorts(
-        store.spool,
-        make_relay(relay_ports, pool, config),
-        recipient_probe(store, config),
-        changes,
-        clock,
-        dice,
-        ledger.journal,
-        shared.metrics,
-        signing,
+    queue_ports = _queue_ports(
+        ports=relay_ports, pool=pool, signing=signing, store=store, changes=changes, config=config
     )
     authenticator = SaslAuthenticator(login_tools, config.login)
     stack.callback(authenticator.close)
@@ -165,6 +166,22 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
     )
 
 
+def _queue_ports(
+    ports: RelayPorts, pool: Pool, signing: KeySigning, store: SqliteStore, changes: Changes, config: Config
+) -> QueuePorts:
+    return QueuePorts(
+        spool=store.spool,
+        courier=make_relay(ports, pool, config),
+        recipients=recipient_probe(store, config),
+        changes=changes,
+        clock=ports.clock,
+        dice=ports.dice,
+        journal=ports.journal,
+        metrics=ports.metrics,
+        signing=signing,
+    )
+
+
 def _open_log(config: Config, clock: Clock, slot: int, stack: AsyncExitStack) -> StructlogJournal:
     descriptor = None if config.log.file is None else open_log(config.log.file)
     log = StructlogJournal(clock, form=config.log.format, descriptor=descriptor, worker=slot)
@@ -172,24 +189,36 @@ def _open_log(config: Config, clock: Clock, slot: int, stack: AsyncExitStack) ->
     return log
 
 
-def _open_crowd(config: Config, shared: Shared, journal: Journal, clock: Clock, stack: AsyncExitStack) -> Crowd:
+def _open_crowd(
+    config: Config, shared: Shared, journal: Journal, clock: Clock, stack: AsyncExitStack
+) -> Crowd:
     crowd = make_crowd(config, shared.counts, journal, shared.metrics, clock)
     stack.callback(crowd.close)
     return crowd
 
 
-def _open_store(config: Config, chance: tuple[Clock, Dice], changes: Changes, metrics: SharedMetrics, stack: AsyncExitStack) -> SqliteStore:
+def _open_store(
+    config: Config,
+    chance: tuple[Clock, Dice],
+    changes: Changes,
+    metrics: SharedMetrics,
+    stack: AsyncExitStack,
+) -> SqliteStore:
     store = open_store(config, *chance, changes, metrics)
     stack.push_async_callback(store.close)
     return store
 
 
-def _look_after(store: SqliteStore, journal: Journal, clock: Clock, log: StructlogJournal, stack: AsyncExitStack) -> None:
+def _look_after(
+    store: SqliteStore, journal: Journal, clock: Clock, log: StructlogJournal, stack: AsyncExitStack
+) -> None:
     StoreTroubles(journal, clock, log.flush).watch(store)
     stack.push_async_callback(write_down_the_last, store.reputation, journal)
 
 
-def _open_classifier(store: SqliteStore, clock: Clock, journal: Journal, metrics: SharedMetrics, stack: AsyncExitStack) -> LiveClassifier:
+def _open_classifier(
+    store: SqliteStore, clock: Clock, journal: Journal, metrics: SharedMetrics, stack: AsyncExitStack
+) -> LiveClassifier:
     classifier = LiveClassifier(store.lessons, clock, journal, metrics)
     stack.push_async_callback(classifier.close)
     return classifier
@@ -202,18 +231,20 @@ def _open_changes(context: WorkerContext, stack: AsyncExitStack) -> DatagramChan
     return changes
 
 
-def _login_tools(store: SqliteStore, changes: Changes, chance: tuple[Clock, Dice], journal: Journal, shared: Shared) -> AuthenticationTools:
+def _login_tools(
+    store: SqliteStore, changes: Changes, chance: tuple[Clock, Dice], journal: Journal, shared: Shared
+) -> AuthenticationTools:
     clock, dice = chance
     return AuthenticationTools(
-        store.directory,
-        store.credentials,
-        store.counters,
-        store.bans,
-        store.places,
-        changes,
-        clock,
-        dice,
-        journal,
-        shared.metrics,
-        shared.recent.by(clock),
+        directory=store.directory,
+        credentials=store.credentials,
+        counters=store.counters,
+        bans=store.bans,
+        places=store.places,
+        changes=changes,
+        clock=clock,
+        dice=dice,
+        journal=journal,
+        metrics=shared.metrics,
+        recent=shared.recent.by(clock),
     )

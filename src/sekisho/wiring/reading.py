@@ -1,4 +1,5 @@
-"""Reading what workers run by: at the start strictly, at a reload so that what is bad among it does not spoil the rest."""
+"""Reading what workers run by: at the start strictly, at a reload so that what is bad among it does not spoil
+the rest."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from sekisho.config.problems import ConfigError
 from sekisho.config.reload import in_force
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.wiring.setup import Setup
 
 Report = Callable[[str, Mapping[str, str | int]], None]
@@ -30,12 +31,13 @@ def read_setup(config_file: Path) -> Setup:
         certificates = read_certificates(loaded.config.certificates)
         authorities = _read_authorities(loaded.config)
     except CertificateProblem as problem:
-        raise CommandFailed("{problem}", exits.BAD_CONFIG, problem=str(problem)) from problem
+        raise CommandError("{problem}", exits.BAD_CONFIG, problem=str(problem)) from problem
     return Setup(loaded.config.model_dump_json(), list(certificates), authorities)
 
 
 class SetupReader:
-    """In the supervisor. `latest` is what a replaced worker starts with: what the others were told at the last SIGHUP."""
+    """In the supervisor. `latest` is what a replaced worker starts with: what the others were told at the
+    last SIGHUP."""
 
     def __init__(self, config_file: Path, first: Setup, report: Report) -> None:
         self.latest = first
@@ -43,8 +45,8 @@ class SetupReader:
         self._running = first.config
 
     def reload(self) -> bytes:
-        """For the workers; raises ReloadRefused, and then everything stays. A certificate that is not fit leaves the one before it in use,
-        and settings that want a restart stay as they are; both are told."""
+        """For the workers; raises ReloadRefused, and then everything stays. A certificate that is not fit
+        leaves the one before it in use, and settings that want a restart stay as they are; both are told."""
         try:
             self.latest = self._read_again()
         except ConfigError as error:
@@ -59,7 +61,7 @@ class SetupReader:
             read_setup(self._file)
         except ConfigError as error:
             raise ReloadRefused(_errors(error)) from error
-        except CommandFailed as failed:
+        except CommandError as failed:
             raise ReloadRefused(str(failed)) from failed
 
     def _read_again(self) -> Setup:
@@ -91,7 +93,10 @@ def _read_authorities(
             found[str(file)] = pem = file.read_bytes()
             check_authorities(pem)
         except (OSError, CertificateProblem) as error:
-            problem = f"listeners[{number}].client_ca: {error if isinstance(error, OSError) else f'{file}: {error}'}"
+            problem = (
+                f"listeners[{number}].client_ca: "
+                f"{error if isinstance(error, OSError) else f'{file}: {error}'}"
+            )
             if kept is None or before is None or str(file) not in before:
                 raise CertificateProblem(problem) from error
             found[str(file)] = before[str(file)]

@@ -18,7 +18,7 @@ from sekisho.adapters.process.worker import changes_socket
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.schema import Config
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.ports.journal import Entry
 from sekisho.ports.leases import Owner
 from sekisho.wiring.clocks import check_clock, server_clock
@@ -37,16 +37,19 @@ OnReady = Callable[[Mapping[str, int]], None]
 
 
 def serve(config_file: Path, prepare: Preparation | None = None, on_ready: OnReady | None = None) -> int:
-    """Until SIGTERM or SIGINT. Raises ConfigError with everything that is wrong, CommandFailed when it cannot start."""
+    """Until SIGTERM or SIGINT. Raises ConfigError with everything that is wrong, CommandFailed when it cannot
+    start."""
     setup = read_setup(config_file)
     check_clock(setup.config)
     try:
         return Supervisor(_plan(config_file, setup, prepare, on_ready)).run()
     except StartRefused as refused:
-        raise CommandFailed("{problem}", exits.FAILED, problem=str(refused)) from refused
+        raise CommandError("{problem}", exits.FAILED, problem=str(refused)) from refused
 
 
-def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready: OnReady | None) -> ProcessPlan:
+def _plan(
+    config_file: Path, setup: Setup, prepare: Preparation | None, on_ready: OnReady | None
+) -> ProcessPlan:
     config = setup.config
     workers = config.workers or len(os.sched_getaffinity(0))
     shared = Shared(
@@ -56,7 +59,8 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         SharedRecent(workers, max(SPRAYED_NAMES, config.login.sprayed_accounts)),
     )
     listeners = [
-        ListenSpec(name, listener.address, listener.port) for name, listener in zip(listener_names(config), config.listeners, strict=True)
+        ListenSpec(name, listener.address, listener.port)
+        for name, listener in zip(listener_names(config), config.listeners, strict=True)
     ]
     if config.metrics.port is not None:
         listeners.append(ListenSpec(METRICS, config.metrics.address, config.metrics.port, shared=True))
@@ -64,7 +68,9 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
     reader = SetupReader(config_file, setup, reporter)
 
     def reload() -> bytes:
-        reporter.use(reader.latest.config)  # the file may have been rotated, whatever is wrong with the configuration
+        reporter.use(
+            reader.latest.config
+        )  # the file may have been rotated, whatever is wrong with the configuration
         payload = reader.reload()
         reporter.use(reader.latest.config)
         return payload
@@ -78,12 +84,18 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
         worker_main=worker_main,
         listeners=listeners,
         # Anybody may knock at the submission socket: who it is decides (submission.local_users).
-        unix_sockets=[UnixSpec(CONTROL, control_socket(config)), UnixSpec(LOCAL, submission_socket(config), 0o666), *_auth_socket(config)],
+        unix_sockets=[
+            UnixSpec(CONTROL, control_socket(config)),
+            UnixSpec(LOCAL, submission_socket(config), 0o666),
+            *_auth_socket(config),
+        ],
         user=config.user,
         event_loop=config.event_loop,
         heartbeat_seconds=config.worker_heartbeat_seconds,
         prepare=lambda: asyncio.run(_prepare(config, prepare)),
-        on_worker_death=lambda slot, incarnation: asyncio.run(_free(config, workers, Owner(HOST, slot, incarnation))),
+        on_worker_death=lambda slot, incarnation: asyncio.run(
+            _free(config, workers, Owner(HOST, slot, incarnation))
+        ),
         on_reload=reload,
         on_upgrade=reader.check,
         on_ready=on_ready,
@@ -94,7 +106,11 @@ def _plan(config_file: Path, setup: Setup, prepare: Preparation | None, on_ready
 
 def _auth_socket(config: Config) -> list[UnixSpec]:
     settings = config.auth_socket
-    return [UnixSpec(AUTH, settings.path, int(settings.mode, 8), settings.group)] if settings.path is not None else []
+    return (
+        [UnixSpec(AUTH, settings.path, int(settings.mode, 8), settings.group)]
+        if settings.path is not None
+        else []
+    )
 
 
 async def _prepare(config: Config, work: Preparation | None) -> None:
@@ -121,11 +137,14 @@ async def _free(config: Config, workers: int, owner: Owner) -> None:
 
 
 class _Reporter:
-    """The supervisor's words in the journal. A log file is made here, by root perhaps, and given to the workers' user."""
+    """The supervisor's words in the journal. A log file is made here, by root perhaps, and given to the
+    workers' user."""
 
     def __init__(self, config: Config) -> None:
         self._log, self._user = config.log, config.user
-        self._journal = StructlogJournal(server_clock(), form=self._log.format, descriptor=self._open(), worker="supervisor")
+        self._journal = StructlogJournal(
+            server_clock(), form=self._log.format, descriptor=self._open(), worker="supervisor"
+        )
 
     def __call__(self, kind: str, fields: Mapping[str, str | int]) -> None:
         self._journal.record(Entry(kind, fields=fields))

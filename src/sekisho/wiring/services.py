@@ -1,8 +1,8 @@
 """The services under one configuration, built over the plant. A reload is: build again, and exchange once.
 
-`build` changes nothing and opens nothing; whatever can be wrong with a configuration shows there, and then the services before it stay.
-`adopt` is the one exchange: nobody waits in it and nothing of it fails, so no connection sees half of it. Connections that are open keep
-the services that they began with.
+`build` changes nothing and opens nothing; whatever can be wrong with a configuration shows there, and then
+the services before it stay. `adopt` is the one exchange: nobody waits in it and nothing of it fails, so no
+connection sees half of it. Connections that are open keep the services that they began with.
 """
 
 import pwd
@@ -74,8 +74,9 @@ class ListenerUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """`handlers` by kind of listener, `listeners` by name. What follows them is for duties and operators, then for what outlives settings
-    (`adopt`). `complaints`: what could not be used, for the log: where, what is wrong."""
+    """`handlers` by kind of listener, `listeners` by name. What follows them is for duties and operators,
+    then for what outlives settings (`adopt`). `complaints`: what could not be used, for the log: where, what
+    is wrong."""
 
     config: Config
     handlers: Mapping[str, ConnectionHandler]
@@ -117,7 +118,9 @@ def build(plant: Plant, setup: Setup, before: Services | None = None) -> Service
         learners=(plant.classifier, experience),
         queue=(queue_rules(plant.owner, config), ports),
         logins=_login_tools(plant, config, tokens),
-        resolver=plant.resolver.now if plant.resolver.now.fits(config.resolver) else StubResolver(config.resolver, plant.clock),
+        resolver=plant.resolver.now
+        if plant.resolver.now.fits(config.resolver)
+        else StubResolver(config.resolver, plant.clock),
         chains=PreparedContexts(setup.certificates, setup.client_authorities.values()),
         tokens=tokens,
         complaints=tuple(complaints),
@@ -125,8 +128,9 @@ def build(plant: Plant, setup: Setup, before: Services | None = None) -> Service
 
 
 def adopt(plant: Plant, services: Services) -> None:
-    """Give what outlives the settings the new ones, each for the reason that its `use` says: what it remembers, holds open or has under way
-    must not be lost, or the limits bind those who are connected already."""
+    """Give what outlives the settings the new ones, each for the reason that its `use` says: what it
+    remembers, holds open or has under way must not be lost, or the limits bind those who are connected
+    already."""
     config, shared = services.config, plant.shared
     plant.log.use(config.log.format)
     plant.ledger.use(config)
@@ -147,7 +151,12 @@ def adopt(plant: Plant, services: Services) -> None:
 
 def _queue_ports(plant: Plant, config: Config) -> QueuePorts:
     relay = make_relay(plant.relay_ports, plant.pool, config)
-    return replace(plant.queue_ports, courier=relay, recipients=recipient_probe(plant.store, config), gate=gate(plant.store, config))
+    return replace(
+        plant.queue_ports,
+        courier=relay,
+        recipients=recipient_probe(plant.store, config),
+        gate=gate(plant.store, config),
+    )
 
 
 def _login_tools(plant: Plant, config: Config, tokens: "OidcVerifier | None") -> AuthenticationTools:
@@ -164,14 +173,30 @@ def _admin(plant: Plant, config: Config, experience: Experience) -> Callable[[st
     kit = door_kit(config, plant.store, experience, plant.teacher)
 
     def context(actor: str) -> Context:
-        return admin_context(plant.store, config, plant.journal, actor, plant.ledger.ledger, plant.classifier, kit)
+        return admin_context(
+            store=plant.store,
+            config=config,
+            journal=plant.journal,
+            actor=actor,
+            ledger=plant.ledger.ledger,
+            classifier=plant.classifier,
+            door=kit,
+        )
 
     return context
 
 
 def _listeners(plant: Plant, setup: Setup, config: Config) -> dict[str, ListenerUse]:
     shared = plant.shared
-    tools = ListenerTools(plant.tls, plant.crowd, plant.journal, shared.metrics, plant.clock, config.hostname, plant.refusals)
+    tools = ListenerTools(
+        tls=plant.tls,
+        crowd=plant.crowd,
+        journal=plant.journal,
+        metrics=shared.metrics,
+        clock=plant.clock,
+        hostname=config.hostname,
+        refusals=plant.refusals,
+    )
     uses = {name: ListenerUse(tools=tools) for name in (LOCAL, AUTH)}
     for name, settings in zip(listener_names(config), config.listeners, strict=True):
         uses[name] = ListenerUse(
@@ -183,29 +208,45 @@ def _listeners(plant: Plant, setup: Setup, config: Config) -> dict[str, Listener
 
 
 def _handlers(
-    plant: Plant, config: Config, experience: Experience, blocklists: BlocklistWatch, recipients: RecipientProbe
+    plant: Plant,
+    config: Config,
+    experience: Experience,
+    blocklists: BlocklistWatch,
+    recipients: RecipientProbe,
 ) -> dict[str, ConnectionHandler]:
     content = content_probe(config, plant.classifier)
     sieve = sieve_service(plant, config, recipients)
     door = inspector(plant, config, experience, content, blocklists)
-    reception = _reception(plant, config, recipients, door, experience, sieve)
-    submission = _submission(plant, config, recipients, content, experience, sieve)
+    reception = _reception(
+        plant=plant, config=config, recipients=recipients, door=door, experience=experience, sieve=sieve
+    )
+    submission = _submission(
+        plant=plant, config=config, recipients=recipients, content=content, experience=experience, sieve=sieve
+    )
     store, authenticator = plant.store, plant.authenticator
     imap_ports = ImapPorts(
-        store.mail,
-        store.spool,
-        store.directory,
-        authenticator,
-        plant.changes,
-        plant.journal,
-        plant.shared.metrics,
-        plant.clock,
-        plant.shutdown,
-        plant.teacher,
+        store=store.mail,
+        spool=store.spool,
+        directory=store.directory,
+        authenticator=authenticator,
+        changes=plant.changes,
+        journal=plant.journal,
+        metrics=plant.shared.metrics,
+        clock=plant.clock,
+        shutdown=plant.shutdown,
+        junk=plant.teacher,
     )
     imap = ImapHandler(imap_ports, config.access, config.login, config.hostname)
     pop3 = Pop3Service(
-        Pop3Tools(authenticator, store.mail, store.leases, plant.owner, plant.clock, plant.journal, plant.shutdown),
+        Pop3Tools(
+            authenticator=authenticator,
+            store=store.mail,
+            leases=store.leases,
+            owner=plant.owner,
+            clock=plant.clock,
+            journal=plant.journal,
+            shutdown=plant.shutdown,
+        ),
         Pop3Settings(config.hostname, config.access, config.login, config.limits),
     )
     return {
@@ -238,62 +279,78 @@ def _managesieve(plant: Plant, config: Config) -> ManageSieveService:
 
 
 def _reception(
-    plant: Plant, config: Config, recipients: RecipientProbe, door: DoorInspector, experience: Experience, sieve: Sieving
+    plant: Plant,
+    config: Config,
+    recipients: RecipientProbe,
+    door: DoorInspector,
+    experience: Experience,
+    sieve: Sieving,
 ) -> Reception:
     tools = ReceptionTools(
-        plant.store.spool,
-        recipients,
-        door,
-        plant.clock,
-        plant.dice,
-        plant.journal,
-        plant.shared.metrics,
-        plant.shutdown,
-        plant.queue.owner_for_new,
-        plant.queue.take,
-        plant.signing,
-        sleep_by_clock,
-        connection_watch(plant, config, experience),
-        sieve,
+        spool=plant.store.spool,
+        recipients=recipients,
+        inspector=door,
+        clock=plant.clock,
+        dice=plant.dice,
+        journal=plant.journal,
+        metrics=plant.shared.metrics,
+        shutdown=plant.shutdown,
+        owner=plant.queue.owner_for_new,
+        started=plant.queue.take,
+        signing=plant.signing,
+        sleep=sleep_by_clock,
+        watch=connection_watch(plant, config, experience),
+        sieve=sieve,
     )
     settings = ReceptionConfig(
-        config.hostname, config.limits, config.reception, config.queue, dict(config.relay.routes), config.language, config.ledger
+        hostname=config.hostname,
+        limits=config.limits,
+        reception=config.reception,
+        queue=config.queue,
+        routes=dict(config.relay.routes),
+        language=config.language,
+        ledger=config.ledger,
     )
     return Reception(tools, settings)
 
 
 def _submission(
-    plant: Plant, config: Config, recipients: RecipientProbe, content: ContentProbe, experience: Experience, sieve: Sieving
+    plant: Plant,
+    config: Config,
+    recipients: RecipientProbe,
+    content: ContentProbe,
+    experience: Experience,
+    sieve: Sieving,
 ) -> Submission:
     store = plant.store
     tools = SubmissionTools(
-        store.spool,
-        store.directory,
-        recipients,
-        plant.authenticator,
-        takeover_watch(plant, config, outgoing_content(config, content, plant.journal)),
-        DomainSigner(plant.signing),
-        plant.clock,
-        plant.dice,
-        plant.journal,
-        plant.shared.metrics,
-        plant.shutdown,
-        plant.queue.owner_for_new,
-        plant.queue.take,
-        plant.signing,
-        experience if config.reputation.enabled else NoCorrespondence(),
-        sieve,
+        spool=store.spool,
+        directory=store.directory,
+        recipients=recipients,
+        authenticator=plant.authenticator,
+        judge=takeover_watch(plant, config, outgoing_content(config, content, plant.journal)),
+        signer=DomainSigner(plant.signing),
+        clock=plant.clock,
+        dice=plant.dice,
+        journal=plant.journal,
+        metrics=plant.shared.metrics,
+        shutdown=plant.shutdown,
+        owner=plant.queue.owner_for_new,
+        started=plant.queue.take,
+        signing=plant.signing,
+        correspondence=experience if config.reputation.enabled else NoCorrespondence(),
+        sieve=sieve,
     )
     settings = SubmissionConfig(
-        config.hostname,
-        config.limits,
-        config.submission,
-        config.login,
-        config.queue,
-        config.reception.loose_dot_domains,
-        dict(config.relay.routes),
-        config.language,
-        config.ledger,
+        hostname=config.hostname,
+        limits=config.limits,
+        submission=config.submission,
+        login=config.login,
+        queue=config.queue,
+        loose_dot_domains=config.reception.loose_dot_domains,
+        routes=dict(config.relay.routes),
+        language=config.language,
+        ledger=config.ledger,
     )
     return Submission(tools, settings)
 

@@ -12,7 +12,9 @@ from sekisho.wiring.plant import Plant
 
 def sieve_service(plant: Plant, config: Config, recipients: RecipientProbe) -> SieveService:
     store, settings = plant.store, config.sieve
-    runner = ScriptRunner(RunPorts(store.scripts, store.remembered, store.mail, plant.clock), config.hostname, settings.limits())
+    runner = ScriptRunner(
+        RunPorts(store.scripts, store.remembered, store.mail, plant.clock), config.hostname, settings.limits()
+    )
     sorting = SortingPorts(
         runner=runner,
         directory=store.directory,
@@ -29,4 +31,6 @@ def sieve_service(plant: Plant, config: Config, recipients: RecipientProbe) -> S
         clock=plant.clock,
         journal=plant.journal,
     )
-    return SieveService(Sorting(sorting, settings), Aftermath(aftermath, settings, config.hostname, config.language))
+    return SieveService(
+        Sorting(sorting, settings), Aftermath(aftermath, settings, config.hostname, config.language)
+    )

@@ -16,7 +16,7 @@ from sekisho.adapters.stores.sqlite.connection import UnsafeSqlite
 from sekisho.adapters.stores.sqlite.migrate import SchemaTooNew
 from sekisho.adapters.stores.sqlite.wording import DatabaseError, reason_of
 from sekisho.config.schema import Config
-from sekisho.faces.cli.handle import CommandFailed, Progress
+from sekisho.faces.cli.handle import CommandError, Progress
 from sekisho.ports.content import StoreUnavailable
 from sekisho.wiring.operator import owned_data
 from sekisho.wiring.owner import data_owner
@@ -31,15 +31,15 @@ def _in_words(*folders: Path, owner: pwd.struct_passwd | None = None) -> Iterato
     try:
         yield
     except (backups.BackupRefused, SchemaTooNew, UnsafeSqlite) as error:
-        raise CommandFailed("{reason}", reason=error) from error
+        raise CommandError("{reason}", reason=error) from error
     except (StoreUnavailable, PermissionError, DatabaseError) as error:
         told = ""
         if _FORBIDDEN.intersection((type(error).__name__, type(error.__cause__).__name__)):
             with acting_as(owner):
                 told = next(filter(None, map(foreign_file, folders)), "")
         if not told and isinstance(error, DatabaseError):
-            raise CommandFailed("{path}: {reason}.", path=str(folders[0]), reason=reason_of(error)) from error
-        raise CommandFailed("{reason}", reason=told or error) from error
+            raise CommandError("{path}: {reason}.", path=str(folders[0]), reason=reason_of(error)) from error
+        raise CommandError("{reason}", reason=told or error) from error
 
 
 def backup(config: Config, target: Path, progress: Progress) -> dict[str, Any]:

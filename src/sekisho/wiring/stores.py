@@ -36,9 +36,18 @@ def store_settings(config: Config) -> StoreSettings:
     )
 
 
-def open_store(config: Config, clock: Clock, dice: Dice, changes: Changes, metrics: Metrics | None = None) -> SqliteStore:
+def open_store(
+    config: Config, clock: Clock, dice: Dice, changes: Changes, metrics: Metrics | None = None
+) -> SqliteStore:
     """After the fork, inside the loop that uses it."""
-    return SqliteStore(config.data_dir, clock, dice, changes, store_settings(config), metrics)
+    return SqliteStore(
+        data_dir=config.data_dir,
+        clock=clock,
+        dice=dice,
+        changes=changes,
+        settings=store_settings(config),
+        metrics=metrics,
+    )
 
 
 @asynccontextmanager
@@ -49,7 +58,9 @@ async def opened_store(config: Config, changes: Changes | None = None) -> AsyncI
     except (UnsafeSqlite, SchemaTooNew, StoreUnavailable, OSError) as problem:
         raise StoreProblem(f"data_dir: {foreign_file(config.data_dir) or problem}") from problem
     except DatabaseError as error:
-        raise StoreProblem(f"data_dir: {config.data_dir}: {foreign_file(config.data_dir) or reason_of(error)}") from error
+        raise StoreProblem(
+            f"data_dir: {config.data_dir}: {foreign_file(config.data_dir) or reason_of(error)}"
+        ) from error
     try:
         yield store
     finally:

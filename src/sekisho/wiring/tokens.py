@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 def token_verifier(config: Config, clock: Clock, before: "OidcVerifier | None") -> "OidcVerifier | None":
-    """One that knows the issuers' keys that `before` knows. Raises OSError when an issuer's CA file cannot be read any more."""
+    """One that knows the issuers' keys that `before` knows. Raises OSError when an issuer's CA file cannot be
+    read any more."""
     issuers = config.login.issuers
     if before is None:
         if not issuers:

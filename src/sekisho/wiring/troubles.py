@@ -1,4 +1,5 @@
-"""What a worker does about troubles of its store: tell the operator, and end when the store writes nothing any more."""
+"""What a worker does about troubles of its store: tell the operator, and end when the store writes nothing
+any more."""
 
 import os
 from collections.abc import Callable
@@ -23,7 +24,13 @@ def _end_process() -> None:
 class StoreTroubles:
     """Peers hear "not now" whatever it is; here it is told as what it is."""
 
-    def __init__(self, journal: Journal, clock: Clock, flush: Callable[[], None], end: Callable[[], None] = _end_process) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        flush: Callable[[], None],
+        end: Callable[[], None] = _end_process,
+    ) -> None:
         self._journal, self._clock, self._flush, self._end = journal, clock, flush, end
         self._told_at: dict[tuple[str, str], float] = {}
 
@@ -45,7 +52,8 @@ class StoreTroubles:
         self._journal.record(Entry(kind, fields=fields))
 
     def _broken(self, database: Path, error: BaseException) -> None:
-        """As good as a crash, which the store stands: nothing that was promised is lost, and the supervisor starts the next worker."""
+        """As good as a crash, which the store stands: nothing that was promised is lost, and the supervisor
+        starts the next worker."""
         self._journal.fault("store", error)
         self._journal.record(Entry("store.broken", fields={"database": database.name, "reason": repr(error)}))
         self._flush()

@@ -10,7 +10,7 @@ from sekisho.adapters.tryout import DOMAIN, TryOut, TryOutRefused, prepare
 from sekisho.config.schema import Config
 from sekisho.core.terms.address import Address
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed, TryAccount, TryReady
+from sekisho.faces.cli.handle import CommandError, TryAccount, TryReady
 from sekisho.ports.directory import Domain
 from sekisho.services.authentication.passwords import hash_password
 from sekisho.services.authentication.scramkeys import scram_terms
@@ -22,14 +22,23 @@ def try_out(folder: Path, base_port: int | None, announce: Callable[[TryReady], 
     try:
         made = prepare(folder, base_port)
     except TryOutRefused as refused:
-        raise CommandFailed("{problem}", exits.FAILED, problem=str(refused)) from refused
+        raise CommandError("{problem}", exits.FAILED, problem=str(refused)) from refused
 
     async def make_accounts(store: SqliteStore, _config: Config) -> None:
         await _make_accounts(store, made)
 
     def ready(_ports: Mapping[str, int]) -> None:
         accounts = tuple(TryAccount(address, password) for address, password in made.passwords.items())
-        announce(TryReady(True, dict(made.ports), accounts, str(made.ca_file), str(made.folder), os.getpid()))
+        announce(
+            TryReady(
+                ready=True,
+                ports=dict(made.ports),
+                accounts=accounts,
+                ca_file=str(made.ca_file),
+                dir=str(made.folder),
+                pid=os.getpid(),
+            )
+        )
 
     return serve(made.config_file, make_accounts, ready)
 

@@ -75,7 +75,13 @@ class Worker:
         for name, kind in kinds.items():
             if name in sockets:
                 use = self._now.listeners[name]
-                listener = Listener(listener_info(name, kind, self._plant.tls), self._handle, use.tools, use.proxy_from, use.client_ca)
+                listener = Listener(
+                    listener_info(name, kind, self._plant.tls),
+                    self._handle,
+                    use.tools,
+                    use.proxy_from,
+                    use.client_ca,
+                )
                 await listener.start(sockets[name])
                 self._listeners[name] = listener
         control = ControlServer(self._answer, self._plant.journal, operations.BUSY)
@@ -107,7 +113,12 @@ class Worker:
         for name, listener in self._listeners.items():
             if name in services.listeners:
                 use = services.listeners[name]
-                listener.use(listener_info(name, listener.info.kind, plant.tls), use.tools, use.proxy_from, use.client_ca)
+                listener.use(
+                    listener_info(name, listener.info.kind, plant.tls),
+                    use.tools,
+                    use.proxy_from,
+                    use.client_ca,
+                )
         self._reopen_log()
         self._keeper.now(BLOCKLISTS)
         if RESOLVER in self._keeper:
@@ -115,7 +126,8 @@ class Worker:
         plant.journal.record(Entry("worker.reloaded"))
 
     def _reopen_log(self) -> None:
-        """It may have been rotated, or be another one. One that cannot be opened leaves the old one in use."""
+        """It may have been rotated, or be another one. One that cannot be opened leaves the old one in
+        use."""
         file = self._now.config.log.file
         try:
             self._plant.log.redirect(None if file is None else open_log(file))

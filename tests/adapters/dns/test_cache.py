@@ -6,7 +6,7 @@ from sekisho.testing.clock import ManualClock
 
 
 def _answer(name: str = "a.example", ttl: int = 100, status: DnsStatus = DnsStatus.NOERROR) -> Answer:
-    return Answer(name, "A", status, ttl_seconds=ttl)
+    return Answer(name=name, rtype="A", status=status, ttl_seconds=ttl)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ $BOGUS forged.example
 
 
 @asynccontextmanager
-async def resolving(*servers: str, clock: ManualClock | None = None, **settings: object) -> AsyncIterator[StubResolver]:
+async def resolving(
+    *servers: str, clock: ManualClock | None = None, **settings: object
+) -> AsyncIterator[StubResolver]:
     resolver = StubResolver(ResolverSettings(servers=servers, **settings), clock or SystemClock())  # type: ignore[arg-type]  # settings by name
     try:
         yield resolver
@@ -53,7 +55,12 @@ async def server() -> AsyncIterator[DnsServer]:
 async def test_records_and_the_final_statuses(server: DnsServer) -> None:
     async with resolving(server.address) as resolver:
         answer = await resolver.resolve("Example.COM.", "MX")
-        assert (answer.name, answer.records, answer.ttl_seconds, answer.secure) == ("example.com", (Mx(10, "mail.example.com"),), 90, False)
+        assert (answer.name, answer.records, answer.ttl_seconds, answer.secure) == (
+            "example.com",
+            (Mx(10, "mail.example.com"),),
+            90,
+            False,
+        )
         for name, status in [
             ("nothing.example.com", DnsStatus.NXDOMAIN),
             ("mail.example.com", DnsStatus.NODATA),
@@ -143,10 +150,15 @@ async def test_ad_counts_only_from_trusted_resolvers(server: DnsServer) -> None:
 
 
 async def test_next_server_helps_when_the_first_cannot(server: DnsServer) -> None:
-    async with serving("$SERVFAIL mail.example.com") as bad, resolving(bad.address, server.address) as resolver:
+    async with (
+        serving("$SERVFAIL mail.example.com") as bad,
+        resolving(bad.address, server.address) as resolver,
+    ):
         assert (await resolver.resolve("mail.example.com", "A")).status is DnsStatus.NOERROR
         assert resolver.preferred == 0
-        assert (await resolver.resolve("broken.example", "A")).status is DnsStatus.NXDOMAIN  # the first does not know it
+        assert (
+            await resolver.resolve("broken.example", "A")
+        ).status is DnsStatus.NXDOMAIN  # the first does not know it
 
 
 async def test_next_server_is_preferred_when_the_first_is_silent(server: DnsServer) -> None:
@@ -219,14 +231,21 @@ async def test_forged_answers_are_passed_over() -> None:
 
 
 async def test_garbage_is_a_servfail() -> None:
-    async with scripted(lambda query: [_answer(query, answers=_A, count=1)]) as address, resolving(address) as resolver:
+    async with (
+        scripted(lambda query: [_answer(query, answers=_A, count=1)]) as address,
+        resolving(address) as resolver,
+    ):
         assert (await resolver.resolve("example.com", "A")).status is DnsStatus.SERVFAIL
 
 
 async def test_a_resolver_without_edns_is_asked_again() -> None:
     def reply(query: bytes) -> list[bytes]:
         has_opt = query[11] == 1
-        return [_answer(query, rcode=1) if has_opt else _answer(query, answers=_A + bytes((192, 0, 2, 1)), count=1)]
+        return [
+            _answer(query, rcode=1)
+            if has_opt
+            else _answer(query, answers=_A + bytes((192, 0, 2, 1)), count=1)
+        ]
 
     async with scripted(reply) as address, resolving(address, tries=1) as resolver:
         assert (await resolver.resolve("example.com", "A")).status is DnsStatus.NOERROR
@@ -236,7 +255,11 @@ async def test_alias_without_its_target_is_asked_further() -> None:
     def reply(query: bytes) -> list[bytes]:
         if b"\x03www" in query:
             target = b"\x04mail\x00"
-            return [_answer(query, answers=b"\xc0\x0c" + struct.pack("!HHIH", 5, 1, 7, len(target)) + target, count=1)]
+            return [
+                _answer(
+                    query, answers=b"\xc0\x0c" + struct.pack("!HHIH", 5, 1, 7, len(target)) + target, count=1
+                )
+            ]
         return [_answer(query, answers=_A + bytes((192, 0, 2, 1)), count=1)]
 
     async with scripted(reply) as address, resolving(address) as resolver:
@@ -247,7 +270,9 @@ async def test_alias_without_its_target_is_asked_further() -> None:
 async def test_endless_aliases_end() -> None:
     def reply(query: bytes) -> list[bytes]:
         target = b"\x01x" + query[12 : query.index(b"\0", 12) + 1]
-        return [_answer(query, answers=b"\xc0\x0c" + struct.pack("!HHIH", 5, 1, 7, len(target)) + target, count=1)]
+        return [
+            _answer(query, answers=b"\xc0\x0c" + struct.pack("!HHIH", 5, 1, 7, len(target)) + target, count=1)
+        ]
 
     async with scripted(reply) as address, resolving(address) as resolver:
         assert (await resolver.resolve("a.example", "A")).status is DnsStatus.SERVFAIL

@@ -20,14 +20,19 @@ def test_addresses(text: str, written: str, loopback: bool) -> None:
     assert (str(server), server.is_loopback) == (written, loopback)
 
 
-@pytest.mark.parametrize("text", ["", "localhost", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.300", "[::1", "[::1]:x"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "localhost", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.300", "[::1", "[::1]:x"],
+)
 def test_no_addresses(text: str) -> None:
     with pytest.raises(BadServer, match="resolver"):
         ServerAddress.from_text(text)
 
 
 def test_resolv_conf() -> None:
-    text = "# x\nsearch example.com\nnameserver 192.0.2.1\n;nameserver 192.0.2.9\n nameserver\t2001:db8::1 # y\n"
+    text = (
+        "# x\nsearch example.com\nnameserver 192.0.2.1\n;nameserver 192.0.2.9\n nameserver\t2001:db8::1 # y\n"
+    )
     text += "nameserver bad\noptions edns0\n"
     assert list(map(str, read_resolv_conf(text))) == ["192.0.2.1:53", "[2001:db8::1]:53"]
     assert len(read_resolv_conf("nameserver 192.0.2.1\n" * 9)) == 3

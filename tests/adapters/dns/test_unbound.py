@@ -73,10 +73,14 @@ class _Authority(asyncio.DatagramProtocol):
         for rtype in (question.rdtype, dns.rdatatype.CNAME):
             rdataset = node.get_rdataset(question.rdclass, rtype)
             if rdataset is not None:
-                response.find_rrset(response.answer, question.name, question.rdclass, rtype, create=True).update(rdataset)
+                response.find_rrset(
+                    response.answer, question.name, question.rdclass, rtype, create=True
+                ).update(rdataset)
                 for signature in node.get_rdataset(question.rdclass, dns.rdatatype.RRSIG, rtype) or ():
                     kind = (question.rdclass, dns.rdatatype.RRSIG, rtype)
-                    response.find_rrset(response.answer, question.name, *kind, create=True).add(signature, rdataset.ttl)
+                    response.find_rrset(response.answer, question.name, *kind, create=True).add(
+                        signature, rdataset.ttl
+                    )
                 break
         return response
 
@@ -105,7 +109,9 @@ async def unbound(tmp_path: Path) -> AsyncIterator[str]:
     program = peer("unbound")
     signed, anchor = _signed_zone()
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: _Authority(signed), local_addr=("127.0.0.1", 0))
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: _Authority(signed), local_addr=("127.0.0.1", 0)
+    )
     upstream, port = transport.get_extra_info("sockname")[1], _free_port()
     (tmp_path / "unbound.conf").write_text(
         f"""

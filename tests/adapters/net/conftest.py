@@ -38,10 +38,16 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
     authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
     ca_file = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(ca_file)
-    return Papers(authority, ca_file, (material(authority, "mx.example.test"), material(authority, "mail.other.test", "*.wild.test")))
+    return Papers(
+        authority,
+        ca_file,
+        (material(authority, "mx.example.test"), material(authority, "mail.other.test", "*.wild.test")),
+    )
 
 
-def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Every asynchronous test here runs on both loops."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -73,13 +79,17 @@ class Wire:
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: SocketStream(self._space, on_connected=self.accepted.put_nowait, server_tls=self.side), "127.0.0.1", 0
+            lambda: SocketStream(self._space, on_connected=self.accepted.put_nowait, server_tls=self.side),
+            "127.0.0.1",
+            0,
         )
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     async def pair(self) -> tuple[SocketStream, SocketStream]:
         """(server side, client side)"""
-        client = await self.dialer.connect(ip_address("127.0.0.1"), self.port, source=None, timeout_seconds=30)
+        client = await self.dialer.connect(
+            ip_address("127.0.0.1"), self.port, source=None, timeout_seconds=30
+        )
         server = await self.accepted.get()
         assert isinstance(client, SocketStream)
         self._streams += [client, server]

@@ -1,4 +1,5 @@
-"""Accepting with few descriptors: no busy loop, no lost listener, and at least one of those who wait is told."""
+"""Accepting with few descriptors: no busy loop, no lost listener, and at least one of those who wait is
+told."""
 
 import asyncio
 import errno
@@ -36,7 +37,9 @@ class Door:
         self.taken: asyncio.Queue[socket.socket] = asyncio.Queue()
         self.has_room, self.short = True, 0
         sock: Any = self.sock
-        self.acceptor = Acceptor(sock, self.taken.put_nowait, lambda: self.has_room, self.count, lambda one: one.send(b"421\r\n"))
+        self.acceptor = Acceptor(
+            sock, self.taken.put_nowait, lambda: self.has_room, self.count, lambda one: one.send(b"421\r\n")
+        )
         self.acceptor.start()
 
     def count(self) -> None:

@@ -18,17 +18,33 @@ class House:
     """One worker."""
 
     def __init__(
-        self, counts: SharedConnectionCounts, *, slot: int = 0, descriptors: int = 100_000, clock: ManualClock | None = None
+        self,
+        counts: SharedConnectionCounts,
+        *,
+        slot: int = 0,
+        descriptors: int = 100_000,
+        clock: ManualClock | None = None,
     ) -> None:
         self.counts, self.slot = counts, slot
         self.journal, self.metrics, self.clock = MemoryJournal(), MemoryMetrics(), clock or ManualClock()
-        self.crowd = Crowd(CrowdTools(counts, self.journal, self.metrics, self.clock, descriptors), CrowdRules())
+        self.crowd = Crowd(
+            CrowdTools(
+                counts=counts,
+                journal=self.journal,
+                metrics=self.metrics,
+                clock=self.clock,
+                descriptors=descriptors,
+            ),
+            CrowdRules(),
+        )
 
     def come(self, address: str, kind: str = "smtp", *, busy: bool = False) -> Guest | str:
         """A guest, or the cap that refused it."""
         self.counts.take_slot(self.slot)
         self.crowd.open += 1
-        stream: Any = SimpleNamespace(peer=SimpleNamespace(address=ip_address(address)), give_way=lambda reason: not busy)
+        stream: Any = SimpleNamespace(
+            peer=SimpleNamespace(address=ip_address(address)), give_way=lambda reason: not busy
+        )
         guest = Guest(self.crowd, kind, kind, stream, lambda: None)
         if busy:
             guest.moved()
@@ -105,7 +121,9 @@ async def test_who_is_vouched_for_stays(house: House) -> None:
         guest.vouch()
     house.clock.advance(1000)
     house.let_in(f"{n % 200 + 1}.20.{n // 200}.1" for n in range(2000))
-    assert here(vouched) == 200 == house.counts.vouched("smtp") and house.counts.open_connections("smtp") <= 900
+    assert (
+        here(vouched) == 200 == house.counts.vouched("smtp") and house.counts.open_connections("smtp") <= 900
+    )
     for guest in vouched:
         house.crowd.leave(guest)
         house.crowd.leave(guest)
@@ -161,15 +179,28 @@ async def test_under_stress_the_silent_must_go(house: House) -> None:
     guests[2].excuse(10.0)  # we kept it waiting
     house.crowd.tick()
     assert [guest.gone for guest in guests[:4]] == [False, False, False, True] and here(guests) == 3
-    assert house.metrics.values["sekisho_connections_given_way_total", (("listener", "smtp"), ("reason", "silence"))] == 598
+    assert (
+        house.metrics.values[
+            "sekisho_connections_given_way_total", (("listener", "smtp"), ("reason", "silence"))
+        ]
+        == 598
+    )
     for _ in range(int(HOLD_SECONDS) - 1):
         house.clock.advance(1)
         house.crowd.tick()
         assert house.crowd.is_stressed("smtp")
     house.clock.advance(1)
     house.crowd.tick()
-    assert not house.crowd.is_stressed("smtp") and house.metrics.values["sekisho_stress", (("kind", "smtp"),)] == 0
-    assert house.journal.kinds() == ["crowd.stress_began", "crowd.gave_way", "crowd.stress_ended", "crowd.gave_way"]
+    assert (
+        not house.crowd.is_stressed("smtp")
+        and house.metrics.values["sekisho_stress", (("kind", "smtp"),)] == 0
+    )
+    assert house.journal.kinds() == [
+        "crowd.stress_began",
+        "crowd.gave_way",
+        "crowd.stress_ended",
+        "crowd.gave_way",
+    ]
     assert house.journal.entries[1].fields == {"listeners": "smtp", "connections": 598}
 
 

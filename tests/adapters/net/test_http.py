@@ -83,7 +83,15 @@ async def test_a_server_that_nobody_vouches_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://localhost/", "https://", "https://user:pw@localhost/", "file:///etc/passwd", "", "https://localhost:x/"]
+    "url",
+    [
+        "http://localhost/",
+        "https://",
+        "https://user:pw@localhost/",
+        "file:///etc/passwd",
+        "",
+        "https://localhost:x/",
+    ],
 )
 async def test_urls_that_are_not_asked(url: str) -> None:
     with pytest.raises(ValueError):

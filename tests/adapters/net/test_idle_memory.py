@@ -17,7 +17,8 @@ from sekisho.adapters.net.tls import CertificateMaterial, ServerContexts
 from sekisho.adapters.process.worker import loop_factory
 
 class Side:
-    contexts = ServerContexts([CertificateMaterial(open(sys.argv[2], "rb").read(), open(sys.argv[3], "rb").read(), (), "test")])
+    chain, key = open(sys.argv[2], "rb").read(), open(sys.argv[3], "rb").read()
+    contexts = ServerContexts([CertificateMaterial(chain, key, (), "test")])
     def context(self): return self.contexts.context("imaps")
     def handshake_ended(self, failure): pass
 
@@ -74,7 +75,9 @@ def test_an_idle_connection_forgets_its_messages(
     (tmp_path / "key").write_bytes(papers.materials[0].key_pem)
     arguments = [sys.executable, "-c", SERVER, event_loop, str(tmp_path / "cert"), str(tmp_path / "key")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
-    with subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, **pipes) as server:
+    with subprocess.Popen(
+        arguments, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, **pipes
+    ) as server:
         port = server.stdout.readline().strip()
         with subprocess.Popen([sys.executable, "-c", CLIENT, port, str(CONNECTIONS)], **pipes) as client:
             for _ in range(2):

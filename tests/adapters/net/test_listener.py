@@ -28,9 +28,19 @@ class Scene:
         self.counts = SharedConnectionCounts(1, 3, 2)
         self.contexts = ServerContexts(papers.materials)
         refusals = CapRefusals(self.journal, self.clock, SeededDice(), "https://mail.example/why/{id}")
-        crowd_tools = CrowdTools(self.counts, self.journal, self.metrics, self.clock, 1000)
+        crowd_tools = CrowdTools(
+            counts=self.counts, journal=self.journal, metrics=self.metrics, clock=self.clock, descriptors=1000
+        )
         self.crowd = Crowd(crowd_tools, CrowdRules())
-        self.tools = ListenerTools(self.contexts, self.crowd, self.journal, self.metrics, self.clock, "mx.example.test", refusals)
+        self.tools = ListenerTools(
+            tls=self.contexts,
+            crowd=self.crowd,
+            journal=self.journal,
+            metrics=self.metrics,
+            clock=self.clock,
+            hostname="mx.example.test",
+            refusals=refusals,
+        )
         self.peers: list[str] = []
         self.listeners: list[Listener] = []
 
@@ -65,7 +75,9 @@ async def scene(papers: Papers) -> AsyncIterator[Scene]:
 
 
 async def connect(port: int, tls: ssl.SSLContext | None = None):
-    return await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname="mx.example.test" if tls else None)
+    return await asyncio.open_connection(
+        "127.0.0.1", port, ssl=tls, server_hostname="mx.example.test" if tls else None
+    )
 
 
 def test_what_a_service_learns(papers: Papers) -> None:
@@ -86,7 +98,13 @@ async def test_a_connection_is_served_and_counted(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "answer"), [("smtp", b"421 4.7.0 mx.example.test "), ("imap", b"* BYE "), ("pop3", b"-ERR [SYS/TEMP] "), ("imaps", b"")]
+    ("kind", "answer"),
+    [
+        ("smtp", b"421 4.7.0 mx.example.test "),
+        ("imap", b"* BYE "),
+        ("pop3", b"-ERR [SYS/TEMP] "),
+        ("imaps", b""),
+    ],
 )
 async def test_one_too_many(scene: Scene, papers: Papers, kind: str, answer: bytes) -> None:
     port = await scene.listen(kind)
@@ -102,13 +120,17 @@ async def test_one_too_many(scene: Scene, papers: Papers, kind: str, answer: byt
     assert bool(answer) == said.endswith(b"\r\n") == (f"(id {entry.id})\r\n".encode() in said)
     if kind == "smtp":
         assert said.endswith(f"421 4.7.0 See https://mail.example/why/{entry.id}\r\n".encode())
-    assert scene.metrics.values["sekisho_connections_refused_total", (("cap", "per_ip"), ("listener", kind))] == 1
+    assert (
+        scene.metrics.values["sekisho_connections_refused_total", (("cap", "per_ip"), ("listener", kind))]
+        == 1
+    )
     for _, other in (*first, (reader, writer)):
         other.close()
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [("smtp", b"421-4.3.2 mx.example.test Too many"), ("imap", b"* BYE "), ("pop3", b"-ERR [SYS/TEMP] ")]
+    ("kind", "words"),
+    [("smtp", b"421-4.3.2 mx.example.test Too many"), ("imap", b"* BYE "), ("pop3", b"-ERR [SYS/TEMP] ")],
 )
 async def test_who_gives_way_is_told(scene: Scene, kind: str, words: bytes) -> None:
     port = await scene.listen(kind)
@@ -124,7 +146,10 @@ async def test_who_gives_way_is_told(scene: Scene, kind: str, words: bytes) -> N
     (entry,) = [entry for entry in scene.journal.entries if entry.kind == "listener.refused"]
     assert said.startswith(words) and entry.id.encode() in said and entry.fields["cap"] == "gave_way"
     assert scene.counts.open_connections(kind) == 4 and scene.journal.faults == []
-    assert scene.metrics.values["sekisho_connections_given_way_total", (("listener", kind), ("reason", "room"))] == 1
+    assert (
+        scene.metrics.values["sekisho_connections_given_way_total", (("listener", kind), ("reason", "room"))]
+        == 1
+    )
     for _, other in (*first, (reader, writer)):
         other.close()
 
@@ -136,7 +161,8 @@ async def test_handshakes_give_way_and_are_no_alarm(scene: Scene, papers: Papers
     trusting = ssl.create_default_context(cafile=str(papers.ca_file))
     reader, writer = await connect(port, trusting)
     assert await reader.readline() == b"hello\r\n"
-    # Who of equals goes first is not said; a handshake that is cut tells its client a little later than the count.
+    # Who of equals goes first is not said; a handshake that is cut tells its client a little later than the
+    # count.
     ends = [asyncio.create_task(other.read()) for other, _ in silent]
     done, waiting = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     assert all(isinstance(end.exception(), ConnectionError) or end.result() == b"" for end in done)
@@ -167,7 +193,12 @@ async def test_who_does_not_read_gives_way_without_words(scene: Scene) -> None:
             pass
     except ConnectionError:
         pass
-    assert scene.metrics.values["sekisho_connections_given_way_total", (("listener", "smtp"), ("reason", "room"))] == 1
+    assert (
+        scene.metrics.values[
+            "sekisho_connections_given_way_total", (("listener", "smtp"), ("reason", "room"))
+        ]
+        == 1
+    )
     for one in (writer, other):
         one.close()
 
@@ -216,9 +247,13 @@ def test_a_flood_of_refusals_is_written_down_once_a_minute() -> None:
 
 
 async def test_implicit_tls(scene: Scene, papers: Papers) -> None:
-    reader, writer = await connect(await scene.listen("imaps"), ssl.create_default_context(cafile=str(papers.ca_file)))
+    reader, writer = await connect(
+        await scene.listen("imaps"), ssl.create_default_context(cafile=str(papers.ca_file))
+    )
     assert await reader.readline() == b"hello\r\n"
-    assert scene.metrics.values["sekisho_tls_handshakes_total", (("listener", "imaps"), ("result", "ok"))] == 1
+    assert (
+        scene.metrics.values["sekisho_tls_handshakes_total", (("listener", "imaps"), ("result", "ok"))] == 1
+    )
     writer.close()
 
 
@@ -228,7 +263,10 @@ async def test_implicit_tls_refuses_plaintext(scene: Scene) -> None:
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await reader.readexactly(1)
     assert scene.peers == []
-    assert scene.metrics.values["sekisho_tls_handshakes_total", (("listener", "imaps"), ("result", "failed"))] == 1
+    assert (
+        scene.metrics.values["sekisho_tls_handshakes_total", (("listener", "imaps"), ("result", "failed"))]
+        == 1
+    )
     writer.close()
 
 
@@ -297,7 +335,9 @@ async def test_the_header_of_a_stranger_is_just_a_line(scene: Scene) -> None:
 async def test_implicit_tls_behind_a_proxy_header_in_one_segment(scene: Scene, papers: Papers) -> None:
     port = await scene.listen("imaps", proxy_from=LOOPBACK)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = ssl.create_default_context(cafile=str(papers.ca_file)).wrap_bio(incoming, outgoing, server_hostname="mx.example.test")
+    tls = ssl.create_default_context(cafile=str(papers.ca_file)).wrap_bio(
+        incoming, outgoing, server_hostname="mx.example.test"
+    )
     reader, writer = await connect(port)
     writer.write(V4)  # leaves together with the ClientHello
     while True:

@@ -13,14 +13,22 @@ from tests.adapters.net.test_tls import handshake, names_in, stranger, write
 
 from sekisho.adapters.net import tls as tls_module
 from sekisho.adapters.net.proving import NotFit, read_chain, shake_hands
-from sekisho.adapters.net.tls import CertificateProblem, PreparedContexts, ServerContexts, check_authorities, read_certificates
+from sekisho.adapters.net.tls import (
+    CertificateProblem,
+    PreparedContexts,
+    ServerContexts,
+    check_authorities,
+    read_certificates,
+)
 
 
 def test_half_a_file_is_no_chain(papers: Papers) -> None:
     whole = papers.materials[0].cert_pem + papers.ca_file.read_bytes()
     assert len(read_chain(whole)) == 2
     for end in range(1, len(whole), 97):
-        if whole[:end].count(b"-----END CERTIFICATE-----") < 1 or whole[:end].count(b"BEGIN CERT") == whole[:end].count(b"END CERT"):
+        if whole[:end].count(b"-----END CERTIFICATE-----") < 1 or whole[:end].count(b"BEGIN CERT") == whole[
+            :end
+        ].count(b"END CERT"):
             continue
         with pytest.raises(NotFit, match=r"not whole|no PEM"):
             read_chain(whole[:end])
@@ -41,19 +49,29 @@ def test_a_handshake_must_show_this_certificate(papers: Papers) -> None:
     with pytest.raises(NotFit, match="another certificate"):
         shake_hands(context, x509.load_pem_x509_certificate(other.cert_pem))
     with pytest.raises(NotFit, match="handshake with it fails"):
-        shake_hands(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), x509.load_pem_x509_certificate(one.cert_pem))  # no certificate at all
+        shake_hands(
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), x509.load_pem_x509_certificate(one.cert_pem)
+        )  # no certificate at all
 
 
 def test_a_key_that_is_too_small_is_called_so(papers: Papers, tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP192R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "small.test")])
     now = datetime.datetime.now(datetime.UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+    )
     made = made.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(9))
     setting = write(papers, tmp_path, "small.test")
     pem = serialization.Encoding.PEM
     setting.cert_file.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
-    setting.key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    setting.key_file.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     with pytest.raises(CertificateProblem, match=r"cannot be used with .*EE_KEY_TOO_SMALL"):
         read_certificates([setting])
 
@@ -79,8 +97,13 @@ def test_nothing_is_half_in_use(papers: Papers) -> None:
     contexts = ServerContexts(papers.materials)
     contexts.use(PreparedContexts(papers.materials, [authority]))
     asking = contexts.context("imaps", authority)
-    broken = tls_module.CertificateMaterial(papers.materials[0].cert_pem, papers.materials[1].key_pem, ("x.test",), "x")
-    for materials, authorities in (((papers.issue("new.test"), broken), [authority]), ((papers.issue("new.test"),), [b"no authority"])):
+    broken = tls_module.CertificateMaterial(
+        papers.materials[0].cert_pem, papers.materials[1].key_pem, ("x.test",), "x"
+    )
+    for materials, authorities in (
+        ((papers.issue("new.test"), broken), [authority]),
+        ((papers.issue("new.test"),), [b"no authority"]),
+    ):
         with pytest.raises(CertificateProblem):
             contexts.use(PreparedContexts(materials, authorities))
         assert names_in(handshake(contexts, stranger())) == "mx.example.test"

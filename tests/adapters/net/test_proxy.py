@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.adapters.net.conftest import Wire, read_exactly
 
-from sekisho.adapters.net.proxy import LIMIT_OCTETS, SIGNATURE, ProxyError, ProxyHeader, is_proxy, parse_proxy_header, read_proxy_header
+from sekisho.adapters.net.proxy import (
+    LIMIT_OCTETS,
+    SIGNATURE,
+    ProxyError,
+    ProxyHeader,
+    is_proxy,
+    parse_proxy_header,
+    read_proxy_header,
+)
 from sekisho.ports.stream import ConnectionLost, Endpoint, StreamTimeout
 
 
@@ -17,7 +25,9 @@ def header(command: int, family: int, body: bytes) -> bytes:
     return SIGNATURE + struct.pack("!BBH", command, family, len(body)) + body
 
 
-def tcp(client: str, server: str, client_port: int = 40000, server_port: int = 25, tlvs: bytes = b"") -> bytes:
+def tcp(
+    client: str, server: str, client_port: int = 40000, server_port: int = 25, tlvs: bytes = b""
+) -> bytes:
     addresses = [ip_address(text).packed for text in (client, server)]
     family = 0x11 if len(addresses[0]) == 4 else 0x21
     return header(0x21, family, b"".join(addresses) + struct.pack("!HH", client_port, server_port) + tlvs)
@@ -28,7 +38,9 @@ V6 = tcp("2001:db8::1", "2001:db8::25", tlvs=b"\x04\x00\x03abc")
 
 
 def test_ipv4() -> None:
-    assert parse_proxy_header(V4) == ProxyHeader(28, Endpoint(IPv4Address("192.0.2.1"), 40000), Endpoint(IPv4Address("198.51.100.25"), 25))
+    assert parse_proxy_header(V4) == ProxyHeader(
+        28, Endpoint(IPv4Address("192.0.2.1"), 40000), Endpoint(IPv4Address("198.51.100.25"), 25)
+    )
 
 
 def test_ipv6_with_tlv() -> None:
@@ -46,7 +58,12 @@ def test_mapped_ipv4_is_ipv4() -> None:
 
 @pytest.mark.parametrize(
     "octets",
-    [header(0x20, 0x00, b""), header(0x20, 0x11, b"anything"), header(0x21, 0x00, b"xyz"), header(0x21, 0x31, bytes(216))],
+    [
+        header(0x20, 0x00, b""),
+        header(0x20, 0x11, b"anything"),
+        header(0x21, 0x00, b"xyz"),
+        header(0x21, 0x31, bytes(216)),
+    ],
     ids=["LOCAL", "LOCAL with rest", "unspecified", "unix"],
 )
 def test_headers_without_an_address(octets: bytes) -> None:
@@ -76,14 +93,23 @@ def test_refused(octets: bytes) -> None:
         parse_proxy_header(octets)
 
 
-ADDRESS_PAIRS = st.one_of(st.tuples(st.ip_addresses(v=4), st.ip_addresses(v=4)), st.tuples(st.ip_addresses(v=6), st.ip_addresses(v=6)))
+ADDRESS_PAIRS = st.one_of(
+    st.tuples(st.ip_addresses(v=4), st.ip_addresses(v=4)),
+    st.tuples(st.ip_addresses(v=6), st.ip_addresses(v=6)),
+)
 PORTS = st.integers(0, 65535)
 TLVS = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=40)), max_size=5)
 
 
 @given(ADDRESS_PAIRS, PORTS, PORTS, TLVS, st.binary(max_size=50))
 def test_whole_or_octet_by_octet(pair, client_port: int, server_port: int, tlvs, rest: bytes) -> None:
-    octets = tcp(str(pair[0]), str(pair[1]), client_port, server_port, b"".join(struct.pack("!BH", k, len(v)) + v for k, v in tlvs))
+    octets = tcp(
+        str(pair[0]),
+        str(pair[1]),
+        client_port,
+        server_port,
+        b"".join(struct.pack("!BH", k, len(v)) + v for k, v in tlvs),
+    )
     for length in range(len(octets)):
         assert parse_proxy_header(octets[:length]) is None
     parsed = parse_proxy_header(octets + rest)

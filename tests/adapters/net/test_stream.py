@@ -39,7 +39,9 @@ async def test_octets_go_both_ways(pair) -> None:
 
 async def test_nodelay_is_set(pair) -> None:
     for stream in pair:
-        assert stream._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        assert (
+            stream._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        )
 
 
 async def test_unread_comes_first(pair) -> None:
@@ -65,7 +67,9 @@ async def test_orderly_end_is_empty(pair) -> None:
 
 async def test_reset_is_connection_lost(pair) -> None:
     server, client = pair
-    client._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    client._transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0"
+    )
     client.abort()
     with pytest.raises(ConnectionLost):
         await server.read(30)
@@ -221,10 +225,19 @@ VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVe
 class RawTls:
     """The other side by hand: what it says next leaves in the segment of its last handshake message."""
 
-    def __init__(self, context: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, server_side: bool) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        server_side: bool,
+    ) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         name = None if server_side else "mx.example.test"
-        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=name)
+        self.tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=server_side, server_hostname=name
+        )
         self._reader, self._writer = reader, writer
 
     async def handshake_and_say(self, octets: bytes) -> None:
@@ -269,7 +282,9 @@ async def test_server_speaks_in_the_segment_of_its_finished(wire: Wire, version:
         client = await wire.dialer.connect(ip_address("127.0.0.1"), port, source=None, timeout_seconds=30)
         reader, writer = await accepted.get()
         task = asyncio.ensure_future(client.start_tls_client("mx.example.test"))
-        await RawTls(wire.side.context(), reader, writer, server_side=True).handshake_and_say(b"220 %d\r\n" % number)
+        await RawTls(wire.side.context(), reader, writer, server_side=True).handshake_and_say(
+            b"220 %d\r\n" % number
+        )
         await task
         assert await client.read(30) == b"220 %d\r\n" % number
         client.abort()
@@ -351,10 +366,13 @@ async def test_garbage_handshake_fails_with_an_alert(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"\xff\xfe.example.test", b"mx.example.test\\", b"mx\n.example.test"], ids=["octets", "backslash", "newline"]
+    "name",
+    [b"\xff\xfe.example.test", b"mx.example.test\\", b"mx\n.example.test"],
+    ids=["octets", "backslash", "newline"],
 )
 async def test_hostile_server_name(wire: Wire, name: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never written down, never looked up: an unknown name gets the default chain, what is not ASCII an alert."""
+    """Never written down, never looked up: an unknown name gets the default chain, what is not ASCII an
+    alert."""
     strays = []
     monkeypatch.setattr(sys, "unraisablehook", strays.append)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -380,7 +398,9 @@ async def test_hostile_server_name(wire: Wire, name: bytes, monkeypatch: pytest.
 
 async def test_verified_client(wire: Wire, papers: Papers) -> None:
     server, client = await wire.pair()
-    _, info = await asyncio.gather(server.start_tls_server(), client.start_tls_client("mx.example.test.", verify="pkix"))
+    _, info = await asyncio.gather(
+        server.start_tls_server(), client.start_tls_client("mx.example.test.", verify="pkix")
+    )
     assert info.verified
     assert info.sni == "mx.example.test"
     assert len(info.peer_chain) >= 1
@@ -399,7 +419,9 @@ async def test_both_sides_know_the_same_end_point(wire: Wire, name: str) -> None
 @pytest.mark.parametrize("name", ["wrong.example.test", "192.0.2.1"])
 async def test_wrong_name_is_refused_only_when_verifying(wire: Wire, name: str) -> None:
     server, client = await wire.pair()
-    results = await asyncio.gather(server.start_tls_server(), client.start_tls_client(name, verify="pkix"), return_exceptions=True)
+    results = await asyncio.gather(
+        server.start_tls_server(), client.start_tls_client(name, verify="pkix"), return_exceptions=True
+    )
     assert isinstance(results[1], TlsFailed)
     assert "certificate verify failed" in str(results[1])
     server, client = await wire.pair()
@@ -411,7 +433,9 @@ async def test_unknown_authority_is_refused_when_verifying(wire: Wire) -> None:
     wire.dialer._tls = ClientContexts()
     server, client = await wire.pair()
     results = await asyncio.gather(
-        server.start_tls_server(), client.start_tls_client("mx.example.test", verify="pkix"), return_exceptions=True
+        server.start_tls_server(),
+        client.start_tls_client("mx.example.test", verify="pkix"),
+        return_exceptions=True,
     )
     assert isinstance(results[1], TlsFailed)
 
@@ -432,7 +456,9 @@ async def test_garbage_inside_tls_is_connection_lost(wire: Wire) -> None:
 def test_iana_names() -> None:
     assert iana_cipher_name("TLS_AES_256_GCM_SHA384") == "TLS_AES_256_GCM_SHA384"
     assert iana_cipher_name("ECDHE-RSA-AES128-GCM-SHA256") == "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
-    assert iana_cipher_name("ECDHE-ECDSA-CHACHA20-POLY1305") == "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
+    assert (
+        iana_cipher_name("ECDHE-ECDSA-CHACHA20-POLY1305") == "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
+    )
     assert iana_cipher_name("ECDHE-RSA-AES256-SHA") == "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA"
     assert iana_cipher_name("AES128-GCM-SHA256") == "TLS_RSA_WITH_AES_128_GCM_SHA256"
     assert iana_cipher_name("AES128-SHA") == "TLS_RSA_WITH_AES_128_CBC_SHA"

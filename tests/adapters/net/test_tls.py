@@ -20,7 +20,14 @@ from tests.adapters.net.conftest import Papers, Wire
 
 from sekisho.adapters.net import tls as tls_module
 from sekisho.adapters.net.opensslconf import CLASSIC, HYBRID
-from sekisho.adapters.net.tls import CertificateProblem, ClientContexts, ServerContexts, end_point_of, is_host_name, read_certificates
+from sekisho.adapters.net.tls import (
+    CertificateProblem,
+    ClientContexts,
+    ServerContexts,
+    end_point_of,
+    is_host_name,
+    read_certificates,
+)
 from sekisho.adapters.net.tlslayer import TlsLayer, addresses_in
 from sekisho.config.schema import Certificate
 from sekisho.ports.stream import ClientCertificate
@@ -34,7 +41,9 @@ def write(papers: Papers, directory: Path, name: str) -> Certificate:
     return Certificate(cert_file=cert, key_file=key)
 
 
-def handshake(contexts: ServerContexts, client: ssl.SSLContext, name: str | None = "mx.example.test", kind: str = "smtp") -> ssl.SSLObject:
+def handshake(
+    contexts: ServerContexts, client: ssl.SSLContext, name: str | None = "mx.example.test", kind: str = "smtp"
+) -> ssl.SSLObject:
     """In memory; returns the client's side."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server_side = contexts.context(kind).wrap_bio(to_server, to_client, server_side=True)
@@ -114,13 +123,17 @@ def test_new_certificates_serve_new_handshakes(papers: Papers) -> None:
 
 def test_bad_new_certificates_change_nothing(papers: Papers) -> None:
     contexts = ServerContexts(papers.materials)
-    broken = tls_module.CertificateMaterial(papers.materials[0].cert_pem, papers.materials[1].key_pem, ("x.test",), "x")
+    broken = tls_module.CertificateMaterial(
+        papers.materials[0].cert_pem, papers.materials[1].key_pem, ("x.test",), "x"
+    )
     with pytest.raises(CertificateProblem):
         contexts.replace([broken])
     assert names_in(handshake(contexts, stranger())) == "mx.example.test"
 
 
-def test_reception_gives_no_tickets_and_forgets_sessions(papers: Papers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reception_gives_no_tickets_and_forgets_sessions(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tls_module, "RECEPTION_USES", 5)
     contexts = ServerContexts(papers.materials)
     first = contexts.context("smtp")
@@ -148,7 +161,12 @@ def test_old_protocols_are_refused(papers: Papers) -> None:
 
 
 @pytest.mark.parametrize(
-    "ciphers", ["DHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0", "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0", "AES128-GCM-SHA256:@SECLEVEL=0"]
+    "ciphers",
+    [
+        "DHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0",
+        "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0",
+        "AES128-GCM-SHA256:@SECLEVEL=0",
+    ],
 )
 def test_weak_ciphers_are_refused(papers: Papers, ciphers: str) -> None:
     client = stranger()
@@ -179,7 +197,21 @@ def test_host_names_hold_nothing_else(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "a..b", "-a.test", "a-.test", "a.test.", "a\\", "a\n", "a.test\n", "ä.test", "a" * 64, "a." * 127 + "b"]
+    "name",
+    [
+        "",
+        ".",
+        "a..b",
+        "-a.test",
+        "a-.test",
+        "a.test.",
+        "a\\",
+        "a\n",
+        "a.test\n",
+        "ä.test",
+        "a" * 64,
+        "a." * 127 + "b",
+    ],
 )
 def test_bad_host_names(name: str) -> None:
     assert not is_host_name(name)
@@ -208,11 +240,14 @@ GROUPS_CLIENT = """
 import socket, ssl, sys
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1]))), server_hostname="a.test").unwrap()
+plain = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+context.wrap_socket(plain, server_hostname="a.test").unwrap()
 """
 
 
-@pytest.mark.parametrize("early", ["", "import hashlib", "name_openssl_conf()", "import hashlib; name_openssl_conf()"])
+@pytest.mark.parametrize(
+    "early", ["", "import hashlib", "name_openssl_conf()", "import hashlib; name_openssl_conf()"]
+)
 def test_finite_field_groups_are_refused(papers: Papers, tmp_path: Path, early: str) -> None:
     """Whether OpenSSL was loaded before or not: the groups are ours."""
     setting = write(papers, tmp_path, "a.test")
@@ -221,7 +256,10 @@ def test_finite_field_groups_are_refused(papers: Papers, tmp_path: Path, early: 
     program = tmp_path / "server.py"
     program.write_text(GROUPS_SERVER.format(early=early))
     server = subprocess.Popen(
-        [sys.executable, str(program), str(setting.cert_file), str(setting.key_file)], env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(program), str(setting.cert_file), str(setting.key_file)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with server:
         assert server.stdout is not None
@@ -232,7 +270,9 @@ def test_finite_field_groups_are_refused(papers: Papers, tmp_path: Path, early: 
             theirs = tmp_path / f"{group}.cnf"
             theirs.write_text(CLASSIC.read_text().replace("X25519:P-256:P-384", group))
             subprocess.run(
-                [sys.executable, "-c", GROUPS_CLIENT, port], env={**environment, "OPENSSL_CONF": str(theirs)}, stderr=subprocess.DEVNULL
+                [sys.executable, "-c", GROUPS_CLIENT, port],
+                env={**environment, "OPENSSL_CONF": str(theirs)},
+                stderr=subprocess.DEVNULL,
             )
             results.append(server.stdout.readline().strip())
         assert results == ["NO_SUITABLE_KEY_SHARE", "agreed"]
@@ -241,14 +281,21 @@ def test_finite_field_groups_are_refused(papers: Papers, tmp_path: Path, early: 
 def test_an_operators_own_configuration_is_left_alone(tmp_path: Path) -> None:
     own = tmp_path / "own.cnf"
     own.write_text("")
-    code = "from sekisho.adapters.net.opensslconf import *; reexec_with_openssl_conf(); print(os.environ['OPENSSL_CONF'])"
+    code = (
+        "from sekisho.adapters.net.opensslconf import *; reexec_with_openssl_conf(); "
+        "print(os.environ['OPENSSL_CONF'])"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENSSL_CONF": str(own)}
-    assert subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout.strip() == str(own)
+    assert subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    ).stdout.strip() == str(own)
 
 
 @pytest.mark.parametrize(("kind", "octets"), [("ec-sha256", 32), ("ec-sha384", 48), ("ed25519", 0)])
 def test_the_end_point_is_hashed_as_the_certificate_was(kind: str, octets: int) -> None:  # RFC 5929 §4.1
-    key: Any = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(ec.SECP256R1())
+    key: Any = (
+        ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(ec.SECP256R1())
+    )
     algorithm: Any = {"ec-sha256": hashes.SHA256(), "ec-sha384": hashes.SHA384(), "ed25519": None}[kind]
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mx.example.test")])
     now = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
@@ -260,7 +307,9 @@ def test_the_end_point_is_hashed_as_the_certificate_was(kind: str, octets: int) 
         assert end_point == certificate.fingerprint(hashes.SHA384() if octets == 48 else hashes.SHA256())
 
 
-def client_seen(contexts: ServerContexts, authority: bytes, client: ssl.SSLContext) -> ClientCertificate | None:
+def client_seen(
+    contexts: ServerContexts, authority: bytes, client: ssl.SSLContext
+) -> ClientCertificate | None:
     """What the server's layer knows of the client after a handshake in memory."""
     server_side = TlsLayer(contexts.context("imaps", authority), server_side=True)
     client_side = TlsLayer(client, server_side=False, server_name="mx.example.test")
@@ -281,7 +330,11 @@ def test_the_client_may_show_who_it_is(papers: Papers) -> None:
     leaf = people.issue_cert("alice@example.test", "mx.example.test", "a@example.test")
     leaf.configure_cert(client)
     seen = client_seen(contexts, authority, client)
-    assert seen is not None and seen.addresses == ("alice@example.test", "a@example.test") and len(seen.fingerprint) == 64
+    assert (
+        seen is not None
+        and seen.addresses == ("alice@example.test", "a@example.test")
+        and len(seen.fingerprint) == 64
+    )
     assert client_seen(contexts, b"", client) is None  # it is not asked
     other = stranger()
     trustme.CA().issue_cert("alice@example.test").configure_cert(other)

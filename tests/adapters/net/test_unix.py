@@ -12,7 +12,9 @@ async def test_the_peer_of_a_unix_socket_has_a_uid(tmp_path: Path) -> None:
     connected: asyncio.Future[SocketStream] = loop.create_future()
     space = memoryview(bytearray(RECEIVE_OCTETS))
     path = str(tmp_path / "socket")
-    server = await loop.create_unix_server(lambda: SocketStream(space, on_connected=connected.set_result), path)
+    server = await loop.create_unix_server(
+        lambda: SocketStream(space, on_connected=connected.set_result), path
+    )
     _, writer = await asyncio.open_unix_connection(path)
     stream = await connected
     writer.write(b"EHLO x\r\n")

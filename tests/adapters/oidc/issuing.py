@@ -1,4 +1,5 @@
-"""An OpenID Connect issuer for tests: keys of each kind, a discovery document, and tokens with whatever one wants in them."""
+"""An OpenID Connect issuer for tests: keys of each kind, a discovery document, and tokens with whatever one
+wants in them."""
 
 import json
 from typing import Any
@@ -18,7 +19,9 @@ PRIVATE: dict[str, Any] = {"RS256": RSA, "ES256": EC, "EdDSA": ED}
 
 
 def jwk(key: Any, kid: str | None, **fields: Any) -> dict[str, Any]:
-    algorithm = {"RSAPrivateKey": RSAAlgorithm, "ECPrivateKey": ECAlgorithm}.get(type(key).__name__.lstrip("_"), OKPAlgorithm)
+    algorithm = {"RSAPrivateKey": RSAAlgorithm, "ECPrivateKey": ECAlgorithm}.get(
+        type(key).__name__.lstrip("_"), OKPAlgorithm
+    )
     made: dict[str, Any] = json.loads(algorithm.to_jwk(key.public_key()))
     return made | ({"kid": kid} if kid else {}) | fields
 
@@ -37,13 +40,34 @@ class FakeIssuer:
         self.asked.append(url.removeprefix(self.url))
         if self.error:
             raise self.error
-        documents = {f"{self.url}/keys": {"keys": self.keys}, f"{self.url}/.well-known/openid-configuration": self.discovery}
+        documents = {
+            f"{self.url}/keys": {"keys": self.keys},
+            f"{self.url}/.well-known/openid-configuration": self.discovery,
+        }
         return (200, json.dumps(documents[url]).encode()) if url in documents else (404, b"")
 
-    def token(self, now_us: int, algorithm: str = "RS256", *, key: Any = None, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    def token(
+        self,
+        now_us: int,
+        algorithm: str = "RS256",
+        *,
+        key: Any = None,
+        header: dict[str, Any] | None = None,
+        **claims: Any,
+    ) -> str:
         """A claim that is None is left out."""
         now = now_us // 1_000_000
-        usual = {"iss": self.url, "aud": "mail", "sub": "17", "email": "alice@example.test", "exp": now + 3600, "iat": now, "nbf": now}
+        usual = {
+            "iss": self.url,
+            "aud": "mail",
+            "sub": "17",
+            "email": "alice@example.test",
+            "exp": now + 3600,
+            "iat": now,
+            "nbf": now,
+        }
         payload = {name: value for name, value in {**usual, **claims}.items() if value is not None}
-        fields = {name: value for name, value in {"kid": algorithm, **(header or {})}.items() if value is not None}
+        fields = {
+            name: value for name, value in {"kid": algorithm, **(header or {})}.items() if value is not None
+        }
         return jwt.encode(payload, key or PRIVATE[algorithm], algorithm, fields)

@@ -46,7 +46,9 @@ def world() -> World:
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 async def test_a_good_token(world: World, algorithm: str) -> None:
     facts = await world.verify(algorithm)
-    assert facts == TokenFacts("alice@example.test", "id.example.test/realm", world.clock.now_us() + 3660_000_000)
+    assert facts == TokenFacts(
+        "alice@example.test", "id.example.test/realm", world.clock.now_us() + 3660_000_000
+    )
     assert world.issuer.asked == ["/.well-known/openid-configuration", "/keys"]
     await world.verify("ES256")
     assert len(world.issuer.asked) == 2  # the keys are known
@@ -89,7 +91,11 @@ async def test_what_may_be_wrong(world: World, claims: dict[str, Any], words: st
 
 async def test_times_are_those_of_the_servers_own_clock(world: World) -> None:
     now = world.clock.now_us() // 1_000_000
-    assert await world.verify(exp=now - 59) and await world.verify(nbf=now + 60) and await world.verify(nbf=None, iat=None)
+    assert (
+        await world.verify(exp=now - 59)
+        and await world.verify(nbf=now + 60)
+        and await world.verify(nbf=None, iat=None)
+    )
     assert "expired" in await world.refusal(exp=now - 60)
     with pytest.raises(TokenRefused, match="not valid yet") as caught:
         await world.verify(nbf=now + 61)
@@ -101,9 +107,16 @@ async def test_times_are_those_of_the_servers_own_clock(world: World) -> None:
 async def test_signatures_that_prove_nothing(world: World) -> None:
     now = world.clock.now_us() // 1_000_000
     claims = {"iss": URL, "aud": "mail", "email": "alice@example.test", "exp": now + 60}
-    head, body = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "HS256", "kid": "RS256"}, claims))
-    public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)  # the key that everybody knows, as a secret
-    confused = b".".join((head, body, base64.urlsafe_b64encode(hmac.digest(public, head + b"." + body, "sha256")).rstrip(b"=")))
+    head, body = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"alg": "HS256", "kid": "RS256"}, claims)
+    )
+    public = RSA.public_key().public_bytes(
+        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    )  # the key that everybody knows, as a secret
+    confused = b".".join(
+        (head, body, base64.urlsafe_b64encode(hmac.digest(public, head + b"." + body, "sha256")).rstrip(b"="))
+    )
     for token in (
         jwt.encode(claims, None, "none", {"kid": "RS256"}),
         confused.decode(),
@@ -115,7 +128,9 @@ async def test_signatures_that_prove_nothing(world: World) -> None:
     assert await only_ed.verify("EdDSA") and "not taken" in await only_ed.refusal("RS256")
 
 
-@pytest.mark.parametrize("token", ["", "a", "a.b.c", "..", "é.é.é", base64.b64encode(b"[" * 4000).decode() + ".e30.e30"])
+@pytest.mark.parametrize(
+    "token", ["", "a", "a.b.c", "..", "é.é.é", base64.b64encode(b"[" * 4000).decode() + ".e30.e30"]
+)
 async def test_garbage(world: World, token: str) -> None:
     with pytest.raises(TokenRefused, match="malformed"):
         await world.verifier.verify(token)
@@ -170,7 +185,15 @@ async def test_a_dead_issuer_is_a_temporary_failure(world: World) -> None:
     [
         ([], None),
         ("none", None),
-        ([5, {}, {"kty": "oct", "k": "c2VjcmV0", "kid": "RS256"}, {"kty": "RSA", "n": "AQ", "e": "AQAB", "kid": "RS256"}], None),
+        (
+            [
+                5,
+                {},
+                {"kty": "oct", "k": "c2VjcmV0", "kid": "RS256"},
+                {"kty": "RSA", "n": "AQ", "e": "AQAB", "kid": "RS256"},
+            ],
+            None,
+        ),
         ([jwk(ED, "RS256", use="enc")], None),
         (None, {"issuer": "https://elsewhere.test", "jwks_uri": f"{URL}/keys"}),
         (None, {"issuer": URL, "jwks_uri": "http://plain.test/keys"}),

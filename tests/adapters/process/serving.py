@@ -1,7 +1,7 @@
 """A small server under the supervisor, run as a program by the tests: argv is a JSON object.
 
-Each connection gets one line `slot incarnation` and then an answer to each line: `ping` → `pong`, `hang` → the loop stands
-still, `crash` → the process ends, `reloads` → what came by SIGHUP.
+Each connection gets one line `slot incarnation` and then an answer to each line: `ping` → `pong`, `hang` →
+the loop stands still, `crash` → the process ends, `reloads` → what came by SIGHUP.
 """
 
 import asyncio
@@ -14,7 +14,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from sekisho.adapters.process.plan import ListenSpec, ProcessPlan, ReloadRefused, StartRefused, UnixSpec, WorkerContext
+from sekisho.adapters.process.plan import (
+    ListenSpec,
+    ProcessPlan,
+    ReloadRefused,
+    StartRefused,
+    UnixSpec,
+    WorkerContext,
+)
 from sekisho.adapters.process.supervisor import Supervisor
 
 OPTIONS: dict[str, Any] = json.loads(sys.argv[1])
@@ -50,7 +57,12 @@ async def worker_main(context: WorkerContext) -> None:
                     writer.write(b"pong\n")
         writer.close()
 
-    servers = [await asyncio.start_server(talk, sock=sock) for name in context.sockets for sock in context.sockets[name] if name != "local"]
+    servers = [
+        await asyncio.start_server(talk, sock=sock)
+        for name in context.sockets
+        for sock in context.sockets[name]
+        if name != "local"
+    ]
     servers += [await asyncio.start_unix_server(talk, sock=sock) for sock in context.sockets.get("local", ())]
     context.ready()
     stopped = asyncio.ensure_future(context.shutdown.wait())

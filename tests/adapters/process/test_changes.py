@@ -25,7 +25,10 @@ asyncio.run(main())
 @pytest.fixture
 async def pair(tmp_path: Path):
     paths = [tmp_path / "0.sock", tmp_path / "1.sock"]
-    both = [DatagramChanges(paths[0], (paths[1], tmp_path / "missing.sock")), DatagramChanges(paths[1], (paths[0],))]
+    both = [
+        DatagramChanges(paths[0], (paths[1], tmp_path / "missing.sock")),
+        DatagramChanges(paths[1], (paths[0],)),
+    ]
     for changes in both:
         changes.start()
     yield both

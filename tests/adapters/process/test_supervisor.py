@@ -222,9 +222,16 @@ def test_one_instance_per_data_directory(start: Callable[..., Program]) -> None:
 
 
 def test_ports_in_use_are_all_named(start: Callable[..., Program]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0), reuse_port=True) as second:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as first,
+        socket.create_server(("127.0.0.1", 0), reuse_port=True) as second,
+    ):
         ports = [sock.getsockname()[1] for sock in (first, second)]
-        listeners = [["smtp", "127.0.0.1", ports[0], False], ["imap", "127.0.0.1", ports[1], False], ["pop3", "192.0.2.99", 0, False]]
+        listeners = [
+            ["smtp", "127.0.0.1", ports[0], False],
+            ["imap", "127.0.0.1", ports[1], False],
+            ["pop3", "192.0.2.99", 0, False],
+        ]
         lines = start(listeners=listeners).until("refused")["problems"].splitlines()
     assert lines[0].startswith(f"listener smtp: 127.0.0.1 port {ports[0]} is in use")
     assert lines[1].startswith(f"listener imap: 127.0.0.1 port {ports[1]} is in use")
@@ -233,7 +240,10 @@ def test_ports_in_use_are_all_named(start: Callable[..., Program]) -> None:
 
 
 def test_preparation_can_refuse(start: Callable[..., Program]) -> None:
-    assert start(refuse="the database is newer than this program").until("refused")["problems"] == "the database is newer than this program"
+    assert (
+        start(refuse="the database is newer than this program").until("refused")["problems"]
+        == "the database is newer than this program"
+    )
 
 
 def test_preparation_that_crashes_refuses(start: Callable[..., Program]) -> None:
@@ -244,7 +254,12 @@ def test_reload_reaches_all_and_a_broken_one_none(start: Callable[..., Program])
     program = start().ready()
     workers = every_slot(program.port)
     large = "x" * 1_000_000
-    steps = {large: "config.reloaded", "broken": "this is broken", "crash": "a bug in the reader", "second": "config.reloaded"}
+    steps = {
+        large: "config.reloaded",
+        "broken": "this is broken",
+        "crash": "a bug in the reader",
+        "second": "config.reloaded",
+    }
     for text, answer in steps.items():
         (program.data_dir / "settings").write_text(text)
         program.signal(signal.SIGHUP)
@@ -261,8 +276,14 @@ def test_upgrade_keeps_process_and_port(start: Callable[..., Program]) -> None:
     before, port = every_slot(program.port), program.port
     program.signal(signal.SIGUSR2)
     program.until("server.upgrade")
-    waiting = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)  # it waits in the backlog if nobody accepts just now
-    assert program.until("ready") == {"kind": "ready", "ports": program.said[0]["ports"], "pid": program.process.pid}
+    waiting = socket.create_connection(
+        ("127.0.0.1", port), timeout=PATIENCE
+    )  # it waits in the backlog if nobody accepts just now
+    assert program.until("ready") == {
+        "kind": "ready",
+        "ports": program.said[0]["ports"],
+        "pid": program.process.pid,
+    }
     after = every_slot(port)
     assert {talk.pid for talk in after.values()}.isdisjoint({talk.pid for talk in before.values()})
     waiting.close()
@@ -341,7 +362,9 @@ def test_systemd_gives_the_socket(tmp_path: Path, reuse: str) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root's rights")
 def test_workers_are_not_root(start: Callable[..., Program], tmp_path: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
-    assert "Permission denied" in start(user="nobody").until("refused")["problems"]  # pytest's directories are root's alone
+    assert (
+        "Permission denied" in start(user="nobody").until("refused")["problems"]
+    )  # pytest's directories are root's alone
     for directory in (tmp_path, *tmp_path.parents):
         if directory.name.startswith(("pytest-", "popen-", tmp_path.name)):
             directory.chmod(0o755)

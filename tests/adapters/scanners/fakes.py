@@ -69,7 +69,11 @@ class FakeRspamd:
             else:
                 octets = json.dumps(self.answer).encode()
                 head = h11.Response(status_code=self.status, headers=[("Content-Length", str(len(octets)))])
-                writer.write((http.send(head) or b"") + (http.send(h11.Data(data=octets)) or b"") + (http.send(h11.EndOfMessage()) or b""))
+                writer.write(
+                    (http.send(head) or b"")
+                    + (http.send(h11.Data(data=octets)) or b"")
+                    + (http.send(h11.EndOfMessage()) or b"")
+                )
             await writer.drain()
         except (ConnectionError, h11.ProtocolError):
             pass

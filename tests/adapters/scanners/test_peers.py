@@ -22,13 +22,19 @@ RULE = """
 rspamd_config:register_symbol({
   name = 'SEKISHO_TEST', type = 'normal', score = 7.5, group = 'test',
   callback = function(task)
-    return task:get_from_ip():to_string() == '192.0.2.1' and string.find(tostring(task:get_content()), '%s', 1, true) ~= nil
+    return task:get_from_ip():to_string() == '192.0.2.1'
+      and string.find(tostring(task:get_content()), '%s', 1, true) ~= nil
   end
 })
-rspamd_config:set_metric_symbol({name = 'SEKISHO_TEST', score = 7.5, description = 'a phrase of the test', group = 'test'})
+rspamd_config:set_metric_symbol({
+  name = 'SEKISHO_TEST', score = 7.5, description = 'a phrase of the test', group = 'test'
+})
 """
 RSPAMD = """
-options {{ filters = ""; url_tld = "{folder}/tlds"; disable_hyperscan = true; dns {{ nameserver = ["127.0.0.1:1"]; timeout = 0.1s; }} }}
+options {{
+  filters = ""; url_tld = "{folder}/tlds"; disable_hyperscan = true;
+  dns {{ nameserver = ["127.0.0.1:1"]; timeout = 0.1s; }}
+}}
 logging {{ type = "console"; level = "error"; }}
 actions {{ reject = 15; "add header" = 6; }}
 worker "controller" {{ bind_socket = "{folder}/controller.sock mode=0600"; count = 1; }}
@@ -40,10 +46,16 @@ lua = "{folder}/rule.lua"
 def started(argv: list[str], environment: dict[str, str], place: str, log: Path) -> "subprocess.Popen[bytes]":
     """Running, and somebody listens at `place`."""
     with log.open("wb") as out:
-        process = subprocess.Popen(argv, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        process = subprocess.Popen(
+            argv, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        family, address = (socket.AF_UNIX, place) if place.startswith("/") else (socket.AF_INET, ("127.0.0.1", int(place.split(":")[1])))
+        family, address = (
+            (socket.AF_UNIX, place)
+            if place.startswith("/")
+            else (socket.AF_INET, ("127.0.0.1", int(place.split(":")[1])))
+        )
         with socket.socket(family) as sock:
             if sock.connect_ex(address) == 0:
                 return process
@@ -66,8 +78,12 @@ def clamd_place(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "db").mkdir()
     (tmp_path / "db" / "test.ndb").write_text(f"Sekisho.Test:0:*:{VIRUS.hex()}\n")
     config = tmp_path / "clamd.conf"
-    config.write_text(f"Foreground true\nLocalSocket {place}\nDatabaseDirectory {tmp_path / 'db'}\nStreamMaxLength 1M\n")
-    process = started([program.path("clamd"), "-c", str(config)], program.environment, place, tmp_path / "log")
+    config.write_text(
+        f"Foreground true\nLocalSocket {place}\nDatabaseDirectory {tmp_path / 'db'}\nStreamMaxLength 1M\n"
+    )
+    process = started(
+        [program.path("clamd"), "-c", str(config)], program.environment, place, tmp_path / "log"
+    )
     yield place
     stopped(process)
 
@@ -83,8 +99,19 @@ def rspamd_place(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "rule.lua").write_text(RULE % PHRASE.decode())
     (tmp_path / "rspamd.conf").write_text(RSPAMD.format(folder=tmp_path, port=port))
     folders = dict.fromkeys(("CONFDIR", "LOCAL_CONFDIR", "RUNDIR", "LOGDIR", "DBDIR"), tmp_path)
-    folders |= {"PLUGINSDIR": share / "plugins", "SHAREDIR": share, "RULESDIR": share / "rules", "LUALIBDIR": share / "lualib"}
-    argv = [program.path("rspamd"), "-f", "-c", str(tmp_path / "rspamd.conf"), *(f"--var={name}={path}" for name, path in folders.items())]
+    folders |= {
+        "PLUGINSDIR": share / "plugins",
+        "SHAREDIR": share,
+        "RULESDIR": share / "rules",
+        "LUALIBDIR": share / "lualib",
+    }
+    argv = [
+        program.path("rspamd"),
+        "-f",
+        "-c",
+        str(tmp_path / "rspamd.conf"),
+        *(f"--var={name}={path}" for name, path in folders.items()),
+    ]
     if os.geteuid() == 0:
         argv += ["-i", "-u", "root", "-g", "root"]
     library = f"{program.environment['LD_LIBRARY_PATH']}:{program.root}/usr/lib/rspamd"
@@ -96,7 +123,11 @@ def rspamd_place(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.timeout(180)
 async def test_clamd(clamd_place: str) -> None:
     scanner = clamd(clamd_place, timeout=30)
-    for body, virus in ((b"hello", ""), (b"text " * 20_000 + VIRUS, "Sekisho.Test.UNOFFICIAL"), (b"good " * 100_000, "")):
+    for body, virus in (
+        (b"hello", ""),
+        (b"text " * 20_000 + VIRUS, "Sekisho.Test.UNOFFICIAL"),
+        (b"good " * 100_000, ""),
+    ):
         octets = MAIL % body
         finding = await scanner.scan(reader_of(octets), len(octets))
         assert (finding.virus, finding.problem) == (virus, "")

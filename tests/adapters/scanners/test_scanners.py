@@ -1,4 +1,5 @@
-"""clamd and rspamd are asked in their own protocols; whatever goes wrong is a problem in the finding, never an exception."""
+"""clamd and rspamd are asked in their own protocols; whatever goes wrong is a problem in the finding, never
+an exception."""
 
 from pathlib import Path
 
@@ -9,10 +10,17 @@ from sekisho.adapters.scanners.clamd import ClamdScanner
 from sekisho.adapters.scanners.place import FAILURES, REST_SECONDS
 from sekisho.adapters.scanners.rspamd import RspamdScanner
 from sekisho.core.policy.content import ClamavFinding, RspamdFinding, Symbol
-from sekisho.ports.scanners import Circumstances, Place, Read, parse_place
+from sekisho.ports.scanners import Circumstances, Read, ScannerPlace, parse_place
 from sekisho.testing.clock import ManualClock
 
-ABOUT = Circumstances("id1", "192.0.2.1", "mx.sender.example", "hello.example", "a@sender.example", ("b@example.org", "c@example.org"))
+ABOUT = Circumstances(
+    message_id="id1",
+    client="192.0.2.1",
+    client_name="mx.sender.example",
+    hello="hello.example",
+    reverse_path="a@sender.example",
+    recipients=("b@example.org", "c@example.org"),
+)
 
 
 def reader_of(octets: bytes) -> Read:
@@ -32,9 +40,13 @@ def rspamd(place: str, password: str = "", timeout: float = 5.0) -> RspamdScanne
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("/run/clamd.ctl", Place("/run/clamd.ctl")), ("127.0.0.1:3310", Place("", "127.0.0.1", 3310)), ("[::1]:3310", Place("", "::1", 3310))],
+    [
+        ("/run/clamd.ctl", ScannerPlace("/run/clamd.ctl")),
+        ("127.0.0.1:3310", ScannerPlace("", "127.0.0.1", 3310)),
+        ("[::1]:3310", ScannerPlace("", "::1", 3310)),
+    ],
 )
-def test_places(text: str, place: Place) -> None:
+def test_places(text: str, place: ScannerPlace) -> None:
     assert parse_place(text) == place
 
 
@@ -86,17 +98,32 @@ async def test_rspamd_is_told_about_the_sender() -> None:
     octets = b"From: a\r\n\r\n" + b"text\r\n" * 40_000
     async with listening(fake.serve) as place:
         finding = await rspamd(place, "secret").scan(reader_of(octets), len(octets), ABOUT)
-    assert finding == RspamdFinding(1.5, 15.0)
+    assert finding == RspamdFinding(score=1.5, required=15.0)
     (fields, body), known = fake.requests[0], dict(fake.requests[0][0])
     assert body == octets
-    assert known["ip"] == "192.0.2.1" and known["helo"] == "hello.example" and known["from"] == "a@sender.example"
-    assert known["hostname"] == "mx.sender.example" and known["password"] == "secret" and known["queue-id"] == "id1"
+    assert (
+        known["ip"] == "192.0.2.1"
+        and known["helo"] == "hello.example"
+        and known["from"] == "a@sender.example"
+    )
+    assert (
+        known["hostname"] == "mx.sender.example"
+        and known["password"] == "secret"
+        and known["queue-id"] == "id1"
+    )
     assert [value for name, value in fields if name == "rcpt"] == ["b@example.org", "c@example.org"]
 
 
 async def test_what_peers_chose_ends_no_field() -> None:
     fake = FakeRspamd()
-    about = Circumstances("id", "192.0.2.1", "", "evil\r\nPassword: x", "ü@例え.jp", ())
+    about = Circumstances(
+        message_id="id",
+        client="192.0.2.1",
+        client_name="",
+        hello="evil\r\nPassword: x",
+        reverse_path="ü@例え.jp",
+        recipients=(),
+    )
     async with listening(fake.serve) as place:
         assert not (await rspamd(place).scan(reader_of(b"x"), 1, about)).problem
     known = dict(fake.requests[0][0])

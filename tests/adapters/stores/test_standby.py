@@ -17,7 +17,14 @@ HOST = ip_network("192.0.2.7/32")
 
 def ban(network: str, clock: ManualClock, **fields: str) -> Ban:
     now_us = clock.now_us()
-    return Ban(network, fields.pop("account", ""), "guesses", now_us, now_us + 60_000_000, **fields)  # type: ignore[arg-type]  # texts
+    return Ban(
+        network=network,
+        account=fields.pop("account", ""),
+        reason="guesses",
+        since_us=now_us,
+        until_us=now_us + 60_000_000,
+        **fields,
+    )  # type: ignore[arg-type]  # texts
 
 
 def stop_writing(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,11 +66,17 @@ async def test_what_is_kept_in_memory_is_bounded(tmp_path: Path, monkeypatch: py
     await store.close()
 
 
-async def test_bans_hold_although_they_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bans_hold_although_they_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = ManualClock()
     store = open_sqlite(tmp_path, clock)
     stop_writing(store, monkeypatch)
-    wide, other, about_alice = ban("192.0.2.0/24", clock), ban("2001:db8::/64", clock), ban("192.0.0.0/16", clock, account="alice")
+    wide, other, about_alice = (
+        ban("192.0.2.0/24", clock),
+        ban("2001:db8::/64", clock),
+        ban("192.0.0.0/16", clock, account="alice"),
+    )
     for one in (wide, other, about_alice):
         await store.bans.put(one)
     assert await store.bans.banning(HOST, "bob") == [wide]

@@ -18,5 +18,10 @@ def record_of(kind: str) -> str:
     if kind in PEM:
         return DkimSigner.from_pem("example.org", "s", PEM[kind]).key_record
     bits = int(kind.removeprefix("rsa"))
-    public = RSAPublicNumbers(65537, 2**bits - 1).public_key()  # as good as one that fits a private key, to look at
-    return "v=DKIM1; k=rsa; p=" + base64.b64encode(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    public = RSAPublicNumbers(
+        65537, 2**bits - 1
+    ).public_key()  # as good as one that fits a private key, to look at
+    return (
+        "v=DKIM1; k=rsa; p="
+        + base64.b64encode(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    )

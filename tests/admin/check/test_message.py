@@ -8,7 +8,7 @@ from tests.admin.check.keys import PEM, record_of
 
 from sekisho.admin.check.message import CheckMessage, MessageReport, check_message, with_line_ends
 from sekisho.admin.check.signatures import REASONS, _wording
-from sekisho.admin.context import Refused
+from sekisho.admin.context import AdminRefused
 from sekisho.core.mailauth.arc.seal import seal_message
 from sekisho.core.mailauth.arc.verify import ArcEvidence
 from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningBody, sign_message
@@ -25,14 +25,17 @@ _dmarc.example.org      TXT "v=DMARC1; p=reject"
 s1._domainkey.example.org TXT "{record_of("ed25519")}"
 """
 SIGNER = DkimSigner.from_pem("example.org", "s1", PEM["ed25519"])
-PLAIN = b"From: Alice <alice@example.org>\r\nDate: Tue, 24 Nov 2026 05:20:51 +0000\r\nMessage-ID: <1@example.org>\r\n\r\nHello,  Bob\r\n"
+PLAIN = (
+    b"From: Alice <alice@example.org>\r\nDate: Tue, 24 Nov 2026 05:20:51 +0000\r\nMessage-ID: "
+    b"<1@example.org>\r\n\r\nHello,  Bob\r\n"
+)
 SIGNED = sign_message([SIGNER], PLAIN, NOW) + PLAIN
 CLIENT = ip_address("192.0.2.25")
 
 
 async def check(octets: bytes = SIGNED, zone: str = ZONE, **request: Any) -> MessageReport:
     asked: dict[str, Any] = {"client": CLIENT, "reverse_path": "alice@example.org"} | request
-    report = await check_message(ZoneResolver(zone), CheckMessage(octets, **asked), NOW)
+    report = await check_message(ZoneResolver(zone), CheckMessage(octets=octets, **asked), NOW)
     for finding in report.findings:
         assert "{" not in finding.text.format(**finding.values) + finding.remedy.format(**finding.values)
         assert finding.remedy or finding.level in ("good", "unknown")
@@ -40,14 +43,24 @@ async def check(octets: bytes = SIGNED, zone: str = ZONE, **request: Any) -> Mes
 
 
 def problems(report: MessageReport) -> list[tuple[str, str, str]]:
-    return [(one.level, one.topic, one.text.format(**one.values)) for one in report.findings if one.level != "good"]
+    return [
+        (one.level, one.topic, one.text.format(**one.values))
+        for one in report.findings
+        if one.level != "good"
+    ]
 
 
 async def test_a_message_in_order() -> None:
     report = await check()
     assert problems(report) == []
     assert [one.topic for one in report.findings] == ["FORM", "PTR", "SPF", "SPF", "DKIM", "DMARC"]
-    for word in ("spf=pass smtp.mailfrom=alice@example.org", "smtp.helo=mx.example.org", "dkim=pass", "dmarc=pass", "iprev=pass"):
+    for word in (
+        "spf=pass smtp.mailfrom=alice@example.org",
+        "smtp.helo=mx.example.org",
+        "dkim=pass",
+        "dmarc=pass",
+        "iprev=pass",
+    ):
         assert word in report.authentication_results.replace("\r\n\t", " ")
 
 
@@ -60,18 +73,42 @@ async def test_a_file_of_this_system_is_read_as_it_travelled() -> None:
     ("octets", "zone", "level", "topic", "text"),
     [
         (PLAIN, ZONE, "bad", "DKIM", "is not signed"),
-        (SIGNED.replace(b"Hello", b"Hallo"), ZONE, "bad", "DKIM", "the body is not the one that was signed (body hash did not verify)"),
+        (
+            SIGNED.replace(b"Hello", b"Hallo"),
+            ZONE,
+            "bad",
+            "DKIM",
+            "the body is not the one that was signed (body hash did not verify)",
+        ),
         (SIGNED.replace(b"<alice@", b"<malice@"), ZONE, "bad", "DKIM", "a field of the header section"),
         (SIGNED.replace(b"v=1;", b"v=7;"), ZONE, "bad", "DKIM", "cannot be read"),
         (SIGNED, ZONE.replace("s1._domainkey", "s2._domainkey"), "bad", "DKIM", "no key of that name"),
         (SIGNED, ZONE.replace("k=ed25519;", "k=ed25519; t=y;"), "hint", "DKIM", "says that it is a test"),
         (SIGNED, ZONE + "$TIMEOUT s1._domainkey.example.org\n", "unknown", "DKIM", "could not be had"),
         (sign_message([SIGNER], PLAIN, NOW - 9 * 86_400) + PLAIN, ZONE, "bad", "DKIM", "it has expired"),
-        (SIGNED, ZONE.replace("ip4:192.0.2.0/24 ", ""), "bad", "SPF", "MAIL FROM: 192.0.2.25 may not send for example.org"),
-        (SIGNED, ZONE.replace("-all", "?all").replace("ip4:192.0.2.0/24", ""), "bad", "SPF", "does not say whether"),
+        (
+            SIGNED,
+            ZONE.replace("ip4:192.0.2.0/24 ", ""),
+            "bad",
+            "SPF",
+            "MAIL FROM: 192.0.2.25 may not send for example.org",
+        ),
+        (
+            SIGNED,
+            ZONE.replace("-all", "?all").replace("ip4:192.0.2.0/24", ""),
+            "bad",
+            "SPF",
+            "does not say whether",
+        ),
         (SIGNED, ZONE.replace("v=spf1 ip4", "v=spf1 ip7"), "bad", "SPF", "is in error"),
         (SIGNED, ZONE + "$SERVFAIL example.org TXT\n", "unknown", "SPF", "did not say who may send"),
-        (SIGNED, ZONE.replace("in-addr.arpa PTR mx.", "in-addr.arpa PTR my."), "bad", "PTR", "does not lead back"),
+        (
+            SIGNED,
+            ZONE.replace("in-addr.arpa PTR mx.", "in-addr.arpa PTR my."),
+            "bad",
+            "PTR",
+            "does not lead back",
+        ),
         (SIGNED, ZONE + "$SERVFAIL 25.2.0.192.in-addr.arpa\n", "unknown", "PTR", "reverse name"),
         (PLAIN, ZONE.replace("ip4:192.0.2.0/24 ", ""), "bad", "DMARC", "nothing speaks for example.org"),
         (SIGNED, ZONE.replace("_dmarc", "_dmarx"), "hint", "DMARC", "publishes no DMARC record"),
@@ -82,7 +119,7 @@ async def test_a_file_of_this_system_is_read_as_it_travelled() -> None:
         (PLAIN.replace(b"Alice <", b"Alice <<"), ZONE, "bad", "FORM", "no author that can be read"),
         (b"Subject: x", ZONE, "bad", "FORM", "No empty line"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_wrong_is_said(octets: bytes, zone: str, level: str, topic: str, text: str) -> None:
     found = problems(await check(octets, zone))
     assert any((one[0], one[1]) == (level, topic) and text in one[2] for one in found), found
@@ -95,7 +132,9 @@ async def test_a_second_signature_that_fails_is_only_a_hint() -> None:
 
 async def test_without_a_sender_only_what_the_message_says() -> None:
     report = await check(client=None)
-    assert [one[:2] for one in problems(report)] == [("hint", "SPF")] and "spf=" not in report.authentication_results
+    assert [one[:2] for one in problems(report)] == [
+        ("hint", "SPF")
+    ] and "spf=" not in report.authentication_results
     report = await check(reverse_path=None)
     assert problems(report)[0][1] == "SPF" and report.findings[2].values == {"option": "--mail-from"}
     assert problems(await check(b"Return-Path: <alice@example.org>\r\n" + SIGNED, reverse_path=None)) == []
@@ -107,17 +146,26 @@ async def test_a_notice() -> None:
     assert problems(report) == [] and [one.topic for one in report.findings].count("SPF") == 1
     report = await check(reverse_path="<>", hello="mail.example.org")
     assert [one[:2] for one in problems(report)] == [("hint", "PTR"), ("hint", "SPF")]
-    with pytest.raises(Refused, match="not an address"):
+    with pytest.raises(AdminRefused, match="not an address"):
         await check(reverse_path="alice")
 
 
 async def test_a_chain_of_seals() -> None:
     header, body = HeaderSection(PLAIN), SigningBody()
     body.feed(PLAIN[header.body :])
-    chain = seal_message(SIGNER, header, body.finish(), b"lists.example; none", ArcEvidence("none"), NOW)
+    chain = seal_message(
+        sealer=SIGNER,
+        header=header,
+        body_hash=body.finish(),
+        results=b"lists.example; none",
+        chain=ArcEvidence(result="none"),
+        now_seconds=NOW,
+    )
     arc = [one for one in (await check(chain + PLAIN)).findings if one.topic == "ARC"]
     assert [(one.level, one.values["sealers"]) for one in arc] == [("good", "example.org")]
-    (arc,) = [one for one in (await check(chain + PLAIN.replace(b"Hello", b"Hallo"))).findings if one.topic == "ARC"]
+    (arc,) = [
+        one for one in (await check(chain + PLAIN.replace(b"Hello", b"Hallo"))).findings if one.topic == "ARC"
+    ]
     assert arc.level == "hint"
     dead = await check(chain + PLAIN, ZONE + "$SERVFAIL s1._domainkey.example.org\n")
     assert ("unknown", "ARC") in [one[:2] for one in problems(dead)]

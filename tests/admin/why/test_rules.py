@@ -1,6 +1,8 @@
-"""Every rule that refuses, defers or sets apart, wherever it is, can be explained: why, and what to do, in both languages.
+"""Every rule that refuses, defers or sets apart, wherever it is, can be explained: why, and what to do, in
+both languages.
 
-Rules are found in the source by the word `rule`: what is given for a parameter or a field of that name, or under that key of a record.
+Rules are found in the source by the word `rule`: what is given for a parameter or a field of that name, or
+under that key of a record.
 """
 
 import ast
@@ -22,7 +24,16 @@ SOURCE = Path(question.__file__).parents[2]
 # Beside the name of a rule these stand for "by the reply's status".
 NO_RULES = frozenset(("", "content"))
 MUST_BE_FOUND = frozenset(
-    ("no-such-recipient", "relay-denied", "own-domain", "dmarc-reject", "dnsbl-listed", "virus", "sending-held", "not-your-address")
+    (
+        "no-such-recipient",
+        "relay-denied",
+        "own-domain",
+        "dmarc-reject",
+        "dnsbl-listed",
+        "virus",
+        "sending-held",
+        "not-your-address",
+    )
 )
 
 
@@ -34,7 +45,11 @@ class Module(NamedTuple):
 
 @cache
 def modules() -> tuple[Module, ...]:
-    trees = [(path, ast.parse(path.read_text("utf-8"))) for path in sorted(SOURCE.rglob("*.py")) if "lab" not in path.parts]
+    trees = [
+        (path, ast.parse(path.read_text("utf-8")))
+        for path in sorted(SOURCE.rglob("*.py"))
+        if "lab" not in path.parts
+    ]
     own: dict[str, dict[str, str]] = {}
     for path, tree in trees:
         name = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
@@ -42,7 +57,10 @@ def modules() -> tuple[Module, ...]:
         for node in tree.body:
             if isinstance(node, ast.Assign):
                 own[name] |= _texts_by_name(node.targets[0], node.value)
-    return tuple(Module(path, tree, _imported(tree, own) | its) for (path, tree), its in zip(trees, own.values(), strict=True))
+    return tuple(
+        Module(path, tree, _imported(tree, own) | its)
+        for (path, tree), its in zip(trees, own.values(), strict=True)
+    )
 
 
 def _imported(tree: ast.Module, own: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -50,7 +68,9 @@ def _imported(tree: ast.Module, own: dict[str, dict[str, str]]) -> dict[str, str
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             there = own.get(node.module or "", {})
-            found |= {alias.asname or alias.name: there[alias.name] for alias in node.names if alias.name in there}
+            found |= {
+                alias.asname or alias.name: there[alias.name] for alias in node.names if alias.name in there
+            }
     return found
 
 
@@ -68,7 +88,8 @@ def _texts_by_name(target: ast.expr, value: ast.expr) -> dict[str, str]:
 
 @cache
 def places_of_rules() -> dict[str, int]:
-    """Functions and classes with a parameter or field `rule` -> its place among the positional arguments of a call."""
+    """Functions and classes with a parameter or field `rule` -> its place among the positional arguments of a
+    call."""
     places: dict[str, int] = {}
     for module in modules():
         for node in ast.walk(module.tree):
@@ -77,7 +98,11 @@ def places_of_rules() -> dict[str, int]:
                 if "rule" in names:
                     places[node.name] = names.index("rule")
             elif isinstance(node, ast.ClassDef):
-                fields = [each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]
+                fields = [
+                    each.target.id
+                    for each in node.body
+                    if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+                ]
                 if "rule" in fields:
                     places[node.name] = fields.index("rule")
     return places
@@ -97,10 +122,18 @@ def _given(node: ast.AST) -> Iterator[ast.expr]:
     """What the node gives for a rule."""
     if isinstance(node, ast.Dict):
         yield from (
-            value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant) and key.value == "rule"
+            value
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant) and key.value == "rule"
         )
     elif isinstance(node, ast.Call):
-        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        name = (
+            node.func.id
+            if isinstance(node.func, ast.Name)
+            else node.func.attr
+            if isinstance(node.func, ast.Attribute)
+            else ""
+        )
         place = places_of_rules().get(name)
         yield from (keyword.value for keyword in node.keywords if keyword.arg == "rule")
         if place is not None and place < len(node.args):
@@ -153,6 +186,8 @@ def test_every_reason_of_the_guard_is_told_in_japanese_too() -> None:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     nodes = [node for function in functions for statement in function.body for node in ast.walk(statement)]
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    reasons = {text for text in texts if text.endswith(".") and len(text.split()) > 3} - {ast.get_docstring(each) for each in functions}
+    reasons = {text for text in texts if text.endswith(".") and len(text.split()) > 3} - {
+        ast.get_docstring(each) for each in functions
+    }
     assert len(reasons) >= len(SIGNALS)
     assert sorted(text for text in reasons if text not in REASONS_JA) == []

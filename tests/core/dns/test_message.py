@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sekisho.core.dns.message import MAX_CNAMES, Reading, WireError, answers_query, build_query, read_name, read_response
+from sekisho.core.dns.message import (
+    MAX_CNAMES,
+    Reading,
+    WireError,
+    answers_query,
+    build_query,
+    read_name,
+    read_response,
+)
 from sekisho.core.dns.names import name_to_wire
 from sekisho.core.terms.dns import DnsStatus, Mx, Record, RecordType, Soa, Srv, Tlsa
 
@@ -68,7 +76,9 @@ def _add(section: list[dns.rrset.RRset], owner: str, ttl: int, rtype: str, *reco
 @settings(max_examples=40)
 def test_what_dnspython_writes_is_read(rtype: RecordType, data: st.DataObject) -> None:
     name = data.draw(NAME)
-    records = data.draw(st.lists(RECORDS[rtype], min_size=1, max_size=1 if rtype in ("CNAME", "SOA") else 5, unique=True))
+    records = data.draw(
+        st.lists(RECORDS[rtype], min_size=1, max_size=1 if rtype in ("CNAME", "SOA") else 5, unique=True)
+    )
     ttl = data.draw(st.integers(0, 2**31 - 1))
     response = _response(name, rtype)
     _add(response.answer, name, ttl, rtype, *records)
@@ -95,7 +105,11 @@ def _rich_answer() -> bytes:
 def test_aliases_inside_one_message() -> None:
     reading = read_response(_rich_answer(), "www.example.com", "MX")
     expected = (Mx(10, "mx1.example.net"), Mx(20, "mx2.example.net"))
-    assert (reading.status, set(reading.records), reading.ttl_seconds) == (DnsStatus.NOERROR, set(expected), 200)
+    assert (reading.status, set(reading.records), reading.ttl_seconds) == (
+        DnsStatus.NOERROR,
+        set(expected),
+        200,
+    )
     assert (reading.canonical_name, reading.authentic, reading.final) == ("host.example.net", True, True)
 
 
@@ -138,7 +152,10 @@ def test_names_in_garbage(octets: bytes, position: int) -> None:
     assert position < end <= len(octets)
     if "\\" not in name:
         expected, used = dns.name.from_wire(octets, position)
-        assert (name, end) == (expected.to_text(omit_final_dot=True).lower().removeprefix("@").removesuffix("."), position + used)
+        assert (name, end) == (
+            expected.to_text(omit_final_dot=True).lower().removeprefix("@").removesuffix("."),
+            position + used,
+        )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +173,9 @@ def test_bad_pointers(octets: bytes) -> None:
 
 
 def test_many_pointers_end_early() -> None:
-    octets = b"\0" + b"\0" + b"".join(struct.pack("!H", 0xC000 | max(0, at - 2)) for at in range(2, 16_000, 2))
+    octets = (
+        b"\0" + b"\0" + b"".join(struct.pack("!H", 0xC000 | max(0, at - 2)) for at in range(2, 16_000, 2))
+    )
     with pytest.raises(WireError, match="pointer"):
         read_name(octets, len(octets) - 2)
 
@@ -165,7 +184,9 @@ def test_negative_answers_live_as_the_soa_says() -> None:
     for rcode, status in [(dns.rcode.NXDOMAIN, DnsStatus.NXDOMAIN), (dns.rcode.NOERROR, DnsStatus.NODATA)]:
         response = _response("no.example", "A")
         response.set_rcode(rcode)
-        assert read_response(response.to_wire(), "no.example", "A") == Reading(status, (), 0, False, "no.example")
+        assert read_response(response.to_wire(), "no.example", "A") == Reading(
+            status=status, records=(), ttl_seconds=0, authentic=False, canonical_name="no.example"
+        )
         _add(response.authority, "example", 500, "SOA", Soa("ns.example", "root.example", 1, 60))
         assert read_response(response.to_wire(), "no.example", "A").ttl_seconds == 60  # RFC 2308 §5
 
@@ -176,7 +197,12 @@ def test_an_alias_to_nothing() -> None:
     assert not read_response(response.to_wire(), "www.example", "A").final
     _add(response.authority, "example", 500, "SOA", Soa("ns.example", "root.example", 1, 60))
     reading = read_response(response.to_wire(), "www.example", "A")
-    assert (reading.status, reading.final, reading.ttl_seconds, reading.canonical_name) == (DnsStatus.NODATA, True, 30, "gone.example")
+    assert (reading.status, reading.final, reading.ttl_seconds, reading.canonical_name) == (
+        DnsStatus.NODATA,
+        True,
+        30,
+        "gone.example",
+    )
 
 
 def test_alias_chain_has_an_end() -> None:
@@ -188,7 +214,8 @@ def test_alias_chain_has_an_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [(6, DnsStatus.BOGUS), (7, DnsStatus.BOGUS), (22, DnsStatus.SERVFAIL), (None, DnsStatus.SERVFAIL)]
+    ("code", "status"),
+    [(6, DnsStatus.BOGUS), (7, DnsStatus.BOGUS), (22, DnsStatus.SERVFAIL), (None, DnsStatus.SERVFAIL)],
 )
 def test_extended_errors_tell_bogus_from_broken(code: int | None, status: DnsStatus) -> None:
     response = _response("a.example", "A")
@@ -203,7 +230,10 @@ def test_other_rcodes_are_servfail(rcode: dns.rcode.Rcode) -> None:
     response = _response("a.example", "A")
     response.set_rcode(rcode)
     reading = read_response(response.to_wire(), "a.example", "A")
-    assert (reading.status, reading.edns_refused) == (DnsStatus.SERVFAIL, rcode in (dns.rcode.NOTIMP, dns.rcode.FORMERR))
+    assert (reading.status, reading.edns_refused) == (
+        DnsStatus.SERVFAIL,
+        rcode in (dns.rcode.NOTIMP, dns.rcode.FORMERR),
+    )
 
 
 def test_truncation_is_told_without_reading_on() -> None:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sekisho.core.dns.message import read_name
-from sekisho.core.dns.names import BadName, name_to_wire, normalize_name, parent_name, reverse_name, reversed_for_list
+from sekisho.core.dns.names import (
+    BadName,
+    name_to_wire,
+    normalize_name,
+    parent_name,
+    reverse_name,
+    reversed_for_list,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +33,10 @@ def test_text_to_wire(text: str, wire: bytes) -> None:
     assert name_to_wire(text) == wire
 
 
-@pytest.mark.parametrize("text", ["a..b", ".a", "a" * 64, "é.example", "a b", "a\0b", "a\\", r"\256", ".".join(["a" * 60] * 5), r"\12x"])
+@pytest.mark.parametrize(
+    "text",
+    ["a..b", ".a", "a" * 64, "é.example", "a b", "a\0b", "a\\", r"\256", ".".join(["a" * 60] * 5), r"\12x"],
+)
 def test_no_names(text: str) -> None:
     with pytest.raises(BadName):
         name_to_wire(text)
@@ -39,7 +49,11 @@ def test_longest_name() -> None:
         name_to_wire(longest + "d")
 
 
-@given(st.lists(st.binary(min_size=1, max_size=63), max_size=10).filter(lambda labels: sum(map(len, labels)) + len(labels) < 255))
+@given(
+    st.lists(st.binary(min_size=1, max_size=63), max_size=10).filter(
+        lambda labels: sum(map(len, labels)) + len(labels) < 255
+    )
+)
 def test_any_labels_come_back(labels: list[bytes]) -> None:
     wire = dns.name.Name([*labels, b""]).to_wire()
     text, end = read_name(wire, 0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sekisho.core.imap.commands import Append, Authenticate, Login, Search, Select, Simple
+from sekisho.core.imap.commands import Append, Authenticate, LoginCommand, Search, Select, Simple
 from sekisho.core.imap.machine import (
     AppendBegins,
     AppendEnds,
@@ -26,7 +26,8 @@ APPEND_OCTETS = 100_000
 
 
 def drive(pieces: list[bytes], *, logged_in: bool = True, accept: bool = True) -> tuple[list[Any], bytes]:
-    """All events (pieces of a message joined) and what was sent, with IDLE and AUTHENTICATE answered by a prompt."""
+    """All events (pieces of a message joined) and what was sent, with IDLE and AUTHENTICATE answered by a
+    prompt."""
     reader = ImapMachine(APPEND_OCTETS)
     if logged_in:
         reader.entered()
@@ -75,13 +76,13 @@ def test_a_command_and_its_tag() -> None:
 
 def test_a_synchronising_literal_is_asked_for_once() -> None:
     events, sent = drive([b"a LOGIN {5}\r\n", b"alice {6}\r\n", b'se"ret\r\n'], logged_in=False)
-    assert events == [Received(b"a", Login(b"alice", b'se"ret'))]
+    assert events == [Received(b"a", LoginCommand(b"alice", b'se"ret'))]
     assert sent.count(b"+ ") == 2
 
 
 def test_a_non_synchronising_literal_is_not_asked_for() -> None:
     events, sent = drive([b"a LOGIN {5+}\r\nalice {3+}\r\na\r\n\r\n"], logged_in=False)
-    assert events == [Received(b"a", Login(b"alice", b"a\r\n"))]
+    assert events == [Received(b"a", LoginCommand(b"alice", b"a\r\n"))]
     assert sent == b""
 
 
@@ -131,7 +132,10 @@ def test_what_is_too_long_before_login_is_fatal_or_refused_before_the_plus() -> 
     events, sent = drive([b"a LOGIN {8193}\r\n"], logged_in=False)
     assert isinstance(events[0], Malformed) and sent == b""
     assert isinstance(one(b"a LOGIN {8193+}\r\n", logged_in=False), Fatal)
-    assert isinstance(one(b"a LOGIN {5000+}\r\n" + b"x" * 5000 + b" {5000+}\r\n" + b"y" * 5000 + b"\r\n", logged_in=False), Received)
+    assert isinstance(
+        one(b"a LOGIN {5000+}\r\n" + b"x" * 5000 + b" {5000+}\r\n" + b"y" * 5000 + b"\r\n", logged_in=False),
+        Received,
+    )
 
 
 def test_many_literals_do_not_add_up_beyond_the_cap() -> None:
@@ -140,9 +144,13 @@ def test_many_literals_do_not_add_up_beyond_the_cap() -> None:
 
 
 def test_append_streams_its_message() -> None:
-    events, sent = drive([b'a APPEND "Sent" (\\Seen $x) "17-Jul-2026 02:44:25 -0700" {9}\r\n', b"Subject: ", b"\r\nb NOOP\r\n"])
+    events, sent = drive(
+        [b'a APPEND "Sent" (\\Seen $x) "17-Jul-2026 02:44:25 -0700" {9}\r\n', b"Subject: ", b"\r\nb NOOP\r\n"]
+    )
     begins, octets, ends, noop = events
-    assert begins == AppendBegins(b"a", Append("Sent", 8, ("$x",), 1784281465000000, -420), 9)
+    assert begins == AppendBegins(
+        b"a", Append(name="Sent", flags=8, keywords=("$x",), date_us=1784281465000000, offset_minutes=-420), 9
+    )
     assert octets == b"Subject: "
     assert ends == AppendEnds(None)
     assert noop == Received(b"b", Simple("NOOP"))
@@ -183,7 +191,11 @@ def test_nothing_is_read_behind_a_command_before_it_was_answered() -> None:
 
 def test_idle_takes_one_line() -> None:
     events, sent = drive([b"a IDLE\r\n", b"DONE\r\nb NOOP\r\n"])
-    assert events == [Received(b"a", Simple("IDLE")), ContinuationLine(b"DONE"), Received(b"b", Simple("NOOP"))]
+    assert events == [
+        Received(b"a", Simple("IDLE")),
+        ContinuationLine(b"DONE"),
+        Received(b"b", Simple("NOOP")),
+    ]
     assert sent == b"+ go\r\n"
 
 
@@ -204,25 +216,38 @@ def test_a_flood_of_parentheses_costs_nothing() -> None:
 
 
 WORDS = st.sampled_from(
-    rb"a|NOOP| |\r\n|\n|\r|\0|(|)|{3}|{3+}\r\n|{3}\r\n|{0+}\r\n|abc|'|\\|*|1:*|b LOGIN |c APPEND INBOX |d FETCH 1 |BODY[|]|HEADER.FIELDS|"
-    rb"e SEARCH |NOT |OR |f IDLE\r\n|DONE\r\n|g AUTHENTICATE PLAIN\r\n|h STORE 1 +FLAGS |\\Seen|UID |~|+|&AGE-|\xe9|<0.5>|i LIST |%|"
-    rb"j ID ('a' NIL)\r\n|k ENABLE X\r\n|l STATUS INBOX (|MESSAGES|m COPY 1 |n CREATE x (USE (\\Sent))\r\n".replace(b"'", b'"')
+    rb"a|NOOP| |\r\n|\n|\r|\0|(|)|{3}|{3+}\r\n|{3}\r\n|{0+}\r\n|abc|'|\\|*|1:*|b LOGIN |c APPEND INBOX |d "
+    rb"FETCH 1 |BODY[|]|HEADER.FIELDS|"
+    rb"e SEARCH |NOT |OR |f IDLE\r\n|DONE\r\n|g AUTHENTICATE PLAIN\r\n|h STORE 1 +FLAGS |\\Seen|UID "
+    rb"|~|+|&AGE-|\xe9|<0.5>|i LIST |%|"
+    rb"j ID ('a' NIL)\r\n|k ENABLE X\r\n|l STATUS INBOX (|MESSAGES|m COPY 1 |n CREATE x (USE "
+    rb"(\\Sent))\r\n".replace(b"'", b'"')
     .decode("unicode_escape")
     .encode("latin-1")
     .split(b"|")
 )
 
 
-@given(st.lists(WORDS, max_size=40).map(b"".join), st.integers(1, 30), st.integers(0, 9999), st.booleans(), st.booleans())
+@given(
+    st.lists(WORDS, max_size=40).map(b"".join),
+    st.integers(1, 30),
+    st.integers(0, 9999),
+    st.booleans(),
+    st.booleans(),
+)
 @example(b"c APPEND INBOX {3+}\r\nabc\r\n", 1, 0, False, True)
-def test_any_cut_gives_the_same_events(octets: bytes, largest: int, seed: int, logged_in: bool, accept: bool) -> None:
+def test_any_cut_gives_the_same_events(
+    octets: bytes, largest: int, seed: int, logged_in: bool, accept: bool
+) -> None:
     dice = random.Random(seed)
     pieces, position = [], 0
     while position < len(octets):
         size = dice.randint(1, largest)
         pieces.append(octets[position : position + size])
         position += size
-    assert drive(pieces, logged_in=logged_in, accept=accept) == drive([octets], logged_in=logged_in, accept=accept)
+    assert drive(pieces, logged_in=logged_in, accept=accept) == drive(
+        [octets], logged_in=logged_in, accept=accept
+    )
 
 
 @given(st.binary(max_size=300))
@@ -233,15 +258,38 @@ def test_garbage_gives_events_only(octets: bytes) -> None:
 # A command of each row of RFC 3501 §6, and the states in which it may come.
 ANY, OUT, IN, SELECTED = (True, True, True), (True, False, False), (False, True, True), (False, False, True)
 STATES = {
-    b"CAPABILITY": ANY, b"NOOP": ANY, b"LOGOUT": ANY, b"ID NIL": ANY,
-    b"STARTTLS": OUT, b"LOGIN a b": OUT, b"AUTHENTICATE PLAIN": OUT,
-    b"ENABLE CONDSTORE": IN, b"NAMESPACE": IN, b"IDLE": IN, b"SELECT a": IN, b"EXAMINE a": IN, b"CREATE a": IN, b"DELETE a": IN,
-    b"RENAME a b": IN, b"SUBSCRIBE a": IN, b"UNSUBSCRIBE a": IN, b'LIST "" *': IN, b'LSUB "" *': IN, b"STATUS a (MESSAGES)": IN,
+    b"CAPABILITY": ANY,
+    b"NOOP": ANY,
+    b"LOGOUT": ANY,
+    b"ID NIL": ANY,
+    b"STARTTLS": OUT,
+    b"LOGIN a b": OUT,
+    b"AUTHENTICATE PLAIN": OUT,
+    b"ENABLE CONDSTORE": IN,
+    b"NAMESPACE": IN,
+    b"IDLE": IN,
+    b"SELECT a": IN,
+    b"EXAMINE a": IN,
+    b"CREATE a": IN,
+    b"DELETE a": IN,
+    b"RENAME a b": IN,
+    b"SUBSCRIBE a": IN,
+    b"UNSUBSCRIBE a": IN,
+    b'LIST "" *': IN,
+    b'LSUB "" *': IN,
+    b"STATUS a (MESSAGES)": IN,
     b"APPEND a {3+}\r\nabc": IN,
-    b"CHECK": SELECTED, b"CLOSE": SELECTED,
-    b"UNSELECT": SELECTED, b"EXPUNGE": SELECTED, b"UID EXPUNGE 1": SELECTED, b"SEARCH ALL": SELECTED,
-    b"FETCH 1 UID": SELECTED, b"STORE 1 FLAGS ()": SELECTED, b"COPY 1 a": SELECTED, b"UID MOVE 1 a": SELECTED,
-}  # fmt: skip
+    b"CHECK": SELECTED,
+    b"CLOSE": SELECTED,
+    b"UNSELECT": SELECTED,
+    b"EXPUNGE": SELECTED,
+    b"UID EXPUNGE 1": SELECTED,
+    b"SEARCH ALL": SELECTED,
+    b"FETCH 1 UID": SELECTED,
+    b"STORE 1 FLAGS ()": SELECTED,
+    b"COPY 1 a": SELECTED,
+    b"UID MOVE 1 a": SELECTED,
+}
 
 
 @pytest.mark.parametrize("command", STATES)
@@ -275,8 +323,13 @@ def test_untagged_responses_stand_in_front_of_the_answer() -> None:
     assert isinstance(machine.next_event(), Received)
     machine.tell(Ok("[not a code", "CLOSED"))
     machine.answer(Bad("n\u00f6"))
-    assert machine.waiting_octets == len(b"* 3 EXISTS\r\nx.1 OK [READ-ONLY] Done\r\n* OK [CLOSED]  [not a code\r\ny BAD n?\r\n")
-    assert machine.data_to_send() == b"* 3 EXISTS\r\nx.1 OK [READ-ONLY] Done\r\n* OK [CLOSED]  [not a code\r\ny BAD n?\r\n"
+    assert machine.waiting_octets == len(
+        b"* 3 EXISTS\r\nx.1 OK [READ-ONLY] Done\r\n* OK [CLOSED]  [not a code\r\ny BAD n?\r\n"
+    )
+    assert (
+        machine.data_to_send()
+        == b"* 3 EXISTS\r\nx.1 OK [READ-ONLY] Done\r\n* OK [CLOSED]  [not a code\r\ny BAD n?\r\n"
+    )
     assert machine.waiting_octets == 0
 
 

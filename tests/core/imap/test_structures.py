@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.vectors import vectors
 
-from sekisho.core.imap.digest import decode_digest, encode_digest, find_part, make_digest, parts_of, select_fields
+from sekisho.core.imap.digest import (
+    decode_digest,
+    encode_digest,
+    find_part,
+    make_digest,
+    parts_of,
+    select_fields,
+)
 from sekisho.core.imap.envelope import format_envelope
 from sekisho.core.message.shown_addresses import MAX_ADDRESSES
 from sekisho.core.message.structure import scan
@@ -56,7 +63,9 @@ def test_addresses(raw: bytes, wire: bytes) -> None:
 
 
 def test_sender_and_reply_to_default_to_from_and_fields_of_one_name_are_joined() -> None:
-    header = b"From: a@b.example\r\nTo: c@d.example\r\nTO: e@f.example\r\nSubject: one\r\nSubject: two\r\n\r\n"
+    header = (
+        b"From: a@b.example\r\nTo: c@d.example\r\nTO: e@f.example\r\nSubject: one\r\nSubject: two\r\n\r\n"
+    )
     assert format_envelope(scan(header).parts[0]) == (
         b'(NIL "one" ((NIL NIL "a" "b.example")) ((NIL NIL "a" "b.example")) ((NIL NIL "a" "b.example")) '
         b'((NIL NIL "c" "d.example")(NIL NIL "e" "f.example")) NIL NIL NIL NIL)'
@@ -72,12 +81,16 @@ def test_a_folded_subject_is_one_line() -> None:
 
 
 FULL = (
-    b'Content-Type: application/pdf (a (nested) comment); name*0*=utf-8\'\'%E4; name*1=x.pdf; Name = "a\\"b;c"\r\n'
-    b'Content-Disposition: attachment; filename="x y.pdf"; size=3\r\nContent-Language: en, ja\r\nContent-MD5: abc\r\n'
-    b"Content-Location: http://x.example/\r\nContent-Transfer-Encoding: BASE64\r\nContent-Description: d\r\nContent-ID: <i@x>\r\n"
+    b"Content-Type: application/pdf (a (nested) comment); name*0*=utf-8''%E4; name*1=x.pdf; Name = "
+    b'"a\\"b;c"\r\n'
+    b'Content-Disposition: attachment; filename="x y.pdf"; size=3\r\nContent-Language: en, ja\r\n'
+    b"Content-MD5: abc\r\n"
+    b"Content-Location: http://x.example/\r\nContent-Transfer-Encoding: BASE64\r\nContent-Description: "
+    b"d\r\nContent-ID: <i@x>\r\n"
 )
 FULL_WIRE = (
-    b'("application" "pdf" ("name*0*" "utf-8\'\'%E4" "name*1" "x.pdf" "name" "a\\"b;c") "<i@x>" "d" "BASE64" 1 "abc" '
+    b'("application" "pdf" ("name*0*" "utf-8\'\'%E4" "name*1" "x.pdf" "name" "a\\"b;c") "<i@x>" "d" '
+    b'"BASE64" 1 "abc" '
     b'("attachment" ("filename" "x y.pdf" "size" "3")) ("en" "ja") "http://x.example/")'
 )
 
@@ -89,8 +102,14 @@ EMPTY = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL 
     ("header", "wire"),
     [
         (b"", b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 1 0 NIL NIL NIL NIL)'),
-        (b"Content-Type: nonsense\r\n", b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 1 0 NIL NIL NIL NIL)'),
-        (b'Content-Type: text/HTML; charset="utf-8"\r\n', b'("text" "html" ("charset" "utf-8") NIL NIL "7bit" 1 0 NIL NIL NIL NIL)'),
+        (
+            b"Content-Type: nonsense\r\n",
+            b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 1 0 NIL NIL NIL NIL)',
+        ),
+        (
+            b'Content-Type: text/HTML; charset="utf-8"\r\n',
+            b'("text" "html" ("charset" "utf-8") NIL NIL "7bit" 1 0 NIL NIL NIL NIL)',
+        ),
         (FULL, FULL_WIRE),
         (
             b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64 (a comment); x\r\n",
@@ -98,11 +117,16 @@ EMPTY = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL 
         ),
         (
             b"Content-Type: message/global\r\n",  # RFC 9051 §7.5.2
-            b'("message" "global" NIL NIL NIL "7bit" 1 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) %b 0 NIL NIL NIL NIL)' % EMPTY,
+            b'("message" "global" NIL NIL NIL "7bit" 1 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) %b 0 NIL '
+            b"NIL NIL NIL)" % EMPTY,
         ),
         (
             b"Content-Type: multipart/mixed\r\n",
-            b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL) "mixed" NIL NIL NIL NIL)',
+            (
+                b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL) '
+                b'"mixed" NIL NIL '
+                b"NIL NIL)"
+            ),
         ),
     ],
 )
@@ -119,7 +143,8 @@ def test_a_boundary_in_pieces_divides_and_is_told_as_it_came() -> None:
 
 def test_one_boundary_for_two_multiparts_belongs_to_the_inner_one_first() -> None:
     octets = (
-        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; "
+        b"boundary=b\r\n\r\n"
         b"--b\r\n\r\n1\r\n--b\r\n\r\n2\r\n--b--\r\n--b\r\n\r\n3\r\n--b--\r\n"
     )
     parts = parts_of(make_digest(scan(octets)))
@@ -163,7 +188,10 @@ def parsed(wire: bytes) -> Any:
     return stack[0][0]
 
 
-@given(st.binary(max_size=400), st.sampled_from([b"To: ", b"Content-Type: ", b"Content-Disposition: ", b"Subject: ", b""]))
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([b"To: ", b"Content-Type: ", b"Content-Disposition: ", b"Subject: ", b""]),
+)
 def test_any_octets_give_well_formed_answers(octets: bytes, name: bytes) -> None:
     digest = make_digest(scan(name + octets))
     assert len(parsed(digest.envelope)) == 10

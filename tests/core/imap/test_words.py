@@ -30,19 +30,37 @@ def test_modified_utf7(name: str, wire: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "wire", [b"&AGE-", b"&U,BTFw-&ZeVnLIqe-", b"&", b"a&b", b"&!!-", b"&2D0-", b"a\x7f", b"\xc3\xa9", b"&AAA-", b"x" * 1001]
+    "wire",
+    [
+        b"&AGE-",
+        b"&U,BTFw-&ZeVnLIqe-",
+        b"&",
+        b"a&b",
+        b"&!!-",
+        b"&2D0-",
+        b"a\x7f",
+        b"\xc3\xa9",
+        b"&AAA-",
+        b"x" * 1001,
+    ],
 )
 def test_other_spellings_are_no_names(wire: bytes) -> None:
     with pytest.raises(MailboxNameError):
         decode_mailbox(wire)
 
 
-@pytest.mark.parametrize(("wire", "name"), [(b"inbox", "INBOX"), (b"InBox/x", "INBOX/x"), (b"inboxes", "inboxes")])
+@pytest.mark.parametrize(
+    ("wire", "name"), [(b"inbox", "INBOX"), (b"InBox/x", "INBOX/x"), (b"inboxes", "inboxes")]
+)
 def test_inbox_has_no_case(wire: bytes, name: str) -> None:
     assert decode_mailbox(wire) == name
 
 
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=0xFFFD, blacklist_categories=("Cs", "Cc")), max_size=60))
+@given(
+    st.text(
+        st.characters(min_codepoint=32, max_codepoint=0xFFFD, blacklist_categories=("Cs", "Cc")), max_size=60
+    )
+)
 def test_names_come_back(name: str) -> None:
     assert decode_mailbox(encode_mailbox(name)) in (name, "INBOX" + name[5:])
 
@@ -86,7 +104,13 @@ def test_date_times_come_back(when_us: int, offset: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"1-Jan-2026 00:00:00 +0000", b"32-Jan-2026 00:00:00 +0000", b"01-Foo-2026 00:00:00 +0000", b"01-Jan-2026 25:00:00 +0000"]
+    "raw",
+    [
+        b"1-Jan-2026 00:00:00 +0000",
+        b"32-Jan-2026 00:00:00 +0000",
+        b"01-Foo-2026 00:00:00 +0000",
+        b"01-Jan-2026 25:00:00 +0000",
+    ],
 )
 def test_bad_date_times(raw: bytes) -> None:
     with pytest.raises(ValueError):
@@ -111,7 +135,13 @@ def test_a_hostile_list_pattern_is_cheap() -> None:
 
 @pytest.mark.parametrize(
     ("value", "wire"),
-    [(b"", b'""'), (b'a"\\', b'"a\\"\\\\"'), (b"a\r\nb", b"{4}\r\na\r\nb"), (b"\xe9", b"{1}\r\n\xe9"), (b"a\0b", b"{2}\r\nab")],
+    [
+        (b"", b'""'),
+        (b'a"\\', b'"a\\"\\\\"'),
+        (b"a\r\nb", b"{4}\r\na\r\nb"),
+        (b"\xe9", b"{1}\r\n\xe9"),
+        (b"a\0b", b"{2}\r\nab"),
+    ],
 )
 def test_strings(value: bytes, wire: bytes) -> None:
     assert formatting.string(value) == wire

@@ -20,7 +20,9 @@ from sekisho.core.managesieve.events import (
 )
 from sekisho.core.managesieve.machine import ManageSieveMachine, ManageSieveRules
 
-RULES = ManageSieveRules(implementation="sekisho", capabilities=("copy", "fileinto"), script_octets=10_000, redirects=4)
+RULES = ManageSieveRules(
+    implementation="sekisho", capabilities=("copy", "fileinto"), script_octets=10_000, redirects=4
+)
 PLAIN = base64.b64encode(b"\0taro\0secret")
 
 
@@ -67,7 +69,12 @@ def run(made: ManageSieveMachine, pieces: list[bytes]) -> tuple[list[ManageSieve
 def test_the_greeting_tells_what_there_is() -> None:
     made = ManageSieveMachine(RULES, ("PLAIN",), is_tls=False, can_starttls=True)
     lines = made.data_to_send().split(b"\r\n")
-    assert b'"SASL" ""' in lines and b'"STARTTLS"' in lines and b'"SIEVE" "copy fileinto"' in lines and lines[-2].startswith(b"OK ")
+    assert (
+        b'"SASL" ""' in lines
+        and b'"STARTTLS"' in lines
+        and b'"SIEVE" "copy fileinto"' in lines
+        and lines[-2].startswith(b"OK ")
+    )
     inside = ManageSieveMachine(RULES, ("PLAIN",), is_tls=True, can_starttls=False).data_to_send()
     assert b'"SASL" "PLAIN"' in inside and b"STARTTLS" not in inside
 
@@ -96,8 +103,10 @@ def test_no_login_without_tls() -> None:
 
 def test_a_login_in_steps() -> None:
     made = machine()
-    events, said = run(made, [b'AUTHENTICATE "PLAIN"\r\n', b'"%b"\r\n' % base64.b64encode(b"yes"), b"LISTSCRIPTS\r\n"])
-    assert events == [LoginBegun("PLAIN", None), LoginAnswered(b"yes"), ScriptRequest("LISTSCRIPTS")]
+    events, said = run(
+        made, [b'AUTHENTICATE "PLAIN"\r\n', b'"%b"\r\n' % base64.b64encode(b"yes"), b"LISTSCRIPTS\r\n"]
+    )
+    assert events == [LoginBegun("PLAIN", None), LoginAnswered(b"yes"), ScriptRequest(command="LISTSCRIPTS")]
     assert said == b'"%b"\r\nOK "Logged in"\r\nOK\r\n' % base64.b64encode(b"more")
 
 
@@ -126,15 +135,15 @@ def test_guesses_end_the_session() -> None:
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (b'PUTSCRIPT "a" {5+}\r\nkeep;\r\n', ScriptRequest("PUTSCRIPT", name="a", octets=b"keep;")),
-        (b'putscript {1+}\r\na "keep;"\r\n', ScriptRequest("PUTSCRIPT", name="a", octets=b"keep;")),
-        (b'PUTSCRIPT "a" {0+}\r\n\r\n', ScriptRequest("PUTSCRIPT", name="a")),
-        (b'SETACTIVE ""\r\n', ScriptRequest("SETACTIVE")),
-        (b'SETACTIVE "say \\"hi\\""\r\n', ScriptRequest("SETACTIVE", name='say "hi"')),
-        ('GETSCRIPT "規則"\r\n'.encode(), ScriptRequest("GETSCRIPT", name="規則")),
-        (b'HAVESPACE "a" 1000\r\n', ScriptRequest("HAVESPACE", name="a", size=1000)),
-        (b'RENAMESCRIPT "a" "b"\r\n', ScriptRequest("RENAMESCRIPT", name="a", new_name="b")),
-        (b"LISTSCRIPTS\r\n", ScriptRequest("LISTSCRIPTS")),
+        (b'PUTSCRIPT "a" {5+}\r\nkeep;\r\n', ScriptRequest(command="PUTSCRIPT", name="a", octets=b"keep;")),
+        (b'putscript {1+}\r\na "keep;"\r\n', ScriptRequest(command="PUTSCRIPT", name="a", octets=b"keep;")),
+        (b'PUTSCRIPT "a" {0+}\r\n\r\n', ScriptRequest(command="PUTSCRIPT", name="a")),
+        (b'SETACTIVE ""\r\n', ScriptRequest(command="SETACTIVE")),
+        (b'SETACTIVE "say \\"hi\\""\r\n', ScriptRequest(command="SETACTIVE", name='say "hi"')),
+        ('GETSCRIPT "規則"\r\n'.encode(), ScriptRequest(command="GETSCRIPT", name="規則")),
+        (b'HAVESPACE "a" 1000\r\n', ScriptRequest(command="HAVESPACE", name="a", size=1000)),
+        (b'RENAMESCRIPT "a" "b"\r\n', ScriptRequest(command="RENAMESCRIPT", name="a", new_name="b")),
+        (b"LISTSCRIPTS\r\n", ScriptRequest(command="LISTSCRIPTS")),
     ],
 )
 def test_commands(sent: bytes, expected: ScriptRequest) -> None:
@@ -145,10 +154,22 @@ def test_commands(sent: bytes, expected: ScriptRequest) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"PUTSCRIPT\r\n", b'PUTSCRIPT "a"\r\n',
-     b'HAVESPACE "a" "b"\r\n', b"FROB\r\n", b'"x"\r\n', b"\r\n", b'SETACTIVE "\xff"\r\n', b"NOOP x\r\n",
-     b'GETSCRIPT "a" "b" "c" "d" "e" "f"\r\n', b'GETSCRIPT  "a"\r\n', b'GETSCRIPT "a"x\r\n', b'GETSCRIPT "a\n', b"LISTSCRIPTS\n"],
-)  # fmt: skip
+    [
+        b"PUTSCRIPT\r\n",
+        b'PUTSCRIPT "a"\r\n',
+        b'HAVESPACE "a" "b"\r\n',
+        b"FROB\r\n",
+        b'"x"\r\n',
+        b"\r\n",
+        b'SETACTIVE "\xff"\r\n',
+        b"NOOP x\r\n",
+        b'GETSCRIPT "a" "b" "c" "d" "e" "f"\r\n',
+        b'GETSCRIPT  "a"\r\n',
+        b'GETSCRIPT "a"x\r\n',
+        b'GETSCRIPT "a\n',
+        b"LISTSCRIPTS\n",
+    ],
+)
 def test_mistakes_are_told_and_forgiven(sent: bytes) -> None:
     events, said = run(logged_in(), [sent, b"NOOP\r\n"])
     assert events == [] and said.startswith(b"NO ") and said.endswith(b'OK "Done"\r\n')
@@ -173,7 +194,10 @@ def test_a_script_that_is_too_large_is_read_past() -> None:
     sent = b'PUTSCRIPT "a" {20000+}\r\n' + b"x" * 20_000 + b'\r\nGETSCRIPT "a"\r\n'
     for size in (len(sent), 777):
         events, said = run(made, [sent[n : n + size] for n in range(0, len(sent), size)])
-        assert events == [ScriptRequest("GETSCRIPT", name="a")] and said == b'NO "The script is too large"\r\nOK\r\n'
+        assert (
+            events == [ScriptRequest(command="GETSCRIPT", name="a")]
+            and said == b'NO "The script is too large"\r\nOK\r\n'
+        )
 
 
 def test_strangers_cannot_fill_memory() -> None:
@@ -199,14 +223,36 @@ def test_small_pieces_cost_no_more() -> None:
 
 
 PIECES = st.sampled_from(
-    [b'AUTHENTICATE "PLAIN"', b' "AAAA"',
-     b"\r\n", b"STARTTLS", b"LOGOUT", b"NOOP", b'PUTSCRIPT "a" ', b"{3+}\r\nabc", b'"eWVz"', b'"*"', b" ", b'"',
-     b"LISTSCRIPTS\r\n", b"\n", b"{99+}\r\n", b"\x00", b"\xff", b"x" * 100, b"CAPABILITY\r\n", b"UNAUTHENTICATE\r\n", b"{0+}\r\n"]
-)  # fmt: skip
+    [
+        b'AUTHENTICATE "PLAIN"',
+        b' "AAAA"',
+        b"\r\n",
+        b"STARTTLS",
+        b"LOGOUT",
+        b"NOOP",
+        b'PUTSCRIPT "a" ',
+        b"{3+}\r\nabc",
+        b'"eWVz"',
+        b'"*"',
+        b" ",
+        b'"',
+        b"LISTSCRIPTS\r\n",
+        b"\n",
+        b"{99+}\r\n",
+        b"\x00",
+        b"\xff",
+        b"x" * 100,
+        b"CAPABILITY\r\n",
+        b"UNAUTHENTICATE\r\n",
+        b"{0+}\r\n",
+    ]
+)
 
 
 @given(st.lists(PIECES, max_size=30), st.integers(1, 7))
-@example([b'AUTHENTICATE "PLAIN"', b"\r\n", b'"eWVz"', b"\r\n", b'PUTSCRIPT "a" ', b"{3+}\r\nabc", b"\r\n"], 1)
+@example(
+    [b'AUTHENTICATE "PLAIN"', b"\r\n", b'"eWVz"', b"\r\n", b'PUTSCRIPT "a" ', b"{3+}\r\nabc", b"\r\n"], 1
+)
 def test_whole_or_in_pieces_is_the_same(pieces: list[bytes], size: int) -> None:
     sent = b"".join(pieces)
     whole = run(machine(), [sent])

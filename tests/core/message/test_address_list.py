@@ -26,7 +26,10 @@ def parsed(text: str) -> list[str] | None:
         ("A Group:Ed Jones <joe@where.test>,jdoe@one.test;", ["joe@where.test", "jdoe@one.test"]),
         ("Undisclosed recipients:;", []),
         ("group:; , a@b.example", ["a@b.example"]),
-        ("Mary Smith <@node.test,@other.test:mary@example.net>, , jdoe@test  . example", ["mary@example.net", "jdoe@test.example"]),
+        (
+            "Mary Smith <@node.test,@other.test:mary@example.net>, , jdoe@test  . example",
+            ["mary@example.net", "jdoe@test.example"],
+        ),
         ('"quoted local"@b.example', ['"quoted local"@b.example']),
         ('a."b"@c.example', ["a.b@c.example"]),
         ("Joe Q. Public <john.q.public@example.com>", ["john.q.public@example.com"]),
@@ -43,11 +46,15 @@ def test_lists(text: str, addresses: list[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "Alice", "a@", "@b.example", "a@b@c.example", "other@x.example <me@b.example>", "<a@b.example> <c@d.example>",
-        "a@b.example c@d.example", "a..b@c.example", ".a@c.example", "a.@c.example", "a b@c.example", "(unclosed a@b.example",
-        '"unclosed <a@b.example>', "a@b.example)", "<a@b.example", "a@b.example>", "g: h: a@b.example;;", "g: a@b.example",
+        "", " ", "Alice", "a@", "@b.example", "a@b@c.example", "other@x.example <me@b.example>",
+        "<a@b.example> <c@d.example>",
+        "a@b.example c@d.example", "a..b@c.example", ".a@c.example", "a.@c.example", "a b@c.example",
+        "(unclosed a@b.example",
+        '"unclosed <a@b.example>', "a@b.example)", "<a@b.example", "a@b.example>", "g: h: a@b.example;;",
+        "g: a@b.example",
         ";", "a\0@b.example",
-        "<>", "x <>", "a@b.example; c@d.example", "a@[nonsense]", "a@b..example", "x" * 65 + "@b.example", "me@b.example, other",
+        "<>", "x <>", "a@b.example; c@d.example", "a@[nonsense]", "a@b..example", "x" * 65 + "@b.example",
+        "me@b.example, other",
     ],
 )  # fmt: skip
 def test_malformed(text: str) -> None:
@@ -118,7 +125,9 @@ PIECES = [
 @settings(max_examples=300)
 @given(
     st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
-    | st.from_regex(address_list._ONE.pattern, fullmatch=True).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
+    | st.from_regex(address_list._ONE.pattern, fullmatch=True).map(
+        lambda octets: octets.decode("utf-8", "surrogateescape")
+    )
 )
 def test_the_usual_form_is_read_as_by_the_parser(text: str) -> None:
     value = text.encode("utf-8", "surrogateescape")

@@ -33,7 +33,13 @@ def test_vectors(case: dict[str, Any]) -> None:
     assert parsed is not None
     assert (parsed.authserv_id, parsed.version) == (case["authserv_id"], case["version"])
     expected = [
-        MethodResult(r["method"], r["result"], tuple(Property(*p) for p in r["properties"]), r["reason"], r["version"])
+        MethodResult(
+            method=r["method"],
+            result=r["result"],
+            properties=tuple(Property(*p) for p in r["properties"]),
+            reason=r["reason"],
+            version=r["version"],
+        )
         for r in case["results"]
     ]
     assert list(parsed.results) == expected
@@ -41,15 +47,30 @@ def test_vectors(case: dict[str, Any]) -> None:
 
 
 def test_the_whole_grammar() -> None:
-    value = b'(a) "my host" (b) 1 (c);\r\n\tspf / 2 = (x) Pass (y(z)) reason = "a \\"b\\"; c" smtp . (w) mailFrom = "q r"@x (k) ; none'
+    value = (
+        b'(a) "my host" (b) 1 (c);\r\n\tspf / 2 = (x) Pass (y(z)) reason = "a \\"b\\"; c" smtp . (w) '
+        b'mailFrom = "q r"@x (k) ; none'
+    )
     assert parse_authentication_results(value) == AuthenticationResults(
-        "my host", (MethodResult("spf", "pass", (Property("smtp", "mailfrom", "q r@x"),), 'a "b"; c', 2),), 1
+        "my host",
+        (
+            MethodResult(
+                method="spf",
+                result="pass",
+                properties=(Property("smtp", "mailfrom", "q r@x"),),
+                reason='a "b"; c',
+                version=2,
+            ),
+        ),
+        1,
     )
     assert parse_authentication_results(b"example.org; none") == AuthenticationResults("example.org")
     assert parse_authentication_results(b"example.org 1; none") == AuthenticationResults("example.org", (), 1)
 
 
-@pytest.mark.parametrize("value", [b"", b" ", b";spf=pass", b"(only a comment)", b"a b c; none", b'"open', b"(open"])
+@pytest.mark.parametrize(
+    "value", [b"", b" ", b";spf=pass", b"(only a comment)", b"a b c; none", b'"open', b"(open"]
+)
 def test_no_authserv_id(value: bytes) -> None:
     assert parse_authentication_results(value) is None
 
@@ -57,15 +78,26 @@ def test_no_authserv_id(value: bytes) -> None:
 def test_bad_parts_are_dropped() -> None:
     parsed = parse_authentication_results(b"a; spf; =pass; dkim=pass header.d=b; x=(open")
     assert parsed is not None
-    assert (parsed.results, parsed.dropped) == ((MethodResult("dkim", "pass", (Property("header", "d", "b"),)),), 4)
+    assert (parsed.results, parsed.dropped) == (
+        (MethodResult(method="dkim", result="pass", properties=(Property("header", "d", "b"),)),),
+        4,
+    )
 
 
 def test_written_field() -> None:
     results = (
-        MethodResult("spf", "pass", (Property("smtp", "mailfrom", "joe@example.com"),)),
-        MethodResult("dkim", "fail", (Property("header", "d", "example.com"),), reason='bad "hash"', comment="2048 bit (rsa)"),
-        MethodResult("iprev", "pass", (Property("policy", "iprev", "2001:db8::1"),)),
-        MethodResult("spf", "none", (Property("smtp", "helo", "evil\r\nX: y"),)),
+        MethodResult(
+            method="spf", result="pass", properties=(Property("smtp", "mailfrom", "joe@example.com"),)
+        ),
+        MethodResult(
+            method="dkim",
+            result="fail",
+            properties=(Property("header", "d", "example.com"),),
+            reason='bad "hash"',
+            comment="2048 bit (rsa)",
+        ),
+        MethodResult(method="iprev", result="pass", properties=(Property("policy", "iprev", "2001:db8::1"),)),
+        MethodResult(method="spf", result="none", properties=(Property("smtp", "helo", "evil\r\nX: y"),)),
     )
     octets = format_authentication_results(OURS, results)
     assert octets == (
@@ -79,7 +111,9 @@ def test_written_field() -> None:
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}[a-z0-9]", fullmatch=True)
-VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="\x7f"), min_size=1, max_size=30)
+VALUES = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="\x7f"), min_size=1, max_size=30
+)
 
 
 @example("a\x85", ())
@@ -89,12 +123,12 @@ VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_c
     st.lists(
         st.builds(
             MethodResult,
-            NAMES,
-            NAMES,
-            st.lists(st.builds(Property, NAMES, NAMES, VALUES), max_size=4).map(tuple),
-            st.none() | VALUES,
-            st.none() | st.integers(0, 99),
-            VALUES,
+            method=NAMES,
+            result=NAMES,
+            properties=st.lists(st.builds(Property, NAMES, NAMES, VALUES), max_size=4).map(tuple),
+            reason=st.none() | VALUES,
+            version=st.none() | st.integers(0, 99),
+            comment=VALUES,
         ),
         max_size=4,
     ).map(tuple),

@@ -35,7 +35,12 @@ def _read(value: bytes) -> Authorship:
 def test_who_all_readers_agree_on_is_the_author(value: bytes, address: str) -> None:
     found = _read(value)
     (author,) = found.addresses
-    assert (f"{author.local}@{author.domain}", found.domains, found.shown, found.problem) == (address, (author.domain,), (), "")
+    assert (f"{author.local}@{author.domain}", found.domains, found.shown, found.problem) == (
+        address,
+        (author.domain,),
+        (),
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +83,9 @@ def test_missing_or_doubled(header: bytes, problem: str) -> None:
 
 @pytest.mark.parametrize("name", [b"X-From", b"Resent-From", b"From-Line", b"List-From", b"Fromage"])
 def test_other_fields_are_none(name: bytes) -> None:
-    found = read_authorship(HeaderSection(b"From: a@a.example\r\n" + name + b": b@b.example\r\nno field\r\n\r\n"))
+    found = read_authorship(
+        HeaderSection(b"From: a@a.example\r\n" + name + b": b@b.example\r\nno field\r\n\r\n")
+    )
     assert (found.problem, found.domains, found.shown) == ("", ("a.example",), ())
 
 
@@ -150,7 +157,12 @@ def test_an_author_that_reads_like_another_shows_it(domain: str) -> None:
 
 @pytest.mark.parametrize(
     "domain",
-    ["m\u00fcller.example", "\u4f1a\u8b70.example", "\u0445\u043e\u0440\u043e\u0448\u043e.example", "\u0441\u043e\u0440.\u0440\u0444"],
+    [
+        "m\u00fcller.example",
+        "\u4f1a\u8b70.example",
+        "\u0445\u043e\u0440\u043e\u0448\u043e.example",
+        "\u0441\u043e\u0440.\u0440\u0444",
+    ],
 )
 def test_names_in_letters_of_their_own_read_like_none_other(domain: str) -> None:
     assert _read(f"<bob@{domain}>".encode()).shown == ()
@@ -164,11 +176,14 @@ def test_a_sender_that_is_not_the_author_is_told_apart() -> None:
 
 
 def _others_read(value: str) -> set[str]:
-    """Domains of what Python's readers of three generations, ours for ENVELOPE, and a plain search make of it."""
+    """Domains of what Python's readers of three generations, ours for ENVELOPE, and a plain search make of
+    it."""
     found = {address for _, address in email.utils.getaddresses([value])} | {email.utils.parseaddr(value)[1]}
     try:
         field = email.message_from_string(f"From: {value}\r\n\r\n", policy=email.policy.default)["from"]
-        found |= {f"@{address.domain}" for address in field.addresses} | set(re.findall(r"[\w.+-]+@[\w.-]+", str(field)))
+        found |= {f"@{address.domain}" for address in field.addresses} | set(
+            re.findall(r"[\w.+-]+@[\w.-]+", str(field))
+        )
     except Exception:  # it raises whatever it likes
         pass
     found |= set(re.findall(r"[\w.+-]+@[\w.-]+", value)) | set(re.findall(r"<([^<>]*)>", value))
@@ -182,7 +197,9 @@ def _others_read(value: str) -> set[str]:
 def test_what_other_readers_see_is_seen(value: str) -> None:
     if any(domain == "ours.example" or domain.endswith(".ours.example") for domain in _others_read(value)):
         found = _read(value.encode())
-        assert found.problem or any(domain.endswith("ours.example") for domain in (*found.domains, *found.shown)), value
+        assert found.problem or any(
+            domain.endswith("ours.example") for domain in (*found.domains, *found.shown)
+        ), value
 
 
 @given(st.binary(max_size=300))

@@ -17,10 +17,19 @@ ORIGINAL = b"From: a@example.com\r\nSubject: hello\r\nMessage-ID: <m1@example.co
 T0 = 1_800_000_000_000_000
 
 
-def failed(address: str = "bob@remote.example", text: str = "5.1.1 No such user", **more: object) -> DsnRecipient:
+def failed(
+    address: str = "bob@remote.example", text: str = "5.1.1 No such user", **more: object
+) -> DsnRecipient:
     reply = Reply.of(550, "5.1.1", text)
     recipient = Recipient(Address.from_text(address), orcpt=more.pop("orcpt", None))  # type: ignore[arg-type]  # test shorthand
-    return DsnRecipient(recipient, "failed", EnhancedStatus(5, 1, 1), reply, "mx.remote.example [192.0.2.1]", T0)
+    return DsnRecipient(
+        recipient=recipient,
+        action="failed",
+        status=EnhancedStatus(5, 1, 1),
+        reply=reply,
+        remote="mx.remote.example [192.0.2.1]",
+        last_attempt_at_us=T0,
+    )
 
 
 def notice(*recipients: DsnRecipient, **more: object) -> Dsn:
@@ -56,7 +65,9 @@ def is_clean(octets: bytes) -> bool:
 
 
 def test_a_failure() -> None:
-    composed = compose_dsn(notice(failed(orcpt="rfc822;Bob+x@remote.example"), failed("eve@other.example"), envid="QQ 314"))
+    composed = compose_dsn(
+        notice(failed(orcpt="rfc822;Bob+x@remote.example"), failed("eve@other.example"), envid="QQ 314")
+    )
     message, (text, status, original) = parts(composed)
     assert composed.octets.isascii() and is_clean(composed.octets)
     assert (composed.body, composed.smtputf8) == ("7BIT", False)
@@ -66,7 +77,11 @@ def test_a_failure() -> None:
     assert message["In-Reply-To"] == message["References"] == "<m1@example.com>"
     assert message["Message-ID"] == "<d1234abcd@mail.example.com>"
     assert message["Date"] == "Fri, 15 Jan 2027 08:00:00 +0000"
-    assert "bob@remote.example" in text.get_payload() and "q77" in text.get_payload() and "no such address" in text.get_payload()
+    assert (
+        "bob@remote.example" in text.get_payload()
+        and "q77" in text.get_payload()
+        and "no such address" in text.get_payload()
+    )
     whole, first, second = status_groups(status)
     assert whole["Reporting-MTA"] == "dns; mail.example.com"
     assert whole["Original-Envelope-Id"] == "QQ 314"
@@ -80,15 +95,17 @@ def test_a_failure() -> None:
     assert first["Will-Retry-Until"] is None
     assert second["Original-Recipient"] is None and second["Final-Recipient"] == "rfc822; eve@other.example"
     assert original.get_content_type() == "text/rfc822-headers"
-    assert original.get_payload() == ORIGINAL[: ORIGINAL.index(b"\r\n\r\n") + 2].decode().replace("\r\n", "\r\n")
+    assert original.get_payload() == ORIGINAL[: ORIGINAL.index(b"\r\n\r\n") + 2].decode().replace(
+        "\r\n", "\r\n"
+    )
 
 
 def test_a_delay_says_until_when() -> None:
     delayed = DsnRecipient(
-        Recipient(Address.from_text("bob@remote.example")),
-        "delayed",
-        EnhancedStatus(4, 4, 1),
-        Reply.of(451, "4.4.1", "No answer"),
+        recipient=Recipient(Address.from_text("bob@remote.example")),
+        action="delayed",
+        status=EnhancedStatus(4, 4, 1),
+        reply=Reply.of(451, "4.4.1", "No answer"),
         last_attempt_at_us=T0,
         will_retry_until_us=T0 + 86400_000_000,
     )
@@ -102,7 +119,10 @@ def test_a_delay_says_until_when() -> None:
 
 def test_relayed_has_no_diagnosis_in_its_text() -> None:
     relayed = DsnRecipient(
-        Recipient(Address.from_text("b@r.example")), "relayed", EnhancedStatus(2, 0, 0), Reply.of(250, "2.0.0", "queued as Z")
+        recipient=Recipient(Address.from_text("b@r.example")),
+        action="relayed",
+        status=EnhancedStatus(2, 0, 0),
+        reply=Reply.of(250, "2.0.0", "queued as Z"),
     )
     message, (text, status, _) = parts(compose_dsn(notice(relayed)))
     assert message["Subject"] == "Your message was passed on"
@@ -122,7 +142,9 @@ def test_full_8bit_originals_make_an_8bit_notice() -> None:
     assert parts(composed)[0]["Content-Transfer-Encoding"] == "8bit"
 
 
-@pytest.mark.parametrize("original", [ORIGINAL + b"bare\nlf\r\n", ORIGINAL + b"nul\0\r\n", ORIGINAL + b"x" * 70_000 + b"\r\n"])
+@pytest.mark.parametrize(
+    "original", [ORIGINAL + b"bare\nlf\r\n", ORIGINAL + b"nul\0\r\n", ORIGINAL + b"x" * 70_000 + b"\r\n"]
+)
 def test_full_originals_that_must_not_leave_become_headers(original: bytes) -> None:
     composed = compose_dsn(notice(original=original, is_whole=True))
     assert parts(composed)[1][2].get_content_type() == "text/rfc822-headers" and is_clean(composed.octets)
@@ -130,7 +152,9 @@ def test_full_originals_that_must_not_leave_become_headers(original: bytes) -> N
 
 def test_japanese_comes_with_english() -> None:
     message, (text, _, _) = parts(compose_dsn(notice(language="ja")))
-    subject = email.message_from_string(f"Subject: {message['Subject']}\n\n", policy=email.policy.default)["Subject"]
+    subject = email.message_from_string(f"Subject: {message['Subject']}\n\n", policy=email.policy.default)[
+        "Subject"
+    ]
     assert subject == "メールを配送できませんでした"
     body = text.get_payload(decode=True)
     assert isinstance(body, bytes)
@@ -138,7 +162,9 @@ def test_japanese_comes_with_english() -> None:
 
 
 def test_internationalised_addresses() -> None:
-    composed = compose_dsn(notice(failed("太郎@例え.jp", orcpt="utf-8;太郎@例え.jp"), to=Address.from_text("花子@example.com")))
+    composed = compose_dsn(
+        notice(failed("太郎@例え.jp", orcpt="utf-8;太郎@例え.jp"), to=Address.from_text("花子@example.com"))
+    )
     assert (composed.body, composed.smtputf8) == ("8BITMIME", True)
     octets = composed.octets
     assert b"Content-Type: message/global-delivery-status\r\n" in octets
@@ -151,7 +177,9 @@ def test_utf8_headers_and_other_8bit_headers() -> None:
     utf8 = compose_dsn(notice(original="Subject: 会議\r\n\r\n".encode()))
     assert b"message/global-headers" in utf8.octets and utf8.body == "8BITMIME"
     latin = compose_dsn(notice(original=b"Subject: caf\xe9\r\n\r\n"))
-    assert b"text/rfc822-headers" in latin.octets and b"Subject: caf?" in latin.octets and latin.body == "7BIT"
+    assert (
+        b"text/rfc822-headers" in latin.octets and b"Subject: caf?" in latin.octets and latin.body == "7BIT"
+    )
 
 
 def test_a_status_without_enhanced_code() -> None:
@@ -162,21 +190,39 @@ def test_a_status_without_enhanced_code() -> None:
     assert status_for(None, "delivered") == EnhancedStatus(2, 0, 0)
 
 
-HOSTILE = st.text(st.sampled_from('a;+= \r\n\0\t\x85\u2028\u202e字:<>"\\-'), max_size=60) | st.text(max_size=1500)
+HOSTILE = st.text(st.sampled_from('a;+= \r\n\0\t\x85\u2028\u202e字:<>"\\-'), max_size=60) | st.text(
+    max_size=1500
+)
 
 
 @settings(max_examples=150)
 @given(HOSTILE, HOSTILE, HOSTILE, HOSTILE, st.binary(max_size=400), st.booleans())
-def test_nothing_can_be_injected(envid: str, orcpt: str, said: str, remote: str, original: bytes, whole: bool) -> None:
-    reply = Reply(550, None, (said, said))
-    recipient = DsnRecipient(Recipient(Address.from_text("b@r.example"), orcpt=orcpt), "failed", EnhancedStatus(5, 0, 0), reply, remote)
-    composed = compose_dsn(notice(recipient, envid=envid, original=original, is_whole=whole, message_id=said, language="ja"))
+def test_nothing_can_be_injected(
+    envid: str, orcpt: str, said: str, remote: str, original: bytes, whole: bool
+) -> None:
+    reply = Reply(code=550, enhanced=None, lines=(said, said))
+    recipient = DsnRecipient(
+        recipient=Recipient(Address.from_text("b@r.example"), orcpt=orcpt),
+        action="failed",
+        status=EnhancedStatus(5, 0, 0),
+        reply=reply,
+        remote=remote,
+    )
+    composed = compose_dsn(
+        notice(recipient, envid=envid, original=original, is_whole=whole, message_id=said, language="ja")
+    )
     assert is_clean(composed.octets)
     assert composed.octets.isascii() or composed.body == "8BITMIME"
     header, _, _ = composed.octets.partition(b"\r\n\r\n")
     names = [line.partition(b":")[0] for line in header.split(b"\r\n") if not line.startswith(b" ")]
     assert names[:6] == [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted"]
-    assert set(names[6:]) <= {b"In-Reply-To", b"References", b"MIME-Version", b"Content-Type", b"Content-Transfer-Encoding"}
+    assert set(names[6:]) <= {
+        b"In-Reply-To",
+        b"References",
+        b"MIME-Version",
+        b"Content-Type",
+        b"Content-Transfer-Encoding",
+    }
     assert composed.octets.count(b"--=_d1234abcd") == 4
     status = composed.octets.split(b"--=_d1234abcd")[2].partition(b"\r\n\r\n")[2]
     fields = [line.partition(b":")[0] for line in status.split(b"\r\n") if line and not line.startswith(b" ")]

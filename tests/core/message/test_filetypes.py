@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.effort import effort
 
-from sekisho.core.message.filetypes import MAX_NAMES, TAIL_OCTETS, FileScanner, ListedFile, kind_of, listed_files
+from sekisho.core.message.filetypes import (
+    MAX_NAMES,
+    TAIL_OCTETS,
+    FileScanner,
+    ListedFile,
+    kind_of,
+    listed_files,
+)
 
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}" + b"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
@@ -58,7 +65,9 @@ def scanned(octets: bytes, piece: int = 1000) -> FileScanner:
         (b"\x89PNG\r\n", ""),
         (b"", ""),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",  # archives hold the time of day, names of tests must not
+    ids=lambda value: (
+        value if isinstance(value, str) else ""
+    ),  # archives hold the time of day, names of tests must not
 )
 def test_kinds(head: bytes, kind: str) -> None:
     assert kind_of(head) == kind
@@ -119,11 +128,22 @@ def test_macros_of_ole_files_wherever_they_lie() -> None:
 def test_names_in_tnef(piece: int) -> None:
     """winmail.dat of Outlook: titles, and long names as properties."""
     title, long = b"INVOI~1.EXE\0", "請求書.vbs\0".encode("utf-16-le")
-    octets = b"\x78\x9f\x3e\x22\x01\0" + bytes(90_000) + b"\x02\x10\x80\x01\0" + len(title).to_bytes(4, "little") + title + b"\0\0"
+    octets = (
+        b"\x78\x9f\x3e\x22\x01\0"
+        + bytes(90_000)
+        + b"\x02\x10\x80\x01\0"
+        + len(title).to_bytes(4, "little")
+        + title
+        + b"\0\0"
+    )
     octets += b"\x1f\0\x07\x37\x01\0\0\0" + len(long).to_bytes(4, "little") + long
     octets += b"\x1e\0\x07\x37\x01\0\0\0\x06\0\0\0a.txt\0" + bytes(90_000)
     scanner = scanned(octets, piece)
-    assert scanner.kind == "tnef" and [file.name for file in scanner.listed()] == ["INVOI~1.EXE", "請求書.vbs", "a.txt"]
+    assert scanner.kind == "tnef" and [file.name for file in scanner.listed()] == [
+        "INVOI~1.EXE",
+        "請求書.vbs",
+        "a.txt",
+    ]
 
 
 def test_hostile_archives_cost_little() -> None:

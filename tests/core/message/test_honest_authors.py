@@ -1,4 +1,5 @@
-"""Honest mail of two decades of mail programs keeps its author: both rates over the ham among the test vectors."""
+"""Honest mail of two decades of mail programs keeps its author: both rates over the ham among the test
+vectors."""
 
 from tests.core.policy.classifier.corpus import mails
 
@@ -8,7 +9,9 @@ from sekisho.faces.cli.mailfiles import normal
 
 
 def test_no_honest_mail_loses_its_author() -> None:
-    found = {mail.name: read_authorship(HeaderSection(normal(mail.octets))) for mail in mails() if not mail.is_spam}
+    found = {
+        mail.name: read_authorship(HeaderSection(normal(mail.octets))) for mail in mails() if not mail.is_spam
+    }
     assert len(found) > 2000
     assert {name: one.problem for name, one in found.items() if one.problem} == {}
     # Only a name with a dot can have a policy; if all of them asked for rejection, so many were marked.

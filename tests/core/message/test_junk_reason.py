@@ -11,7 +11,10 @@ from sekisho.core.message.text import decode_field
     ("because", "expected"),
     [
         ("its words score 0.71", "content-junk; its words score 0.71"),
-        ("most telling: 出会い, 無料, casino " * 3, "content-junk; " + ("most telling: 出会い, 無料, casino " * 3)),
+        (
+            "most telling: 出会い, 無料, casino " * 3,
+            "content-junk; " + ("most telling: 出会い, 無料, casino " * 3),
+        ),
         ("a\r\nSubject: x\0", "content-junk; a??Subject: x?"),
         ("x" * 900, "content-junk; " + "x" * 500),
         ("\ud800", "content-junk; ?"),

@@ -1,4 +1,5 @@
-"""The part tree: the same as the standard library sees on sane messages, the same however it is fed, bounded on hostile ones."""
+"""The part tree: the same as the standard library sees on sane messages, the same however it is fed, bounded
+on hostile ones."""
 
 import email
 import email.message
@@ -32,7 +33,10 @@ def fed(octets: bytes, sizes: Iterator[int]) -> Structure:
 
 
 def shape(structure: Structure) -> list[tuple[Any, ...]]:
-    return [(p.kind, p.start, p.body, p.end, p.lines, p.type, p.subtype, p.parent, p.fields) for p in structure.parts]
+    return [
+        (p.kind, p.start, p.body, p.end, p.lines, p.type, p.subtype, p.parent, p.fields)
+        for p in structure.parts
+    ]
 
 
 def check_offsets(structure: Structure, size: int) -> None:
@@ -50,7 +54,9 @@ def check_offsets(structure: Structure, size: int) -> None:
 def tree(structure: Structure, part: Part, octets: bytes) -> Any:
     if part.kind is Kind.LEAF:
         return (part.type + b"/" + part.subtype).decode("latin-1"), octets[part.body : part.end]
-    return (part.type + b"/" + part.subtype).decode("latin-1"), [tree(structure, structure.parts[c], octets) for c in part.children]
+    return (part.type + b"/" + part.subtype).decode("latin-1"), [
+        tree(structure, structure.parts[c], octets) for c in part.children
+    ]
 
 
 def library_tree(message: Any) -> Any:
@@ -69,8 +75,8 @@ def test_vectors_are_divided_the_same_however_they_are_fed(path: Path) -> None:
         assert shape(fed(octets, iter(lambda n=largest: dice.randint(1, n), 0))) == shape(whole)
 
 
-# The library opens every message/*, where RFC 3501 §7.4.2 knows message/rfc822 only; and it ends a header section at the first line that
-# is no field, where we go on to the empty line.
+# The library opens every message/*, where RFC 3501 §7.4.2 knows message/rfc822 only; and it ends a header
+# section at the first line that is no field, where we go on to the empty line.
 DIFFERENT = {"mail-parser-rfc/001", "mail-parser-rfc/008"}
 
 
@@ -124,7 +130,9 @@ def test_a_thousand_nested_messages_stop_at_the_depth_cap() -> None:
 
 
 def test_a_thousand_nested_multiparts_stop_at_the_depth_cap() -> None:
-    octets = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1000))
+    octets = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1000)
+    )
     structure = scan(octets)
     assert len(structure.parts) <= MAX_DEPTH
     check_offsets(structure, len(octets))
@@ -148,7 +156,8 @@ def test_parts_are_capped() -> None:
         b"From: " + b"(" * 5_000_000,
         b"A: b\r\n" * 800_000,
         b"\r" * 5_000_000,
-        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n" * 60_000,
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n" * 60_000,
     ],
     ids=["false delimiters", "spaces", "parameters", "comments", "address", "fields", "cr", "multiparts"],
 )
@@ -163,7 +172,8 @@ def test_hostile_messages_cost_little(octets: bytes) -> None:
 
 def test_a_preamble_an_epilogue_and_an_empty_part() -> None:
     octets = (
-        b"Content-Type: multipart/mixed; boundary=x\r\n\r\npreamble\r\n--x\r\n\r\none\r\n--x\r\n\r\n\r\n--x\r\nContent-Type: text/html\r\n"
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\npreamble\r\n--x\r\n\r\none\r\n--x\r\n\r\n\r\n"
+        b"--x\r\nContent-Type: text/html\r\n"
         b"--x--\r\nepilogue\r\n--x\r\nno part"
     )
     structure = scan(octets)
@@ -173,7 +183,8 @@ def test_a_preamble_an_epilogue_and_an_empty_part() -> None:
 
 
 def test_a_digest_holds_messages_by_default() -> None:
-    octets = b"Content-Type: multipart/digest; boundary=x\r\n\r\n--x\r\n\r\nSubject: a\r\n\r\nA\r\n--x--\r\n"  # RFC 2046 §5.1.5
+    # RFC 2046 §5.1.5
+    octets = b"Content-Type: multipart/digest; boundary=x\r\n\r\n--x\r\n\r\nSubject: a\r\n\r\nA\r\n--x--\r\n"
     structure = scan(octets)
     assert [part.kind for part in structure.parts] == [Kind.MULTIPART, Kind.MESSAGE, Kind.LEAF]
     assert structure.parts[2].first(b"subject") == b"a"
@@ -184,14 +195,21 @@ def test_a_digest_holds_messages_by_default() -> None:
     [
         "boundary*0=X; boundary*1=Y", "boundary*=us-ascii''X%59", "boundary*1*=%59; boundary*0*=utf-8'en'X",
         "boundary*0*=''X; boundary*1=Y",
-        'BOUNDARY="XY"', 'boundary="XY', 'boundary="X\\Y"', "boundary = (a comment) XY", "boundary=XY; boundary=other; boundary*=''third",
+        'BOUNDARY="XY"', 'boundary="XY', 'boundary="X\\Y"', "boundary = (a comment) XY",
+        "boundary=XY; boundary=other; boundary*=''third",
         "a=b;;boundary=XY;", "\r\n\tboundary=\r\n XY", 'boundary="XY  "', "boundary*00=X; boundary*001=Y",
     ],
 )  # fmt: skip
 def test_boundaries_however_they_are_written(parameters: str) -> None:
-    octets = f"Content-Type: multipart/mixed; {parameters}\r\n\r\n--XY\r\n\r\none\r\n--XY \t\r\n\r\ntwo\r\n--XY--\r\n".encode()
+    octets = (
+        f"Content-Type: multipart/mixed; {parameters}\r\n\r\n--XY\r\n\r\none\r\n--XY \t\r\n\r\ntwo\r\n"
+        f"--XY--\r\n"
+    ).encode()
     structure = scan(octets)
-    assert [octets[part.body : part.end] for part in structure.parts[1:]] == [b"one", b"two"] and structure.is_whole
+    assert [octets[part.body : part.end] for part in structure.parts[1:]] == [
+        b"one",
+        b"two",
+    ] and structure.is_whole
 
 
 @pytest.mark.parametrize(
@@ -205,20 +223,26 @@ def test_boundaries_however_they_are_written(parameters: str) -> None:
     ],
 )
 def test_messages_inside(fields: str, kinds: list[Kind]) -> None:
-    assert [part.kind for part in scan(f"Content-Type: {fields}\r\n\r\nSubject: x\r\n\r\ny".encode()).parts] == kinds
+    assert [
+        part.kind for part in scan(f"Content-Type: {fields}\r\n\r\nSubject: x\r\n\r\ny".encode()).parts
+    ] == kinds
 
 
 def test_what_is_not_read_is_told() -> None:
     """Parameters and header sections beyond the bounds may hide anything."""
     assert scan(b"Content-Type: text/plain" + b"; a=b" * 60 + b"\r\n\r\nx").is_whole
     assert not scan(b"Content-Type: text/plain" + b"; a=b" * 64 + b"\r\n\r\nx").is_whole
-    assert not scan(b"X: y\r\n" * 50_000 + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n").is_whole
+    assert not scan(
+        b"X: y\r\n" * 50_000 + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+    ).is_whole
 
 
 def test_the_first_line_that_is_no_field() -> None:
     octets = b"From x Mon\r\nA: b\r\n c\r\nno field\r\nagain\r\n\r\nbody\r\nno"
     assert scan(octets).parts[0].odd_line == octets.index(b"no field")
-    assert [scan(mail).parts[0].odd_line for mail in (b"A: b\r\n\r\nno", b"\r\nno", b"", b"A : b\nB:\n\nno")] == [-1, -1, -1, -1]
+    assert [
+        scan(mail).parts[0].odd_line for mail in (b"A: b\r\n\r\nno", b"\r\nno", b"", b"A : b\nB:\n\nno")
+    ] == [-1, -1, -1, -1]
 
 
 @pytest.mark.slow

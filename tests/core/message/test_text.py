@@ -27,7 +27,19 @@ def test_encoded_words(raw: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", [b"zlib", b"hex", b"idna", b"punycode", b"undefined", b"rot13", b"\xff", b"x" * 400, b"../x", b"unicode_escape"]
+    "label",
+    [
+        b"zlib",
+        b"hex",
+        b"idna",
+        b"punycode",
+        b"undefined",
+        b"rot13",
+        b"\xff",
+        b"x" * 400,
+        b"../x",
+        b"unicode_escape",
+    ],
 )
 def test_what_is_no_charset_is_taken_for_latin_1(label: bytes) -> None:
     assert charset_codec(label) == "latin-1"
@@ -51,7 +63,9 @@ def test_bodies_are_decoded_the_same_in_any_pieces(text: str, size: int, encodin
 def test_white_space_behind_a_soft_break_is_no_text(size: int) -> None:
     octets = b"one= \r\n two=\t \r\n=41= \nx = y \r\nend=  "  # RFC 2045 §6.7: padding of a transport
     decoder = TransferDecoder(b"quoted-printable")
-    out = b"".join(decoder.feed(octets[start : start + size]) for start in range(0, len(octets), size)) + decoder.feed(b"", final=True)
+    out = b"".join(
+        decoder.feed(octets[start : start + size]) for start in range(0, len(octets), size)
+    ) + decoder.feed(b"", final=True)
     assert out == TransferDecoder(b"quoted-printable").feed(octets, final=True)
     assert out.startswith(b"one twoAx = y")
 
@@ -60,11 +74,23 @@ def test_white_space_behind_a_soft_break_is_no_text(size: int) -> None:
 def test_base64_goes_on_behind_padding(files: list[bytes], size: int) -> None:
     octets = b"\r\n".join(map(base64.b64encode, files))
     decoder = TransferDecoder(b"base64")
-    out = b"".join(decoder.feed(octets[start : start + size]) for start in range(0, len(octets), size)) + decoder.feed(b"", final=True)
+    out = b"".join(
+        decoder.feed(octets[start : start + size]) for start in range(0, len(octets), size)
+    ) + decoder.feed(b"", final=True)
     assert out == b"".join(files)
 
 
-CHARSETS = [b"iso-2022-jp", b"utf-7", b"gb2312", b"utf-16", b"utf-16-le", b"utf-32", b"euc-kr", b"big5", b"hz"]
+CHARSETS = [
+    b"iso-2022-jp",
+    b"utf-7",
+    b"gb2312",
+    b"utf-16",
+    b"utf-16-le",
+    b"utf-32",
+    b"euc-kr",
+    b"big5",
+    b"hz",
+]
 
 
 @given(

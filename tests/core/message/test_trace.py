@@ -5,7 +5,13 @@ from ipaddress import ip_address
 from sekisho.core.message.date import format_date
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.references import header_message_id, header_references
-from sekisho.core.message.trace import Hop, format_received, format_return_path, is_looping, new_message_id
+from sekisho.core.message.trace import (
+    TraceHop,
+    format_received,
+    format_return_path,
+    is_looping,
+    new_message_id,
+)
 from sekisho.core.terms.address import Address, ReversePath
 
 AT_US = 1_795_498_200_000_000  # Tue, 24 Nov 2026 05:30:00 UTC
@@ -18,10 +24,10 @@ def test_date() -> None:
 
 
 def test_received_from_a_stranger() -> None:
-    hop = Hop(
-        "mx.example",
-        "abc",
-        AT_US,
+    hop = TraceHop(
+        by="mx.example",
+        message_id="abc",
+        at_us=AT_US,
         hello="c.example",
         client=ip_address("192.0.2.7"),
         client_name="c.example",
@@ -29,27 +35,46 @@ def test_received_from_a_stranger() -> None:
         recipient=Address.from_text("u@mx.example"),
     )
     assert format_received(hop) == (
-        b"Received: from c.example (c.example [192.0.2.7])\r\n\tby mx.example with ESMTPS id abc\r\n\tfor <u@mx.example>\r\n"
+        b"Received: from c.example (c.example [192.0.2.7])\r\n\tby mx.example with ESMTPS id abc\r\n\tfor "
+        b"<u@mx.example>\r\n"
         b"\ttls TLS_AES_256_GCM_SHA384;\r\n\tTue, 24 Nov 2026 05:30:00 +0000\r\n"
     )
 
 
 def test_received_hides_and_names_the_protocol() -> None:
-    hidden = Hop("mx.example", "abc", AT_US, tls_cipher="X", authenticated=True, smtputf8=True)
+    hidden = TraceHop(
+        by="mx.example", message_id="abc", at_us=AT_US, tls_cipher="X", authenticated=True, smtputf8=True
+    )
     assert format_received(hidden).startswith(b"Received: by mx.example with UTF8SMTPSA id abc\r\n\ttls X;")
-    old = Hop("mx.example", "abc", AT_US, hello="c", client=ip_address("2001:db8::7"), extended=False)
-    assert format_received(old).startswith(b"Received: from c ([IPv6:2001:db8::7])\r\n\tby mx.example with SMTP id abc;")
+    old = TraceHop(
+        by="mx.example",
+        message_id="abc",
+        at_us=AT_US,
+        hello="c",
+        client=ip_address("2001:db8::7"),
+        extended=False,
+    )
+    assert format_received(old).startswith(
+        b"Received: from c ([IPv6:2001:db8::7])\r\n\tby mx.example with SMTP id abc;"
+    )
 
 
 def test_an_internationalised_recipient_is_named_only_in_internationalised_messages() -> None:
     address = Address.from_text("太郎@mx.example")
-    assert b"for <" not in format_received(Hop("mx.example", "abc", AT_US, recipient=address))
-    assert "for <太郎@mx.example>".encode() in format_received(Hop("mx.example", "abc", AT_US, recipient=address, smtputf8=True))
+    assert b"for <" not in format_received(
+        TraceHop(by="mx.example", message_id="abc", at_us=AT_US, recipient=address)
+    )
+    assert "for <太郎@mx.example>".encode() in format_received(
+        TraceHop(by="mx.example", message_id="abc", at_us=AT_US, recipient=address, smtputf8=True)
+    )
 
 
 def test_return_path() -> None:
     assert format_return_path(ReversePath()) == b"Return-Path: <>\r\n"
-    assert format_return_path(ReversePath(Address.from_text('"a b"@c.example'))) == b'Return-Path: <"a b"@c.example>\r\n'
+    assert (
+        format_return_path(ReversePath(Address.from_text('"a b"@c.example')))
+        == b'Return-Path: <"a b"@c.example>\r\n'
+    )
 
 
 def test_looping() -> None:
@@ -64,11 +89,16 @@ def test_ids_ascend() -> None:
 
 def test_message_ids_for_threads() -> None:
     header = HeaderSection(
-        b"Message-ID: (x) <A.b@c.example>\r\nReferences: <1@x>\r\n <2@x> junk <3@\r\n x>\r\nIn-Reply-To: <3@x> <4@x>\r\n\r\n"
+        b"Message-ID: (x) <A.b@c.example>\r\nReferences: <1@x>\r\n <2@x> junk <3@\r\n x>\r\nIn-Reply-To: "
+        b"<3@x> <4@x>\r\n\r\n"
     )
     assert header_message_id(header) == "A.b@c.example"
     assert header_references(header) == ("1@x", "2@x", "3@x", "4@x")
     assert header_message_id(HeaderSection(b"Message-ID: a@b\r\n\r\n")) == "a@b"
     assert header_message_id(HeaderSection(b"Message-ID: none at all\r\n\r\n")) == ""
     many = HeaderSection(b"References:" + b"".join(b" <%d@x>" % n for n in range(500)) + b"\r\n\r\n")
-    assert len(header_references(many)) == 100 and header_references(many)[0] == "0@x" and header_references(many)[-1] == "499@x"
+    assert (
+        len(header_references(many)) == 100
+        and header_references(many)[0] == "0@x"
+        and header_references(many)[-1] == "499@x"
+    )

@@ -33,7 +33,12 @@ def test_a_file_wherever_it_stands() -> None:
 
 
 def test_what_people_write_is_none() -> None:
-    for text in (b"begin 644 something, she said.\n\nAnd so on.", b"We begin 644 x.exe\nabcd\n", b"begin 644\nabcd\n", b"beginning\n"):
+    for text in (
+        b"begin 644 something, she said.\n\nAnd so on.",
+        b"We begin 644 x.exe\nabcd\n",
+        b"begin 644\nabcd\n",
+        b"beginning\n",
+    ):
         assert found(text) == []
 
 
@@ -44,7 +49,12 @@ def test_more_than_are_read_are_told() -> None:
 
 
 @given(
-    st.lists(st.sampled_from([b"\n", b"begin", uuencoded("x.exe"), uuencoded("y.txt", b"y"), b"z" * 900, b" 644 ", b"\r"]), max_size=12),
+    st.lists(
+        st.sampled_from(
+            [b"\n", b"begin", uuencoded("x.exe"), uuencoded("y.txt", b"y"), b"z" * 900, b" 644 ", b"\r"]
+        ),
+        max_size=12,
+    ),
     st.integers(1, 999),
 )
 def test_pieces_make_no_difference(pieces: list[bytes], size: int) -> None:

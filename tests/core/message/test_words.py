@@ -36,7 +36,16 @@ def test_words_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a\u0301\u0316" * 30_000, "a" * 90_000, "a." * 40_000, "!!" * 40_000, "会" * 90_000, "１" * 90_000, "$'-." * 20_000]
+    "text",
+    [
+        "a\u0301\u0316" * 30_000,
+        "a" * 90_000,
+        "a." * 40_000,
+        "!!" * 40_000,
+        "会" * 90_000,
+        "１" * 90_000,
+        "$'-." * 20_000,
+    ],
 )
 def test_hostile_text_costs_little(text: str) -> None:
     with effort(0.5):
@@ -51,7 +60,8 @@ def test_any_text_has_words(text: str) -> None:
 def test_what_is_shown_and_what_is_hidden() -> None:
     page = read_hypertext(
         "<html><style>p {x}</style><body>See <b>this</b>&amp;that<!-- not <i>this</i> --><p>new"
-        '<span style="font-size:0px">meeting <span>notes</span></span> end<script>var a = "<p>b</p>";</script>.'
+        '<span style="font-size:0px">meeting <span>notes</span></span> end<script>var a = '
+        '"<p>b</p>";</script>.'
     )
     assert page.shown.split() == ["See", "this&that", "new", "end."]
     assert page.hidden.split() == ["meeting", "notes"]
@@ -65,8 +75,13 @@ def test_a_hidden_paragraph_ends_with_the_next() -> None:
 
 
 def test_links_and_what_they_show() -> None:
-    page = read_hypertext('<a href="http://evil.example/a?b=1&amp;c">www.<b>bank</b>.example</a><img src=http://x.example/p.gif>')
-    assert [(link.target, link.shown) for link in page.links] == [("http://evil.example/a?b=1&c", "www.bank.example")]
+    page = read_hypertext(
+        '<a href="http://evil.example/a?b=1&amp;c">www.<b>bank</b>.example</a><img '
+        "src=http://x.example/p.gif>"
+    )
+    assert [(link.target, link.shown) for link in page.links] == [
+        ("http://evil.example/a?b=1&c", "www.bank.example")
+    ]
     assert page.sources == ["http://x.example/p.gif"]
     assert "a href=" not in str(page.marks)
 

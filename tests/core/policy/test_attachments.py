@@ -3,7 +3,14 @@
 import pytest
 
 from sekisho.core.message.filetypes import ListedFile
-from sekisho.core.policy.attachments import AttachmentFinding, AttachmentRules, FileFacts, Found, dangers_of, judge_attachments
+from sekisho.core.policy.attachments import (
+    AttachmentFinding,
+    AttachmentRules,
+    FileFacts,
+    Found,
+    dangers_of,
+    judge_attachments,
+)
 
 
 def told(*names: str, **facts: object) -> list[str]:
@@ -25,7 +32,10 @@ def told(*names: str, **facts: object) -> list[str]:
         (FileFacts(("a.doc",), "ole"), []),
         (FileFacts(("a.docx",), "zip", (ListedFile("word/vbaProject.bin"),)), ["macros: a.docx"]),
         (FileFacts(("a.xlsx",), "zip", (ListedFile("xl/workbook.xml"),)), []),
-        (FileFacts(("a.zip",), "zip", (ListedFile("b.txt"), ListedFile("in/evil.pdf.exe"))), ["program: in/evil.pdf.exe in a.zip"]),
+        (
+            FileFacts(("a.zip",), "zip", (ListedFile("b.txt"), ListedFile("in/evil.pdf.exe"))),
+            ["program: in/evil.pdf.exe in a.zip"],
+        ),
         (FileFacts(("a.zip",), "zip", (ListedFile("b.txt", True),)), ["encrypted archive: b.txt in a.zip"]),
         (FileFacts(("a.gz",), "gzip", (ListedFile("run.exe"),)), ["program: run.exe in a.gz"]),
         (FileFacts(("cod\u202etxt.x",)), ["disguise: cod\u202etxt.x"]),
@@ -39,7 +49,18 @@ def test_dangers(facts: FileFacts, expected: list[str]) -> None:
 
 
 def test_what_the_operator_wants_kept_away() -> None:
-    finding = AttachmentFinding((Found("script", "a.zip", "b.js"), Found("macros", "c.docm"), Found("encrypted archive", "d.zip", "e")), 3)
+    finding = AttachmentFinding(
+        (
+            Found("script", "a.zip", "b.js"),
+            Found("macros", "c.docm"),
+            Found("encrypted archive", "d.zip", "e"),
+        ),
+        3,
+    )
     assert [each.danger for each in judge_attachments(finding, AttachmentRules())] == ["script", "macros"]
-    assert [each.danger for each in judge_attachments(finding, AttachmentRules(allowed=frozenset({"js"})))] == ["macros"]
-    assert [each.danger for each in judge_attachments(finding, AttachmentRules(frozenset({"encrypted archive"})))] == ["encrypted archive"]
+    assert [
+        each.danger for each in judge_attachments(finding, AttachmentRules(allowed=frozenset({"js"})))
+    ] == ["macros"]
+    assert [
+        each.danger for each in judge_attachments(finding, AttachmentRules(frozenset({"encrypted archive"})))
+    ] == ["encrypted archive"]

@@ -11,7 +11,16 @@ RULES = CrowdRules()
 
 @pytest.mark.parametrize(
     ("places", "vouched", "strangers"),
-    [(4000, 0, 3600), (4000, 1000, 2600), (4000, 3600, 200), (4000, 3990, 5), (4000, 4000, 1), (3, 0, 3), (1, 0, 1), (1, 1, 1)],
+    [
+        (4000, 0, 3600),
+        (4000, 1000, 2600),
+        (4000, 3600, 200),
+        (4000, 3990, 5),
+        (4000, 4000, 1),
+        (3, 0, 3),
+        (1, 0, 1),
+        (1, 1, 1),
+    ],
 )
 def test_how_many_strangers_there_may_be(places: int, vouched: int, strangers: int) -> None:
     assert RULES.strangers(places, vouched) == strangers
@@ -23,8 +32,19 @@ def test_there_is_always_room_for_a_stranger(places: int, vouched: int, share: f
 
 
 def test_stress_ends_lower_than_it_begins() -> None:
-    assert [RULES.is_stress(1000, taken, already=False) for taken in (0, 500, 599, 600, 1000)] == [False, False, False, True, True]
-    assert [RULES.is_stress(1000, taken, already=True) for taken in (0, 399, 401, 600)] == [False, False, True, True]
+    assert [RULES.is_stress(1000, taken, already=False) for taken in (0, 500, 599, 600, 1000)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert [RULES.is_stress(1000, taken, already=True) for taken in (0, 399, 401, 600)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
     assert not RULES.is_stress(1, 0, already=False) and not RULES.is_stress(1, 0, already=True)
 
 

@@ -1,4 +1,5 @@
-"""Greylisting that cannot hurt: all suspicions together make a stranger wait, one good sign or one unknown is enough to pass."""
+"""Greylisting that cannot hurt: all suspicions together make a stranger wait, one good sign or one unknown is
+enough to pass."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,14 +26,23 @@ from sekisho.core.policy.greylist import (
     MINUTE_US,
     GreylistFinding,
     GreylistRules,
-    Tried,
+    GreylistTry,
     after_passing,
     after_waiting,
     spell,
     state_of,
     summarize,
 )
-from sekisho.core.policy.reputation import NOTHING, Event, ReputationFinding, ReputationRules, Standing, joined, of_event, standing
+from sekisho.core.policy.reputation import (
+    NOTHING,
+    Event,
+    ReputationFinding,
+    ReputationRules,
+    Standing,
+    joined,
+    of_event,
+    standing,
+)
 from sekisho.core.policy.s25r import S25rFinding
 from sekisho.core.policy.sender import SenderFinding
 
@@ -50,25 +60,25 @@ def stands(key: str, *events: Event) -> Standing:
 
 
 STRANGER = ReputationFinding(
-    stands("client:192.0.2.7"),
-    stands("network:192.0.2.0/24"),
+    client=stands("client:192.0.2.7"),
+    network=stands("network:192.0.2.0/24"),
     author="x@stranger.example",
     pairs={1: stands("pair:x 1"), 2: stands("pair:x 2")},
 )
 NO_RECORD = DmarcFinding("none", "stranger.example")
 SUSPICIOUS = Evidence(
     iprev=IprevFinding("permerror", ip_address("192.0.2.7")),
-    spf=SpfEvidence(SpfFinding("mailfrom", "stranger.example", "none")),
+    spf=SpfEvidence(SpfFinding(identity="mailfrom", domain="stranger.example", result="none")),
     dkim=(),
     dmarc=NO_RECORD,
     reputation=STRANGER,
     s25r=S25rFinding((0,)),
-    greylist=GreylistFinding(KEY, None, NOW_US),
+    greylist=GreylistFinding(key=KEY, tried=None, now_us=NOW_US),
 )
 
 
 def spf(result: str, domain: str = "stranger.example") -> SpfEvidence:
-    return SpfEvidence(SpfFinding("mailfrom", domain, result))  # type: ignore[arg-type]
+    return SpfEvidence(SpfFinding(identity="mailfrom", domain=domain, result=result))  # type: ignore[arg-type]
 
 
 def dkim(result: str, domain: str = "stranger.example") -> tuple[DkimEvidence, ...]:
@@ -81,25 +91,48 @@ def known(evidence: Evidence, **changes: object) -> Evidence:
 
 Sign = Callable[[Evidence], Evidence]
 GOOD: dict[str, Sign] = {
-    "a server's name that leads back": lambda one: replace(one, s25r=S25rFinding((), "mail.stranger.example")),
+    "a server's name that leads back": lambda one: replace(
+        one, s25r=S25rFinding((), "mail.stranger.example")
+    ),
     "SPF for the author": lambda one: replace(one, spf=spf("pass"), dmarc=NO_RECORD),
-    "SPF for a name above": lambda one: replace(one, spf=spf("pass"), dmarc=DmarcFinding("none", "news.stranger.example")),
-    "SPF for a name below": lambda one: replace(one, spf=spf("pass", "bounce.stranger.example"), dmarc=NO_RECORD),
+    "SPF for a name above": lambda one: replace(
+        one, spf=spf("pass"), dmarc=DmarcFinding("none", "news.stranger.example")
+    ),
+    "SPF for a name below": lambda one: replace(
+        one, spf=spf("pass", "bounce.stranger.example"), dmarc=NO_RECORD
+    ),
     "DKIM for the author": lambda one: replace(one, dkim=dkim("pass"), dmarc=NO_RECORD),
     "DMARC": lambda one: replace(one, dmarc=DmarcFinding("pass", "stranger.example")),
     "an organization that we can name": lambda one: known(one, organization="stranger.example"),
-    "one accepted message of the client": lambda one: known(one, client=stands("client:192.0.2.7", "accepted")),
-    "one accepted message of the domain": lambda one: known(one, domain=stands("domain:stranger.example", "accepted")),
-    "one accepted message of a pair": lambda one: known(one, pairs={1: stands("p"), 2: stands("p", "accepted")}),
+    "one accepted message of the client": lambda one: known(
+        one, client=stands("client:192.0.2.7", "accepted")
+    ),
+    "one accepted message of the domain": lambda one: known(
+        one, domain=stands("domain:stranger.example", "accepted")
+    ),
+    "one accepted message of a pair": lambda one: known(
+        one, pairs={1: stands("p"), 2: stands("p", "accepted")}
+    ),
     "a good network": lambda one: known(one, network=stands("network:192.0.2.0/24", *["accepted"] * 20)),
     "somebody wrote to the address": lambda one: known(one, written=stands("written:x", "written")),
     "somebody wrote to the domain": lambda one: known(one, written_domain=stands("written:@x", "written")),
-    "somebody took one out of Junk": lambda one: known(one, pairs={1: stands("p"), 2: stands("p", "cleared")}),
+    "somebody took one out of Junk": lambda one: known(
+        one, pairs={1: stands("p"), 2: stands("p", "cleared")}
+    ),
     "one of the recipients expects mail": lambda one: known(one, expecting=frozenset({2})),
     "postmaster is among them": lambda one: known(one, roles=frozenset({2})),
-    "a one-time code": lambda one: replace(one, greylist=GreylistFinding(KEY, None, NOW_US, code="verification code")),
-    "it came back": lambda one: replace(one, greylist=GreylistFinding(KEY, Tried(NOW_US - HOUR_US, NOW_US - HOUR_US), NOW_US)),
-    "it came back before": lambda one: replace(one, greylist=GreylistFinding(KEY, Tried(1, NOW_US - DAY_US, 2), NOW_US)),
+    "a one-time code": lambda one: replace(
+        one, greylist=GreylistFinding(key=KEY, tried=None, now_us=NOW_US, code="verification code")
+    ),
+    "it came back": lambda one: replace(
+        one,
+        greylist=GreylistFinding(
+            key=KEY, tried=GreylistTry(NOW_US - HOUR_US, NOW_US - HOUR_US), now_us=NOW_US
+        ),
+    ),
+    "it came back before": lambda one: replace(
+        one, greylist=GreylistFinding(key=KEY, tried=GreylistTry(1, NOW_US - DAY_US, 2), now_us=NOW_US)
+    ),
 }
 UNKNOWN: dict[str, Sign] = {
     "no answer about the reverse name": lambda one: replace(one, s25r=S25rFinding(None)),
@@ -107,7 +140,9 @@ UNKNOWN: dict[str, Sign] = {
     "no answer about a key": lambda one: replace(one, dkim=dkim("temperror")),
     "no answer about DMARC": lambda one: replace(one, dmarc=DmarcFinding("temperror", "stranger.example")),
     "no experience at hand": lambda one: known(one, problem="the store does not answer"),
-    "no memory of who came": lambda one: replace(one, greylist=GreylistFinding(problem="the store does not answer")),
+    "no memory of who came": lambda one: replace(
+        one, greylist=GreylistFinding(problem="the store does not answer")
+    ),
     "reverse names were not asked for": lambda one: replace(one, s25r=None),
     "SPF was not asked": lambda one: replace(one, spf=None),
     "experience was not asked": lambda one: replace(one, reputation=None),
@@ -120,11 +155,25 @@ BAD: dict[str, Sign] = {
     "a broken signature": lambda one: replace(one, dkim=dkim("fail")),
     "a signature of somebody else": lambda one: replace(one, dkim=dkim("pass", "other.example")),
     "a bad client": lambda one: known(one, client=stands("client:192.0.2.7", *["refused"] * 3)),
-    "an accepted message and more refused ones": lambda one: known(one, client=stands("c", "accepted", "refused", "refused")),
+    "an accepted message and more refused ones": lambda one: known(
+        one, client=stands("c", "accepted", "refused", "refused")
+    ),
     "nobody's author": lambda one: replace(one, dmarc=DmarcFinding("permerror")),
-    "too early": lambda one: replace(one, greylist=GreylistFinding(KEY, Tried(NOW_US - MINUTE_US + 1, NOW_US - 1), NOW_US)),
-    "too late": lambda one: replace(one, greylist=GreylistFinding(KEY, Tried(NOW_US - 25 * HOUR_US, NOW_US - 1), NOW_US)),
-    "known too long ago": lambda one: replace(one, greylist=GreylistFinding(KEY, Tried(1, NOW_US - 37 * DAY_US, 2), NOW_US)),
+    "too early": lambda one: replace(
+        one,
+        greylist=GreylistFinding(
+            key=KEY, tried=GreylistTry(NOW_US - MINUTE_US + 1, NOW_US - 1), now_us=NOW_US
+        ),
+    ),
+    "too late": lambda one: replace(
+        one,
+        greylist=GreylistFinding(
+            key=KEY, tried=GreylistTry(NOW_US - 25 * HOUR_US, NOW_US - 1), now_us=NOW_US
+        ),
+    ),
+    "known too long ago": lambda one: replace(
+        one, greylist=GreylistFinding(key=KEY, tried=GreylistTry(1, NOW_US - 37 * DAY_US, 2), now_us=NOW_US)
+    ),
 }
 
 
@@ -164,7 +213,8 @@ def _mixed(*tables: dict[str, Sign]) -> st.SearchStrategy[list[Sign]]:
 
 @given(_mixed(BAD), st.sampled_from([*GOOD.values(), *UNKNOWN.values()]))
 def test_a_good_sign_wins_over_any_number_of_bad_ones(bad: list[Sign], good: Sign) -> None:
-    """Whatever else speaks against it: the last word of a field counts, so that the good sign is put on last."""
+    """Whatever else speaks against it: the last word of a field counts, so that the good sign is put on
+    last."""
     verdict = judge(with_all([*bad, good]), DoorRules(modes={"bad-reputation": "off"}))
     assert verdict.rule != GREYLIST
 
@@ -207,11 +257,18 @@ def test_a_missing_domain_is_the_only_early_reason(state: str, refuses: bool) ->
 
 def test_observing_says_who_would_have_waited_and_remembers_nobody() -> None:
     verdict = judge(SUSPICIOUS, DoorRules(modes={"greylist": "observe"}))
-    assert (verdict.action, verdict.rule, verdict.observed, verdict.greylist) == ("accept", GREYLIST, True, None)
+    assert (verdict.action, verdict.rule, verdict.observed, verdict.greylist) == (
+        "accept",
+        GREYLIST,
+        True,
+        None,
+    )
 
 
 def test_who_is_turned_away_is_not_remembered() -> None:
-    listed = DnsblFinding(tuple(Listing(zone, "listed", 1.0, "spam") for zone in ("a.example", "b.example")), 2)
+    listed = DnsblFinding(
+        tuple(Listing(zone, "listed", 1.0, "spam") for zone in ("a.example", "b.example")), 2
+    )
     verdict = judge(replace(SUSPICIOUS, dnsbl=listed), DoorRules())
     assert (verdict.action, verdict.rule, verdict.greylist) == ("refuse", DNSBL, None)
 
@@ -224,12 +281,19 @@ def test_what_came_back_is_remembered_also_when_it_goes_into_junk() -> None:
     seen = judge(GOOD["it came back before"](SUSPICIOUS), DoorRules()).greylist
     assert seen is not None and seen.what == "seen"
     early = judge(BAD["too early"](SUSPICIOUS), DoorRules())
-    assert early.greylist is not None and early.greylist.what == "early" and "after only 59 s" in early.because
+    assert (
+        early.greylist is not None and early.greylist.what == "early" and "after only 59 s" in early.because
+    )
 
 
 def test_it_stands_behind_blocklists_and_before_junk() -> None:
     names = [rule.name for rule in RULES]
-    assert names.index("dnsbl-listed") < names.index(GREYLIST) < names.index("bad-reputation") < names.index("content-junk")
+    assert (
+        names.index("dnsbl-listed")
+        < names.index(GREYLIST)
+        < names.index("bad-reputation")
+        < names.index("content-junk")
+    )
 
 
 @given(st.lists(st.integers(0, 40 * DAY_US), min_size=1, max_size=8))
@@ -250,17 +314,17 @@ def test_a_sender_that_keeps_trying_gets_in(pauses: list[int]) -> None:
 
 
 def test_a_clock_that_goes_back_holds_nobody_up() -> None:
-    assert state_of(Tried(NOW_US, NOW_US), NOW_US - DAY_US, WAITING) == "back"
-    assert state_of(Tried(NOW_US, NOW_US), NOW_US + MINUTE_US - 1, WAITING) == "early"
+    assert state_of(GreylistTry(NOW_US, NOW_US), NOW_US - DAY_US, WAITING) == "back"
+    assert state_of(GreylistTry(NOW_US, NOW_US), NOW_US + MINUTE_US - 1, WAITING) == "early"
 
 
 def test_the_summary_counts_by_how_long_it_took() -> None:
     tried = [
-        Tried(NOW_US - HOUR_US, NOW_US - HOUR_US),
-        Tried(NOW_US - 2 * DAY_US, NOW_US - 2 * DAY_US, 0, 3),
-        Tried(1, 90 * 1_000_000 + 1, 90 * 1_000_000 + 1, 2),
-        Tried(1, NOW_US, 1 + 3 * HOUR_US, 2),
-        Tried(1, NOW_US, 1 + BOUNDS_US[-1] + 1, 2),
+        GreylistTry(NOW_US - HOUR_US, NOW_US - HOUR_US),
+        GreylistTry(NOW_US - 2 * DAY_US, NOW_US - 2 * DAY_US, 0, 3),
+        GreylistTry(1, 90 * 1_000_000 + 1, 90 * 1_000_000 + 1, 2),
+        GreylistTry(1, NOW_US, 1 + 3 * HOUR_US, 2),
+        GreylistTry(1, NOW_US, 1 + BOUNDS_US[-1] + 1, 2),
     ]
     summary = summarize(tried, NOW_US, WAITING)
     assert (summary.senders, summary.waiting, summary.never, summary.tries) == (5, 1, 1, 10)
@@ -268,14 +332,24 @@ def test_the_summary_counts_by_how_long_it_took() -> None:
 
 
 @pytest.mark.parametrize(
-    ("passed_us", "text"), [(0, "0 s"), (119_999_999, "119 s"), (120_000_000, "2 min"), (2 * HOUR_US, "2 h"), (49 * HOUR_US, "2 d")]
+    ("passed_us", "text"),
+    [(0, "0 s"), (119_999_999, "119 s"), (120_000_000, "2 min"), (2 * HOUR_US, "2 h"), (49 * HOUR_US, "2 d")],
 )
 def test_times_are_spelled_for_people(passed_us: int, text: str) -> None:
     assert spell(passed_us) == text
 
 
 def test_a_finding_tells_itself() -> None:
-    assert GreylistFinding(KEY).explain() == f"never seen: {KEY}"
-    assert "try 2, 60 min after" in GreylistFinding(KEY, Tried(NOW_US - HOUR_US, 1), NOW_US).explain()
-    assert "came back before, after 5 min" in GreylistFinding(KEY, Tried(1, 2, 5 * MINUTE_US + 1), NOW_US).explain()
-    assert "code" in GreylistFinding(KEY, code="passcode").explain() and GreylistFinding(problem="x").explain() == "x"
+    assert GreylistFinding(key=KEY).explain() == f"never seen: {KEY}"
+    assert (
+        "try 2, 60 min after"
+        in GreylistFinding(key=KEY, tried=GreylistTry(NOW_US - HOUR_US, 1), now_us=NOW_US).explain()
+    )
+    assert (
+        "came back before, after 5 min"
+        in GreylistFinding(key=KEY, tried=GreylistTry(1, 2, 5 * MINUTE_US + 1), now_us=NOW_US).explain()
+    )
+    assert (
+        "code" in GreylistFinding(key=KEY, code="passcode").explain()
+        and GreylistFinding(problem="x").explain() == "x"
+    )

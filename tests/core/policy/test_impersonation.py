@@ -25,7 +25,15 @@ def test_what_is_shown(value: bytes, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", ["taro  YAMADA", "Taro\u3000Yamada", "\uff34\uff41\uff52\uff4f Yamada", "Ta\u200bro Yamada", '"Taro" Yamada', "TaroYamada"]
+    "other",
+    [
+        "taro  YAMADA",
+        "Taro\u3000Yamada",
+        "\uff34\uff41\uff52\uff4f Yamada",
+        "Ta\u200bro Yamada",
+        '"Taro" Yamada',
+        "TaroYamada",
+    ],
 )
 def test_the_eye_sees_the_same(other: str) -> None:
     assert folded(other) == folded("Taro Yamada")
@@ -33,7 +41,14 @@ def test_the_eye_sees_the_same(other: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "telling"),
-    [("Taro Yamada", True), ("Taro", False), ("A B", False), ("\u5c71\u7530\u592a\u90ce", True), ("\u5c71\u7530", False), ("", False)],
+    [
+        ("Taro Yamada", True),
+        ("Taro", False),
+        ("A B", False),
+        ("\u5c71\u7530\u592a\u90ce", True),
+        ("\u5c71\u7530", False),
+        ("", False),
+    ],
 )
 def test_only_names_of_one_person_count(name: str, telling: bool) -> None:
     assert is_telling(name) is telling
@@ -48,4 +63,8 @@ def test_addresses_that_are_shown_as_names() -> None:
 @given(st.text(), st.binary(max_size=400))
 def test_nothing_breaks_it(name: str, value: bytes) -> None:
     assert folded(folded(name)) == folded(name) or not name.isascii()
-    assert isinstance(shown_name(value), str) and len(addresses_in(name)) <= 5 and is_telling(name) in (True, False)
+    assert (
+        isinstance(shown_name(value), str)
+        and len(addresses_in(name)) <= 5
+        and is_telling(name) in (True, False)
+    )

@@ -10,7 +10,13 @@ CODES = [
     ("Your verification code", "Your code is 482913. It expires in 10 minutes."),
     ("482913 is your Example code", "Use this verification code to sign in: 482913"),
     ("Sign in to Example", "Your one-time passcode:\n\n  4829\n\nDo not share it."),
-    ("Example security code", "Please use the following security code for the account h*****@example.org.\n\nSecurity code: 7720193"),
+    (
+        "Example security code",
+        (
+            "Please use the following security code for the account h*****@example.org.\n\nSecurity code: "
+            "7720193"
+        ),
+    ),
     ("Google", "G-482913 is your verification code."),
     ("Login", "Your single-use code is: 123-456"),
     ("OTP", "Your OTP for the payment is 90210."),

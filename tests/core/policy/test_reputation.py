@@ -27,7 +27,9 @@ from sekisho.core.policy.reputation import (
 HALF_LIFE_US = 30 * DAY_US
 NOW_US = 1_800_000_000_000_000
 RULES = ReputationRules()
-events = st.lists(st.tuples(st.sampled_from(list(WEIGHTS)), st.integers(NOW_US - 400 * DAY_US, NOW_US)), max_size=30)
+events = st.lists(
+    st.tuples(st.sampled_from(list(WEIGHTS)), st.integers(NOW_US - 400 * DAY_US, NOW_US)), max_size=30
+)
 
 
 def history(*happened: tuple[str, int]) -> History:
@@ -54,9 +56,15 @@ def test_the_order_of_events_is_nothing(happened: list[tuple[str, int]], random:
 
 
 @given(events, events)
-def test_histories_of_two_workers_join_to_one(here: list[tuple[str, int]], there: list[tuple[str, int]]) -> None:
+def test_histories_of_two_workers_join_to_one(
+    here: list[tuple[str, int]], there: list[tuple[str, int]]
+) -> None:
     assert same(joined(history(*here), history(*there), HALF_LIFE_US), history(*here, *there))
-    assert joined(history(*here), NOTHING, HALF_LIFE_US) == joined(NOTHING, history(*here), HALF_LIFE_US) == history(*here)
+    assert (
+        joined(history(*here), NOTHING, HALF_LIFE_US)
+        == joined(NOTHING, history(*here), HALF_LIFE_US)
+        == history(*here)
+    )
 
 
 @given(events, st.integers(0, 4000))
@@ -69,7 +77,9 @@ def test_a_score_is_bounded_and_fades_to_the_middle(happened: list[tuple[str, in
 
 
 @given(events, st.sampled_from(list(WEIGHTS)), st.integers(NOW_US - 400 * DAY_US, NOW_US))
-def test_a_good_event_never_lowers_it_and_a_bad_one_never_raises_it(happened: list[tuple[str, int]], event: str, at_us: int) -> None:
+def test_a_good_event_never_lowers_it_and_a_bad_one_never_raises_it(
+    happened: list[tuple[str, int]], event: str, at_us: int
+) -> None:
     before, after = score(history(*happened)), score(history(*happened, (event, at_us)))
     good, bad = WEIGHTS[event]  # type: ignore[index]
     assert (after >= before - 1e-12) if good > bad else (after <= before + 1e-12)
@@ -107,7 +117,9 @@ def test_half_is_left_after_a_half_life() -> None:
     ],
 )
 def test_how_much_it_takes(happened: list[str], good: bool, bad: bool) -> None:
-    known = standing("domain:example.org", history(*((event, NOW_US) for event in happened)), NOW_US, HALF_LIFE_US)
+    known = standing(
+        "domain:example.org", history(*((event, NOW_US) for event in happened)), NOW_US, HALF_LIFE_US
+    )
     assert (is_good(known, RULES), is_bad(known, RULES)) == (good, bad)
 
 
@@ -128,11 +140,20 @@ def test_it_is_told_in_numbers() -> None:
     first_us = NOW_US - 40 * DAY_US
     happened = [("accepted", first_us), *[("accepted", NOW_US)] * 10, ("suspect", NOW_US), ("junk", NOW_US)]
     known = standing("network:192.0.2.0/24", history(*happened), NOW_US, HALF_LIFE_US)
-    assert str(known) == "network 192.0.2.0/24: 12 messages in 40 days, 1 refused or put into Junk, 1 judged junk: score 0.58"
-    known = standing("domain:example.org", history(("accepted", NOW_US - 1), ("written", NOW_US)), NOW_US, HALF_LIFE_US)
+    assert (
+        str(known)
+        == "network 192.0.2.0/24: 12 messages in 40 days, 1 refused or put into Junk, 1 judged junk: score "
+        "0.58"
+    )
+    known = standing(
+        "domain:example.org", history(("accepted", NOW_US - 1), ("written", NOW_US)), NOW_US, HALF_LIFE_US
+    )
     assert str(known) == "domain example.org: 1 message in 1 day, 1 letter to it: score 0.82"
     known = standing("pair:a@b.example 1", history(*[("cleared", NOW_US)] * 2), NOW_US, HALF_LIFE_US)
-    assert str(standing("client:192.0.2.1", NOTHING, NOW_US, HALF_LIFE_US)) == "client 192.0.2.1: unknown: score 0.50"
+    assert (
+        str(standing("client:192.0.2.1", NOTHING, NOW_US, HALF_LIFE_US))
+        == "client 192.0.2.1: unknown: score 0.50"
+    )
     assert str(known) == "pair a@b.example: 2 taken out of Junk: score 0.88"
 
 

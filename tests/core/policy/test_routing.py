@@ -21,7 +21,7 @@ from sekisho.testing.clock import SeededDice
 
 
 def answer(*records: Record, status: DnsStatus = DnsStatus.NOERROR) -> Answer:
-    return Answer("x.example", "MX", status, records)
+    return Answer(name="x.example", rtype="MX", status=status, records=records)
 
 
 def keep(items: object) -> None:
@@ -85,7 +85,11 @@ def test_implicit_mx() -> None:
     assert choose_mx(answer(status=DnsStatus.NODATA), "me", keep) == (Mx(0, "x.example"),)
 
 
-@given(st.lists(st.builds(Mx, st.integers(0, 65535), st.sampled_from(["", "a", "b", "me"])), min_size=1, max_size=40))
+@given(
+    st.lists(
+        st.builds(Mx, st.integers(0, 65535), st.sampled_from(["", "a", "b", "me"])), min_size=1, max_size=40
+    )
+)
 def test_any_records(records: list[Mx]) -> None:
     chosen = choose_mx(answer(*records), "me", SeededDice().shuffle)
     if isinstance(chosen, Reply):
@@ -97,13 +101,15 @@ def test_any_records(records: list[Mx]) -> None:
 
 
 def test_addresses() -> None:
-    six = Answer("h", "AAAA", DnsStatus.NOERROR, (IPv6Address("::1"), IPv6Address("::2")))
-    four = Answer("h", "A", DnsStatus.NOERROR, (IPv4Address("1.1.1.1"),))
-    none = Answer("h", "A", DnsStatus.NODATA)
+    six = Answer(
+        name="h", rtype="AAAA", status=DnsStatus.NOERROR, records=(IPv6Address("::1"), IPv6Address("::2"))
+    )
+    four = Answer(name="h", rtype="A", status=DnsStatus.NOERROR, records=(IPv4Address("1.1.1.1"),))
+    none = Answer(name="h", rtype="A", status=DnsStatus.NODATA)
     assert choose_addresses(six, four) == (IPv6Address("::1"), IPv4Address("1.1.1.1"), IPv6Address("::2"))
     assert choose_addresses(None, four) == (IPv4Address("1.1.1.1"),) and choose_addresses(None, none) == ()
     assert explain_no_address("h", none, none).code == 550
-    assert explain_no_address("h", Answer("h", "AAAA", DnsStatus.TIMEOUT), none).code == 451
+    assert explain_no_address("h", Answer(name="h", rtype="AAAA", status=DnsStatus.TIMEOUT), none).code == 451
 
 
 def test_who_speaks_for_all() -> None:
@@ -112,7 +118,9 @@ def test_who_speaks_for_all() -> None:
     assert worst_hope([later, no]) == 0 and worst_hope([later, gone, no]) == 1
 
 
-@pytest.mark.parametrize("host", ["a..b", ".a", "x" * 64, "a\\032b", "a b", "\u00e9.example", ".".join(["x" * 60] * 5)])
+@pytest.mark.parametrize(
+    "host", ["a..b", ".a", "x" * 64, "a\\032b", "a b", "\u00e9.example", ".".join(["x" * 60] * 5)]
+)
 def test_hosts_that_are_no_names_are_passed_over(host: str) -> None:
     assert choose_mx(answer(Mx(1, host), Mx(2, "b_c.example")), "me", keep) == (Mx(2, "b_c.example"),)
     assert str(choose_mx(answer(Mx(1, host)), "me", keep)).startswith("550 5.4.4")

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from sekisho.core.pop3.events import (
     NEED_DATA,
-    Closed,
     Event,
-    Listing,
     PasswordLogin,
+    Pop3Closed,
+    Pop3SaslResponse,
     Quit,
     Retrieve,
     SaslAborted,
-    SaslResponse,
     SaslStarted,
+    ScanListing,
     StartTls,
 )
 from sekisho.core.pop3.machine import MAX_LINE_OCTETS, Pop3Machine
@@ -47,11 +47,11 @@ class Caller:
         while True:
             event = self.machine.next_event()
             self.output += self.machine.data_to_send()
-            if event is NEED_DATA or isinstance(event, Closed):
-                if isinstance(event, Closed) and event not in self.events:
+            if event is NEED_DATA or isinstance(event, Pop3Closed):
+                if isinstance(event, Pop3Closed) and event not in self.events:
                     self.events.append(event)
                 return
-            if not isinstance(event, Listing):
+            if not isinstance(event, ScanListing):
                 self.events.append(event)
             if not self._answer(event):
                 return
@@ -66,14 +66,18 @@ class Caller:
                     return False
                 machine.tls_started(("PLAIN", "LOGIN"))
             case PasswordLogin(_, password):
-                machine.open_maildrop(_maildrop()) if password == "good" else machine.refuse_login("credentials")
+                machine.open_maildrop(_maildrop()) if password == "good" else machine.refuse_login(
+                    "credentials"
+                )
             case SaslStarted(_, None):
                 machine.challenge(b"")
-            case SaslStarted(_, octets) | SaslResponse(octets):
-                machine.open_maildrop(_maildrop()) if octets == b"\0a\0good" else machine.refuse_login("failed")
+            case SaslStarted(_, octets) | Pop3SaslResponse(octets):
+                machine.open_maildrop(_maildrop()) if octets == b"\0a\0good" else machine.refuse_login(
+                    "failed"
+                )
             case SaslAborted():
                 machine.resume()
-            case Listing(chunks):
+            case ScanListing(chunks):
                 for chunk in chunks:
                     self.output += chunk
             case Retrieve(number):
@@ -103,9 +107,19 @@ def test_greeting_has_no_timestamp() -> None:
 
 def test_a_session() -> None:
     caller = Caller()
-    assert _dialog(caller, "user alice@example.test", "pass good") == ["+OK Now the password", "+OK maildrop has 3 messages (321 octets)"]
+    assert _dialog(caller, "user alice@example.test", "pass good") == [
+        "+OK Now the password",
+        "+OK maildrop has 3 messages (321 octets)",
+    ]
     assert caller.events == [PasswordLogin("alice@example.test", "good")]
-    assert _dialog(caller, "STAT", "LIST") == ["+OK 3 321", "+OK 3 messages (321 octets)", "1 120", "2 200", "3 1", "."]
+    assert _dialog(caller, "STAT", "LIST") == [
+        "+OK 3 321",
+        "+OK 3 messages (321 octets)",
+        "1 120",
+        "2 200",
+        "3 1",
+        ".",
+    ]
     assert _dialog(caller, "LIST 2", "UIDL 2", "UIDL") == [
         "+OK 2 200",
         "+OK 2 77.5",
@@ -144,14 +158,21 @@ def test_a_session() -> None:
         "-ERR [SYS/TEMP] The message cannot be read",
         "+OK Bye",
     ]
-    assert caller.events[1:] == [Retrieve(2, 5, None), Retrieve(2, 5, 10), Quit((3, 9)), Closed("quit", True)]
+    assert caller.events[1:] == [
+        Retrieve(2, 5, None),
+        Retrieve(2, 5, 10),
+        Quit((3, 9)),
+        Pop3Closed("quit", True),
+    ]
 
 
 def test_capabilities_depend_on_the_state() -> None:
     before = _dialog(Caller(is_tls=False), "CAPA")
     assert "STLS" in before and "USER" not in before and not any(line.startswith("SASL") for line in before)
     inside = _dialog(Caller(), "CAPA")
-    assert {"USER", "SASL PLAIN LOGIN", "UIDL", "TOP", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"} <= set(inside)
+    assert {"USER", "SASL PLAIN LOGIN", "UIDL", "TOP", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"} <= set(
+        inside
+    )
     assert "STLS" not in inside and inside[-1] == "."
     after = _dialog(_logged_in(), "CAPA")
     assert "USER" not in after and "STLS" not in after
@@ -165,14 +186,18 @@ def test_no_login_in_the_clear() -> None:
 
 def test_stls_forgets_the_name() -> None:
     caller = Caller(is_tls=False, answer_stls=True)
-    assert _dialog(caller, "STLS", "PASS good", "STLS") == ["+OK Begin TLS", "-ERR USER comes first", "-ERR TLS is active already"]
+    assert _dialog(caller, "STLS", "PASS good", "STLS") == [
+        "+OK Begin TLS",
+        "-ERR USER comes first",
+        "-ERR TLS is active already",
+    ]
 
 
 @pytest.mark.parametrize("behind", [b"\n", b"CAPA\r\n", b"USER alice\r\n", b"\0"])
 def test_stls_injection_ends_the_session(behind: bytes) -> None:
     caller = Caller(is_tls=False)
     caller.feed(b"STLS\r\n" + behind)
-    assert caller.events == [StartTls(), Closed("plaintext behind STLS")]
+    assert caller.events == [StartTls(), Pop3Closed("plaintext behind STLS")]
     assert caller.output.count(b"\r\n") == 2
 
 
@@ -181,7 +206,7 @@ def test_sasl_with_and_without_initial_response() -> None:
     assert _dialog(Caller(), f"AUTH PLAIN {initial}")[-1].startswith("+OK maildrop")
     caller = Caller()
     assert _dialog(caller, "auth plain", initial) == ["+ ", "+OK maildrop has 3 messages (321 octets)"]
-    assert caller.events == [SaslStarted("PLAIN", None), SaslResponse(b"\0a\0good")]
+    assert caller.events == [SaslStarted("PLAIN", None), Pop3SaslResponse(b"\0a\0good")]
     caller = Caller()
     _dialog(caller, "AUTH PLAIN =")
     assert caller.events == [SaslStarted("PLAIN", b"")]
@@ -189,16 +214,32 @@ def test_sasl_with_and_without_initial_response() -> None:
 
 def test_sasl_that_breaks_off() -> None:
     caller = Caller()
-    answers = _dialog(caller, "AUTH PLAIN", "*", "AUTH LOGIN", "no base64!", "AUTH PLAIN =Q", "AUTH CRAM-MD5", "AUTH", "NOOP")
+    answers = _dialog(
+        caller,
+        "AUTH PLAIN",
+        "*",
+        "AUTH LOGIN",
+        "no base64!",
+        "AUTH PLAIN =Q",
+        "AUTH CRAM-MD5",
+        "AUTH",
+        "NOOP",
+    )
     assert [line[:4] for line in answers] == ["+ ", "-ERR", "+ ", "-ERR", "-ERR", "-ERR", "-ERR", "-ERR"]
-    assert [type(event) for event in caller.events] == [SaslStarted, SaslAborted, SaslStarted, SaslAborted, SaslAborted]
+    assert [type(event) for event in caller.events] == [
+        SaslStarted,
+        SaslAborted,
+        SaslStarted,
+        SaslAborted,
+        SaslAborted,
+    ]
 
 
 def test_three_failed_logins_end_the_session() -> None:
     caller = Caller()
     answers = _dialog(caller, *["USER a", "PASS bad"] * 4)
     assert answers.count("-ERR [AUTH] The user name or the password is wrong") == 3 and len(answers) == 6
-    assert caller.events[-1] == Closed("too many failed logins")
+    assert caller.events[-1] == Pop3Closed("too many failed logins")
 
 
 def test_a_password_may_have_spaces() -> None:
@@ -216,7 +257,7 @@ def test_too_many_errors_end_the_session() -> None:
     caller = Caller()
     answers = _dialog(caller, *["FOO"] * 20)
     assert answers == ["-ERR Unknown command"] * 9 + ["-ERR Too many errors"]
-    assert caller.events == [Closed("too many errors")]
+    assert caller.events == [Pop3Closed("too many errors")]
 
 
 @pytest.mark.parametrize("line", ["STAT", "LIST", "RETR 1", "DELE 1", "UIDL", "TOP 1 1", "RSET", "NOOP"])
@@ -225,7 +266,20 @@ def test_transaction_commands_need_a_login(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["USER a", "PASS good", "AUTH PLAIN", "STLS", "APOP a b", "LAST", "XTND", "RETR", "RETR x", "RETR 1 2", "RETR -1"]
+    "line",
+    [
+        "USER a",
+        "PASS good",
+        "AUTH PLAIN",
+        "STLS",
+        "APOP a b",
+        "LAST",
+        "XTND",
+        "RETR",
+        "RETR x",
+        "RETR 1 2",
+        "RETR -1",
+    ],
 )
 @pytest.mark.parametrize("more", [["TOP 1", "DELE", "LIST a", "TOP 1 -1", "RETR 99999999999"]])
 def test_what_is_wrong_after_login(line: str, more: list[str]) -> None:
@@ -240,9 +294,9 @@ def test_numbers_that_name_nothing(number: str) -> None:
 def test_lines_are_bounded() -> None:
     caller = Caller()
     caller.feed(b"USER " + b"a" * MAX_LINE_OCTETS)
-    assert caller.events == [Closed("line too long")]
+    assert caller.events == [Pop3Closed("line too long")]
     caller.feed(b"more\r\n")
-    assert caller.events == [Closed("line too long")]
+    assert caller.events == [Pop3Closed("line too long")]
     caller = Caller()
     caller.feed(b"USER " + b"a" * (MAX_LINE_OCTETS - 7) + b"\r\n")
     assert caller.events == [] and caller.output.endswith(b"+OK Now the password\r\n")
@@ -261,7 +315,7 @@ def test_shutdown_removes_nothing() -> None:
     _dialog(caller, "DELE 1")
     caller.machine.shut_down()
     caller.run()
-    assert caller.events[-1] == Closed("shutdown") and b"[SYS/TEMP]" in caller.output
+    assert caller.events[-1] == Pop3Closed("shutdown") and b"[SYS/TEMP]" in caller.output
     assert not any(isinstance(event, Quit) for event in caller.events)
 
 
@@ -269,7 +323,7 @@ def test_replies_to_many_pipelined_commands_go_out_in_between() -> None:
     caller = _logged_in()
     del caller.output[:]
     caller.machine.receive_data(b"NOOP\r\n" * 1000)
-    assert isinstance(caller.machine.next_event(), Listing)
+    assert isinstance(caller.machine.next_event(), ScanListing)
     assert len(caller.machine.data_to_send()) < 10_000
     caller.run()
     assert caller.output.count(b"+OK") < 1000
@@ -295,13 +349,17 @@ def test_a_big_maildrop_comes_in_pieces() -> None:
 
 
 COMMANDS = [
-    b"USER a", b"PASS good", b"PASS bad", b"CAPA", b"STLS", b"AUTH PLAIN", b"AUTH PLAIN AGEAZ29vZA==", b"AGEAZ29vZA==", b"*", b"STAT",
-    b"LIST", b"LIST 1", b"UIDL", b"RETR 1", b"RETR 3", b"TOP 1 0", b"DELE 1", b"RSET", b"NOOP", b"QUIT", b"\xff\0", b"", b" ",
+    b"USER a", b"PASS good", b"PASS bad", b"CAPA", b"STLS", b"AUTH PLAIN", b"AUTH PLAIN AGEAZ29vZA==",
+    b"AGEAZ29vZA==", b"*", b"STAT",
+    b"LIST", b"LIST 1", b"UIDL", b"RETR 1", b"RETR 3", b"TOP 1 0", b"DELE 1", b"RSET", b"NOOP", b"QUIT",
+    b"\xff\0", b"", b" ",
     b"RETR", b"x" * 9000, b"\n", b"\r",
 ]  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(COMMANDS) | st.binary(max_size=12), max_size=25), st.booleans(), st.booleans())
+@given(
+    st.lists(st.sampled_from(COMMANDS) | st.binary(max_size=12), max_size=25), st.booleans(), st.booleans()
+)
 @example([b"STLS", b"CAPA"], False, True)
 def test_whole_or_byte_by_byte(lines: list[bytes], is_tls: bool, by_crlf: bool) -> None:
     octets = b"".join(line + (b"\r\n" if by_crlf else b"\n") for line in lines)

@@ -3,7 +3,9 @@ from hypothesis import strategies as st
 
 from sekisho.core.pop3.transparency import DotStuffer, TopCutter
 
-PIECES = st.lists(st.sampled_from([b"a", b".", b"\r\n", b"\n", b"\r", b"..", b"\r\n.\r\n", b"Subject: x"]), max_size=30).map(b"".join)
+PIECES = st.lists(
+    st.sampled_from([b"a", b".", b"\r\n", b"\n", b"\r", b"..", b"\r\n.\r\n", b"Subject: x"]), max_size=30
+).map(b"".join)
 
 
 def _stuffed(message: bytes, sizes: list[int]) -> bytes:
@@ -34,7 +36,9 @@ def test_pieces_do_not_matter_and_nothing_ends_early(message: bytes, sizes: list
 def test_a_client_gets_the_message_back(lines: list[bytes]) -> None:
     message = b"".join(line + b"\r\n" for line in lines)
     received = _stuffed(message, [])[:-3]
-    assert b"".join(line[line.startswith(b".") :] + b"\r\n" for line in received.split(b"\r\n")[:-1]) == message
+    assert (
+        b"".join(line[line.startswith(b".") :] + b"\r\n" for line in received.split(b"\r\n")[:-1]) == message
+    )
 
 
 def _top(message: bytes, lines: int, sizes: list[int]) -> bytes:

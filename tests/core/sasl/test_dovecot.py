@@ -1,10 +1,19 @@
-"""Dovecot's authentication protocol: whole or byte by byte the same, and nothing but its own errors for garbage."""
+"""Dovecot's authentication protocol: whole or byte by byte the same, and nothing but its own errors for
+garbage."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sekisho.core.sasl.dovecot import MAX_LINE_OCTETS, AuthServerMachine, Begun, Broken, Cancelled, Continued, Event
+from sekisho.core.sasl.dovecot import (
+    MAX_LINE_OCTETS,
+    AuthServerMachine,
+    Begun,
+    Broken,
+    Cancelled,
+    Continued,
+    Event,
+)
 
 HELLO = b"VERSION\t1\t1\nCPID\t4711\n"
 
@@ -24,7 +33,8 @@ def events(made: AuthServerMachine, octets: bytes, *, bytewise: bool = False) ->
 
 def test_the_greeting() -> None:
     assert machine().data_to_send() == (
-        b"VERSION\t1\t2\nMECH\tSCRAM-SHA-256\tmutual-auth\nMECH\tPLAIN\tplaintext\nMECH\tXOAUTH2\nSPID\t42\nCUID\t7\n"
+        b"VERSION\t1\t2\nMECH\tSCRAM-SHA-256\tmutual-auth\nMECH\tPLAIN\tplaintext\nMECH\tXOAUTH2\n"
+        b"SPID\t42\nCUID\t7\n"
         b"COOKIE\t" + b"0" * 32 + b"\nDONE\n"
     )
 
@@ -34,7 +44,9 @@ def test_an_exchange(bytewise: bool) -> None:
     made = machine()
     made.data_to_send()
     begun = events(
-        made, HELLO + b"AUTH\t1\tplain\tservice=smtp\tnologin\trip=192.0.2.1\tsecured\tsession=a\x01tb\x011\n", bytewise=bytewise
+        made,
+        HELLO + b"AUTH\t1\tplain\tservice=smtp\tnologin\trip=192.0.2.1\tsecured\tsession=a\x01tb\x011\n",
+        bytewise=bytewise,
     )
     facts = {"service": "smtp", "nologin": "", "rip": "192.0.2.1", "secured": "", "session": "a\tb\x01"}
     assert begun == [Begun(1, "PLAIN", facts, None)]
@@ -50,8 +62,16 @@ def test_an_exchange(bytewise: bool) -> None:
 def test_exchanges_run_side_by_side() -> None:
     made = machine()
     made.data_to_send()
-    found = events(made, HELLO + b"AUTH\t1\tPLAIN\tresp=AGEAYg==\r\nAUTH\t4294967295\tPLAIN\tservice=imap\tresp=\nAUTH\t3\tPLAIN\tresp==\n")
-    assert [(e.number, e.initial) for e in found if isinstance(e, Begun)] == [(1, b"\0a\0b"), (4294967295, b""), (3, b"")]
+    found = events(
+        made,
+        HELLO + b"AUTH\t1\tPLAIN\tresp=AGEAYg==\r\nAUTH\t4294967295\tPLAIN\tservice=imap\tresp=\n"
+        b"AUTH\t3\tPLAIN\tresp==\n",
+    )
+    assert [(e.number, e.initial) for e in found if isinstance(e, Begun)] == [
+        (1, b"\0a\0b"),
+        (4294967295, b""),
+        (3, b""),
+    ]
     made.refuse(4294967295)
     made.refuse(1, temporarily=True)
     assert made.data_to_send() == b"FAIL\t4294967295\nFAIL\t1\ttemp\tcode=temp_fail\n"

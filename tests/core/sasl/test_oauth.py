@@ -11,7 +11,9 @@ from sekisho.core.sasl.oauth import MAX_TOKEN_OCTETS, OauthBearer, Xoauth2, erro
 
 TOKEN = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
 # RFC 7628 §4.1
-FROM_THE_RFC = f"n,a=user@example.com,\x01host=server.example.com\x01port=143\x01auth=Bearer {TOKEN}\x01\x01".encode()
+FROM_THE_RFC = (
+    f"n,a=user@example.com,\x01host=server.example.com\x01port=143\x01auth=Bearer {TOKEN}\x01\x01".encode()
+)
 
 
 def test_the_example_of_the_rfc() -> None:
@@ -36,7 +38,9 @@ def test_other_good_messages(message: bytes, shown: BearerToken) -> None:
 
 
 def test_xoauth2() -> None:
-    assert Xoauth2().start(b"user=some@example.com\x01auth=Bearer ya29.vF9-_\x01\x01") == BearerToken("some@example.com", "ya29.vF9-_")
+    assert Xoauth2().start(b"user=some@example.com\x01auth=Bearer ya29.vF9-_\x01\x01") == BearerToken(
+        "some@example.com", "ya29.vF9-_"
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,9 @@ def test_broken_messages_are_malformed(message: bytes) -> None:
         OauthBearer().start(message)
 
 
-@pytest.mark.parametrize("message", [FROM_THE_RFC, b"user=x\x01auth=Bearer abc\x01", b"user=\xff\x01auth=Bearer abc\x01\x01"])
+@pytest.mark.parametrize(
+    "message", [FROM_THE_RFC, b"user=x\x01auth=Bearer abc\x01", b"user=\xff\x01auth=Bearer abc\x01\x01"]
+)
 def test_broken_messages_of_the_elder_brother(message: bytes) -> None:
     with pytest.raises(SaslError):
         Xoauth2().start(message)
@@ -79,11 +85,17 @@ def test_garbage_is_only_malformed(garbage: bytes, at: int) -> None:
 
 
 def test_what_a_refused_token_is_told() -> None:
-    told = json.loads(error_challenge("OAUTHBEARER", "mail", "https://id.example/.well-known/openid-configuration"))
+    told = json.loads(
+        error_challenge("OAUTHBEARER", "mail", "https://id.example/.well-known/openid-configuration")
+    )
     assert told == {
         "status": "invalid_token",
         "scope": "mail",
         "openid-configuration": "https://id.example/.well-known/openid-configuration",
     }
     assert json.loads(error_challenge("OAUTHBEARER", "", "")) == {"status": "invalid_token"}
-    assert json.loads(error_challenge("XOAUTH2", "mail", "https://x")) == {"status": "401", "schemes": "bearer", "scope": "mail"}
+    assert json.loads(error_challenge("XOAUTH2", "mail", "https://x")) == {
+        "status": "401",
+        "schemes": "bearer",
+        "scope": "mail",
+    }

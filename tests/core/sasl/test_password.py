@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sekisho.core.sasl.exchange import Challenge, Credentials, SaslError
+from sekisho.core.sasl.exchange import Challenge, SaslCredentials, SaslError
 from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISMS, SCRAM, SCRAM_PLUS, make_mechanism
 from sekisho.core.sasl.password import Login, Plain
 
@@ -10,17 +10,29 @@ NONCE = b"0123456789abcdefghijklmn"
 
 
 def test_plain_with_an_initial_response() -> None:
-    assert Plain().start(b"\0alice@example.test\0pa ss") == Credentials("alice@example.test", "pa ss")
+    assert Plain().start(b"\0alice@example.test\0pa ss") == SaslCredentials("alice@example.test", "pa ss")
 
 
 def test_plain_asks_when_nothing_came() -> None:
     plain = Plain()
     assert plain.start(None) == Challenge(b"")
-    assert plain.respond("boss\0アリス\0秘密".encode()) == Credentials("アリス", "秘密", "boss")
+    assert plain.respond("boss\0アリス\0秘密".encode()) == SaslCredentials("アリス", "秘密", "boss")
 
 
 @pytest.mark.parametrize(
-    "message", [b"", b"a", b"a\0b", b"\0\0", b"\0a\0", b"\0\0p", b"\0a\0b\0", b"\0a\0b\0c", b"\0\xff\0b", b"\0a\0" + b"x" * 1025]
+    "message",
+    [
+        b"",
+        b"a",
+        b"a\0b",
+        b"\0\0",
+        b"\0a\0",
+        b"\0\0p",
+        b"\0a\0b\0",
+        b"\0a\0b\0c",
+        b"\0\xff\0b",
+        b"\0a\0" + b"x" * 1025,
+    ],
 )
 def test_plain_refuses(message: bytes) -> None:
     with pytest.raises(SaslError):
@@ -31,13 +43,13 @@ def test_login() -> None:
     login = Login()
     assert login.start(None) == Challenge(b"Username:")
     assert login.respond(b"alice") == Challenge(b"Password:")
-    assert login.respond(b"secret") == Credentials("alice", "secret")
+    assert login.respond(b"secret") == SaslCredentials("alice", "secret")
 
 
 def test_login_with_the_name_at_once() -> None:
     login = Login()
     assert login.start(b"alice") == Challenge(b"Password:")
-    assert login.respond(b"secret") == Credentials("alice", "secret")
+    assert login.respond(b"secret") == SaslCredentials("alice", "secret")
 
 
 def test_login_refuses_empty_answers() -> None:
@@ -81,8 +93,8 @@ def test_garbage_gives_only_sasl_errors(messages: list[bytes], name: str) -> Non
             step = mechanism.respond(message)
     except SaslError:
         return
-    assert isinstance(step, Challenge | Credentials)
+    assert isinstance(step, Challenge | SaslCredentials)
 
 
 def test_a_password_is_not_shown() -> None:
-    assert "hunter2" not in repr(Credentials("alice", "hunter2"))
+    assert "hunter2" not in repr(SaslCredentials("alice", "hunter2"))

@@ -2,7 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sekisho.core.sasl.preparation import PreparationError, prepare_password, prepare_scram_password, prepare_username
+from sekisho.core.sasl.preparation import (
+    PreparationError,
+    prepare_password,
+    prepare_scram_password,
+    prepare_username,
+)
 
 
 def test_ascii_stays() -> None:
@@ -34,7 +39,14 @@ def test_preparation_is_idempotent(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     # RFC 4013 §3
-    [("I\u00adX", "IX"), ("user", "user"), ("USER", "USER"), ("\u00aa", "a"), ("\u2168", "IX"), ("a\u00a0b", "a b")],
+    [
+        ("I\u00adX", "IX"),
+        ("user", "user"),
+        ("USER", "USER"),
+        ("\u00aa", "a"),
+        ("\u2168", "IX"),
+        ("a\u00a0b", "a b"),
+    ],
 )
 def test_saslprep(text: str, expected: str) -> None:
     assert prepare_scram_password(text) == expected
@@ -59,7 +71,10 @@ def test_login_names(text: str, address: str) -> None:
     assert str(prepare_username(text)) == address
 
 
-@pytest.mark.parametrize("text", ["", "alice", "alice@", "@example.test", "a b@example.test", "a@b\0c", "a@b\r\n", "a@@b", "*)(uid=*"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "alice", "alice@", "@example.test", "a b@example.test", "a@b\0c", "a@b\r\n", "a@@b", "*)(uid=*"],
+)
 def test_what_is_no_login_name(text: str) -> None:
     with pytest.raises(PreparationError):
         prepare_username(text)

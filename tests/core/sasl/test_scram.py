@@ -1,4 +1,5 @@
-"""SCRAM against the RFC's own example and against another implementation (scramp) as client and as key maker."""
+"""SCRAM against the RFC's own example and against another implementation (scramp) as client and as key
+maker."""
 
 import pytest
 import scramp
@@ -13,7 +14,10 @@ SALT = decode_base64(b"W22ZaJ0SNY7soEsUEjb6gQ==")
 SECRET = derive_secret("pencil", SALT, 4096)
 NONCE = b"%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 CLIENT_FIRST = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO"
-CLIENT_FINAL = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+CLIENT_FINAL = (
+    b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjf"
+    b"MHgsqmmiz7AndVQ="
+)
 
 
 def test_the_example_of_the_rfc() -> None:  # RFC 7677 §3
@@ -22,7 +26,9 @@ def test_the_example_of_the_rfc() -> None:  # RFC 7677 §3
     assert server.give_secrets([SECRET]) == Challenge(
         b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
     )
-    assert server.respond(CLIENT_FINAL) == Proven("user", "", b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+    assert server.respond(CLIENT_FINAL) == Proven(
+        "user", "", b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+    )
     with pytest.raises(SaslError):
         server.respond(CLIENT_FINAL)
 
@@ -32,20 +38,30 @@ def test_another_client(password: str) -> None:
     client = scramp.ScramClient(["SCRAM-SHA-256"], "us,e=r", password)
     server = ScramSha256(b"0123456789abcdefghijklmn")
     assert server.start(client.get_client_first().encode()) == SecretNeeded("us,e=r")
-    client.set_server_first(server.give_secrets([derive_secret(password, b"0123456789abcdef", 4096)]).octets.decode())
+    client.set_server_first(
+        server.give_secrets([derive_secret(password, b"0123456789abcdef", 4096)]).octets.decode()
+    )
     step = server.respond(client.get_client_final().encode())
     assert isinstance(step, Proven)
     client.set_server_final(step.final.decode())
 
 
 def test_another_key_maker() -> None:
-    salt, stored, server, iterations = scramp.ScramMechanism("SCRAM-SHA-256").make_auth_info("päncil", 5000, b"s" * 16)
+    salt, stored, server, iterations = scramp.ScramMechanism("SCRAM-SHA-256").make_auth_info(
+        "päncil", 5000, b"s" * 16
+    )
     assert derive_secret("päncil", b"s" * 16, 5000) == ScramSecret(salt, iterations, stored, server)
 
 
 def test_a_secret_is_text_and_back() -> None:
     assert ScramSecret.from_text(str(SECRET)) == SECRET
-    for text in ("", "SCRAM-SHA-1$4096:YQ==$YQ==:YQ==", str(SECRET)[:-1], str(SECRET).replace("4096", "1"), str(SECRET) + "x"):
+    for text in (
+        "",
+        "SCRAM-SHA-1$4096:YQ==$YQ==:YQ==",
+        str(SECRET)[:-1],
+        str(SECRET).replace("4096", "1"),
+        str(SECRET) + "x",
+    ):
         with pytest.raises(ValueError):
             ScramSecret.from_text(text)
 
@@ -115,7 +131,9 @@ def test_a_downgrade_is_noticed() -> None:
 
 def test_channel_binding_with_another_client() -> None:
     for data, good in ((b"c" * 32, True), (b"d" * 32, False)):
-        client = scramp.ScramClient(["SCRAM-SHA-256-PLUS"], "user", "pencil", channel_binding=("tls-server-end-point", data))
+        client = scramp.ScramClient(
+            ["SCRAM-SHA-256-PLUS"], "user", "pencil", channel_binding=("tls-server-end-point", data)
+        )
         server = ScramSha256(NONCE, {"tls-server-end-point": b"c" * 32}, plus=True)
         assert server.start(client.get_client_first().encode()) == SecretNeeded("user")
         client.set_server_first(server.give_secrets([SECRET]).octets.decode())
@@ -131,7 +149,9 @@ def test_one_of_several_passwords() -> None:
     server = ScramSha256(NONCE)
     server.start(CLIENT_FIRST)
     server.give_secrets([other, SECRET])
-    assert server.respond(CLIENT_FINAL) == Proven("user", "", b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", 1)
+    assert server.respond(CLIENT_FINAL) == Proven(
+        "user", "", b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", 1
+    )
     server = ScramSha256(NONCE)
     server.start(CLIENT_FIRST)
     with pytest.raises(ValueError, match="share their salt"):

@@ -24,7 +24,13 @@ def test_the_vectors_of_the_rfc(seconds: int, code: str) -> None:
 
 def test_a_code_fits_for_its_step_and_those_beside_it() -> None:
     code = totp_code(SECRET, 100)
-    assert [matching_step(SECRET, code, step * STEP_US, 0) for step in (98, 99, 100, 101, 102)] == [None, 100, 100, 100, None]
+    assert [matching_step(SECRET, code, step * STEP_US, 0) for step in (98, 99, 100, 101, 102)] == [
+        None,
+        100,
+        100,
+        100,
+        None,
+    ]
     assert matching_step(SECRET, f" {code[:3]} {code[3:]} ", 100 * STEP_US, 0) == 100
 
 

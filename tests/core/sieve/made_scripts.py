@@ -40,10 +40,13 @@ _TESTS = [spec for spec in _SPECS if spec.is_test]
 _COMMANDS = [spec for spec in _SPECS if not spec.is_test and spec.name not in ("elsif", "else")]
 REQUIRE_ALL = "require [{}];\n".format(", ".join(f'"{name}"' for name in sorted(WHOLE_LANGUAGE.capabilities)))
 _FIELDS = (
-    b"From: A <a@example.org>", b"To: b+c@x.example, d;", b"Subject: =?utf-8?q?x=ff?= y", b"Date: Mon, 1 Jan 2024 10:00:00 +0100",
-    b"Date: 99 Foo 1 1:1 Z", b"Received: x; Thu, 31 Dec 9999 23:59:59 -1200", b"Content-Type: multipart/mixed; boundary=b",
+    b"From: A <a@example.org>", b"To: b+c@x.example, d;", b"Subject: =?utf-8?q?x=ff?= y",
+    b"Date: Mon, 1 Jan 2024 10:00:00 +0100",
+    b"Date: 99 Foo 1 1:1 Z", b"Received: x; Thu, 31 Dec 9999 23:59:59 -1200",
+    b"Content-Type: multipart/mixed; boundary=b",
     b"X-A: \xff\xfe",
-    b"Content-Type: text/html; charset=iso-2022-jp", b"Content-Type: message/rfc822", b"\x00", b"Content-Disposition: a; name*0*=utf-8'';",
+    b"Content-Type: text/html; charset=iso-2022-jp", b"Content-Type: message/rfc822", b"\x00",
+    b"Content-Disposition: a; name*0*=utf-8'';",
 )  # fmt: skip
 
 
@@ -58,8 +61,13 @@ class ScriptMaker:
         return strings[0] if kind == "string" or self._random.random() < 0.5 else f"[{', '.join(strings)}]"
 
     def _tags(self, spec: Spec) -> str:
-        chosen = {tag.group or tag.name: tag for tag in self._random.sample(spec.tags, min(len(spec.tags), self._random.randint(0, 3)))}
-        return "".join(f" :{tag.name}" + (f" {self._values(tag.takes)}" if tag.takes else "") for tag in chosen.values())
+        chosen = {
+            tag.group or tag.name: tag
+            for tag in self._random.sample(spec.tags, min(len(spec.tags), self._random.randint(0, 3)))
+        }
+        return "".join(
+            f" :{tag.name}" + (f" {self._values(tag.takes)}" if tag.takes else "") for tag in chosen.values()
+        )
 
     def _phrase(self, spec: Spec, depth: int) -> str:
         arguments = spec.arguments
@@ -70,18 +78,30 @@ class ScriptMaker:
             out += f" {self._test(depth - 1)}"
         elif spec.tests < 0:
             out += f" ({', '.join(self._test(depth - 1) for _ in range(self._random.randint(1, 3)))})"
-        return out if spec.is_test else f"{out} {{ {self.block(depth - 1)} }}\n" if spec.has_block else f"{out};\n"
+        return (
+            out
+            if spec.is_test
+            else f"{out} {{ {self.block(depth - 1)} }}\n"
+            if spec.has_block
+            else f"{out};\n"
+        )
 
     def _pick(self, specs: Sequence[Spec], depth: int) -> Spec:
-        return self._random.choice([spec for spec in specs if depth > 0 or not (spec.has_block or spec.tests)])
+        return self._random.choice(
+            [spec for spec in specs if depth > 0 or not (spec.has_block or spec.tests)]
+        )
 
     def _test(self, depth: int) -> str:
         return self._phrase(self._pick(_TESTS, depth), depth)
 
     def block(self, depth: int = 3) -> str:
-        return "".join(self._phrase(self._pick(_COMMANDS, depth), depth) for _ in range(self._random.randint(0, 4)))
+        return "".join(
+            self._phrase(self._pick(_COMMANDS, depth), depth) for _ in range(self._random.randint(0, 4))
+        )
 
     def message(self) -> bytes:
         pieces = (*_FIELDS, b"--b", b"--b--", b"", b"text", b"=E4")
         head = [self._random.choice(_FIELDS) for _ in range(self._random.randint(0, 8))]
-        return b"\r\n".join([*head, b"", *(self._random.choice(pieces) for _ in range(self._random.randint(0, 15)))])
+        return b"\r\n".join(
+            [*head, b"", *(self._random.choice(pieces) for _ in range(self._random.randint(0, 15)))]
+        )

@@ -1,4 +1,5 @@
-"""Scripts are understood or refused with a line; what runs is bounded, and whatever fails keeps the message."""
+"""Scripts are understood or refused with a line; what runs is bounded, and whatever fails keeps the
+message."""
 
 from typing import Any
 
@@ -20,7 +21,9 @@ from sekisho.core.sieve.script import Language, Script
 from sekisho.core.sieve.situation import MailView, Situation
 
 MESSAGE = b"From: anne@example.org\r\nTo: ben@example.com\r\nSubject: Hello\r\n\r\nText.\r\n"
-EVERYTHING = "require [{}];".format(", ".join(f'"{name}"' for name in sorted(WHOLE_LANGUAGE.capabilities) if name != "reject"))
+EVERYTHING = "require [{}];".format(
+    ", ".join(f'"{name}"' for name in sorted(WHOLE_LANGUAGE.capabilities) if name != "reject")
+)
 
 
 def run(text: str, message: bytes = MESSAGE, limits: SieveLimits = DEFAULT_LIMITS, **changes: Any) -> Result:
@@ -46,9 +49,15 @@ def test_nothing_said_keeps_the_message() -> None:
         ("keep;", [Keep()]),
         ("discard; keep;", [Discard(), Keep()]),
         ('require "fileinto"; fileinto "A";', [FileInto(mailbox="A")]),
-        ('require ["fileinto", "copy"]; fileinto :copy "A";', [FileInto(mailbox="A"), Keep(is_implicit=True)]),
+        (
+            'require ["fileinto", "copy"]; fileinto :copy "A";',
+            [FileInto(mailbox="A"), Keep(is_implicit=True)],
+        ),
         ('require ["fileinto", "mailbox"]; fileinto :create "A";', [FileInto(mailbox="A", create=True)]),
-        ('require ["fileinto", "special-use"]; fileinto :specialuse "\\\\Junk" "J";', [FileInto(mailbox="J", special_use="\\Junk")]),
+        (
+            'require ["fileinto", "special-use"]; fileinto :specialuse "\\\\Junk" "J";',
+            [FileInto(mailbox="J", special_use="\\Junk")],
+        ),
         ('require ["imap4flags"]; addflag "\\\\seen"; stop;', [Keep(flags=("\\Seen",), is_implicit=True)]),
         ('require ["imap4flags"]; addflag "\\\\seen"; keep :flags "x";', [Keep(flags=("x",))]),
         ('redirect "Carl <carl@example.net>";', [Redirect(address="carl@example.net")]),
@@ -69,17 +78,26 @@ def test_actions(text: str, expected: list[Any]) -> None:
         ('keep "', ['line 1: The string that begins here is never closed. End it with ".']),
         ("/* keep", ["line 1: The comment that begins here is never closed. End it with */."]),
         ('fileinto "A";', ['line 1: fileinto needs require "fileinto" at the top of the script.']),
-        ('keep; require "copy";', ["line 1: require stands behind other commands. Put it at the top of the script."]),
+        (
+            'keep; require "copy";',
+            ["line 1: require stands behind other commands. Put it at the top of the script."],
+        ),
         ('redirect "nobody";', ['line 1: "nobody" is no address that mail can be redirected to.']),
         (
             'require "editheader";',
             ['line 1: There is no capability "editheader" here. Remove it from require, and what needs it.'],
         ),
-        ('require "regex";', ['line 1: There is no capability "regex" here. Remove it from require, and what needs it.']),
+        (
+            'require "regex";',
+            ['line 1: There is no capability "regex" here. Remove it from require, and what needs it.'],
+        ),
         ("keep; }\nkeep;", ["line 1: This } closes no block. Remove it, or open the block with {."]),
         ('if header "a" { stop; }', ["line 1: header takes 2 arguments. Some are missing."]),
         ('require "index"; if header :last "a" "b" { stop; }', ["line 1: :last must stand with :index."]),
-        ('require "mime"; if header :anychild "a" "b" { stop; }', ["line 1: :anychild must stand with :mime."]),
+        (
+            'require "mime"; if header :anychild "a" "b" { stop; }',
+            ["line 1: :anychild must stand with :mime."],
+        ),
         ("true;", ["line 1: true is a test, not a command. Put it behind if."]),
     ],
 )
@@ -88,7 +106,9 @@ def test_faults_say_where_and_what_to_do(text: str, expected: list[str]) -> None
 
 
 def test_every_fault_is_told_at_once() -> None:
-    assert [fault.partition(":")[0] for fault in faults("one;\ntwo (;\nthree;\nif { }\nfour;")] == [f"line {n}" for n in (1, 2, 3, 4, 5)]
+    assert [fault.partition(":")[0] for fault in faults("one;\ntwo (;\nthree;\nif { }\nfour;")] == [
+        f"line {n}" for n in (1, 2, 3, 4, 5)
+    ]
 
 
 def test_what_is_no_utf8_is_told_by_its_line() -> None:
@@ -204,11 +224,16 @@ def test_scripts_made_at_random_end_well() -> None:
     for seed in range(600):
         maker = ScriptMaker(seed)
         try:
-            script = compile_script((REQUIRE_ALL + maker.block()).encode(), WHOLE_LANGUAGE, find=lambda *_: b"stop;")
+            script = compile_script(
+                (REQUIRE_ALL + maker.block()).encode(), WHOLE_LANGUAGE, find=lambda *_: b"stop;"
+            )
         except SieveError:
             continue
         view = MailView.of(maker.message())
-        result = run_script(script, Situation(message=view, reverse_path="a@example.org", recipient="b+c@x.example", now_us=10**15))
+        result = run_script(
+            script,
+            Situation(message=view, reverse_path="a@example.org", recipient="b+c@x.example", now_us=10**15),
+        )
         for action in result.actions:
             if isinstance(action, Vacation):
                 assert b"Auto-Submitted" in vacation_letter(action, Stamp("1@x", 0))
@@ -237,7 +262,10 @@ fileinto :flags "${a}" "Box ${f}";
 """
 
 
-@given(st.binary(max_size=400) | st.text(alphabet='Subject:From<>@,;()"\\= \r\n-/multipart', max_size=300).map(str.encode))
+@given(
+    st.binary(max_size=400)
+    | st.text(alphabet='Subject:From<>@,;()"\\= \r\n-/multipart', max_size=300).map(str.encode)
+)
 @example(b"")
 @example(b"Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\nx\r\n--a--\r\n")
 @example(b"Content-Type: message/rfc822\r\n\r\nSubject: \xff\r\n\r\n\xff")
@@ -271,16 +299,23 @@ def test_redirects_are_few() -> None:
     assert len(run(text, limits=SieveLimits(redirects=5)).having(Redirect)) == 5
 
 
-@pytest.mark.parametrize("sender", ["", "ben@example.com", "MAILER-DAEMON@x.example", "owner-list@x.example", "list-request@x.example"])
+@pytest.mark.parametrize(
+    "sender",
+    ["", "ben@example.com", "MAILER-DAEMON@x.example", "owner-list@x.example", "list-request@x.example"],
+)
 def test_vacation_answers_no_robot(sender: str) -> None:
     """THREATS 34"""
     assert run('require "vacation"; vacation "Away.";').having(Vacation)
     assert not run('require "vacation"; vacation "Away.";', reverse_path=sender).having(Vacation)
 
 
-@pytest.mark.parametrize("field", ["List-Unsubscribe: <x>", "Precedence: bulk", "Auto-Submitted: auto-generated", "List-Id: x"])
+@pytest.mark.parametrize(
+    "field", ["List-Unsubscribe: <x>", "Precedence: bulk", "Auto-Submitted: auto-generated", "List-Id: x"]
+)
 def test_vacation_answers_no_automatic_mail(field: str) -> None:
-    assert not run('require "vacation"; vacation "Away.";', field.encode() + b"\r\n" + MESSAGE).having(Vacation)
+    assert not run('require "vacation"; vacation "Away.";', field.encode() + b"\r\n" + MESSAGE).having(
+        Vacation
+    )
 
 
 def test_answers_are_the_same_by_what_was_written() -> None:
@@ -298,15 +333,25 @@ def test_the_work_of_a_script_is_bounded() -> None:
     body = b"Subject: x\r\n\r\n" + b"a" * 1_000_000
     keys = ", ".join(f'"{"a" * 90}{number}"' for number in range(400))
     with effort(1.5, "comparing a long body with many keys"):
-        result = run(f'require "body"; if body :raw :contains [{keys}] {{ discard; }} if body :raw :contains [{keys}] {{ discard; }}', body)
+        result = run(
+            f'require "body"; if body :raw :contains [{keys}] {{ discard; }} if body :raw :contains '
+            f"[{keys}] {{ discard; }}",
+            body,
+        )
     assert result.error is not None and isinstance(result.actions[0], Keep)
 
 
-@pytest.mark.parametrize("pattern", ["*a" * 30 + "*b", "?a" * 2000 + "b", "*" + "?" * 3000 + "b*", "a*" * 2000 + "b", "*?a?b" * 500])
+@pytest.mark.parametrize(
+    "pattern",
+    ["*a" * 30 + "*b", "?a" * 2000 + "b", "*" + "?" * 3000 + "b*", "a*" * 2000 + "b", "*?a?b" * 500],
+)
 def test_patterns_cannot_run_away(pattern: str) -> None:
     body = b"Subject: x\r\n\r\n" + b"a" * 1_000_000
     with effort(1.0, pattern[:20]):
-        run(f'require "body"; if body :raw :matches ["{pattern}", "{pattern}c", "{pattern}d"] {{ discard; }}', body)
+        run(
+            f'require "body"; if body :raw :matches ["{pattern}", "{pattern}c", "{pattern}d"] {{ discard; }}',
+            body,
+        )
 
 
 def test_variables_cannot_grow() -> None:
@@ -324,14 +369,35 @@ def test_deep_scripts_are_refused() -> None:
 
 def test_long_scripts_are_read_in_linear_time() -> None:
     with effort(1.0, "long scripts"):
-        for text in ('"' * 99_999, "/*" * 99_999, "[" * 99_999, "text:\n" * 50_000, "\\" * 99_999, "a " * 99_999, "#" * 999_999):
+        for text in (
+            '"' * 99_999,
+            "/*" * 99_999,
+            "[" * 99_999,
+            "text:\n" * 50_000,
+            "\\" * 99_999,
+            "a " * 99_999,
+            "#" * 999_999,
+        ):
             assert faults(text) if text[0] != "#" else True
 
 
 def test_hostile_headers_cost_little() -> None:
-    field = b"To: " + b"(" * 60_000 + b"\r\nCc: " + b'"' * 60_000 + b"\r\nBcc: " + b"<" * 60_000 + b"\r\nFrom: " + b"a," * 30_000 + b"\r\n"
+    field = (
+        b"To: "
+        + b"(" * 60_000
+        + b"\r\nCc: "
+        + b'"' * 60_000
+        + b"\r\nBcc: "
+        + b"<" * 60_000
+        + b"\r\nFrom: "
+        + b"a," * 30_000
+        + b"\r\n"
+    )
     with effort(1.0, "addresses without end"):
-        run('require "vacation"; if address ["to", "cc", "bcc", "from"] "x" { stop; } vacation "Away.";', field + MESSAGE)
+        run(
+            'require "vacation"; if address ["to", "cc", "bcc", "from"] "x" { stop; } vacation "Away.";',
+            field + MESSAGE,
+        )
 
 
 # --- scripts in scripts
@@ -339,7 +405,9 @@ def test_hostile_headers_cost_little() -> None:
 
 def test_scripts_include_others() -> None:
     scripts = {"a": b'require ["include", "fileinto"]; include "b"; fileinto "A";', "b": b"stop;"}
-    script = compile_script(b'require "include"; include "a"; discard;', LANGUAGE, find=lambda _, name: scripts.get(name))
+    script = compile_script(
+        b'require "include"; include "a"; discard;', LANGUAGE, find=lambda _, name: scripts.get(name)
+    )
     assert run_script(script, Situation(message=MailView.of(MESSAGE))).actions == [Keep(is_implicit=True)]
 
 
@@ -360,7 +428,10 @@ def test_scripts_do_not_include_themselves() -> None:
 def test_a_script_that_is_not_there_keeps() -> None:
     script = compile_script(b'require "include"; include "a"; discard;', LANGUAGE, find=lambda *_: None)
     result = run_script(script, Situation(message=MailView.of(MESSAGE)))
-    assert result.actions == [Keep(is_implicit=True)] and str(result.error) == 'line 1: There is no script "a" to include.'
+    assert (
+        result.actions == [Keep(is_implicit=True)]
+        and str(result.error) == 'line 1: There is no script "a" to include.'
+    )
 
 
 def test_duplicates_are_remembered_at_the_end() -> None:

@@ -9,7 +9,11 @@ from tests.vectors import find_vectors
 from sekisho.testing.svtest import run_suite
 
 HERE = Path(__file__).parent / "suites"
-FOLDERS = [HERE, find_vectors("sieve"), *(Path(each) for each in os.environ.get("SEKISHO_SIEVE_SUITES", "").split(os.pathsep) if each)]
+FOLDERS = [
+    HERE,
+    find_vectors("sieve"),
+    *(Path(each) for each in os.environ.get("SEKISHO_SIEVE_SUITES", "").split(os.pathsep) if each),
+]
 FILES = [path for folder in FOLDERS for path in sorted(folder.rglob("*.svtest"))]
 BASE_TESTS = 79
 

@@ -1,4 +1,5 @@
-"""The server machine: the same events and replies for any cut of the octets, and nothing but protocol replies for garbage."""
+"""The server machine: the same events and replies for any cut of the octets, and nothing but protocol replies
+for garbage."""
 
 import re
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from sekisho.core.smtp.session import ServerSettings
 from sekisho.core.terms.reference import Reference
 from sekisho.core.terms.reply import Reply
 
-SETTINGS = ServerSettings("reception", "mx.example", message_octets=4000, recipients=3)
+SETTINGS = ServerSettings(role="reception", hostname="mx.example", message_octets=4000, recipients=3)
 _OK = Reply.of(250, "2.0.0", "OK")
 
 
@@ -56,7 +57,9 @@ class Driver:
                 assert len(event.octets) <= 65536
                 self.open += event.octets
                 continue
-            self.log.append(repr(event) if not isinstance(event, ContentRefused) else f"refused {event.fault}")
+            self.log.append(
+                repr(event) if not isinstance(event, ContentRefused) else f"refused {event.fault}"
+            )
             self._answer(event)
 
     def _answer(self, event: object) -> None:
@@ -75,7 +78,9 @@ class Driver:
         elif isinstance(event, SaslBegins):
             self.machine.challenge(b"")
         elif isinstance(event, SaslResponse):
-            self.machine.answer(Reply.of(235, "2.7.0", "Hello") if event.octets == b"good" else Reply.of(535, "5.7.8", "No"))
+            self.machine.answer(
+                Reply.of(235, "2.7.0", "Hello") if event.octets == b"good" else Reply.of(535, "5.7.8", "No")
+            )
         elif isinstance(event, TlsBegins):
             self.machine.tls_started()
 
@@ -85,7 +90,12 @@ class Driver:
 
 
 def play(
-    octets: bytes, how: ServerSettings = SETTINGS, *, tls: bool = False, cuts: int | None = None, begin: Reply | None = None
+    octets: bytes,
+    how: ServerSettings = SETTINGS,
+    *,
+    tls: bool = False,
+    cuts: int | None = None,
+    begin: Reply | None = None,
 ) -> Driver:
     driver = Driver(ServerMachine(how, tls=tls), begin=begin)
     step = cuts or max(len(octets), 1)
@@ -118,10 +128,15 @@ def same_in_pieces(octets: bytes, how: ServerSettings = SETTINGS, *, tls: bool =
     ],
 )
 def test_what_our_limits_refuse_can_be_asked_about(octets: bytes, code: int, limit: str) -> None:
-    driver = Driver(ServerMachine(SETTINGS, reference=Reference("k3q7w2ma", "https://mail.example/why/k3q7w2ma")))
+    driver = Driver(
+        ServerMachine(SETTINGS, reference=Reference("k3q7w2ma", "https://mail.example/why/k3q7w2ma"))
+    )
     driver.feed(octets)
     assert re.search(
-        rb"^%d-[0-9.]+ .* \(id k3q7w2ma\)\r\n%d [0-9.]+ See https://mail.example/why/k3q7w2ma\r\n" % (code, code), driver.said, re.M
+        rb"^%d-[0-9.]+ .* \(id k3q7w2ma\)\r\n%d [0-9.]+ See https://mail.example/why/k3q7w2ma\r\n"
+        % (code, code),
+        driver.said,
+        re.M,
     )
     assert [line for line in driver.log if line.startswith("LimitReached")] == [
         line for line in driver.log if limit and line.startswith(f"LimitReached(command='{limit}'")
@@ -131,7 +146,10 @@ def test_what_our_limits_refuse_can_be_asked_about(octets: bytes, code: int, lim
 
 def test_mistakes_of_the_client_refer_to_nothing() -> None:
     driver = Driver(ServerMachine(SETTINGS, reference=Reference("k3q7w2ma")))
-    driver.feed(b"NONSENSE\r\nMAIL FROM:<a@b>\r\nEHLO c.example\r\nRCPT TO:<a@b.example>\r\nMAIL FROM:a\r\nMAIL FROM:<a@b.example> X=1\r\n")
+    driver.feed(
+        b"NONSENSE\r\nMAIL FROM:<a@b>\r\nEHLO c.example\r\nRCPT TO:<a@b.example>\r\nMAIL FROM:a\r\nMAIL "
+        b"FROM:<a@b.example> X=1\r\n"
+    )
     assert len(driver.codes) == 7 and b"k3q7w2ma" not in driver.said
 
 
@@ -156,16 +174,35 @@ def test_dots_are_unstuffed(wire: bytes, content: bytes) -> None:
 
 
 FALSE_ENDS = [
-    rb"\n.\n", rb"\n.\r", rb"\r.\n", rb"\r.\r", rb"\n.\r\n", rb"\r.\r\n", rb"\r\n\x00.\r\n", rb"\r\n.\r\r\n", rb"\r\r\n.\r\r\n",
-    rb"\r\n.\n", rb"\r\n.\r", rb"\r\x00\n.\r\n", rb"\r\n.\x00\r\n", rb"\r\n.\r\x00\n", rb"\r\n\x00.\r", rb"\r\n\x00.\n", rb"\n\n.\r\n",
-]  # fmt: skip
+    rb"\n.\n",
+    rb"\n.\r",
+    rb"\r.\n",
+    rb"\r.\r",
+    rb"\n.\r\n",
+    rb"\r.\r\n",
+    rb"\r\n\x00.\r\n",
+    rb"\r\n.\r\r\n",
+    rb"\r\r\n.\r\r\n",
+    rb"\r\n.\n",
+    rb"\r\n.\r",
+    rb"\r\x00\n.\r\n",
+    rb"\r\n.\x00\r\n",
+    rb"\r\n.\r\x00\n",
+    rb"\r\n\x00.\r",
+    rb"\r\n\x00.\n",
+    rb"\n\n.\r\n",
+]
 
 
 @pytest.mark.parametrize("escaped", FALSE_ENDS)
 @pytest.mark.parametrize("chunking", [False, True])
 def test_false_ends_of_data_are_refused(escaped: bytes, chunking: bool) -> None:
     sequence = escaped.decode("unicode_escape").encode("latin-1")
-    inner = b"Subject: x\r\n\r\nbody" + sequence + b"MAIL FROM:<smuggled@b.example>\r\nRCPT TO:<u@mx.example>\r\nDATA\r\nx"
+    inner = (
+        b"Subject: x\r\n\r\nbody"
+        + sequence
+        + b"MAIL FROM:<smuggled@b.example>\r\nRCPT TO:<u@mx.example>\r\nDATA\r\nx"
+    )
     if chunking:
         talk = same_in_pieces(OPENING + b"BDAT %d LAST\r\n" % len(inner) + inner + b"NOOP\r\n")
         assert talk.codes[-1] == 550
@@ -200,7 +237,9 @@ def test_bdat_out_of_order_is_swallowed() -> None:
     assert talk.codes == [220, 250, 503, 250]
     talk = same_in_pieces(b"EHLO c\r\nMAIL FROM:<>\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")
     assert talk.codes[-2:] == [554, 250]
-    refused = play(OPENING + b"BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", begin=Reply.of(451, "4.3.0", "Later"))
+    refused = play(
+        OPENING + b"BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", begin=Reply.of(451, "4.3.0", "Later")
+    )
     assert refused.codes[-3:] == [451, 503, 250]
 
 
@@ -219,14 +258,18 @@ def test_a_bare_lf_in_a_command_ends_the_session() -> None:
     assert talk.codes == [220, 500] and talk.log[-1] == "Ended(reason='syntax')"
 
 
-@pytest.mark.parametrize("line", [b"NO\rOP", b"NOOP\x00", b"\r", b"", b"XYZZY", b"\xff\xfe", b"MAIL", b"NOOP\r"])
+@pytest.mark.parametrize(
+    "line", [b"NO\rOP", b"NOOP\x00", b"\r", b"", b"XYZZY", b"\xff\xfe", b"MAIL", b"NOOP\r"]
+)
 def test_bad_lines_are_500_class(line: bytes) -> None:
     talk = same_in_pieces(b"EHLO c\r\n" + line + b"\r\nQUIT\r\n")
     assert 500 <= talk.codes[2] <= 503 and talk.codes[-1] == 221
 
 
 def test_overlong_lines_are_swallowed() -> None:
-    talk = same_in_pieces(b"EHLO " + b"a" * 20000 + b"\r\nNOOP " + b"x" * 4089 + b"\r\nNOOP " + b"x" * 4090 + b"\r\n")
+    talk = same_in_pieces(
+        b"EHLO " + b"a" * 20000 + b"\r\nNOOP " + b"x" * 4089 + b"\r\nNOOP " + b"x" * 4090 + b"\r\n"
+    )
     assert talk.codes == [220, 500, 250, 500]
 
 
@@ -256,13 +299,17 @@ def test_starttls() -> None:
     assert play(OPENING + b"STARTTLS\r\n").codes[-1] == 503
 
 
-SUBMISSION = ServerSettings("submission", "mx.example", message_octets=4000)
+SUBMISSION = ServerSettings(role="submission", hostname="mx.example", message_octets=4000)
 
 
 def test_submission_wants_tls_and_login() -> None:
     plain = play(b"EHLO c\r\nMAIL FROM:<>\r\nAUTH PLAIN AAAA\r\n", SUBMISSION)
     assert plain.codes[-2:] == [530, 530] and b"AUTH" not in plain.said.split(b"\r\n250 HELP")[0]
-    inside = same_in_pieces(b"EHLO c\r\nMAIL FROM:<>\r\nAUTH PLAIN\r\nZ29vZA==\r\nAUTH PLAIN\r\nMAIL FROM:<>\r\n", SUBMISSION, tls=True)
+    inside = same_in_pieces(
+        b"EHLO c\r\nMAIL FROM:<>\r\nAUTH PLAIN\r\nZ29vZA==\r\nAUTH PLAIN\r\nMAIL FROM:<>\r\n",
+        SUBMISSION,
+        tls=True,
+    )
     assert inside.codes == [220, 250, 530, 334, 235, 503, 250]
 
 
@@ -279,7 +326,7 @@ def test_reception_never_offers_auth() -> None:
 
 @pytest.mark.parametrize("cap", [10, 11, 998])
 def test_long_lines_only_above_the_limit(cap: int) -> None:
-    how = ServerSettings("reception", "mx.example", text_line_octets=cap)
+    how = ServerSettings(role="reception", hostname="mx.example", text_line_octets=cap)
     fits = b"ab\r\n" + b"x" * cap + b"\r\n\r\n" + b"y" * cap + b"\r\n.\r\n"
     assert len(same_in_pieces(OPENING + b"DATA\r\n" + fits, how).contents) == 1
     over = b"ab\r\n" + b"x" * (cap + 1) + b"\r\n.\r\n"
@@ -287,16 +334,43 @@ def test_long_lines_only_above_the_limit(cap: int) -> None:
 
 
 _WORDS = [
-    b"EHLO c.example\r\n", b"HELO [192.0.2.1]\r\n", b"MAIL FROM:<a@b.example>\r\n", b"MAIL FROM:<> SIZE=10 BODY=8BITMIME SMTPUTF8\r\n",
+    b"EHLO c.example\r\n",
+    b"HELO [192.0.2.1]\r\n",
+    b"MAIL FROM:<a@b.example>\r\n",
+    b"MAIL FROM:<> SIZE=10 BODY=8BITMIME SMTPUTF8\r\n",
     b"RCPT TO:<u@mx.example>\r\n",
-    "RCPT TO:<ü@mx.example>\r\n".encode(), b"DATA\r\n", b".\r\n", b"\r\n.\r\n", b"\n.\n", b"\0", b"\r", b"\n",
-    b"BDAT 5\r\n", b"BDAT 3 LAST\r\n", b"BDAT 0 LAST\r\n", b"abc\r\n", b"RSET\r\n", b"NOOP x\r\n", b"VRFY x\r\n", b"HELP\r\n",
+    "RCPT TO:<ü@mx.example>\r\n".encode(),
+    b"DATA\r\n",
+    b".\r\n",
+    b"\r\n.\r\n",
+    b"\n.\n",
+    b"\0",
+    b"\r",
+    b"\n",
+    b"BDAT 5\r\n",
+    b"BDAT 3 LAST\r\n",
+    b"BDAT 0 LAST\r\n",
+    b"abc\r\n",
+    b"RSET\r\n",
+    b"NOOP x\r\n",
+    b"VRFY x\r\n",
+    b"HELP\r\n",
     b"AUTH PLAIN\r\n",
-    b"AUTH LOGIN Z29vZA==\r\n", b"Z29vZA==\r\n", b"*\r\n", b"..", b".", b"x" * 300, b"EXPN x\r\n", b"QUIT\r\n",
-]  # fmt: skip
+    b"AUTH LOGIN Z29vZA==\r\n",
+    b"Z29vZA==\r\n",
+    b"*\r\n",
+    b"..",
+    b".",
+    b"x" * 300,
+    b"EXPN x\r\n",
+    b"QUIT\r\n",
+]
 
 
-@given(st.lists(st.one_of(st.sampled_from(_WORDS), st.binary(max_size=12)), max_size=40), st.sampled_from([SETTINGS, SUBMISSION]))
+@given(
+    st.lists(st.one_of(st.sampled_from(_WORDS), st.binary(max_size=12)), max_size=40),
+    st.sampled_from([SETTINGS, SUBMISSION]),
+)
 @settings(max_examples=150, deadline=None)
 def test_any_talk_is_the_same_in_pieces(words: list[bytes], how: ServerSettings) -> None:
     same_in_pieces(b"".join(words), how, tls=True)
@@ -311,7 +385,7 @@ def test_any_content_is_the_same_in_pieces(content: bytes, cuts: int) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    driver = play(OPENING + b"DATA\r\n", ServerSettings("reception", "mx.example"))
+    driver = play(OPENING + b"DATA\r\n", ServerSettings(role="reception", hostname="mx.example"))
     for _ in range(200):
         driver.feed(b"\r\n." * 5000)
         driver.open = b""

@@ -15,7 +15,21 @@ def test_every_value_comes_back(octets: bytes) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"YQ", b"YQ=", b"YQ===", b"YR==", b" YQ==", b"YQ==\n", b"Y\r\nQ==", b"YQ==YQ==", b"-_8=", b"=", b"====", b"\xff\xfe==", b"YW=="],
+    [
+        b"YQ",
+        b"YQ=",
+        b"YQ===",
+        b"YR==",
+        b" YQ==",
+        b"YQ==\n",
+        b"Y\r\nQ==",
+        b"YQ==YQ==",
+        b"-_8=",
+        b"=",
+        b"====",
+        b"\xff\xfe==",
+        b"YW==",
+    ],
 )
 def test_other_spellings_are_refused(text: bytes) -> None:
     with pytest.raises(Base64Error):

@@ -44,7 +44,9 @@ def issue(
     if is_ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False
+        )
     if usage:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     return builder.sign(signer, hashes.SHA256()), key
@@ -65,13 +67,20 @@ def record(usage: int, of: Signed, selector: int = 1, matching: int = 1) -> Tlsa
         octets = of[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     else:
         octets = der(of)[0]
-    return Tlsa(usage, selector, matching, {0: octets, 1: hashlib.sha256(octets).digest(), 2: hashlib.sha512(octets).digest()}[matching])
+    return Tlsa(
+        usage,
+        selector,
+        matching,
+        {0: octets, 1: hashlib.sha256(octets).digest(), 2: hashlib.sha512(octets).digest()}[matching],
+    )
 
 
 CHAIN = der(LEAF, MIDDLE, ROOT)
 
 
-def failure(records: list[Tlsa], chain: tuple[bytes, ...] = CHAIN, names: tuple[str, ...] = (HOST,)) -> str | None:
+def failure(
+    records: list[Tlsa], chain: tuple[bytes, ...] = CHAIN, names: tuple[str, ...] = (HOST,)
+) -> str | None:
     found = match_chain(records, chain, names, NOW_US)
     assert (found.record is None) == (found.failure is not None)
     return found.failure
@@ -98,7 +107,9 @@ def test_an_authority_needs_name_date_and_place() -> None:
     assert failure([record(2, ROOT)], der(old, MIDDLE, ROOT)) == "certificate-expired"
     early = issue("early", MIDDLE, names=(HOST,), days=(5, 20))
     assert failure([record(2, ROOT)], der(early, MIDDLE, ROOT)) == "certificate-expired"
-    assert failure([record(2, ROOT)], der(LEAF, MIDDLE)) == "certificate-not-trusted"  # RFC 7672 §3.1.2: it must be shown
+    assert (
+        failure([record(2, ROOT)], der(LEAF, MIDDLE)) == "certificate-not-trusted"
+    )  # RFC 7672 §3.1.2: it must be shown
     assert failure([record(2, ROOT, 0, 0)], der(LEAF, MIDDLE)) is None  # unless the record holds it whole
 
 
@@ -126,13 +137,24 @@ def test_what_is_no_chain() -> None:
 
 def test_usable_records() -> None:
     good = record(3, LEAF)
-    bad = [good._replace(usage=0), good._replace(usage=1), good._replace(usage=4), good._replace(selector=2), good._replace(matching=3),
-           good._replace(data=b"x" * 31), good._replace(matching=2), good._replace(matching=0, data=b"")]  # fmt: skip
+    bad = [
+        good._replace(usage=0),
+        good._replace(usage=1),
+        good._replace(usage=4),
+        good._replace(selector=2),
+        good._replace(matching=3),
+        good._replace(data=b"x" * 31),
+        good._replace(matching=2),
+        good._replace(matching=0, data=b""),
+    ]
     assert usable_records(bad) == ()
     assert usable_records([*bad, good]) == (good,)
     strong, full = record(3, LEAF, 1, 2), record(3, LEAF, 1, 0)
     assert usable_records([good, strong, full]) == (strong, full)  # RFC 7671 §9
-    assert usable_records([good, record(2, LEAF, 1, 2)]) == (good, record(2, LEAF, 1, 2))  # of one usage and selector only
+    assert usable_records([good, record(2, LEAF, 1, 2)]) == (
+        good,
+        record(2, LEAF, 1, 2),
+    )  # of one usage and selector only
 
 
 @pytest.mark.parametrize(
@@ -140,15 +162,24 @@ def test_usable_records() -> None:
     [
         ("mx.example.com", "MX.example.com.", True), ("*.example.com", "mx.example.com", True),
         ("*.example.com", "a.mx.example.com", False),
-        ("*.com", "example.com", False), ("m*.example.com", "mx.example.com", False), ("*.example.com", "example.com", False),
+        ("*.com", "example.com", False), ("m*.example.com", "mx.example.com", False), ("*.example.com",
+        "example.com", False),
     ],
 )  # fmt: skip
 def test_names(name: str, host: str, matches: bool) -> None:
     assert certificate_names_host(issue("x", names=(name,))[0], host) is matches
 
 
-@given(st.lists(st.binary(max_size=50), max_size=3), st.integers(0, 4), st.integers(0, 2), st.integers(0, 3), st.binary(max_size=64))
-def test_hostile_records_and_chains(chain: list[bytes], usage: int, selector: int, matching: int, data: bytes) -> None:
+@given(
+    st.lists(st.binary(max_size=50), max_size=3),
+    st.integers(0, 4),
+    st.integers(0, 2),
+    st.integers(0, 3),
+    st.binary(max_size=64),
+)
+def test_hostile_records_and_chains(
+    chain: list[bytes], usage: int, selector: int, matching: int, data: bytes
+) -> None:
     records = usable_records([Tlsa(usage, selector, matching, data)])
     assert match_chain(records, chain, (HOST,), NOW_US).record is None
     assert match_chain(records, CHAIN, (HOST,), NOW_US).record is None

@@ -6,7 +6,14 @@ from typing import Literal
 import pytest
 
 from sekisho.core.terms.dns import Answer, DnsStatus, Record, RecordType, Tlsa
-from sekisho.core.tlspolicy.demand import HostFacts, HostUnusable, TlsDemand, demand_of, lacks_requiretls, tlsa_domains
+from sekisho.core.tlspolicy.demand import (
+    HostFacts,
+    HostUnusable,
+    TlsDemand,
+    demand_of,
+    lacks_requiretls,
+    tlsa_domains,
+)
 from sekisho.core.tlspolicy.sts import StsMode, StsPolicy
 
 HOST, NEXT_HOP = "mx.example.com", "example.com"
@@ -15,17 +22,34 @@ UNUSABLE = Tlsa(0, 1, 1, b"\x01" * 32)
 
 
 def answer(
-    name: str, rtype: RecordType, *records: Record, status: DnsStatus = DnsStatus.NOERROR, secure: bool = True, canonical: str = ""
+    name: str,
+    rtype: RecordType,
+    *records: Record,
+    status: DnsStatus = DnsStatus.NOERROR,
+    secure: bool = True,
+    canonical: str = "",
 ) -> Answer:
-    return Answer(name, rtype, status, records, 60, secure, canonical)
+    return Answer(
+        name=name,
+        rtype=rtype,
+        status=status,
+        records=records,
+        ttl_seconds=60,
+        secure=secure,
+        canonical_name=canonical,
+    )
 
 
-def facts(tlsa: tuple[Answer, ...] = (), *, secure: bool = True, addresses: tuple[Answer, ...] = ()) -> HostFacts:
+def facts(
+    tlsa: tuple[Answer, ...] = (), *, secure: bool = True, addresses: tuple[Answer, ...] = ()
+) -> HostFacts:
     addresses = addresses or (answer(HOST, "A", IPv4Address("192.0.2.1"), secure=secure),)
     return HostFacts(host=HOST, next_hop=NEXT_HOP, mx_secure=secure, addresses=addresses, tlsa=tlsa)
 
 
-def tlsa(*records: Tlsa, status: DnsStatus = DnsStatus.NOERROR, secure: bool = True, base: str = HOST) -> tuple[Answer, ...]:
+def tlsa(
+    *records: Tlsa, status: DnsStatus = DnsStatus.NOERROR, secure: bool = True, base: str = HOST
+) -> tuple[Answer, ...]:
     return (answer(f"_25._tcp.{base}", "TLSA", *records, status=status, secure=secure),)
 
 
@@ -52,9 +76,19 @@ STS: dict[str, StsPolicy | None] = {
 }
 Row = Literal["opportunistic", "encrypted", "dane", "pkix", "later"]
 BY_STS: dict[str, Row] = {
-    "none": "opportunistic", "off": "opportunistic", "testing": "opportunistic", "enforce": "pkix", "enforce, other hosts": "later",
-}  # fmt: skip
-BY_DANE: dict[str, Row] = {"good": "dane", "unusable": "encrypted", "bogus": "later", "silent": "later", "broken": "later"}
+    "none": "opportunistic",
+    "off": "opportunistic",
+    "testing": "opportunistic",
+    "enforce": "pkix",
+    "enforce, other hosts": "later",
+}
+BY_DANE: dict[str, Row] = {
+    "good": "dane",
+    "unusable": "encrypted",
+    "bogus": "later",
+    "silent": "later",
+    "broken": "later",
+}
 
 
 @pytest.mark.parametrize("sts", STS)
@@ -76,7 +110,10 @@ def test_every_row(dane: str, sts: str) -> None:
 def test_where_dane_does_not_apply() -> None:
     assert tlsa_domains(facts(secure=False)) == ()
     assert tlsa_domains(facts()) == (HOST,)
-    mixed = (answer(HOST, "A", IPv4Address("192.0.2.1")), answer(HOST, "AAAA", IPv4Address("192.0.2.1"), secure=False))
+    mixed = (
+        answer(HOST, "A", IPv4Address("192.0.2.1")),
+        answer(HOST, "AAAA", IPv4Address("192.0.2.1"), secure=False),
+    )
     assert tlsa_domains(facts(addresses=mixed)) == ()
     alias = (answer(HOST, "A", IPv4Address("192.0.2.1"), canonical="real.example.net"),)
     assert tlsa_domains(facts(addresses=alias)) == ("real.example.net", HOST)  # RFC 7672 §2.2.2
@@ -85,9 +122,15 @@ def test_where_dane_does_not_apply() -> None:
 
 
 def test_bogus_addresses_are_no_way_around() -> None:
-    bogus = (answer(HOST, "A", IPv4Address("192.0.2.1")), answer(HOST, "AAAA", status=DnsStatus.BOGUS, secure=False))
+    bogus = (
+        answer(HOST, "A", IPv4Address("192.0.2.1")),
+        answer(HOST, "AAAA", status=DnsStatus.BOGUS, secure=False),
+    )
     assert isinstance(demand_of(facts(addresses=bogus), policy("enforce")), HostUnusable)
-    silent = (answer(HOST, "A", IPv4Address("192.0.2.1")), answer(HOST, "AAAA", status=DnsStatus.TIMEOUT, secure=False))
+    silent = (
+        answer(HOST, "A", IPv4Address("192.0.2.1")),
+        answer(HOST, "AAAA", status=DnsStatus.TIMEOUT, secure=False),
+    )
     assert isinstance(demand_of(facts(tlsa(GOOD), addresses=silent), None), TlsDemand)
 
 
@@ -101,7 +144,11 @@ def test_names_under_dane() -> None:
 
 def test_requiretls() -> None:
     dane, pkix = demand_of(facts(tlsa(GOOD)), None), demand_of(facts(), policy("enforce"))
-    weak = [demand_of(facts(), None), demand_of(facts(tlsa(UNUSABLE)), None), demand_of(facts(), policy("testing"))]
+    weak = [
+        demand_of(facts(), None),
+        demand_of(facts(tlsa(UNUSABLE)), None),
+        demand_of(facts(), policy("testing")),
+    ]
     for demand in (dane, pkix):
         assert isinstance(demand, TlsDemand)
         assert lacks_requiretls(demand, offered=True) is None

@@ -84,12 +84,17 @@ def test_names(pattern: str, host: str, is_named: bool) -> None:
 
 
 def test_the_first_of_a_field_counts_and_lines_are_kept() -> None:
-    policy = parse_sts_policy(b"version: STSv1\r\nmode: testing\r\nmode: enforce\r\nmx: a.example\r\nmax_age: 5\r\n")
+    policy = parse_sts_policy(
+        b"version: STSv1\r\nmode: testing\r\nmode: enforce\r\nmx: a.example\r\nmax_age: 5\r\n"
+    )
     assert (policy.mode, policy.max_age_seconds) == ("testing", 5)
     assert policy.lines == ("version: STSv1", "mode: testing", "mode: enforce", "mx: a.example", "max_age: 5")
 
 
-@pytest.mark.parametrize("octets", [b"\xff", b"version: STSv1\n\nmode: none\nmax_age: 1", b"x" * (POLICY_OCTETS + 1), b"mode: none\x00"])
+@pytest.mark.parametrize(
+    "octets",
+    [b"\xff", b"version: STSv1\n\nmode: none\nmax_age: 1", b"x" * (POLICY_OCTETS + 1), b"mode: none\x00"],
+)
 def test_what_is_no_policy(octets: bytes) -> None:
     with pytest.raises(StsError):
         parse_sts_policy(octets)
@@ -97,7 +102,11 @@ def test_what_is_no_policy(octets: bytes) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_octets(octets: bytes) -> None:
-    for read in (lambda: parse_sts_policy(octets), lambda: find_sts_id([octets]), lambda: find_sts_id([b"v=STSv1;" + octets])):
+    for read in (
+        lambda: parse_sts_policy(octets),
+        lambda: find_sts_id([octets]),
+        lambda: find_sts_id([b"v=STSv1;" + octets]),
+    ):
         try:
             read()
         except StsError:

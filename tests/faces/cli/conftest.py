@@ -1,4 +1,5 @@
-"""A composition root for tests: the real operations over the memory store, and a record of everything else."""
+"""A composition root for tests: the real operations over the memory store, and a record of everything
+else."""
 
 import asyncio
 import io
@@ -20,7 +21,7 @@ from sekisho.admin.operations import answer
 from sekisho.config.schema import Config, ResolverSettings
 from sekisho.core.terms.dns import Resolver
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed, OperatorLink, Progress, TryAccount, TryReady
+from sekisho.faces.cli.handle import CommandError, OperatorLink, Progress, TryAccount, TryReady
 from sekisho.faces.cli.main import run
 from sekisho.ports.lab import Rehearsal, SceneInfo, SceneResult, Watcher
 from sekisho.services.authentication.bandesk import BanDesk
@@ -51,25 +52,53 @@ class FakeApp:
     def try_out(self, folder: Path, base_port: int | None, announce: Callable[[TryReady], None]) -> int:
         tryout = prepare(folder, base_port)
         accounts = tuple(TryAccount(address, password) for address, password in tryout.passwords.items())
-        announce(TryReady(True, tryout.ports, accounts, str(tryout.ca_file), str(tryout.folder), 4242))
+        announce(
+            TryReady(
+                ready=True,
+                ports=tryout.ports,
+                accounts=accounts,
+                ca_file=str(tryout.ca_file),
+                dir=str(tryout.folder),
+                pid=4242,
+            )
+        )
         return 0
 
     @contextmanager
     def operator(self, config: Config) -> Iterator[OperatorLink]:
         if not self.reachable:
-            raise CommandFailed("No server runs and {path} is locked.", exits.UNREACHABLE, path=str(config.data_dir))
+            raise CommandError(
+                "No server runs and {path} is locked.", exits.UNREACHABLE, path=str(config.data_dir)
+            )
         context = Context(
-            self.store.directory, self.store.spool, self.store.keys, self.journal, ManualClock(), config.roles, "uid:0", self.ledger,
-            guard_kit(self.store), LiveClassifier(self.store.lessons, ManualClock(), self.journal), door_kit=door_kit(self.store),
+            directory=self.store.directory,
+            spool=self.store.spool,
+            keys=self.store.keys,
+            journal=self.journal,
+            clock=ManualClock(),
+            roles=config.roles,
+            actor="uid:0",
+            ledger=self.ledger,
+            guard_kit=guard_kit(self.store),
+            classifier=LiveClassifier(self.store.lessons, ManualClock(), self.journal),
+            door_kit=door_kit(self.store),
             ban_desk=BanDesk(self.store.bans, self.store.counters, config.login),
             credentials=self.store.credentials,
             places=self.store.places,
             script_desk=ScriptDesk(self.store.scripts, config.sieve),
-        )  # fmt: skip
+        )
         yield lambda request: asyncio.run(answer(context, request))
 
     def lab_scenes(self, language: str) -> list[SceneInfo]:
-        return [SceneInfo("door", {"en": "The door", "ja": "門"}[language], "", 3, "/scenes/door.toml")]
+        return [
+            SceneInfo(
+                name="door",
+                title={"en": "The door", "ja": "門"}[language],
+                about="",
+                steps=3,
+                file="/scenes/door.toml",
+            )
+        ]
 
     def lab(self, asked: Rehearsal, watcher: Watcher) -> list[SceneResult]:
         self.calls.append(("lab", asked))
@@ -101,7 +130,13 @@ class Terminal(io.TextIOWrapper):
 class Cli:
     """`cli("domain", "list")` gives (exit code, standard output, standard error)."""
 
-    def __init__(self, app: FakeApp, config_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        app: FakeApp,
+        config_file: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         self.app, self.config_file, self._capsys, self._monkeypatch = app, config_file, capsys, monkeypatch
 
     def __call__(self, *words: str, stdin: str = "", on_terminal: bool = False) -> tuple[int, str, str]:
@@ -119,7 +154,9 @@ def app() -> FakeApp:
 
 
 @pytest.fixture
-def cli(app: FakeApp, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(
+    app: FakeApp, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Cli:
     """The command line in English, with the configuration of a try-out server in SEKISHO_CONFIG."""
     for name in ("LC_ALL", "LC_MESSAGES", "SEKISHO_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)

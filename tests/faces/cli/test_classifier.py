@@ -26,13 +26,30 @@ HAM = [
     "会議",
     "資料",
 ]
-SPAM = ["casino", "winner", "jackpot", "claim", "prize", "bonus", "viagra", "refinance", "mortgage", "guaranteed", "cash", "当選", "無料"]
+SPAM = [
+    "casino",
+    "winner",
+    "jackpot",
+    "claim",
+    "prize",
+    "bonus",
+    "viagra",
+    "refinance",
+    "mortgage",
+    "guaranteed",
+    "cash",
+    "当選",
+    "無料",
+]
 
 
 def mail(number: int, words: list[str]) -> str:
     dice = random.Random(number)
     text = " ".join(dice.sample(words, 8) + [f"x{dice.randrange(999)}y" for _ in range(5)])
-    return f"From: a{number}@{words[0]}.example\nSubject: {dice.choice(words)}\nMessage-ID: <{number}@{words[0]}.example>\n\n{text}\n"
+    return (
+        f"From: a{number}@{words[0]}.example\nSubject: {dice.choice(words)}\nMessage-ID: "
+        f"<{number}@{words[0]}.example>\n\n{text}\n"
+    )
 
 
 @pytest.fixture
@@ -51,7 +68,9 @@ def test_train_status_explain_forget(cli: Any, corpus: Path) -> None:
     code, out, err = cli("classifier", "status")
     assert (code, err) == (0, "") and "says nothing before it knows 100" in out
     train = ("classifier", "train", "--ham", str(corpus / "Maildir"), "--spam", str(corpus / "spam.mbox"))
-    sentence = "Read 120 messages of ham and 120 of spam, 240 of them new. Known now: 120 of ham, 120 of spam.\n"
+    sentence = (
+        "Read 120 messages of ham and 120 of spam, 240 of them new. Known now: 120 of ham, 120 of spam.\n"
+    )
     assert cli(*train) == (0, sentence, "")
     assert json.loads(cli(*train, "--json")[1])["read"] == {"ham": 120, "spam": 120, "changed": 0}
     assert cli("classifier", "status")[1].startswith("It knows 120 messages of ham and 120 of spam.\n")
@@ -91,5 +110,10 @@ def test_an_mbox_comes_by_standard_input(cli: Any, corpus: Path) -> None:
     mbox = (corpus / "spam.mbox").read_text()
     code, out, _ = cli("classifier", "train", "--spam", "-", stdin=mbox)
     assert code == 0 and out.startswith("Read 0 messages of ham and 120 of spam, 120 of them new.")
-    assert json.loads(cli("classifier", "train", "--spam", "-", "--json", stdin=mail(7, SPAM))[1])["read"]["spam"] == 1
+    assert (
+        json.loads(cli("classifier", "train", "--spam", "-", "--json", stdin=mail(7, SPAM))[1])["read"][
+            "spam"
+        ]
+        == 1
+    )
     assert json.loads(cli("classifier", "train", "--ham", "-", "--json")[1])["read"]["ham"] == 0

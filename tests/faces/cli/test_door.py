@@ -6,7 +6,7 @@ from typing import Any
 
 from sekisho.core.policy.door.connection import CONNECTION_RULES
 from sekisho.core.policy.door.judge import RULES
-from sekisho.core.policy.greylist import Tried
+from sekisho.core.policy.greylist import GreylistTry
 from sekisho.core.policy.reputation import of_event
 from sekisho.faces.cli import exits
 from sekisho.ports.journal import Entry
@@ -30,7 +30,10 @@ def test_expect_says_until_when(cli: Any) -> None:
         ["taro@example.org", "anybody"],
         ["taro@example.org", "shop.example"],
     ]
-    assert cli("expect", "taro@example.org", "--minutes", "0")[1] == "taro@example.org waits for that mail no longer.\n"
+    assert (
+        cli("expect", "taro@example.org", "--minutes", "0")[1]
+        == "taro@example.org waits for that mail no longer.\n"
+    )
     assert [row["sender"] for row in json.loads(cli("expect", "--json")[1])] == ["@shop.example"]
     code, _, err = cli("expect", "nobody@example.org")
     assert code == 1 and "No account here" in err
@@ -41,7 +44,11 @@ def test_reputation_is_told_in_numbers(cli: Any, app: Any) -> None:
     app.store.reputation.learn([Known("domain:shop.example", of_event("accepted", at_us)) for _ in range(8)])
     assert cli("reputation", "list")[1].split("\t")[:5] == ["domain:shop.example", "good", "0.83", "8", "0"]
     out = cli("reputation", "show", "shop.example")[1]
-    assert "8 messages from" in out and "4.00 good, 0.00 bad; score 0.83: good." in out and "(good + 1) / (good + bad + 2)" in out
+    assert (
+        "8 messages from" in out
+        and "4.00 good, 0.00 bad; score 0.83: good." in out
+        and "(good + 1) / (good + bad + 2)" in out
+    )
     assert json.loads(cli("reputation", "show", "shop.example", "--json")[1])["rows"][0]["score"] == 0.833
     assert cli("reputation", "forget", "shop.example")[1] == "Forgotten: domain:shop.example.\n"
     code, out, _ = cli("reputation", "show", "shop.example")
@@ -71,10 +78,17 @@ def test_the_rules_stand_in_their_order(cli: Any, monkeypatch: Any) -> None:
 def test_release_says_what_follows(cli: Any, app: Any) -> None:
     fill(cli)
     for id_, reply, organization in (("m1", "451 4.7.1 later", ""), ("m2", "550 5.7.1 no", "shop.example")):
-        fields = {"rule": "bad-reputation", "author": "news@shop.example", "organization": organization, "client": "192.0.2.7"}
+        fields = {
+            "rule": "bad-reputation",
+            "author": "news@shop.example",
+            "organization": organization,
+            "client": "192.0.2.7",
+        }
         app.ledger.keep(1, Entry("reception.evidence", id_, fields))
         app.ledger.keep(2, Entry("reception.refused", id_, {"reply": reply, "recipient": "taro@example.org"}))
-    first = "taro@example.org trust news@shop.example from now on, as long as its mail comes from 192.0.2.0/24.\n"
+    first = (
+        "taro@example.org trust news@shop.example from now on, as long as its mail comes from 192.0.2.0/24.\n"
+    )
     assert cli("release", "m1") == (0, first + "The message comes again by itself.\n", "")
     assert cli("release", "m2")[1].endswith("Ask the sender to send the message again.\n")
     assert json.loads(cli("release", "m1", "--json")[1])["temporary"] is True
@@ -82,9 +96,17 @@ def test_release_says_what_follows(cli: Any, app: Any) -> None:
 
 
 def test_greylist_says_who_came_back(cli: Any, app: Any) -> None:
-    assert cli("door", "greylist") == (0, "0 senders were asked to come again: 0 did, 0 did not, 0 still may.\n", "")
+    assert cli("door", "greylist") == (
+        0,
+        "0 senders were asked to come again: 0 did, 0 did not, 0 still may.\n",
+        "",
+    )
     now_us = app.store.state.clock.now_us()
-    rows = {"a": Tried(now_us - 200 * 10**6, now_us, now_us, 2), "b": Tried(1, 10**12, 10**12, 2), "c": Tried(now_us, now_us)}
+    rows = {
+        "a": GreylistTry(now_us - 200 * 10**6, now_us, now_us, 2),
+        "b": GreylistTry(1, 10**12, 10**12, 2),
+        "c": GreylistTry(now_us, now_us),
+    }
     for name, tried in rows.items():
         asyncio.run(app.store.greylist.change(f"domain:{name}.example", lambda known, tried=tried: tried))
     lines = cli("door", "greylist", "--limit", "5")[1].splitlines()

@@ -1,4 +1,5 @@
-"""Help of every command, in both languages: whole lines, an example that can be copied, nothing wider than a terminal."""
+"""Help of every command, in both languages: whole lines, an example that can be copied, nothing wider than a
+terminal."""
 
 import shlex
 from collections.abc import Iterator
@@ -68,10 +69,12 @@ def test_a_command_without_its_command_shows_the_help(cli: Any, words: tuple[str
 
 def test_problems_of_the_start_stand_in_lines(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two ports that are taken; what comes from others begins no line."""
-    from sekisho.faces.cli.handle import CommandFailed
+    from sekisho.faces.cli.handle import CommandError
 
     def refuse(_: object) -> int:
-        raise CommandFailed("{problem}", exits.FAILED, problem="port 25 is taken by 17\nport 465 is taken by 17")
+        raise CommandError(
+            "{problem}", exits.FAILED, problem="port 25 is taken by 17\nport 465 is taken by 17"
+        )
 
     monkeypatch.setattr(cli.app, "serve", refuse)
     assert cli("serve")[2] == "sekisho: port 25 is taken by 17\n  port 465 is taken by 17\n"
@@ -90,4 +93,7 @@ def test_japanese_is_wrapped_by_its_width() -> None:
 def test_what_is_copied_is_never_broken() -> None:
     identifier = "65f1a2b3c4d5e001122334455667788"
     assert identifier in fill(f"As {identifier} it was accepted", 20).split("\n")
-    assert fill_paragraphs(f"One.\n\n\b\nsekisho why {identifier}\n  two", 20, "  ") == f"  One.\n\n  sekisho why {identifier}\n    two"
+    assert (
+        fill_paragraphs(f"One.\n\n\b\nsekisho why {identifier}\n  two", 20, "  ")
+        == f"  One.\n\n  sekisho why {identifier}\n    two"
+    )

@@ -1,4 +1,5 @@
-"""What is asked before it is done, what an exit code says, what stays whole on a narrow terminal, and what machines can read."""
+"""What is asked before it is done, what an exit code says, what stays whole on a narrow terminal, and what
+machines can read."""
 
 import asyncio
 import json
@@ -26,7 +27,10 @@ ADDRESS = "a-person-with-a-long-name@department.example.org"
 @pytest.fixture
 def taro(cli: Any) -> Any:
     cli("domain", "add", "example.org")
-    assert cli("account", "add", "taro@example.org", "--password-stdin", stdin="a long enough secret\n")[0] == exits.OK
+    assert (
+        cli("account", "add", "taro@example.org", "--password-stdin", stdin="a long enough secret\n")[0]
+        == exits.OK
+    )
     return cli
 
 
@@ -58,7 +62,11 @@ def taro(cli: Any) -> Any:
 def test_what_was_not_done_has_an_exit_code(taro: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "users").write_text("jiro:{UNKNOWN}x\n")
     (tmp_path / "empty").write_text("")
-    places = {"FILE": str(tmp_path / "users"), "EMPTY": str(tmp_path / "empty"), "NEW": str(tmp_path / "new.toml")}
+    places = {
+        "FILE": str(tmp_path / "users"),
+        "EMPTY": str(tmp_path / "empty"),
+        "NEW": str(tmp_path / "new.toml"),
+    }
     if words[0] == "lab":
         code = run(App(), ["sekisho", *words])
     else:
@@ -67,7 +75,13 @@ def test_what_was_not_done_has_an_exit_code(taro: Any, tmp_path: Path, words: tu
 
 
 @pytest.mark.parametrize(
-    "words", [("add", "x@far.example"), ("add", "taro@example.org"), ("add", "nobody"), ("passwd", "none@example.org")]
+    "words",
+    [
+        ("add", "x@far.example"),
+        ("add", "taro@example.org"),
+        ("add", "nobody"),
+        ("passwd", "none@example.org"),
+    ],
 )
 def test_the_address_is_looked_at_before_a_password_is_asked_for(taro: Any, words: tuple[str, ...]) -> None:
     code, out, err = taro("account", *words, on_terminal=True)
@@ -78,7 +92,10 @@ def test_a_domain_is_not_lost_by_a_slip(taro: Any) -> None:
     taro("domain", "add", "example.net")
     taro("dkim", "add", "example.net", "--algorithm", "ed25519")
     code, out, _ = taro("domain", "remove", "example.net", stdin="n\n")
-    assert code == exits.FAILED and "Refuse all mail to example.net from now on, and lose its 1 DKIM keys for good?" in out
+    assert (
+        code == exits.FAILED
+        and "Refuse all mail to example.net from now on, and lose its 1 DKIM keys for good?" in out
+    )
     assert len(json.loads(taro("domain", "list", "--json")[1])) == 2
     code, out, err = taro("domain", "remove", "example.org")
     assert code == exits.FAILED and "still has 1 accounts" in err and "for good?" not in out
@@ -87,11 +104,23 @@ def test_a_domain_is_not_lost_by_a_slip(taro: Any) -> None:
 
 
 @pytest.mark.parametrize("columns", [*range(40, 240, 8)])
-def test_what_is_copied_stays_whole_in_tables(columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_copied_stays_whole_in_tables(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr(shells.sys.stdout, "isatty", lambda: True)
-    rows = [(LONG, "2026-11-24 13:52:47", ADDRESS, "waiting", "450 4.2.0 Greylisted, come again in some minutes please")]
-    Shell(App(), Catalogue("en", {})).print_table(("Message", "Arrived", "To", "State", "Last reply"), rows * 2)
+    rows = [
+        (
+            LONG,
+            "2026-11-24 13:52:47",
+            ADDRESS,
+            "waiting",
+            "450 4.2.0 Greylisted, come again in some minutes please",
+        )
+    ]
+    Shell(App(), Catalogue("en", {})).print_table(
+        ("Message", "Arrived", "To", "State", "Last reply"), rows * 2
+    )
     out = capsys.readouterr().out
     assert out.count(LONG) == out.count(ADDRESS) == 2 and out.count("Greylisted,") == 2
     if columns == 200:
@@ -109,10 +138,23 @@ def test_ids_are_text_for_machines(taro: Any) -> None:
 
 @pytest.mark.parametrize("damage", ["folder", "garbage", "empty-folder", "file"])
 @pytest.mark.parametrize(
-    "words", [("domain", "list"), ("account", "list"), ("verify",), ("backup", "NEW"), ("queue", "list"), ("why", "x")], ids=" ".join
+    "words",
+    [
+        ("domain", "list"),
+        ("account", "list"),
+        ("verify",),
+        ("backup", "NEW"),
+        ("queue", "list"),
+        ("why", "x"),
+    ],
+    ids=" ".join,
 )
 def test_damaged_data_is_told_in_a_sentence(
-    damage: str, words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    damage: str,
+    words: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("SEKISHO_TRACEBACK", raising=False)
     config_file = prepare(tmp_path / "server", 0).config_file
@@ -125,9 +167,17 @@ def test_damaged_data_is_told_in_a_sentence(
             (data / "mail.db").mkdir()
         elif damage == "garbage":
             (data / "mail.db").write_bytes(b"no database at all" * 999)
-    code = run(App(), ["sekisho", *(word.replace("NEW", str(tmp_path / "new")) for word in words), "-c", str(config_file)])
+    code = run(
+        App(),
+        ["sekisho", *(word.replace("NEW", str(tmp_path / "new")) for word in words), "-c", str(config_file)],
+    )
     out, err = capsys.readouterr()
-    assert "Error" not in out + err and "Traceback" not in err and "error in sekisho itself" not in err and "error of its own" not in err
+    assert (
+        "Error" not in out + err
+        and "Traceback" not in err
+        and "error in sekisho itself" not in err
+        and "error of its own" not in err
+    )
     assert code != exits.SYSEXITS_SOFTWARE and (damage == "empty-folder" or code != exits.OK)
     assert out or err
 
@@ -152,7 +202,10 @@ def test_damaged_data_is_told_in_a_sentence(
     ids=" ".join,
 )
 def test_files_that_are_not_there_are_told_in_a_sentence(
-    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("SEKISHO_TRACEBACK", raising=False)
     monkeypatch.setenv("SEKISHO_CONFIG", str(prepare(tmp_path / "server", 0).config_file))
@@ -161,7 +214,13 @@ def test_files_that_are_not_there_are_told_in_a_sentence(
     places = {"NONE": "none", "UNDER": "bytes/below", "FOLDER": "server", "BYTES": "bytes"}
     words = tuple(str(tmp_path / places[word]) if word in places else word for word in words)
     if words[0] in ("serve", "try"):  # they begin themselves anew, with settings for OpenSSL
-        done = subprocess.run([sys.executable, "-m", "sekisho.app", *words], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "sekisho.app", *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         code, out, err = done.returncode, done.stdout, done.stderr
     else:
         code = run(App(), ["sekisho", *words])

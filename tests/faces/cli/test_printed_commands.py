@@ -38,12 +38,18 @@ def _complete(words: list[str], line: str) -> None:
         child = command.get_command(context, words[0])
         assert child is not None, line
         command, words = child, words[1:]
-    needed = [parameter for parameter in command.params if isinstance(parameter, click.Argument) and parameter.required]
+    needed = [
+        parameter
+        for parameter in command.params
+        if isinstance(parameter, click.Argument) and parameter.required
+    ]
     given = [word for word in words if not word.startswith("-")]
     assert len(given) >= len(needed), f"{line} wants {', '.join(str(one.name) for one in needed)}"
 
 
-@pytest.mark.parametrize("text", [text for text in SENTENCES if any("{" in match[0] for match in _COMMAND.finditer(text))])
+@pytest.mark.parametrize(
+    "text", [text for text in SENTENCES if any("{" in match[0] for match in _COMMAND.finditer(text))]
+)
 def test_values_in_commands_are_quoted(text: str) -> None:
     names = set(re.findall(r"\{(\w+)\}", text))
     for say in (Catalogue("en", {}), JAPANESE):
@@ -56,9 +62,15 @@ def test_values_in_commands_are_quoted(text: str) -> None:
 
 def test_what_a_try_out_prints_works_from_a_folder_with_a_space(tmp_path: Path) -> None:
     folder = str(tmp_path / "my mail's try")
-    ports = dict.fromkeys(("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve"), 10025)
+    ports = dict.fromkeys(
+        ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve"), 10025
+    )
     accounts = (TryAccount("alice@example.test", "-a_b"), TryAccount("bob@example.test", "c"))
-    text = welcome(TryReady(True, ports, accounts, f"{folder}/ca.pem", folder, 1), Catalogue("en", {}), "./sekisho")
+    text = welcome(
+        TryReady(ready=True, ports=ports, accounts=accounts, ca_file=f"{folder}/ca.pem", dir=folder, pid=1),
+        Catalogue("en", {}),
+        "./sekisho",
+    )
     lines = [line for line in text.replace("\\\n", " ").splitlines() if folder.split("'")[0] in line]
     assert len(lines) >= 7
     for line in lines:

@@ -6,22 +6,35 @@ from typing import Any
 
 from sekisho.faces.cli import exits
 
-SCRIPT = 'require ["fileinto", "imap4flags"];\nif header :contains "subject" "list" {\n    fileinto :flags "\\\\Seen" "Lists";\n}\n'
+SCRIPT = (
+    'require ["fileinto", "imap4flags"];\nif header :contains "subject" "list" '
+    '{\n    fileinto :flags "\\\\Seen" "Lists";\n}\n'
+)
 
 
 def test_scripts_of_an_account(cli: Any, tmp_path: Path) -> None:
     assert cli("domain", "add", "example.org")[0] == 0
-    assert cli("account", "add", "taro@example.org", "--password-stdin", stdin="correct horse battery")[0] == 0
+    assert (
+        cli("account", "add", "taro@example.org", "--password-stdin", stdin="correct horse battery")[0] == 0
+    )
     file = tmp_path / "rules.sieve"
     file.write_text(SCRIPT)
-    assert cli("sieve", "put", "taro@example.org", str(file))[1] == "taro@example.org has the script rules, which is not active.\n"
+    assert (
+        cli("sieve", "put", "taro@example.org", str(file))[1]
+        == "taro@example.org has the script rules, which is not active.\n"
+    )
     assert cli("sieve", "activate", "taro@example.org", "rules")[0] == 0
     assert cli("sieve", "list", "taro@example.org")[1].split("\t")[:2] == ["rules", "active"]
     assert cli("sieve", "get", "taro@example.org")[1] == SCRIPT
-    assert cli("sieve", "put", "taro@example.org", "-", "--name", "other", "--activate", stdin="keep;")[0] == 0
+    assert (
+        cli("sieve", "put", "taro@example.org", "-", "--name", "other", "--activate", stdin="keep;")[0] == 0
+    )
     assert cli("sieve", "remove", "taro@example.org", "rules")[0] == 0
     assert cli("sieve", "activate", "taro@example.org")[0] == exits.USAGE
-    assert cli("sieve", "activate", "taro@example.org", "--none")[1] == "taro@example.org has no active script.\n"
+    assert (
+        cli("sieve", "activate", "taro@example.org", "--none")[1]
+        == "taro@example.org has no active script.\n"
+    )
 
 
 def test_faults_are_told_with_their_lines(cli: Any, tmp_path: Path, monkeypatch: Any) -> None:
@@ -34,7 +47,10 @@ def test_faults_are_told_with_their_lines(cli: Any, tmp_path: Path, monkeypatch:
             "Line 2: There is no command frobnicate. Is it spelled right?",
             "Line 3: The block that begins here is never closed. End it with }.",
         ]
-    assert [each["line"] for each in json.loads(cli("sieve", "check", str(file), "--json")[1])["faults"]] == [2, 3]
+    assert [each["line"] for each in json.loads(cli("sieve", "check", str(file), "--json")[1])["faults"]] == [
+        2,
+        3,
+    ]
     monkeypatch.setenv("LANG", "ja_JP.UTF-8")
     assert "コマンド frobnicate はありません" in cli("sieve", "check", str(file))[2]
 

@@ -1,7 +1,6 @@
 """Everything that the command line can say has a Japanese wording with the same places to fill."""
 
 import ast
-import inspect
 import re
 import typing
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from sekisho.faces.cli import main, reference
 from sekisho.faces.cli.commands import bans, door, guard, reputation
 from sekisho.faces.cli.commands.account import state_word
 from sekisho.faces.cli.main import COMMANDS, build_cli
+from sekisho.faces.cli.translate import paragraphs
 from sekisho.faces.i18n.catalogue import Catalogue, catalogue, language_of, read_po
 from sekisho.faces.sendmail import arguments
 from sekisho.lab.reader import SCENE_TEXTS
@@ -31,8 +31,8 @@ SOURCE = Path(main.__file__).parents[2]
 # Callable -> which of its arguments are sentences.
 SPEAKERS = {
     "say": (0,),
-    "Refused": (0,),
-    "CommandFailed": (0,),
+    "AdminRefused": (0,),
+    "CommandError": (0,),
     "WeakPassword": (0,),
     "HashRefused": (0,),
     "PreparationError": (0,),
@@ -52,6 +52,7 @@ SPEAKERS = {
     "Complaint": (0,),
     "Told": (1,),
     "Wording": (0, 1),
+    "SignatureWording": (0, 1),
     "Finding": (2, 3),
     "Finding.good": (1,),
     "Finding.hint": (1, 2),
@@ -59,6 +60,15 @@ SPEAKERS = {
     "Finding.bad": (1, 2),
     "sentence": (0,),
     "Rule": (1,),
+}
+# Records that are built by keyword -> which of their fields are sentences.
+SPEAKING_FIELDS = {
+    "Problem": ("text", "advice"),
+    "Told": ("what",),
+    "Wording": ("why", "remedy"),
+    "SignatureWording": ("why", "remedy"),
+    "Finding": ("text", "remedy"),
+    "Rule": ("says",),
 }
 # Where a sentence goes to a peer, or to nobody but a developer.
 SILENT = (
@@ -82,6 +92,9 @@ def sentences_in_source() -> Iterator[str]:
                 name = ast.unparse(node.func)
                 for position in SPEAKERS.get(name, SPEAKERS.get(name.rpartition(".")[2], ())):
                     yield from constants(node.args[position]) if position < len(node.args) else ()
+                named = SPEAKING_FIELDS.get(name.rpartition(".")[2], ())
+                for keyword in node.keywords:
+                    yield from constants(keyword.value) if keyword.arg in named else ()
 
 
 def constants(node: ast.expr) -> Iterator[str]:
@@ -98,12 +111,20 @@ def sentences_of_help() -> Iterator[str]:
     pending: list[click.Command] = [root]
     while pending:
         command = pending.pop()
-        yield inspect.cleandoc(command.help or "")
+        yield paragraphs(command.help or "")
         assert (command.epilog or "\bExample:").lstrip("\b\n").startswith("Example:")
-        yield from (parameter.help for parameter in command.params if isinstance(parameter, click.Option) and parameter.help)
+        yield from (
+            parameter.help
+            for parameter in command.params
+            if isinstance(parameter, click.Option) and parameter.help
+        )
         if isinstance(command, click.Group):
             context = click.Context(command)
-            pending += [child for name in command.list_commands(context) if (child := command.get_command(context, name))]
+            pending += [
+                child
+                for name in command.list_commands(context)
+                if (child := command.get_command(context, name))
+            ]
 
 
 def sentences_of_the_schema() -> Iterator[str]:
@@ -111,7 +132,7 @@ def sentences_of_the_schema() -> Iterator[str]:
     while pending:
         model = pending.pop()
         if model is not Config and model.__doc__:
-            yield model.__doc__
+            yield " ".join(model.__doc__.split())
         for field in model.model_fields.values():
             inner = reference.table_in(field.annotation)
             if inner is not None:
@@ -126,12 +147,19 @@ def all_sentences() -> set[str]:
     found |= {text for pair in (*explain.TEXTS.values(), *SCENE_TEXTS.values()) for text in pair}
     found |= set(typing.get_args(Outcome))
     found |= set(arguments.REFUSED_MODES.values())
-    found |= {state_word(state) for state in typing.get_args(AccountState)} | set(typing.get_args(RecipientState))
+    found |= {state_word(state) for state in typing.get_args(AccountState)} | set(
+        typing.get_args(RecipientState)
+    )
     found |= set(typing.get_args(Ended)) | {*guard.WORDS, *door.WORDS, *reputation.WORDS, *bans.WORDS}
     found |= {"Usage", "Options", "Commands", "Example", "messages", "octets"}
     found |= {"the local part must have 1 to 64 octets", "the domain must have 1 to 255 octets"}
-    found = {text for text in found if not text.startswith('"') or text.startswith('"{')}  # possible values, written as they are
-    return {text for text in found if re.search(r"[A-Za-z]{2}", re.sub(r"\{\w+\}", "", text))} - {"postmaster", "abuse"}
+    found = {
+        text for text in found if not text.startswith('"') or text.startswith('"{')
+    }  # possible values, written as they are
+    return {text for text in found if re.search(r"[A-Za-z]{2}", re.sub(r"\{\w+\}", "", text))} - {
+        "postmaster",
+        "abuse",
+    }
 
 
 JAPANESE = catalogue("ja")
@@ -139,11 +167,15 @@ JAPANESE = catalogue("ja")
 
 def test_every_sentence_has_a_japanese_wording() -> None:
     missing = sorted(text for text in all_sentences() if text not in JAPANESE.messages)
-    assert not missing, "add to faces/i18n/ja.po:\n" + "\n".join(f"msgid {quoted(text)}\nmsgstr " for text in missing)
+    assert not missing, "add to faces/i18n/ja.po:\n" + "\n".join(
+        f"msgid {quoted(text)}\nmsgstr " for text in missing
+    )
 
 
 def quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\b", "\\b") + '"'
+    return (
+        '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\b", "\\b") + '"'
+    )
 
 
 def test_nothing_stale_is_kept() -> None:
@@ -167,7 +199,9 @@ def test_what_is_not_translated_comes_out_in_english() -> None:
 
 
 def test_reasons_are_translated_too() -> None:
-    sentence = JAPANESE("{text} is not an address: {reason}.", text="x", reason=str(AddressError("no @ in the address")))
+    sentence = JAPANESE(
+        "{text} is not an address: {reason}.", text="x", reason=str(AddressError("no @ in the address"))
+    )
     assert "no @" not in sentence and "x" in sentence
 
 
@@ -189,5 +223,8 @@ def test_the_environment_chooses(environment: dict[str, str], language: str | No
 
 
 def test_po_files() -> None:
-    text = '# comment\nmsgid ""\nmsgstr "header\\n"\n\nmsgid "a \\"b\\"\\n"\n"c"\nmsgstr "あ"\n"い\\n"\n\nmsgid "empty"\nmsgstr ""\n'
+    text = (
+        '# comment\nmsgid ""\nmsgstr "header\\n"\n\nmsgid "a \\"b\\"\\n"\n"c"\nmsgstr "あ"\n"い\\n"\n\n'
+        'msgid "empty"\nmsgstr ""\n'
+    )
     assert read_po(text) == {'a "b"\nc': "あい\n"}

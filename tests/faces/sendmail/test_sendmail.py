@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.faces.i18n.catalogue import Catalogue
 from sekisho.faces.sendmail.arguments import parse_arguments
 from sekisho.faces.sendmail.main import run_sendmail
@@ -29,7 +29,13 @@ class Server:
     """Speaks just enough SMTP on a Unix socket, in a thread; replies can be changed by verb."""
 
     def __init__(self, path: Path) -> None:
-        self.replies = {"": "220 hello", "EHLO": "250-mx\r\n250 DSN", "MAIL": "250 2.1.0 ok", "RCPT": "250 2.1.5 ok", "DATA": "354 go"}
+        self.replies = {
+            "": "220 hello",
+            "EHLO": "250-mx\r\n250 DSN",
+            "MAIL": "250 2.1.0 ok",
+            "RCPT": "250 2.1.5 ok",
+            "DATA": "354 go",
+        }
         self.replies |= {".": "250 2.0.0 accepted", "QUIT": "221 bye"}
         self.commands: list[str] = []
         self.content = b""
@@ -88,7 +94,10 @@ def send(config: Path, *words: str, message: bytes = MESSAGE) -> int:
 
 
 def test_recipients_from_the_command_line(server: Server, config: Path) -> None:
-    assert send(config, "-i", "-f", "taro@example.org", "a@example.net", "--", "b@example.net") == exits.SYSEXITS_OK
+    assert (
+        send(config, "-i", "-f", "taro@example.org", "a@example.net", "--", "b@example.net")
+        == exits.SYSEXITS_OK
+    )
     server.close()
     assert server.commands == [
         "EHLO localhost",
@@ -102,7 +111,10 @@ def test_recipients_from_the_command_line(server: Server, config: Path) -> None:
 
 
 def test_recipients_from_the_header(server: Server, config: Path) -> None:
-    message = b'To: "A, B" <a@example.net>, root (the boss),\n g: c@example.net, d@example.net;\nBcc: a@example.net, e@example.net\n\nx'
+    message = (
+        b'To: "A, B" <a@example.net>, root (the boss),\n g: c@example.net, d@example.net;\nBcc: '
+        b"a@example.net, e@example.net\n\nx"
+    )
     assert send(config, "-ti", "-N", "failure,delay", "-R", "hdrs", "-V", "id+1", message=message) == 0
     server.close()
     assert server.commands[1] == "MAIL FROM:<admin@example.org> RET=HDRS ENVID=id+2B1"
@@ -116,7 +128,9 @@ def test_recipients_from_the_header(server: Server, config: Path) -> None:
             "e@example.net",
         )
     ]
-    assert server.content.startswith(b"From: admin@example.org\r\nTo: ") and server.content.endswith(b"\r\n\r\nx\r\n")
+    assert server.content.startswith(b"From: admin@example.org\r\nTo: ") and server.content.endswith(
+        b"\r\n\r\nx\r\n"
+    )
 
 
 def _is(name: str) -> bool:
@@ -158,13 +172,17 @@ def test_null_path_and_smtputf8(server: Server, config: Path) -> None:
         (".", "550-5.6.0 a\r\n550 5.6.0 bare CR", exits.SYSEXITS_DATA),
     ],
 )
-def test_exit_codes_of_refusals(server: Server, config: Path, capsys: pytest.CaptureFixture[str], verb: str, reply: str, code: int) -> None:
+def test_exit_codes_of_refusals(
+    server: Server, config: Path, capsys: pytest.CaptureFixture[str], verb: str, reply: str, code: int
+) -> None:
     server.replies[verb] = reply
     assert send(config, "a@example.net") == code
     assert reply[:3] in capsys.readouterr().err
 
 
-def test_a_server_that_ends_in_the_middle(server: Server, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_ends_in_the_middle(
+    server: Server, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.ends_after = "RCPT"
     assert send(config, "a@example.net") == exits.SYSEXITS_TEMPORARY
     assert "cannot be reached" in capsys.readouterr().err
@@ -187,7 +205,18 @@ def test_a_missing_or_broken_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("-t",), ("-bs",), ("-bp",), ("-bd",), ("-q",), ("-f",), ("-W", "a@example.net"), ("-N", "never,delay", "a@example.net")]
+    "words",
+    [
+        (),
+        ("-t",),
+        ("-bs",),
+        ("-bp",),
+        ("-bd",),
+        ("-q",),
+        ("-f",),
+        ("-W", "a@example.net"),
+        ("-N", "never,delay", "a@example.net"),
+    ],
 )
 def test_what_is_not_done(config: Path, words: tuple[str, ...]) -> None:
     assert send(config, *words, message=b"Subject: x\n\n") == exits.SYSEXITS_USAGE
@@ -204,7 +233,23 @@ def test_newaliases_has_nothing_to_do(config: Path) -> None:
 
 def test_options_that_change_nothing() -> None:
     arguments = parse_arguments(
-        ["-v", "-U", "-oi", "-odb", "-oMrlocal", "-h", "5", "-X/dev/null", "-O", "A=b", "-bm", "-em", "-r", "<a@b>", "c"]
+        [
+            "-v",
+            "-U",
+            "-oi",
+            "-odb",
+            "-oMrlocal",
+            "-h",
+            "5",
+            "-X/dev/null",
+            "-O",
+            "A=b",
+            "-bm",
+            "-em",
+            "-r",
+            "<a@b>",
+            "c",
+        ]
     )
     assert arguments.recipients == ["c"] and arguments.ignore_dots and arguments.reverse_path == "a@b"
 
@@ -213,7 +258,7 @@ def test_options_that_change_nothing() -> None:
 def test_any_command_line_is_read_or_refused(words: list[str]) -> None:
     try:
         parse_arguments(words)
-    except CommandFailed:
+    except CommandError:
         pass
 
 
@@ -257,7 +302,7 @@ def test_small_reads_give_the_same(octets: bytes) -> None:
 
 
 def test_a_line_without_end_is_no_message() -> None:
-    with pytest.raises(CommandFailed):
+    with pytest.raises(CommandError):
         Message(io.BytesIO(b"a" * 2_000_000), False)
 
 

@@ -37,7 +37,9 @@ async def test_other_spellings_of_the_name(world: World, username: str) -> None:
 async def test_the_second_login_costs_no_hash(world: World) -> None:
     await world.login()
     assert await world.login() == ALICE and len(world.hashed) == 1
-    assert await world.login(service="pop3") == ALICE and len(world.hashed) == 2  # another service is another login
+    assert (
+        await world.login(service="pop3") == ALICE and len(world.hashed) == 2
+    )  # another service is another login
     world.clock.advance(301)
     assert await world.login() == ALICE and len(world.hashed) == 3
 
@@ -70,7 +72,9 @@ async def test_a_directory_change_ends_the_memory(world: World) -> None:
         ("alice@example.test", "correct horse", "root"),
     ],
 )
-async def test_refusals_take_the_same_time_and_work(world: World, username: str, password: str, authzid: str) -> None:
+async def test_refusals_take_the_same_time_and_work(
+    world: World, username: str, password: str, authzid: str
+) -> None:
     assert await world.login(PasswordProof(username, password, authzid)) is LoginFailure.REFUSED
     assert len(world.hashed) == 1 and world.slept == [pytest.approx(1.975)]
 
@@ -79,10 +83,12 @@ async def test_acting_for_oneself_is_allowed(world: World) -> None:
     assert await world.login(replace(GOOD, authzid="Alice@EXAMPLE.test")) == ALICE
 
 
-@pytest.mark.parametrize(("state", "allowed"), [("login_disabled", False), ("deleted", False), ("sending_held", True)])
+@pytest.mark.parametrize(
+    ("state", "allowed"), [("login_disabled", False), ("deleted", False), ("sending_held", True)]
+)
 async def test_account_states(world: World, state: str, allowed: bool) -> None:
     await world.login()  # remembered, and yet:
-    world.directory.accounts["alice@example.test"] = Account(1, "alice@example.test", state)
+    world.directory.accounts["alice@example.test"] = Account(id=1, address="alice@example.test", state=state)
     assert await world.login() == (ALICE if allowed else LoginFailure.REFUSED)
 
 
@@ -95,10 +101,14 @@ async def test_the_limiter_speaks_before_any_hashing(monkeypatch: pytest.MonkeyP
     assert await world.login(client=NEIGHBOUR) is LoginFailure.LIMITED  # the same /24
     assert world.hashed == [] and world.slept[-1] == 2.0
     assert await world.login(client=ELSEWHERE) == ALICE  # never locked everywhere
-    assert await world.login(replace(GOOD, username="bob@example.test")) == Identity(2, Address("bob", "example.test"))
+    assert await world.login(replace(GOOD, username="bob@example.test")) == Identity(
+        account_id=2, address=Address("bob", "example.test")
+    )
 
 
-async def test_a_network_that_sprays_is_limited_but_not_for_whom_it_is_home(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_network_that_sprays_is_limited_but_not_for_whom_it_is_home(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World(monkeypatch, failures_per_network=3)
     assert await world.login() == ALICE
     for number in range(3):
@@ -133,7 +143,10 @@ async def test_a_full_queue_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> N
     world = World(monkeypatch, hashing_threads=1)
     clients = [ip_address(f"198.51.{n}.1") for n in range(Lane.NEWCOMER.value + 4)]
     results = await asyncio.gather(*(world.login(replace(GOOD, password=f"wrong {c}"), c) for c in clients))
-    assert results.count(LoginFailure.UNAVAILABLE) == 3 and results.count(LoginFailure.REFUSED) == Lane.NEWCOMER.value + 1
+    assert (
+        results.count(LoginFailure.UNAVAILABLE) == 3
+        and results.count(LoginFailure.REFUSED) == Lane.NEWCOMER.value + 1
+    )
     assert await world.login() == ALICE  # the queue is free again
 
 
@@ -146,8 +159,13 @@ async def test_who_finds_the_queue_full_all_the_time_is_banned(monkeypatch: pyte
 
     monkeypatch.setattr(world.authenticator._pool, "run", run)
     for number in range(5):
-        assert await world.login(replace(GOOD, password=f"guess {number}"), ELSEWHERE) is LoginFailure.UNAVAILABLE
-        assert await world.login(replace(GOOD, password=f"guess {number}")) is LoginFailure.UNAVAILABLE  # at home nobody counts
+        assert (
+            await world.login(replace(GOOD, password=f"guess {number}"), ELSEWHERE)
+            is LoginFailure.UNAVAILABLE
+        )
+        assert (
+            await world.login(replace(GOOD, password=f"guess {number}")) is LoginFailure.UNAVAILABLE
+        )  # at home nobody counts
     assert await world.login(replace(GOOD, password="guess"), ELSEWHERE) is LoginFailure.LIMITED
     assert await world.login() == ALICE
 
@@ -178,7 +196,10 @@ async def test_closing_unsubscribes(world: World) -> None:
 
 
 async def test_an_imported_password_is_kept_better_after_the_first_good_login(world: World) -> None:
-    imported = "{CRYPT}$6$saltsalt$1Ow1N1lMu5MSWd7U26oAl3WVEb/OlwP92YyLNoYnDEuHBK3F9ihboOwZCK.mdxpOAXaD8PgIGyKhzzhvpcW021"
+    imported = (
+        "{CRYPT}$6$saltsalt$1Ow1N1lMu5MSWd7U26oAl3WVEb/OlwP92YyLNoYnDEuHBK3F9ihboOwZCK.mdxpOAXaD8PgI"
+        "GyKhzzhvpcW021"
+    )
     good = PasswordProof("alice@example.test", "himitsu")
     world.directory.passwords[1] = StoredPassword(1, imported, "", 1)
     assert await world.login() is LoginFailure.REFUSED and world.directory.passwords[1].argon2 == imported
@@ -187,7 +208,12 @@ async def test_an_imported_password_is_kept_better_after_the_first_good_login(wo
     world.directory.broken_upgrades = False
     assert await world.login(good, service="pop3") == ALICE
     kept = world.directory.passwords[1]
-    assert is_current(kept.argon2) and verify_password(kept.argon2, "himitsu") and kept.scram_sha256 and kept.version == 1
+    assert (
+        is_current(kept.argon2)
+        and verify_password(kept.argon2, "himitsu")
+        and kept.scram_sha256
+        and kept.version == 1
+    )
     assert world.journal.kinds()[-2:] == ["authentication.upgraded", "authentication.accepted"]
     assert await world.login(good) == ALICE and world.journal.kinds()[-2:] == ["authentication.accepted"] * 2
 
@@ -201,7 +227,9 @@ async def test_a_sprayed_password_opens_nothing_from_a_strange_place(monkeypatch
     world = World(monkeypatch, sprayed_accounts=3)
     assert await world.login() == ALICE
     for number in range(3):
-        await world.login(PasswordProof(f"member{number}@example.test", "correct horse"), ip_address(f"203.0.{number}.1"))
+        await world.login(
+            PasswordProof(f"member{number}@example.test", "correct horse"), ip_address(f"203.0.{number}.1")
+        )
     assert await world.login(client=ELSEWHERE) is LoginFailure.REFUSED
     assert world.cause() == "password tried at many accounts"
     assert await world.login() == ALICE
@@ -209,7 +237,9 @@ async def test_a_sprayed_password_opens_nothing_from_a_strange_place(monkeypatch
     assert await world.login(client=ELSEWHERE) == ALICE
 
 
-async def test_guesses_from_the_owners_own_network_do_not_end_what_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_guesses_from_the_owners_own_network_do_not_end_what_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World(monkeypatch, failures_per_account_and_network=2)
     assert await world.login() == ALICE
     for number in range(6):
@@ -238,7 +268,15 @@ async def test_who_is_known_from_there_is_checked_first(monkeypatch: pytest.Monk
     await world.login(client=NEIGHBOUR, service="submission")
     for number in range(4):
         await world.login(replace(GOOD, password=f"guess {number}"), ip_address("203.0.113.9"))
-    assert lanes == [Lane.NEWCOMER, Lane.NEWCOMER, Lane.FAMILIAR, Lane.NEWCOMER, Lane.NEWCOMER, Lane.NEWCOMER, Lane.STRANGE]
+    assert lanes == [
+        Lane.NEWCOMER,
+        Lane.NEWCOMER,
+        Lane.FAMILIAR,
+        Lane.NEWCOMER,
+        Lane.NEWCOMER,
+        Lane.NEWCOMER,
+        Lane.STRANGE,
+    ]
 
 
 async def test_no_name_at_all_bans_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,13 +287,18 @@ async def test_no_name_at_all_bans_nobody_else(monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(await world.login(), Identity)
 
 
-async def test_a_secret_shown_at_the_wrong_host_is_good_at_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_secret_shown_at_the_wrong_host_is_good_at_the_right_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world, secret = World(monkeypatch), make_secret()
     digest = secret_digest(await world.credentials.server_key(SECRET_KEY), letters_of(secret))
-    credential = Credential(1, "app:1", "app", "scanner", networks=(f"{HOME}/32",))
+    credential = Credential(account_id=1, id="app:1", kind="app", label="scanner", networks=(f"{HOME}/32",))
     world.credentials.stored.append(StoredCredential(credential, digest, ""))
     proof = PasswordProof("alice@example.test", secret)
     for _ in range(2):
-        assert await world.login(proof, NEIGHBOUR) is LoginFailure.REFUSED and world.cause() == "credential not from this network"
+        assert (
+            await world.login(proof, NEIGHBOUR) is LoginFailure.REFUSED
+            and world.cause() == "credential not from this network"
+        )
     assert not world.counters.sums  # as with SCRAM, it was no guess
     assert isinstance(await world.login(proof, HOME), Identity)

@@ -16,7 +16,12 @@ from sekisho.ports.tokens import TokenFacts, TokenHints
 
 ALICE = "alice@example.test"
 END_US = 1_900_000_000_000_000
-BY_TOKEN = Identity(1, Address("alice", "example.test"), "token:id.example.test", valid_until_us=END_US)
+BY_TOKEN = Identity(
+    account_id=1,
+    address=Address("alice", "example.test"),
+    credential_id="token:id.example.test",
+    valid_until_us=END_US,
+)
 
 
 @pytest.fixture
@@ -28,7 +33,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-async def show(world: World, token: str, name: str = "", mechanism: str = "OAUTHBEARER", service: str = "imap") -> tuple[Answer, object]:
+async def show(
+    world: World, token: str, name: str = "", mechanism: str = "OAUTHBEARER", service: str = "imap"
+) -> tuple[Answer, object]:
     """(the answer, what the error challenge said before it or None)."""
     exchange = world.authenticator.exchange(Channel(service, HOME, TLS))
     if mechanism == "XOAUTH2":
@@ -43,14 +50,22 @@ async def show(world: World, token: str, name: str = "", mechanism: str = "OAUTH
 
 def test_they_are_offered_where_an_issuer_is_named(world: World) -> None:
     channel = Channel("imap", HOME, TLS)
-    assert world.authenticator.mechanisms(channel) == ("SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN")
+    assert world.authenticator.mechanisms(channel) == (
+        "SCRAM-SHA-256",
+        "OAUTHBEARER",
+        "XOAUTH2",
+        "PLAIN",
+        "LOGIN",
+    )
     assert world.authenticator.mechanisms(Channel("imap", HOME)) == ()
     world.tokens.hints = None
     assert "OAUTHBEARER" not in world.authenticator.mechanisms(channel)
 
 
 @pytest.mark.parametrize("service", ["submission", "imap", "pop3"])
-@pytest.mark.parametrize(("mechanism", "name"), [("OAUTHBEARER", ""), ("OAUTHBEARER", ALICE), ("XOAUTH2", "ALICE@EXAMPLE.TEST")])
+@pytest.mark.parametrize(
+    ("mechanism", "name"), [("OAUTHBEARER", ""), ("OAUTHBEARER", ALICE), ("XOAUTH2", "ALICE@EXAMPLE.TEST")]
+)
 async def test_a_good_token(world: World, mechanism: str, name: str, service: str) -> None:
     assert await show(world, "good", name, mechanism, service) == (BY_TOKEN, None)
     assert world.slept == [] and world.hashed == []
@@ -66,9 +81,15 @@ async def test_without_an_initial_response(world: World) -> None:
 
 
 async def test_every_refusal_looks_the_same(world: World) -> None:
-    world.directory.accounts["bob@example.test"] = Account(2, "bob@example.test", "login_disabled")
+    world.directory.accounts["bob@example.test"] = Account(
+        id=2, address="bob@example.test", state="login_disabled"
+    )
     world.tokens.good["bobs"] = TokenFacts("bob@example.test", "id.example.test", END_US)
-    told = {"status": "invalid_token", "scope": "mail", "openid-configuration": "https://id.example.test/.well-known/openid-configuration"}
+    told = {
+        "status": "invalid_token",
+        "scope": "mail",
+        "openid-configuration": "https://id.example.test/.well-known/openid-configuration",
+    }
     for token, name, cause in (
         ("old", ALICE, "token expired"),
         ("old", ALICE, "wrong token, again"),
@@ -98,7 +119,10 @@ async def test_the_limiter_speaks_first(monkeypatch: pytest.MonkeyPatch) -> None
     for number in range(3):
         assert (await show(world, f"old-{number}"))[0] is LoginFailure.REFUSED
     asked = world.tokens.asked
-    assert await show(world, "another") == (LoginFailure.LIMITED, {"status": "invalid_token"}) and world.tokens.asked == asked
+    assert (
+        await show(world, "another") == (LoginFailure.LIMITED, {"status": "invalid_token"})
+        and world.tokens.asked == asked
+    )
 
 
 async def test_bad_tokens_without_a_name_ban_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +141,11 @@ async def test_a_second_factor_is_the_issuers_business(world: World) -> None:
 
 
 async def test_tokens_of_an_account_can_be_disabled(world: World) -> None:
-    world.credentials.stored.append(StoredCredential(Credential(1, "token:id.example.test", "token", disabled_at_us=5), b"", ""))
+    world.credentials.stored.append(
+        StoredCredential(
+            Credential(account_id=1, id="token:id.example.test", kind="token", disabled_at_us=5), b"", ""
+        )
+    )
     assert (await show(world, "good"))[0] is LoginFailure.REFUSED and world.cause() == "credential disabled"
     assert not await world.authenticator.still_valid(BY_TOKEN)
 
@@ -131,12 +159,18 @@ async def test_the_session_ends_with_the_token(world: World) -> None:
 
 async def test_a_token_that_came_too_early_is_good_later(world: World) -> None:
     for _ in range(2):
-        assert (await show(world, "early"))[0] is LoginFailure.REFUSED and world.cause() == "token not valid yet"
+        assert (await show(world, "early"))[
+            0
+        ] is LoginFailure.REFUSED and world.cause() == "token not valid yet"
     assert world.tokens.asked == 2
 
 
 @pytest.mark.parametrize("name", ["", ALICE])
 async def test_a_ban_of_the_account_holds_without_its_name(world: World, name: str) -> None:
-    await world.bans.put(Ban("192.0.2.0/24", ALICE, "operator", 0, 0))
-    assert (await show(world, "good", name))[0] is LoginFailure.LIMITED and world.cause() == "banned: operator"
+    await world.bans.put(
+        Ban(network="192.0.2.0/24", account=ALICE, reason="operator", since_us=0, until_us=0)
+    )
+    assert (await show(world, "good", name))[
+        0
+    ] is LoginFailure.LIMITED and world.cause() == "banned: operator"
     assert not world.counters.sums

@@ -23,7 +23,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 async def log_in(world: World, shown: ClientCertificate | None = SHOWN, authzid: bytes = b"") -> Answer:
-    return await world.authenticator.exchange(Channel("imap", HOME, replace(TLS, client=shown))).begin("EXTERNAL", authzid)
+    return await world.authenticator.exchange(Channel("imap", HOME, replace(TLS, client=shown))).begin(
+        "EXTERNAL", authzid
+    )
 
 
 async def test_a_certificate_opens_the_account_of_its_address(world: World) -> None:
@@ -37,7 +39,9 @@ async def test_a_certificate_opens_the_account_of_its_address(world: World) -> N
 async def test_the_client_may_be_asked_first(world: World) -> None:
     exchange = world.authenticator.exchange(Channel("imap", HOME, replace(TLS, client=SHOWN)))
     assert await exchange.begin("external", None) == Challenge(b"")
-    assert await exchange.respond(b"") == replace(ALICE, credential_id=ID, valid_until_us=2_000_000_000_000_000)
+    assert await exchange.respond(b"") == replace(
+        ALICE, credential_id=ID, valid_until_us=2_000_000_000_000_000
+    )
 
 
 async def test_the_first_address_that_has_an_account(world: World) -> None:
@@ -54,16 +58,20 @@ async def test_the_first_address_that_has_an_account(world: World) -> None:
         (("nobody@example.test",), b"", "no such account"),
     ],
 )
-async def test_what_it_does_not_open(world: World, addresses: tuple[str, ...], authzid: bytes, cause: str) -> None:
+async def test_what_it_does_not_open(
+    world: World, addresses: tuple[str, ...], authzid: bytes, cause: str
+) -> None:
     assert await log_in(world, replace(SHOWN, addresses=addresses), authzid) is LoginFailure.REFUSED
     assert world.cause() == cause and world.slept == [2.0]
 
 
 async def test_accounts_and_credentials_that_ended(world: World) -> None:
-    world.credentials.stored.append(StoredCredential(Credential(1, ID, "certificate", disabled_at_us=1), b"", ""))
+    world.credentials.stored.append(
+        StoredCredential(Credential(account_id=1, id=ID, kind="certificate", disabled_at_us=1), b"", "")
+    )
     assert await log_in(world) is LoginFailure.REFUSED and world.cause() == "credential disabled"
     world.credentials.stored.clear()
-    world.directory.accounts[NAME] = Account(1, NAME, "login_disabled")
+    world.directory.accounts[NAME] = Account(id=1, address=NAME, state="login_disabled")
     assert await log_in(world) is LoginFailure.REFUSED
 
 
@@ -78,5 +86,7 @@ async def test_nonsense(world: World) -> None:
 
 @pytest.mark.parametrize("authzid", [b"", NAME.encode()])
 async def test_a_ban_of_the_account_holds_without_its_name(world: World, authzid: bytes) -> None:
-    await world.bans.put(Ban("192.0.2.0/24", NAME, "operator", 0, 0))
-    assert await log_in(world, authzid=authzid) is LoginFailure.LIMITED and world.cause() == "banned: operator"
+    await world.bans.put(Ban(network="192.0.2.0/24", account=NAME, reason="operator", since_us=0, until_us=0))
+    assert (
+        await log_in(world, authzid=authzid) is LoginFailure.LIMITED and world.cause() == "banned: operator"
+    )

@@ -25,7 +25,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch)
 
 
-async def scram(world: World, password: str = "correct horse", name: str = NAME, client: object = HOME, service: str = "imap") -> Answer:
+async def scram(
+    world: World,
+    password: str = "correct horse",
+    name: str = NAME,
+    client: object = HOME,
+    service: str = "imap",
+) -> Answer:
     """A whole exchange, in which the client checks our signature too."""
     exchange = world.authenticator.exchange(Channel(service, client, TLS))
     speaker = scramp.ScramClient(["SCRAM-SHA-256"], name, password)
@@ -41,7 +47,9 @@ async def scram(world: World, password: str = "correct horse", name: str = NAME,
 
 
 async def salt(world: World, name: str, client: object = HOME) -> str:
-    answer = await world.authenticator.exchange(Channel("imap", client, TLS)).begin("SCRAM-SHA-256", f"n,,n={name},r=abcdefgh".encode())
+    answer = await world.authenticator.exchange(Channel("imap", client, TLS)).begin(
+        "SCRAM-SHA-256", f"n,,n={name},r=abcdefgh".encode()
+    )
     assert isinstance(answer, Challenge)
     return answer.octets.decode().partition(",")[2]
 
@@ -50,8 +58,10 @@ def app_password(world: World, number: int, secret: str, **fields: object) -> No
     """Another password of alice, made as her first one was."""
     stored = world.directory.passwords[1]
     known = base64.b64decode(stored.scram_sha256.split("$")[1].partition(":")[2])
-    credential = Credential(1, f"app:{number}", "app", f"device {number}", **fields)
-    world.credentials.stored.append(StoredCredential(credential, b"", str(derive_secret(secret, known, SCRAM_ITERATIONS))))
+    credential = Credential(account_id=1, id=f"app:{number}", kind="app", label=f"device {number}", **fields)
+    world.credentials.stored.append(
+        StoredCredential(credential, b"", str(derive_secret(secret, known, SCRAM_ITERATIONS)))
+    )
 
 
 @pytest.mark.parametrize("service", ["submission", "imap", "pop3"])
@@ -69,10 +79,16 @@ async def test_another_spelling_of_the_name(world: World) -> None:
 
 async def test_a_wrong_password_and_an_unknown_name_look_the_same(world: World) -> None:
     assert await scram(world, "wrong horse") is LoginFailure.REFUSED and world.cause() == "wrong password"
-    assert await scram(world, name="nobody@example.test") is LoginFailure.REFUSED and world.cause() == "no such account"
+    assert (
+        await scram(world, name="nobody@example.test") is LoginFailure.REFUSED
+        and world.cause() == "no such account"
+    )
     assert await scram(world, name="no address") is LoginFailure.REFUSED and world.cause() == "not an address"
     assert world.slept == [2.0, 2.0, 2.0]
-    assert world.counters.sums["login:192.0.2.0/24:all"] == 3 and world.counters.sums["login:192.0.2.0/24:unknown"] == 2
+    assert (
+        world.counters.sums["login:192.0.2.0/24:all"] == 3
+        and world.counters.sums["login:192.0.2.0/24:unknown"] == 2
+    )
 
 
 async def test_salts_tell_nothing(world: World) -> None:
@@ -81,7 +97,7 @@ async def test_salts_tell_nothing(world: World) -> None:
         assert await salt(world, name) == first and first.endswith(",i=50000")
     assert await salt(world, "nobody@example.test") != await salt(world, "somebody@example.test")
     before = await salt(world, NAME)
-    world.directory.accounts[NAME] = Account(1, NAME, "login_disabled")
+    world.directory.accounts[NAME] = Account(id=1, address=NAME, state="login_disabled")
     assert await salt(world, NAME) == before
 
 
@@ -95,9 +111,11 @@ async def test_the_limiter_speaks_for_scram_too(monkeypatch: pytest.MonkeyPatch)
     assert await scram(world, client=ELSEWHERE) == ALICE
 
 
-@pytest.mark.parametrize(("state", "allowed"), [("login_disabled", False), ("deleted", False), ("sending_held", True)])
+@pytest.mark.parametrize(
+    ("state", "allowed"), [("login_disabled", False), ("deleted", False), ("sending_held", True)]
+)
 async def test_account_states(world: World, state: str, allowed: bool) -> None:
-    world.directory.accounts[NAME] = Account(1, NAME, state)
+    world.directory.accounts[NAME] = Account(id=1, address=NAME, state=state)
     assert await scram(world) == (ALICE if allowed else LoginFailure.REFUSED)
 
 
@@ -107,7 +125,7 @@ async def test_an_account_that_ends_during_the_exchange(world: World) -> None:
     answer = await exchange.begin("SCRAM-SHA-256", client.get_client_first().encode())
     assert isinstance(answer, Challenge)
     client.set_server_first(answer.octets.decode())
-    world.directory.accounts[NAME] = Account(1, NAME, "login_disabled")
+    world.directory.accounts[NAME] = Account(id=1, address=NAME, state="login_disabled")
     assert await exchange.respond(client.get_client_final().encode()) is LoginFailure.REFUSED
     assert world.cause() == "changed during the login"
 
@@ -116,7 +134,14 @@ async def test_each_device_has_its_own_password(world: World) -> None:
     app_password(world, 1, "first secret of a device")
     app_password(world, 2, "second secret of a device", sender=NAME, expires_at_us=2_000_000_000_000_000)
     alice = Address("alice", "example.test")
-    expected = Identity(1, alice, "app:2", sender=alice, valid_until_us=2_000_000_000_000_000, label="device 2")
+    expected = Identity(
+        account_id=1,
+        address=alice,
+        credential_id="app:2",
+        sender=alice,
+        valid_until_us=2_000_000_000_000_000,
+        label="device 2",
+    )
     assert await scram(world, "second secret of a device") == expected
     assert await scram(world) == ALICE  # the account's own goes on
 
@@ -157,10 +182,13 @@ async def test_a_store_that_is_down(world: World) -> None:
 
 async def test_plain_and_login_are_judged_by_the_same(world: World) -> None:
     channel = Channel("submission", HOME, TLS)
-    assert await world.authenticator.exchange(channel).begin("PLAIN", b"\0alice@example.test\0correct horse") == ALICE
-    assert await world.authenticator.exchange(channel).begin("PLAIN", b"bob@example.test\0alice@example.test\0correct horse") is (
-        LoginFailure.REFUSED
+    assert (
+        await world.authenticator.exchange(channel).begin("PLAIN", b"\0alice@example.test\0correct horse")
+        == ALICE
     )
+    assert await world.authenticator.exchange(channel).begin(
+        "PLAIN", b"bob@example.test\0alice@example.test\0correct horse"
+    ) is (LoginFailure.REFUSED)
     exchange = world.authenticator.exchange(channel)
     assert await exchange.begin("login", None) == Challenge(b"Username:")
     assert await exchange.respond(b"alice@example.test") == Challenge(b"Password:")
@@ -170,7 +198,11 @@ async def test_plain_and_login_are_judged_by_the_same(world: World) -> None:
 
 async def test_nonsense_is_told_at_once(world: World) -> None:
     channel = Channel("imap", HOME, TLS)
-    for mechanism, octets in (("PLAIN", b"x"), ("SCRAM-SHA-256", b"n,,m=x,n=a,r=abcdefgh"), ("LOGIN", b"\xff")):
+    for mechanism, octets in (
+        ("PLAIN", b"x"),
+        ("SCRAM-SHA-256", b"n,,m=x,n=a,r=abcdefgh"),
+        ("LOGIN", b"\xff"),
+    ):
         assert await world.authenticator.exchange(channel).begin(mechanism, octets) is LoginFailure.MALFORMED
     assert world.slept == [] and set(world.journal.kinds()) == {"authentication.malformed"}
 
@@ -207,13 +239,24 @@ async def bound(world: World, data: bytes = b"c" * 32, kind: str = "tls-server-e
 async def test_a_login_bound_to_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, channel_binding="tls-server-end-point")
     channel = Channel("imap", HOME, BOUND)
-    assert world.authenticator.mechanisms(channel) == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+    assert world.authenticator.mechanisms(channel) == (
+        "SCRAM-SHA-256-PLUS",
+        "SCRAM-SHA-256",
+        "PLAIN",
+        "LOGIN",
+    )
     assert await bound(world) == ALICE
-    assert await bound(world, b"d" * 32) is LoginFailure.REFUSED and world.cause() == "the channel binding does not match"
+    assert (
+        await bound(world, b"d" * 32) is LoginFailure.REFUSED
+        and world.cause() == "the channel binding does not match"
+    )
     assert await bound(world, kind="tls-unique") is LoginFailure.REFUSED
     assert world.cause() == "the client binds to a channel that was not offered"
     # RFC 5802 §6: the client could bind and was told that we cannot.
-    assert await world.authenticator.exchange(channel).begin("SCRAM-SHA-256", b"y,,n=alice,r=abcdefgh") is LoginFailure.REFUSED
+    assert (
+        await world.authenticator.exchange(channel).begin("SCRAM-SHA-256", b"y,,n=alice,r=abcdefgh")
+        is LoginFailure.REFUSED
+    )
     assert world.cause() == "somebody hid the -PLUS mechanism from the client"
     assert world.slept == [2.0] * 3
     world.authenticator.use(LoginSettings())
@@ -223,7 +266,9 @@ async def test_a_login_bound_to_its_channel(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_no_binding_where_the_certificate_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, channel_binding="tls-server-end-point")
     assert world.authenticator.mechanisms(Channel("imap", HOME, TLS))[0] == "SCRAM-SHA-256"
-    answer = await world.authenticator.exchange(Channel("imap", HOME, TLS)).begin("SCRAM-SHA-256", b"y,,n=alice,r=abcdefgh")
+    answer = await world.authenticator.exchange(Channel("imap", HOME, TLS)).begin(
+        "SCRAM-SHA-256", b"y,,n=alice,r=abcdefgh"
+    )
     assert isinstance(answer, Challenge)
 
 
@@ -238,12 +283,21 @@ async def test_other_settings_leave_the_authenticator_in_place(world: World) -> 
     world.authenticator.use(LoginSettings(hashing_threads=1, failure_seconds=5.0))
     assert await scram(world, "wrong horse") is LoginFailure.REFUSED and world.slept == [5.0]
     channel = Channel("imap", HOME, TLS)
-    assert await world.authenticator.exchange(channel).begin("PLAIN", b"\0alice@example.test\0correct horse") == ALICE
+    assert (
+        await world.authenticator.exchange(channel).begin("PLAIN", b"\0alice@example.test\0correct horse")
+        == ALICE
+    )
 
 
 async def test_what_is_offered(world: World) -> None:
     assert world.authenticator.mechanisms(Channel("imap", HOME, TLS)) == ("SCRAM-SHA-256", "PLAIN", "LOGIN")
     assert world.authenticator.mechanisms(Channel("imap", HOME)) == ()
     for name in ("CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256-PLUS", "NTLM"):
-        assert await world.authenticator.exchange(Channel("imap", HOME, TLS)).begin(name, b"") is LoginFailure.NOT_OFFERED
-    assert await world.authenticator.exchange(Channel("imap", HOME)).begin("PLAIN", b"\0a\0b") is LoginFailure.NOT_OFFERED
+        assert (
+            await world.authenticator.exchange(Channel("imap", HOME, TLS)).begin(name, b"")
+            is LoginFailure.NOT_OFFERED
+        )
+    assert (
+        await world.authenticator.exchange(Channel("imap", HOME)).begin("PLAIN", b"\0a\0b")
+        is LoginFailure.NOT_OFFERED
+    )

@@ -1,4 +1,5 @@
-"""The second factor: its codes, and that with it the account's own password opens no mail, as if it were wrong."""
+"""The second factor: its codes, and that with it the account's own password opens no mail, as if it were
+wrong."""
 
 import asyncio
 from dataclasses import replace
@@ -103,7 +104,9 @@ async def test_it_is_counted_like_a_wrong_one(monkeypatch: pytest.MonkeyPatch, b
             else:
                 assert await scram(world, password) is LoginFailure.REFUSED
         sums.append(world.counters.sums)
-        causes = {entry.fields["cause"] for entry in world.journal.entries if entry.kind == "authentication.refused"}
+        causes = {
+            entry.fields["cause"] for entry in world.journal.entries if entry.kind == "authentication.refused"
+        }
         name = "second factor" if password == "correct horse" else "wrong password"
         assert causes == ({name, f"{name}, again"} if by == "password" else {name})
         assert len(world.letters.told) == (5 if name == "second factor" else 0)
@@ -163,7 +166,13 @@ async def test_a_letter_says_how_to_go_on(language: str, word: str) -> None:
     await telling.tell(ip_address("2001:db8::5"))
     (letter,) = telling.post.letters
     assert letter.to == ALICES and word in letter.subject
-    for words in ("sekisho account credential add alice@example.test phone", "IMAP", "2001:db8::/64", "postmaster@example.test", word):
+    for words in (
+        "sekisho account credential add alice@example.test phone",
+        "IMAP",
+        "2001:db8::/64",
+        "postmaster@example.test",
+        word,
+    ):
         assert words in letter.text
 
 

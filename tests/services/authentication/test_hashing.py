@@ -110,7 +110,9 @@ async def test_a_closed_connection_does_not_free_a_thread() -> None:
     work.pool.close()
 
 
-async def test_a_flood_of_strangers_leaves_half_of_the_time_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flood_of_strangers_leaves_half_of_the_time_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     work, pauses = Work(), []
     call_later = work.loop.call_later
 
@@ -119,10 +121,17 @@ async def test_a_flood_of_strangers_leaves_half_of_the_time_to_others(monkeypatc
         return call_later(0, *call)
 
     monkeypatch.setattr(work.loop, "call_later", note)
-    tasks = [await work.start("one"), await work.start("two"), await work.start("home", Lane.FAMILIAR), await work.start("three")]
+    tasks = [
+        await work.start("one"),
+        await work.start("two"),
+        await work.start("home", Lane.FAMILIAR),
+        await work.start("three"),
+    ]
     await work.finish(*tasks)
     assert work.begun == ["one", "home", "two", "three"]
-    assert len(pauses) == 2 and all(0 < pause <= hashing.LONGEST_PAUSE_SECONDS for pause in pauses)  # not behind the last, nor for home
+    assert len(pauses) == 2 and all(
+        0 < pause <= hashing.LONGEST_PAUSE_SECONDS for pause in pauses
+    )  # not behind the last, nor for home
     work.pool.close()
 
 

@@ -1,4 +1,5 @@
-"""Every refusal looks alike: to each service it is the same answer, at the same moment, whatever its cause (THREATS 19)."""
+"""Every refusal looks alike: to each service it is the same answer, at the same moment, whatever its cause
+(THREATS 19)."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -21,14 +22,20 @@ def nothing(world: World) -> None:
 
 def set_account(**fields: object) -> Callable[[World], None]:
     def change(world: World) -> None:
-        world.directory.accounts[ALICE] = Account(1, ALICE, **{"state": "active", **fields})
+        world.directory.accounts[ALICE] = Account(id=1, address=ALICE, **{"state": "active", **fields})
 
     return change
 
 
 def ban(account: str) -> Callable[[World], None]:
     def change(world: World) -> None:
-        world.bans._bans["192.0.2.0/24", account] = Ban("192.0.2.0/24", account, "guesses", world.clock.now_us(), 0)
+        world.bans._bans["192.0.2.0/24", account] = Ban(
+            network="192.0.2.0/24",
+            account=account,
+            reason="guesses",
+            since_us=world.clock.now_us(),
+            until_us=0,
+        )
 
     return change
 

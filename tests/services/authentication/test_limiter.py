@@ -27,12 +27,19 @@ class World:
         self.store = MemoryStore(self.clock, SeededDice())
         self.settings = LoginSettings(**settings)
         tools = LimiterTools(
-            self.store.counters, self.store.bans, self.clock, self.journal, self.metrics, SharedRecent(1, 16).by(self.clock)
+            counters=self.store.counters,
+            bans=self.store.bans,
+            clock=self.clock,
+            journal=self.journal,
+            metrics=self.metrics,
+            recent=SharedRecent(1, 16).by(self.clock),
         )
         self.limiter = LoginLimiter(tools, self.settings)
         self.desk = BanDesk(self.store.bans, self.store.counters, self.settings)
 
-    async def fail(self, client: IpAddress = HOME, name: str = ALICE, times: int = 1, *, is_known: bool = True) -> None:
+    async def fail(
+        self, client: IpAddress = HOME, name: str = ALICE, times: int = 1, *, is_known: bool = True
+    ) -> None:
         for _ in range(times):
             if (await self.limiter.leave(client, name)).ban is None:
                 await self.limiter.count_failure(client, name, is_known=is_known)
@@ -52,10 +59,14 @@ class World:
 
 
 async def test_unknown_names_end_it_sooner_than_typos() -> None:
-    world = World(failures_per_network=30, failures_per_account_and_network=10, unknown_accounts_per_network=6)
+    world = World(
+        failures_per_network=30, failures_per_account_and_network=10, unknown_accounts_per_network=6
+    )
     for number in range(5):
         await world.fail(HOME, f"guess{number}@example.test", is_known=False)
-    await world.fail(HOME, "guess0@example.test", times=4, is_known=False)  # the same name once more is no new one
+    await world.fail(
+        HOME, "guess0@example.test", times=4, is_known=False
+    )  # the same name once more is no new one
     assert await world.reason() == ""
     await world.fail(HOME, "guess5@example.test", is_known=False)
     assert await world.reason() == "unknown-names"
@@ -73,12 +84,16 @@ async def test_wrong_passwords_ban_from_the_account_then_from_all() -> None:
     assert await world.reason(HOME, BOB) == "guesses" and await world.reason(ELSEWHERE, BOB) == ""
     assert world.journal.kinds() == ["authentication.banned", "authentication.banned"]
     first = world.journal.entries[0]
-    assert first.about == ("192.0.2.0/24", "192.0.2.1", "192.0.2.0/24", ALICE) and first.fields["failures"] == 10
+    assert (
+        first.about == ("192.0.2.0/24", "192.0.2.1", "192.0.2.0/24", ALICE) and first.fields["failures"] == 10
+    )
     assert world.metrics.values[("sekisho_login_bans_total", (("reason", "account"),))] == 1
 
 
 async def test_bans_end_by_themselves_with_all_tries_and_last_longer_each_time() -> None:
-    world = World(failures_per_account_and_network=3, ban_seconds=100, longest_ban_seconds=350, window_seconds=900)
+    world = World(
+        failures_per_account_and_network=3, ban_seconds=100, longest_ban_seconds=350, window_seconds=900
+    )
     for seconds in (100, 200, 350, 350):
         await world.fail(times=2)
         assert await world.reason() == ""
@@ -194,7 +209,9 @@ async def test_an_operators_ban_is_for_all_and_stays() -> None:
     world = World(failures_per_network=2)
     await world.limiter.count_success(HOME, ALICE)
     now_us = world.clock.now_us()
-    await world.desk.add(Ban("192.0.2.0/25", "", "operator", now_us, 0, by="uid:0"))
+    await world.desk.add(
+        Ban(network="192.0.2.0/25", account="", reason="operator", since_us=now_us, until_us=0, by="uid:0")
+    )
     assert await world.reason() == "operator"
     assert await world.reason(ip_address("192.0.2.200")) == ""
     world.clock.advance(10**6)

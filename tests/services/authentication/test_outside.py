@@ -72,7 +72,12 @@ async def postfix(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Postfix]:
 
 async def test_the_greeting_names_the_mechanisms(postfix: Postfix) -> None:
     lines = await postfix.greet()
-    assert lines[:4] == ["VERSION\t1\t2", "MECH\tSCRAM-SHA-256\tmutual-auth", "MECH\tPLAIN\tplaintext", "MECH\tLOGIN\tplaintext"]
+    assert lines[:4] == [
+        "VERSION\t1\t2",
+        "MECH\tSCRAM-SHA-256\tmutual-auth",
+        "MECH\tPLAIN\tplaintext",
+        "MECH\tLOGIN\tplaintext",
+    ]
     assert len(lines[6].partition("\t")[2]) == 32
 
 
@@ -81,7 +86,11 @@ async def test_plain(postfix: Postfix) -> None:
     postfix.say(f"AUTH\t1\tPLAIN\t{FACTS}\tresp={GOOD}")
     assert await postfix.line() == "OK\t1\tuser=alice@example.test"
     (entry,) = postfix.world.journal.entries
-    assert (entry.fields["client"], entry.fields["service"], entry.fields["mechanism"]) == ("192.0.2.7", "submission", "PLAIN")
+    assert (entry.fields["client"], entry.fields["service"], entry.fields["mechanism"]) == (
+        "192.0.2.7",
+        "submission",
+        "PLAIN",
+    )
     postfix.say(f"AUTH\t2\tPLAIN\t{FACTS}\tresp={BAD}")
     assert await postfix.line() == "FAIL\t2" and postfix.world.slept == [pytest.approx(1.975, abs=0.05)]
 
@@ -99,7 +108,9 @@ async def test_login_asks_twice(postfix: Postfix) -> None:
 async def test_scram(postfix: Postfix) -> None:
     await postfix.greet()
     client = scramp.ScramClient(["SCRAM-SHA-256"], "alice@example.test", "correct horse")
-    postfix.say(f"AUTH\t1\tSCRAM-SHA-256\t{FACTS}\tresp=" + encode_base64(client.get_client_first().encode()).decode())
+    postfix.say(
+        f"AUTH\t1\tSCRAM-SHA-256\t{FACTS}\tresp=" + encode_base64(client.get_client_first().encode()).decode()
+    )
     client.set_server_first(decode_base64((await postfix.line()).split("\t")[2].encode()).decode())
     postfix.say("CONT\t1\t" + encode_base64(client.get_client_final().encode()).decode())
     client.set_server_final(decode_base64((await postfix.line()).split("\t")[2].encode()).decode())
@@ -168,22 +179,35 @@ async def test_a_store_that_is_down_is_temporary(postfix: Postfix) -> None:
 async def test_a_program_of_one_sender_is_not_let_in_there(postfix: Postfix) -> None:
     secret = make_secret()
     digest = secret_digest(await postfix.world.credentials.server_key(SECRET_KEY), letters_of(secret))
-    credential = Credential(1, "service:1", "service", "form", ("smtp",), sender="alice@example.test")
+    credential = Credential(
+        account_id=1,
+        id="service:1",
+        kind="service",
+        label="form",
+        scopes=("smtp",),
+        sender="alice@example.test",
+    )
     postfix.world.credentials.stored.append(StoredCredential(credential, digest, ""))
     await postfix.greet()
-    postfix.say(f"AUTH\t1\tPLAIN\t{FACTS}\tresp=" + encode_base64(f"\0alice@example.test\0{secret}".encode()).decode())
+    postfix.say(
+        f"AUTH\t1\tPLAIN\t{FACTS}\tresp=" + encode_base64(f"\0alice@example.test\0{secret}".encode()).decode()
+    )
     assert await postfix.line() == "FAIL\t1"
 
 
 async def test_the_account_is_looked_at_for_imap_too(postfix: Postfix) -> None:
-    postfix.world.directory.accounts["alice@example.test"] = Account(1, "alice@example.test", "login_disabled")
+    postfix.world.directory.accounts["alice@example.test"] = Account(
+        id=1, address="alice@example.test", state="login_disabled"
+    )
     await postfix.greet()
     postfix.say(f"AUTH\t1\tPLAIN\t{FACTS.replace('smtp', 'imap')}\tresp={GOOD}")
     assert await postfix.line() == "FAIL\t1"
 
 
 async def test_who_may_not_send_does_not_send_by_way_of_another_server(postfix: Postfix) -> None:
-    postfix.world.directory.accounts["alice@example.test"] = Account(1, "alice@example.test", "sending_held")
+    postfix.world.directory.accounts["alice@example.test"] = Account(
+        id=1, address="alice@example.test", state="sending_held"
+    )
     await postfix.greet()
     postfix.say(f"AUTH\t1\tPLAIN\t{FACTS}\tresp={GOOD}")
     assert await postfix.line() == "FAIL\t1"
@@ -192,11 +216,15 @@ async def test_who_may_not_send_does_not_send_by_way_of_another_server(postfix: 
 
 
 @pytest.mark.parametrize(("is_down", "answer"), [(False, "FAIL\t1"), (True, "FAIL\t1\ttemp\tcode=temp_fail")])
-async def test_what_changed_after_the_proof_counts(postfix: Postfix, monkeypatch: pytest.MonkeyPatch, is_down: bool, answer: str) -> None:
+async def test_what_changed_after_the_proof_counts(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch, is_down: bool, answer: str
+) -> None:
     """A SCRAM client ends the exchange when it likes; nobody asks again after that."""
     await postfix.greet()
     client = scramp.ScramClient(["SCRAM-SHA-256"], "alice@example.test", "correct horse")
-    postfix.say(f"AUTH\t1\tSCRAM-SHA-256\t{FACTS}\tresp=" + encode_base64(client.get_client_first().encode()).decode())
+    postfix.say(
+        f"AUTH\t1\tSCRAM-SHA-256\t{FACTS}\tresp=" + encode_base64(client.get_client_first().encode()).decode()
+    )
     client.set_server_first(decode_base64((await postfix.line()).split("\t")[2].encode()).decode())
     postfix.say("CONT\t1\t" + encode_base64(client.get_client_final().encode()).decode())
     assert (await postfix.line()).startswith("CONT\t1\t")
@@ -207,7 +235,9 @@ async def test_what_changed_after_the_proof_counts(postfix: Postfix, monkeypatch
     if is_down:
         monkeypatch.setattr(postfix.world.directory, "account", broken)
     else:
-        postfix.world.directory.accounts["alice@example.test"] = Account(1, "alice@example.test", "login_disabled")
+        postfix.world.directory.accounts["alice@example.test"] = Account(
+            id=1, address="alice@example.test", state="login_disabled"
+        )
     postfix.say("CONT\t1\t")
     assert await postfix.line() == answer
 
@@ -257,4 +287,8 @@ async def test_it_ends_with_the_worker(postfix: Postfix) -> None:
 
 def test_where_clients_come_from() -> None:
     found = channel_of({"service": "pop3", "rip": "2001:db8::1", "secured": "tls"})
-    assert isinstance(found, Channel) and (found.service, str(found.client), found.tls is not None) == ("pop3", "2001:db8::1", True)
+    assert isinstance(found, Channel) and (found.service, str(found.client), found.tls is not None) == (
+        "pop3",
+        "2001:db8::1",
+        True,
+    )

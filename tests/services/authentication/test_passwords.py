@@ -1,7 +1,12 @@
 import pytest
 
 from sekisho.core.sasl.scram import ScramSecret, derive_secret
-from sekisho.services.authentication.passwords import NOBODYS_HASH, WeakPassword, hash_password, verify_password
+from sekisho.services.authentication.passwords import (
+    NOBODYS_HASH,
+    WeakPassword,
+    hash_password,
+    verify_password,
+)
 
 
 def test_a_hash_fits_its_password_only() -> None:

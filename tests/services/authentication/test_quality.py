@@ -46,7 +46,14 @@ def test_bad_passwords_are_refused_with_what_to_do(password: str, words: str) ->
 
 @pytest.mark.parametrize(
     "password",
-    ["correct horse battery", "himitsu-no-kotoba", "東京の空は青くない", "k3-saku-7mi", "0f3b9c6e2a7d", "4@8({[<369&#!1/|0$5+7%2" * 44],
+    [
+        "correct horse battery",
+        "himitsu-no-kotoba",
+        "東京の空は青くない",
+        "k3-saku-7mi",
+        "0f3b9c6e2a7d",
+        "4@8({[<369&#!1/|0$5+7%2" * 44,
+    ],
 )
 def test_good_passwords_pass(password: str) -> None:
     check_quality(password, TARO, Leaked("other"))

@@ -19,7 +19,9 @@ def test_expiry_capacity_and_clear() -> None:
 def test_inputs_do_not_run_together() -> None:
     logins = RememberedLogins(b"k" * 32, ManualClock(), 60)
     assert logins.fingerprint("ab", "c") != logins.fingerprint("a", "bc")
-    assert logins.fingerprint("ab", "c") != RememberedLogins(b"x" * 32, ManualClock(), 60).fingerprint("ab", "c")
+    assert logins.fingerprint("ab", "c") != RememberedLogins(b"x" * 32, ManualClock(), 60).fingerprint(
+        "ab", "c"
+    )
 
 
 def test_zero_means_never() -> None:

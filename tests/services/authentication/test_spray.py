@@ -41,7 +41,9 @@ async def test_a_spray_over_all_workers_is_one(monkeypatch: pytest.MonkeyPatch, 
     worlds = [World(monkeypatch, recent, sprayed_accounts=workers) for _ in range(workers)]
     for slot, world in enumerate(worlds):
         recent.take_slot(slot)
-        await world.login(PasswordProof(f"member{slot}@example.test", "correct horse"), ip_address(f"203.0.{slot}.1"))
+        await world.login(
+            PasswordProof(f"member{slot}@example.test", "correct horse"), ip_address(f"203.0.{slot}.1")
+        )
     recent.take_slot(0)
     await worlds[0].login(client=ip_address("198.51.100.9"))
     assert worlds[0].cause() == "password tried at many accounts"

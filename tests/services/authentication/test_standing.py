@@ -7,7 +7,7 @@ from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.credentials import Credential, StoredCredential
 from sekisho.ports.directory import Account, Domain
-from sekisho.services.authentication.standing import Standing
+from sekisho.services.authentication.standing import LoginStanding
 from sekisho.services.guard.freezing import CredentialFreezer
 from sekisho.testing.clock import ManualClock, SeededDice
 
@@ -23,11 +23,18 @@ class World:
         self.account: Account = await self.store.directory.add_account(ADDRESS, "x", "")
         await self.add("app:1", "uid:0")
         await self.add("app:2", "uid:0")
-        self.standing = Standing(self.store.directory, self.store.credentials, self.clock)
+        self.standing = LoginStanding(self.store.directory, self.store.credentials, self.clock)
         return self
 
     async def add(self, id_: str, maker: str) -> None:
-        credential = Credential(self.account.id, id_, "app", id_, created_by=maker, created_at_us=self.clock.now_us())
+        credential = Credential(
+            account_id=self.account.id,
+            id=id_,
+            kind="app",
+            label=id_,
+            created_by=maker,
+            created_at_us=self.clock.now_us(),
+        )
         await self.store.credentials.add(StoredCredential(credential, b"", ""))
 
     async def is_disabled(self, id_: str) -> bool:
@@ -37,8 +44,13 @@ class World:
 
     async def valid(self, *more: Identity) -> list[str]:
         """Which sessions go on."""
-        identities = [*(Identity(self.account.id, ADDRESS, id_) for id_ in ALL), *more]
-        return [identity.credential_id for identity in identities if await self.standing.still_valid(identity)]
+        identities = [
+            *(Identity(account_id=self.account.id, address=ADDRESS, credential_id=id_) for id_ in ALL),
+            *more,
+        ]
+        return [
+            identity.credential_id for identity in identities if await self.standing.still_valid(identity)
+        ]
 
 
 @pytest.fixture
@@ -56,7 +68,13 @@ async def test_a_disabled_credential_ends_only_what_it_opened(world: World) -> N
 
 async def test_a_new_password_ends_only_what_the_old_one_opened(world: World) -> None:
     await world.store.directory.set_password(world.account.id, "y", "")
-    assert await world.valid(Identity(world.account.id, ADDRESS, version=2)) == ["app:1", "app:2", "token:me", "uid:1000", "password"]
+    assert await world.valid(Identity(account_id=world.account.id, address=ADDRESS, version=2)) == [
+        "app:1",
+        "app:2",
+        "token:me",
+        "uid:1000",
+        "password",
+    ]
 
 
 async def test_the_end_of_an_account_ends_all(world: World) -> None:
@@ -69,7 +87,12 @@ async def test_the_end_of_an_account_ends_all(world: World) -> None:
 
 
 async def test_a_token_has_its_time(world: World) -> None:
-    token = Identity(world.account.id, ADDRESS, "token:you", valid_until_us=world.clock.now_us() + 1)
+    token = Identity(
+        account_id=world.account.id,
+        address=ADDRESS,
+        credential_id="token:you",
+        valid_until_us=world.clock.now_us() + 1,
+    )
     assert "token:you" in await world.valid(token)
     world.clock.advance(1)
     assert "token:you" not in await world.valid(token)

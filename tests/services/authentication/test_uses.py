@@ -6,7 +6,7 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.services.authentication.uses import CredentialUses
 from sekisho.testing.clock import ManualClock
 
-ALICE = Identity(1, Address("alice", "example.test"))
+ALICE = Identity(account_id=1, address=Address("alice", "example.test"))
 
 
 class Credentials:
@@ -27,7 +27,11 @@ async def test_once_an_hour_and_at_each_move() -> None:
         await uses.note(ALICE, network)
     clock.advance(3600)
     await uses.note(ALICE, "198.51.100.0/24")
-    assert [network for *_, network in credentials.noted] == ["192.0.2.0/24", "198.51.100.0/24", "198.51.100.0/24"]
+    assert [network for *_, network in credentials.noted] == [
+        "192.0.2.0/24",
+        "198.51.100.0/24",
+        "198.51.100.0/24",
+    ]
 
 
 async def test_a_store_that_is_down_costs_no_login() -> None:

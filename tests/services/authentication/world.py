@@ -23,12 +23,12 @@ from sekisho.services.authentication.passwords import hash_password, verify_pass
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
 
-TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+TLS = TlsInfo(version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384")
 HOME = ip_address("192.0.2.1")
 NEIGHBOUR = ip_address("192.0.2.200")
 ELSEWHERE = ip_address("2001:db8::1")
 GOOD = PasswordProof("alice@example.test", "correct horse")
-ALICE = Identity(1, Address("alice", "example.test"))
+ALICE = Identity(account_id=1, address=Address("alice", "example.test"))
 HASHED = hash_password("correct horse")
 
 
@@ -53,8 +53,8 @@ class Counters:
 class Directory:
     def __init__(self) -> None:
         self.accounts = {
-            "alice@example.test": Account(1, "alice@example.test", "active"),
-            "bob@example.test": Account(2, "bob@example.test", "active"),
+            "alice@example.test": Account(id=1, address="alice@example.test", state="active"),
+            "bob@example.test": Account(id=2, address="bob@example.test", state="active"),
         }
         self.passwords = {1: StoredPassword(1, *HASHED, 1), 2: StoredPassword(2, *HASHED, 1)}
         self.broken = self.broken_upgrades = False
@@ -70,7 +70,9 @@ class Directory:
     async def password(self, account_id: int) -> StoredPassword | None:
         return self.passwords.get(account_id)
 
-    async def upgrade_password(self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str) -> None:
+    async def upgrade_password(
+        self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str
+    ) -> None:
         if self.broken_upgrades:
             raise StoreUnavailable
         old = self.passwords[account_id]
@@ -88,7 +90,10 @@ class Credentials:
         return [stored for stored in self.stored if stored.credential.account_id == account_id]
 
     async def credential(self, account_id: int, credential_id: str) -> Credential | None:
-        return next((s.credential for s in await self.of_account(account_id) if s.credential.id == credential_id), None)
+        return next(
+            (s.credential for s in await self.of_account(account_id) if s.credential.id == credential_id),
+            None,
+        )
 
     async def second_factor(self, account_id: int) -> SecondFactor | None:
         return self.factors.get(account_id)
@@ -137,8 +142,15 @@ class Tokens:
 
 
 class World:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, recent: SharedRecent | None = None, **settings: object) -> None:
-        self.directory, self.credentials, self.counters, self.changes = Directory(), Credentials(), Counters(), Changes()
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, recent: SharedRecent | None = None, **settings: object
+    ) -> None:
+        self.directory, self.credentials, self.counters, self.changes = (
+            Directory(),
+            Credentials(),
+            Counters(),
+            Changes(),
+        )
         self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
         self.slept: list[float] = []
         self.letters, self.tokens = Letters(), Tokens()
@@ -146,9 +158,21 @@ class World:
         monkeypatch.setattr(module, "verify_password", self._verify_password)
         self.bans, self.places = MemoryBans(self.clock), MemoryPlaces()
         tools = AuthenticationTools(
-            self.directory, self.credentials, self.counters, self.bans, self.places, self.changes, self.clock, SeededDice(), self.journal,
-            self.metrics, (recent or SharedRecent(1, 16)).by(self.clock), self._sleep, self.letters, self.tokens,
-        )  # fmt: skip
+            directory=self.directory,
+            credentials=self.credentials,
+            counters=self.counters,
+            bans=self.bans,
+            places=self.places,
+            changes=self.changes,
+            clock=self.clock,
+            dice=SeededDice(),
+            journal=self.journal,
+            metrics=self.metrics,
+            recent=(recent or SharedRecent(1, 16)).by(self.clock),
+            sleep=self._sleep,
+            factor_letters=self.letters,
+            tokens=self.tokens,
+        )
         self.authenticator = SaslAuthenticator(tools, LoginSettings(**settings))
 
     async def _sleep(self, seconds: float) -> None:
@@ -159,7 +183,9 @@ class World:
         self.clock.advance(0.025)
         return verify_password(argon2, prepared)
 
-    async def login(self, proof: PasswordProof = GOOD, client: object = HOME, service: str = "imap") -> Identity | LoginFailure:
+    async def login(
+        self, proof: PasswordProof = GOOD, client: object = HOME, service: str = "imap"
+    ) -> Identity | LoginFailure:
         return await self.authenticator.verify(Channel(service, client, TLS), proof)
 
     def cause(self) -> object:

@@ -9,5 +9,12 @@ from sekisho.services.signing import NO_SIGNING
 
 def guard_kit(store: MemoryStore) -> GuardKit:
     recipients = RecipientProbe(store.directory, "mx.example.org", {})
-    releaser = Releaser(store.spool, store.guard, recipients, NO_SIGNING, store.state.clock, 432_000_000_000)
+    releaser = Releaser(
+        spool=store.spool,
+        guard=store.guard,
+        recipients=recipients,
+        signing=NO_SIGNING,
+        clock=store.state.clock,
+        lifetime_us=432_000_000_000,
+    )
     return GuardKit(store.guard, releaser, CredentialFreezer(store.credentials, store.state.clock))

@@ -1,4 +1,5 @@
-"""A hijacked account from the first spam to the end of it, over the memory store: nothing leaves, people hear of it, one step ends it."""
+"""A hijacked account from the first spam to the end of it, over the memory store: nothing leaves, people hear
+of it, one step ends it."""
 
 import base64
 import email
@@ -18,7 +19,12 @@ async def hijacked(count: int = 40) -> GuardedWorld:
     world = await GuardedWorld().fill()
     await world.ordinary_days()
     for number in range(count):
-        answer = await world.send(f"victim{number}@v{number % 15}.example", address=AWAY, agent="", text="buy https://evil.example/now")
+        answer = await world.send(
+            f"victim{number}@v{number % 15}.example",
+            address=AWAY,
+            agent="",
+            text="buy https://evil.example/now",
+        )
         assert answer.startswith("250")  # the thief learns nothing
     return world
 
@@ -45,11 +51,25 @@ async def test_a_burst_reaches_nobody() -> None:
     assert world.courier.carried == []
     case = await the_case(world)
     assert case.action == "freeze" and case.credential_id == "password"
-    assert {reason.signal for reason in case.reasons} >= {"network", "client", "link", "domains", "same-content"}
+    assert {reason.signal for reason in case.reasons} >= {
+        "network",
+        "client",
+        "link",
+        "domains",
+        "same-content",
+    }
     assert len(await world.store.guard.held(world.accounts["user"].id)) == 40
-    verdicts = {labels: count for (name, labels), count in world.metrics.values.items() if name == "sekisho_guard_verdicts_total"}
+    verdicts = {
+        labels: count
+        for (name, labels), count in world.metrics.values.items()
+        if name == "sekisho_guard_verdicts_total"
+    }
     assert set(verdicts) == {(("verdict", word),) for word in ("pass", "slow", "hold", "freeze")}
-    entry = next(entry for entry in world.journal.entries if entry.kind == "guard.verdict" and entry.fields["verdict"] == "freeze")
+    entry = next(
+        entry
+        for entry in world.journal.entries
+        if entry.kind == "guard.verdict" and entry.fields["verdict"] == "freeze"
+    )
     assert entry.about == ("user@local.example", AWAY) and "evil.example" in str(entry.fields["because"])
 
 
@@ -63,10 +83,16 @@ async def test_the_credential_is_frozen_and_people_are_told_once() -> None:
     assert (await world.send("x@there.example", address=AWAY)).startswith("535")
     ((subject, text),) = letters(await world.mailbox("user"))
     assert subject == "Mail sent as user@local.example is held"
-    assert "The network 203.0.113.0/24 is new for this account." in text and "connections that it opened were cut" in text
+    assert (
+        "The network 203.0.113.0/24 is new for this account." in text
+        and "connections that it opened were cut" in text
+    )
     assert "40 messages are held" in text and "other@local.example" in text
     ((subject, text),) = letters(await world.mailbox("other"))
-    assert subject == "Guard: mail of user@local.example is held" and "sekisho guard purge user@local.example" in text
+    assert (
+        subject == "Guard: mail of user@local.example is held"
+        and "sekisho guard purge user@local.example" in text
+    )
     relayed = [m for m in await world.store.spool.queue() if m.origin == "dsn"]
     assert [str(m.recipients[0].recipient.address) for m in relayed] == ["user@second.example"] and str(
         relayed[0].envelope.reverse_path
@@ -111,7 +137,9 @@ async def test_a_job_that_waits_in_a_worker_is_kept_back() -> None:
     await world.ordinary_days()
     await world.send("friend0@there.example")
     assert len(world.jobs) == 1  # claimed by this worker, not yet under way
-    await world.store.guard.hold(world.accounts["user"].id, "password", "hold", Reason("by-hand", 100, "The administrator held it."))
+    await world.store.guard.hold(
+        world.accounts["user"].id, "password", "hold", Reason("by-hand", 100, "The administrator held it.")
+    )
     await world.deliver()
     assert world.courier.carried == [] and "queue.kept_back" in world.journal.kinds()
     (message,) = await world.store.spool.queue()
@@ -130,16 +158,30 @@ async def test_bounces_hold_the_rest() -> None:
 
 
 def private_key() -> DkimKey:
-    pem = subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519"], capture_output=True, check=True).stdout
-    return DkimKey("local.example", "s1", "ed25519", "active", pem, 0, 0)
+    pem = subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "ed25519"], capture_output=True, check=True
+    ).stdout
+    return DkimKey(
+        domain="local.example",
+        selector="s1",
+        algorithm="ed25519",
+        state="active",
+        private_pem=pem,
+        created_at_us=0,
+        changed_at_us=0,
+    )
 
 
 async def test_released_mail_is_signed_anew_and_sent_once() -> None:
     world = await GuardedWorld().fill()
     await world.add_key(private_key())
     user = world.accounts["user"].id
-    await world.store.guard.hold(user, "password", "hold", Reason("by-hand", 100, "The administrator held it."))
-    assert (await world.send("friend@there.example", "other@local.example", To="friend@there.example")).startswith("250")
+    await world.store.guard.hold(
+        user, "password", "hold", Reason("by-hand", 100, "The administrator held it.")
+    )
+    assert (
+        await world.send("friend@there.example", "other@local.example", To="friend@there.example")
+    ).startswith("250")
     held_at = world.clock.now_us() // 1_000_000
     world.clock.advance(9 * DAY)
     ((sent),) = await world.store.guard.held(user)
@@ -151,14 +193,18 @@ async def test_released_mail_is_signed_anew_and_sent_once() -> None:
     ((_, address, octets),) = world.courier.carried
     (copy,) = await world.mailbox("other")
     assert address == "friend@there.example" and copy == b"Return-Path: <user@local.example>\r\n" + octets
-    assert octets.count(b"DKIM-Signature:") == 1 and f"t={held_at + 9 * DAY};".encode() in octets.replace(b"\r\n\t", b"")
+    assert octets.count(b"DKIM-Signature:") == 1 and f"t={held_at + 9 * DAY};".encode() in octets.replace(
+        b"\r\n\t", b""
+    )
     assert octets.startswith(b"Received: by mx.local.example") and octets.count(b"Received:") == 1
     assert await world.store.spool.queue() == []
 
 
 async def test_an_account_that_is_gone_needs_no_letter() -> None:
     world = await GuardedWorld().fill()
-    await world.store.guard.hold(12345, "password", "freeze", Reason("by-hand", 100, "The administrator held it."))
+    await world.store.guard.hold(
+        12345, "password", "freeze", Reason("by-hand", 100, "The administrator held it.")
+    )
     await world.keeper.keep()
     assert await world.store.guard.unfinished() == [] and world.journal.faults == []
 
@@ -191,11 +237,17 @@ async def test_a_system_user_has_no_password_to_freeze(credential: str) -> None:
 
 async def test_facts_of_a_message() -> None:
     world = await GuardedWorld().fill()
-    await world.send("friend@there.example", address=HOME, Reply_To="x@away.example", In_Reply_To="<q@there.example>")
+    await world.send(
+        "friend@there.example", address=HOME, Reply_To="x@away.example", In_Reply_To="<q@there.example>"
+    )
     watched = await world.store.guard.watched(world.accounts["user"].id)
-    assert list(watched.state.networks) == ["192.0.2.0/24"] and list(watched.state.clients) == ["Thunderbird, literal, PLAIN"]
+    assert list(watched.state.networks) == ["192.0.2.0/24"] and list(watched.state.clients) == [
+        "Thunderbird, literal, PLAIN"
+    ]
     assert len(watched.state.identities) == 2 and len(watched.state.threads) == 1
     text = base64.b64encode(b"see https://www.Shop.example/a?b and mailto:x@y").decode()
-    await world.send("friend@there.example", text=text, Content_Transfer_Encoding="base64", Content_Type="text/plain")
+    await world.send(
+        "friend@there.example", text=text, Content_Transfer_Encoding="base64", Content_Type="text/plain"
+    )
     watched = await world.store.guard.watched(world.accounts["user"].id)
     assert len(watched.state.links) == 1

@@ -1,4 +1,5 @@
-"""What follows from a case, broken off at every call of it and begun again: people are told once, and all of them."""
+"""What follows from a case, broken off at every call of it and begun again: people are told once, and all of
+them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,7 +47,15 @@ class World:
         recipients = RecipientProbe(wrap(store.directory), HERE, {"postmaster": f"boss@{HERE}"})
         letters = LetterWriter(rules, wrap(store.spool), recipients, NO_SIGNING, clock)
         freezer = CredentialFreezer(wrap(store.credentials), clock)
-        ports = CasePorts(wrap(store.guard), wrap(store.directory), freezer, letters, clock, self.journal, self.metrics)
+        ports = CasePorts(
+            guard=wrap(store.guard),
+            directory=wrap(store.directory),
+            freezer=freezer,
+            letters=letters,
+            clock=clock,
+            journal=self.journal,
+            metrics=self.metrics,
+        )
         self.keeper = CaseKeeper(ports, rules, f"post@{HERE}")
         self.carried: list[tuple[str, str]] = []
 
@@ -78,7 +87,12 @@ class World:
             for row in job.recipients:
                 self.carried.append((job.message_id, str(row.recipient.address)))
             reply = Reply.of(250, "2.0.0", "taken")
-            await self.store.spool.settle(job, tuple(Outcome(row.id, "delivered", reply) for row in job.recipients))
+            await self.store.spool.settle(
+                job,
+                tuple(
+                    Outcome(recipient_id=row.id, result="delivered", reply=reply) for row in job.recipients
+                ),
+            )
 
     async def letters(self, name: str) -> list[tuple[bytes | None, int]]:
         """(Message-ID, size) of what is in the mailbox."""
@@ -86,7 +100,9 @@ class World:
         found = []
         for row in await self.store.mail.rows(info.id, UidSet.of(range(1, info.uidnext))):
             octets = await self.store.mail.open(info.id, row.uid)
-            found.append((HeaderSection(await octets.read(0, 1 << 16)).first(b"message-id"), octets.size_octets))
+            found.append(
+                (HeaderSection(await octets.read(0, 1 << 16)).first(b"message-id"), octets.size_octets)
+            )
         return found
 
     async def state(self) -> dict[str, Any]:
@@ -111,7 +127,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         if request.param == "memory":
             return await World(MemoryStore(clock, SeededDice(3)), clock).fill()
         settings = StoreSettings(free_disk_octets=1)
-        made.append(SqliteStore(tmp_path / f"data{len(made)}", clock, SeededDice(3), LocalChanges(), settings))
+        made.append(
+            SqliteStore(tmp_path / f"data{len(made)}", clock, SeededDice(3), LocalChanges(), settings)
+        )
         return await World(made[-1], clock).fill()
 
     new.made = made  # type: ignore[attr-defined]  # for `closing`
@@ -126,7 +144,13 @@ async def closing(make: Any) -> AsyncIterator[None]:
 
 
 async def played(
-    make: Any, action: str, at: int = -1, *, after: bool = False, error: BaseException | None = None, leaves: bool = False
+    make: Any,
+    action: str,
+    at: int = -1,
+    *,
+    after: bool = False,
+    error: BaseException | None = None,
+    leaves: bool = False,
 ) -> World:
     world: World = await make()
     await world.open(action)
@@ -140,12 +164,20 @@ async def played(
 
 
 @pytest.mark.parametrize("action", ["hold", "freeze"])
-async def test_a_case_broken_off_anywhere_ends_as_if_it_was_not(make: Any, closing: None, action: str) -> None:
+async def test_a_case_broken_off_anywhere_ends_as_if_it_was_not(
+    make: Any, closing: None, action: str
+) -> None:
     whole = await played(make, action)
     expected, calls = await whole.state(), whole.breaker.count
-    assert [len(expected["mailboxes"][name]) for name in ("mary", "boss")] == [1, 1] and len(expected["carried"]) == 2
+    assert [len(expected["mailboxes"][name]) for name in ("mary", "boss")] == [1, 1] and len(
+        expected["carried"]
+    ) == 2
     assert calls > 10 and not whole.journal.faults and expected["case"][1]
-    errors: list[BaseException] = [RuntimeError("injected"), StoreUnavailable("injected"), asyncio.CancelledError()]
+    errors: list[BaseException] = [
+        RuntimeError("injected"),
+        StoreUnavailable("injected"),
+        asyncio.CancelledError(),
+    ]
     step = 1 if isinstance(whole.store, MemoryStore) else 3
     for at in range(1, calls + 1, step):
         for after in (False, True):

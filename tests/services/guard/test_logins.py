@@ -1,4 +1,5 @@
-"""Logins from new places: told to the owner, not too often; and who reads from a place may send from there."""
+"""Logins from new places: told to the owner, not too often; and who reads from a place may send from
+there."""
 
 import pytest
 from tests.services.guard.test_hijack import letters
@@ -6,8 +7,8 @@ from tests.services.guard.world import AWAY, DAY, HOME, GuardedWorld
 
 from sekisho.core.message.dsn_text import Language
 from sekisho.ports.credentials import Credential, StoredCredential
-from sekisho.ports.places import Place
-from sekisho.services.guard.logins import FORGOTTEN_SECONDS, LoginNotices, NoticePorts
+from sekisho.ports.places import LoginPlace
+from sekisho.services.guard.logins import FORGOTTEN_SECONDS, LoginNoticePorts, LoginNotices
 from sekisho.services.letters import LetterRules, LetterWriter
 from sekisho.services.signing import NO_SIGNING
 
@@ -24,8 +25,15 @@ class ReadingWorld(GuardedWorld):
         rules = LetterRules("mx.local.example", language, {}, DAY * 1_000_000)
         store = self.store
         letter_writer = LetterWriter(rules, store.spool, self.recipients, NO_SIGNING, self.clock)
-        ports = NoticePorts(
-            store.places, store.directory, store.credentials, store.guard, store.counters, letter_writer, self.clock, self.journal
+        ports = LoginNoticePorts(
+            places=store.places,
+            directory=store.directory,
+            credentials=store.credentials,
+            guard=store.guard,
+            counters=store.counters,
+            letters=letter_writer,
+            clock=self.clock,
+            journal=self.journal,
         )
         return LoginNotices(ports, rules, "postmaster@local.example", per_day)
 
@@ -33,7 +41,18 @@ class ReadingWorld(GuardedWorld):
         now_us = self.clock.now_us()
         client = network.partition("0/")[0] + "9"
         await self.store.places.note(
-            Place(self.accounts[user].id, network, credential, now_us, now_us, 1, client, "imap", "SCRAM-SHA-256", "TLSv1.3")
+            LoginPlace(
+                account_id=self.accounts[user].id,
+                network=network,
+                credential_id=credential,
+                first_us=now_us,
+                last_us=now_us,
+                days=1,
+                client=client,
+                service="imap",
+                mechanism="SCRAM-SHA-256",
+                tls="TLSv1.3",
+            )
         )
 
     async def told(self, user: str = "user") -> list[tuple[str, str]]:
@@ -69,7 +88,11 @@ async def test_a_new_device_is_named_by_its_label(world: ReadingWorld) -> None:
     account_id = world.accounts["user"].id
     await world.log_in("192.0.2.0/24")
     world.clock.advance(DAY)
-    await world.store.credentials.add(StoredCredential(Credential(account_id, "app:1", "app", "phone of Hanako"), b"", ""))
+    await world.store.credentials.add(
+        StoredCredential(
+            Credential(account_id=account_id, id="app:1", kind="app", label="phone of Hanako"), b"", ""
+        )
+    )
     await world.log_in("192.0.2.0/24", "app:1")
     ((_, text),) = await world.told()
     assert "with “phone of Hanako”" in text
@@ -104,7 +127,8 @@ async def test_in_japanese_and_not_at_all(world: ReadingWorld) -> None:
     await world.log_in("203.0.113.0/24")
     ((subject, text),) = await world.told()
     assert (
-        subject == "user@local.example への新しいログイン" and "203.0.113.9(imap、SCRAM-SHA-256、TLSv1.3、アカウントのパスワード)" in text
+        subject == "user@local.example への新しいログイン"
+        and "203.0.113.9(imap、SCRAM-SHA-256、TLSv1.3、アカウントのパスワード)" in text
     )
     assert "198.51.100" not in text
 
@@ -119,12 +143,16 @@ async def test_a_deleted_account_gets_no_letter(world: ReadingWorld) -> None:
 
 
 @pytest.mark.parametrize(("days_read", "verdicts"), [(0, ["slow"]), (1, ["slow"]), (4, [])])
-async def test_who_reads_from_a_place_may_send_from_there(world: ReadingWorld, days_read: int, verdicts: list[str]) -> None:
+async def test_who_reads_from_a_place_may_send_from_there(
+    world: ReadingWorld, days_read: int, verdicts: list[str]
+) -> None:
     await world.ordinary_days()
     for _ in range(days_read):
         await world.log_in("203.0.113.0/24")
         world.clock.advance(DAY)
     world.journal.entries.clear()
     assert (await world.send("friend1@there.example", address=AWAY)).startswith("250")
-    assert [entry.fields["verdict"] for entry in world.journal.entries if entry.kind == "guard.verdict"] == verdicts
+    assert [
+        entry.fields["verdict"] for entry in world.journal.entries if entry.kind == "guard.verdict"
+    ] == verdicts
     assert (await world.send("friend1@there.example", address=HOME)).startswith("250")

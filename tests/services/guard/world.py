@@ -39,10 +39,10 @@ class NotingCourier:
         for row in job.recipients:
             address = str(row.recipient.address)
             if address.startswith("gone"):
-                out.append(Outcome(row.id, "failed", NO_SUCH))
+                out.append(Outcome(recipient_id=row.id, result="failed", reply=NO_SUCH))
             else:
                 self.carried.append((job.message_id, address, whole))
-                out.append(Outcome(row.id, "delivered", DELIVERED))
+                out.append(Outcome(recipient_id=row.id, result="delivered", reply=DELIVERED))
         return tuple(out)
 
     def reached(self) -> list[str]:
@@ -56,28 +56,60 @@ class GuardedWorld(World):
     async def fill(self) -> "GuardedWorld":
         await super().fill()
         self.store.guard.use(self.rules)
-        self.judge = TakeoverWatch(self.rules, self.clock, self.journal, self.metrics, places=self.store.places)
+        self.judge = TakeoverWatch(
+            self.rules, self.clock, self.journal, self.metrics, places=self.store.places
+        )
         signing = KeySigning(self.store.keys, self.clock, self.journal)
         self.signer = DomainSigner(signing)
         self.courier = NotingCourier()
         ports = QueuePorts(
-            self.store.spool, self.courier, self.recipients, self.store.changes, self.clock, self.dice, self.journal, self.metrics,
-            signing, self.store.guard,
-        )  # fmt: skip
+            spool=self.store.spool,
+            courier=self.courier,
+            recipients=self.recipients,
+            changes=self.store.changes,
+            clock=self.clock,
+            dice=self.dice,
+            journal=self.journal,
+            metrics=self.metrics,
+            signing=signing,
+            gate=self.store.guard,
+        )
         self.queue = Queue(QueueRules.of(HOSTNAME, "en", OWNER, QueueSettings(), RelaySettings()), ports)
         rules = LetterRules(HOSTNAME, "en", {}, DAY * 1_000_000)
         letters = LetterWriter(rules, self.store.spool, self.recipients, signing, self.clock)
         self.freezer = CredentialFreezer(self.store.credentials, self.clock)
-        case_ports = CasePorts(self.store.guard, self.store.directory, self.freezer, letters, self.clock, self.journal, self.metrics)
+        case_ports = CasePorts(
+            guard=self.store.guard,
+            directory=self.store.directory,
+            freezer=self.freezer,
+            letters=letters,
+            clock=self.clock,
+            journal=self.journal,
+            metrics=self.metrics,
+        )
         self.keeper = CaseKeeper(case_ports, rules, "other@local.example")
-        releaser = Releaser(self.store.spool, self.store.guard, self.recipients, signing, self.clock, 5 * DAY * 1_000_000)
+        releaser = Releaser(
+            spool=self.store.spool,
+            guard=self.store.guard,
+            recipients=self.recipients,
+            signing=signing,
+            clock=self.clock,
+            lifetime_us=5 * DAY * 1_000_000,
+        )
         self.kit = GuardKit(self.store.guard, releaser, self.freezer)
         return self
 
     async def add_key(self, key: DkimKey) -> None:
         await self.store.keys.put_dkim_keys((key,))
 
-    async def send(self, *recipients: str, address: str = HOME, agent: str = "Thunderbird/115", text: str = "hello", **fields: str) -> str:
+    async def send(
+        self,
+        *recipients: str,
+        address: str = HOME,
+        agent: str = "Thunderbird/115",
+        text: str = "hello",
+        **fields: str,
+    ) -> str:
         """One login and one message by user@local.example; the last reply."""
         client = self.connect("submissions", address)
         login = b"AUTH PLAIN " + base64.b64encode(b"\0user@local.example\0secret") + b"\r\n"
@@ -86,7 +118,11 @@ class GuardedWorld(World):
             return replies[-1]
         header = f"From: User <user@local.example>\r\nUser-Agent: {agent}\r\nSubject: letter\r\n"
         header += "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
-        replies = await talk(client, b"MAIL FROM:<user@local.example>\r\n", *(f"RCPT TO:<{r}>\r\n".encode() for r in recipients))
+        replies = await talk(
+            client,
+            b"MAIL FROM:<user@local.example>\r\n",
+            *(f"RCPT TO:<{r}>\r\n".encode() for r in recipients),
+        )
         if not replies[-1].startswith("250"):
             return replies[-1]
         return (await talk(client, b"DATA\r\n", f"{header}\r\n{text}\r\n.\r\n".encode()))[-1]

@@ -36,11 +36,21 @@ class FaultyWorld(World):
         wrap = self.breaker.wrap
         probe = RecipientProbe(wrap(self.store.directory), "mail.here.example", {})
         ports = QueuePorts(
-            wrap(self.store.spool), wrap(self), probe, self.store.changes, wrap(self.clock), wrap(self.dice), wrap(self.journal),
-            wrap(self.metrics), wrap(NO_SIGNING), wrap(self.store.guard),
-        )  # fmt: skip
+            spool=wrap(self.store.spool),
+            courier=wrap(self),
+            recipients=probe,
+            changes=self.store.changes,
+            clock=wrap(self.clock),
+            dice=wrap(self.dice),
+            journal=wrap(self.journal),
+            metrics=wrap(self.metrics),
+            signing=wrap(NO_SIGNING),
+            gate=wrap(self.store.guard),
+        )
         self.ports = ports
-        self.queue = Queue(QueueRules.of("mail.here.example", "en", OWNER, QueueSettings(), RelaySettings()), ports)
+        self.queue = Queue(
+            QueueRules.of("mail.here.example", "en", OWNER, QueueSettings(), RelaySettings()), ports
+        )
 
     async def carry(self, job: QueueJob, octets: MessageOctets) -> tuple[Outcome, ...]:
         await octets.read(0, 10)
@@ -73,12 +83,27 @@ class FaultyWorld(World):
         content.write(CONTENT)
         now_us = ManualClock.now_us(self.clock)
         relays = tuple(
-            RelayRecipient(row, row.address.domain, now_us, now_us + 432_000_000_000, fresh_lease=OWNER if fresh else None)
+            RelayRecipient(
+                recipient=row,
+                next_hop=row.address.domain,
+                due_at_us=now_us,
+                expires_at_us=now_us + 432_000_000_000,
+                fresh_lease=OWNER if fresh else None,
+            )
             for row in recipients
         )
-        envelope = Envelope(ReversePath(Address("alice", "here.example")))
+        envelope = Envelope(reverse_path=ReversePath(Address("alice", "here.example")))
         accepted = await self.store.spool.accept(
-            Acceptance("m1", envelope, content, b"", (), relays, "submission", account_id=self.account.id)
+            Acceptance(
+                message_id="m1",
+                envelope=envelope,
+                content=content,
+                prefix=b"",
+                deliveries=(),
+                relays=relays,
+                origin="submission",
+                account_id=self.account.id,
+            )
         )
         self.queue.take(accepted.jobs)
 
@@ -101,16 +126,23 @@ class FaultyWorld(World):
         return {"taken": dict(self.taken), "letters": letters, "queue": await self.store.spool.queue()}
 
 
-async def played(case: str, at: int = -1, error: BaseException | None = None, *, after: bool = False, times: int = 1) -> FaultyWorld:
+async def played(
+    case: str, at: int = -1, error: BaseException | None = None, *, after: bool = False, times: int = 1
+) -> FaultyWorld:
     world = FaultyWorld()
     if case == "later":
         answers = iter((LATER, *[DELIVERED] * 9))
-        world.courier.outcome = lambda id_, address: Outcome(id_, (said := next(answers))[1], said[0])  # type: ignore[assignment, arg-type, method-assign]  # test shorthand
+        world.courier.outcome = lambda id_, address: Outcome(
+            recipient_id=id_, result=(said := next(answers))[1], reply=said[0]
+        )  # type: ignore[assignment, arg-type, method-assign]  # test shorthand
     world.courier.says[EVE] = NO_SUCH_USER
     await world.start()
     await asyncio.sleep(0)
     world.breaker.arm(at, error or RuntimeError("injected"), after=after, times=times)
-    to = [recipient(BOB, "SUCCESS", "FAILURE") if case == "told" else recipient(BOB), *[recipient(EVE)] * (case == "both")]
+    to = [
+        recipient(BOB, "SUCCESS", "FAILURE") if case == "told" else recipient(BOB),
+        *[recipient(EVE)] * (case == "both"),
+    ]
     await world.submit(*to, fresh=case == "fresh")
     await world.rounds(8)
     await world.stop()
@@ -131,22 +163,43 @@ async def test_one_fault_anywhere_changes_nothing(case: str) -> None:
     assert expected["queue"] == [] and expected["taken"] and calls > 15
     broke = Counter[str]()
     for at in range(1, calls + 1):
-        for error, after in ((RuntimeError("injected"), False), (StoreUnavailable("injected"), False), (RuntimeError("injected"), True)):
+        for error, after in (
+            (RuntimeError("injected"), False),
+            (StoreUnavailable("injected"), False),
+            (RuntimeError("injected"), True),
+        ):
             world = await played(case, at, error, after=after)
             broke.update(world.breaker.broke)
             assert await world.end() == expected, (at, error, after, world.breaker.broke)
     assert {"open_queued", "holding", "carry", "settle", "now_us", "tally", "pull_in"} <= set(broke)
 
 
-@pytest.mark.parametrize("name", ["settle", "holding", "open_queued", "resolve", "sign", "uniform", "record", "now_us", "open_content"])
-async def test_a_call_that_fails_again_and_again_doubles_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six times in a row, and then it works: what was taken was taken once, who is refused is told once, nothing stays claimed."""
+@pytest.mark.parametrize(
+    "name",
+    ["settle", "holding", "open_queued", "resolve", "sign", "uniform", "record", "now_us", "open_content"],
+)
+async def test_a_call_that_fails_again_and_again_doubles_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six times in a row, and then it works: what was taken was taken once, who is refused is told once,
+    nothing stays claimed."""
     world = FaultyWorld()
     world.courier.says[EVE] = NO_SUCH_USER
     world.courier.says["late@there.example"] = LATER
     await world.start()
-    port = {"resolve": world.ports.recipients, "sign": world.ports.signing, "uniform": world.ports.dice, "now_us": world.ports.clock}
-    holder = port.get(name) or (world.ports.gate if name == "holding" else world.ports.journal if name == "record" else world.ports.spool)
+    port = {
+        "resolve": world.ports.recipients,
+        "sign": world.ports.signing,
+        "uniform": world.ports.dice,
+        "now_us": world.ports.clock,
+    }
+    holder = port.get(name) or (
+        world.ports.gate
+        if name == "holding"
+        else world.ports.journal
+        if name == "record"
+        else world.ports.spool
+    )
     real, left = getattr(holder, name), [6]
 
     def broken(*values: Any, **named: Any) -> Any:
@@ -181,7 +234,9 @@ async def test_what_is_known_of_some_recipients_counts() -> None:
     await world.submit(recipient(BOB), recipient("dan@there.example"))
     await world.rounds(2)
     assert [len(job.recipients) for job in world.courier.carried] == [2, 1]
-    assert await world.store.spool.queue() == [] and [where for where, _ in world.journal.faults] == ["queue.carry"]
+    assert await world.store.spool.queue() == [] and [where for where, _ in world.journal.faults] == [
+        "queue.carry"
+    ]
     await world.stop()
 
 
@@ -223,7 +278,9 @@ async def test_a_claim_that_is_worked_on_is_not_given_back_but_told_after_an_hou
     await world.stop()
 
 
-async def test_the_store_that_comes_back_while_the_worker_ends_hears_the_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_store_that_comes_back_while_the_worker_ends_hears_the_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(queue_module, "SETTLE_RETRY_SECONDS", 30.0)
     world = FaultyWorld()
     settle, failures = world.store.spool.settle, [2]
@@ -248,15 +305,31 @@ async def test_the_whole_queue_is_counted_and_every_parked_message_told() -> Non
     for number in range(1300):
         content = world.store.spool.open_content()
         content.write(CONTENT)
-        relay = RelayRecipient(Recipient(Address(f"u{number}", "there.example")), "there.example", world.clock.now_us(), 10**18)
-        await world.store.spool.accept(Acceptance(f"n{number:04}", Envelope(ReversePath()), content, b"", (), (relay,)))
+        relay = RelayRecipient(
+            recipient=Recipient(Address(f"u{number}", "there.example")),
+            next_hop="there.example",
+            due_at_us=world.clock.now_us(),
+            expires_at_us=10**18,
+        )
+        await world.store.spool.accept(
+            Acceptance(
+                message_id=f"n{number:04}",
+                envelope=Envelope(reverse_path=ReversePath()),
+                content=content,
+                prefix=b"",
+                deliveries=(),
+                relays=(relay,),
+            )
+        )
         world.clock.advance(1)
     for incarnation in range(3):
         owner = Owner("host", 0, 10 + incarnation)
         assert len(await world.store.spool.claim(owner, 1200)) == 1200
         await world.store.leases.free_owner(owner)
         world.clock.advance(-1)
-        for row in (row for message in world.store.state.queue.values() for row in message.rows if row.crashes):
+        for row in (
+            row for message in world.store.state.queue.values() for row in message.rows if row.crashes
+        ):
             row.due_at_us = 0
         world.clock.advance(1)
     await world.queue.count()

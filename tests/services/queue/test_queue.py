@@ -29,11 +29,14 @@ DELIVERED = (Reply.of(250, "2.0.0", "queued"), "delivered")
 LATER = (Reply.of(450, "4.2.1", "Mailbox busy", cause="answered"), "deferred")
 UNREACHABLE = (Reply.of(451, "4.4.1", "Connection refused"), "deferred")
 NO_SUCH_USER = (Reply.of(550, "5.1.1", "No such user"), "failed")
-CONTENT = b"From: alice@here.example\r\nMessage-ID: <x1@here.example>\r\nSubject: hello\r\n\r\nsecret body\r\n"
+CONTENT = (
+    b"From: alice@here.example\r\nMessage-ID: <x1@here.example>\r\nSubject: hello\r\n\r\nsecret body\r\n"
+)
 
 
 class FakeCourier:
-    """Answers for each recipient what `says` names: by address, else by "*". A callable there is called and awaited."""
+    """Answers for each recipient what `says` names: by address, else by "*". A callable there is called and
+    awaited."""
 
     def __init__(self) -> None:
         self.says: dict[str, tuple[Reply, str] | Exception] = {"*": DELIVERED}
@@ -60,7 +63,13 @@ class FakeCourier:
         said = self.says.get(address, self.says["*"])
         if isinstance(said, Exception):
             raise said
-        return Outcome(recipient_id, said[1], said[0], "mx.there.example [192.0.2.1]", self.has_dsn)  # type: ignore[arg-type]  # test shorthand
+        return Outcome(
+            recipient_id=recipient_id,
+            result=said[1],
+            reply=said[0],
+            remote="mx.there.example [192.0.2.1]",
+            remote_has_dsn=self.has_dsn,
+        )  # type: ignore[arg-type]  # test shorthand
 
 
 class World:
@@ -71,7 +80,16 @@ class World:
         self.store = MemoryStore(self.clock, self.dice)
         self.courier, self.journal, self.metrics = FakeCourier(), MemoryJournal(), MemoryMetrics()
         probe = RecipientProbe(self.store.directory, "mail.here.example", {})
-        ports = QueuePorts(self.store.spool, self.courier, probe, self.store.changes, self.clock, self.dice, self.journal, self.metrics)
+        ports = QueuePorts(
+            spool=self.store.spool,
+            courier=self.courier,
+            recipients=probe,
+            changes=self.store.changes,
+            clock=self.clock,
+            dice=self.dice,
+            journal=self.journal,
+            metrics=self.metrics,
+        )
         rules = QueueRules.of("mail.here.example", "en", OWNER, QueueSettings(), RelaySettings(**relay))  # type: ignore[arg-type]  # test shorthand
         self.queue = Queue(rules, ports)
         self.shutdown = ManualShutdown()
@@ -89,7 +107,12 @@ class World:
         await self.run
 
     async def put(
-        self, *recipients: Recipient | str, sender: str = "alice@here.example", fresh: bool = False, next_hop: str = "", **envelope: object
+        self,
+        *recipients: Recipient | str,
+        sender: str = "alice@here.example",
+        fresh: bool = False,
+        next_hop: str = "",
+        **envelope: object,
     ) -> str:
         """Accept one message; the hint wakes the queue."""
         self.accepted += 1
@@ -102,10 +125,26 @@ class World:
         for recipient in recipients or ("bob@there.example",):
             row = recipient if isinstance(recipient, Recipient) else Recipient(Address.from_text(recipient))
             hop = next_hop or row.address.domain
-            relays.append(RelayRecipient(row, hop, now, now + 432_000_000_000, fresh_lease=OWNER if fresh else None))
+            relays.append(
+                RelayRecipient(
+                    recipient=row,
+                    next_hop=hop,
+                    due_at_us=now,
+                    expires_at_us=now + 432_000_000_000,
+                    fresh_lease=OWNER if fresh else None,
+                )
+            )
         origin = envelope.pop("origin", "submission")
         accepted = await self.store.spool.accept(
-            Acceptance(message_id, Envelope(path, **envelope), content, b"", (), tuple(relays), origin)  # type: ignore[arg-type]  # test shorthand
+            Acceptance(
+                message_id=message_id,
+                envelope=Envelope(reverse_path=path, **envelope),
+                content=content,
+                prefix=b"",
+                deliveries=(),
+                relays=tuple(relays),
+                origin=origin,
+            )  # type: ignore[arg-type]  # test shorthand
         )
         self.queue.take(accepted.jobs)
         return message_id
@@ -168,7 +207,9 @@ async def test_delivered_and_gone(world: World, fresh: bool) -> None:
     await world.put(fresh=fresh)
     await world.settled()
     assert await world.store.spool.queue() == [] and await world.inbox() == []
-    assert world.courier.carried[0].message_id == "m1" and world.courier.carried[0].recipients[0].attempts == 1
+    assert (
+        world.courier.carried[0].message_id == "m1" and world.courier.carried[0].recipients[0].attempts == 1
+    )
     await world.stop()
 
 
@@ -195,7 +236,13 @@ async def test_deferred_waits_longer_and_longer_then_expires(world: World) -> No
 
 
 async def test_one_failure_notice_for_several_recipients(world: World) -> None:
-    world.courier.says.update({"no1@there.example": NO_SUCH_USER, "no2@there.example": NO_SUCH_USER, "no3@there.example": NO_SUCH_USER})
+    world.courier.says.update(
+        {
+            "no1@there.example": NO_SUCH_USER,
+            "no2@there.example": NO_SUCH_USER,
+            "no3@there.example": NO_SUCH_USER,
+        }
+    )
     await world.put(
         "bob@there.example",
         recipient("no1@there.example", orcpt="rfc822;First@There.example"),
@@ -207,8 +254,14 @@ async def test_one_failure_notice_for_several_recipients(world: World) -> None:
     (notice,) = await world.inbox()
     whole, *groups = notice.get_payload()[1].get_payload()
     assert whole["Original-Envelope-Id"] == "E1"
-    assert [group["Final-Recipient"] for group in groups] == ["rfc822; no1@there.example", "rfc822; no2@there.example"]
-    assert groups[0]["Original-Recipient"] == "rfc822; First@There.example" and groups[1]["Original-Recipient"] is None
+    assert [group["Final-Recipient"] for group in groups] == [
+        "rfc822; no1@there.example",
+        "rfc822; no2@there.example",
+    ]
+    assert (
+        groups[0]["Original-Recipient"] == "rfc822; First@There.example"
+        and groups[1]["Original-Recipient"] is None
+    )
     assert "secret body" not in notice.as_string() and notice["In-Reply-To"] == "<x1@here.example>"
     assert await world.store.spool.queue() == []
     await world.stop()
@@ -227,14 +280,31 @@ async def test_the_full_message_comes_back_if_asked(world: World) -> None:
 @pytest.mark.parametrize("sender", ["alice@here.example", "eve@far.example"])
 @pytest.mark.parametrize(
     ("says", "notify", "later"),
-    [(NO_SUCH_USER, (), 0), (DELIVERED, ("SUCCESS",), 0), (LATER, ("DELAY",), 20_000), (UNREACHABLE, ("FAILURE",), 500_000)],
+    [
+        (NO_SUCH_USER, (), 0),
+        (DELIVERED, ("SUCCESS",), 0),
+        (LATER, ("DELAY",), 20_000),
+        (UNREACHABLE, ("FAILURE",), 500_000),
+    ],
 )
 async def test_strangers_hear_only_if_vouched_for_and_never_more_than_the_header(
-    world: World, vouched: str, told: bool, sender: str, says: tuple[Reply, str], notify: tuple[str, ...], later: int
+    world: World,
+    vouched: str,
+    told: bool,
+    sender: str,
+    says: tuple[Reply, str],
+    notify: tuple[str, ...],
+    later: int,
 ) -> None:
     """Here and far away, forged as one of ours or as anybody."""
     world.courier.says["bob@there.example"] = says
-    await world.put(recipient("bob@there.example", *notify), sender=sender, origin="reception", vouched=vouched, ret="FULL")
+    await world.put(
+        recipient("bob@there.example", *notify),
+        sender=sender,
+        origin="reception",
+        vouched=vouched,
+        ret="FULL",
+    )
     await world.settled()
     if later:
         await world.again(later, 2)
@@ -247,7 +317,9 @@ async def test_strangers_hear_only_if_vouched_for_and_never_more_than_the_header
     await world.stop()
 
 
-@pytest.mark.parametrize(("sender", "notify"), [("", ()), ("alice@here.example", ("NEVER",)), ("alice@here.example", ("DELAY",))])
+@pytest.mark.parametrize(
+    ("sender", "notify"), [("", ()), ("alice@here.example", ("NEVER",)), ("alice@here.example", ("DELAY",))]
+)
 async def test_no_failure_notice(world: World, sender: str, notify: tuple[str, ...]) -> None:
     world.courier.says["*"] = NO_SUCH_USER
     await world.put(recipient("bob@there.example", *notify), sender=sender)
@@ -262,7 +334,9 @@ async def test_a_remote_sender_gets_the_notice_by_relay(world: World) -> None:
     await world.put(sender="eve@far.example")
     await world.settled(2)
     notice = world.courier.carried[1]
-    assert notice.envelope.reverse_path.is_null and notice.origin == "dsn" and notice.next_hop == "far.example"
+    assert (
+        notice.envelope.reverse_path.is_null and notice.origin == "dsn" and notice.next_hop == "far.example"
+    )
     assert str(notice.recipients[0].recipient.address) == "eve@far.example"
     assert notice.recipients[0].expires_at_us - world.clock.now_us() == 172_800_000_000
     await world.stop()
@@ -278,7 +352,12 @@ async def test_a_sender_that_left_is_not_told(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("notify", "origin", "told"),
-    [((), "submission", True), ((), "reception", False), (("FAILURE",), "submission", False), (("DELAY",), "reception", True)],
+    [
+        ((), "submission", True),
+        ((), "reception", False),
+        (("FAILURE",), "submission", False),
+        (("DELAY",), "reception", True),
+    ],
 )
 async def test_a_delay_is_told_once(world: World, notify: tuple[str, ...], origin: str, told: bool) -> None:
     world.courier.says["*"] = LATER
@@ -294,8 +373,13 @@ async def test_a_delay_is_told_once(world: World, notify: tuple[str, ...], origi
     await world.stop()
 
 
-@pytest.mark.parametrize(("has_dsn", "notify", "told"), [(False, ("SUCCESS",), True), (True, ("SUCCESS",), False), (False, (), False)])
-async def test_success_is_told_only_for_hops_that_cannot(world: World, has_dsn: bool, notify: tuple[str, ...], told: bool) -> None:
+@pytest.mark.parametrize(
+    ("has_dsn", "notify", "told"),
+    [(False, ("SUCCESS",), True), (True, ("SUCCESS",), False), (False, (), False)],
+)
+async def test_success_is_told_only_for_hops_that_cannot(
+    world: World, has_dsn: bool, notify: tuple[str, ...], told: bool
+) -> None:
     world.courier.has_dsn = has_dsn
     await world.put(recipient("bob@there.example", *notify))
     await world.settled()
@@ -311,7 +395,10 @@ async def test_an_unreachable_destination_rests_for_all(world: World) -> None:
     await world.put()
     await world.again(1, 1)
     (destination,) = await world.store.spool.destinations()
-    assert destination.failures == 1 and 240 <= (destination.not_before_us - world.clock.now_us()) / 1e6 + 1 <= 360
+    assert (
+        destination.failures == 1
+        and 240 <= (destination.not_before_us - world.clock.now_us()) / 1e6 + 1 <= 360
+    )
     world.courier.says["*"] = DELIVERED
     await world.again(400, 3)
     assert await world.store.spool.queue() == [] and await world.store.spool.destinations() == []
@@ -415,8 +502,22 @@ async def test_parked_messages_raise_an_alarm() -> None:
     content = world.store.spool.open_content()
     content.write(CONTENT)
     now = world.clock.now_us()
-    relay = RelayRecipient(Recipient(Address.from_text("b@there.example")), "there.example", now, now + 10**12)
-    await world.store.spool.accept(Acceptance("bad", Envelope(ReversePath()), content, b"", (), (relay,)))
+    relay = RelayRecipient(
+        recipient=Recipient(Address.from_text("b@there.example")),
+        next_hop="there.example",
+        due_at_us=now,
+        expires_at_us=now + 10**12,
+    )
+    await world.store.spool.accept(
+        Acceptance(
+            message_id="bad",
+            envelope=Envelope(reverse_path=ReversePath()),
+            content=content,
+            prefix=b"",
+            deliveries=(),
+            relays=(relay,),
+        )
+    )
     for incarnation in range(3):
         owner = Owner("host", 0, 10 + incarnation)
         assert len(await world.store.spool.claim(owner, 10)) == 1

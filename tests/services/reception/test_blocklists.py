@@ -6,7 +6,9 @@ from sekisho.testing.records import MemoryJournal, MemoryMetrics
 from sekisho.testing.zones import ZoneResolver
 
 CODES = (CodeRange.parse("127.0.0.2"),)
-GOOD, WILD, REFUSING = (Blocklist(f"{name}.example", CODES) for name in ("good", "wild", "refusing"))
+GOOD, WILD, REFUSING = (
+    Blocklist(zone=f"{name}.example", codes=CODES) for name in ("good", "wild", "refusing")
+)
 ZONE = """
 2.0.0.127.good.example       A 127.0.0.2
 *.wild.example               A 127.0.0.2
@@ -38,7 +40,12 @@ async def test_only_fit_lists_are_asked() -> None:
 async def test_a_list_goes_and_comes_back_by_itself() -> None:
     watch, journal, _ = _watch(ZONE, GOOD)
     waits: list[float] = []
-    for zone in (ZONE, ZONE.replace("good", "gone"), "$SERVFAIL good.example\n$SERVFAIL 2.0.0.127.good.example", ZONE):
+    for zone in (
+        ZONE,
+        ZONE.replace("good", "gone"),
+        "$SERVFAIL good.example\n$SERVFAIL 2.0.0.127.good.example",
+        ZONE,
+    ):
         watch._resolver = ZoneResolver(zone)
         await watch.look()
         waits.append(watch.pause_seconds)

@@ -1,4 +1,5 @@
-"""A message at the door by its content: into Junk with the reason on it, for whom it is junk; scanners that answer and that do not."""
+"""A message at the door by its content: into Junk with the reason on it, for whom it is junk; scanners that
+answer and that do not."""
 
 from typing import Any
 
@@ -24,14 +25,26 @@ from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.testing.clock import ManualClock
 from sekisho.testing.zones import ZoneResolver
 
-LETTER = b"From: a@good.example\r\nSubject: minutes\r\n\r\nThe agenda of the meeting is attached; see you at lunch. %b\r\n"
-OFFER = b"From: a@good.example\r\nSubject: win now\r\n\r\nClaim your casino bonus, dear winner! The jackpot is guaranteed: call. %b\r\n"
+LETTER = (
+    b"From: a@good.example\r\nSubject: minutes\r\n\r\nThe agenda of the meeting is attached; see you "
+    b"at lunch. %b\r\n"
+)
+OFFER = (
+    b"From: a@good.example\r\nSubject: win now\r\n\r\nClaim your casino bonus, dear winner! The "
+    b"jackpot is guaranteed: call. %b\r\n"
+)
 
 
 def inspect(world: World, **probe: Any) -> None:
     resolver = ZoneResolver(ZONE)
     content = ContentProbe(**probe)
-    tools = DoorTools(world.store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal, Probes(content=content))
+    tools = DoorTools(
+        directory=world.store.directory,
+        budgeted=lambda: BudgetedResolver(resolver),
+        clock=world.clock,
+        journal=world.journal,
+        probes=Probes(content=content),
+    )
     world.inspector = DoorInspector(HOSTNAME, DoorRules(), [], tools)
 
 
@@ -45,7 +58,12 @@ async def taught(world: World) -> LiveClassifier:
     """Knows offers as junk."""
     classifier = LiveClassifier(world.store.lessons, world.clock, world.journal)
     lessons = [
-        Taught(f"{number}{is_spam}", 0, is_spam, features_of(read_message(text % f"w{number}".encode())).to_octets())
+        Taught(
+            key=f"{number}{is_spam}",
+            account_id=0,
+            is_spam=is_spam,
+            features=features_of(read_message(text % f"w{number}".encode())).to_octets(),
+        )
         for number in range(100)
         for is_spam, text in ((True, OFFER), (False, LETTER))
     ]
@@ -65,7 +83,12 @@ async def test_junk_has_its_reason_on_it() -> None:
     header = HeaderSection(junk)
     (reason,) = header.values(b"x-junk-reason")
     assert reason.startswith(b"content-junk; its words and build score ") and b"jackpot" in reason
-    assert [field.name for field in header.fields][:4] == [b"return-path", b"x-junk-reason", b"authentication-results", b"received"]
+    assert [field.name for field in header.fields][:4] == [
+        b"return-path",
+        b"x-junk-reason",
+        b"authentication-results",
+        b"received",
+    ]
     assert codes(await _deliver(world, LETTER % b"today")) == [250]
     (letter,) = await world.mailbox("user")
     assert HeaderSection(letter).count(b"x-junk-reason") == 0
@@ -92,7 +115,12 @@ async def test_a_program_goes_into_junk() -> None:
 
 async def test_scanners_are_asked() -> None:
     clamd, rspamd, clock = FakeClamd(), FakeRspamd(), ManualClock()
-    rspamd.answer = {"score": 7.0, "required_score": 15, "action": "add header", "symbols": {"X": {"name": "X", "score": 7.0}}}
+    rspamd.answer = {
+        "score": 7.0,
+        "required_score": 15,
+        "action": "add header",
+        "symbols": {"X": {"name": "X", "score": 7.0}},
+    }
     async with listening(clamd.serve) as clamd_place, listening(rspamd.serve) as rspamd_place:
         world = await world_with(
             clamav=ClamdScanner(parse_place(clamd_place), clock, timeout_seconds=5),
@@ -102,7 +130,9 @@ async def test_scanners_are_asked() -> None:
         assert codes(answer) == [550] and "virus" in answer[0]
         assert codes(await _deliver(world, LETTER % b"good")) == [250]
         (junk,) = await world.mailbox("user", "Junk")
-        assert (HeaderSection(junk).first(b"x-junk-reason") or b"").startswith(b"rspamd; add header, score 7 of 15: X (7)")
+        assert (HeaderSection(junk).first(b"x-junk-reason") or b"").startswith(
+            b"rspamd; add header, score 7 of 15: X (7)"
+        )
         assert clamd.scanned[1] == rspamd.requests[1][1] == LETTER % b"good" + b"\r\n"
         assert dict(rspamd.requests[1][0])["hostname"] == "client.example"
 
@@ -110,7 +140,8 @@ async def test_scanners_are_asked() -> None:
 async def test_scanners_that_do_not_answer_stop_nothing() -> None:
     nowhere, clock = parse_place("127.0.0.1:1"), ManualClock()
     world = await world_with(
-        clamav=ClamdScanner(nowhere, clock, timeout_seconds=5), rspamd=RspamdScanner(nowhere, clock, password="", timeout_seconds=5)
+        clamav=ClamdScanner(nowhere, clock, timeout_seconds=5),
+        rspamd=RspamdScanner(nowhere, clock, password="", timeout_seconds=5),
     ).fill()
     assert codes(await _deliver(world, LETTER % b"EVIL")) == [250]
     assert len(await world.mailbox("user")) == 1
@@ -128,4 +159,6 @@ async def test_a_message_too_large_for_scanners() -> None:
 
 
 def test_the_client_is_told_alike_at_the_door_and_from_the_mailbox() -> None:
-    assert client_hop("[192.0.2.7]", "Client.Example", "192.0.2.7") == client_hop("192.0.2.7", "client.example", "192.0.2.7")
+    assert client_hop("[192.0.2.7]", "Client.Example", "192.0.2.7") == client_hop(
+        "192.0.2.7", "client.example", "192.0.2.7"
+    )

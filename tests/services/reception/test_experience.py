@@ -1,4 +1,5 @@
-"""Our own experience at the door: it grows by verdicts and by what users do, puts into Junk, and gives way to their trust."""
+"""Our own experience at the door: it grows by verdicts and by what users do, puts into Junk, and gives way to
+their trust."""
 
 from dataclasses import dataclass
 
@@ -18,7 +19,10 @@ from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.testing.zones import ZoneResolver
 
 LISTED = "7.2.0.192.bl.example A 127.0.0.2\n7.2.0.192.rbl.example A 127.0.0.2\n"
-LISTS = tuple(Blocklist(zone, (CodeRange.parse("127.0.0.2", "spam source"),)) for zone in ("bl.example", "rbl.example"))
+LISTS = tuple(
+    Blocklist(zone=zone, codes=(CodeRange.parse("127.0.0.2", "spam source"),))
+    for zone in ("bl.example", "rbl.example")
+)
 HONEST = b"From: a@good.example\r\nSubject: hello\r\n\r\nx"
 FORGED = b"From: user@local.example\r\n\r\nx"
 
@@ -34,17 +38,19 @@ class Scene:
         world.clock.advance(1000.0)
         rules, resolver, store = DoorRules(), ZoneResolver(ZONE + zone), world.store
         organizations = Organizations(world.clock)
-        experience = Experience(store.reputation, store.judgements, organizations, lambda: BudgetedResolver(resolver), world.clock)
+        experience = Experience(
+            store.reputation, store.judgements, organizations, lambda: BudgetedResolver(resolver), world.clock
+        )
         experience.hostname = HOSTNAME
         probe = ReputationProbe(store.reputation, organizations, rules.experience)
         tools = DoorTools(
-            store.directory,
-            lambda: BudgetedResolver(resolver),
-            world.clock,
-            world.journal,
-            Probes(probe),
-            experience,
-            lambda: LISTS[:lists],
+            directory=store.directory,
+            budgeted=lambda: BudgetedResolver(resolver),
+            clock=world.clock,
+            journal=world.journal,
+            probes=Probes(reputation=probe),
+            experience=experience,
+            blocklists=lambda: LISTS[:lists],
         )
         world.inspector = DoorInspector(HOSTNAME, rules, (), tools)
         return cls(world, experience)
@@ -60,7 +66,16 @@ class Scene:
         whole = await octets.read(0, octets.size_octets)
         prefix = whole.index(b"From: ")
         account = self.world.accounts["user"].id
-        await self.experience.judged(JudgedMessage(account, content_id, is_junk, False, octets, prefix))
+        await self.experience.judged(
+            JudgedMessage(
+                account_id=account,
+                content_id=content_id,
+                is_junk=is_junk,
+                was_other=False,
+                octets=octets,
+                prefix_octets=prefix,
+            )
+        )
 
 
 async def test_a_host_that_only_did_bad_comes_into_junk_until_somebody_trusts_the_sender() -> None:
@@ -73,7 +88,9 @@ async def test_a_host_that_only_did_bad_comes_into_junk_until_somebody_trusts_th
     await scene.judge(octets, content_id, is_junk=False)  # the user takes it out
     assert codes(await _deliver(scene.world, HONEST)) == [250]
     assert len(await scene.world.mailbox("user")) == 1
-    rules = [entry.fields["rule"] for entry in scene.world.journal.entries if entry.kind == "reception.evidence"]
+    rules = [
+        entry.fields["rule"] for entry in scene.world.journal.entries if entry.kind == "reception.evidence"
+    ]
     assert rules[-2:] == ["bad-reputation", ""]
 
 
@@ -106,15 +123,21 @@ async def test_a_forged_author_earns_nothing_for_its_domain() -> None:
     scene.experience.wrote(scene.world.accounts["user"].id, [Address.from_text("boss@unproven.example")])
     for _ in range(8):
         await _deliver(scene.world, FORGED)
-    # Nothing proves that it is unproven.example who writes: the address that somebody wrote to lets nobody past a bad history.
-    assert codes(await _deliver(scene.world, b"From: boss@unproven.example\r\n\r\nx", "boss@unproven.example")) == [250]
+    # Nothing proves that it is unproven.example who writes: the address that somebody wrote to lets nobody
+    # past a bad history.
+    assert codes(
+        await _deliver(scene.world, b"From: boss@unproven.example\r\n\r\nx", "boss@unproven.example")
+    ) == [250]
     assert await scene.world.mailbox("user") == []
     assert len(await scene.junk()) == 1
 
 
 async def test_a_suspicion_that_was_wrong_is_taken_back() -> None:
-    """The door put it into Junk, a person took it out: the host stands as if the door had never suspected it, and a bit better."""
-    scene = await Scene.make('_dmarc.good.example TXT "v=DMARC1; p=quarantine; aspf=s"\nmail.good.example TXT "v=spf1 +all"\n')
+    """The door put it into Junk, a person took it out: the host stands as if the door had never suspected it,
+    and a bit better."""
+    scene = await Scene.make(
+        '_dmarc.good.example TXT "v=DMARC1; p=quarantine; aspf=s"\nmail.good.example TXT "v=spf1 +all"\n'
+    )
     assert codes(await _deliver(scene.world, HONEST, "a@mail.good.example")) == [250]
     (key,) = [known.key for known in await scene.world.store.reputation.listing("client:", 1)]
     suspected = (await scene.world.store.reputation.histories([key]))[key]

@@ -1,4 +1,5 @@
-"""Reception and greylisting: who waits, who passes at once, who waits for the reply instead, and that nobody waits for ever."""
+"""Reception and greylisting: who waits, who passes at once, who waits for the reply instead, and that nobody
+waits for ever."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from tests.services.smtp_world import HOSTNAME, OWNER, World, codes, reply, talk
 
 from sekisho.config.schema import QueueSettings, ReceptionSettings
 from sekisho.core.policy.door.rule import DoorRules
-from sekisho.core.policy.greylist import SECOND_US, GreylistRules, Tried
+from sekisho.core.policy.greylist import SECOND_US, GreylistRules, GreylistTry
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.reputation import Expected
 from sekisho.probes.budget import BudgetedResolver
@@ -34,7 +35,10 @@ $SERVFAIL dead.example
 local.example       TXT "v=spf1 -all"
 """
 LETTER = b"From: x@stranger.example\r\nSubject: hello\r\n\r\nHow are you?"
-CODE = b"From: x@stranger.example\r\nSubject: Sign in\r\nContent-Type: text/html\r\n\r\n<p>Your verification code:<br><b>482913</b></p>"
+CODE = (
+    b"From: x@stranger.example\r\nSubject: Sign in\r\nContent-Type: text/html\r\n\r\n<p>Your "
+    b"verification code:<br><b>482913</b></p>"
+)
 WAITED = "451 4.7.1 "
 
 
@@ -50,30 +54,59 @@ class GreyWorld(World):
         await super().fill()
         store, resolver, organizations = self.store, ZoneResolver(ZONE), Organizations(self.clock)
         rules = DoorRules(waiting=self.waiting, modes=self.modes, **self.rules)
-        experience = Experience(store.reputation, store.judgements, organizations, lambda: BudgetedResolver(resolver), self.clock)
+        experience = Experience(
+            store.reputation, store.judgements, organizations, lambda: BudgetedResolver(resolver), self.clock
+        )
         probes = Probes(
-            ReputationProbe(store.reputation, organizations, rules.experience),
-            ContentProbe(),
-            GreylistProbe(store.greylist, rules.experience),
+            reputation=ReputationProbe(store.reputation, organizations, rules.experience),
+            content=ContentProbe(),
+            greylist=GreylistProbe(store.greylist, rules.experience),
             sender=True,
         )
         ports = GreylistPorts(store.greylist, self.clock, self.journal, self.metrics)
         tools = DoorTools(
-            store.directory, lambda: BudgetedResolver(resolver), self.clock, self.journal, probes, experience,
+            directory=store.directory,
+            budgeted=lambda: BudgetedResolver(resolver),
+            clock=self.clock,
+            journal=self.journal,
+            probes=probes,
+            experience=experience,
             greylisting=Greylisting(rules.waiting, self.slots, ports),
-        )  # fmt: skip
+        )
         self.inspector = DoorInspector(HOSTNAME, rules, (), tools)
         return self
 
     def reception(self) -> Reception:
         tools = ReceptionTools(
-            self.store.spool, self.recipients, self.inspector, self.clock, self.dice, self.journal, self.metrics,
-            self.shutdown, lambda: OWNER, self.jobs.extend, sleep=self.sleep,
-        )  # fmt: skip
-        return Reception(tools, ReceptionConfig(HOSTNAME, self.limits, ReceptionSettings(), QueueSettings(), ledger=self.ledger))
+            spool=self.store.spool,
+            recipients=self.recipients,
+            inspector=self.inspector,
+            clock=self.clock,
+            dice=self.dice,
+            journal=self.journal,
+            metrics=self.metrics,
+            shutdown=self.shutdown,
+            owner=lambda: OWNER,
+            started=self.jobs.extend,
+            sleep=self.sleep,
+        )
+        return Reception(
+            tools,
+            ReceptionConfig(
+                hostname=HOSTNAME,
+                limits=self.limits,
+                reception=ReceptionSettings(),
+                queue=QueueSettings(),
+                ledger=self.ledger,
+            ),
+        )
 
     async def hand_in(
-        self, content: bytes = LETTER, sender: str = "x@stranger.example", to: str = "user@local.example", client: str = "192.0.2.7"
+        self,
+        content: bytes = LETTER,
+        sender: str = "x@stranger.example",
+        to: str = "user@local.example",
+        client: str = "192.0.2.7",
     ) -> str:
         stream = await self.send(content, sender, to, client)
         (answer,) = await reply(stream)
@@ -105,9 +138,15 @@ async def test_a_stranger_waits_and_comes_back_from_another_host() -> None:
     world.clock.advance(31)
     assert (await world.hand_in(client="192.0.2.99")).startswith("250")
     assert len(await world.mailbox("user")) == 1
-    assert (world.counted(result="delayed"), world.counted(result="too_early"), world.counted(result="came_back")) == (1, 1, 1)
+    assert (
+        world.counted(result="delayed"),
+        world.counted(result="too_early"),
+        world.counted(result="came_back"),
+    ) == (1, 1, 1)
     assert world.metrics.values["sekisho_greylist_returns_total", (("within", "2m"),)] == 1
-    assert (await world.hand_in(to="other@local.example", client="192.0.2.200")).startswith("250")  # it is known now
+    assert (await world.hand_in(to="other@local.example", client="192.0.2.200")).startswith(
+        "250"
+    )  # it is known now
     assert (await world.hand_in(client="198.51.100.7")).startswith(WAITED)  # from elsewhere it is not
 
 
@@ -138,7 +177,9 @@ async def test_who_expects_mail_gets_it_at_once() -> None:
 
 async def test_one_recipient_that_expects_mail_is_enough_for_all() -> None:
     world = await GreyWorld().fill()
-    await world.store.reputation.expect(Expected(world.accounts["other"].id, world.clock.now_us() + 600 * SECOND_US))
+    await world.store.reputation.expect(
+        Expected(world.accounts["other"].id, world.clock.now_us() + 600 * SECOND_US)
+    )
     assert (await world.hand_in(to="both@local.example")).startswith("250")
     assert len(await world.mailbox("user")) == 1
 
@@ -146,14 +187,18 @@ async def test_one_recipient_that_expects_mail_is_enough_for_all() -> None:
 async def test_observing_lets_in_and_remembers_nobody() -> None:
     world = await GreyWorld(modes={"greylist": "observe"}).fill()
     assert (await world.hand_in()).startswith("250")
-    assert (world.last()["rule"], world.last()["observed"], world.last()["verdict"]) == ("greylist", True, "accept")
+    assert (world.last()["rule"], world.last()["observed"], world.last()["verdict"]) == (
+        "greylist",
+        True,
+        "accept",
+    )
     assert await world.store.greylist.listing(10) == []
 
 
 async def test_whoever_cannot_be_written_down_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     world = await GreyWorld().fill()
 
-    async def fails(*arguments: Any) -> Tried:
+    async def fails(*arguments: Any) -> GreylistTry:
         raise StoreUnavailable("full")
 
     monkeypatch.setattr(world.store.greylist, "change", fails)
@@ -257,14 +302,18 @@ async def rcpt(world: GreyWorld, sender: str, *recipients: str) -> list[str]:
 
 async def test_a_domain_that_does_not_exist_is_put_off_at_once() -> None:
     world = await GreyWorld().fill()
-    answers = await rcpt(world, "x@nowhere.example", "user@local.example", "other@local.example", "postmaster@local.example")
+    answers = await rcpt(
+        world, "x@nowhere.example", "user@local.example", "other@local.example", "postmaster@local.example"
+    )
     assert codes(answers) == [450, 450, 250] and answers[0].startswith("450 4.1.8 ") and "(id " in answers[0]
     assert world.last("reception.recipient_refused")["rule"] == "unknown-sender-domain"
     refusing = await GreyWorld(rules={"refuses_senders": True}).fill()
     assert (await rcpt(refusing, "x@nowhere.example", "user@local.example"))[0].startswith("550 5.1.8 ")
 
 
-@pytest.mark.parametrize("sender", ["x@dead.example", "", "x@[192.0.2.7]", "x@stranger.example", "y@caught.example"])
+@pytest.mark.parametrize(
+    "sender", ["x@dead.example", "", "x@[192.0.2.7]", "x@stranger.example", "y@caught.example"]
+)
 async def test_what_exists_or_could_not_be_known_is_not_put_off_for_it(sender: str) -> None:
     """A domain of ours exists, whatever the DNS says of it."""
     world = await GreyWorld().fill()
@@ -277,4 +326,8 @@ async def test_observed_or_switched_off_nobody_asks_early() -> None:
         assert codes(await rcpt(world, "x@nowhere.example", "user@local.example")) == [250]
     world = await GreyWorld(modes={"unknown-sender-domain": "observe", "greylist": "off"}).fill()
     assert (await world.hand_in(sender="x@nowhere.example")).startswith("250")
-    assert (world.last()["rule"], world.last()["observed"], world.last()["sender_domain"]) == ("unknown-sender-domain", True, "missing")
+    assert (world.last()["rule"], world.last()["observed"], world.last()["sender_domain"]) == (
+        "unknown-sender-domain",
+        True,
+        "missing",
+    )

@@ -1,4 +1,5 @@
-"""Reception with its papers checked: what a zone and a client give as Authentication-Results, reply, mailbox and journal."""
+"""Reception with its papers checked: what a zone and a client give as Authentication-Results, reply, mailbox
+and journal."""
 
 from ipaddress import ip_network
 
@@ -45,14 +46,25 @@ def _world(rules: DoorRules | None = None, unchecked: str = "") -> World:
         HOSTNAME,
         rules or DoorRules(),
         networks,
-        DoorTools(world.store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal),
+        DoorTools(
+            directory=world.store.directory,
+            budgeted=lambda: BudgetedResolver(resolver),
+            clock=world.clock,
+            journal=world.journal,
+        ),
     )
     return world
 
 
 async def _deliver(world: World, content: bytes, sender: str = "a@good.example") -> list[str]:
     client = world.connect()
-    await talk(client, b"", b"EHLO client.example\r\n", f"MAIL FROM:<{sender}>\r\n".encode(), b"RCPT TO:<user@local.example>\r\n")
+    await talk(
+        client,
+        b"",
+        b"EHLO client.example\r\n",
+        f"MAIL FROM:<{sender}>\r\n".encode(),
+        b"RCPT TO:<user@local.example>\r\n",
+    )
     await talk(client, b"DATA\r\n")
     client.write(content + b"\r\n.\r\n")
     return await reply(client)
@@ -77,9 +89,15 @@ async def test_every_method_is_written_and_journaled() -> None:
     assert codes(await _deliver(world, b"From: a@good.example\r\n\r\nx")) == [250]
     (message,) = await world.mailbox("user")
     assert _words(message) == {"spf": "pass", "dkim": "none", "dmarc": "none", "arc": "none", "iprev": "pass"}
-    assert [field.name for field in HeaderSection(message).fields][:3] == [b"return-path", b"authentication-results", b"received"]
+    assert [field.name for field in HeaderSection(message).fields][:3] == [
+        b"return-path",
+        b"authentication-results",
+        b"received",
+    ]
     (entry,) = [entry for entry in world.journal.entries if entry.kind == "reception.evidence"]
-    assert entry.fields["spf"] == "pass" and entry.fields["verdict"] == "accept" and entry.id.encode() in message
+    assert (
+        entry.fields["spf"] == "pass" and entry.fields["verdict"] == "accept" and entry.id.encode() in message
+    )
 
 
 async def test_an_address_of_ours_as_a_name_is_marked_and_junk() -> None:
@@ -87,10 +105,18 @@ async def test_an_address_of_ours_as_a_name_is_marked_and_junk() -> None:
     directory = world.store.directory
     resolver = ZoneResolver(ZONE)
     probes = Probes(names=ImpersonationProbe(directory, world.clock))
-    tools = DoorTools(directory, lambda: BudgetedResolver(resolver), world.clock, world.journal, probes)
+    tools = DoorTools(
+        directory=directory,
+        budgeted=lambda: BudgetedResolver(resolver),
+        clock=world.clock,
+        journal=world.journal,
+        probes=probes,
+    )
     world.inspector = DoorInspector(HOSTNAME, DoorRules(), [], tools)
     name = b'From: "user@local.example" '
-    assert codes(await _deliver(world, b"X-Sekisho-Warning: forged\r\n" + name + b"<a@good.example>\r\n\r\nx")) == [250]
+    assert codes(
+        await _deliver(world, b"X-Sekisho-Warning: forged\r\n" + name + b"<a@good.example>\r\n\r\nx")
+    ) == [250]
     (marked,) = await world.mailbox("user", "Junk")
     assert b"X-Junk-Reason: shown-author;" in marked  # whoever it is has papers of their own, not ours
     warnings = list(HeaderSection(marked).values(b"x-sekisho-warning"))
@@ -103,7 +129,9 @@ async def test_an_address_of_ours_as_a_name_is_marked_and_junk() -> None:
     assert [entry.fields["rule"] for entry in entries] == ["shown-author", "impersonated-name"] and all(
         "impersonated" in e.fields for e in entries
     )
-    world.inspector = DoorInspector(HOSTNAME, DoorRules(modes={"impersonated-name": "observe", "shown-author": "observe"}), [], tools)
+    world.inspector = DoorInspector(
+        HOSTNAME, DoorRules(modes={"impersonated-name": "observe", "shown-author": "observe"}), [], tools
+    )
     assert codes(await _deliver(world, name + b"<a@unproven.example>\r\n\r\nx")) == [250]
     assert b"x-sekisho-warning" not in (await world.mailbox("user"))[-1].lower()
 
@@ -117,14 +145,19 @@ async def test_the_list_that_a_message_names_is_journaled() -> None:
 
 async def test_forged_results_go_and_foreign_ones_stay() -> None:
     world = await _world().fill()
-    forged = b"Authentication-Results: (x) MX.local.example.; spf=pass\r\nAuthentication-Results: other.example; spf=pass\r\n"
+    forged = (
+        b"Authentication-Results: (x) MX.local.example.; spf=pass\r\nAuthentication-Results: "
+        b"other.example; spf=pass\r\n"
+    )
     await _deliver(world, forged + b"From: a@good.example\r\n\r\nx")
     (message,) = await world.mailbox("user")
     values = list(HeaderSection(message).values(b"authentication-results"))
     assert len(values) == 2 and values[1] == b"other.example; spf=pass" and b"(x)" not in message
 
 
-@pytest.mark.parametrize("extra", [b"", b"Return-Path: <x@y>\r\nAuthentication-Results: mx.local.example; spf=pass\r\n"])
+@pytest.mark.parametrize(
+    "extra", [b"", b"Return-Path: <x@y>\r\nAuthentication-Results: mx.local.example; spf=pass\r\n"]
+)
 async def test_a_signature_verifies_over_a_large_body_and_behind_cut_fields(extra: bytes) -> None:
     world = await _world().fill()
     text = b"From: a@bank.example\r\nSubject: x\r\n\r\n" + b"a line of text \r\n" * 20_000 + b"end\r\n"
@@ -141,7 +174,11 @@ async def test_a_changed_body_is_refused_by_name_and_id() -> None:
     answer = await _deliver(world, signed + b"and more")
     assert answer[0].startswith("550 5.7.1 DMARC") and await world.mailbox("user") == []
     refused = world.journal.entries[-1]
-    assert refused.kind == "reception.refused" and refused.id in answer[0] and "dmarc-reject" in str(refused.fields["because"])
+    assert (
+        refused.kind == "reception.refused"
+        and refused.id in answer[0]
+        and "dmarc-reject" in str(refused.fields["because"])
+    )
 
 
 async def test_observe_lets_it_in() -> None:
@@ -163,7 +200,11 @@ async def test_quarantine_goes_into_junk(domain: str) -> None:
 
 @pytest.mark.parametrize(
     "author",
-    [b"From: user@local.example\r\n", b"From: a@good.example\r\nFrom: b@local.example\r\n", b"From: a@x.example, b@local.example\r\n"],
+    [
+        b"From: user@local.example\r\n",
+        b"From: a@good.example\r\nFrom: b@local.example\r\n",
+        b"From: a@x.example, b@local.example\r\n",
+    ],
 )
 async def test_our_domains_are_not_a_strangers(author: bytes) -> None:
     world = await _world().fill()
@@ -212,7 +253,9 @@ UNSIGNED = b"From: x@nobody.example\r\n\r\nx\r\n"
         ("", False, 250, ""),
     ],
 )
-async def test_what_is_only_sent_on_and_who_hears_of_it(sender: str, is_signed: bool, code: int, vouched: str) -> None:
+async def test_what_is_only_sent_on_and_who_hears_of_it(
+    sender: str, is_signed: bool, code: int, vouched: str
+) -> None:
     world = await _world().fill()
     content = _signed(world) if is_signed else UNSIGNED
     answer = await _forwarded(world, sender, content, "away@local.example")
@@ -221,7 +264,9 @@ async def test_what_is_only_sent_on_and_who_hears_of_it(sender: str, is_signed: 
     assert [message.envelope.vouched for message in queue] == [vouched] * (code == 250)
     if code != 250:
         refused = world.journal.entries[-1]
-        assert refused.kind == "reception.refused" and str(refused.fields["because"]).startswith("forged-forward: ")
+        assert refused.kind == "reception.refused" and str(refused.fields["because"]).startswith(
+            "forged-forward: "
+        )
     # Where a mailbox here is behind one of the recipients, the message is taken: its reply is the mildest.
     for other in ("user@local.example", "mixed@local.example", "postmaster@local.example"):
         assert codes(await _forwarded(world, sender, content, "away@local.example", other)) == [250]
@@ -237,7 +282,12 @@ async def test_the_forwarding_rule_can_be_off_and_tells_nobody_all_the_same() ->
 
 async def test_success_is_told_to_whom_something_vouches_for() -> None:
     world = await _world().fill()
-    for sender, told in (("a@good.example", 1), ("a@soft.example", 0), ("a@silent.example", 0), ("a@forged.example", 0)):
+    for sender, told in (
+        ("a@good.example", 1),
+        ("a@soft.example", 0),
+        ("a@silent.example", 0),
+        ("a@forged.example", 0),
+    ):
         assert codes(await _forwarded(world, sender, UNSIGNED, "user@local.example")) == [250]
         notices = [message for message in await world.store.spool.queue() if message.origin == "dsn"]
         assert len(notices) == told and world.journal.kinds().count("notice.withheld") == 1 - told

@@ -1,4 +1,5 @@
-"""Reception over the memory store: what is taken, what is refused, and what stands in the mailboxes and the queue."""
+"""Reception over the memory store: what is taken, what is refused, and what stands in the mailboxes and the
+queue."""
 
 import asyncio
 import base64
@@ -59,12 +60,16 @@ async def test_a_mailbox_copy_carries_one_return_path_and_our_received() -> None
     assert b"from client.example ([192.0.2.7])" in received and b"with ESMTP id " + message_id in received
     assert b"for <user@local.example>" in received
     assert message.endswith(b"Subject: x\r\n\r\nbody\r\n")
-    assert world.journal.kinds() == ["reception.accepted"] and world.journal.entries[0].id == message_id.decode()
+    assert (
+        world.journal.kinds() == ["reception.accepted"] and world.journal.entries[0].id == message_id.decode()
+    )
 
 
 async def test_two_recipients_are_not_named_and_one_account_gets_one_copy() -> None:
     world = await World().fill()
-    assert codes(await deliver(world, b"\r\nx", "user@local.example", "both@local.example", "user+tag@local.example")) == [250]
+    assert codes(
+        await deliver(world, b"\r\nx", "user@local.example", "both@local.example", "user+tag@local.example")
+    ) == [250]
     (first,), (second,) = await world.mailbox("user"), await world.mailbox("other")
     assert b"for <" not in first and first == second
 
@@ -80,7 +85,9 @@ async def test_the_whole_opening_is_answered_in_one_write() -> None:
 
 async def test_an_alias_that_leads_away_is_queued_with_our_received_only() -> None:
     world = await World().fill()
-    assert codes(await deliver(world, b"Return-Path: <x@y>\r\nSubject: x\r\n\r\nbody", "mixed@local.example")) == [250]
+    assert codes(
+        await deliver(world, b"Return-Path: <x@y>\r\nSubject: x\r\n\r\nbody", "mixed@local.example")
+    ) == [250]
     assert len(await world.mailbox("user")) == 1
     (queued,) = await world.store.spool.queue()
     assert [str(row.recipient.address) for row in queued.recipients] == ["friend@elsewhere.example"]
@@ -94,14 +101,31 @@ async def test_an_alias_that_leads_away_is_queued_with_our_received_only() -> No
 @pytest.mark.parametrize(
     ("address", "code"),
     [
-        ("user@local.example", 250), ("USER@local.example", 250), ("user+a+b@local.example", 250), ("anybody@caught.example", 250),
-        ("closed@local.example", 250), ("held@local.example", 250), ("sales+x@local.example", 250), ("looped@local.example", 250),
-        ("postmaster@caught.example", 250), ("abuse@local.example", 250), ("postmaster@[192.0.2.25]", 250), ("PostMaster", 250),
-        ("postmaster@mx.local.example", 250), ("gone@local.example", 550), ("nobody@local.example", 550), ("dead@local.example", 550),
-        ("loop1@local.example", 550), ("user@[192.0.2.25]", 550), ("postmaster@[192.0.2.99]", 550), ("user@mx.local.example", 550),
-        ("abuse@[192.0.2.25]", 550), ("user@elsewhere.example", 550), ("postmaster@elsewhere.example", 550),
+        ("user@local.example", 250),
+        ("USER@local.example", 250),
+        ("user+a+b@local.example", 250),
+        ("anybody@caught.example", 250),
+        ("closed@local.example", 250),
+        ("held@local.example", 250),
+        ("sales+x@local.example", 250),
+        ("looped@local.example", 250),
+        ("postmaster@caught.example", 250),
+        ("abuse@local.example", 250),
+        ("postmaster@[192.0.2.25]", 250),
+        ("PostMaster", 250),
+        ("postmaster@mx.local.example", 250),
+        ("gone@local.example", 550),
+        ("nobody@local.example", 550),
+        ("dead@local.example", 550),
+        ("loop1@local.example", 550),
+        ("user@[192.0.2.25]", 550),
+        ("postmaster@[192.0.2.99]", 550),
+        ("user@mx.local.example", 550),
+        ("abuse@[192.0.2.25]", 550),
+        ("user@elsewhere.example", 550),
+        ("postmaster@elsewhere.example", 550),
     ],
-)  # fmt: skip
+)
 async def test_recipients(address: str, code: int) -> None:
     world = await World().fill()
     client = world.connect()
@@ -123,8 +147,12 @@ async def test_a_looping_message_is_refused() -> None:
 
 async def test_header_caps() -> None:
     world = await World(Limits(header_octets=1000, header_fields=100)).fill()
-    assert (await deliver(world, b"X: " + b"y" * 1000 + b"\r\n\r\nbody", "user@local.example"))[0].startswith("552 5.3.4")
-    assert (await deliver(world, b"X: y\r\n" * 101 + b"\r\nbody", "user@local.example"))[0].startswith("554 5.6.0")
+    assert (await deliver(world, b"X: " + b"y" * 1000 + b"\r\n\r\nbody", "user@local.example"))[0].startswith(
+        "552 5.3.4"
+    )
+    assert (await deliver(world, b"X: y\r\n" * 101 + b"\r\nbody", "user@local.example"))[0].startswith(
+        "554 5.6.0"
+    )
     assert codes(await deliver(world, b"X: y\r\n" * 99 + b"\r\nbody", "user@local.example")) == [250]
 
 
@@ -144,7 +172,9 @@ async def test_a_long_message_in_small_pieces() -> None:
 async def test_a_full_mailbox_and_a_full_disk_are_temporary() -> None:
     world = await World().fill()
     await world.store.directory.set_quota(world.accounts["user"].id, 500)
-    assert codes(await deliver(world, b"\r\n" + b"x" * 1000, "user@local.example")) == [452]  # too large for what is left
+    assert codes(await deliver(world, b"\r\n" + b"x" * 1000, "user@local.example")) == [
+        452
+    ]  # too large for what is left
     await deliver(world, b"\r\nx" + b"y" * 150, "user@local.example")
     await world.store.directory.set_quota(world.accounts["user"].id, 100)
     client = world.connect()
@@ -164,7 +194,9 @@ async def test_who_sent_hears_of_the_copy_that_had_no_room_and_of_wanted_success
     assert codes(await talk(client, b"Subject: big\r\n\r\n" + b"x" * 1000 + b"\r\n.\r\n")) == [250]
     assert await world.mailbox("user") == [] and len(await world.mailbox("other")) == 1
     notices = await world.store.spool.queue()
-    assert [str(n.envelope.reverse_path) for n in notices] == ["", ""] and {n.origin for n in notices} == {"dsn"}
+    assert [str(n.envelope.reverse_path) for n in notices] == ["", ""] and {n.origin for n in notices} == {
+        "dsn"
+    }
     texts = []
     for notice in notices:
         octets = await world.store.spool.open_queued(notice.message_id)
@@ -180,14 +212,23 @@ SUCCESS = b"RCPT TO:<other@local.example> NOTIFY=SUCCESS,FAILURE,DELAY\r\n"
 
 async def test_whoever_is_named_in_a_forged_sender_hears_nothing() -> None:
     world = await World().fill()
-    await talk(client := world.connect(), b"", HELLO, b"MAIL FROM:<victim@far.example> RET=FULL\r\n", SUCCESS, b"DATA\r\n")
+    await talk(
+        client := world.connect(),
+        b"",
+        HELLO,
+        b"MAIL FROM:<victim@far.example> RET=FULL\r\n",
+        SUCCESS,
+        b"DATA\r\n",
+    )
     assert codes(await talk(client, b"Subject: buy\r\n\r\nx\r\n.\r\n")) == [250]
     assert await world.store.spool.queue() == [] and len(await world.mailbox("other")) == 1
     entry = next(entry for entry in world.journal.entries if entry.kind == "notice.withheld")
     assert entry.fields == {
-        "action": "delivered", "reverse_path": "victim@far.example", "recipient": "other@local.example",
+        "action": "delivered",
+        "reverse_path": "victim@far.example",
+        "recipient": "other@local.example",
         "because": "neither SPF nor DKIM speaks for far.example",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("sender", [b"MAIL FROM:<a@b.example>\r\n", b"MAIL FROM:<>\r\n"])
@@ -195,13 +236,25 @@ async def test_a_copy_that_nobody_may_be_told_of_puts_the_message_off(sender: by
     world = await World().fill()
     await world.store.directory.set_quota(world.accounts["user"].id, 500)
     big = b"Subject: big\r\n\r\n" + b"x" * 1000
-    answer = await deliver(world, big, "user@local.example", "other@local.example", "away@local.example", mail=sender)
-    assert answer[0].startswith("452 4.2.2") and await world.mailbox("other") == [] and await world.store.spool.queue() == []
-    assert world.journal.kinds()[-1] == "reception.refused" and world.journal.entries[-1].fields["rule"] == "mailbox-full"
+    answer = await deliver(
+        world, big, "user@local.example", "other@local.example", "away@local.example", mail=sender
+    )
+    assert (
+        answer[0].startswith("452 4.2.2")
+        and await world.mailbox("other") == []
+        and await world.store.spool.queue() == []
+    )
+    assert (
+        world.journal.kinds()[-1] == "reception.refused"
+        and world.journal.entries[-1].fields["rule"] == "mailbox-full"
+    )
     # An alias of which somebody gets it is a recipient that got it.
     assert codes(await deliver(world, big, "both@local.example", mail=sender)) == [250]
     assert len(await world.mailbox("other")) == 1 and await world.mailbox("user") == []
-    assert world.journal.kinds()[-1] == "reception.accepted" and world.journal.entries[-1].fields["over_quota"] == 1
+    assert (
+        world.journal.kinds()[-1] == "reception.accepted"
+        and world.journal.entries[-1].fields["over_quota"] == 1
+    )
 
 
 async def test_the_size_that_is_declared_counts_before_the_message_comes() -> None:
@@ -209,7 +262,13 @@ async def test_the_size_that_is_declared_counts_before_the_message_comes() -> No
     await world.store.directory.set_quota(world.accounts["user"].id, 500)
     for size, code in ((400, 250), (501, 452)):
         mail = b"MAIL FROM:<a@b.example> SIZE=%d\r\n" % size
-        assert codes((await talk(world.connect(), b"", HELLO, mail, rcpt("user@local.example"), rcpt("other@local.example")))[-2:]) == [
+        assert codes(
+            (
+                await talk(
+                    world.connect(), b"", HELLO, mail, rcpt("user@local.example"), rcpt("other@local.example")
+                )
+            )[-2:]
+        ) == [
             code,
             250,
         ]
@@ -248,7 +307,9 @@ async def test_a_dead_store_and_an_own_bug_are_temporary() -> None:
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("the disk is gone"), RuntimeError("a bug")])
-async def test_a_recipient_that_could_not_be_looked_up_takes_no_other_along(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_recipient_that_could_not_be_looked_up_takes_no_other_along(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = await World().fill()
     resolve = world.recipients.resolve
 
@@ -259,7 +320,15 @@ async def test_a_recipient_that_could_not_be_looked_up_takes_no_other_along(erro
 
     monkeypatch.setattr(world.recipients, "resolve", sometimes)
     client = world.connect()
-    opening = (b"", HELLO, MAIL, rcpt("user@local.example"), rcpt("other@local.example"), b"DATA\r\n", b"\r\nx\r\n.\r\n")
+    opening = (
+        b"",
+        HELLO,
+        MAIL,
+        rcpt("user@local.example"),
+        rcpt("other@local.example"),
+        b"DATA\r\n",
+        b"\r\nx\r\n.\r\n",
+    )
     answers = codes(await talk(client, *opening))
     assert answers[:4] == [220, 250, 250, 250] and answers[4] in (451, 452) and answers[5:] == [354, 250]
     assert len(await world.mailbox("user")) == 1
@@ -324,7 +393,10 @@ async def test_the_session_goes_on_after_an_own_bug() -> None:
 def ended(world: World) -> dict[str, float]:
     """How many connections each deadline ended."""
     names, values = ("silence", "command", "session", "progress"), world.metrics.values
-    return {name: values.get(("sekisho_deadlines_total", (("deadline", name), ("service", "reception"))), 0) for name in names}
+    return {
+        name: values.get(("sekisho_deadlines_total", (("deadline", name), ("service", "reception"))), 0)
+        for name in names
+    }
 
 
 async def test_one_octet_a_minute_wins_no_time_for_a_command() -> None:
@@ -505,18 +577,25 @@ class Suspicious(NoInspection):
     async def inspect(self, arrival: Arrival) -> Inspection:
         assert arrival.hello == "client.example" and str(arrival.client.address) == "192.0.2.7"
         if arrival.header.first(b"subject") == b"spam":
-            return Inspection(Refusal(reply=Reply.of(550, "5.7.1", "Refused by policy"), because="it says so"))
+            return Inspection(
+                refusal=Refusal(reply=Reply.of(550, "5.7.1", "Refused by policy"), because="it says so")
+            )
         return Inspection(fields=b"Authentication-Results: mx.local.example; none\r\n")
 
 
 async def test_the_inspector_stands_before_acceptance() -> None:
     world = await World(inspector=Suspicious()).fill()
-    assert (await deliver(world, b"Subject: spam\r\n\r\nx", "user@local.example"))[0].startswith("550 5.7.1 Refused")
+    assert (await deliver(world, b"Subject: spam\r\n\r\nx", "user@local.example"))[0].startswith(
+        "550 5.7.1 Refused"
+    )
     assert world.journal.entries[-1].fields["because"] == "it says so"
     await deliver(world, b"Authentication-Results: forged\r\nSubject: ham\r\n\r\nx", "user@local.example")
     (message,) = await world.mailbox("user")
     names = [field.name for field in HeaderSection(message).fields]
-    assert names == [b"return-path", b"authentication-results", b"received", b"subject"] and b"forged" not in message
+    assert (
+        names == [b"return-path", b"authentication-results", b"received", b"subject"]
+        and b"forged" not in message
+    )
 
 
 VECTORS = find_vectors("smtp")
@@ -526,7 +605,8 @@ FORMS = json.loads((VECTORS / "address-forms.json").read_text("utf-8"))["cases"]
 @pytest.mark.skipif(not FORMS, reason="the vectors are not here (SEKISHO_VECTORS)")
 @pytest.mark.parametrize("case", FORMS, ids=lambda case: case["id"])
 async def test_address_forms(case: dict[str, Any]) -> None:
-    """Never a relay, in any spelling: nothing may stand in the queue, and no reply may accept what must be refused."""
+    """Never a relay, in any spelling: nothing may stand in the queue, and no reply may accept what must be
+    refused."""
     world = await World().fill()
     client = world.connect()
     path = base64.b64decode(case["raw_rcpt_b64"]) if case["raw_rcpt_b64"] else case["rcpt_to"].encode()

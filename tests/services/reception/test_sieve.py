@@ -1,4 +1,5 @@
-"""Scripts of recipients at the door: before the 250, in the accepting transaction, refused honestly or not at all."""
+"""Scripts of recipients at the door: before the 250, in the accepting transaction, refused honestly or not at
+all."""
 
 from typing import Any
 
@@ -10,7 +11,9 @@ from tests.services.smtp_world import World, codes
 from sekisho.core.message.header import HeaderSection
 from sekisho.ports.content import StoreUnavailable
 
-CONTENT = b"From: a@b.example\r\nTo: user@local.example\r\nSubject: x\r\nMessage-ID: <1@b.example>\r\n\r\nbody"
+CONTENT = (
+    b"From: a@b.example\r\nTo: user@local.example\r\nSubject: x\r\nMessage-ID: <1@b.example>\r\n\r\nbody"
+)
 
 
 @pytest.fixture
@@ -22,18 +25,25 @@ async def world() -> World:
 
 async def test_a_message_is_filed_before_the_reply(world: World) -> None:
     script = 'require ["fileinto", "mailbox", "envelope", "body"];'
-    script += 'if allof (envelope "from" "a@b.example", header :contains "received" "client.example", body :contains "body")'
+    script += (
+        'if allof (envelope "from" "a@b.example", header :contains "received" "client.example", body '
+        ':contains "body")'
+    )
     await activate(world, "user", script + ' { fileinto :create "Lists"; }')
     assert codes(await deliver(world, CONTENT, "user@local.example")) == [250]
     (message,) = await world.mailbox("user", "Lists")
-    assert HeaderSection(message).first(b"return-path") == b"<a@b.example>" and await world.mailbox("user") == []
+    assert (
+        HeaderSection(message).first(b"return-path") == b"<a@b.example>" and await world.mailbox("user") == []
+    )
 
 
 async def test_a_redirect_leaves_with_the_message(world: World) -> None:
     await activate(world, "user", 'require "copy"; redirect :copy "friend@elsewhere.example";')
     assert codes(await deliver(world, CONTENT, "user@local.example")) == [250]
     (queued,) = await world.store.spool.queue()
-    assert str(queued.envelope.reverse_path) == "a@b.example" and [job.next_hop for job in world.jobs] == ["elsewhere.example"]
+    assert str(queued.envelope.reverse_path) == "a@b.example" and [job.next_hop for job in world.jobs] == [
+        "elsewhere.example"
+    ]
     assert len(await world.mailbox("user")) == 1
 
 
@@ -51,7 +61,9 @@ async def test_an_answer_goes_out_after_the_message_is_ours(world: World) -> Non
     await activate(world, "user", 'require "vacation"; vacation "Away.";')
     assert codes(await deliver(world, CONTENT, "user@local.example")) == [250]
     (queued,) = await world.store.spool.queue()
-    assert str(queued.envelope.reverse_path) == "" and [str(row.recipient.address) for row in queued.recipients] == ["a@b.example"]
+    assert str(queued.envelope.reverse_path) == "" and [
+        str(row.recipient.address) for row in queued.recipients
+    ] == ["a@b.example"]
     world.store.state.unavailable = "no disk"
     assert codes(await deliver(world, CONTENT, "user@local.example")) == [452]
     world.store.state.unavailable = None

@@ -1,4 +1,5 @@
-"""No form of From shows a name of ours, or of a domain with p=reject, in INBOX without a mark: forms × names × the attacker's papers."""
+"""No form of From shows a name of ours, or of a domain with p=reject, in INBOX without a mark: forms × names
+× the attacker's papers."""
 
 import json
 from collections import Counter
@@ -35,27 +36,40 @@ MARKS = (b"x-junk-reason", b"x-sekisho-warning")
 async def _world(rules: DoorRules | None = None) -> World:
     world, resolver = World(), ZoneResolver(ZONE)
     probes = Probes(names=ImpersonationProbe(world.store.directory, world.clock))
-    tools = DoorTools(world.store.directory, lambda: BudgetedResolver(resolver), world.clock, world.journal, probes)
+    tools = DoorTools(
+        directory=world.store.directory,
+        budgeted=lambda: BudgetedResolver(resolver),
+        clock=world.clock,
+        journal=world.journal,
+        probes=probes,
+    )
     world.inspector = DoorInspector(HOSTNAME, rules or DoorRules(), [], tools)
     return await world.fill()
 
 
 def _letter(fields: bytes, *, signed: bool = False) -> bytes:
-    content = fields + b"\r\nTo: user@local.example\r\nSubject: x\r\nDate: Tue, 24 Nov 2026 05:20:51 +0000\r\n\r\nHello\r\n"
+    content = (
+        fields + b"\r\nTo: user@local.example\r\nSubject: x\r\nDate: Tue, 24 Nov 2026 05:20:51 +0000\r\n\r\n"
+        b"Hello\r\n"
+    )
     try:
         return sign_message([SIGNER], content, 1_800_000_000) + content if signed else content
     except SigningRefused:  # nothing or several to sign
         return content
 
 
-async def _deliver(world: World, letters: list[bytes], sender: str, recipient: str = "user@local.example") -> Counter[str]:
+async def _deliver(
+    world: World, letters: list[bytes], sender: str, recipient: str = "user@local.example"
+) -> Counter[str]:
     """How often which code was answered."""
     outcomes: Counter[str] = Counter()
     for number, letter in enumerate(letters):
         if number % 5 == 0:
             client = world.connect()
             await talk(client, b"", b"EHLO client.example\r\n")
-        await talk(client, f"MAIL FROM:<{sender}>\r\n".encode(), f"RCPT TO:<{recipient}>\r\n".encode(), b"DATA\r\n")
+        await talk(
+            client, f"MAIL FROM:<{sender}>\r\n".encode(), f"RCPT TO:<{recipient}>\r\n".encode(), b"DATA\r\n"
+        )
         client.write(letter + b".\r\n")
         outcomes[(await reply(client))[-1][:9]] += 1
     return outcomes
@@ -77,7 +91,11 @@ async def test_no_form_reaches_inbox_unmarked(victim: str, papers: str) -> None:
     assert [message for message in inbox if not _is_marked(message)] == []
     own = "spf=pass" if papers == "spf" else "dkim=pass"
     assert papers == "none" or sum(own in message.decode("latin-1") for message in junk) > 100
-    assert sum(outcomes.values()) == len(all_forms) > 780 and set(outcomes) <= {"550 5.7.1", "550 5.5.2", "250 2.0.0"}
+    assert sum(outcomes.values()) == len(all_forms) > 780 and set(outcomes) <= {
+        "550 5.7.1",
+        "550 5.5.2",
+        "250 2.0.0",
+    }
     assert outcomes["250 2.0.0"] == len(inbox) + len(junk) < 300
 
 
@@ -111,7 +129,10 @@ async def test_what_names_somebody_else_as_the_author_is_refused(form: bytes, vi
         assert await junked.mailbox("user") == [] and outcome in ({"550 5.7.1": 1}, {"250 2.0.0": 1})
 
 
-@pytest.mark.parametrize("form", [b"Subject: none", b"From: nobody", b"From: x@a.example\r\nFrom: y@b.example", b"From: x@[192.0.2.1]"])
+@pytest.mark.parametrize(
+    "form",
+    [b"Subject: none", b"From: nobody", b"From: x@a.example\r\nFrom: y@b.example", b"From: x@[192.0.2.1]"],
+)
 async def test_the_switch_the_roles_and_notices_put_it_into_junk(form: bytes) -> None:
     for rules, sender, recipient in (
         (DoorRules(refuses_unreadable=False), "x@attack.example", "user@local.example"),
@@ -131,7 +152,9 @@ async def test_the_switch_the_roles_and_notices_put_it_into_junk(form: bytes) ->
     world = await _world(DoorRules(modes={"unreadable-from": "observe"}))
     assert await _deliver(world, [_letter(form)], "x@attack.example") == {"250 2.0.0": 1}
     (entry,) = [entry for entry in world.journal.entries if entry.kind == "reception.evidence"]
-    assert (entry.fields["rule"], entry.fields["observed"]) == ("unreadable-from", True) and json.dumps(entry.fields["unreadable"])
+    assert (entry.fields["rule"], entry.fields["observed"]) == ("unreadable-from", True) and json.dumps(
+        entry.fields["unreadable"]
+    )
 
 
 HONEST = [
@@ -166,9 +189,15 @@ async def test_honest_oddities_arrive_unmarked(value: bytes) -> None:
 
 async def test_a_list_that_signs_for_itself_may_show_whose_mail_it_is() -> None:
     world = await _world()
-    for listed, mailbox in ((b"List-Id: <club.attack.example>\r\n", "INBOX"), (b"List-Id: <club.list.example>\r\n", "Junk")):
+    for listed, mailbox in (
+        (b"List-Id: <club.attack.example>\r\n", "INBOX"),
+        (b"List-Id: <club.list.example>\r\n", "Junk"),
+    ):
         for victim in ("boss@bank.example", "boss@local.example"):
-            rest = b'%bFrom: "%b via Club" <x@attack.example>\r\nSubject: x\r\n\r\nHello\r\n' % (listed, victim.encode())
+            rest = b'%bFrom: "%b via Club" <x@attack.example>\r\nSubject: x\r\n\r\nHello\r\n' % (
+                listed,
+                victim.encode(),
+            )
             letter = sign_message([SIGNER], rest, 1_800_000_000) + rest
             assert await _deliver(world, [letter], "x@list.example") == {"250 2.0.0": 1}
             assert HeaderSection((await world.mailbox("user", mailbox))[-1]).count(b"x-sekisho-warning") == 1

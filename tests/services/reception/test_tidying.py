@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.stores.conftest import open_sqlite
 
-from sekisho.core.policy.greylist import DAY_US, GreylistRules, Tried
+from sekisho.core.policy.greylist import DAY_US, GreylistRules, GreylistTry
 from sekisho.services.reception.tidying import GreylistTidier
 from sekisho.testing.clock import ManualClock
 from sekisho.testing.records import MemoryMetrics
@@ -17,8 +17,10 @@ async def test_those_who_never_came_back_are_counted_once_and_forgotten_in_the_e
     counted = ("sekisho_greylist_total", (("result", "never_came_back"),))
     await tidier.tidy(rules, 1000)
     first_us = clock.now_us()
-    await store.greylist.change("domain:a.example", lambda known: Tried(first_us, first_us))
-    await store.greylist.change("domain:b.example", lambda known: Tried(first_us, first_us + 1, first_us + 1, 2))
+    await store.greylist.change("domain:a.example", lambda known: GreylistTry(first_us, first_us))
+    await store.greylist.change(
+        "domain:b.example", lambda known: GreylistTry(first_us, first_us + 1, first_us + 1, 2)
+    )
     for _ in range(3):
         clock.advance(86_400)
         await tidier.tidy(rules, 1000)

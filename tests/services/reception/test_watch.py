@@ -18,7 +18,9 @@ from sekisho.probes.rate import RateProbe
 from sekisho.services.reception.watch import SLOW_SECONDS, SWIFT_REFUSALS, DoorWatch, WatchTools
 from sekisho.testing.zones import ZoneResolver
 
-LIMITS = RateLimits(600, connections=5, messages=5, recipients=8, errors=4, refused=30, known_factor=10)
+LIMITS = RateLimits(
+    window_seconds=600, connections=5, messages=5, recipients=8, errors=4, refused=30, known_factor=10
+)
 ZONE = """
 7.2.0.192.in-addr.arpa     PTR client.example
 client.example             A   192.0.2.7
@@ -51,9 +53,15 @@ class Watched:
             self.pauses.append(seconds)
 
         tools = WatchTools(
-            self.rates, probe, self.world.store.directory, lambda: self.resolver, self.world.clock, self.world.journal,
-            self.world.metrics, pause,
-        )  # fmt: skip
+            rates=self.rates,
+            probe=probe,
+            directory=self.world.store.directory,
+            budgeted=lambda: self.resolver,
+            clock=self.world.clock,
+            journal=self.world.journal,
+            metrics=self.world.metrics,
+            pause=pause,
+        )
         self.world.watch = DoorWatch(HOSTNAME, self.rules, [ip_network(self.unchecked)], tools, self.delay)
 
     async def fill(self) -> "Watched":
@@ -71,14 +79,18 @@ class Watched:
         return [entry for entry in self.world.journal.entries if entry.kind == kind]
 
     def counted(self, rule: str, action: str) -> float:
-        return self.world.metrics.values.get(("sekisho_door_verdicts_total", (("action", action), ("rule", rule))), 0.0)
+        return self.world.metrics.values.get(
+            ("sekisho_door_verdicts_total", (("action", action), ("rule", rule))), 0.0
+        )
 
 
 async def test_a_network_that_connects_too_often_waits_and_the_log_is_not_flooded() -> None:
     watched = await Watched().fill()
     assert [(await watched.greeting("192.0.2.9"))[:3] for _ in range(5)] == ["220"] * 5
     refusals = [await watched.greeting(f"192.0.2.{number}") for number in range(10, 20)]
-    assert len(set(refusals)) == 1 and refusals[0].startswith("421 4.7.0 Too many connections from your network")
+    assert len(set(refusals)) == 1 and refusals[0].startswith(
+        "421 4.7.0 Too many connections from your network"
+    )
     (entry,) = watched.entries("reception.turned_away")
     assert entry.fields["rule"] == "connection-rate" and entry.id in refusals[0]
     assert watched.counted("connection-rate", "disconnect") == 10
@@ -111,14 +123,23 @@ async def test_messages_and_recipients_have_their_limits() -> None:
     client = watched.world.connect()
     await talk(client, b"", HELLO, MAIL)
     assert codes(await talk(client, *[USER] * 9)) == [250] * 8 + [450]
-    assert codes(await talk(client, b"DATA\r\n", b"Subject: x\r\n\r\nx\r\n.\r\n")) == [354, 250]  # for those that were taken
+    assert codes(await talk(client, b"DATA\r\n", b"Subject: x\r\n\r\nx\r\n.\r\n")) == [
+        354,
+        250,
+    ]  # for those that were taken
 
 
 async def test_errors_count_over_connections() -> None:
     watched = await Watched().fill()
     for _ in range(2):
         client = watched.world.connect()
-        assert codes(await talk(client, b"", b"NONSENSE\r\n", b"MORE\r\n", b"DATA\r\n", b"QUIT\r\n")) == [220, 500, 500, 503, 221]
+        assert codes(await talk(client, b"", b"NONSENSE\r\n", b"MORE\r\n", b"DATA\r\n", b"QUIT\r\n")) == [
+            220,
+            500,
+            500,
+            503,
+            221,
+        ]
         assert await reply(client) == []
     line = await watched.greeting()
     assert line.startswith("421 4.7.0 Too many errors") and watched.counted("error-flood", "disconnect") == 1
@@ -128,7 +149,10 @@ async def test_guessing_recipients_becomes_slow_and_then_ends() -> None:
     watched = await Watched().fill()
     client = watched.world.connect()
     await talk(client, b"", HELLO, MAIL)
-    assert codes(await talk(client, *[NOBODY] * SWIFT_REFUSALS)) == [550] * SWIFT_REFUSALS and watched.pauses == []
+    assert (
+        codes(await talk(client, *[NOBODY] * SWIFT_REFUSALS)) == [550] * SWIFT_REFUSALS
+        and watched.pauses == []
+    )
     assert codes(await talk(client, *[NOBODY] * 10)) == [550] * 10 and watched.pauses == [SLOW_SECONDS] * 10
     (line,) = await talk(client, b"RCPT TO:<x@elsewhere.example>\r\n")
     assert line.startswith("421 4.7.0 Too many refused recipients") and await reply(client) == []
@@ -195,7 +219,9 @@ async def test_a_stranger_under_our_name_reaches_only_postmaster() -> None:
         (line,) = await talk(client, USER)
         assert line.startswith("550 5.7.1 ") and "name of this server" in line
         assert codes(await talk(client, b"RCPT TO:<postmaster@local.example>\r\n")) == [250]
-    assert [entry.fields["rule"] for entry in watched.entries("reception.recipient_refused")] == ["helo-forged"] * 3
+    assert [entry.fields["rule"] for entry in watched.entries("reception.recipient_refused")] == [
+        "helo-forged"
+    ] * 3
     client = watched.world.connect(address="192.0.2.25")  # this machine
     assert codes(await talk(client, b"", f"EHLO {HOSTNAME}\r\n".encode(), MAIL, USER))[-1] == 250
     client = watched.world.connect()
@@ -217,7 +243,9 @@ async def test_names_that_are_not_ours_are_looked_up_once_a_minute() -> None:
     assert asked.count("client.example") == 1
     await directory.add_domain(Domain("client.example", 0))
     watched.world.clock.advance(61)
-    assert codes(await talk(watched.world.connect(address="192.0.2.9"), b"", HELLO, MAIL, USER))[-1] == 550  # ours by now
+    assert (
+        codes(await talk(watched.world.connect(address="192.0.2.9"), b"", HELLO, MAIL, USER))[-1] == 550
+    )  # ours by now
     assert asked.count("client.example") == 2
 
 
@@ -232,7 +260,9 @@ async def test_what_only_observes_is_written_down_once_a_minute() -> None:
         client.write(b"NOOP\r\n")
         await reply(client)
         assert codes(await talk(client, f"EHLO {HOSTNAME}\r\n".encode(), MAIL, USER))[-1] == 250
-    rules_told = [(entry.fields["rule"], entry.fields["observed"]) for entry in watched.entries("reception.turned_away")]
+    rules_told = [
+        (entry.fields["rule"], entry.fields["observed"]) for entry in watched.entries("reception.turned_away")
+    ]
     assert rules_told == [("early-talker", True), ("helo-forged", True), ("message-rate", True)]
     assert watched.counted("early-talker", "observed") == 4
 
@@ -242,7 +272,10 @@ async def test_nobody_watches_whom_the_operator_exempts_or_what_is_off() -> None
     watched.did("connections", 1000)
     assert (await watched.greeting()).startswith("220 ")
     watched = await Watched(
-        rules=DoorRules(modes={**dict.fromkeys(RATE_RULES, "off"), "early-talker": "off", "helo-forged": "off"}, limits=LIMITS)
+        rules=DoorRules(
+            modes={**dict.fromkeys(RATE_RULES, "off"), "early-talker": "off", "helo-forged": "off"},
+            limits=LIMITS,
+        )
     ).fill()
     watched.did("connections", 1000)
     client = watched.world.connect()

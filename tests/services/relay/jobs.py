@@ -19,10 +19,31 @@ class Octets:
         return self.content[offset : offset + length]
 
 
-def job(*recipients: str, next_hop: str = "example.com", sender: str | None = "a@sender.example", **envelope: object) -> QueueJob:
+def job(
+    *recipients: str,
+    next_hop: str = "example.com",
+    sender: str | None = "a@sender.example",
+    **envelope: object,
+) -> QueueJob:
     path = ReversePath(Address.from_text(sender) if sender else None)
     rows = tuple(
-        QueueRecipient(number, Recipient(Address.from_text(text)), "claimed", 1, 0, 10**18)
+        QueueRecipient(
+            id=number,
+            recipient=Recipient(Address.from_text(text)),
+            state="claimed",
+            attempts=1,
+            due_at_us=0,
+            expires_at_us=10**18,
+        )
         for number, text in enumerate(recipients or ("bob@example.com",), 7)
     )
-    return QueueJob("m1", next_hop, Envelope(path, **envelope), rows, 0, 0, Owner("h", 0, 1), 1)  # type: ignore[arg-type]  # test shorthand
+    return QueueJob(
+        message_id="m1",
+        next_hop=next_hop,
+        envelope=Envelope(reverse_path=path, **envelope),
+        recipients=rows,
+        size_octets=0,
+        arrived_at_us=0,
+        owner=Owner("h", 0, 1),
+        epoch=1,
+    )  # type: ignore[arg-type]  # test shorthand

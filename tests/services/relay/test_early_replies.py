@@ -1,4 +1,5 @@
-"""Servers that answer what nobody has asked yet, over real sockets: whatever they say, the message was not delivered by it."""
+"""Servers that answer what nobody has asked yet, over real sockets: whatever they say, the message was not
+delivered by it."""
 
 import asyncio
 import re
@@ -48,7 +49,8 @@ TLS = {"greeting": b"220 x\r\n", "EHLO": b"250-x\r\n250 STARTTLS\r\n", "STARTTLS
 
 @dataclass
 class Hostile:
-    """Says `script` in order, each after its command; where `at` is its turn, says `glued` too, cut at `cut`, and nothing more."""
+    """Says `script` in order, each after its command; where `at` is its turn, says `glued` too, cut at `cut`,
+    and nothing more."""
 
     script: dict[str, bytes]
     at: str = ""
@@ -68,7 +70,9 @@ class Hostile:
                     continue
                 octets = reply + self.glued
                 writer.write(octets[: self.cut])
-                if self.cut != len(reply):  # else nobody could tell that the second did not wait for its command
+                if self.cut != len(
+                    reply
+                ):  # else nobody could tell that the second did not wait for its command
                     for _ in range(APART_TURNS):
                         await asyncio.sleep(0)
                 writer.write(octets[self.cut :])
@@ -83,7 +87,9 @@ class Hostile:
             writer.close()
 
     async def _hear(self, reader: asyncio.StreamReader, event: str) -> bool:
-        end = re.compile(rb"(^|\r\n)\.\r\n$" if event == "end" else rb"(^|\r\n)%b[^\r\n]*\r\n$" % event.encode())
+        end = re.compile(
+            rb"(^|\r\n)\.\r\n$" if event == "end" else rb"(^|\r\n)%b[^\r\n]*\r\n$" % event.encode()
+        )
         got = b""
         while not end.search(got):
             octets = await reader.read(65536)
@@ -99,7 +105,14 @@ async def attempt(server: Hostile, content: bytes = SMALL) -> tuple[Outcome, Mem
     port = listening.sockets[0].getsockname()[1]
     zone = "example.com MX 10 mx.example.com\nmx.example.com A 127.0.0.1"
     journal = MemoryJournal()
-    ports = RelayPorts(ZoneResolver(zone), AsyncioDialer(ClientContexts()), ManualClock(), SeededDice(), journal, MemoryMetrics())
+    ports = RelayPorts(
+        resolver=ZoneResolver(zone),
+        dialer=AsyncioDialer(ClientContexts()),
+        clock=ManualClock(),
+        dice=SeededDice(),
+        journal=journal,
+        metrics=MemoryMetrics(),
+    )
     relay = Relay("mail.sender.example", RelaySettings(port=port), ports)
     (outcome,) = await relay.carry(job("bob@example.com"), Octets(content))
     await relay.close()
@@ -129,7 +142,9 @@ def cuts(reply: bytes, glued: bytes) -> range:
         (TLS, "STARTTLS", b"250 x\r\n"),
     ],
 )
-async def test_an_answer_before_its_question_is_no_answer(script: dict[str, bytes], at: str, glued: bytes) -> None:
+async def test_an_answer_before_its_question_is_no_answer(
+    script: dict[str, bytes], at: str, glued: bytes
+) -> None:
     told = ("before it was asked", "spoke before", "stood behind", "450 4.2.1 no")
     for cut in cuts(script[at], glued):
         server = Hostile(script, at, glued, cut)
@@ -142,7 +157,10 @@ async def test_an_answer_before_its_question_is_no_answer(script: dict[str, byte
 
 async def test_the_words_of_who_spoke_too_early_are_told() -> None:
     outcome, _ = await attempt(Hostile(PIPELINED, "DATA", b"250 2.0.0 got it\r\n", 5))
-    wanted = "451 4.4.2 The session with mx.example.com [127.0.0.1] ended early: the server said before it was asked: 250 2.0.0 got it"
+    wanted = (
+        "451 4.4.2 The session with mx.example.com [127.0.0.1] ended early: the server said before it "
+        "was asked: 250 2.0.0 got it"
+    )
     assert str(outcome.reply) == wanted
 
 
@@ -155,10 +173,15 @@ async def test_early_success_of_a_long_message_counts_for_nothing(content: bytes
 
 @pytest.mark.parametrize(
     ("early", "result"),
-    [(b"552 5.3.4 too large\r\n", "failed"), (b"451 4.3.1 not now\r\n", "deferred"), (b"421 4.3.2 bye\r\n", "deferred")],
+    [
+        (b"552 5.3.4 too large\r\n", "failed"),
+        (b"451 4.3.1 not now\r\n", "deferred"),
+        (b"421 4.3.2 bye\r\n", "deferred"),
+    ],
 )
 async def test_who_refuses_before_the_end_is_heard(early: bytes, result: str) -> None:
-    """RFC 5321 has no such refusal, but servers in trouble give it: it is a failure in their words, whole or in pieces."""
+    """RFC 5321 has no such refusal, but servers in trouble give it: it is a failure in their words, whole or
+    in pieces."""
     for cut in cuts(PIPELINED["DATA"], early):
         server = Hostile(PIPELINED, "DATA", early, cut)
         outcome, _ = await attempt(server)
@@ -189,7 +212,8 @@ async def test_replies_of_what_was_asked_may_come_together() -> None:
 
 @pytest.mark.parametrize("answer", [b"221 2.0.0 bye\r\n", b"250 2.0.0 ok\r\n", b"200 x\r\n"])
 async def test_only_220_begins_tls(answer: bytes) -> None:
-    """What is neither 220 nor a refusal leaves it open what the server waits for: once more, without TLS, and the words are kept."""
+    """What is neither 220 nor a refusal leaves it open what the server waits for: once more, without TLS, and
+    the words are kept."""
 
     class Confused(Hostile):
         async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -215,7 +239,10 @@ async def test_a_refused_starttls_is_told_with_what_followed() -> None:
 
     outcome, journal = await attempt(Sulking({**TLS, "STARTTLS": b"454 4.7.0 no key\r\n"}))
     assert "it had answered STARTTLS with: 454 4.7.0 no key" in str(outcome.reply)
-    assert next(e for e in journal.entries if e.kind == "relay.connected").fields["starttls"] == "454 4.7.0 no key"
+    assert (
+        next(e for e in journal.entries if e.kind == "relay.connected").fields["starttls"]
+        == "454 4.7.0 no key"
+    )
 
 
 async def test_octets_behind_the_last_reply_close_the_connection() -> None:

@@ -42,13 +42,24 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class World:
-    def __init__(self, servers: dict[str, RemoteServer | Exception], zone: str = ZONE, **settings: object) -> None:
+    def __init__(
+        self, servers: dict[str, RemoteServer | Exception], zone: str = ZONE, **settings: object
+    ) -> None:
         self.dialer = MemoryDialer(servers)
         self.journal = MemoryJournal()
         self.metrics = MemoryMetrics()
         own = frozenset({Endpoint(ip_address("192.0.2.99"), 25), Endpoint(ip_address("0.0.0.0"), 25)})
-        ports = RelayPorts(ZoneResolver(zone), self.dialer, ManualClock(), SeededDice(), self.journal, self.metrics)
-        self.relay = Relay("mail.sender.example", RelaySettings(**settings), ports, own_endpoints=own, pool=Pool(600))  # type: ignore[arg-type]  # test shorthand
+        ports = RelayPorts(
+            resolver=ZoneResolver(zone),
+            dialer=self.dialer,
+            clock=ManualClock(),
+            dice=SeededDice(),
+            journal=self.journal,
+            metrics=self.metrics,
+        )
+        self.relay = Relay(
+            "mail.sender.example", RelaySettings(**settings), ports, own_endpoints=own, pool=Pool(600)
+        )  # type: ignore[arg-type]  # test shorthand
 
     async def send(
         self, *recipients: str, next_hop: str = "example.com", content: bytes = CONTENT, **envelope: object
@@ -64,7 +75,11 @@ async def test_delivered_over_tls_and_pipelined() -> None:
     server = RemoteServer()
     world = World({MX1: server})
     (outcome,) = await world.send(ret="HDRS", envid="e+1")
-    assert (outcome.recipient_id, outcome.result, outcome.remote) == (7, "delivered", "mx1.example.com [192.0.2.1]")
+    assert (outcome.recipient_id, outcome.result, outcome.remote) == (
+        7,
+        "delivered",
+        "mx1.example.com [192.0.2.1]",
+    )
     assert outcome.remote_has_dsn and str(outcome.reply) == "250 2.0.0 queued as R1"
     (mail,) = server.received
     assert mail.content == CONTENT and mail.tls
@@ -82,13 +97,25 @@ async def test_delivered_over_tls_and_pipelined() -> None:
     assert world.dialer.streams[0].tls is not None and world.dialer.streams[0].tls.sni == "mx1.example.com"
     assert world.metrics.values[("sekisho_relay_attempts_total", (("result", "delivered"),))] == 1
     entry = world.journal.entries[-1]
-    assert (entry.kind, entry.id, entry.fields["tls"], entry.fields["may_be_duplicate"]) == ("relay.attempt", "m1", "TLSv1.3", False)
+    assert (entry.kind, entry.id, entry.fields["tls"], entry.fields["may_be_duplicate"]) == (
+        "relay.attempt",
+        "m1",
+        "TLSv1.3",
+        False,
+    )
 
 
-@pytest.mark.parametrize(("origin", "vouched", "ret", "notify"), [
-    ("reception", "", "HDRS", "NEVER"), ("reception", "dkim", "FULL", "SUCCESS"), ("submission", "", "FULL", "SUCCESS"),
-])  # fmt: skip
-async def test_nobody_else_is_asked_to_tell_whom_nothing_vouches_for(origin: str, vouched: str, ret: str, notify: str) -> None:
+@pytest.mark.parametrize(
+    ("origin", "vouched", "ret", "notify"),
+    [
+        ("reception", "", "HDRS", "NEVER"),
+        ("reception", "dkim", "FULL", "SUCCESS"),
+        ("submission", "", "FULL", "SUCCESS"),
+    ],
+)
+async def test_nobody_else_is_asked_to_tell_whom_nothing_vouches_for(
+    origin: str, vouched: str, ret: str, notify: str
+) -> None:
     server = RemoteServer()
     world = World({MX1: server})
     asked = job("bob@example.com", ret="FULL", vouched=vouched)
@@ -103,9 +130,17 @@ async def test_nobody_else_is_asked_to_tell_whom_nothing_vouches_for(origin: str
 async def test_one_command_at_a_time_without_pipelining() -> None:
     server = RemoteServer(extensions=(), answers={"RCPT TO:<no": b"550 5.1.1 no\r\n"})
     world = World({MX1: server})
-    assert await world.replies("bob@example.com", "no@example.com") == [("delivered", "250 2.0.0 queued as R1"), ("failed", "550 5.1.1 no")]
+    assert await world.replies("bob@example.com", "no@example.com") == [
+        ("delivered", "250 2.0.0 queued as R1"),
+        ("failed", "550 5.1.1 no"),
+    ]
     assert all(batch.count(b"\r\n") == 1 for batch in server.batches[:-1])
-    assert server.commands[1:] == ["MAIL FROM:<a@sender.example>", "RCPT TO:<bob@example.com>", "RCPT TO:<no@example.com>", "DATA"]
+    assert server.commands[1:] == [
+        "MAIL FROM:<a@sender.example>",
+        "RCPT TO:<bob@example.com>",
+        "RCPT TO:<no@example.com>",
+        "DATA",
+    ]
 
 
 async def test_nobody_accepted_without_pipelining_sends_no_data() -> None:
@@ -178,7 +213,12 @@ async def test_the_next_address_is_tried(first: RemoteServer | Exception) -> Non
 
 
 async def test_temporary_failures_speak_for_permanent_ones() -> None:
-    world = World({MX1: ConnectionRefusedError(111, "Connection refused"), MX2: RemoteServer(answers={"greeting": b"554 no\r\n"})})
+    world = World(
+        {
+            MX1: ConnectionRefusedError(111, "Connection refused"),
+            MX2: RemoteServer(answers={"greeting": b"554 no\r\n"}),
+        }
+    )
     (outcome,) = await world.send()
     assert (outcome.result, outcome.remote) == ("deferred", "mx1.example.com [192.0.2.1]")
     assert str(outcome.reply) == "451 4.4.1 Cannot connect to mx1.example.com [192.0.2.1]: Connection refused"
@@ -187,15 +227,22 @@ async def test_temporary_failures_speak_for_permanent_ones() -> None:
 
 
 async def test_the_final_word_counts_for_all_accepted() -> None:
-    world = World({MX1: RemoteServer(answers={"end": b"554 5.7.1 spam\r\n", "RCPT TO:<no": b"452 4.2.2 full\r\n"})})
-    assert await world.replies("bob@example.com", "no@example.com") == [("failed", "554 5.7.1 spam"), ("deferred", "452 4.2.2 full")]
+    world = World(
+        {MX1: RemoteServer(answers={"end": b"554 5.7.1 spam\r\n", "RCPT TO:<no": b"452 4.2.2 full\r\n"})}
+    )
+    assert await world.replies("bob@example.com", "no@example.com") == [
+        ("failed", "554 5.7.1 spam"),
+        ("deferred", "452 4.2.2 full"),
+    ]
 
 
 async def test_lost_after_the_final_dot_is_not_sent_elsewhere() -> None:
     second = RemoteServer()
     world = World({MX1: RemoteServer(answers={"end": "close"}), MX2: second})
     (outcome,) = await world.send()
-    assert outcome.result == "deferred" and outcome.reply is not None and str(outcome.reply.enhanced) == "4.4.2"
+    assert (
+        outcome.result == "deferred" and outcome.reply is not None and str(outcome.reply.enhanced) == "4.4.2"
+    )
     assert second.connections == 0
     assert world.journal.entries[-1].fields["may_be_duplicate"] is True
 
@@ -210,8 +257,17 @@ async def test_too_many_recipients_go_in_further_transactions() -> None:
 
 
 async def test_too_many_for_ever_is_temporary() -> None:
-    world = World({MX1: RemoteServer(answers={"RCPT": [b"250 ok\r\n", b"552 too many\r\n"], "end": b"451 4.3.0 no\r\n"})})
-    assert await world.replies("a@example.com", "b@example.com") == [("deferred", "451 4.3.0 no"), ("deferred", "552 too many")]
+    world = World(
+        {
+            MX1: RemoteServer(
+                answers={"RCPT": [b"250 ok\r\n", b"552 too many\r\n"], "end": b"451 4.3.0 no\r\n"}
+            )
+        }
+    )
+    assert await world.replies("a@example.com", "b@example.com") == [
+        ("deferred", "451 4.3.0 no"),
+        ("deferred", "552 too many"),
+    ]
 
 
 async def test_limits_cut_transactions() -> None:
@@ -229,7 +285,9 @@ async def test_150_recipients_go_in_portions_of_100() -> None:
     server = RemoteServer()
     world = World({MX1: server})
     outcomes = await world.send(*[f"u{number}@example.com" for number in range(150)])
-    assert {outcome.result for outcome in outcomes} == {"delivered"} and [len(mail.recipients) for mail in server.received] == [100, 50]
+    assert {outcome.result for outcome in outcomes} == {"delivered"} and [
+        len(mail.recipients) for mail in server.received
+    ] == [100, 50]
 
 
 async def test_messages_share_a_connection() -> None:
@@ -328,7 +386,9 @@ async def test_a_message_cut_short_is_never_finished() -> None:
 async def test_bare_line_ends_never_leave() -> None:
     server = RemoteServer()
     world = World({MX1: server})
-    assert [result for result, _ in await world.replies(content=b"Subject: x\r\n\r\na\n.\nMAIL FROM:<>\r\n")] == ["failed"]
+    assert [
+        result for result, _ in await world.replies(content=b"Subject: x\r\n\r\na\n.\nMAIL FROM:<>\r\n")
+    ] == ["failed"]
     assert not server.received and b"\n.\n" not in world.dialer.streams[0].sent
 
 
@@ -337,12 +397,16 @@ async def test_8bit_needs_8bitmime() -> None:
     world = World({MX1: server})
     (outcome,) = await world.send(content="Subject: x\r\n\r\nか\r\n".encode(), body="8BITMIME")
     assert outcome.result == "failed" and outcome.reply is not None and str(outcome.reply.enhanced) == "5.6.3"
-    assert await world.replies(body="8BITMIME") == [("delivered", "250 2.0.0 queued as R1")]  # declared, but not so
+    assert await world.replies(body="8BITMIME") == [
+        ("delivered", "250 2.0.0 queued as R1")
+    ]  # declared, but not so
     large = b"Subject: x\r\n\r\n" + b"0123456789\r\n" * 10_000
     assert [result for result, _ in await world.replies(content=large)] == ["delivered"]
     assert [result for result, _ in await world.replies(content=large + b"\xe9\r\n")] == ["failed"]
     capable = RemoteServer()
-    assert [result for result, _ in await World({MX1: capable}).replies(content=b"S: x\r\n\r\n\xe9\r\n")] == ["delivered"]
+    assert [result for result, _ in await World({MX1: capable}).replies(content=b"S: x\r\n\r\n\xe9\r\n")] == [
+        "delivered"
+    ]
     assert " BODY=8BITMIME" in capable.received[0].mail
 
 
@@ -350,19 +414,29 @@ async def test_smtputf8_where_it_is_needed() -> None:
     plain = RemoteServer(extensions=("PIPELINING", "8BITMIME"))
     world = World({MX1: plain})
     results = await world.replies("bob@example.com", "太郎@example.com", smtputf8=True)
-    assert [result for result, _ in results] == ["delivered", "failed"] and results[1][1].startswith("550 5.6.7")
+    assert [result for result, _ in results] == ["delivered", "failed"] and results[1][1].startswith(
+        "550 5.6.7"
+    )
     assert "SMTPUTF8" not in plain.received[0].mail
     assert [r for r, _ in await world.replies(sender="花子@sender.example", smtputf8=True)] == ["failed"]
-    assert [r for r, _ in await world.replies(content="Subject: 会議\r\n\r\nx\r\n".encode(), smtputf8=True)] == ["failed"]
+    assert [
+        r for r, _ in await world.replies(content="Subject: 会議\r\n\r\nx\r\n".encode(), smtputf8=True)
+    ] == ["failed"]
     capable = RemoteServer()
     await World({MX1: capable}).send("太郎@example.com", smtputf8=True)
-    assert capable.received[0].recipients == ["RCPT TO:<太郎@example.com>"] and capable.received[0].mail.endswith(" SMTPUTF8")
+    assert capable.received[0].recipients == ["RCPT TO:<太郎@example.com>"] and capable.received[
+        0
+    ].mail.endswith(" SMTPUTF8")
 
 
 async def test_size_is_checked_before() -> None:
     server = RemoteServer(extensions=("PIPELINING", "SIZE 10"))
     results = await World({MX1: server}).replies()
-    assert results[0][0] == "failed" and results[0][1].startswith("552 5.3.4") and not any(c.startswith("MAIL") for c in server.commands)
+    assert (
+        results[0][0] == "failed"
+        and results[0][1].startswith("552 5.3.4")
+        and not any(c.startswith("MAIL") for c in server.commands)
+    )
 
 
 @pytest.mark.parametrize(
@@ -377,7 +451,10 @@ async def test_size_is_checked_before() -> None:
         ("x.example MX 10 gone.example\n$SERVFAIL gone.example A", "x.example", "451 4.4.3"),
         ("x.example MX 10 mail.sender.example\nmail.sender.example A 192.0.2.1", "x.example", "554 5.4.6"),
         (
-            "x.example MX 10 me.example\nme.example A 192.0.2.99\nx.example MX 20 mx1.example\nmx1.example A 192.0.2.1",
+            (
+                "x.example MX 10 me.example\nme.example A 192.0.2.99\nx.example MX 20 mx1.example\n"
+                "mx1.example A 192.0.2.1"
+            ),
             "x.example",
             "554 5.4.6",
         ),
@@ -395,7 +472,10 @@ async def test_next_hops_that_cannot_be_used(zone: str, next_hop: str, expected:
 
 
 async def test_the_better_mx_before_our_own_name_is_used() -> None:
-    zone = "x.example MX 10 mx1.example\nx.example MX 20 mail.sender.example\nx.example MX 30 mx3.example\nmx1.example A 192.0.2.1"
+    zone = (
+        "x.example MX 10 mx1.example\nx.example MX 20 mail.sender.example\nx.example MX 30 mx3.example\n"
+        "mx1.example A 192.0.2.1"
+    )
     server = RemoteServer()
     assert [o.result for o in await World({MX1: server}, zone).send(next_hop="x.example")] == ["delivered"]
 
@@ -404,8 +484,16 @@ async def test_the_better_mx_before_our_own_name_is_used() -> None:
     ("zone", "next_hop", "dialled"),
     [
         ("x.example A 192.0.2.1", "x.example", ["192.0.2.1:25"]),
-        ("x.example A 192.0.2.1\nx.example AAAA 2001:db8::1", "x.example", ["2001:db8::1:25", "192.0.2.1:25"]),
-        ("x.example CNAME y.example\ny.example MX 5 z.example\nz.example A 192.0.2.3", "x.example", ["192.0.2.3:25"]),
+        (
+            "x.example A 192.0.2.1\nx.example AAAA 2001:db8::1",
+            "x.example",
+            ["2001:db8::1:25", "192.0.2.1:25"],
+        ),
+        (
+            "x.example CNAME y.example\ny.example MX 5 z.example\nz.example A 192.0.2.3",
+            "x.example",
+            ["192.0.2.3:25"],
+        ),
         ("smart.example A 192.0.2.4", "smart.example:587", ["192.0.2.4:587"]),
         ("smart.example A 192.0.2.4", "[smart.example]:587", ["192.0.2.4:587"]),
         ("", "[2001:db8::5]:26", ["2001:db8::5:26"]),
@@ -425,7 +513,10 @@ async def test_no_ipv6_where_it_is_switched_off() -> None:
 
 
 async def test_not_every_address_of_a_hostile_domain_is_tried() -> None:
-    zone = "\n".join(f"x.example MX {n} m{n}.example\nm{n}.example A 192.0.2.{n}\nm{n}.example A 198.51.100.{n}" for n in range(1, 40))
+    zone = "\n".join(
+        f"x.example MX {n} m{n}.example\nm{n}.example A 192.0.2.{n}\nm{n}.example A 198.51.100.{n}"
+        for n in range(1, 40)
+    )
     world = World({}, zone)
     await world.send(next_hop="x.example")
     assert 2 <= len(world.dialer.dialled) <= 6
@@ -472,7 +563,11 @@ async def test_extensions_of_the_clear_are_forgotten() -> None:
     server = Changing(extensions=EXTENSIONS)
     server.answers["EHLO"] = [b"250-x\r\n250-STARTTLS\r\n250-DSN\r\n250 SIZE 5\r\n", b"250 x\r\n"]
     (outcome,) = await World({MX1: server}).send(envid="e")
-    assert outcome.result == "delivered" and not outcome.remote_has_dsn and server.received[0].mail == "MAIL FROM:<a@sender.example>"
+    assert (
+        outcome.result == "delivered"
+        and not outcome.remote_has_dsn
+        and server.received[0].mail == "MAIL FROM:<a@sender.example>"
+    )
 
 
 async def test_a_route_configured_after_queueing_is_used() -> None:
@@ -493,7 +588,9 @@ async def test_closing_does_not_wait_for_who_does_not_answer(monkeypatch: pytest
     assert "QUIT" in server.commands
 
 
-async def test_a_fault_of_ours_forgets_no_recipient_that_was_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_ours_forgets_no_recipient_that_was_delivered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Told of the first of two recipients the journal breaks: both were taken, and neither is sent again."""
     server = RemoteServer(extensions=("LIMITS RCPTMAX=2",))
     world = World({MX1: server})
@@ -527,9 +624,13 @@ async def test_a_fault_of_ours_forgets_no_recipient_that_was_delivered(monkeypat
         ({}, "$TIMEOUT mx1.example.com\n", "dns"),
     ],
 )
-async def test_what_kept_a_message_is_written_down(servers: dict[str, RemoteServer | Exception], zone: str, cause: str) -> None:
+async def test_what_kept_a_message_is_written_down(
+    servers: dict[str, RemoteServer | Exception], zone: str, cause: str
+) -> None:
     """`why` says that a host answered only if it did."""
-    world = World(servers, "mx1.example.com A 192.0.2.1\none.example MX 10 mx1.example.com\n" + zone, ipv6=False)
+    world = World(
+        servers, "mx1.example.com A 192.0.2.1\none.example MX 10 mx1.example.com\n" + zone, ipv6=False
+    )
     (outcome,) = await world.send("bob@one.example", next_hop="one.example")
     assert outcome.result == "deferred"
     (entry,) = [entry for entry in world.journal.entries if entry.kind == "relay.attempt"]

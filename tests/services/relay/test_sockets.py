@@ -46,14 +46,23 @@ def server_context() -> ssl.SSLContext:
 async def start(sink: Sink, context: ssl.SSLContext | None) -> tuple[asyncio.Server, int]:
     logging.getLogger("mail.log").setLevel(logging.CRITICAL)
     server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(sink, hostname="mx.example.com", enable_SMTPUTF8=True, tls_context=context), "127.0.0.1", 0
+        lambda: SMTP(sink, hostname="mx.example.com", enable_SMTPUTF8=True, tls_context=context),
+        "127.0.0.1",
+        0,
     )
     return server, server.sockets[0].getsockname()[1]
 
 
 def make_relay(port: int, journal: MemoryJournal, own: frozenset[Endpoint] = frozenset()) -> Relay:
     zone = "example.com MX 10 mx.example.com\nmx.example.com A 127.0.0.1"
-    ports = RelayPorts(ZoneResolver(zone), AsyncioDialer(ClientContexts()), ManualClock(), SeededDice(), journal, MemoryMetrics())
+    ports = RelayPorts(
+        resolver=ZoneResolver(zone),
+        dialer=AsyncioDialer(ClientContexts()),
+        clock=ManualClock(),
+        dice=SeededDice(),
+        journal=journal,
+        metrics=MemoryMetrics(),
+    )
     return Relay("mail.sender.example", RelaySettings(port=port), ports, own_endpoints=own)
 
 
@@ -112,5 +121,7 @@ async def test_nobody_listens() -> None:
     server.close()
     relay = make_relay(port, MemoryJournal())
     (outcome,) = await relay.carry(job("bob@example.com"), Octets(CONTENT))
-    assert outcome.result == "deferred" and str(outcome.reply).startswith("451 4.4.1 Cannot connect to mx.example.com [127.0.0.1]: ")
+    assert outcome.result == "deferred" and str(outcome.reply).startswith(
+        "451 4.4.1 Cannot connect to mx.example.com [127.0.0.1]: "
+    )
     await relay.close()

@@ -17,7 +17,10 @@ from sekisho.services.sieve.service import SieveService
 from sekisho.services.sieve.sorting import Offered
 from sekisho.services.smtp.acceptance import Destination, RelayTerms, deliveries_of, relays_of
 
-MESSAGE = b"From: anne@b.example\r\nTo: user@local.example\r\nSubject: Hello\r\nMessage-ID: <1@b.example>\r\n\r\nText.\r\n"
+MESSAGE = (
+    b"From: anne@b.example\r\nTo: user@local.example\r\nSubject: Hello\r\nMessage-ID: "
+    b"<1@b.example>\r\n\r\nText.\r\n"
+)
 VACATION = 'require "vacation"; vacation "I am away.";'
 
 
@@ -30,7 +33,12 @@ class Post:
     number: int = 0
 
     async def bring(
-        self, *recipients: str, content: bytes = MESSAGE, sender: str = "anne@b.example", vouched: Voucher = "spf", is_junk: bool = False
+        self,
+        *recipients: str,
+        content: bytes = MESSAGE,
+        sender: str = "anne@b.example",
+        vouched: Voucher = "spf",
+        is_junk: bool = False,
     ) -> Reply | None:
         """None: taken."""
         self.number += 1
@@ -39,8 +47,14 @@ class Post:
         destinations = []
         for text in recipients:
             found = await self.world.recipients.resolve(Address.from_text(text))
-            destinations.append(Destination(Recipient(Address.from_text(text)), tuple(a.id for a in found.accounts), found.remotes))
-        envelope = Envelope(path, tuple(one.recipient for one in destinations), vouched=vouched)
+            destinations.append(
+                Destination(
+                    Recipient(Address.from_text(text)), tuple(a.id for a in found.accounts), found.remotes
+                )
+            )
+        envelope = Envelope(
+            reverse_path=path, recipients=tuple(one.recipient for one in destinations), vouched=vouched
+        )
         writer = self.world.store.spool.open_content()
         writer.write(content)
         prefix = f"Return-Path: <{path}>\r\n".encode()
@@ -56,7 +70,16 @@ class Post:
         if sorted_.refusal is not None:
             return sorted_.refusal
         relays = relays_of(sorted_.destinations, RelayTerms(self.world.clock.now_us(), 1000, {}))
-        await self.world.store.spool.accept(Acceptance(id_, envelope, writer, b"", sorted_.deliveries, relays))
+        await self.world.store.spool.accept(
+            Acceptance(
+                message_id=id_,
+                envelope=envelope,
+                content=writer,
+                prefix=b"",
+                deliveries=sorted_.deliveries,
+                relays=relays,
+            )
+        )
         await self.sieve.follow(offered, sorted_)
         assert self.world.journal.faults == []
         return None
@@ -68,7 +91,10 @@ class Post:
             octets = await self.world.store.spool.open_queued(queued.message_id)
             assert octets is not None
             text = await octets.read(0, octets.size_octets)
-            found += [(str(queued.envelope.reverse_path), str(row.recipient.address), text) for row in queued.recipients]
+            found += [
+                (str(queued.envelope.reverse_path), str(row.recipient.address), text)
+                for row in queued.recipients
+            ]
         return found
 
 
@@ -98,7 +124,9 @@ async def test_a_script_files_and_flags(post: Post) -> None:
 
 
 async def test_a_use_of_a_mailbox_goes_before_its_name(post: Post) -> None:
-    await activate(post.world, "user", 'require ["fileinto", "special-use"]; fileinto :specialuse "\\\\junk" "No such";')
+    await activate(
+        post.world, "user", 'require ["fileinto", "special-use"]; fileinto :specialuse "\\\\junk" "No such";'
+    )
     await post.bring("user@local.example")
     assert len(await post.world.mailbox("user", "Junk")) == 1
 
@@ -109,7 +137,9 @@ async def test_what_is_discarded_is_nowhere(post: Post) -> None:
     assert await post.world.mailbox("user") == [] and await post.sent() == []
 
 
-@pytest.mark.parametrize("script", ['require "variables"; redirect "${x}";', 'require "include"; include "gone";', "broken"])
+@pytest.mark.parametrize(
+    "script", ['require "variables"; redirect "${x}";', 'require "include"; include "gone";', "broken"]
+)
 async def test_a_failing_script_keeps_and_its_owner_is_told_once(post: Post, script: str) -> None:
     await activate(post.world, "user", script)
     await post.bring("user@local.example")
@@ -151,7 +181,9 @@ async def test_a_message_that_comes_back_is_kept(post: Post) -> None:
     assert len(await post.sent()) == 1 and len(await post.world.mailbox("user")) == 1
 
 
-@pytest.mark.parametrize("target", ["user@local.example", "user+x@local.example", "both@local.example", "nobody@local.example"])
+@pytest.mark.parametrize(
+    "target", ["user@local.example", "user+x@local.example", "both@local.example", "nobody@local.example"]
+)
 async def test_no_redirect_to_oneself_or_to_nobody(post: Post, target: str) -> None:
     await activate(post.world, "user", f'redirect "{target}";')
     await post.bring("user@local.example")
@@ -161,7 +193,10 @@ async def test_no_redirect_to_oneself_or_to_nobody(post: Post, target: str) -> N
 async def test_a_redirect_to_a_neighbour_lies_there(post: Post) -> None:
     await activate(post.world, "user", 'redirect "other@local.example";')
     await post.bring("user@local.example")
-    assert [len(await post.world.mailbox(name)) for name in ("user", "other")] == [0, 1] and await post.sent() == []
+    assert [len(await post.world.mailbox(name)) for name in ("user", "other")] == [
+        0,
+        1,
+    ] and await post.sent() == []
 
 
 async def test_too_many_redirects_a_day_stay_here() -> None:
@@ -180,7 +215,9 @@ async def test_a_refusal_is_said_if_it_is_everybodys(post: Post) -> None:
     for name in ("user", "other"):
         await activate(post.world, name, f'require "ereject"; ereject "Not to\n{name}.";')
     assert await post.bring("user@local.example") == Reply.of(550, "5.7.1", "Not to user.")
-    assert await post.bring("user@local.example", "other@local.example") == Reply.of(550, "5.7.1", "Not to user.")
+    assert await post.bring("user@local.example", "other@local.example") == Reply.of(
+        550, "5.7.1", "Not to user."
+    )
     assert await post.world.mailbox("user") == []
 
 
@@ -189,7 +226,9 @@ async def test_a_refusal_of_some_is_a_copy(post: Post) -> None:
     assert await post.bring("user@local.example", "other@local.example") is None
     assert await post.bring("user@local.example", "away@local.example") is None
     assert [len(await post.world.mailbox(name)) for name in ("user", "other")] == [2, 1]
-    assert await post.bring("user@local.example") == Reply.of(550, "5.7.1", "The recipient does not want this message")
+    assert await post.bring("user@local.example") == Reply.of(
+        550, "5.7.1", "The recipient does not want this message"
+    )
 
 
 # --- answers
@@ -202,13 +241,18 @@ async def test_an_answer_goes_out_once_in_a_while(post: Post) -> None:
     ((path, to, octets),) = await post.sent()
     assert (path, to) == ("", "anne@b.example")
     header = HeaderSection(octets)
-    assert header.first(b"auto-submitted") == b"auto-replied (vacation)" and header.first(b"from") == b"<user@local.example>"
+    assert (
+        header.first(b"auto-submitted") == b"auto-replied (vacation)"
+        and header.first(b"from") == b"<user@local.example>"
+    )
     post.world.clock.advance(7 * 86_400 + 1)
     await post.bring("user@local.example")
     assert len(await post.sent()) == 2 and len(await post.world.mailbox("user")) == 3
 
 
-@pytest.mark.parametrize(("sender", "vouched"), [("", "spf"), ("anne@b.example", ""), ("mailer-daemon@b.example", "dkim")])
+@pytest.mark.parametrize(
+    ("sender", "vouched"), [("", "spf"), ("anne@b.example", ""), ("mailer-daemon@b.example", "dkim")]
+)
 async def test_nobody_is_answered_who_may_not_have_written(post: Post, sender: str, vouched: Voucher) -> None:
     """THREATS 34"""
     await activate(post.world, "user", VACATION)
@@ -219,7 +263,9 @@ async def test_nobody_is_answered_who_may_not_have_written(post: Post, sender: s
 async def test_two_people_do_not_answer_each_other_for_ever(post: Post) -> None:
     """THREATS 34"""
     for name in ("user", "other"):
-        await activate(post.world, name, 'require ["vacation", "vacation-seconds"]; vacation :seconds 0 "I am away.";')
+        await activate(
+            post.world, name, 'require ["vacation", "vacation-seconds"]; vacation :seconds 0 "I am away.";'
+        )
     content = MESSAGE.replace(b"anne@b.example", b"other@local.example")
     await post.bring("user@local.example", content=content, sender="other@local.example")
     (answer,) = await post.world.mailbox("other")
@@ -228,7 +274,9 @@ async def test_two_people_do_not_answer_each_other_for_ever(post: Post) -> None:
 
 
 async def test_an_answer_comes_from_its_owner(post: Post) -> None:
-    await activate(post.world, "user", 'require "vacation"; vacation :from "The Boss <boss@bank.example>" "Pay.";')
+    await activate(
+        post.world, "user", 'require "vacation"; vacation :from "The Boss <boss@bank.example>" "Pay.";'
+    )
     await post.bring("user@local.example")
     ((_, _, octets),) = await post.sent()
     assert HeaderSection(octets).first(b"from") == b"<user@local.example>"
@@ -257,10 +305,14 @@ async def test_duplicates_are_known(post: Post) -> None:
 
 async def test_a_script_sees_mailboxes_the_body_and_the_envelope(post: Post) -> None:
     tests = (
-        'mailboxexists "inbox"', 'not mailboxexists "x"', 'specialuse_exists "\\\\Sent"', 'body :contains "text."',
+        'mailboxexists "inbox"',
+        'not mailboxexists "x"',
+        'specialuse_exists "\\\\Sent"',
+        'body :contains "text."',
         'envelope :detail "to" "tag"',
-        'header :contains "return-path" "anne"', 'environment "remote-ip" "192.0.2.7"',
-    )  # fmt: skip
+        'header :contains "return-path" "anne"',
+        'environment "remote-ip" "192.0.2.7"',
+    )
     requires = 'require ["mailbox", "special-use", "body", "envelope", "subaddress", "environment"];'
     await activate(post.world, "user", f"{requires} if allof ({', '.join(tests[:-1])}) {{ discard; }}")
     await post.bring("user+tag@local.example")
@@ -284,7 +336,9 @@ async def test_scripts_can_be_switched_off() -> None:
 async def test_an_account_cannot_use_up_the_worker(post: Post) -> None:
     """THREATS 33"""
     keys = ", ".join(f'"{"a" * 90}{number}"' for number in range(400))
-    await activate(post.world, "user", f'require "body"; if body :raw :contains [{keys}] {{ stop; }} discard;')
+    await activate(
+        post.world, "user", f'require "body"; if body :raw :contains [{keys}] {{ stop; }} discard;'
+    )
     content = MESSAGE + b"a" * 200_000
     for _ in range(30):
         await post.bring("user@local.example", content=content)

@@ -71,7 +71,9 @@ async def test_content_counts_by_its_size() -> None:
     await talk(client, b"", HELLO, MAIL, USER, DATA)
     await talk(client, b"From: a@b.example\r\n\r\n" + b"x" * 900 + b"\r\n" + MESSAGE[-5:])
     assert place.steps == 5
-    await talk(client, MAIL, USER, DATA, b"From: a@b.example\r\n\r\n" + (b"x" * 900 + b"\r\n") * 10 + MESSAGE[-5:])
+    await talk(
+        client, MAIL, USER, DATA, b"From: a@b.example\r\n\r\n" + (b"x" * 900 + b"\r\n") * 10 + MESSAGE[-5:]
+    )
     assert place.steps >= 9 and OCTETS_PER_STEP == 1024
 
 
@@ -102,7 +104,9 @@ async def test_who_logs_in_is_no_stranger() -> None:
 
 async def test_who_is_known_for_good_mail_weighs_little() -> None:
     watched = await Watched().fill()
-    watched.reputation.learn([Known("client:192.0.2.7", of_event("accepted", watched.world.clock.now_us())) for _ in range(30)])
+    watched.reputation.learn(
+        [Known("client:192.0.2.7", of_event("accepted", watched.world.clock.now_us())) for _ in range(30)]
+    )
     places = []
     for address in ("192.0.2.7", "198.51.100.7"):
         client = watched.world.connect(address=address)

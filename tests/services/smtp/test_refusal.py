@@ -22,12 +22,15 @@ from sekisho.testing.stream import connected_streams
 HELLO = b"EHLO client.example\r\n"
 MAIL = b"MAIL FROM:<a@b.example>\r\n"
 RCPT = b"RCPT TO:<user@local.example>\r\n"
-MESSAGE = b"Message-ID: <x@b.example>\r\nSubject: =?utf-8?B?5Lya6K2w?=\r\nFrom: user@local.example\r\n\r\nx\r\n.\r\n"
+MESSAGE = (
+    b"Message-ID: <x@b.example>\r\nSubject: =?utf-8?B?5Lya6K2w?=\r\nFrom: user@local.example\r\n\r\n"
+    b"x\r\n.\r\n"
+)
 
 
 class Refusing(NoInspection):
     async def inspect(self, arrival: Arrival) -> Inspection:
-        return Inspection(Refusal.of(550, "5.7.1", "Not today"))
+        return Inspection(refusal=Refusal.of(550, "5.7.1", "Not today"))
 
 
 async def said(world: World, *commands: bytes, kind: str = "smtp") -> str:
@@ -42,7 +45,11 @@ async def said(world: World, *commands: bytes, kind: str = "smtp") -> str:
 def entry_of(world: World, line: str) -> Entry:
     match = re.search(r"\(id ([a-z0-9-]+)\)\Z", line)
     assert match, line
-    (entry,) = [entry for entry in world.journal.entries if entry.id == match[1] and not entry.kind.endswith(".connection")]
+    (entry,) = [
+        entry
+        for entry in world.journal.entries
+        if entry.id == match[1] and not entry.kind.endswith(".connection")
+    ]
     assert entry.fields.get("rule", "") in {"", "content", *RULES}
     assert entry.fields["reply"] == line.removesuffix(f" (id {entry.id})")
     return entry
@@ -51,11 +58,19 @@ def entry_of(world: World, line: str) -> Entry:
 @pytest.mark.parametrize(
     ("commands", "kind", "rule"),
     [
-        ((HELLO, MAIL, b"RCPT TO:<nobody@local.example>\r\n"), "reception.recipient_refused", "no-such-recipient"),
+        (
+            (HELLO, MAIL, b"RCPT TO:<nobody@local.example>\r\n"),
+            "reception.recipient_refused",
+            "no-such-recipient",
+        ),
         ((HELLO, MAIL, b"RCPT TO:<x@elsewhere.example>\r\n"), "reception.recipient_refused", "relay-denied"),
         ((HELLO, b"MAIL FROM:<a@b.example> SIZE=999999\r\n"), "reception.command_refused", None),
         ((HELLO, MAIL, RCPT, b"DATA\r\n", b"x\r\n" * 30_000 + b".\r\n"), "reception.refused", "content"),
-        ((HELLO, MAIL, RCPT, b"DATA\r\n", b"Received: x\r\n" * 200 + b"\r\n.\r\n"), "reception.refused", "content"),
+        (
+            (HELLO, MAIL, RCPT, b"DATA\r\n", b"Received: x\r\n" * 200 + b"\r\n.\r\n"),
+            "reception.refused",
+            "content",
+        ),
         ((HELLO, MAIL, RCPT, b"DATA\r\n", MESSAGE), "reception.refused", None),
     ],
 )
@@ -100,11 +115,27 @@ MINE = b"MAIL FROM:<user@local.example>\r\n"
     [
         ((HELLO, b"AUTH PLAIN AHVzZXJAbG9jYWwuZXhhbXBsZQB3cm9uZw==\r\n"), "submission.command_refused", None),
         ((HELLO, LOGIN, b"MAIL FROM:<other@local.example>\r\n"), "submission.refused", "not-your-address"),
-        ((HELLO, LOGIN, MINE, b"RCPT TO:<nobody@local.example>\r\n"), "submission.recipient_refused", "no-such-recipient"),
-        ((HELLO, LOGIN, MINE, b"RCPT TO:<x@[192.0.2.1]>\r\n"), "submission.recipient_refused", "address-literal"),
+        (
+            (HELLO, LOGIN, MINE, b"RCPT TO:<nobody@local.example>\r\n"),
+            "submission.recipient_refused",
+            "no-such-recipient",
+        ),
+        (
+            (HELLO, LOGIN, MINE, b"RCPT TO:<x@[192.0.2.1]>\r\n"),
+            "submission.recipient_refused",
+            "address-literal",
+        ),
         ((HELLO, LOGIN, MINE, b"RCPT TO:<x@host>\r\n"), "submission.recipient_refused", "not-qualified"),
-        ((HELLO, LOGIN, MINE, RCPT, b"DATA\r\n", b"Subject: x\r\n\r\nx\r\n.\r\n"), "submission.refused", "content"),
-        ((HELLO, LOGIN, MINE, RCPT, b"DATA\r\n", b"From: other@local.example\r\n\r\nx\r\n.\r\n"), "submission.refused", "not-your-address"),
+        (
+            (HELLO, LOGIN, MINE, RCPT, b"DATA\r\n", b"Subject: x\r\n\r\nx\r\n.\r\n"),
+            "submission.refused",
+            "content",
+        ),
+        (
+            (HELLO, LOGIN, MINE, RCPT, b"DATA\r\n", b"From: other@local.example\r\n\r\nx\r\n.\r\n"),
+            "submission.refused",
+            "not-your-address",
+        ),
     ],
 )
 async def test_refusals_of_submission(commands: tuple[bytes, ...], kind: str, rule: str | None) -> None:
@@ -133,7 +164,11 @@ async def test_what_nobody_wrote_down_is_written_down() -> None:
 
     world.recipients.resolve = broken  # type: ignore[method-assign]
     entry = entry_of(world, await said(world, HELLO, MAIL, RCPT))
-    assert (entry.kind, entry.fields["command"], entry.fields["argument"]) == ("reception.command_refused", "RCPT", "user@local.example")
+    assert (entry.kind, entry.fields["command"], entry.fields["argument"]) == (
+        "reception.command_refused",
+        "RCPT",
+        "user@local.example",
+    )
     assert "user@local.example" in entry.about
 
     async def no_room() -> bool:
@@ -163,7 +198,16 @@ async def test_the_connection_is_found_by_the_same_id() -> None:
 
 async def test_a_refusal_after_one_of_the_machine_has_an_id_of_its_own() -> None:
     world = await World(limits=Limits(message_octets=50_000)).fill()
-    large = await said(world, HELLO, MAIL, RCPT, b"DATA\r\n", b"x\r\n" * 30_000 + b".\r\n", MAIL, b"RCPT TO:<nobody@local.example>\r\n")
+    large = await said(
+        world,
+        HELLO,
+        MAIL,
+        RCPT,
+        b"DATA\r\n",
+        b"x\r\n" * 30_000 + b".\r\n",
+        MAIL,
+        b"RCPT TO:<nobody@local.example>\r\n",
+    )
     assert entry_of(world, large).kind == "reception.recipient_refused"
 
 
@@ -176,7 +220,9 @@ async def test_the_last_words_name_the_session() -> None:
     match = re.fullmatch(r"421 4\.3\.2 .* \(id ([a-z2-7]{8})\)", line)
     assert match
     await client.read()
-    assert world.journal.entries[-1].id == match[1] and world.journal.entries[-1].kind == "reception.connection"
+    assert (
+        world.journal.entries[-1].id == match[1] and world.journal.entries[-1].kind == "reception.connection"
+    )
 
 
 async def test_a_page_is_named_where_there_is_one() -> None:
@@ -193,11 +239,20 @@ def test_each_refusal_is_told_under_the_id_of_its_entry() -> None:
     world = World()
     _client, server = connected_streams("192.0.2.7")
     connection = Connection("reception", server, SeededDice())
-    tools = SessionTools(clock=world.clock, dice=world.dice, journal=world.journal, metrics=world.metrics, shutdown=world.shutdown)
+    tools = SessionTools(
+        clock=world.clock,
+        dice=world.dice,
+        journal=world.journal,
+        metrics=world.metrics,
+        shutdown=world.shutdown,
+    )
     refusals = Refusals(connection, tools)
     mine = Refusal.of(550, "5.7.1", "No", "relay-denied")
     own = Refusal(reply=mine.reply, id="20200101-x")
-    said = [refusals.command("MAIL", "a@b.example", mine), refusals.message(Envelope(ReversePath()), own, None)]
+    said = [
+        refusals.command("MAIL", "a@b.example", mine),
+        refusals.message(Envelope(reverse_path=ReversePath()), own, None),
+    ]
     said.append(refusals.greeting(mine))
     assert re.fullmatch(r"[a-z2-7]{8}", connection.session)
     ids = [f"{connection.session}-1", "20200101-x", f"{connection.session}-2"]

@@ -12,7 +12,7 @@ from sekisho.adapters.scanners.rspamd import RspamdScanner
 from sekisho.adapters.stores.memory.content import MemoryContentWriter
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.classifier.features import Tokens
-from sekisho.core.policy.classifier.knowledge import Opinion, Told
+from sekisho.core.policy.classifier.knowledge import Opinion, Teachings
 from sekisho.core.policy.contentrules import ContentRules
 from sekisho.core.policy.takeover.sending import Said
 from sekisho.core.terms.address import Address, ReversePath
@@ -38,7 +38,11 @@ class CasinoClassifier:
         pass
 
     def judge(self, tokens: Tokens, account_ids: Iterable[int] = ()) -> Verdicts:
-        opinion = Opinion(0.9, (Told("casino", 0.2), Told("lunch", -0.1))) if "casino" in tokens.words else Opinion(-0.9)
+        opinion = (
+            Opinion(0.9, (Teachings("casino", 0.2), Teachings("lunch", -0.1)))
+            if "casino" in tokens.words
+            else Opinion(-0.9)
+        )
         return Verdicts(opinion)
 
 
@@ -56,9 +60,17 @@ class Outgoing:
 def submitted(octets: bytes, *, elsewhere: bool = True, account_id: int = 1) -> Submitted:
     writer = MemoryContentWriter()
     writer.write(octets)
-    envelope = Envelope(ReversePath(SENDER), (Recipient(OTHER),))
-    identity = Identity(account_id, SENDER)
-    return Submitted("id", identity, envelope, HeaderSection(octets), writer, (SENDER,), elsewhere=(OTHER,) if elsewhere else ())
+    envelope = Envelope(reverse_path=ReversePath(SENDER), recipients=(Recipient(OTHER),))
+    identity = Identity(account_id=account_id, address=SENDER)
+    return Submitted(
+        message_id="id",
+        identity=identity,
+        envelope=envelope,
+        header=HeaderSection(octets),
+        content=writer,
+        authors=(SENDER,),
+        elsewhere=(OTHER,) if elsewhere else (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +82,7 @@ def submitted(octets: bytes, *, elsewhere: bool = True, account_id: int = 1) -> 
     ],
 )
 async def test_what_it_says(octets: bytes, says: tuple[Said, ...]) -> None:
-    outgoing = Outgoing(ContentProbe(CasinoClassifier()))
+    outgoing = Outgoing(ContentProbe(classifier=CasinoClassifier()))
     assert await outgoing.says(octets) == says
     assert len(outgoing.journal.entries) == len(says)
     assert await outgoing.says(octets, elsewhere=False) == ()
@@ -80,35 +92,55 @@ async def test_viruses_and_large_messages() -> None:
     fake = FakeClamd()
     async with listening(fake.serve) as place:
         scanner = ClamdScanner(parse_place(place), ManualClock(), timeout_seconds=5)
-        outgoing = Outgoing(ContentProbe(None, clamav=scanner, scanner_octets=1000))
+        outgoing = Outgoing(ContentProbe(classifier=None, clamav=scanner, scanner_octets=1000))
         assert await outgoing.says(b"From: a\r\n\r\nEVIL") == (Said("virus", "Test.Evil.UNOFFICIAL"),)
         assert await outgoing.says(b"From: a\r\n\r\nEVIL" + b"x" * 2000) == ()
     found, unknown = outgoing.journal.entries
     assert found.kind == "submission.evidence" and found.fields["virus"] == "Test.Evil.UNOFFICIAL"
-    assert unknown.fields == {"account": "a@local.example", "clamav": "the message is larger than scanner_octets"}
+    assert unknown.fields == {
+        "account": "a@local.example",
+        "clamav": "the message is larger than scanner_octets",
+    }
 
 
 async def test_rspamd_is_told_who_sends() -> None:
     fake = FakeRspamd()
-    fake.answer = {"score": 17.0, "required_score": 15, "action": "reject", "symbols": {"X": {"name": "X", "score": 17.0}}}
+    fake.answer = {
+        "score": 17.0,
+        "required_score": 15,
+        "action": "reject",
+        "symbols": {"X": {"name": "X", "score": 17.0}},
+    }
     async with listening(fake.serve) as place:
-        outgoing = Outgoing(ContentProbe(None, rspamd=RspamdScanner(parse_place(place), ManualClock(), password="", timeout_seconds=5)))
+        outgoing = Outgoing(
+            ContentProbe(
+                classifier=None,
+                rspamd=RspamdScanner(parse_place(place), ManualClock(), password="", timeout_seconds=5),
+            )
+        )
         assert await outgoing.says(CASINO) == (Said("rspamd", "reject, score 17 of 15: X (17)"),)
     fields = dict(fake.requests[0][0])
-    assert (fields["user"], fields["from"], fields["rcpt"]) == ("a@local.example", "a@local.example", "b@other.example")
+    assert (fields["user"], fields["from"], fields["rcpt"]) == (
+        "a@local.example",
+        "a@local.example",
+        "b@other.example",
+    )
 
 
 async def test_scanners_that_do_not_answer_say_nothing() -> None:
     nowhere, clock = parse_place("127.0.0.1:1"), ManualClock()
-    clamav, rspamd = ClamdScanner(nowhere, clock, timeout_seconds=5), RspamdScanner(nowhere, clock, password="", timeout_seconds=5)
-    outgoing = Outgoing(ContentProbe(None, rspamd=rspamd, clamav=clamav))
+    clamav, rspamd = (
+        ClamdScanner(nowhere, clock, timeout_seconds=5),
+        RspamdScanner(nowhere, clock, password="", timeout_seconds=5),
+    )
+    outgoing = Outgoing(ContentProbe(classifier=None, rspamd=rspamd, clamav=clamav))
     assert await outgoing.says(CASINO) == ()
     (entry,) = outgoing.journal.entries
     assert entry.fields["rspamd"] and entry.fields["clamav"]
 
 
 async def test_who_writes_much_is_read_in_samples_and_who_writes_little_always() -> None:
-    outgoing = Outgoing(ContentProbe(CasinoClassifier()))
+    outgoing = Outgoing(ContentProbe(classifier=CasinoClassifier()))
     heard = [await outgoing.says(CASINO) for _ in range(PLENTY + 5 * SAMPLE)]
     assert all(heard[:PLENTY]) and sum(map(bool, heard[PLENTY:])) == 5
     assert await outgoing.says(CASINO, account_id=2) == SAYS_CASINO

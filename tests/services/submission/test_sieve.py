@@ -35,6 +35,8 @@ async def test_what_is_held_is_shown_to_no_script(world: World) -> None:
     await activate(world, "other", "discard;")
     mail = b"MAIL FROM:<held@local.example>\r\n"
     content = CONTENT.replace(b"user@", b"held@")
-    assert (await submit(world, content, "other@local.example", mail=mail, name="held@local.example")).startswith("250")
+    assert (
+        await submit(world, content, "other@local.example", mail=mail, name="held@local.example")
+    ).startswith("250")
     (queued,) = await world.store.spool.queue()
     assert [row.state for row in queued.recipients] == ["held"]

@@ -35,7 +35,9 @@ async def logged_in(world: World, name: str = "user@local.example") -> MemoryStr
     return client
 
 
-async def submit(world: World, content: bytes, *recipients: str, mail: bytes = MINE, name: str = "user@local.example") -> str:
+async def submit(
+    world: World, content: bytes, *recipients: str, mail: bytes = MINE, name: str = "user@local.example"
+) -> str:
     client = await logged_in(world, name)
     await talk(client, mail, *(f"RCPT TO:<{r}>\r\n".encode() for r in recipients or ("other@local.example",)))
     return (await talk(client, b"DATA\r\n", content + b"\r\n.\r\n"))[-1]
@@ -50,7 +52,9 @@ async def queued(world: World) -> bytes:
 
 async def test_local_and_remote_recipients_in_one_transaction() -> None:
     world = await World().fill()
-    answer = await submit(world, HEADER + b"Subject: x\r\n\r\nbody", "other@local.example", "friend@elsewhere.example")
+    answer = await submit(
+        world, HEADER + b"Subject: x\r\n\r\nbody", "other@local.example", "friend@elsewhere.example"
+    )
     assert answer.startswith("250 2.0.0")
     (copy,) = await world.mailbox("other")
     assert [f.name for f in HeaderSection(copy).fields][:2] == [b"return-path", b"received"]
@@ -82,12 +86,23 @@ async def test_missing_fields_are_added_and_blind_copies_removed() -> None:
 @pytest.mark.parametrize(
     ("sender", "code"),
     [
-        ("user@local.example", 250), ("USER@local.example", 250), ("user+list@local.example", 250), ("sales@local.example", 250),
-        ("both@local.example", 250), ("sales+x@local.example", 250), ("", 250), ("quiet@local.example", 550), ("other@local.example", 550),
-        ("user@caught.example", 550), ("user@elsewhere.example", 550), ("away@local.example", 550), ("nobody@local.example", 550),
-        ("user@mx.local.example", 550), ("user@[192.0.2.25]", 550),
+        ("user@local.example", 250),
+        ("USER@local.example", 250),
+        ("user+list@local.example", 250),
+        ("sales@local.example", 250),
+        ("both@local.example", 250),
+        ("sales+x@local.example", 250),
+        ("", 250),
+        ("quiet@local.example", 550),
+        ("other@local.example", 550),
+        ("user@caught.example", 550),
+        ("user@elsewhere.example", 550),
+        ("away@local.example", 550),
+        ("nobody@local.example", 550),
+        ("user@mx.local.example", 550),
+        ("user@[192.0.2.25]", 550),
     ],
-)  # fmt: skip
+)
 async def test_envelope_senders(sender: str, code: int) -> None:
     world = await World().fill()
     client = await logged_in(world)
@@ -135,14 +150,24 @@ async def test_authors(header: str, code: int) -> None:
 async def test_a_null_sender_is_for_notices_from_oneself() -> None:
     world = await World().fill()
     assert (await submit(world, HEADER + b"\r\nread", mail=b"MAIL FROM:<>\r\n")).startswith("250")
-    assert (await submit(world, b"From: other@local.example\r\n\r\nx", mail=b"MAIL FROM:<>\r\n")).startswith("550 5.7.1")
+    assert (await submit(world, b"From: other@local.example\r\n\r\nx", mail=b"MAIL FROM:<>\r\n")).startswith(
+        "550 5.7.1"
+    )
 
 
 @pytest.mark.parametrize(
     ("address", "code"),
-    [("a@[192.0.2.9]", 550), ("a@[192.0.2.25]", 550), ("a@localhost", 554), ("nobody@local.example", 550), ("gone@local.example", 550),
-     ("a@elsewhere.example", 250), ("postmaster", 250), ("away@local.example", 250)],
-)  # fmt: skip
+    [
+        ("a@[192.0.2.9]", 550),
+        ("a@[192.0.2.25]", 550),
+        ("a@localhost", 554),
+        ("nobody@local.example", 550),
+        ("gone@local.example", 550),
+        ("a@elsewhere.example", 250),
+        ("postmaster", 250),
+        ("away@local.example", 250),
+    ],
+)
 async def test_recipients(address: str, code: int) -> None:
     world = await World().fill()
     client = await logged_in(world)
@@ -167,8 +192,9 @@ async def test_what_an_account_sends_that_is_held_is_accepted_and_waits() -> Non
     assert codes(replies) == [250, 250, 250, 354, 250]
     (message,) = await world.store.spool.queue()
     assert [(str(row.recipient.address), row.state) for row in message.recipients] == [
-        ("a@elsewhere.example", "held"), ("other@local.example", "held"),
-    ]  # fmt: skip
+        ("a@elsewhere.example", "held"),
+        ("other@local.example", "held"),
+    ]
     assert world.jobs == [] and await world.mailbox("other") == [] and watchful.order == ["sign"]
     assert [sent.case_id for sent in await world.store.guard.held(held.id)] == [BY_OPERATOR]
     (entry,) = [entry for entry in world.journal.entries if entry.kind == "submission.accepted"]
@@ -200,7 +226,10 @@ async def test_logins() -> None:
     world.authenticator.unavailable = True
     assert (await talk(client, plain("user@local.example")))[0].startswith("454 4.7.0")
     world.authenticator.unavailable = False
-    assert codes(await talk(client, b"AUTH PLAIN AAAA\r\n")) == [501, 421]  # the third failure: no NUL-separated parts
+    assert codes(await talk(client, b"AUTH PLAIN AAAA\r\n")) == [
+        501,
+        421,
+    ]  # the third failure: no NUL-separated parts
     assert await client.read() == b""
 
 
@@ -245,7 +274,12 @@ class Watchful:
         subject = submitted.header.first(b"subject")
         if subject == b"stop":
             return OutboundVerdict(Refusal.of(550, "5.7.1", "Too much mail for today", "takeover", "rate"))
-        sending = Sending(submitted.message_id, submitted.identity.account_id, submitted.identity.credential_id, 1)
+        sending = Sending(
+            message_id=submitted.message_id,
+            account_id=submitted.identity.account_id,
+            credential_id=submitted.identity.credential_id,
+            at_us=1,
+        )
         return OutboundVerdict(outgoing=Outgoing(sending, locals=submitted.locals))
 
     def decided(self, submitted: Submitted, decision: Decision) -> None:
@@ -262,43 +296,56 @@ async def test_judge_and_signer_stand_between_content_and_acceptance() -> None:
     watchful = Watchful()
     world = await World(judge=watchful, signer=watchful).fill()
     start = b"From: user@local.example\r\nDate: x\r\nBcc: y@z.example\r\n"
-    assert (await submit(world, start + b"Subject: stop\r\n\r\nx", "a@elsewhere.example")).startswith("550 5.7.1 Too much")
+    assert (await submit(world, start + b"Subject: stop\r\n\r\nx", "a@elsewhere.example")).startswith(
+        "550 5.7.1 Too much"
+    )
     assert await world.store.spool.queue() == []
     assert (await submit(world, start + b"Subject: go\r\n\r\nx", "a@elsewhere.example")).startswith("250")
     assert len(world.jobs) == 1
-    assert [f.name for f in HeaderSection(await queued(world)).fields][:3] == [b"received", b"dkim-signature", b"message-id"]
+    assert [f.name for f in HeaderSection(await queued(world)).fields][:3] == [
+        b"received",
+        b"dkim-signature",
+        b"message-id",
+    ]
     assert watchful.order == ["judge", "judge", "sign", "pass"]
 
 
 async def test_what_a_case_holds_is_accepted_and_waits_here_and_elsewhere() -> None:
     watchful = Watchful()
     world = await World(judge=watchful, signer=watchful).fill()
-    await world.store.guard.hold(world.accounts["user"].id, "password", "hold", Reason("test", 100, "A test."))
+    await world.store.guard.hold(
+        world.accounts["user"].id, "password", "hold", Reason("test", 100, "A test.")
+    )
     content = b"From: user@local.example\r\nDate: x\r\n\r\nx"
     answer = await submit(world, content, "a@elsewhere.example", "other@local.example")
     assert answer.startswith("250") and watchful.order[-1] == "held"
     (message,) = await world.store.spool.queue()
     assert [(str(row.recipient.address), row.state) for row in message.recipients] == [
-        ("a@elsewhere.example", "held"), ("other@local.example", "held"),
-    ]  # fmt: skip
+        ("a@elsewhere.example", "held"),
+        ("other@local.example", "held"),
+    ]
     assert world.jobs == [] and await world.mailbox("other") == []
 
 
 RESENT = (
-    b"Resent-From: %s\r\nResent-Sender: %s\r\nReceived: by x; Tue, 24 Nov 2026 05:30:00 +0000\r\nResent-From: far@elsewhere.example\r\n"
+    b"Resent-From: %s\r\nResent-Sender: %s\r\nReceived: by x; Tue, 24 Nov 2026 05:30:00 +0000\r\n"
+    b"Resent-From: far@elsewhere.example\r\n"
 )
 
 
 @pytest.mark.parametrize(
     ("start", "code"),
     [
-        (RESENT % (b"user@local.example", b"sales@local.example"), 250), (RESENT % (b"other@local.example", b"user@local.example"), 550),
-        (RESENT % (b"user@local.example", b"x@elsewhere.example"), 550), (RESENT % (b"nobody", b"user@local.example"), 554),
+        (RESENT % (b"user@local.example", b"sales@local.example"), 250),
+        (RESENT % (b"other@local.example", b"user@local.example"), 550),
+        (RESENT % (b"user@local.example", b"x@elsewhere.example"), 550),
+        (RESENT % (b"nobody", b"user@local.example"), 554),
         (b"Resent-Date: x\r\nX-Between: y\r\nResent-From: other@local.example\r\n", 550),
         (b"Resent-To: x@y.example\r\nReceived: z\r\nResent-Sender: other@local.example\r\n", 550),
-        (b"Sender: sales@local.example\r\n", 250), (b"Sender: other@local.example\r\n", 550),
+        (b"Sender: sales@local.example\r\n", 250),
+        (b"Sender: other@local.example\r\n", 550),
     ],
-)  # fmt: skip
+)
 async def test_who_sends_for_somebody_must_own_that_name_too(start: bytes, code: int) -> None:
     world = await World().fill()
     assert (await submit(world, start + HEADER + b"\r\nx", "a@elsewhere.example")).startswith(str(code))
@@ -307,11 +354,14 @@ async def test_who_sends_for_somebody_must_own_that_name_too(start: bytes, code:
 @pytest.mark.parametrize(
     ("granted", "sender", "code"),
     [
-        ("other@local.example", "other@local.example", 250), ("other@local.example", "other+tag@local.example", 250),
-        ("other@local.example", "held@local.example", 550), ("@caught.example", "anything@caught.example", 250),
-        ("@caught.example", "other@local.example", 550), ("quiet@local.example", "quiet@local.example", 250),
+        ("other@local.example", "other@local.example", 250),
+        ("other@local.example", "other+tag@local.example", 250),
+        ("other@local.example", "held@local.example", 550),
+        ("@caught.example", "anything@caught.example", 250),
+        ("@caught.example", "other@local.example", 550),
+        ("quiet@local.example", "quiet@local.example", 250),
     ],
-)  # fmt: skip
+)
 async def test_an_operator_lets_send_in_other_names(granted: str, sender: str, code: int) -> None:
     world = await World().fill()
     await world.store.directory.grant_sender(world.accounts["user"].id, granted)
@@ -323,7 +373,10 @@ async def test_an_operator_lets_send_in_other_names(granted: str, sender: str, c
         assert (await submit(world, content, "a@elsewhere.example")).startswith("250")
 
 
-@pytest.mark.parametrize(("sender", "code"), [("sales@local.example", 250), ("SALES@local.example", 250), ("user@local.example", 550)])
+@pytest.mark.parametrize(
+    ("sender", "code"),
+    [("sales@local.example", 250), ("SALES@local.example", 250), ("user@local.example", 550)],
+)
 async def test_the_credential_of_a_program_sends_as_one_address_only(sender: str, code: int) -> None:
     world = await World().fill()
     world.authenticator.sender = Address.from_text("sales@local.example")
@@ -353,26 +406,65 @@ async def among_neighbours(separators: str) -> World:
 @pytest.mark.parametrize(
     ("separators", "owners"),
     [
-        ("-", {"mary": "mary-x mary--x mary-x+y mary-ann+x mary-gone+x", "mary+ceo": "mary+ceo Mary+CEO-x", "": "mary+x mary=x"}),
-        ("+", {"mary": "mary+x mary+x-y mary++x mary+ceo-x", "mary+ceo": "mary+ceo+x", "": "mary-x mary-ann-x mary-board-x mary-gone-x"}),
-        ("+-", {"mary": "mary+x mary-x mary-+x mary+ann", "mary-ann": "mary-ann+x mary-ann-x+y", "": "mary-gone+x"}),
-        ("-+", {"mary": "mary+x mary-x mary-+x mary+ann", "mary-ann": "mary-ann+x mary-ann-x+y", "": "mary-gone+x"}),
+        (
+            "-",
+            {
+                "mary": "mary-x mary--x mary-x+y mary-ann+x mary-gone+x",
+                "mary+ceo": "mary+ceo Mary+CEO-x",
+                "": "mary+x mary=x",
+            },
+        ),
+        (
+            "+",
+            {
+                "mary": "mary+x mary+x-y mary++x mary+ceo-x",
+                "mary+ceo": "mary+ceo+x",
+                "": "mary-x mary-ann-x mary-board-x mary-gone-x",
+            },
+        ),
+        (
+            "+-",
+            {
+                "mary": "mary+x mary-x mary-+x mary+ann",
+                "mary-ann": "mary-ann+x mary-ann-x+y",
+                "": "mary-gone+x",
+            },
+        ),
+        (
+            "-+",
+            {
+                "mary": "mary+x mary-x mary-+x mary+ann",
+                "mary-ann": "mary-ann+x mary-ann-x+y",
+                "": "mary-gone+x",
+            },
+        ),
         ("=", {"mary": "mary=x", "mary\u2260eve": "mary=\u0338eve mary\u2260eve=x", "": "mary-x mary+x"}),
         ("", {"": "mary-x mary+x mary-ann-x"}),
     ],
 )
 async def test_the_first_name_that_somebody_has_decides(separators: str, owners: dict[str, str]) -> None:
     world = await among_neighbours(separators)
-    always = {"mary": "mary MARY", "mary-ann": "mary-ann Mary-Ann", "mary+ceo": 'mary+ceo "mary+ceo"', "José": "jose\u0301 JOSÉ"}
+    always = {
+        "mary": "mary MARY",
+        "mary-ann": "mary-ann Mary-Ann",
+        "mary+ceo": 'mary+ceo "mary+ceo"',
+        "José": "jose\u0301 JOSÉ",
+    }
     always |= {"other": "mary-board Mary-BOARD", "": "mary-quiet mary-gone -mary -- + -x"}
     rights = SenderRights(world.store.directory)
     for owner, names in (*always.items(), *owners.items()):
         for name in names.split():
             address = Address.from_text(f"{name}@local.example")
-            may = {n for n, account in world.accounts.items() if n != "mary-gone" and await rights.may_send_as(account, address)}
+            may = {
+                n
+                for n, account in world.accounts.items()
+                if n != "mary-gone" and await rights.may_send_as(account, address)
+            }
             assert may == ({owner} if owner else set()), name
             if name != "mary-quiet":  # whose mail it is, his name it is
-                assert [a.id for a in (await world.recipients.resolve(address)).accounts] == [world.accounts[n].id for n in may], name
+                assert [a.id for a in (await world.recipients.resolve(address)).accounts] == [
+                    world.accounts[n].id for n in may
+                ], name
 
 
 @pytest.mark.parametrize("field", ["From", "Sender", "Resent-From", "Resent-Sender", "MAIL"])
@@ -380,23 +472,44 @@ async def test_no_field_takes_a_neighbours_name(field: str) -> None:
     world = await among_neighbours("-")
     if field == "MAIL":
         client = await logged_in(world, "mary@local.example")
-        assert codes(await talk(client, b"MAIL FROM:<mary-ann@local.example>\r\n", b"MAIL FROM:<mary-x@local.example>\r\n")) == [550, 250]
+        assert codes(
+            await talk(
+                client, b"MAIL FROM:<mary-ann@local.example>\r\n", b"MAIL FROM:<mary-x@local.example>\r\n"
+            )
+        ) == [550, 250]
         return
     start = "" if field == "From" else "From: mary@local.example\r\n"
     for name, code in (("mary-ann", 550), ("mary+ceo", 550), ("mary-x", 250)):
         content = f"{start}{field}: {name}@local.example\r\nDate: x\r\n\r\nx".encode()
-        assert codes([await submit(world, content, mail=b"MAIL FROM:<mary@local.example>\r\n", name="mary@local.example")]) == [code]
+        assert codes(
+            [
+                await submit(
+                    world, content, mail=b"MAIL FROM:<mary@local.example>\r\n", name="mary@local.example"
+                )
+            ]
+        ) == [code]
 
 
 @pytest.mark.parametrize(
     "detail",
     [
-        "<ceo@bank.example>", "ceo@bank.example", "x> <ceo@bank.example", "a, ceo@bank.example", "a b", "a;b", "a\\b", '"', "(x)",
-        "=?utf-8?Q?=3Cceo=40bank.example=3E?=", "ceo%bank.example", "bank.example!ceo",
-        "\uff1cceo\uff20bank.example\uff1e", "ceo\uff20bank.example",
+        "<ceo@bank.example>",
+        "ceo@bank.example",
+        "x> <ceo@bank.example",
+        "a, ceo@bank.example",
+        "a b",
+        "a;b",
+        "a\\b",
+        '"',
+        "(x)",
+        "=?utf-8?Q?=3Cceo=40bank.example=3E?=",
+        "ceo%bank.example",
+        "bank.example!ceo",
+        "\uff1cceo\uff20bank.example\uff1e",
+        "ceo\uff20bank.example",
         "a\u202eb",
     ],
-)  # fmt: skip
+)
 async def test_a_detail_shows_nobody_elses_address(detail: str) -> None:
     world = await among_neighbours("+")
     directory, mary = world.store.directory, world.accounts["mary"]

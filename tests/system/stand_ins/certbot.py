@@ -1,4 +1,5 @@
-"""certbot: the files it leaves, with their modes, and the deploy hook; the certificates come from a CA of its own."""
+"""certbot: the files it leaves, with their modes, and the deploy hook; the certificates come from a CA of its
+own."""
 
 import subprocess
 import sys
@@ -42,7 +43,9 @@ def issue(name: str, hook: str) -> None:
             new.symlink_to(Path("../../archive") / name / copy.name)
             new.rename(live / f"{kind}.pem")
     if hook and (done := subprocess.run(["sh", "-c", hook], check=False)).returncode:
-        print(f"Hook 'deploy-hook' reported error code {done.returncode}", file=sys.stderr)  # certbot goes on all the same
+        print(
+            f"Hook 'deploy-hook' reported error code {done.returncode}", file=sys.stderr
+        )  # certbot goes on all the same
 
 
 sys.exit(main(sys.argv[1:]))

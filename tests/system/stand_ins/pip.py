@@ -1,4 +1,5 @@
-"""pip of the machine's environment, without an index: what is asked for must be in the environment of the tests, and is used from there."""
+"""pip of the machine's environment, without an index: what is asked for must be in the environment of the
+tests, and is used from there."""
 
 import re
 import sys
@@ -21,7 +22,10 @@ match arguments:
         for name, place in tomllib.loads(Path("pyproject.toml").read_text())["project"]["scripts"].items():
             module, function = place.split(":")
             script = Path(sys.prefix, "bin", name)
-            script.write_text(f"#!{sys.prefix}/bin/python3\nimport sys\n\nfrom {module} import {function}\n\nsys.exit({function}())\n")
+            script.write_text(
+                f"#!{sys.prefix}/bin/python3\nimport sys\n\nfrom {module} import {function}\n\n"
+                f"sys.exit({function}())\n"
+            )
             script.chmod(0o755)
         (Path(sysconfig.get_path("purelib")) / "sekisho.pth").write_text(f"{Path('src').absolute()}\n")
     case other:

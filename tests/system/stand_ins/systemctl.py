@@ -1,7 +1,9 @@
-"""systemctl for one unit, for a machine without a running systemd: what systemd 252 does with the lines that our unit has.
+"""systemctl for one unit, for a machine without a running systemd: what systemd 252 does with the lines that
+our unit has.
 
-The types it knows, `!` before a command, User= and Group=, the folders it makes and owns, read-only everything else, the bounding set
-of capabilities, no new privileges, no writable and executable memory, the mask, READY=1. Not: SystemCallFilter=, other namespaces.
+The types it knows, `!` before a command, User= and Group=, the folders it makes and owns, read-only
+everything else, the bounding set of capabilities, no new privileges, no writable and executable memory, the
+mask, READY=1. Not: SystemCallFilter=, other namespaces.
 """
 
 import ctypes
@@ -16,7 +18,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-KNOWN_TYPES = ("simple", "exec", "forking", "oneshot", "dbus", "notify", "idle")  # notify-reload came with 253
+KNOWN_TYPES = (
+    "simple",
+    "exec",
+    "forking",
+    "oneshot",
+    "dbus",
+    "notify",
+    "idle",
+)  # notify-reload came with 253
 NOTIFY = Path("/run/notify.sock")
 SECONDS = 60
 PR_SET_MDWE = 65
@@ -89,7 +99,11 @@ def start(name: str, unit: Unit) -> int:
             stdout=journal,
             stderr=journal,
             start_new_session=True,
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8", "NOTIFY_SOCKET": str(NOTIFY)},
+            env={
+                "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+                "LANG": "C.UTF-8",
+                "NOTIFY_SOCKET": str(NOTIFY),
+            },
             cwd="/",
         )
     Path(f"/run/{name}.pid").write_text(str(process.pid))
@@ -134,7 +148,9 @@ def confined(unit: Unit, command: str) -> list[str]:
     script = ["set -e"]
     if unit.get("ProtectSystem") == ["strict"]:
         script += [f"mount --bind {path} {path}" for path in writable[2:]]
-        ours = any(place.startswith("/tmp/") for place in (__file__, sys.prefix, sys.base_prefix))  # it would hide the program itself
+        ours = any(
+            place.startswith("/tmp/") for place in (__file__, sys.prefix, sys.base_prefix)
+        )  # it would hide the program itself
         script += ["mount -t tmpfs -o mode=1777 tmp /tmp"] * (unit.get("PrivateTmp") == ["yes"] and not ours)
         script += ["mount -o remount,bind,ro /", "mount -o remount,bind,ro /usr/local/bin"]
     most = min(int(unit.get("LimitNOFILE", ["1024"])[0]), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
@@ -143,7 +159,9 @@ def confined(unit: Unit, command: str) -> list[str]:
     rights = ["setpriv"]
     if unit.get("NoNewPrivileges") == ["yes"]:
         rights.append("--no-new-privs")
-    capabilities = [f"+{word.removeprefix('CAP_').lower()}" for word in words_of(unit, "CapabilityBoundingSet")]
+    capabilities = [
+        f"+{word.removeprefix('CAP_').lower()}" for word in words_of(unit, "CapabilityBoundingSet")
+    ]
     if capabilities:
         rights += ["--bounding-set", ",".join(["-all", *capabilities])]
     if not command.startswith("!") and user.pw_uid:
@@ -180,13 +198,17 @@ def reload(name: str, unit: Unit) -> int:
     if not pid:
         return fail(f"{name}.service is not active, cannot reload.", 1)
     if "ExecReload" not in unit or unit["Type"][0] not in KNOWN_TYPES:
-        return fail(f"Failed to reload {name}.service: Job type reload is not applicable for unit {name}.service.", 1)
+        return fail(
+            f"Failed to reload {name}.service: Job type reload is not applicable for unit {name}.service.", 1
+        )
     (command,) = unit["ExecReload"]
     told = listen()
     told.settimeout(SECONDS)
     user = unit.get("User", ["root"])[0]
     become = [] if command.startswith("!") else ["setpriv", "--reuid", user, "--clear-groups"]
-    done = subprocess.run([*become, *shlex.split(command.removeprefix("!").replace("$MAINPID", str(pid)))], check=False)
+    done = subprocess.run(
+        [*become, *shlex.split(command.removeprefix("!").replace("$MAINPID", str(pid)))], check=False
+    )
     while done.returncode == 0 and unit["Type"][0] == "notify":
         if b"READY=1" in told.recv(4096).split(b"\n"):
             break

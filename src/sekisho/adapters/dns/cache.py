@@ -22,7 +22,9 @@ class TtlBounds:
 class AnswerCache:
     """Bounded by entries. An answer comes back with the time it still has to live."""
 
-    def __init__(self, max_entries: int, monotonic: Callable[[], float], bounds: TtlBounds | None = None) -> None:
+    def __init__(
+        self, max_entries: int, monotonic: Callable[[], float], bounds: TtlBounds | None = None
+    ) -> None:
         self._max_entries = max_entries
         self._monotonic = monotonic
         self._bounds = bounds or TtlBounds()

@@ -1,4 +1,5 @@
-"""The stub resolver: asks a recursive resolver, believes its AD bit only where that is safe, remembers what it said.
+"""The stub resolver: asks a recursive resolver, believes its AD bit only where that is safe, remembers what
+it said.
 
 It validates nothing itself (THREATS 43). Six ends of a question are kept apart; none of them is an exception.
 """
@@ -31,7 +32,10 @@ class ResolverFacts:
     @property
     def sentence(self) -> str:
         """For the log at start."""
-        where = f"Resolver {', '.join(self.servers)} ({'on this machine' if self.is_local else 'not on this machine'})"
+        where = (
+            f"Resolver {', '.join(self.servers)} "
+            f"({'on this machine' if self.is_local else 'not on this machine'})"
+        )
         if self.validating is None:
             return f"{where} does not answer."
         if self.validating:
@@ -53,8 +57,11 @@ class StubResolver:
         self._is_retired = False
 
     def fits(self, settings: ResolverSettings) -> bool:
-        """Would a new one for these settings be the same? /etc/resolv.conf is read again; raises `BadServer`."""
-        return settings == self.settings and find_servers(settings.servers) == tuple(server.address for server in self.servers)
+        """Would a new one for these settings be the same? /etc/resolv.conf is read again; raises
+        `BadServer`."""
+        return settings == self.settings and find_servers(settings.servers) == tuple(
+            server.address for server in self.servers
+        )
 
     async def resolve(self, name: str, rtype: RecordType) -> Answer:
         """The answer, from the cache, from an equal question that is under way, or by asking.
@@ -67,7 +74,7 @@ class StubResolver:
         try:
             question = (normalize_name(name), rtype)
         except BadName:
-            return Answer(name, rtype, DnsStatus.NXDOMAIN, canonical_name=name)
+            return Answer(name=name, rtype=rtype, status=DnsStatus.NXDOMAIN, canonical_name=name)
         if question[0] != name and (answer := self._cache.get(question)) is not None:
             return answer
         asking = self._open.get(question)
@@ -81,7 +88,8 @@ class StubResolver:
         return self._cache.get((name, rtype))
 
     async def probe(self) -> ResolverFacts:
-        """Is the resolver local, and does it validate? The root's SOA is signed, so a validating one sets AD on it."""
+        """Is the resolver local, and does it validate? The root's SOA is signed, so a validating one sets AD
+        on it."""
         answer = await self.resolve("", "SOA")
         return ResolverFacts(
             servers=tuple(str(server.address) for server in self.servers),
@@ -101,7 +109,8 @@ class StubResolver:
             self.retire()
 
     def retire(self) -> bool:
-        """Nobody asks any more: close the sockets when the open questions have ended. Returns whether they have."""
+        """Nobody asks any more: close the sockets when the open questions have ended. Returns whether they
+        have."""
         self._is_retired = True
         if not self._open:
             self._close_sockets()
@@ -176,9 +185,17 @@ class _Asking:
         self._stop_waiting()
         name, rtype = self._question
         if reading is None:
-            answer = Answer(name, rtype, status, canonical_name=self._name)
+            answer = Answer(name=name, rtype=rtype, status=status, canonical_name=self._name)
         else:
-            answer = Answer(name, rtype, status, reading.records, self._ttl_seconds, self._secure, reading.canonical_name)
+            answer = Answer(
+                name=name,
+                rtype=rtype,
+                status=status,
+                records=reading.records,
+                ttl_seconds=self._ttl_seconds,
+                secure=self._secure,
+                canonical_name=reading.canonical_name,
+            )
         self._answer = answer
         self._resolver.settle(self._question, answer)
         for future in self._waiters:
@@ -216,7 +233,9 @@ class _Asking:
             return
         self._next_server()
         # Nobody listens there. A resolver that restarts is back in a moment: do not use up the tries at once.
-        self._timer = self._loop.call_later(REFUSED_PAUSE_SECONDS if len(self._resolver.servers) == 1 else 0, self.start)
+        self._timer = self._loop.call_later(
+            REFUSED_PAUSE_SECONDS if len(self._resolver.servers) == 1 else 0, self.start
+        )
 
     def _read(self, octets: bytes, *, tcp: bool) -> None:
         try:
@@ -281,7 +300,8 @@ class _Asking:
 
 
 async def exchange_over_tcp(server: ServerAddress, query: bytes) -> bytes:
-    """One query on a connection of its own (RFC 1035 §4.2.2); raises OSError or EOFError. The caller sets the time limit."""
+    """One query on a connection of its own (RFC 1035 §4.2.2); raises OSError or EOFError. The caller sets the
+    time limit."""
     reader, writer = await asyncio.open_connection(str(server.address), server.port)
     try:
         writer.write(len(query).to_bytes(2, "big") + query)

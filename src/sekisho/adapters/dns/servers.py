@@ -25,7 +25,11 @@ class ServerAddress:
         return self.address.is_loopback
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if isinstance(self.address, IPv6Address) else f"{self.address}:{self.port}"
+        return (
+            f"[{self.address}]:{self.port}"
+            if isinstance(self.address, IPv6Address)
+            else f"{self.address}:{self.port}"
+        )
 
     @classmethod
     def from_text(cls, text: str) -> "ServerAddress":
@@ -35,7 +39,9 @@ class ServerAddress:
         try:
             address = ip_address(host)
         except ValueError as error:
-            raise BadServer(f"The resolver {text!r} must be an IP address, perhaps with a port, such as 127.0.0.1:53.") from error
+            raise BadServer(
+                f"The resolver {text!r} must be an IP address, perhaps with a port, such as 127.0.0.1:53."
+            ) from error
         if not 0 < port <= 65535:
             raise BadServer(f"The port of the resolver {text!r} must be between 1 and 65535.")
         return cls(address, port)

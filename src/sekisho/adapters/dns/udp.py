@@ -1,7 +1,8 @@
 """Many questions over few sockets: each socket is connected to one resolver from a random port of its own.
 
-What makes an answer ours (RFC 5452 §9): it comes from the resolver's address and port (the kernel checks that on a connected
-socket), to the port, with the id and with exactly the question, letter case included, of a query that is still open.
+What makes an answer ours (RFC 5452 §9): it comes from the resolver's address and port (the kernel checks that
+on a connected socket), to the port, with the id and with exactly the question, letter case included, of a
+query that is still open.
 """
 
 import asyncio
@@ -97,8 +98,8 @@ class UdpChannel:
         self._random = random.SystemRandom()
 
     def send(self, build: Callable[[int], bytes], receive: Receive) -> Callable[[], None] | None:
-        """Send `build(id)`; `receive` gets the answer or b"". Returns the function that gives the query up, or None
-        if it could not be sent."""
+        """Send `build(id)`; `receive` gets the answer or b"". Returns the function that gives the query up,
+        or None if it could not be sent."""
         bits = self._random.getrandbits(32)
         try:
             link = self._pick(bits >> 16)

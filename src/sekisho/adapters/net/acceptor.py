@@ -1,7 +1,7 @@
 """Accept connections ourselves, some in each turn of the loop, and only as many as there are descriptors for.
 
-What a loop's own server does without descriptors differs: one pauses for a second, the other hangs up on whoever waits. Both take what
-the store, the relay and the DNS need.
+What a loop's own server does without descriptors differs: one pauses for a second, the other hangs up on
+whoever waits. Both take what the store, the relay and the DNS need.
 """
 
 import asyncio
@@ -15,14 +15,16 @@ PAUSE_SECONDS = 0.05
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 # What accept(2) passes on from the network: the next call may do better.
 _OF_THE_CLIENT = frozenset({
-    errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH,
+    errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN,
+    errno.ENONET, errno.EHOSTUNREACH,
     errno.EOPNOTSUPP, errno.ENETUNREACH, errno.ECONNRESET,
 })  # fmt: skip
 
 
 class Acceptor:
-    """Of one listening socket, which it closes. `take` gets each connection; `may_accept`: are there descriptors? `short`: the system gave
-    none; `spurned`: one that was accepted only to be told so, and is closed behind this call."""
+    """Of one listening socket, which it closes. `take` gets each connection; `may_accept`: are there
+    descriptors? `short`: the system gave none; `spurned`: one that was accepted only to be told so, and is
+    closed behind this call."""
 
     def __init__(
         self,
@@ -32,7 +34,13 @@ class Acceptor:
         short: Callable[[], None],
         spurned: Callable[[socket.socket], None],
     ) -> None:
-        self._sock, self._take, self._may_accept, self._short, self._spurned = sock, take, may_accept, short, spurned
+        self._sock, self._take, self._may_accept, self._short, self._spurned = (
+            sock,
+            take,
+            may_accept,
+            short,
+            spurned,
+        )
         self._loop = asyncio.get_running_loop()
         self._spare: int | None = None
         self._timer: asyncio.TimerHandle | None = None

@@ -12,7 +12,8 @@ SILENCE_SECONDS = 3600.0
 
 
 class HandshakeAlarm:
-    """`tls.alarm` in the journal when more than half of the last handshakes failed; at most once an hour per listener."""
+    """`tls.alarm` in the journal when more than half of the last handshakes failed; at most once an hour per
+    listener."""
 
     def __init__(self, listener: str, journal: Journal, clock: Clock) -> None:
         self._listener = listener
@@ -30,7 +31,12 @@ class HandshakeAlarm:
             self._failures -= recent.popleft()[1]
         recent.append((now, failure is not None))
         self._failures += failure is not None
-        if failure is None or len(recent) < AT_LEAST or self._failures * 2 <= len(recent) or now < self._silent_until:
+        if (
+            failure is None
+            or len(recent) < AT_LEAST
+            or self._failures * 2 <= len(recent)
+            or now < self._silent_until
+        ):
             return
         self._silent_until = now + SILENCE_SECONDS
         self._journal.record(
@@ -41,7 +47,8 @@ class HandshakeAlarm:
                     "failed": self._failures,
                     "handshakes": len(recent),
                     "last_failure": failure,
-                    "what_to_do": "look at the certificate and key of this listener; clients cannot connect securely",
+                    "what_to_do": "look at the certificate and key of this listener; clients cannot "
+                    "connect securely",
                 },
             )
         )

@@ -1,4 +1,5 @@
-"""Refusing a connection because there are too many: the client gets an id, and the journal one entry a minute for each client."""
+"""Refusing a connection because there are too many: the client gets an id, and the journal one entry a minute
+for each client."""
 
 from collections import OrderedDict
 

@@ -1,4 +1,5 @@
-"""The connections of one worker: which of them give way when there is not room for all, and when the server is under stress."""
+"""The connections of one worker: which of them give way when there is not room for all, and when the server
+is under stress."""
 
 import asyncio
 import math
@@ -23,7 +24,7 @@ BATCH = 32  # this part of the strangers goes at once, so that not each newcomer
 MOST_OF_ONE_KIND = 7 / 8  # of the descriptors
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrowdTools:
     """`descriptors`: how many connections this worker may have, of all kinds."""
 
@@ -37,9 +38,24 @@ class CrowdTools:
 class Guest(Place):
     """One connection that is counted."""
 
-    __slots__ = ("_crowd", "_now", "cancel", "client", "gone", "is_known", "is_new", "kind", "listener", "since", "stream", "vouched")
+    __slots__ = (
+        "_crowd",
+        "_now",
+        "cancel",
+        "client",
+        "gone",
+        "is_known",
+        "is_new",
+        "kind",
+        "listener",
+        "since",
+        "stream",
+        "vouched",
+    )
 
-    def __init__(self, crowd: "Crowd", kind: str, listener: str, stream: SocketStream, cancel: Callable[[], object]) -> None:
+    def __init__(
+        self, crowd: "Crowd", kind: str, listener: str, stream: SocketStream, cancel: Callable[[], object]
+    ) -> None:
         self._crowd = crowd
         self.kind, self.listener, self.stream, self.cancel = kind, listener, stream, cancel
         self.client: IpAddress = stream.peer.address
@@ -94,7 +110,7 @@ class Crowd:
         if self._timer is not None:
             self._timer.cancel()
 
-    # -- coming and going -------------------------------------------------------------------------------------------------
+    # -- coming and going ------------------------------------------------------------------------------------
 
     @property
     def has_descriptors(self) -> bool:
@@ -139,7 +155,7 @@ class Crowd:
         self._strangers[guest.kind] -= not guest.vouched
         self._tools.counts.leave(guest.kind, guest.client, vouched=guest.vouched)
 
-    # -- making room ------------------------------------------------------------------------------------------------------
+    # -- making room -----------------------------------------------------------------------------------------
 
     def _make_room(self, kind: str) -> None:
         counts = self._tools.counts
@@ -158,16 +174,24 @@ class Crowd:
         if len(self._guests[kind]) < descriptors * MOST_OF_ONE_KIND:
             kind = max(self._strangers, key=self._strangers.__getitem__, default=kind)
         mine = self._strangers[kind]
-        return self._shed(self._guests[kind], min(mine, self.open - descriptors) + mine // BATCH, "descriptors") > 0
+        return (
+            self._shed(self._guests[kind], min(mine, self.open - descriptors) + mine // BATCH, "descriptors")
+            > 0
+        )
 
     def _spare_neighbour(self, newcomer: Guest) -> bool:
-        """Of the same client, who may be many behind one address: one that is silent for long. Looked for once in a while only."""
+        """Of the same client, who may be many behind one address: one that is silent for long. Looked for
+        once in a while only."""
         now = self.now()
         if now - self._searched_at < TICK_SECONDS:
             return False
         self._searched_at = now
         same, before = host_of(newcomer.client), now - self._rules.stress_seconds
-        silent = (one for one in self._guests[newcomer.kind] if not one.vouched and one.since <= before and host_of(one.client) == same)
+        silent = (
+            one
+            for one in self._guests[newcomer.kind]
+            if not one.vouched and one.since <= before and host_of(one.client) == same
+        )
         return self._shed(silent, 1, "room") > 0
 
     def relieve(self) -> None:
@@ -200,11 +224,13 @@ class Crowd:
         if not guest.give_way():
             return False
         self.leave(guest)
-        self._tools.metrics.count("sekisho_connections_given_way_total", listener=guest.listener, reason=reason)
+        self._tools.metrics.count(
+            "sekisho_connections_given_way_total", listener=guest.listener, reason=reason
+        )
         self._given_way[guest.kind] += 1
         return True
 
-    # -- stress -----------------------------------------------------------------------------------------------------------
+    # -- stress ----------------------------------------------------------------------------------------------
 
     def is_stressed(self, kind: str) -> bool:
         return kind in self._stress or DESCRIPTORS in self._stress
@@ -232,7 +258,9 @@ class Crowd:
         places, taken = self._room(kind)
         self._tools.metrics.gauge("sekisho_stress", float(what == "began"), kind=kind)
         kinds = {"began": "crowd.stress_began", "ended": "crowd.stress_ended"}
-        self._tools.journal.record(Entry(kinds[what], fields={"listeners": kind, "open": taken, "places": places}))
+        self._tools.journal.record(
+            Entry(kinds[what], fields={"listeners": kind, "open": taken, "places": places})
+        )
 
     def _start_timer(self) -> None:
         seconds = TICK_SECONDS if self._stress else CALM_TICK_SECONDS
@@ -276,7 +304,9 @@ class Crowd:
         if self._given_way and now - self._told_at >= 60.0:
             self._told_at = now
             for kind, connections in self._given_way.items():
-                self._tools.journal.record(Entry("crowd.gave_way", fields={"listeners": kind, "connections": connections}))
+                self._tools.journal.record(
+                    Entry("crowd.gave_way", fields={"listeners": kind, "connections": connections})
+                )
             self._given_way.clear()
 
 
@@ -286,7 +316,8 @@ def host_of(client: IpAddress) -> bytes:
 
 
 def descriptors_for_connections(kept: int) -> int:
-    """Of what this process may open, without what it has open and `kept` for the store, the relay and the DNS."""
+    """Of what this process may open, without what it has open and `kept` for the store, the relay and the
+    DNS."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     used = len(os.listdir("/proc/self/fd"))
     return max(16, limit - used - min(kept, limit // 3))

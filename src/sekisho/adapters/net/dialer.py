@@ -14,13 +14,18 @@ class AsyncioDialer:
         self._tls = tls
         self._space = memoryview(bytearray(RECEIVE_OCTETS))
 
-    async def connect(self, address: IpAddress, port: int, *, source: IpAddress | None, timeout_seconds: float) -> Stream:
+    async def connect(
+        self, address: IpAddress, port: int, *, source: IpAddress | None, timeout_seconds: float
+    ) -> Stream:
         loop = asyncio.get_running_loop()
         local = (str(source), 0) if source is not None else None
         try:
             async with asyncio.timeout(timeout_seconds):
                 _, protocol = await loop.create_connection(
-                    lambda: SocketStream(self._space, client_tls=self._tls), str(address), port, local_addr=local
+                    lambda: SocketStream(self._space, client_tls=self._tls),
+                    str(address),
+                    port,
+                    local_addr=local,
                 )
         except TimeoutError as error:
             if error.errno is not None:  # the system gave up first: ETIMEDOUT

@@ -23,5 +23,7 @@ def normal_address(address: IpAddress) -> IpAddress:
 
 def peer_uid_of(sock: socket.socket) -> int:
     """SO_PEERCRED of a connected Unix socket."""
-    _pid, uid, _gid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    _pid, uid, _gid = _CREDENTIALS.unpack(
+        sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
     return int(uid)

@@ -9,8 +9,11 @@ import h11
 _PIECE_OCTETS = 65_536
 
 
-async def read_answer(http: h11.Connection, reader: asyncio.StreamReader, max_octets: int) -> tuple[int, bytes]:
-    """(status, body), status 0 if nothing came; raises OSError for a body that is too long, h11.ProtocolError."""
+async def read_answer(
+    http: h11.Connection, reader: asyncio.StreamReader, max_octets: int
+) -> tuple[int, bytes]:
+    """(status, body), status 0 if nothing came; raises OSError for a body that is too long,
+    h11.ProtocolError."""
     status, body = 0, bytearray()
     while True:
         event = http.next_event()
@@ -27,11 +30,14 @@ async def read_answer(http: h11.Connection, reader: asyncio.StreamReader, max_oc
 
 
 async def get_https(url: str, context: ssl.SSLContext, max_octets: int) -> tuple[int, bytes]:
-    """GET a https URL; redirects are not followed. Raises OSError, h11.ProtocolError, ValueError for a URL of another form."""
+    """GET a https URL; redirects are not followed. Raises OSError, h11.ProtocolError, ValueError for a URL of
+    another form."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
         raise ValueError(f"{url!r} is not a plain https URL")
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 443, ssl=context, server_hostname=parts.hostname)
+    reader, writer = await asyncio.open_connection(
+        parts.hostname, parts.port or 443, ssl=context, server_hostname=parts.hostname
+    )
     try:
         http = h11.Connection(h11.CLIENT)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -31,7 +31,7 @@ BACKLOG = 1024
 TOO_MANY = "Too many connections, try again later"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerTools:
     """What every listener of a worker shares."""
 
@@ -68,9 +68,14 @@ class Listener:
         self._open = 0
 
     def use(
-        self, info: ListenerInfo, tools: ListenerTools, proxy_from: Sequence[IPv4Network | IPv6Network] = (), client_ca: bytes = b""
+        self,
+        info: ListenerInfo,
+        tools: ListenerTools,
+        proxy_from: Sequence[IPv4Network | IPv6Network] = (),
+        client_ca: bytes = b"",
     ) -> None:
-        """By these the next connections are taken; the listener outlives them, since it owns the sockets and knows who is connected."""
+        """By these the next connections are taken; the listener outlives them, since it owns the sockets and
+        knows who is connected."""
         self.info, self._tools, self._proxy_from, self._client_ca = info, tools, tuple(proxy_from), client_ca
 
     async def start(self, sockets: Sequence[socket]) -> None:
@@ -107,7 +112,9 @@ class Listener:
         return self._tools.tls.context(self.info.kind, self._client_ca)
 
     def handshake_ended(self, failure: str | None) -> None:
-        self._tools.metrics.count("sekisho_tls_handshakes_total", listener=self.info.name, result="failed" if failure else "ok")
+        self._tools.metrics.count(
+            "sekisho_tls_handshakes_total", listener=self.info.name, result="failed" if failure else "ok"
+        )
         if failure != GAVE_WAY:
             self._alarm.note(failure)
 
@@ -122,7 +129,9 @@ class Listener:
         self._tasks.discard(task)
 
     def _spurn(self, sock: socket) -> None:
-        self._tools.metrics.count("sekisho_connections_refused_total", listener=self.info.name, cap=DESCRIPTORS)
+        self._tools.metrics.count(
+            "sekisho_connections_refused_total", listener=self.info.name, cap=DESCRIPTORS
+        )
         if self.info.kind not in IMPLICIT_TLS_KINDS:
             try:
                 sock.send(refusal(self.info.kind, self._tools.hostname, "4.3.2", TOO_MANY))
@@ -197,7 +206,14 @@ class Listener:
         except Exception as error:
             fault = self._tools.journal.fault(self.info.kind, error)
             self._tools.metrics.count("sekisho_faults_total", where=self.info.kind)
-            stream.write(refusal(self.info.kind, self._tools.hostname, "4.3.0", f"Internal error ({fault}), try again later"))
+            stream.write(
+                refusal(
+                    self.info.kind,
+                    self._tools.hostname,
+                    "4.3.0",
+                    f"Internal error ({fault}), try again later",
+                )
+            )
 
     def _count_open(self, change: int) -> None:
         self._open += change
@@ -205,7 +221,8 @@ class Listener:
 
 
 def refusal(kind: str, hostname: str, status: str, text: str, reference: Reference | None = None) -> bytes:
-    """The last word before we close, in the listener's protocol. `status` is an enhanced status code (RFC 3463)."""
+    """The last word before we close, in the listener's protocol. `status` is an enhanced status code (RFC
+    3463)."""
     if kind == "auth":
         return b""  # the protocol has no words for it: the other server sees that we close
     if kind not in ("imap", "imaps", "pop3", "pop3s", "sieve"):

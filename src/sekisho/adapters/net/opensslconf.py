@@ -15,15 +15,18 @@ _OPENSSL_USERS = ("_hashlib", "_ssl")
 
 
 def name_openssl_conf() -> None:
-    """Where more is imported before `reexec_with_openssl_conf`: call it before that, and nothing need be executed again."""
+    """Where more is imported before `reexec_with_openssl_conf`: call it before that, and nothing need be
+    executed again."""
     if not any(name in sys.modules for name in _OPENSSL_USERS):
         os.environ.setdefault(VARIABLE, str(CLASSIC))
 
 
 def reexec_with_openssl_conf() -> None:
-    """Call it first thing in a command that speaks TLS. An OPENSSL_CONF of the operator's (FIPS, say) is left alone.
+    """Call it first thing in a command that speaks TLS. An OPENSSL_CONF of the operator's (FIPS, say) is left
+    alone.
 
-    If OpenSSL was loaded without our file, or knows ML-KEM, the same command line is executed again with the right one.
+    If OpenSSL was loaded without our file, or knows ML-KEM, the same command line is executed again with the
+    right one.
     """
     name_openssl_conf()
     current = os.environ.get(VARIABLE)

@@ -1,6 +1,8 @@
-"""Is a certificate fit to be shown? Found out before any client sees it: the whole chain can be read, and a handshake in memory ends well.
+"""Is a certificate fit to be shown? Found out before any client sees it: the whole chain can be read, and a
+handshake in memory ends well.
 
-Dates and the order of the chain are warnings of `config.files`: a server with an expired certificate is better than none.
+Dates and the order of the chain are warnings of `config.files`: a server with an expired certificate is
+better than none.
 """
 
 import re
@@ -28,7 +30,8 @@ def read_chain(cert_pem: bytes) -> list[x509.Certificate]:
 
 
 def shake_hands(server: ssl.SSLContext, leaf: x509.Certificate) -> None:
-    """By TLS 1.2 and by 1.3, with a client that believes everything. Raises NotFit when no client would see this certificate."""
+    """By TLS 1.2 and by 1.3, with a client that believes everything. Raises NotFit when no client would see
+    this certificate."""
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
@@ -50,7 +53,9 @@ def _shown(server: ssl.SSLContext, client: ssl.SSLContext) -> bytes | None:
             except ssl.SSLWantReadError:
                 pass
             except (ssl.SSLError, ValueError) as error:
-                raise NotFit(f"a handshake with it fails ({getattr(error, 'reason', None) or error})") from error
+                raise NotFit(
+                    f"a handshake with it fails ({getattr(error, 'reason', None) or error})"
+                ) from error
     if waiting:
         raise NotFit("a handshake with it does not end")
     return sides[0].getpeercert(binary_form=True)

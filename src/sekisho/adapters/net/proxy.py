@@ -1,6 +1,7 @@
 """PROXY protocol version 2: the real client's address in front of the connection.
 
-Written after the specification of its authors, "The PROXY protocol, Versions 1 & 2" (2020-03-05), section 2.2.
+Written after the specification of its authors, "The PROXY protocol, Versions 1 & 2" (2020-03-05), section
+2.2.
 """
 
 import asyncio
@@ -26,7 +27,8 @@ class ProxyError(StreamError):
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """`octets` is its length; `client` and `server` are None if the sender speaks for itself (health check) or of no IP address."""
+    """`octets` is its length; `client` and `server` are None if the sender speaks for itself (health check)
+    or of no IP address."""
 
     octets: int
     client: Endpoint | None = None
@@ -34,7 +36,8 @@ class ProxyHeader:
 
 
 def parse_proxy_header(data: bytes) -> ProxyHeader | None:
-    """The header at the start of `data`, None while it is incomplete; raises ProxyError as soon as it cannot become one."""
+    """The header at the start of `data`, None while it is incomplete; raises ProxyError as soon as it cannot
+    become one."""
     if not SIGNATURE.startswith(data[: len(SIGNATURE)]):
         raise ProxyError("no PROXY v2 signature")
     if len(data) < FIXED_OCTETS:
@@ -67,7 +70,9 @@ def _addresses(body: bytes, family: int, end: int) -> ProxyHeader:
     _check_tlvs(body, 2 * size + 4)
     client_port, server_port = struct.unpack_from("!HH", body, 2 * size)
     client, server = kind(body[:size]), kind(body[size : 2 * size])
-    return ProxyHeader(end, Endpoint(normal_address(client), client_port), Endpoint(normal_address(server), server_port))
+    return ProxyHeader(
+        end, Endpoint(normal_address(client), client_port), Endpoint(normal_address(server), server_port)
+    )
 
 
 def _check_tlvs(body: bytes, position: int) -> None:

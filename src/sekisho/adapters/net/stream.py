@@ -1,7 +1,8 @@
-"""`ports.stream.Stream` over an asyncio transport, with TLS of our own on top: the same octets on uvloop and stock asyncio.
+"""`ports.stream.Stream` over an asyncio transport, with TLS of our own: the same on uvloop and stock asyncio.
 
-The transport always stays plain TCP. After STARTTLS its octets go through a `TlsLayer`; they are decrypted as they come, so a
-command that arrives in the same flight as the client's Finished is kept, and what came in plaintext can never be read as TLS.
+The transport always stays plain TCP. After STARTTLS its octets go through a `TlsLayer`; they are decrypted as
+they come, so a command that arrives in the same flight as the client's Finished is kept, and what came in
+plaintext can never be read as TLS.
 """
 
 import asyncio
@@ -10,11 +11,21 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, cast
 
 from sekisho.adapters.net.endpoints import NOWHERE, endpoint_of, peer_uid_of
-from sekisho.adapters.net.tlslayer import PIECE_OCTETS, RECORD_OCTETS, ClientTls, ServerTls, TlsLayer, tls_reason
-from sekisho.ports.stream import ConnectionLost, GaveWay, Place, PlaintextInjected, StreamTimeout, TlsFailed, TlsInfo
+from sekisho.adapters.net.settle import settle
+from sekisho.adapters.net.tlslayer import PIECE_OCTETS, RECORD_OCTETS, ClientTls, ServerTls, TlsLayer
+from sekisho.ports.stream import (
+    ConnectionLost,
+    GaveWay,
+    Place,
+    PlaintextInjected,
+    StreamTimeout,
+    TlsFailed,
+    TlsInfo,
+)
 
 RECEIVE_OCTETS = 65536  # one buffer per listener: octets are copied out before the loop goes on
 HELD_OCTETS = 65536  # received and unread: above this the peer is throttled
@@ -28,9 +39,10 @@ class SocketStream(asyncio.BufferedProtocol):
     """`on_connected` is called once, when `peer` and `local` are known."""
 
     __slots__ = (
-        "_chunks", "_client_tls", "_closed", "_closing", "_deadline", "_drained", "_ended", "_flush_soon", "_gone", "_handshake",
-        "_held", "_loop", "_lost", "_on_connected", "_out", "_out_octets", "_reader", "_reading_paused", "_server_tls", "_space",
-        "_timer", "_timer_at", "_tls", "_transport", "_writing_paused", "local", "peer", "peer_uid", "place", "tls",
+        "_chunks", "_client_tls", "_closed", "_closing", "_deadline", "_drained", "_ended", "_flush_soon",
+        "_gone", "_handshake", "_held", "_loop", "_lost", "_on_connected", "_out", "_out_octets", "_reader",
+        "_reading_paused", "_server_tls", "_space", "_timer", "_timer_at", "_tls", "_transport",
+        "_writing_paused", "local", "peer", "peer_uid", "place", "tls",
     )  # fmt: skip
 
     def __init__(
@@ -55,7 +67,8 @@ class SocketStream(asyncio.BufferedProtocol):
         self._held = 0
         self._out: list[bytes | memoryview] = []
         self._out_octets = 0
-        self._flush_soon = self._reading_paused = self._writing_paused = self._closing = self._ended = self._gone = False
+        self._flush_soon = self._reading_paused = self._writing_paused = False
+        self._closing = self._ended = self._gone = False
         self._lost: str | None = None  # why nothing more will come
         self._tls: TlsLayer | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -102,7 +115,8 @@ class SocketStream(asyncio.BufferedProtocol):
             self._ended = True
             self._wake_reader()
             return True  # replies may still go out
-        during = "during the handshake" if self.tls is None else "without close_notify"  # RFC 8446 §6.1: a truncation
+        # RFC 8446 §6.1: a truncation
+        during = "during the handshake" if self.tls is None else "without close_notify"
         self._lose(f"end of file {during}")
         return False
 
@@ -180,10 +194,9 @@ class SocketStream(asyncio.BufferedProtocol):
             self._deadline = math.inf
 
     def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        settle(self._reader)
 
-    # One timer stands for many reads: it is not moved at each command, but looks at the deadline when it fires.
+    # One timer stands for many reads: it is not moved at each command, but looks at the deadline.
 
     def _start_timer(self) -> None:
         self._stop_timer()
@@ -230,7 +243,12 @@ class SocketStream(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         """Hand to the transport what it takes; while it says pause, or a handshake runs, octets wait here."""
-        if not self._out or self._writing_paused or self._handshake is not None or self._transport.is_closing():
+        if (
+            not self._out
+            or self._writing_paused
+            or self._handshake is not None
+            or self._transport.is_closing()
+        ):
             return
         pieces = self._out
         octets = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -249,7 +267,7 @@ class SocketStream(asyncio.BufferedProtocol):
                 self._transport.write(tls.seal(octets[position:stop]))
                 position = stop
         except ssl.SSLError as error:
-            self._lose(f"TLS: {tls_reason(error)}")
+            self._lose(f"TLS: {tls.reason(error)}")
             self._transport.abort()
             return
         if position < end:
@@ -278,8 +296,7 @@ class SocketStream(asyncio.BufferedProtocol):
             raise ConnectionLost(self._lost)
 
     def _wake_drained(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        settle(self._drained)
 
     # ------------------------------------------------------------------ TLS
 
@@ -300,7 +317,8 @@ class SocketStream(asyncio.BufferedProtocol):
             raise RuntimeError("this stream has no client side")
         context = self._client_tls.context(verify)
         name = server_name.rstrip(".") or None
-        info = await self._upgrade(timeout_seconds, lambda: TlsLayer(context, server_side=False, server_name=name))
+        make = partial(TlsLayer, context, server_side=False, server_name=name)
+        info = await self._upgrade(timeout_seconds, make)
         self.tls = replace(info, sni=name, verified=verify == "pkix")
         return self.tls
 
@@ -310,7 +328,9 @@ class SocketStream(asyncio.BufferedProtocol):
             raise RuntimeError("this stream has no server side")
         return TlsLayer(self._server_tls.context(), server_side=True)
 
-    async def _upgrade(self, timeout_seconds: float, make_layer: Callable[[], TlsLayer], early: bytes = b"") -> TlsInfo:
+    async def _upgrade(
+        self, timeout_seconds: float, make_layer: Callable[[], TlsLayer], early: bytes = b""
+    ) -> TlsInfo:
         if self._tls is not None:
             raise RuntimeError("TLS is on already")
         await self._finish_plaintext(timeout_seconds)
@@ -374,7 +394,7 @@ class SocketStream(asyncio.BufferedProtocol):
                     continue
                 self._held += tls.decrypt(self._chunks)
         except ssl.SSLError as error:
-            self._lose(f"TLS: {tls_reason(error)}")
+            self._lose(f"TLS: {tls.reason(error)}")
         if tls.ended:
             self._ended = True
         self._send(tls.take())  # an alert, or the reply to a key update
@@ -387,7 +407,7 @@ class SocketStream(asyncio.BufferedProtocol):
         try:
             done = tls.handshake()
         except ssl.SSLError as error:
-            failure = TlsFailed(tls_reason(error))
+            failure = TlsFailed(tls.reason(error))
             self._lost = str(failure)
             self._send(tls.take())  # the alert that tells the peer why
             self._transport.close()
@@ -402,17 +422,12 @@ class SocketStream(asyncio.BufferedProtocol):
 
     def _end_handshake(self, error: Exception | None) -> None:
         waiter, self._handshake = self._handshake, None
-        if waiter is None or waiter.done():
-            return
-        if error is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(error)
+        settle(waiter, error)
 
     # ------------------------------------------------------------------ the end
 
     def give_way(self, reason: str) -> bool:
-        """End whatever wait the client has us in with GaveWay; False if it is not the client that we wait for."""
+        """End whatever wait the client has us in with GaveWay; False if we do not wait for the client."""
         waiting = [self._reader, self._drained, self._handshake]
         found = [future for future in waiting if future is not None and not future.done()]
         for future in found:
@@ -468,7 +483,8 @@ class SocketStream(asyncio.BufferedProtocol):
             self._transport.close()
             return
         self._chunks.clear()
-        self._resume_reading()  # what the kernel holds unread would turn our FIN into a reset and eat the last reply
+        # what the kernel holds unread would turn our FIN into a reset and eat the last reply
+        self._resume_reading()
         while self._out_octets > PIECE_OCTETS or (self._out and (self.tls is None or self._writing_paused)):
             await self.drain()
             self._flush()

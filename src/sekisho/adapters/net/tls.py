@@ -20,10 +20,12 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; RFC 9325 §4.2
 # To strangers any encryption beats none (RFC 7435 §3), so keys are accepted there that only just pass.
 STRANGER_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:AESGCM:AES:!aNULL:!PSK:!SRP:@SECLEVEL=1"
 RECEPTION_KINDS = frozenset({"smtp"})
-# Without tickets OpenSSL keeps 1.1 KB for each TLS 1.2 session, up to 20,480 of them, and Python cannot switch that off:
-# a new context after so many handshakes forgets them.
+# Without tickets OpenSSL keeps 1.1 KB for each TLS 1.2 session, up to 20,480 of them, and Python cannot
+# switch that off: a new context after so many handshakes forgets them.
 RECEPTION_USES = 1000
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
 
 
 class CertificateProblem(Exception):
@@ -32,7 +34,8 @@ class CertificateProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CertificateMaterial:
-    """A certificate as octets, so that the supervisor can read it as root and hand it to workers that cannot."""
+    """A certificate as octets, so that the supervisor can read it as root and hand it to workers that
+    cannot."""
 
     cert_pem: bytes
     key_pem: bytes
@@ -41,11 +44,14 @@ class CertificateMaterial:
 
 
 def read_certificates(
-    settings: Sequence[Certificate], before: Sequence[CertificateMaterial] = (), kept: Callable[[str], None] | None = None
+    settings: Sequence[Certificate],
+    before: Sequence[CertificateMaterial] = (),
+    kept: Callable[[str], None] | None = None,
 ) -> tuple[CertificateMaterial, ...]:
     """Read and prove each; raises CertificateProblem with all problems, one a line.
 
-    `before`: what was read from these files earlier. It stays in use where what lies there now is not fit, and `kept` is told why.
+    `before`: what was read from these files earlier. It stays in use where what lies there now is not fit,
+    and `kept` is told why.
     """
     old = {material.source: material for material in before}
     problems, found = [], []
@@ -69,7 +75,9 @@ def _read_certificate(setting: Certificate) -> CertificateMaterial:
     try:
         leaf = read_chain(cert_pem)[0]
         names = setting.names or certificate_names(leaf)
-        material = CertificateMaterial(cert_pem, key_pem, tuple(name.lower() for name in names), str(setting.cert_file))
+        material = CertificateMaterial(
+            cert_pem, key_pem, tuple(name.lower() for name in names), str(setting.cert_file)
+        )
         context = _server_context(tickets=True)
         _load(context, material)
         shake_hands(context, leaf)
@@ -121,7 +129,8 @@ def _memory_file(octets: bytes) -> int:
 
 
 def end_point_of(cert_pem: bytes) -> bytes:
-    """The channel binding tls-server-end-point, b"" where a signature like Ed25519's leaves it undefined (RFC 5929 §4.1)."""
+    """The channel binding tls-server-end-point, b"" where a signature like Ed25519's leaves it undefined (RFC
+    5929 §4.1)."""
     leaf = x509.load_pem_x509_certificate(cert_pem)
     algorithm = leaf.signature_hash_algorithm
     if algorithm is None:
@@ -138,17 +147,23 @@ class PreparedContexts:
     """Everything that new certificates need, made before any of it is in use."""
 
     def __init__(self, materials: Sequence[CertificateMaterial], authorities: Iterable[bytes] = ()) -> None:
-        """`authorities`: PEM of those whose clients are asked who they are. Raises CertificateProblem if one of it cannot be used."""
+        """`authorities`: PEM of those whose clients are asked who they are. Raises CertificateProblem if one
+        of it cannot be used."""
         self.materials = tuple(materials)
         try:
-            self.by_tickets = {tickets: _Chains(materials, tickets) for tickets in (False, True)} if materials else {}
+            self.by_tickets = (
+                {tickets: _Chains(materials, tickets) for tickets in (False, True)} if materials else {}
+            )
             self.asking = {pem: _Chains(materials, True, pem) for pem in authorities} if materials else {}
         except (ssl.SSLError, ValueError) as error:
-            raise CertificateProblem(f"a certificate cannot be used ({getattr(error, 'reason', None) or error})") from error
+            raise CertificateProblem(
+                f"a certificate cannot be used ({getattr(error, 'reason', None) or error})"
+            ) from error
 
 
 class ServerContexts:
-    """The contexts of every listener kind. `use` puts other certificates in place for the next handshakes; open connections stay."""
+    """The contexts of every listener kind. `use` puts other certificates in place for the next handshakes;
+    open connections stay."""
 
     def __init__(self, materials: Sequence[CertificateMaterial] = ()) -> None:
         self._reception_uses = 0
@@ -167,7 +182,8 @@ class ServerContexts:
         return bool(self._now.materials)
 
     def context(self, kind: str, client_ca: bytes = b"") -> ssl.SSLContext:
-        """For a listener of this kind; raises KeyError without certificates. `client_ca`: PEM of whose clients are asked who they are."""
+        """For a listener of this kind; raises KeyError without certificates. `client_ca`: PEM of whose
+        clients are asked who they are."""
         now = self._now
         if client_ca:
             if client_ca not in now.asking:
@@ -182,9 +198,12 @@ class ServerContexts:
 
 
 class _Chains:
-    """One context per certificate, chosen by SNI; the first answers unknown names (RFC 7672 §8.1: SNI is never enforced)."""
+    """One context per certificate, chosen by SNI; the first answers unknown names (RFC 7672 §8.1: SNI is
+    never enforced)."""
 
-    def __init__(self, materials: Sequence[CertificateMaterial], tickets: bool, client_ca: bytes = b"") -> None:
+    def __init__(
+        self, materials: Sequence[CertificateMaterial], tickets: bool, client_ca: bytes = b""
+    ) -> None:
         self._by_name: dict[str, ssl.SSLContext] = {}
         contexts = []
         for material in materials:
@@ -215,8 +234,15 @@ def _server_context(tickets: bool) -> ServerContext:
     context.sslobject_class = SniObject
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     context.set_ciphers(CIPHERS)
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
-    context.verify_mode = ssl.CERT_NONE  # RFC 8314 §4.2: no client certificate is asked for, unless some open accounts
+    context.options |= (
+        ssl.OP_NO_RENEGOTIATION
+        | ssl.OP_NO_COMPRESSION
+        | ssl.OP_CIPHER_SERVER_PREFERENCE
+        | ssl.OP_SINGLE_ECDH_USE
+    )
+    context.verify_mode = (
+        ssl.CERT_NONE
+    )  # RFC 8314 §4.2: no client certificate is asked for, unless some open accounts
     context.num_tickets = 1
     if not tickets:
         # A large sender could not deliver to servers that gave tickets on port 25 (THREATS, TLS tickets).
@@ -226,7 +252,8 @@ def _server_context(tickets: bool) -> ServerContext:
 
 
 class ClientContexts:
-    """For outgoing connections. `ca_file` replaces the system's authorities (an own authority in a closed network)."""
+    """For outgoing connections. `ca_file` replaces the system's authorities (an own authority in a closed
+    network)."""
 
     def __init__(self, ca_file: Path | None = None) -> None:
         self._ca_file = ca_file

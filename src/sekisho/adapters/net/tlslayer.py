@@ -1,7 +1,8 @@
 """One TLS connection over two memory BIOs: octets in, octets out, no socket.
 
-OpenSSL keeps no record buffers between records (Python sets SSL_MODE_RELEASE_BUFFERS). A memory BIO never shrinks, so nothing
-larger than a piece is ever laid into one: an idle connection must not remember its largest message.
+OpenSSL keeps no record buffers between records (Python sets SSL_MODE_RELEASE_BUFFERS). A memory BIO never
+shrinks, so nothing larger than a piece is ever laid into one: an idle connection must not remember its
+largest message.
 """
 
 import ssl
@@ -13,7 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from sekisho.ports.stream import ClientCertificate, TlsInfo
 
 RECORD_OCTETS = 16384  # the largest plaintext of one record (RFC 8446 §5.1)
-# What goes into one record. An idle IMAP connection that once gave out a message costs 24 KB instead of 46; a MB takes 0.4 ms CPU more.
+# What goes into one record. An idle IMAP connection that once gave out a message costs 24 KB instead of 46; a
+# MB takes 0.4 ms CPU more.
 PIECE_OCTETS = 4096
 
 
@@ -47,10 +49,19 @@ class TlsLayer:
     def __init__(self, context: ssl.SSLContext, *, server_side: bool, server_name: str | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name)
+        self._object = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name
+        )
         self.server_side = server_side
         self.begun = False  # the peer has sent something
         self.ended = False  # the peer said close_notify
+
+    @staticmethod
+    def reason(error: ssl.SSLError) -> str:
+        """For the log: OpenSSL's reason, without the file and line of its source."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"certificate verify failed: {error.verify_message}"
+        return str(error.reason or error)[:200]
 
     def feed(self, octets: bytes | memoryview) -> None:
         """Received octets, at most RECORD_OCTETS at a time."""
@@ -66,12 +77,15 @@ class TlsLayer:
         return True
 
     def decrypt(self, into: list[bytes]) -> int:
-        """Append what can be read now, return how many octets; raises ssl.SSLError. Sets `ended` at close_notify."""
+        """Append what can be read now, return how many octets; raises ssl.SSLError. Sets `ended` at
+        close_notify."""
         total = 0
         read, incoming, pending = self._object.read, self._incoming, self._object.pending
         while incoming.pending or pending():
             try:
-                octets = read(min(RECORD_OCTETS, incoming.pending + pending()))  # never more than came: a buffer of that size is made
+                octets = read(
+                    min(RECORD_OCTETS, incoming.pending + pending())
+                )  # never more than came: a buffer of that size is made
             except ssl.SSLWantReadError:
                 break
             if not octets:
@@ -90,7 +104,8 @@ class TlsLayer:
         return records[0] if len(records) == 1 else b"".join(records)
 
     def seal_last(self, octets: bytes) -> bytes:
-        """At most PIECE_OCTETS, and close_notify behind them. Never raises: if the peer is gone, so is what it would have read."""
+        """At most PIECE_OCTETS, and close_notify behind them. Never raises: if the peer is gone, so is what
+        it would have read."""
         try:
             if octets:
                 self._object.write(octets)
@@ -110,9 +125,9 @@ class TlsLayer:
         chain = () if self._object.server_side else _peer_chain(self._object)
         context = self._object.context  # the one that SNI chose
         return TlsInfo(
-            self._object.version() or "",
-            iana_cipher_name(cipher[0]) if cipher else "",
-            sni,
+            version=self._object.version() or "",
+            cipher=iana_cipher_name(cipher[0]) if cipher else "",
+            sni=sni,
             peer_chain=chain,
             end_point=context.end_point if isinstance(context, ServerContext) else b"",
             client=_client_certificate(self._object) if self._object.server_side else None,
@@ -126,15 +141,21 @@ def _client_certificate(tls: ssl.SSLObject) -> ClientCertificate | None:
         return None
     certificate = x509.load_der_x509_certificate(der)
     not_after_us = int(certificate.not_valid_after_utc.timestamp()) * 1_000_000
-    return ClientCertificate(addresses_in(certificate), certificate.fingerprint(hashes.SHA256()).hex(), not_after_us)
+    return ClientCertificate(
+        addresses_in(certificate), certificate.fingerprint(hashes.SHA256()).hex(), not_after_us
+    )
 
 
 def addresses_in(certificate: x509.Certificate) -> tuple[str, ...]:
-    """RFC 8550 §3: those of the subjectAltName; from the subject only in old certificates that have none there."""
+    """RFC 8550 §3: those of the subjectAltName; from the subject only in old certificates that have none
+    there."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return tuple(str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(x509.NameOID.EMAIL_ADDRESS))
+        return tuple(
+            str(attribute.value)
+            for attribute in certificate.subject.get_attributes_for_oid(x509.NameOID.EMAIL_ADDRESS)
+        )
     return tuple(names.get_values_for_type(x509.RFC822Name))
 
 
@@ -155,7 +176,8 @@ _KEY_EXCHANGES = ("ECDHE-ECDSA", "ECDHE-RSA", "DHE-RSA", "DHE-DSS")
 
 
 def iana_cipher_name(openssl_name: str) -> str:
-    """ "ECDHE-RSA-AES128-GCM-SHA256" → "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" (RFC 8314 §4.3 wants the registered name)."""
+    """ "ECDHE-RSA-AES128-GCM-SHA256" → "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" (RFC 8314 §4.3 wants the
+    registered name)."""
     if openssl_name.startswith("TLS_"):
         return openssl_name
     exchange = next((name for name in _KEY_EXCHANGES if openssl_name.startswith(name + "-")), "RSA")
@@ -168,10 +190,3 @@ def iana_cipher_name(openssl_name: str) -> str:
     else:
         rest[0] = cipher
     return f"TLS_{exchange}_WITH_{'_'.join(rest)}".replace("-", "_")
-
-
-def tls_reason(error: ssl.SSLError) -> str:
-    """For the log: OpenSSL's reason, without the file and line of its source."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message}"
-    return str(error.reason or error)[:200]

@@ -1,4 +1,5 @@
-"""The public keys of an issuer: fetched when they are first needed, again when they are old or a token names one that is not known."""
+"""The public keys of an issuer: fetched when they are first needed, again when they are old or a token names
+one that is not known."""
 
 import asyncio
 import json
@@ -57,7 +58,9 @@ class IssuerKeys:
             return key
         if self._problem:
             raise IssuerUnavailable(f"issuer unavailable: {self._problem}")
-        raise TokenRefused("token signed by an unknown key", may_pass=True)  # perhaps of a key that is newer than ours
+        raise TokenRefused(
+            "token signed by an unknown key", may_pass=True
+        )  # perhaps of a key that is newer than ours
 
     def _find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
         if kid is not None:
@@ -71,7 +74,9 @@ class IssuerKeys:
         async with self._lock:
             now = self._clock.monotonic()
             is_fresh = now - self._fetched_at < FRESH_SECONDS
-            if is_fresh and self._find(kid, algorithm) is not None:  # who was before us in the line asked for us
+            if (
+                is_fresh and self._find(kid, algorithm) is not None
+            ):  # who was before us in the line asked for us
                 return
             if now - self._asked_at < (AFTER_FAILURE_SECONDS if self._problem else AGAIN_SECONDS):
                 return

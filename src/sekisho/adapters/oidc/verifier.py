@@ -16,14 +16,16 @@ _CHECKS = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "requi
 
 
 class OidcVerifier:
-    """Implements `ports.tokens.TokenVerifier`. One of no issuers to begin with; `renewed` follows the settings."""
+    """Implements `ports.tokens.TokenVerifier`. One of no issuers to begin with; `renewed` follows the
+    settings."""
 
     def __init__(self, clock: Clock, getter: Callable[[Path | None], Get] = https_getter) -> None:
         self._clock, self._getter = clock, getter
         self._issuers: dict[str, tuple[IssuerSettings, IssuerKeys]] = {}
 
     def renewed(self, issuers: Sequence[IssuerSettings]) -> "OidcVerifier":
-        """One for these issuers, of whom those that stayed the same keep their keys. Raises OSError for a CA file that cannot be read."""
+        """One for these issuers, of whom those that stayed the same keep their keys. Raises OSError for a CA
+        file that cannot be read."""
         old = self._issuers
         new = OidcVerifier(self._clock, self._getter)
         new._issuers = {
@@ -52,7 +54,14 @@ class OidcVerifier:
             raise TokenRefused("token with a signature that is not taken")
         key = await keys.key(kid if isinstance(kid, str) else None, algorithm)
         try:
-            claims = jwt.decode(token, key.key, algorithms=[algorithm], audience=settings.audience, issuer=settings.issuer, options=_CHECKS)  # type: ignore[arg-type]  # its options are a TypedDict, of which these are some
+            claims = jwt.decode(
+                token,
+                key.key,
+                algorithms=[algorithm],
+                audience=settings.audience,
+                issuer=settings.issuer,
+                options=_CHECKS,  # type: ignore[arg-type]  # a TypedDict, of which these are some
+            )
         except (jwt.InvalidAudienceError, jwt.MissingRequiredClaimError) as error:
             raise TokenRefused("token for another audience") from error
         except (jwt.PyJWTError, ValueError, TypeError) as error:
@@ -73,13 +82,21 @@ class OidcVerifier:
         if settings.scope and settings.scope not in given:
             raise TokenRefused("token without the scope")
         username = claims.get(settings.username_claim)
-        # Somebody may have told the issuer the address of another, which the issuer never checked. Some issuers write "false".
-        is_verified = settings.username_claim != "email" or claims.get("email_verified", True) in (True, "true")
+        # Somebody may have told the issuer the address of another, which the issuer never checked. Some
+        # issuers write "false".
+        is_verified = settings.username_claim != "email" or claims.get("email_verified", True) in (
+            True,
+            "true",
+        )
         if not isinstance(username, str) or not username or not is_verified:
             raise TokenRefused("token without a name")
-        if settings.domains and username.rpartition("@")[2].lower() not in {domain.lower() for domain in settings.domains}:
+        if settings.domains and username.rpartition("@")[2].lower() not in {
+            domain.lower() for domain in settings.domains
+        }:
             raise TokenRefused("token for another domain")
-        return TokenFacts(username, settings.issuer.removeprefix("https://"), int((expires + skew) * 1_000_000))
+        return TokenFacts(
+            username, settings.issuer.removeprefix("https://"), int((expires + skew) * 1_000_000)
+        )
 
 
 def _peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

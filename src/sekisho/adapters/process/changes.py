@@ -1,4 +1,5 @@
-"""Hints between the workers of one data directory, by Unix datagram. One that gets lost costs nothing but time."""
+"""Hints between the workers of one data directory, by Unix datagram. One that gets lost costs nothing but
+time."""
 
 import asyncio
 import os
@@ -17,7 +18,8 @@ Wake = Callable[[], None]
 
 
 class DatagramChanges:
-    """`ports.changes.Changes`. `own` is this worker's socket path, `siblings` those of the others; a missing sibling is fine."""
+    """`ports.changes.Changes`. `own` is this worker's socket path, `siblings` those of the others; a missing
+    sibling is fine."""
 
     def __init__(self, own: Path, siblings: tuple[Path, ...]) -> None:
         self._own = own

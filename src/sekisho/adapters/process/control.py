@@ -1,4 +1,5 @@
-"""The CLI talks to the running server: a line asks, a line answers, over a Unix socket for root and the service user only.
+"""The CLI talks to the running server: a line asks, a line answers, over a Unix socket for root and the
+service user only.
 
 What the lines say is the business of `admin.operations`; here they are bounded in size and time.
 """
@@ -33,8 +34,8 @@ class ServerNotRunning(Exception):
 
 
 class ControlServer:
-    """In each worker. `answer` gets one line without its end and the asker's uid, and gives one line. `busy` is what those get to read who
-    cannot be answered, since too many ask."""
+    """In each worker. `answer` gets one line without its end and the asker's uid, and gives one line. `busy`
+    is what those get to read who cannot be answered, since too many ask."""
 
     def __init__(self, answer: Answer, journal: Journal, busy: bytes) -> None:
         self._answer = answer
@@ -47,7 +48,9 @@ class ControlServer:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         for sock in sockets:
-            self._servers.append(await asyncio.start_unix_server(self._serve, sock=sock, limit=REQUEST_OCTETS))
+            self._servers.append(
+                await asyncio.start_unix_server(self._serve, sock=sock, limit=REQUEST_OCTETS)
+            )
 
     def close(self) -> None:
         for server in self._servers:
@@ -100,7 +103,9 @@ class ControlServer:
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int:
     sock = writer.get_extra_info("socket")
-    _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    _pid, uid, _gid = struct.unpack(
+        "3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
     return int(uid)
 
 

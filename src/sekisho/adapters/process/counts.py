@@ -1,8 +1,8 @@
 """Open connections over all workers, in memory that the supervisor maps before it forks.
 
-Each worker writes only its own column, so nothing needs a lock; a cap is checked against the sum of the columns. Two workers that
-accept in the same instant may pass a cap by one. A network has two cells, by two hashes, and the smaller sum counts: honest neighbours of
-a crowd in one cell are told apart by the other.
+Each worker writes only its own column, so nothing needs a lock; a cap is checked against the sum of the
+columns. Two workers that accept in the same instant may pass a cap by one. A network has two cells, by two
+hashes, and the smaller sum counts: honest neighbours of a crowd in one cell are told apart by the other.
 """
 
 import hashlib
@@ -17,8 +17,12 @@ from sekisho.ports.stream import IpAddress
 
 UNIX_KINDS = ("local", "auth")
 KINDS = (*get_args(ListenerKind), *UNIX_KINDS)
-BUCKETS = 16384  # per kind and row; two clients share one by chance of 1 in 16384, and the key keeps anybody from aiming
-_ROWS = {4: (4, 3, 3, 2, 2), 6: (8, 6, 6, 4, 4)}  # octets of an address: the client, its network, the provider around it
+# per kind and row; two clients share one by chance of 1 in 16384, and the key keeps anybody from aiming
+BUCKETS = 16384
+_ROWS = {
+    4: (4, 3, 3, 2, 2),
+    6: (8, 6, 6, 4, 4),
+}  # octets of an address: the client, its network, the provider around it
 _TOTAL, _VOUCHED, _HEAD = 0, 1, 2  # the first cells of a kind
 _CELLS = _HEAD + 5 * BUCKETS
 _HIGHEST = 65535
@@ -97,10 +101,14 @@ class SharedConnectionCounts:
 
 
 def _buckets(client: IpAddress, key: bytes) -> tuple[int, ...]:
-    """Of the client (/32, IPv6 /64), then twice of its network (/24, /48) and of what is around it (/16, /32)."""
+    """Of the client (/32, IPv6 /64), then twice of its network (/24, /48) and of what is around it (/16,
+    /32)."""
     return tuple(
         _HEAD
         + row * BUCKETS
-        + int.from_bytes(hashlib.blake2b(client.packed[:octets], digest_size=4, key=key, salt=b"%d" % row).digest(), "big") % BUCKETS
+        + int.from_bytes(
+            hashlib.blake2b(client.packed[:octets], digest_size=4, key=key, salt=b"%d" % row).digest(), "big"
+        )
+        % BUCKETS
         for row, octets in enumerate(_ROWS[client.version])
     )

@@ -29,7 +29,11 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         families: dict[str, CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily] = {}
         for name, (kind, text, label_names) in METRICS.items():
-            family = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}[kind]
+            family = {
+                "counter": CounterMetricFamily,
+                "gauge": GaugeMetricFamily,
+                "histogram": HistogramMetricFamily,
+            }[kind]
             families[name] = family(name.removesuffix("_total"), text, labels=label_names)
         for name, labels, cell in self._metrics.rows():
             family_of_it = families[name]
@@ -87,4 +91,8 @@ class Exporter:
 
 
 def _response(status: str, body: bytes) -> bytes:
-    return f"HTTP/1.0 {status}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+    return (
+        f"HTTP/1.0 {status}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\nConnection: "
+        f"close\r\n\r\n".encode()
+        + body
+    )

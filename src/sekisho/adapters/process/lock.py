@@ -14,9 +14,11 @@ _POLL_SECONDS = 0.05
 
 
 def lock_data_directory(data_dir: Path, wait_seconds: float) -> int:
-    """The descriptor that holds the lock; workers inherit it, so the directory stays ours until the last of them is gone.
+    """The descriptor that holds the lock; workers inherit it, so the directory stays ours until the last of
+    them is gone.
 
-    Orphans of a killed supervisor end within seconds: they are waited for. A living supervisor is named in StartRefused at once.
+    Orphans of a killed supervisor end within seconds: they are waited for. A living supervisor is named in
+    StartRefused at once.
     """
     inherited = os.environ.pop(ENVIRONMENT, "")
     if inherited:
@@ -33,7 +35,10 @@ def lock_data_directory(data_dir: Path, wait_seconds: float) -> int:
         if time.monotonic() >= deadline or not _try(fcntl.lockf, descriptor):
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
-            raise StartRefused(f"data_dir: {data_dir} is in use by another running instance (process {holder}); stop that first")
+            raise StartRefused(
+                f"data_dir: {data_dir} is in use by another running instance (process {holder}); stop that "
+                f"first"
+            )
         time.sleep(_POLL_SECONDS)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -46,7 +51,8 @@ def hand_over_lock(descriptor: int) -> None:
 
 
 def _try(lock: Callable[[int, int], None], descriptor: int) -> bool:
-    """`lockf` belongs to one process and tells a living supervisor; `flock` goes on to forked workers and tells orphans."""
+    """`lockf` belongs to one process and tells a living supervisor; `flock` goes on to forked workers and
+    tells orphans."""
     try:
         lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

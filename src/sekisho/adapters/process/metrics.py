@@ -1,7 +1,8 @@
 """`ports.metrics.Metrics` over all workers, in memory that the supervisor maps before it forks.
 
-Counting is a dictionary entry in the worker. Once a second a worker that counted something writes its sums into its own part of
-the shared memory, and whoever is asked adds the parts up. What a dead worker had counted goes to the part of the retired.
+Counting is a dictionary entry in the worker. Once a second a worker that counted something writes its sums
+into its own part of the shared memory, and whoever is asked adds the parts up. What a dead worker had counted
+goes to the part of the retired.
 """
 
 import mmap
@@ -61,7 +62,9 @@ class SharedMetrics:
         """Write this worker's sums now (also at the end of the process)."""
         self._has_news = False
         if self._slot is not None:
-            self._write(self._slot, [(name, labels, tuple(cell)) for (name, labels), cell in self._values.items()])
+            self._write(
+                self._slot, [(name, labels, tuple(cell)) for (name, labels), cell in self._values.items()]
+            )
 
     async def publish_news(self) -> None:
         """A duty, every `PUBLISH_SECONDS`."""
@@ -98,7 +101,9 @@ class SharedMetrics:
         else:
             self._series[name] = series + 1
         size = len(BUCKETS) + 2 if kind == "histogram" else 1
-        cell = self._values.setdefault((name, tuple(sorted((key, value[:100]) for key, value in labels.items()))), [0.0] * size)
+        cell = self._values.setdefault(
+            (name, tuple(sorted((key, value[:100]) for key, value in labels.items()))), [0.0] * size
+        )
         if series < SERIES_LIMIT:
             self._cache[cached] = cell
         return cell
@@ -131,5 +136,7 @@ def _added(rows: Iterable[tuple[str, tuple[tuple[str, str], ...], tuple[float, .
     sums: dict[Key, tuple[float, ...]] = {}
     for name, labels, cell in rows:
         before = sums.get((name, labels))
-        sums[name, labels] = cell if before is None else tuple(a + b for a, b in zip(before, cell, strict=True))
+        sums[name, labels] = (
+            cell if before is None else tuple(a + b for a, b in zip(before, cell, strict=True))
+        )
     return [(name, labels, cell) for (name, labels), cell in sums.items()]

@@ -1,4 +1,5 @@
-"""sd_notify(3), for those who start us by systemd with Type=notify (or notify-reload, which systemd has since 253)."""
+"""sd_notify(3), for those who start us by systemd with Type=notify (or notify-reload, which systemd has since
+253)."""
 
 import os
 import socket

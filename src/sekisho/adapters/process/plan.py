@@ -20,7 +20,8 @@ class ReloadRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListenSpec:
-    """A TCP listener: one SO_REUSEPORT socket per worker slot. `shared`: one socket that all workers accept from."""
+    """A TCP listener: one SO_REUSEPORT socket per worker slot. `shared`: one socket that all workers accept
+    from."""
 
     name: str
     address: IpAddress
@@ -61,7 +62,7 @@ class ShutdownSignal:
         self._event.set()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class WorkerContext:
     """What one worker process has from the supervisor."""
 
@@ -76,26 +77,37 @@ class WorkerContext:
     ready: Callable[[], None]  # call it when everything listens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessPlan:
-    """Callbacks run in the supervisor unless said otherwise. It may be root: nothing there opens a database or reads mail."""
+    """Callbacks run in the supervisor unless said otherwise. It may be root: nothing there opens a database
+    or reads mail."""
 
     data_dir: Path
     workers: int
-    worker_main: Callable[[WorkerContext], Awaitable[None]]  # in the worker's loop; returns soon after `shutdown`
+    worker_main: Callable[
+        [WorkerContext], Awaitable[None]
+    ]  # in the worker's loop; returns soon after `shutdown`
     listeners: Sequence[ListenSpec] = ()
     unix_sockets: Sequence[UnixSpec] = ()
     user: str | None = None  # workers run as this user when the supervisor is root
     event_loop: Literal["uvloop", "asyncio"] = "uvloop"
     heartbeat_seconds: float = 20.0  # a worker whose loop stood still for so long is killed and replaced
     stop_seconds: float = 5.0
-    # In a child process with the service user's rights, before the first worker: migrations, freeing this host's leases.
-    # StartRefused from it stops the start.
+    # In a child process with the service user's rights, before the first worker: migrations, freeing this
+    # host's leases. StartRefused from it stops the start.
     prepare: Callable[[], None] | None = None
     # The same way, beside the running server, with (slot, incarnation) of the dead: free its leases.
     on_worker_death: Callable[[int, int], None] | None = None
-    on_reload: Callable[[], bytes] | None = None  # at SIGHUP; what it returns goes to `reloads` of every worker; raises ReloadRefused
-    on_upgrade: Callable[[], None] | None = None  # at SIGUSR2: raises ReloadRefused if the new self could not start
-    on_ready: Callable[[Mapping[str, int]], None] | None = None  # once, with the real port of each TCP listener
+    on_reload: Callable[[], bytes] | None = (
+        None  # at SIGHUP; what it returns goes to `reloads` of every worker; raises ReloadRefused
+    )
+    on_upgrade: Callable[[], None] | None = (
+        None  # at SIGUSR2: raises ReloadRefused if the new self could not start
+    )
+    on_ready: Callable[[Mapping[str, int]], None] | None = (
+        None  # once, with the real port of each TCP listener
+    )
     columns: Sequence[WorkerColumns] = ()
-    report: Callable[[str, Mapping[str, str | int]], None] = field(default=lambda kind, fields: None)  # to the journal
+    report: Callable[[str, Mapping[str, str | int]], None] = field(
+        default=lambda kind, fields: None
+    )  # to the journal

@@ -12,11 +12,22 @@ from pathlib import Path
 
 from sekisho.adapters.process.plan import StartRefused, UnixSpec
 
-_OWN = ("", "lock", "mail.db", "mail.lock", "hints.db", "hints.lock", "ledger.db", "content", "run")  # of the data folder
+_OWN = (
+    "",
+    "lock",
+    "mail.db",
+    "mail.lock",
+    "hints.db",
+    "hints.lock",
+    "ledger.db",
+    "content",
+    "run",
+)  # of the data folder
 
 
 def service_user(name: str | None) -> pwd.struct_passwd | None:
-    """Whom workers become; None when we are not root or no user is set. Raises StartRefused for an unknown name."""
+    """Whom workers become; None when we are not root or no user is set. Raises StartRefused for an unknown
+    name."""
     if name is None or os.geteuid() != 0:
         return None
     try:
@@ -26,9 +37,10 @@ def service_user(name: str | None) -> pwd.struct_passwd | None:
 
 
 def folder_owner(folder: Path, user: pwd.struct_passwd | None) -> pwd.struct_passwd | None:
-    """With whose rights root works in a folder: its owner's, so that no name in there leads root astray, and no capability to pass over
-    permissions is needed. One of root's that is reached by way of somebody else's is worked in with his rights: he chose it.
-    `user` owns what cannot be looked at. None: nobody but who we are.
+    """With whose rights root works in a folder: its owner's, so that no name in there leads root astray, and
+    no capability to pass over permissions is needed. One of root's that is reached by way of somebody else's
+    is worked in with his rights: he chose it. `user` owns what cannot be looked at. None: nobody but who we
+    are.
     """
     if user is None or os.geteuid() != 0:
         return None
@@ -45,7 +57,8 @@ def folder_owner(folder: Path, user: pwd.struct_passwd | None) -> pwd.struct_pas
 
 
 def _others_on_the_way(folder: Path) -> Iterator[os.stat_result]:
-    """The folders and links to `folder` that are not root's, itself last of all: their owners say where the name leads."""
+    """The folders and links to `folder` that are not root's, itself last of all: their owners say where the
+    name leads."""
     roots = (0, os.stat("/").st_uid)  # in a namespace root may be somebody without a name there
     folder = folder.absolute()
     for place in (*folder.resolve().parents, *folder.parents, folder):
@@ -64,13 +77,20 @@ def give_socket(spec: UnixSpec, user: pwd.struct_passwd | None) -> None:
             with acting_as(folder_owner(spec.path.parent, user)):
                 place = os.open(spec.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                os.chown(f"/proc/self/fd/{place}", owner, group)  # that very socket, whatever its name may lead to by now
+                os.chown(
+                    f"/proc/self/fd/{place}", owner, group
+                )  # that very socket, whatever its name may lead to by now
             finally:
                 os.close(place)
     except KeyError:
-        raise StartRefused(f"socket {spec.name}: there is no group {spec.group!r}; create it or name another") from None
+        raise StartRefused(
+            f"socket {spec.name}: there is no group {spec.group!r}; create it or name another"
+        ) from None
     except OSError as error:
-        raise StartRefused(f"socket {spec.name}: {spec.path} cannot be given to group {spec.group}: {error.strerror or error}") from error
+        raise StartRefused(
+            f"socket {spec.name}: {spec.path} cannot be given to group {spec.group}: "
+            f"{error.strerror or error}"
+        ) from error
 
 
 def drop_privileges(user: pwd.struct_passwd | None) -> None:
@@ -85,9 +105,11 @@ def drop_privileges(user: pwd.struct_passwd | None) -> None:
 
 @contextmanager
 def acting_as(user: pwd.struct_passwd | None) -> Iterator[None]:
-    """Whatever is opened or made within is so with the rights of `user`, for the whole process; None: nothing changes.
+    """Whatever is opened or made within is so with the rights of `user`, for the whole process; None: nothing
+    changes.
 
-    Only for root, who has the rest of the command to do with rights of its own, such as reading files that it was named.
+    Only for root, who has the rest of the command to do with rights of its own, such as reading files that it
+    was named.
     """
     if user is None or os.geteuid() == user.pw_uid:
         yield
@@ -128,8 +150,8 @@ def make_directory(path: Path, user: pwd.struct_passwd | None) -> None:
 def open_log(file: Path, user: pwd.struct_passwd | None = None) -> int:
     """For appending; each line goes out with one write, so workers can share it.
 
-    Root opens it with the rights of `user`, and only where those do not suffice makes it and gives it away: a folder of the user's own
-    must not lead root to files of others.
+    Root opens it with the rights of `user`, and only where those do not suffice makes it and gives it away: a
+    folder of the user's own must not lead root to files of others.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     try:
@@ -149,7 +171,8 @@ def open_log(file: Path, user: pwd.struct_passwd | None = None) -> int:
 
 
 def foreign_file(folder: Path) -> str:
-    """A sentence about what we may not use in a data folder or a backup because it is somebody else's; "" if there is nothing."""
+    """A sentence about what we may not use in a data folder or a backup because it is somebody else's; "" if
+    there is nothing."""
     uid = os.geteuid()
     for name in _OWN:
         path = folder / name
@@ -161,7 +184,10 @@ def foreign_file(folder: Path) -> str:
             continue
         me, owner = user_of(uid, os.getegid()).pw_name, user_of(state.st_uid, state.st_gid).pw_name
         if folder.stat().st_uid == uid:
-            return f"{path} belongs to {owner}, so that {me} cannot use it; mend it with: {chown_command(me, folder)}"
+            return (
+                f"{path} belongs to {owner}, so that {me} cannot use it; mend it with: "
+                f"{chown_command(me, folder)}"
+            )
         return (
             f"{path} belongs to {owner}, and {me} may not use it: run commands as root or as {owner}; "
             f"if it is to be {me}'s: {chown_command(me, folder)}"

@@ -1,7 +1,9 @@
-"""What each network did at the door lately, over all workers, in memory that the supervisor maps before it forks.
+"""What each network did at the door lately, over all workers, in memory that the supervisor maps before it
+forks.
 
-Each worker writes only its own column, so nothing needs a lock. A network has two cells, by two hashes, and the smaller sum counts: a
-stranger's flood touches an honest network only if it meets both of its cells, one chance in 64 million. The keys are new at each start.
+Each worker writes only its own column, so nothing needs a lock. A network has two cells, by two hashes, and
+the smaller sum counts: a stranger's flood touches an honest network only if it meets both of its cells, one
+chance in 64 million. The keys are new at each start.
 """
 
 import hashlib
@@ -19,7 +21,8 @@ _ROWS = {measure: row * 2 * BUCKETS for row, measure in enumerate(MEASURES)}
 
 
 class SharedRates:
-    """`ports.counters.Rates`. Made by the supervisor; each worker calls `take_slot` once. What a dead worker counted still happened."""
+    """`ports.counters.Rates`. Made by the supervisor; each worker calls `take_slot` once. What a dead worker
+    counted still happened."""
 
     def __init__(self, workers: int, window_seconds: int) -> None:
         self._workers = workers

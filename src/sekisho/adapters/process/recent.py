@@ -1,8 +1,9 @@
 """What was tried lately on this host, over all workers, in memory that the supervisor maps before it forks.
 
-Each worker writes only its own table, so nothing needs a lock; whoever asks looks into all of them. A table has sets of four entries: the
-one that was quiet longest makes room, so a flood of new keys costs what is old, and never more memory. What keys and members were
-(networks, passwords, names) cannot be read from it: they are hashed under a key that is new at each start and written down nowhere.
+Each worker writes only its own table, so nothing needs a lock; whoever asks looks into all of them. A table
+has sets of four entries: the one that was quiet longest makes room, so a flood of new keys costs what is old,
+and never more memory. What keys and members were (networks, passwords, names) cannot be read from it: they
+are hashed under a key that is new at each start and written down nowhere.
 """
 
 import hashlib
@@ -19,7 +20,8 @@ _WORD = 2**32
 
 
 class SharedRecent:
-    """Made by the supervisor; each worker calls `take_slot` once. What a dead worker counted still happened."""
+    """Made by the supervisor; each worker calls `take_slot` once. What a dead worker counted still
+    happened."""
 
     def __init__(self, workers: int, members: int) -> None:
         """`members`: so many of a key are told apart by each worker."""
@@ -58,8 +60,14 @@ class SharedRecent:
         return len(found - {0})
 
     def _digest(self, text: str) -> tuple[int, int, int]:
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12, key=self._key).digest()
-        return int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:8], "big"), int.from_bytes(digest[8:], "big")
+        digest = hashlib.blake2b(
+            text.encode("utf-8", "surrogatepass"), digest_size=12, key=self._key
+        ).digest()
+        return (
+            int.from_bytes(digest[:4], "big"),
+            int.from_bytes(digest[4:8], "big"),
+            int.from_bytes(digest[8:], "big"),
+        )
 
     def _ways(self, column: int, tag: tuple[int, int, int]) -> range:
         start = column + tag[2] % SETS * WAYS * self._width

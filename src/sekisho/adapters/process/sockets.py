@@ -77,11 +77,14 @@ def bind_all(
     environment: MutableMapping[str, str] = os.environ,
     user: pwd.struct_passwd | None = None,
 ) -> BoundSockets:
-    """Raises StartRefused with every problem; then nothing stays bound. `user` owns the data folder, if we are root."""
+    """Raises StartRefused with every problem; then nothing stays bound. `user` owns the data folder, if we
+    are root."""
     try:
         heirloom = _Heirloom(environment)
     except (OSError, ValueError) as error:
-        raise StartRefused(f"the sockets handed over by LISTEN_FDS or {INHERITED} cannot be used: {error}") from error
+        raise StartRefused(
+            f"the sockets handed over by LISTEN_FDS or {INHERITED} cannot be used: {error}"
+        ) from error
     bound = BoundSockets([{} for _ in range(slots)])
     problems: list[str] = []
     for spec in listeners:
@@ -125,7 +128,8 @@ def _bind_listener(spec: ListenSpec, bound: BoundSockets, heirloom: _Heirloom) -
 
 
 def _bind_first(spec: ListenSpec) -> socket.socket:
-    """With SO_REUSEPORT a second server of ours would share the port in silence: so the first bind is tried without."""
+    """With SO_REUSEPORT a second server of ours would share the port in silence: so the first bind is tried
+    without."""
     probe = _tcp_socket(spec, reuse_port=False)
     try:
         probe.bind((str(spec.address), spec.port))
@@ -135,7 +139,8 @@ def _bind_first(spec: ListenSpec) -> socket.socket:
 
 
 def _bind_beside(spec: ListenSpec, port: int, first: socket.socket | None) -> socket.socket:
-    """A further slot of the same port; where that is not allowed (systemd bound the first without ReusePort=) the first is shared."""
+    """A further slot of the same port; where that is not allowed (systemd bound the first without ReusePort=)
+    the first is shared."""
     try:
         return _bind_shared(spec, port)
     except OSError:
@@ -171,10 +176,14 @@ def _bind_unix(spec: UnixSpec, bound: BoundSockets, heirloom: _Heirloom) -> None
     key = f"{spec.name} {spec.path}"
     sock = heirloom.own.pop(key, None) or heirloom.systemd.pop(str(spec.path), None)
     if sock is None:
-        spec.path.unlink(missing_ok=True)  # the lock of the data directory says that nobody else listens there
+        spec.path.unlink(
+            missing_ok=True
+        )  # the lock of the data directory says that nobody else listens there
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
-        usual = os.umask(0o777 & ~spec.mode)  # so the mode is right from the first moment on, and by no name that could be exchanged
+        usual = os.umask(
+            0o777 & ~spec.mode
+        )  # so the mode is right from the first moment on, and by no name that could be exchanged
         try:
             sock.bind(str(spec.path))
         finally:
@@ -188,7 +197,8 @@ def _bind_unix(spec: UnixSpec, bound: BoundSockets, heirloom: _Heirloom) -> None
 
 _BIND_REASONS: Mapping[int, str] = {
     errno.EADDRINUSE: "is in use by another program; stop it or choose another port",
-    errno.EACCES: "may not be bound by this user; start as root, give the program CAP_NET_BIND_SERVICE, or choose a port above 1023",
+    errno.EACCES: "may not be bound by this user; start as root, give the program CAP_NET_BIND_SERVICE, "
+    "or choose a port above 1023",
     errno.EADDRNOTAVAIL: "cannot be bound: this machine has no such address",
 }
 

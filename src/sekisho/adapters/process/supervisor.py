@@ -1,4 +1,5 @@
-"""The parent: binds, forks, watches, replaces, reloads, stops, upgrades. Synchronous on purpose: it forks while it works."""
+"""The parent: binds, forks, watches, replaces, reloads, stops, upgrades. Synchronous on purpose: it forks
+while it works."""
 
 import gc
 import os
@@ -16,9 +17,24 @@ from typing import NoReturn
 from sekisho.adapters.process.lock import hand_over_lock, lock_data_directory
 from sekisho.adapters.process.notify import notify, notify_reloading
 from sekisho.adapters.process.plan import ProcessPlan, ReloadRefused, StartRefused
-from sekisho.adapters.process.privileges import acting_as, drop_privileges, folder_owner, give_socket, make_directory, service_user
+from sekisho.adapters.process.privileges import (
+    acting_as,
+    drop_privileges,
+    folder_owner,
+    give_socket,
+    make_directory,
+    service_user,
+)
 from sekisho.adapters.process.sockets import INHERITED, BoundSockets, bind_all
-from sekisho.adapters.process.worker import FRAME_HEAD, LISTENING, RELOAD, STOP, Seat, loop_factory, run_worker
+from sekisho.adapters.process.worker import (
+    FRAME_HEAD,
+    LISTENING,
+    RELOAD,
+    STOP,
+    Seat,
+    loop_factory,
+    run_worker,
+)
 
 SHORT_LIFE_SECONDS = 5.0  # dying earlier counts as dying at once
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
@@ -30,7 +46,7 @@ HELPER_SECONDS = 10.0  # at the end, for those who free a dead worker's leases
 CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Child:
     """A living worker."""
 
@@ -76,7 +92,9 @@ class Supervisor:
         os.umask(0o077)
         self._user: pwd.struct_passwd | None = service_user(plan.user)
         make_directory(plan.data_dir, self._user)
-        with acting_as(self._user):  # what lies in its folder is its own: its commands lock too, when no server runs
+        with acting_as(
+            self._user
+        ):  # what lies in its folder is its own: its commands lock too, when no server runs
             make_directory(plan.data_dir / "run", None)
             self._lock = lock_data_directory(plan.data_dir, plan.stop_seconds + 2.0)
         _raise_descriptor_limit()
@@ -119,10 +137,15 @@ class Supervisor:
             problem = report.read().decode("utf-8", "replace")
         _, status = os.waitpid(pid, 0)
         if problem or status != 0:
-            raise StartRefused(problem or f"the preparation ended with status {os.waitstatus_to_exitcode(status)}; its error stands above")
+            raise StartRefused(
+                problem
+                or f"the preparation ended with status {os.waitstatus_to_exitcode(status)}; its error "
+                f"stands above"
+            )
 
     def _fork_helper(self, work: Callable[[], None], report: int | None = None) -> int:
-        """Run `work` in a child with the service user's rights; a StartRefused goes into the pipe `report`."""
+        """Run `work` in a child with the service user's rights; a StartRefused goes into the pipe
+        `report`."""
         _flush_standard_streams()
         pid = os.fork()
         if pid == 0:
@@ -154,19 +177,31 @@ class Supervisor:
             try:
                 ours.close()
                 self._forget_parent()
-                status = run_worker(self._plan, Seat(slot, self._incarnation, theirs, self._bound, self._user))
+                status = run_worker(
+                    self._plan,
+                    Seat(
+                        slot=slot,
+                        incarnation=self._incarnation,
+                        channel=theirs,
+                        bound=self._bound,
+                        user=self._user,
+                    ),
+                )
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             _leave(status)
         theirs.close()
         ours.setblocking(False)
         now = time.monotonic()
-        child = _Child(slot, pid, self._incarnation, ours, now, now)
+        child = _Child(
+            slot=slot, pid=pid, incarnation=self._incarnation, channel=ours, started=now, last_beat=now
+        )
         self._children[slot] = child
         self._selector.register(ours, selectors.EVENT_READ, child)
 
     def _forget_parent(self) -> None:
-        """In the child: a sibling's channel held open here would keep that sibling from noticing our parent's death."""
+        """In the child: a sibling's channel held open here would keep that sibling from noticing our parent's
+        death."""
         signal.set_wakeup_fd(-1)
         self._selector.close()
         for end in self._signal_ends:
@@ -193,7 +228,11 @@ class Supervisor:
     def _patience(self) -> float:
         """Seconds until something must be looked at."""
         now = time.monotonic()
-        times = [child.last_beat + self._plan.heartbeat_seconds * KILL_MARGIN for child in self._children.values() if not child.killed]
+        times = [
+            child.last_beat + self._plan.heartbeat_seconds * KILL_MARGIN
+            for child in self._children.values()
+            if not child.killed
+        ]
         times += [vacancy.at for vacancy in self._vacancies.values()]
         if self._stopping_until is not None:
             times.append(self._stopping_until)
@@ -247,7 +286,8 @@ class Supervisor:
         self._stop(self._plan.stop_seconds)
 
     def _agrees(self, ask: Callable[[], None]) -> bool:
-        """False, and a report, when the new configuration cannot be used: whatever the reason, the server goes on."""
+        """False, and a report, when the new configuration cannot be used: whatever the reason, the server
+        goes on."""
         try:
             ask()
             return True
@@ -256,7 +296,9 @@ class Supervisor:
         except Exception as error:
             sys.excepthook(*sys.exc_info())
             problems = f"internal error, its traceback stands on standard error: {error!r}"
-        self._plan.report("config.refused", {"problems": problems, "what_now": "the old configuration stays in force"})
+        self._plan.report(
+            "config.refused", {"problems": problems, "what_now": "the old configuration stays in force"}
+        )
         return False
 
     def _post(self, child: _Child, kind: bytes, payload: bytes = b"") -> None:
@@ -301,12 +343,16 @@ class Supervisor:
         on_death = self._plan.on_worker_death
         if on_death is not None:
             self._helpers.add(self._fork_helper(lambda: on_death(child.slot, child.incarnation)))
-        self._plan.report("worker.died", {"slot": child.slot, "pid": child.pid, "status": status, "hung": int(child.killed)})
+        self._plan.report(
+            "worker.died", {"slot": child.slot, "pid": child.pid, "status": status, "hung": int(child.killed)}
+        )
         now = time.monotonic()
         lived_short = now - child.started < SHORT_LIFE_SECONDS
         self._deaths[child.slot] = deaths = self._deaths[child.slot] + 1 if lived_short else 0
         if not self._announced and not child.listening and deaths >= STILLBORN_LIMIT:
-            self._plan.report("server.failed", {"reason": "a worker ends before it listens; its error stands above"})
+            self._plan.report(
+                "server.failed", {"reason": "a worker ends before it listens; its error stands above"}
+            )
             self._exit_status = EXIT_FAILED
             self._stop(self._plan.stop_seconds)
             return
@@ -384,7 +430,8 @@ class Supervisor:
             time.sleep(0.01)
 
     def _become_new(self) -> NoReturn:
-        """The same command line again, in this process, with the sockets and the lock: clients wait in the backlog meanwhile."""
+        """The same command line again, in this process, with the sockets and the lock: clients wait in the
+        backlog meanwhile."""
         os.environ[INHERITED] = self._bound.hand_over()
         hand_over_lock(self._lock)
         _flush_standard_streams()

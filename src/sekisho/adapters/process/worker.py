@@ -25,7 +25,7 @@ EXIT_FAULT = 1
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
     """Where a worker sits."""
 
@@ -82,7 +82,9 @@ class _Worker:
             sockets=seat.bound.by_slot[seat.slot],
             shutdown=ShutdownSignal(),
             changes_socket=changes_socket(plan.data_dir, seat.slot),
-            sibling_sockets=tuple(changes_socket(plan.data_dir, slot) for slot in range(plan.workers) if slot != seat.slot),
+            sibling_sockets=tuple(
+                changes_socket(plan.data_dir, slot) for slot in range(plan.workers) if slot != seat.slot
+            ),
             reloads=asyncio.Queue(),
             ready=lambda: self._tell(LISTENING),
         )
@@ -97,7 +99,8 @@ class _Worker:
             faulthandler.cancel_dump_traceback_later()
 
     def _beat(self) -> None:
-        """Tell the supervisor that the loop turns. If it stops turning, a C thread prints where, and ends the process."""
+        """Tell the supervisor that the loop turns. If it stops turning, a C thread prints where, and ends the
+        process."""
         self._tell(BEAT)
         faulthandler.dump_traceback_later(self._plan.heartbeat_seconds, exit=True, file=sys.__stderr__ or 2)
         self._loop.call_later(self._plan.heartbeat_seconds / 4, self._beat)

@@ -1,11 +1,12 @@
-"""ClamAV's daemon, asked over its socket by INSTREAM: the octets go in counted pieces, one line comes back."""
+"""ClamAV's daemon, asked over its socket by INSTREAM: the octets go in counted pieces, one line comes
+back."""
 
 import asyncio
 
 from sekisho.adapters.scanners.place import PIECE_OCTETS, Rest, connect
 from sekisho.core.policy.content import ClamavFinding
 from sekisho.ports.clock import Clock
-from sekisho.ports.scanners import Place, Read
+from sekisho.ports.scanners import Read, ScannerPlace
 
 _ANSWER_OCTETS = 4096
 _ANSWER_START = "stream: "
@@ -14,7 +15,7 @@ _ANSWER_START = "stream: "
 class ClamdScanner:
     """Implements `ports.scanners.VirusScanner`."""
 
-    def __init__(self, place: Place, clock: Clock, *, timeout_seconds: float) -> None:
+    def __init__(self, place: ScannerPlace, clock: Clock, *, timeout_seconds: float) -> None:
         self._place, self._timeout = place, timeout_seconds
         self._rest = Rest(clock)
 

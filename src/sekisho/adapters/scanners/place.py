@@ -3,14 +3,14 @@
 import asyncio
 
 from sekisho.ports.clock import Clock
-from sekisho.ports.scanners import Place
+from sekisho.ports.scanners import ScannerPlace
 
 PIECE_OCTETS = 65_536
 FAILURES = 3  # in a row; then the scanner is left alone for a while
 REST_SECONDS = 30.0
 
 
-async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect(place: ScannerPlace) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Raises OSError."""
     if place.path:
         return await asyncio.open_unix_connection(place.path)
@@ -18,7 +18,8 @@ async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 
 
 class Rest:
-    """A scanner that failed some times in a row is not asked for a while, so that mail does not wait for it in vain."""
+    """A scanner that failed some times in a row is not asked for a while, so that mail does not wait for it
+    in vain."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

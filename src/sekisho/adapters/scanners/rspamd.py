@@ -1,4 +1,5 @@
-"""rspamd, asked by HTTP: POST /checkv2 with the message as it came, and what is known of its sender in header fields."""
+"""rspamd, asked by HTTP: POST /checkv2 with the message as it came, and what is known of its sender in header
+fields."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from sekisho.adapters.net.http import read_answer
 from sekisho.adapters.scanners.place import PIECE_OCTETS, Rest, connect
 from sekisho.core.policy.content import RspamdFinding, Symbol
 from sekisho.ports.clock import Clock
-from sekisho.ports.scanners import Circumstances, Place, Read
+from sekisho.ports.scanners import Circumstances, Read, ScannerPlace
 
 _ANSWER_OCTETS = 1_048_576
 _MAX_SYMBOLS = 100
@@ -22,7 +23,7 @@ class _Symbol(msgspec.Struct):
     description: str = ""
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, kw_only=True):
     score: float = 0.0
     required_score: float = 0.0
     action: str = "no action"
@@ -33,7 +34,7 @@ class _Answer(msgspec.Struct):
 class RspamdScanner:
     """Implements `ports.scanners.SpamScanner`."""
 
-    def __init__(self, place: Place, clock: Clock, *, password: str, timeout_seconds: float) -> None:
+    def __init__(self, place: ScannerPlace, clock: Clock, *, password: str, timeout_seconds: float) -> None:
         self._place, self._password, self._timeout = place, password, timeout_seconds
         self._rest = Rest(clock)
 
@@ -54,7 +55,14 @@ class RspamdScanner:
         reader, writer = await connect(self._place)
         try:
             http = h11.Connection(h11.CLIENT)
-            writer.write(http.send(h11.Request(method="POST", target="/checkv2", headers=self._fields(circumstances, size_octets))) or b"")
+            writer.write(
+                http.send(
+                    h11.Request(
+                        method="POST", target="/checkv2", headers=self._fields(circumstances, size_octets)
+                    )
+                )
+                or b""
+            )
             done = 0
             while done < size_octets and (octets := await read(done, min(PIECE_OCTETS, size_octets - done))):
                 writer.write(http.send(h11.Data(data=octets)) or b"")
@@ -67,9 +75,14 @@ class RspamdScanner:
 
     def _fields(self, about: Circumstances, size_octets: int) -> list[tuple[bytes, bytes]]:
         fields = [
-            ("Host", "rspamd"), ("Connection", "close"), ("Content-Length", str(size_octets)), ("IP", about.client), ("Helo", about.hello),
-            ("From", about.reverse_path), ("Queue-Id", about.message_id),
-        ]  # fmt: skip
+            ("Host", "rspamd"),
+            ("Connection", "close"),
+            ("Content-Length", str(size_octets)),
+            ("IP", about.client),
+            ("Helo", about.hello),
+            ("From", about.reverse_path),
+            ("Queue-Id", about.message_id),
+        ]
         if about.client_name:
             fields.append(("Hostname", about.client_name))
         if about.user:  # then rspamd leaves out what only concerns strangers, such as their IP address
@@ -87,11 +100,18 @@ def _field(value: str) -> bytes:
 
 def _finding(status: int, body: bytes) -> RspamdFinding:
     if status != 200:
-        return RspamdFinding(problem=f"HTTP {status}" if status else "it closed the connection without an answer")
+        return RspamdFinding(
+            problem=f"HTTP {status}" if status else "it closed the connection without an answer"
+        )
     answer = msgspec.json.decode(body, type=_Answer)
     if answer.error:
         return RspamdFinding(problem=answer.error[:200])
-    return RspamdFinding(answer.score, answer.required_score, answer.action, _worst(list(answer.symbols.values())))
+    return RspamdFinding(
+        score=answer.score,
+        required=answer.required_score,
+        action=answer.action,
+        symbols=_worst(list(answer.symbols.values())),
+    )
 
 
 def _worst(symbols: Sequence[_Symbol]) -> tuple[Symbol, ...]:

@@ -10,6 +10,7 @@ from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.policy.takeover.sending import Reach, Sending
 from sekisho.core.policy.takeover.state import DAY_US, State
 from sekisho.core.terms.envelope import Recipient
+from sekisho.core.terms.records import by_position
 from sekisho.ports.guard import Ending
 from sekisho.ports.outgoing import MAILBOX_HOP, Decision, Outgoing
 from sekisho.ports.spool import Acceptance, Outcome, RelayRecipient
@@ -25,7 +26,8 @@ KEEP_CASES_US = 730 * DAY_US
 
 
 def reach_of(outgoing: Outgoing, known: dict[int, int], house: set[int], now_us: int) -> Reach:
-    """`known`: key → when last written to by this account; `house`: keys that others wrote to for a day or longer."""
+    """`known`: key → when last written to by this account; `house`: keys that others wrote to for a day or
+    longer."""
     strangers = in_house = dormant = 0
     domains: dict[int, None] = {}
     for key, domain in outgoing.elsewhere:
@@ -36,7 +38,13 @@ def reach_of(outgoing: Outgoing, known: dict[int, int], house: set[int], now_us:
         else:
             strangers += 1
             domains[domain] = None
-    return Reach(strangers, in_house, len(outgoing.elsewhere) - strangers - in_house, dormant, tuple(domains))
+    return Reach(
+        strangers=strangers,
+        house=in_house,
+        known=len(outgoing.elsewhere) - strangers - in_house,
+        dormant=dormant,
+        domains=tuple(domains),
+    )
 
 
 def to_touch(outgoing: Outgoing, known: dict[int, int], now_us: int) -> list[int]:
@@ -54,7 +62,8 @@ def answering(sending: Sending) -> Sending:
 
 
 def applied(acceptance: Acceptance, decision: Decision, rules: GuardRules) -> Acceptance:
-    """The acceptance as the decision wants it: held whole, copies for mailboxes here too; or not before the slow minute is over."""
+    """The acceptance as the decision wants it: held whole, copies for mailboxes here too; or not before the
+    slow minute is over."""
     if rules.mode != "enforce":
         return acceptance
     if decision.case_id:
@@ -66,10 +75,15 @@ def applied(acceptance: Acceptance, decision: Decision, rules: GuardRules) -> Ac
 
 
 def held_whole(acceptance: Acceptance, locals_: Iterable[Recipient], now_us: int) -> Acceptance:
-    """Nothing of it is delivered: it waits for all its recipients, those with mailboxes here too. A release gives new times."""
+    """Nothing of it is delivered: it waits for all its recipients, those with mailboxes here too. A release
+    gives new times."""
     held = [replace(relay, held=True, fresh_lease=None) for relay in acceptance.relays]
-    terms = (acceptance.relays[0].due_at_us, acceptance.relays[0].expires_at_us) if acceptance.relays else (now_us, now_us)
-    held += [RelayRecipient(recipient, MAILBOX_HOP, *terms, held=True) for recipient in locals_]
+    terms = (
+        (acceptance.relays[0].due_at_us, acceptance.relays[0].expires_at_us)
+        if acceptance.relays
+        else (now_us, now_us)
+    )
+    held += [by_position(RelayRecipient, recipient, MAILBOX_HOP, *terms, held=True) for recipient in locals_]
     return replace(acceptance, deliveries=(), relays=tuple(held))
 
 
@@ -81,7 +95,9 @@ def count_job(state: State, outcomes: tuple[Outcome, ...], now_us: int) -> bool:
     """What the outcomes of one job mean for the account; True when they speak against it."""
     delivered = sum(outcome.result == "delivered" for outcome in outcomes)
     bounced = sum(outcome.result == "failed" and is_bounce(outcome.reply) for outcome in outcomes)
-    complaints = int(any(outcome.result != "delivered" and is_complaint(outcome.reply) for outcome in outcomes))
+    complaints = int(
+        any(outcome.result != "delivered" and is_complaint(outcome.reply) for outcome in outcomes)
+    )
     count_outcomes(state, now_us, delivered=delivered, bounced=bounced, complaints=complaints)
     return bool(bounced or complaints)
 

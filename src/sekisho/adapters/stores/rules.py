@@ -1,4 +1,5 @@
-"""What every store decides the same way: names, keywords, ids, windows. Pure functions; the stores only differ in where things lie."""
+"""What every store decides the same way: names, keywords, ids, windows. Pure functions; the stores only
+differ in where things lie."""
 
 import re
 import unicodedata
@@ -44,14 +45,17 @@ def canonical_name(name: str) -> str:
 
 
 def new_name(name: str) -> str:
-    """The canonical form of a name that is about to be made; raises MailboxRefused with a sentence for the client."""
+    """The canonical form of a name that is about to be made; raises MailboxRefused with a sentence for the
+    client."""
     # RFC 9051 §6.3.4: a trailing separator only announces inferiors.
     name = canonical_name(name.removesuffix(HIERARCHY_SEPARATOR))
     levels = name.split(HIERARCHY_SEPARATOR)
     if "" in levels:
         raise MailboxRefused("A mailbox name must not be empty, nor have an empty level.")
     if len(levels) > MAX_LEVELS or len(name.encode("utf-8", "replace")) > MAX_NAME_OCTETS:
-        raise MailboxRefused(f"A mailbox name may have {MAX_NAME_OCTETS} octets and {MAX_LEVELS} levels at most.")
+        raise MailboxRefused(
+            f"A mailbox name may have {MAX_NAME_OCTETS} octets and {MAX_LEVELS} levels at most."
+        )
     if _UNFIT.search(name) or any("\ud800" <= c <= "\udfff" for c in name):
         raise MailboxRefused("A mailbox name must not contain control characters, % or *.")
     return name
@@ -69,10 +73,11 @@ def moved_name(name: str, old: str, new: str) -> str:
 
 
 def merged_keywords(known: tuple[str, ...], wanted: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(`wanted` in the mailbox's own spelling, sorted and without doubles; the mailbox's keywords afterwards).
+    """(`wanted` in the mailbox's own spelling, sorted and without doubles; the mailbox's keywords
+    afterwards).
 
-    Keywords are compared without regard to case (RFC 9051 §2.3.2); the spelling that came first stays. A mailbox that
-    has MAX_KEYWORDS takes no new ones: they are left out.
+    Keywords are compared without regard to case (RFC 9051 §2.3.2); the spelling that came first stays. A
+    mailbox that has MAX_KEYWORDS takes no new ones: they are left out.
     """
     spelling = {keyword.lower(): keyword for keyword in known}
     named = set()
@@ -118,7 +123,9 @@ def window_total(now_us: int, window_seconds: int, start: int, current: int, pre
     return current + previous * (window_us - inside_us) // window_us
 
 
-def window_added(now_us: int, window_seconds: int, row: tuple[int, int, int] | None, amount: int) -> tuple[int, int, int]:
+def window_added(
+    now_us: int, window_seconds: int, row: tuple[int, int, int] | None, amount: int
+) -> tuple[int, int, int]:
     """(start, current, previous) after adding; `row` is the same before, None at first."""
     number = now_us // (window_seconds * 1_000_000)
     start, current, previous = row or (number, 0, 0)
@@ -150,7 +157,9 @@ def checked_domain(name: str) -> str:
 
 
 def changed_flags(
-    how: Literal["add", "remove", "replace"], old: tuple[int, tuple[str, ...]], change: tuple[int, tuple[str, ...]]
+    how: Literal["add", "remove", "replace"],
+    old: tuple[int, tuple[str, ...]],
+    change: tuple[int, tuple[str, ...]],
 ) -> tuple[int, tuple[str, ...]]:
     """(flags, keywords) after a STORE; the keywords of both sides are already in the mailbox's spelling."""
     if how == "replace":
@@ -161,8 +170,9 @@ def changed_flags(
 
 
 def implied_credential(account_id: int, credential_id: str) -> StoredCredential:
-    """What is written down about a credential that has no secret here (the password, tokens, a certificate); raises DirectoryError."""
+    """What is written down about a credential that has no secret here (the password, tokens, a certificate);
+    raises DirectoryError."""
     kind = kind_of(credential_id)
     if kind is None or kind in ("app", "service"):
         raise DirectoryError(f"There is no credential {credential_id}.")
-    return StoredCredential(Credential(account_id, credential_id, kind), b"", "")
+    return StoredCredential(Credential(account_id=account_id, id=credential_id, kind=kind), b"", "")

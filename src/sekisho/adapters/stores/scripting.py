@@ -4,11 +4,20 @@ from sekisho.ports.scripts import ScriptLimits, ScriptsRefused
 
 
 def check_put(others: int, others_octets: int, octets: int, limits: ScriptLimits) -> None:
-    """`others`: how many scripts the account has besides this one, and their octets. Raises ScriptsRefused."""
+    """`others`: how many scripts the account has besides this one, and their octets. Raises
+    ScriptsRefused."""
     if others >= limits.scripts:
-        raise ScriptsRefused("An account may have {limit} scripts at most. Remove one first.", "QUOTA/MAXSCRIPTS", limit=limits.scripts)
+        raise ScriptsRefused(
+            "An account may have {limit} scripts at most. Remove one first.",
+            "QUOTA/MAXSCRIPTS",
+            limit=limits.scripts,
+        )
     if others_octets + octets > limits.octets:
-        raise ScriptsRefused("The scripts of an account may have {limit} octets in all. Remove one first.", "QUOTA", limit=limits.octets)
+        raise ScriptsRefused(
+            "The scripts of an account may have {limit} octets in all. Remove one first.",
+            "QUOTA",
+            limit=limits.octets,
+        )
 
 
 def no_script(name: str) -> ScriptsRefused:
@@ -20,7 +29,9 @@ def is_taken(name: str) -> ScriptsRefused:
 
 
 def is_active(name: str) -> ScriptsRefused:
-    return ScriptsRefused('The script "{name}" is active. Make another one active first, or none.', "ACTIVE", name=name)
+    return ScriptsRefused(
+        'The script "{name}" is active. Make another one active first, or none.', "ACTIVE", name=name
+    )
 
 
 def no_account(account_id: int) -> ScriptsRefused:

@@ -1,6 +1,8 @@
-"""Counters and bans that go on in memory while their store cannot be written: a full disk neither locks anybody out nor lets anybody guess.
+"""Counters and bans that go on in memory while their store cannot be written: a full disk neither locks
+anybody out nor lets anybody guess.
 
-Each worker counts for itself then, on top of what is stored: a guesser has at most so many times the tries as there are workers.
+Each worker counts for itself then, on top of what is stored: a guesser has at most so many times the tries as
+there are workers.
 """
 
 from collections import OrderedDict
@@ -36,7 +38,9 @@ class StandbyCounters:
 
     def _add_here(self, key: str, amount: int, window_seconds: int) -> None:
         rows = self._here.setdefault(key, {})
-        rows[window_seconds] = rules.window_added(self._clock.now_us(), window_seconds, rows.get(window_seconds), amount)
+        rows[window_seconds] = rules.window_added(
+            self._clock.now_us(), window_seconds, rows.get(window_seconds), amount
+        )
         self._here.move_to_end(key)
         if len(self._here) > MOST_KEYS:
             self._here.popitem(last=False)
@@ -49,7 +53,8 @@ class StandbyCounters:
         return rules.window_total(self._clock.now_us(), window_seconds, *row) if row else 0
 
     async def clear(self, key: str) -> None:
-        """What cannot be forgotten now counts on: who is forgiven too late waits, who is forgiven too early guesses."""
+        """What cannot be forgotten now counts on: who is forgiven too late waits, who is forgiven too early
+        guesses."""
         self._here.pop(key, None)
         try:
             await self._store.clear(key)
@@ -73,7 +78,11 @@ class StandbyBans:
         stored = await self._store.banning(client, account)
         if not self._here:
             return stored
-        return stored + [ban for network, ban in self._standing() if ban.account in (ANYBODY, account) and _covers(network, client)]
+        return stored + [
+            ban
+            for network, ban in self._standing()
+            if ban.account in (ANYBODY, account) and _covers(network, client)
+        ]
 
     def _standing(self) -> list[tuple[IPv4Network | IPv6Network, Ban]]:
         now_us = self._clock.now_us()

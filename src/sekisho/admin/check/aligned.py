@@ -17,18 +17,26 @@ def judge_dmarc(finding: DmarcFinding, spf: SpfEvidence | None, dkim: Sequence[D
         "policy": finding.policy,
         "reason": finding.problem,
         "by": ", ".join(
-            [*(f"DKIM {name}" for name in finding.dkim_aligned), *([f"SPF {finding.spf_aligned}"] if finding.spf_aligned else [])]
+            [
+                *(f"DKIM {name}" for name in finding.dkim_aligned),
+                *([f"SPF {finding.spf_aligned}"] if finding.spf_aligned else []),
+            ]
         ),
         "passing": ", ".join(passing) or "-",
     }
     match finding.result:
         case "pass":
-            return Finding.good("DMARC", "{by} speaks for {domain}, the domain in From (policy: {policy}).", **values)
+            return Finding.good(
+                "DMARC", "{by} speaks for {domain}, the domain in From (policy: {policy}).", **values
+            )
         case "temperror":
             return Finding.unknown("DMARC", "The DNS did not say whether DMARC passes: {reason}", **values)
         case "permerror":
             return Finding.bad(
-                "DMARC", "DMARC cannot be applied: {reason}", "Write exactly one author, or authors of one domain, into From.", **values
+                "DMARC",
+                "DMARC cannot be applied: {reason}",
+                "Write exactly one author, or authors of one domain, into From.",
+                **values,
             )
         case "none":
             return Finding.hint(
@@ -39,7 +47,9 @@ def judge_dmarc(finding: DmarcFinding, spf: SpfEvidence | None, dkim: Sequence[D
             )
     return Finding.bad(
         "DMARC",
-        "DMARC fails: nothing speaks for {domain}, the domain in From (its policy: {policy}). What passes is for: {passing}",
-        "Sign with DKIM as d={domain}, or send with an envelope sender in {domain} from a server that its SPF record names.",
+        "DMARC fails: nothing speaks for {domain}, the domain in From (its policy: {policy}). What passes "
+        "is for: {passing}",
+        "Sign with DKIM as d={domain}, or send with an envelope sender in {domain} from a server that its "
+        "SPF record names.",
         **values,
     )

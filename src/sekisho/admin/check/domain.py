@@ -1,4 +1,5 @@
-"""What a receiver, or a sender, finds out about a domain in the DNS: MX, SPF, DKIM, DMARC, MTA-STS, TLSRPT, and the host that serves it."""
+"""What a receiver, or a sender, finds out about a domain in the DNS: MX, SPF, DKIM, DMARC, MTA-STS, TLSRPT,
+and the host that serves it."""
 
 from ipaddress import IPv4Address, IPv6Address
 
@@ -7,15 +8,22 @@ from msgspec import Struct
 from sekisho.admin.check.finding import Finding
 from sekisho.admin.check.hosts import check_host_names
 from sekisho.admin.check.mx import check_mx
-from sekisho.admin.check.published import check_dkim, check_dmarc, check_mta_sts, check_selectors, check_tls_reports
+from sekisho.admin.check.published import (
+    check_dkim,
+    check_dmarc,
+    check_mta_sts,
+    check_selectors,
+    check_tls_reports,
+)
 from sekisho.admin.check.sending import check_spf_record, fitting_record
 from sekisho.admin.context import parse_domain_name
 from sekisho.admin.dkim import KeyView
 from sekisho.core.terms.dns import DnsStatus, Resolver
 
 
-class CheckDomain(Struct, frozen=True):
-    """`hostname`: of this server, "" if none is known. `is_ours`: does it serve the domain. `keys` None: they could not be read."""
+class CheckDomain(Struct, frozen=True, kw_only=True):
+    """`hostname`: of this server, "" if none is known. `is_ours`: does it serve the domain. `keys` None: they
+    could not be read."""
 
     name: str
     hostname: str = ""
@@ -39,15 +47,27 @@ async def check_domain(resolver: Resolver, request: CheckDomain) -> DomainReport
     answer = await resolver.resolve(domain, "SOA")
     if answer.status is DnsStatus.NXDOMAIN:
         finding = Finding.bad(
-            "DNS", "The domain {domain} does not exist in the DNS.", "Register it, or have its zone served.", domain=domain
+            "DNS",
+            "The domain {domain} does not exist in the DNS.",
+            "Register it, or have its zone served.",
+            domain=domain,
         )
         return DomainReport(domain, [finding])
     if answer.is_unknown:
         return DomainReport(
-            domain, [Finding.unknown("DNS", "The DNS says nothing of {domain}: {detail}", domain=domain, detail=answer.status.value)]
+            domain,
+            [
+                Finding.unknown(
+                    "DNS",
+                    "The DNS says nothing of {domain}: {detail}",
+                    domain=domain,
+                    detail=answer.status.value,
+                )
+            ],
         )
     takes_mail, found = await check_mx(resolver, domain, hostname)
-    # What this server serves sends and takes mail, whatever the DNS says yet; so may a domain whose server did not answer.
+    # What this server serves sends and takes mail, whatever the DNS says yet; so may a domain whose server
+    # did not answer.
     is_silent = not (takes_mail or request.is_ours or request.addresses or request.keys is None)
     record = fitting_record(hostname, request.addresses)
     addresses = request.addresses

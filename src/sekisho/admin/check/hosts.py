@@ -36,15 +36,25 @@ async def check_host_names(
 ) -> tuple[tuple[IpAddress, ...], list[Finding]]:
     """The addresses looked at (those given, else those of the host's name) and what was found of each.
 
-    Where `domain` is the host's own name its SPF record is that of its mail, and is judged there: a second one would undo both.
+    Where `domain` is the host's own name its SPF record is that of its mail, and is judged there: a second
+    one would undo both.
     """
     found: list[Finding] = []
     record = " ".join(("v=spf1 a", *map(mechanism, addresses), "-all"))
     if not addresses:
         answers = [await resolver.resolve(hostname, "A"), await resolver.resolve(hostname, "AAAA")]
-        addresses = [record for answer in answers for record in answer.records if isinstance(record, IPv4Address | IPv6Address)]
+        addresses = [
+            record
+            for answer in answers
+            for record in answer.records
+            if isinstance(record, IPv4Address | IPv6Address)
+        ]
         if not addresses and any(answer.is_unknown for answer in answers):
-            return (), [Finding.unknown("HOST", "The DNS did not say the address of {hostname}, this server.", hostname=hostname)]
+            return (), [
+                Finding.unknown(
+                    "HOST", "The DNS did not say the address of {hostname}, this server.", hostname=hostname
+                )
+            ]
         if not addresses:
             text = sentence("This server's name {hostname} has no address in the DNS.")
             return (), [Finding.bad("HOST", text, "Publish A and AAAA records for it.", hostname=hostname)]
@@ -65,14 +75,18 @@ async def check_host_names(
             found.append(
                 Finding.hint(
                     "PTR",
-                    "The reverse name {name} looks like that of a home line (S25R rule {rules}); some receivers make such a host wait.",
-                    "Have it set to a name of words, without digits of the address in it, such as mx.example.org.",
+                    "The reverse name {name} looks like that of a home line (S25R rule {rules}); some "
+                    "receivers make such a host wait.",
+                    "Have it set to a name of words, without digits of the address in it, such as "
+                    "mx.example.org.",
                     name=iprev.name,
                     rules=", ".join(map(str, rules)),
                 )
             )
         if hostname and hostname != domain:
             # RFC 7208 §2.4: what is looked at for mail with an empty sender, such as notices.
-            spf = await check_host(resolver, SpfClient(address, hostname), f"postmaster@{hostname}", identity="helo")
+            spf = await check_host(
+                resolver, SpfClient(address, hostname), f"postmaster@{hostname}", identity="helo"
+            )
             found.append(judge_identity(spf, "EHLO", str(address), record))
     return tuple(addresses), found

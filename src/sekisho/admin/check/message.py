@@ -1,4 +1,5 @@
-"""What a receiver would find out about a message: SPF, DKIM, ARC, DMARC, iprev, and the form of its header section."""
+"""What a receiver would find out about a message: SPF, DKIM, ARC, DMARC, iprev, and the form of its header
+section."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address
@@ -9,7 +10,7 @@ from sekisho.admin.check.aligned import judge_dmarc
 from sekisho.admin.check.finding import Finding
 from sekisho.admin.check.sender import judge_iprev, judge_spf
 from sekisho.admin.check.signatures import judge_arc, judge_dkim
-from sekisho.admin.context import Refused
+from sekisho.admin.context import AdminRefused
 from sekisho.core.mailauth.arc.verify import ArcVerifier
 from sekisho.core.mailauth.dkim.verify import SINGLETON_FIELDS, DkimVerifier
 from sekisho.core.mailauth.dmarc.evaluate import evaluate_dmarc
@@ -26,8 +27,9 @@ from sekisho.core.terms.dns import Resolver
 _BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 
 
-class CheckMessage(Struct, frozen=True):
-    """`client`, `hello`: who hands it in, by default by its reverse name; `reverse_path`: of MAIL FROM, None for what Return-Path says."""
+class CheckMessage(Struct, frozen=True, kw_only=True):
+    """`client`, `hello`: who hands it in, by default by its reverse name; `reverse_path`: of MAIL FROM, None
+    for what Return-Path says."""
 
     octets: bytes
     client: IPv4Address | IPv6Address | None = None
@@ -56,7 +58,10 @@ async def check_message(resolver: Resolver, request: CheckMessage, now_seconds: 
     spf = None
     if client is not None and reverse_path is not None:
         spf = await check_spf(resolver, SpfClient(client, hello, request.receiver, now_seconds), reverse_path)
-    dkim_verifier, arc_verifier = DkimVerifier(header, now_seconds, author_domain=author_domain), ArcVerifier(header, now_seconds)
+    dkim_verifier, arc_verifier = (
+        DkimVerifier(header, now_seconds, author_domain=author_domain),
+        ArcVerifier(header, now_seconds),
+    )
     for verifier in (dkim_verifier, arc_verifier):
         if verifier.wants_body:
             verifier.feed(octets[header.body :])
@@ -64,7 +69,7 @@ async def check_message(resolver: Resolver, request: CheckMessage, now_seconds: 
     passing = [one.domain for one in dkim if one.result == "pass"]
     spf_domain = spf.mailfrom.domain if spf and spf.mailfrom.result == "pass" else None
     dmarc = await evaluate_dmarc(resolver, authors, spf_domain=spf_domain, dkim_domains=passing)
-    evidence = Evidence(iprev, spf, dkim, arc, dmarc)
+    evidence = Evidence(iprev=iprev, spf=spf, dkim=dkim, arc=arc, dmarc=dmarc)
     results = evidence.method_results(reverse_path or "", hello)
     return MessageReport(
         [
@@ -80,7 +85,8 @@ async def check_message(resolver: Resolver, request: CheckMessage, now_seconds: 
 
 
 def with_line_ends(octets: bytes) -> bytes:
-    """The message as it travels: a file of this system has bare LF, and maybe the "From " line of a mailbox file."""
+    """The message as it travels: a file of this system has bare LF, and maybe the "From " line of a mailbox
+    file."""
     if octets.startswith(b"From "):
         octets = octets[octets.find(b"\n") + 1 :]
     return _BARE_LINE_END.sub(b"\r\n", octets)
@@ -98,7 +104,9 @@ def _reverse_path(request: CheckMessage, header: HeaderSection) -> str | None:
     try:
         return str(Address.from_text(text)) if text else ""
     except AddressError as error:
-        raise Refused("{text} is not an address: {reason}.", text=repr(text), reason=str(error)) from error
+        raise AdminRefused(
+            "{text} is not an address: {reason}.", text=repr(text), reason=str(error)
+        ) from error
 
 
 def _authors(header: HeaderSection) -> tuple[str, ...]:
@@ -112,24 +120,38 @@ def _judge_form(header: HeaderSection, authors: tuple[str, ...]) -> list[Finding
     found: list[Finding] = []
     if not header.is_complete:
         found.append(
-            Finding.bad("FORM", "No empty line ends the header section.", "Give the whole message as it was sent, header section first.")
+            Finding.bad(
+                "FORM",
+                "No empty line ends the header section.",
+                "Give the whole message as it was sent, header section first.",
+            )
         )
     for name in ("From", "Date", "Message-ID"):
         if not header.count(name.lower().encode()):
             found.append(
-                Finding.bad("FORM", "There is no {field} field.", "The program that wrote the message must write one.", field=name)
+                Finding.bad(
+                    "FORM",
+                    "There is no {field} field.",
+                    "The program that wrote the message must write one.",
+                    field=name,
+                )
             )
     for octets in SINGLETON_FIELDS:
         if (times := header.count(octets)) > 1:
             found.append(
                 Finding.bad(
                     "FORM",
-                    "The field {field} is there {count} times; receivers refuse such mail, or read another one than was signed.",
+                    "The field {field} is there {count} times; receivers refuse such mail, or read "
+                    "another one than was signed.",
                     "The program that wrote the message must write it once.",
                     field=octets.decode(),
                     count=times,
                 )
             )
     if header.count(b"from") == 1 and not authors:
-        found.append(Finding.bad("FORM", "From names no author that can be read.", "Write it as: From: Name <local@domain>"))
+        found.append(
+            Finding.bad(
+                "FORM", "From names no author that can be read.", "Write it as: From: Name <local@domain>"
+            )
+        )
     return found or [Finding.good("FORM", "The header section has the fields that it must have.")]

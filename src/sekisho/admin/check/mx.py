@@ -11,7 +11,12 @@ async def check_mx(resolver: Resolver, domain: str, hostname: str) -> tuple[bool
     answer = await resolver.resolve(domain, "MX")
     if answer.is_unknown:
         return True, [
-            Finding.unknown("MX", "The DNS did not say where mail for {domain} goes: {detail}", domain=domain, detail=answer.status.value)
+            Finding.unknown(
+                "MX",
+                "The DNS did not say where mail for {domain} goes: {detail}",
+                domain=domain,
+                detail=answer.status.value,
+            )
         ]
     records = sorted(record for record in answer.records if isinstance(record, Mx))
     if not records:
@@ -34,7 +39,8 @@ async def check_mx(resolver: Resolver, domain: str, hostname: str) -> tuple[bool
             Finding.bad(
                 "MX",
                 "Mail for {domain} does not come to this server, whose name is {hostname}.",
-                "Publish: {domain} MX 10 {hostname}. If another host hands its mail on to this one, all is well.",
+                "Publish: {domain} MX 10 {hostname}. If another host hands its mail on to this one, all "
+                "is well.",
                 domain=domain,
                 hostname=hostname,
             )
@@ -50,7 +56,8 @@ def _judge_null(domain: str, hostname: str, count: int) -> Finding:
         return Finding.bad("MX", "{domain} has a null MX beside others.", remedy, domain=domain)
     if hostname:
         return Finding.bad(
-            "MX", "{domain} says that it takes no mail (null MX), but this server serves it.", "Publish: {domain} MX 10 {hostname}",
+            "MX", "{domain} says that it takes no mail (null MX), but this server serves it.",
+            "Publish: {domain} MX 10 {hostname}",
             domain=domain, hostname=hostname,
         )  # fmt: skip
     return Finding.good("MX", "{domain} says that it takes no mail (null MX).", domain=domain)
@@ -64,13 +71,17 @@ async def _check_implicit(resolver: Resolver, domain: str, hostname: str) -> tup
         finding = Finding.hint(
             "MX",
             "{domain} has no MX record; its mail goes to its own address.",
-            publish if hostname else sentence("Publish an MX record, or a null MX (MX 0 .) if it takes no mail."),
+            publish
+            if hostname
+            else sentence("Publish an MX record, or a null MX (MX 0 .) if it takes no mail."),
             domain=domain,
             hostname=hostname,
         )
         return True, [finding]
     if any(answer.is_unknown for answer in answers):
-        return True, [Finding.unknown("MX", "The DNS did not say whether {domain} has an address.", domain=domain)]
+        return True, [
+            Finding.unknown("MX", "The DNS did not say whether {domain} has an address.", domain=domain)
+        ]
     remedy = publish if hostname else sentence("Publish an MX record.")
     text = sentence("{domain} has neither MX nor address: no mail can reach it.")
     return False, [Finding.bad("MX", text, remedy, domain=domain, hostname=hostname)]
@@ -82,17 +93,35 @@ async def _check_host(resolver: Resolver, domain: str, record: Mx) -> list[Findi
     answers = [await resolver.resolve(host, "A"), await resolver.resolve(host, "AAAA")]
     addresses = [address for answer in answers for address in answer.records]
     found: list[Finding] = []
-    if any(answer.status is DnsStatus.NOERROR and answer.canonical_name not in ("", host) for answer in answers):
+    if any(
+        answer.status is DnsStatus.NOERROR and answer.canonical_name not in ("", host) for answer in answers
+    ):
         found.append(
             Finding.bad(  # RFC 5321 §5.1, RFC 2181 §10.3
-                "MX", "The MX host {host} is an alias (CNAME); that is not allowed.", "Let MX name the host itself.", **values
+                "MX",
+                "The MX host {host} is an alias (CNAME); that is not allowed.",
+                "Let MX name the host itself.",
+                **values,
             )
         )
     if addresses:
         text = ", ".join(map(str, addresses))
-        found.append(Finding.good("MX", "MX {preference} {host} has the address {addresses}.", **values, addresses=text))
+        found.append(
+            Finding.good(
+                "MX", "MX {preference} {host} has the address {addresses}.", **values, addresses=text
+            )
+        )
     elif any(answer.is_unknown for answer in answers):
-        found.append(Finding.unknown("MX", "The DNS did not say the address of the MX host {host}.", **values))
+        found.append(
+            Finding.unknown("MX", "The DNS did not say the address of the MX host {host}.", **values)
+        )
     else:
-        found.append(Finding.bad("MX", "The MX host {host} has no address.", "Give it A or AAAA records, or remove it from MX.", **values))
+        found.append(
+            Finding.bad(
+                "MX",
+                "The MX host {host} has no address.",
+                "Give it A or AAAA records, or remove it from MX.",
+                **values,
+            )
+        )
     return found

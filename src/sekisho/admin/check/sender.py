@@ -13,13 +13,22 @@ def judge_iprev(finding: IprevFinding | None, hello: str) -> list[Finding]:
         return []
     address, claimed = str(finding.address), ", ".join(finding.claimed)
     if finding.result == "pass":
-        found = [Finding.good("PTR", "{address} is called {name}, and that name leads back to it.", address=address, name=finding.name)]
+        found = [
+            Finding.good(
+                "PTR",
+                "{address} is called {name}, and that name leads back to it.",
+                address=address,
+                name=finding.name,
+            )
+        ]
         if hello and hello.lower().rstrip(".") != finding.name:
             found.append(
                 Finding.hint(
                     "PTR",
-                    "The host says EHLO {hello}, and its reverse name is {name}; some receivers want them to be the same.",
-                    "Let the server say its reverse name in EHLO, or have the reverse name changed by whoever gave you the address.",
+                    "The host says EHLO {hello}, and its reverse name is {name}; some receivers want them "
+                    "to be the same.",
+                    "Let the server say its reverse name in EHLO, or have the reverse name changed by "
+                    "whoever gave you the address.",
                     hello=hello,
                     name=finding.name,
                 )
@@ -28,14 +37,23 @@ def judge_iprev(finding: IprevFinding | None, hello: str) -> list[Finding]:
     if finding.result == "temperror":
         return [Finding.unknown("PTR", "The DNS did not say the reverse name of {address}.", address=address)]
     remedy = sentence(
-        "Have the reverse name set to the name in EHLO by whoever gave you the address; that name must have the address as A or AAAA."
+        "Have the reverse name set to the name in EHLO by whoever gave you the address; that name must "
+        "have the address as A or AAAA."
     )
     if finding.result == "permerror":
-        return [Finding.bad("PTR", "{address} has no reverse name; large receivers refuse mail from it.", remedy, address=address)]
+        return [
+            Finding.bad(
+                "PTR",
+                "{address} has no reverse name; large receivers refuse mail from it.",
+                remedy,
+                address=address,
+            )
+        ]
     return [
         Finding.bad(
             "PTR",
-            "{address} is called {claimed}, but that name does not lead back to it; large receivers refuse mail from it.",
+            "{address} is called {claimed}, but that name does not lead back to it; large receivers "
+            "refuse mail from it.",
             remedy,
             address=address,
             claimed=claimed,
@@ -43,7 +61,9 @@ def judge_iprev(finding: IprevFinding | None, hello: str) -> list[Finding]:
     ]
 
 
-def judge_spf(evidence: SpfEvidence | None, client: IPv4Address | IPv6Address | None, reverse_path: str | None) -> list[Finding]:
+def judge_spf(
+    evidence: SpfEvidence | None, client: IPv4Address | IPv6Address | None, reverse_path: str | None
+) -> list[Finding]:
     """Both identities; a hint how to have them checked if something is missing for that."""
     if evidence is None:
         missing = "--ip" if client is None else "--mail-from"
@@ -57,7 +77,10 @@ def judge_spf(evidence: SpfEvidence | None, client: IPv4Address | IPv6Address | 
         ]
     if not reverse_path:
         return [judge_identity(evidence.helo, "EHLO", str(client))]
-    return [judge_identity(evidence.mailfrom, "MAIL FROM", str(client)), judge_identity(evidence.helo, "EHLO", str(client))]
+    return [
+        judge_identity(evidence.mailfrom, "MAIL FROM", str(client)),
+        judge_identity(evidence.helo, "EHLO", str(client)),
+    ]
 
 
 def mechanism(address: IPv4Address | IPv6Address) -> str:
@@ -66,47 +89,58 @@ def mechanism(address: IPv4Address | IPv6Address) -> str:
 
 
 def judge_identity(finding: SpfFinding, identity: str, address: str, record: str = "") -> Finding:
-    """One identity of RFC 7208 §2.6. EHLO matters little where MAIL FROM is not empty: there it is at most a hint.
-
-    `record`: what to publish where there is none, if more than the address is known of those who send.
-    """
+    """One identity of RFC 7208 §2.6; EHLO is a hint at most. `record`: to publish where there is none."""
     named = mechanism(ip_address(address)) if address else "-"
     values: dict[str, str | int] = {
-        "identity": identity, "address": address, "domain": finding.domain, "term": finding.term or "-", "reason": finding.problem,
-        "mechanism": named, "record": record or f"v=spf1 {'a' if identity == 'EHLO' else 'mx'} {named} -all",
+        "identity": identity, "address": address, "domain": finding.domain, "term": finding.term or "-",
+        "reason": finding.problem, "mechanism": named,
+        "record": record or f"v=spf1 {'a' if identity == 'EHLO' else 'mx'} {named} -all",
     }  # fmt: skip
     match finding.result:
         case "pass":
             return Finding.good("SPF", "{identity}: {address} may send for {domain} ({term}).", **values)
         case "temperror":
-            return Finding.unknown("SPF", "{identity}: the DNS did not say who may send for {domain}: {reason}", **values)
+            return Finding.unknown(
+                "SPF", "{identity}: the DNS did not say who may send for {domain}: {reason}", **values
+            )
         case "none" if identity == "EHLO":
             return Finding.hint(
                 "SPF",
-                "{identity}: {domain} says nothing of who may use its name; it is looked at for mail with an empty sender.",
-                'Publish for it: {domain} TXT "{record}", with every other address that says this name in EHLO.',
+                "{identity}: {domain} says nothing of who may use its name; it is looked at for mail with "
+                "an empty sender.",
+                'Publish for it: {domain} TXT "{record}", with every other address that says this name in '
+                "EHLO.",
                 **values,
             )
         case "none":
             return Finding.bad(
                 "SPF",
-                "{identity}: {domain} publishes no SPF record, so nothing says that {address} may send for it.",
-                'If {address} is a server of yours: {domain} TXT "{record}", with every other server that sends for it.',
+                "{identity}: {domain} publishes no SPF record, so nothing says that {address} may send "
+                "for it.",
+                'If {address} is a server of yours: {domain} TXT "{record}", with every other server that '
+                "sends for it.",
                 **values,
             )
         case "permerror":
-            return Finding.bad("SPF", "{identity}: the SPF record of {domain} is in error: {reason}", "Correct the record.", **values)
+            return Finding.bad(
+                "SPF",
+                "{identity}: the SPF record of {domain} is in error: {reason}",
+                "Correct the record.",
+                **values,
+            )
         case "neutral":
             return Finding.bad(
                 "SPF",
-                "{identity}: the SPF record of {domain} does not say whether {address} may send for it ({term}).",
-                "If it is a server of yours, name it in the record: {mechanism}. Then end the record in -all or ~all.",
+                "{identity}: the SPF record of {domain} does not say whether {address} may send for it "
+                "({term}).",
+                "If it is a server of yours, name it in the record: {mechanism}. Then end the record in "
+                "-all or ~all.",
                 **values,
             )
     return Finding.bad(
         "SPF",
         "{identity}: {address} may not send for {domain} ({term}).",
-        "If it is a server of yours, name it in the SPF record: {mechanism}. Forwarded mail fails so by nature: "
-        "then DKIM must speak for it.",
+        "If it is a server of yours, name it in the SPF record: {mechanism}. Forwarded mail fails so by "
+        "nature: then DKIM must speak for it.",
         **values,
     )

@@ -1,4 +1,5 @@
-"""The story of a message: refused or accepted, put into a mailbox or into Junk, waiting, sent on, given up. Pure."""
+"""The story of a message: refused or accepted, put into a mailbox or into Junk, waiting, sent on, given up.
+Pure."""
 
 from collections.abc import Sequence
 
@@ -14,7 +15,8 @@ _JUNK = frozenset({"junk", "quarantine"})
 
 
 def refused_message(id_: str, entries: Sequence[LedgerEntry], again: LedgerEntry | None = None) -> Story:
-    """`entries`: all of this id, the oldest first, one of them a refusal; `again`: when it was sent once more and accepted."""
+    """`entries`: all of this id, the oldest first, one of them a refusal; `again`: when it was sent once more
+    and accepted."""
     refusal = next(entry for entry in reversed(entries) if entry.kind in REFUSED)
     values = values_of(entries, id_, refusal.at_us)
     reply = str(values["reply"])
@@ -22,23 +24,40 @@ def refused_message(id_: str, entries: Sequence[LedgerEntry], again: LedgerEntry
     is_temporary = reply.startswith("4")
     if refusal.kind == "submission.refused":
         told = (
-            Told("deferred", "A message of {account} to {recipients} was put off on {when} (client {client})", wording)
+            Told(
+                "deferred",
+                "A message of {account} to {recipients} was put off on {when} (client {client})",
+                wording,
+            )
             if is_temporary
-            else Told("refused", "A message of {account} to {recipients} was refused on {when} (client {client})", wording)
+            else Told(
+                "refused",
+                "A message of {account} to {recipients} was refused on {when} (client {client})",
+                wording,
+            )
         )
     elif again is not None:
         values |= {"later": again.id, "due": again.at_us}
         told = Told(
             "deferred",
-            "The message from {sender} to {recipients} was put off on {when} (client {client}); it came again and was accepted on {due}, "
+            "The message from {sender} to {recipients} was put off on {when} (client {client}); it came "
+            "again and was accepted on {due}, "
             "as {later}",
             Wording(wording.why, "Nothing: it is here. What became of it: sekisho why {later}."),
         )
     else:
         told = (
-            Told("deferred", "The message from {sender} to {recipients} was put off on {when} (client {client})", wording)
+            Told(
+                "deferred",
+                "The message from {sender} to {recipients} was put off on {when} (client {client})",
+                wording,
+            )
             if is_temporary
-            else Told("refused", "The message from {sender} to {recipients} was refused on {when} (client {client})", wording)
+            else Told(
+                "refused",
+                "The message from {sender} to {recipients} was refused on {when} (client {client})",
+                wording,
+            )
         )
     return story(id_, told, entries, values)
 
@@ -48,7 +67,11 @@ def accepted_message(id_: str, entries: Sequence[LedgerEntry], queued: QueuedMes
     recipients = _recipients(entries, queued)
     values = values_of(entries, id_, entries[-1].at_us)
     told = _removed(entries) or _remote(recipients, values) or _local(entries, values)
-    if told.wording is not None and told.verdict == "failed" and any(entry.kind == "notice.withheld" for entry in entries):
+    if (
+        told.wording is not None
+        and told.verdict == "failed"
+        and any(entry.kind == "notice.withheld" for entry in entries)
+    ):
         told = Told(told.verdict, told.what, Wording(told.wording.why, _UNTOLD.remedy))
     if told is _HELD and any(entry.fields.get("rule") == "sending-held" for entry in entries):
         told = _HELD_BY_OPERATOR
@@ -65,15 +88,32 @@ def _recipients(entries: Sequence[LedgerEntry], queued: QueuedMessage | None) ->
         if entry.kind == "relay.attempt":
             found[address] = _attempted(address, entry)
         elif entry.kind == "queue.expired":
-            last = found.get(address, RecipientView(address, ""))
-            found[address] = RecipientView(address, "expired", last.reply, last.remote, last.attempts, entry.at_us, cause=last.cause)
+            last = found.get(address, RecipientView(address=address, state=""))
+            found[address] = RecipientView(
+                address=address,
+                state="expired",
+                reply=last.reply,
+                remote=last.remote,
+                attempts=last.attempts,
+                at_us=entry.at_us,
+                cause=last.cause,
+            )
     for row in queued.recipients if queued is not None else ():
         address = str(row.recipient.address)
-        last = found.get(address, RecipientView(address, ""))
+        last = found.get(address, RecipientView(address=address, state=""))
         reply, due_at_us = row.last_reply or last.reply, row.due_at_us
         # What the queue heard last may not be in the ledger yet.
         cause = last.cause if reply == last.reply else ""
-        found[address] = RecipientView(address, row.state, reply, last.remote, row.attempts, row.last_attempt_at_us, due_at_us, cause)
+        found[address] = RecipientView(
+            address=address,
+            state=row.state,
+            reply=reply,
+            remote=last.remote,
+            attempts=row.attempts,
+            at_us=row.last_attempt_at_us,
+            due_at_us=due_at_us,
+            cause=cause,
+        )
     return list(found.values())
 
 
@@ -81,12 +121,12 @@ def _attempted(address: str, entry: LedgerEntry) -> RecipientView:
     fields = entry.fields
     attempts = fields.get("attempt")
     return RecipientView(
-        address,
-        str(fields.get("result", "")),
-        str(fields.get("reply", "")),
-        str(fields.get("remote", "")),
-        attempts if isinstance(attempts, int) else 0,
-        entry.at_us,
+        address=address,
+        state=str(fields.get("result", "")),
+        reply=str(fields.get("reply", "")),
+        remote=str(fields.get("remote", "")),
+        attempts=attempts if isinstance(attempts, int) else 0,
+        at_us=entry.at_us,
         cause=str(fields.get("cause", "")),
     )
 
@@ -94,7 +134,10 @@ def _attempted(address: str, entry: LedgerEntry) -> RecipientView:
 def _removed(entries: Sequence[LedgerEntry]) -> Told | None:
     if all(entry.kind != "admin.queue.drop" for entry in entries):
         return None
-    return Told("failed", "The message from {sender} to {recipients} was removed from the queue by an operator on {when}.")
+    return Told(
+        "failed",
+        "The message from {sender} to {recipients} was removed from the queue by an operator on {when}.",
+    )
 
 
 def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]) -> Told | None:
@@ -115,7 +158,11 @@ def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]
         if first.state == "waiting" and not first.attempts:
             return _FIRST_ATTEMPT
         is_about_it = told.wording in (_FAILED, _EXPIRED, _WAITS)
-        return Told(told.verdict, told.what, _because(first, told.wording)) if told.wording is not None and is_about_it else told
+        return (
+            Told(told.verdict, told.what, _because(first, told.wording))
+            if told.wording is not None and is_about_it
+            else told
+        )
     return None
 
 
@@ -137,10 +184,20 @@ def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> T
         return Told("junk", "The message from {sender} to {recipients} was put into Junk on {when}", wording)
     if accepted.fields.get("over_quota"):
         wording = wording_of_rule("mailbox-full", "")
-        return Told("failed", "The message from {sender} to {recipients} was accepted on {when}, but one copy was not made", wording)
+        return Told(
+            "failed",
+            "The message from {sender} to {recipients} was accepted on {when}, but one copy was not made",
+            wording,
+        )
     if accepted.fields.get("delivered"):
-        return Told("delivered", "The message from {sender} to {recipients} was put into the mailbox on {when}.")
-    return Told("accepted", "The message from {sender} to {recipients} was accepted on {when}, to be sent on; nothing more is known yet.")
+        return Told(
+            "delivered", "The message from {sender} to {recipients} was put into the mailbox on {when}."
+        )
+    return Told(
+        "accepted",
+        "The message from {sender} to {recipients} was accepted on {when}, to be sent on; nothing more is "
+        "known yet.",
+    )
 
 
 _UNTOLD = Wording(
@@ -148,13 +205,16 @@ _UNTOLD = Wording(
     "Nobody was told: {because}; if {sender} is forged, a notice would reach somebody who never wrote here. "
     "If the sender is honest, its domain should publish SPF or sign with DKIM.",
 )
-_FIRST_ATTEMPT = Told("waiting", "The message from {sender} to {recipients} waits for its first attempt, on {due}.")
+_FIRST_ATTEMPT = Told(
+    "waiting", "The message from {sender} to {recipients} waits for its first attempt, on {due}."
+)
 _HELD = Told(
     "waiting",
     "The message from {sender} to {recipients} is held in the queue",
     Wording(
         "an operator or the guard holds it.",
-        "To let it go: sekisho queue release {id}; to remove it: sekisho queue drop {id}. What the guard holds: sekisho guard list.",
+        "To let it go: sekisho queue release {id}; to remove it: sekisho queue drop {id}. What the guard "
+        "holds: sekisho guard list.",
     ),
 )
 _HELD_BY_GUARD = Told(
@@ -162,15 +222,22 @@ _HELD_BY_GUARD = Told(
     "The guard holds the message of {account} to {recipients}",
     Wording(
         "{because}",
-        "Ask the owner. If they sent it: sekisho guard release {account}; if not: sekisho guard purge {account}.",
+        "Ask the owner. If they sent it: sekisho guard release {account}; if not: sekisho guard purge "
+        "{account}.",
     ),
 )
 _HELD_BY_OPERATOR = Told("waiting", "The message of {account} to {recipients} is held", RULES["sending-held"])
-_FAILED = Wording("{reply}", "The sender got a notice with these words. They come from the other side: ask its postmaster.")
-_NOWHERE = Wording(
-    "{reply}", "The sender got a notice with these words. Check whether the address is right; no server has seen the message."
+_FAILED = Wording(
+    "{reply}", "The sender got a notice with these words. They come from the other side: ask its postmaster."
 )
-_EXPIRED = Wording("{reply}", "The sender got a notice. When the other side works again, it can be sent anew.")
+_NOWHERE = Wording(
+    "{reply}",
+    "The sender got a notice with these words. Check whether the address is right; no server has seen the "
+    "message.",
+)
+_EXPIRED = Wording(
+    "{reply}", "The sender got a notice. When the other side works again, it can be sent anew."
+)
 _WAITS = Wording("{reply}", "Nothing: it is retried automatically. To try now: sekisho queue retry {id}.")
 # What needs attention most comes first.
 _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
@@ -186,7 +253,8 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
         ("expired",),
         Told(
             "failed",
-            "The message from {sender} to {recipients} was given up on {when}, when queue.lifetime_seconds had passed",
+            "The message from {sender} to {recipients} was given up on {when}, when "
+            "queue.lifetime_seconds had passed",
             _EXPIRED,
         ),
     ),
@@ -197,7 +265,8 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
             "The message from {sender} to {recipients} is parked",
             Wording(
                 "its delivery crashed a worker three times, the last time on {when}.",
-                "Please report the traceback in the log. To try again: sekisho queue retry {id}; to remove it: sekisho queue drop {id}.",
+                "Please report the traceback in the log. To try again: sekisho queue retry {id}; to "
+                "remove it: sekisho queue drop {id}.",
             ),
         ),
     ),
@@ -210,6 +279,14 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
             _WAITS,
         ),
     ),
-    (("claimed",), Told("waiting", "The message from {sender} to {recipients} is being delivered right now.")),
-    (("delivered",), Told("delivered", "The message from {sender} to {recipients} was taken by {remote} on {when}: {reply}")),
+    (
+        ("claimed",),
+        Told("waiting", "The message from {sender} to {recipients} is being delivered right now."),
+    ),
+    (
+        ("delivered",),
+        Told(
+            "delivered", "The message from {sender} to {recipients} was taken by {remote} on {when}: {reply}"
+        ),
+    ),
 )

@@ -1,4 +1,5 @@
-"""The stories that are not of a message: refused recipients and commands, connections, logins, operators' actions, own bugs. Pure."""
+"""The stories that are not of a message: refused recipients and commands, connections, logins, operators'
+actions, own bugs. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,9 +13,13 @@ _Values = Mapping[str, JournalValue]
 
 def other_story(id_: str, entries: Sequence[LedgerEntry]) -> Story:
     """`entries`: of one id, or alike and without an id; the oldest first."""
-    entry = max(entries, key=lambda entry: _RANK.get(entry.kind, 0))  # the refusal tells more than the connection's end
+    entry = max(
+        entries, key=lambda entry: _RANK.get(entry.kind, 0)
+    )  # the refusal tells more than the connection's end
     values = values_of((*entries, entry), id_, entry.at_us) | {"kind": entry.kind}
-    told = _TELLERS.get(entry.kind, _tell_admin if entry.kind.startswith("admin.") else _tell_anything)(values)
+    told = _TELLERS.get(entry.kind, _tell_admin if entry.kind.startswith("admin.") else _tell_anything)(
+        values
+    )
     return story(id_, told, entries, values)
 
 
@@ -25,22 +30,36 @@ def _is_temporary(values: _Values) -> bool:
 def _tell_recipient(values: _Values) -> Told:
     wording = wording_of_rule(str(values["rule"]), str(values["reply"]))
     if _is_temporary(values):
-        return Told("deferred", "The recipient {recipient} was put off on {when} for {sender} (client {client})", wording)
-    return Told("refused", "The recipient {recipient} was refused on {when} to {sender} (client {client})", wording)
+        return Told(
+            "deferred",
+            "The recipient {recipient} was put off on {when} for {sender} (client {client})",
+            wording,
+        )
+    return Told(
+        "refused", "The recipient {recipient} was refused on {when} to {sender} (client {client})", wording
+    )
 
 
 def _tell_own_recipient(values: _Values) -> Told:
     wording = wording_of_rule(str(values["rule"]), str(values["reply"]))
     if _is_temporary(values):
-        return Told("deferred", "The recipient {recipient} was put off on {when} for {account} (client {client})", wording)
-    return Told("refused", "The recipient {recipient} was refused on {when} to {account} (client {client})", wording)
+        return Told(
+            "deferred",
+            "The recipient {recipient} was put off on {when} for {account} (client {client})",
+            wording,
+        )
+    return Told(
+        "refused", "The recipient {recipient} was refused on {when} to {account} (client {client})", wording
+    )
 
 
 def _tell_command(values: _Values) -> Told:
     wording = wording_of_rule(str(values["rule"]), str(values["reply"]))
     if values["cause"]:  # the authenticator's entry is there too
         return Told(
-            "refused", "A login as {username} from {client} ({service}) was refused on {when}", wording_of_cause(str(values["cause"]))
+            "refused",
+            "A login as {username} from {client} ({service}) was refused on {when}",
+            wording_of_cause(str(values["cause"])),
         )
     if values["command"] == "AUTH":
         return Told("refused", "A login of the client {client} was refused on {when}", wording)
@@ -63,9 +82,11 @@ def _tell_cap(values: _Values) -> Told:
             "deferred",
             "A connection of the client {client} to {listener} gave way to others on {when}",
             Wording(
-                "there was no room for all connections; those of strangers that make no headway are ended first, above "
+                "there was no room for all connections; those of strangers that make no headway are ended "
+                "first, above "
                 "all where many come from the same networks.",
-                "A legitimate client tries again by itself. A flood shows in the metric sekisho_stress; the limit is limits.connections.",
+                "A legitimate client tries again by itself. A flood shows in the metric sekisho_stress; "
+                "the limit is limits.connections.",
             ),
         )
     return Told(
@@ -73,7 +94,8 @@ def _tell_cap(values: _Values) -> Told:
         "A connection of the client {client} to {listener} was refused on {when}",
         Wording(
             "too many connections were open ({cap}).",
-            "A legitimate client tries again by itself. The limits are limits.connections_per_ip and limits.connections.",
+            "A legitimate client tries again by itself. The limits are limits.connections_per_ip and "
+            "limits.connections.",
         ),
     )
 
@@ -81,13 +103,19 @@ def _tell_cap(values: _Values) -> Told:
 def _tell_turned_away(values: _Values) -> Told:
     wording = wording_of_rule(str(values["rule"]), str(values["reply"]))
     if not values["reply"]:
-        return Told("noted", "A rule that only observes would have refused the client {client} on {when}", wording)
-    return Told("deferred", "A connection of the client {client} was refused before the greeting on {when}", wording)
+        return Told(
+            "noted", "A rule that only observes would have refused the client {client} on {when}", wording
+        )
+    return Told(
+        "deferred", "A connection of the client {client} was refused before the greeting on {when}", wording
+    )
 
 
 def _tell_broken(values: _Values) -> Told:
     return Told(
-        "noted", "A connection of the client {client} to {listener} ended on {when}, before anything was said", Wording("{reason}.")
+        "noted",
+        "A connection of the client {client} to {listener} ended on {when}, before anything was said",
+        Wording("{reason}."),
     )
 
 
@@ -97,11 +125,19 @@ def _tell_login(values: _Values) -> Told:
 
 def _tell_refused_login(values: _Values) -> Told:
     cause = wording_of_cause(str(values["cause"]))
-    return Told("refused", "A login as {username} from {client} ({service}) was refused, the last time on {when}", cause)
+    return Told(
+        "refused",
+        "A login as {username} from {client} ({service}) was refused, the last time on {when}",
+        cause,
+    )
 
 
 def _tell_ban(values: _Values) -> Told:
-    return Told("refused", "The network {network} was banned from logging in, the last time on {when}", BANS.get(str(values["reason"])))
+    return Told(
+        "refused",
+        "The network {network} was banned from logging in, the last time on {when}",
+        BANS.get(str(values["reason"])),
+    )
 
 
 def _tell_local(values: _Values) -> Told:
@@ -116,7 +152,11 @@ def _tell_case(values: _Values) -> Told:
     return Told(
         "waiting",
         "The guard has held the mail of {account} since {when}",
-        Wording("{because}", "See: sekisho guard show {account}. Then: sekisho guard release {account}, or sekisho guard purge {account}."),
+        Wording(
+            "{because}",
+            "See: sekisho guard show {account}. Then: sekisho guard release {account}, or sekisho guard "
+            "purge {account}.",
+        ),
     )
 
 
@@ -129,14 +169,22 @@ def _tell_script(values: _Values) -> Told:
 
 
 def _tell_left_out(values: _Values) -> Told:
-    return Told("noted", "What the Sieve script of {account} wanted to send was left out on {when}", Wording("{reason}"))
+    return Told(
+        "noted",
+        "What the Sieve script of {account} wanted to send was left out on {when}",
+        Wording("{reason}"),
+    )
 
 
 def _tell_fault(values: _Values) -> Told:
     return Told(
         "deferred",
         "This server made an error on {when}, in {where}",
-        Wording("{error}", "Please report it: the log has the traceback, under {id}. Nothing was lost; the other side tries again."),
+        Wording(
+            "{error}",
+            "Please report it: the log has the traceback, under {id}. Nothing was lost; the other side "
+            "tries again.",
+        ),
     )
 
 
@@ -170,4 +218,6 @@ _TELLERS: Mapping[str, Callable[[_Values], Told]] = {
 }
 _RANK = {kind: 2 if kind.endswith(("_refused", "turned_away")) else 1 for kind in _TELLERS}
 # What one looks at only when nothing else is known.
-BACKGROUND = frozenset({"reception.connection", "submission.connection", "authentication.accepted", "listener.ended"})
+BACKGROUND = frozenset(
+    {"reception.connection", "submission.connection", "authentication.accepted", "listener.ended"}
+)

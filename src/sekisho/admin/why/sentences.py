@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 # Values that every sentence may use; what an entry does not name is "".
 VALUES = (
-    "accepted", "account", "actor", "argument", "author_domain", "because", "cap", "cause", "client", "client_name", "command",
-    "error", "failures", "hello", "id", "kind", "later", "list_id", "listener", "message_id", "network", "reason", "reasons", "recipient",
+    "accepted", "account", "actor", "argument", "author_domain", "because", "cap", "cause", "client",
+    "client_name", "command",
+    "error", "failures", "hello", "id", "kind", "later", "list_id", "listener", "message_id", "network",
+    "reason", "reasons", "recipient",
     "recipients", "refused", "remote", "reply", "rule", "sender", "service", "uid", "username", "where",
 )  # fmt: skip
 
@@ -26,22 +28,30 @@ RULES: Mapping[str, Wording] = {
     # recipients
     "no-such-recipient": Wording(
         "there is no account and no alias of that name here.",
-        "If there should be one: sekisho account add {recipient}, or sekisho alias add {recipient} ACCOUNT. Otherwise "
+        "If there should be one: sekisho account add {recipient}, or sekisho alias add {recipient} "
+        "ACCOUNT. Otherwise "
         "the sender has a wrong address.",
     ),
     "relay-denied": Wording(
         "that domain is not served here, and mail from other servers is accepted only for domains that are.",
-        "If the domain is yours: sekisho domain add. If one of your people sent it: they must log in, on port 465 or 587.",
+        "If the domain is yours: sekisho domain add. If one of your people sent it: they must log in, on "
+        "port 465 or 587.",
     ),
     "recipient-script": Wording(
         "the recipient's own script refuses it ({because}).",
         "Only the recipient can change that: sekisho sieve get {recipients}.",
     ),
     "mailbox-full": Wording(
-        "the mailbox is full.", "Ask the owner to delete mail, or raise the limit: sekisho account quota. The sender tries again by itself."
+        "the mailbox is full.",
+        "Ask the owner to delete mail, or raise the limit: sekisho account quota. The sender tries again "
+        "by itself.",
     ),
-    "address-literal": Wording("mail to IP addresses is not sent.", "Write the address with the domain of the recipient."),
-    "not-qualified": Wording("the domain of the recipient has no dot.", "Write the whole domain, such as example.org."),
+    "address-literal": Wording(
+        "mail to IP addresses is not sent.", "Write the address with the domain of the recipient."
+    ),
+    "not-qualified": Wording(
+        "the domain of the recipient has no dot.", "Write the whole domain, such as example.org."
+    ),
     # senders
     "not-your-address": Wording(
         "{account} may not send under that address.",
@@ -52,7 +62,9 @@ RULES: Mapping[str, Wording] = {
         "If it is in order: sekisho account state {account} active, then sekisho guard release {account}; "
         "if not: sekisho guard purge {account}.",
     ),
-    "malformed-author": Wording("From or Sender is not a list of addresses.", "The program that wrote the message must be corrected."),
+    "malformed-author": Wording(
+        "From or Sender is not a list of addresses.", "The program that wrote the message must be corrected."
+    ),
     "takeover": Wording(
         "the account sends as stolen accounts do: {because}.",
         "Ask the owner. If it was not them: sekisho account passwd {account}, then check what else was sent.",
@@ -60,71 +72,89 @@ RULES: Mapping[str, Wording] = {
     # the door, before there is a message
     "early-talker": Wording(
         "the client spoke before it was greeted, as programs do that send without listening.",
-        "If it is honest, its program must wait for the greeting. To let it in: door.unchecked_networks, or door.early_talkers.",
+        "If it is honest, its program must wait for the greeting. To let it in: door.unchecked_networks, "
+        "or door.early_talkers.",
     ),
     "helo-forged": Wording(
         "the client called itself by a name of this server: {because}.",
-        "If it is a machine of yours, give it a name of its own, have the name lead to its address in the DNS, or name it in "
+        "If it is a machine of yours, give it a name of its own, have the name lead to its address in the "
+        "DNS, or name it in "
         "door.unchecked_networks.",
     ),
     "connection-rate": Wording(
         "its network connected too often: {because}.",
-        "It tries again by itself. If it is an honest sender: door.rates.connections, or door.unchecked_networks.",
+        "It tries again by itself. If it is an honest sender: door.rates.connections, or "
+        "door.unchecked_networks.",
     ),
     "message-rate": Wording(
         "its network sent too many messages in a short time: {because}.",
-        "It tries again by itself. If it is an honest sender: door.rates.messages, or door.unchecked_networks.",
+        "It tries again by itself. If it is an honest sender: door.rates.messages, or "
+        "door.unchecked_networks.",
     ),
     "recipient-rate": Wording(
         "its network named too many recipients in a short time: {because}.",
-        "It tries again by itself. If it is an honest sender: door.rates.recipients, or door.unchecked_networks.",
+        "It tries again by itself. If it is an honest sender: door.rates.recipients, or "
+        "door.unchecked_networks.",
     ),
     "error-flood": Wording(
         "its network made too many errors in a short time: {because}.",
-        "It tries again by itself. If it is an honest sender, its program must be corrected; door.rates.errors is the limit.",
+        "It tries again by itself. If it is an honest sender, its program must be corrected; "
+        "door.rates.errors is the limit.",
     ),
     "address-harvest": Wording(
         "its network tried too many recipients that do not exist: {because}.",
-        "It tries again by itself. If it is an honest sender with an old list, it must clean that; door.rates.refused is the limit.",
+        "It tries again by itself. If it is an honest sender with an old list, it must clean that; "
+        "door.rates.refused is the limit.",
     ),
     # the door
     "own-domain": Wording(
         "it names {author_domain}, a domain of yours, as its author, and neither SPF nor DKIM speaks for it.",
-        "If the sender is one of yours, have it log in on port 465 or 587, or sign with DKIM, or add it to your SPF record.",
+        "If the sender is one of yours, have it log in on port 465 or 587, or sign with DKIM, or add it "
+        "to your SPF record.",
     ),
     "unreadable-from": Wording(
         "nobody can tell who wrote it: {because}.",
-        "The program that wrote it must write one From field, as Name <local@domain>. If it is an honest one: "
+        "The program that wrote it must write one From field, as Name <local@domain>. If it is an honest "
+        "one: "
         'door.unreadable_from = "junk", or door.unchecked_networks.',
     ),
     "shown-author": Wording(
         "it shows an address that nothing speaks for, beside the author's: {because}.",
-        "If the recipient wants it, they move it out of Junk. A list should sign for itself and name itself in List-Id.",
+        "If the recipient wants it, they move it out of Junk. A list should sign for itself and name "
+        "itself in List-Id.",
     ),
     "dmarc-reject": Wording(
-        "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be rejected.",
-        "The sender must send by servers that its SPF record names, or sign with DKIM. If it comes by a forwarder of yours, "
+        "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be "
+        "rejected.",
+        "The sender must send by servers that its SPF record names, or sign with DKIM. If it comes by a "
+        "forwarder of yours, "
         "name that in door.unchecked_networks.",
     ),
     "dmarc-quarantine": Wording(
-        "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be set apart.",
+        "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be set "
+        "apart.",
         "If the recipient wants it, they move it out of Junk. The sender must correct its SPF or DKIM.",
     ),
     "dmarc-list": Wording(
-        "DMARC fails for {author_domain}, which asks for rejection, but the mailing list {list_id} signs for it.",
+        "DMARC fails for {author_domain}, which asks for rejection, but the mailing list {list_id} signs "
+        "for it.",
         "If the recipient wants it, they move it out of Junk. The list should put its own address into From.",
     ),
     "dmarc-unknown": Wording(
         "DMARC fails for {author_domain}, but one of the checks could not be finished.",
-        "If the recipient wants it, they move it out of Junk. If that happens often, look at your DNS resolver.",
+        "If the recipient wants it, they move it out of Junk. If that happens often, look at your DNS "
+        "resolver.",
     ),
     "forged-forward": Wording(
-        "it would only have been sent on to an address elsewhere, and could have been told to nobody: {because}.",
-        "The sender must send by servers that its SPF record names, or sign with DKIM. door.forwarding says what becomes of such mail.",
+        "it would only have been sent on to an address elsewhere, and could have been told to nobody: "
+        "{because}.",
+        "The sender must send by servers that its SPF record names, or sign with DKIM. door.forwarding "
+        "says what becomes of such mail.",
     ),
     "impersonated-name": Wording(
         "it shows a name or address of one of your people, and is from somebody else: {because}.",
-        "If it is them, from another address of theirs, the recipient moves it out of Junk, or writes to that address: then it is known.",
+        "If it is them, from another address of theirs, the recipient moves it out of Junk, or writes to "
+        "that address: then it is known.",
     ),
     "arc-trusted": Wording(
         "it was changed on the way, but a sealer that you trust saw it pass before: {because}.",
@@ -132,7 +162,8 @@ RULES: Mapping[str, Wording] = {
     ),
     "dnsbl-listed": Wording(
         "blocklists agree on where it came from: {because}.",
-        "The sender must have the host taken off those lists. If you trust the host all the same, name it in door.unchecked_networks; "
+        "The sender must have the host taken off those lists. If you trust the host all the same, name it "
+        "in door.unchecked_networks; "
         'door.dnsbl = "observe" only writes listings down.',
     ),
     "unknown-sender-domain": Wording(
@@ -142,21 +173,25 @@ RULES: Mapping[str, Wording] = {
     ),
     "greylist": Wording(
         "the sender is new here, and nothing shows whose host it is: {because}.",
-        "Nothing: an honest server comes again by itself, after a minute at the earliest, and is known from then on. "
+        "Nothing: an honest server comes again by itself, after a minute at the earliest, and is known "
+        "from then on. "
         "Not to wait: sekisho release {id}. "
         "Its operator should give the host a reverse name that leads back to it, and SPF or DKIM.",
     ),
     "bad-reputation": Wording(
         "this server knows the sender as a source of unwanted mail: {because}.",
-        "If it is wanted, the recipient moves it out of Junk; that counts, and the sender is trusted by them from then on.",
+        "If it is wanted, the recipient moves it out of Junk; that counts, and the sender is trusted by "
+        "them from then on.",
     ),
     "virus": Wording(
         "a virus was found in it: {because}.",
-        'If it is none, report it to the makers of the signature; content.clamav_action = "junk" puts such mail into Junk instead.',
+        'If it is none, report it to the makers of the signature; content.clamav_action = "junk" puts '
+        "such mail into Junk instead.",
     ),
     "dangerous-attachment": Wording(
         "it carries something that acts when it is opened: {because}.",
-        "If the recipient expects it, they open it with care, from Junk. content.allowed_endings takes endings of names that you need.",
+        "If the recipient expects it, they open it with care, from Junk. content.allowed_endings takes "
+        "endings of names that you need.",
     ),
     "rspamd": Wording(
         "rspamd, which is asked beside this server, calls it spam: {because}.",
@@ -164,10 +199,12 @@ RULES: Mapping[str, Wording] = {
     ),
     "content-junk": Wording(
         "it reads like mail that people here called junk: {because}.",
-        "If it is wanted, the recipient moves it out of Junk, and the classifier learns. sekisho classifier explain tells more.",
+        "If it is wanted, the recipient moves it out of Junk, and the classifier learns. sekisho "
+        "classifier explain tells more.",
     ),
     "trusted-sender": Wording(
-        "the recipients trust the sender: {because}.", "Nothing. Whoever wants it no longer moves the sender's mail into Junk."
+        "the recipients trust the sender: {because}.",
+        "Nothing. Whoever wants it no longer moves the sender's mail into Junk.",
     ),
     "dmarc-temperror": Wording(
         "the DNS did not say whether DMARC passes for {author_domain}.",
@@ -178,8 +215,10 @@ RULES: Mapping[str, Wording] = {
 # Where a rule has causes that want other words: by what stands first in `because`.
 _CAUSES: Mapping[tuple[str, str], Wording] = {
     ("dangerous-attachment", "broken structure"): Wording(
-        "its parts cannot be told apart for sure, so that mail programs may open what was not looked at: {because}.",
-        "The program that wrote it must be corrected. If such mail is wanted: content.flagged says which kinds count.",
+        "its parts cannot be told apart for sure, so that mail programs may open what was not looked at: "
+        "{because}.",
+        "The program that wrote it must be corrected. If such mail is wanted: content.flagged says which "
+        "kinds count.",
     ),
 }
 
@@ -210,27 +249,43 @@ STATUSES: Mapping[str, Wording] = {
         "there is not enough room on the disk, or the store does not answer.",
         "Make room on the disk of data_dir; limits.free_disk_octets says how much is kept free.",
     ),
-    "4.3.2": Wording("this server was being stopped at that moment.", "Nothing: the sender tries again by itself."),
+    "4.3.2": Wording(
+        "this server was being stopped at that moment.", "Nothing: the sender tries again by itself."
+    ),
     "4.4.2": Wording("the client was silent for too long."),
     "4.5.3": Wording(
         "one transaction may not have so many recipients.",
         "Nothing: senders send the rest in another transaction. The limit is limits.recipients.",
     ),
-    "4.7.0": Wording("the client reached a limit: {reply}", "If the client is legitimate, raise the limit in [limits]."),
+    "4.7.0": Wording(
+        "the client reached a limit: {reply}", "If the client is legitimate, raise the limit in [limits]."
+    ),
     "5.3.4": Wording(
         "the message is larger than this server takes.",
         "The limits are limits.message_octets and limits.header_octets; a link to the file may do instead.",
     ),
-    "5.4.6": Wording("the message goes in a loop.", "Look for aliases or forwardings that lead to each other."),
-    "5.5.2": Wording("its lines do not all end in CRLF, which can hide a second message.", "The program that sent it must be corrected."),
+    "5.4.6": Wording(
+        "the message goes in a loop.", "Look for aliases or forwardings that lead to each other."
+    ),
+    "5.5.2": Wording(
+        "its lines do not all end in CRLF, which can hide a second message.",
+        "The program that sent it must be corrected.",
+    ),
     "5.6.0": Wording("the message is malformed: {reply}", "The program that wrote it must be corrected."),
-    "5.7.0": Wording("the login was interrupted or could not be understood.", "Check the settings of the mail program."),
-    "5.7.8": Wording("the user name or the password is wrong.", "Find the cause among the logins: sekisho why {client}."),
+    "5.7.0": Wording(
+        "the login was interrupted or could not be understood.", "Check the settings of the mail program."
+    ),
+    "5.7.8": Wording(
+        "the user name or the password is wrong.", "Find the cause among the logins: sekisho why {client}."
+    ),
 }
 
 # Why a network was banned from logging in.
 BANS: Mapping[str, Wording] = {
-    "guesses": Wording("{failures} logins from it had failed.", "The ban ends by itself. To end it now: sekisho bans lift {network}."),
+    "guesses": Wording(
+        "{failures} logins from it had failed.",
+        "The ban ends by itself. To end it now: sekisho bans lift {network}.",
+    ),
     "unknown-names": Wording(
         "it had tried {failures} account names that do not exist here.",
         "The ban ends by itself. To end it now: sekisho bans lift {network}.",
@@ -247,103 +302,151 @@ BANS: Mapping[str, Wording] = {
 
 # By the cause that the journal names and the client is not told.
 LOGIN_CAUSES: Mapping[str, Wording] = {
-    "wrong password": Wording("the password is wrong.", "Have them type it again, or set a new one: sekisho account passwd {username}."),
-    "no such account": Wording("there is no such account.", "The user name is the whole address. sekisho account list shows them all."),
-    "not an address": Wording("the user name is not an address.", "The user name is the whole address, such as taro@example.org."),
+    "wrong password": Wording(
+        "the password is wrong.",
+        "Have them type it again, or set a new one: sekisho account passwd {username}.",
+    ),
+    "no such account": Wording(
+        "there is no such account.",
+        "The user name is the whole address. sekisho account list shows them all.",
+    ),
+    "not an address": Wording(
+        "the user name is not an address.", "The user name is the whole address, such as taro@example.org."
+    ),
     "no password": Wording("the account has no password.", "Set one: sekisho account passwd {username}."),
     "account login_disabled": Wording(
-        "logins to this account are disabled.", "To let them in again: sekisho account state {username} active."
+        "logins to this account are disabled.",
+        "To let them in again: sekisho account state {username} active.",
     ),
-    "account deleted": Wording("the account was removed.", "sekisho account undelete {username} brings it back."),
+    "account deleted": Wording(
+        "the account was removed.", "sekisho account undelete {username} brings it back."
+    ),
     "too many failed logins": Wording(
         "too many logins had failed before, so for a while none is checked.",
         "Wait; [login] sets how long. If it is one of your people, check their devices.",
     ),
-    "account at its end": Wording("the account has expired.", "To let them in again: sekisho account expire {username} never."),
+    "account at its end": Wording(
+        "the account has expired.", "To let them in again: sekisho account expire {username} never."
+    ),
     "password disabled": Wording(
-        "the password was disabled by an operator or by the guard.", "A new one works at once: sekisho account passwd {username}."
+        "the password was disabled by an operator or by the guard.",
+        "A new one works at once: sekisho account passwd {username}.",
     ),
     "second factor": Wording(
         "the password is right, but the account has a second factor: mail programs need an app password.",
-        "Make one for the device: sekisho account credential add {username} phone. The owner was told by mail.",
+        "Make one for the device: sekisho account credential add {username} phone. The owner was told by "
+        "mail.",
     ),
     "wrong token": Wording("the same token was refused just before.", "The first refusal says why."),
-    "token expired": Wording("the token has expired.", "The mail program must fetch a new one: have them log out of it and in again."),
+    "token expired": Wording(
+        "the token has expired.",
+        "The mail program must fetch a new one: have them log out of it and in again.",
+    ),
     "token of an unknown issuer": Wording(
-        "the token comes from an issuer that is not configured.", "Compare login.issuers with what the provider calls itself."
+        "the token comes from an issuer that is not configured.",
+        "Compare login.issuers with what the provider calls itself.",
     ),
     "token for another audience": Wording(
-        "the token was made for another service than this one.", "Compare login.issuers.audience with the provider's settings."
+        "the token was made for another service than this one.",
+        "Compare login.issuers.audience with the provider's settings.",
     ),
     "token signed by an unknown key": Wording(
         "the token is signed with a key that the issuer does not publish.",
         "If it goes on, somebody is forging tokens; find out where they come from.",
     ),
     "token of somebody else": Wording(
-        "the token belongs to somebody other than the login name says.", "The login name must be the address that the provider knows."
+        "the token belongs to somebody other than the login name says.",
+        "The login name must be the address that the provider knows.",
     ),
     "token without a name": Wording(
         "the token does not name an address that the issuer vouches for.",
         "Compare login.issuers.username_claim with the provider's tokens.",
     ),
-    "former password": Wording("the device still uses the previous password.", "Have them enter the new one there; nothing else is wrong."),
-    "credential disabled": Wording(
-        "the app password was disabled by an operator or by the guard.", "See: sekisho account credential list {username}."
+    "former password": Wording(
+        "the device still uses the previous password.",
+        "Have them enter the new one there; nothing else is wrong.",
     ),
-    "credential at its end": Wording("the app password has expired.", "A new one: sekisho account credential add {username} phone."),
+    "credential disabled": Wording(
+        "the app password was disabled by an operator or by the guard.",
+        "See: sekisho account credential list {username}.",
+    ),
+    "credential at its end": Wording(
+        "the app password has expired.", "A new one: sekisho account credential add {username} phone."
+    ),
     "credential not for this service": Wording(
         "the app password is not for this service.", "See: sekisho account credential list {username}."
     ),
     "credential not from this network": Wording(
-        "the app password may be used from other networks only.", "See: sekisho account credential list {username}."
+        "the app password may be used from other networks only.",
+        "See: sekisho account credential list {username}.",
     ),
     "certificate of somebody else": Wording(
-        "the client's certificate is for other addresses.", "Issue one with the account's address in its subjectAltName."
+        "the client's certificate is for other addresses.",
+        "Issue one with the account's address in its subjectAltName.",
     ),
     "no address in the certificate": Wording(
-        "the client's certificate contains no e-mail address.", "Issue one with the account's address in its subjectAltName."
+        "the client's certificate contains no e-mail address.",
+        "Issue one with the account's address in its subjectAltName.",
     ),
-    "changed during the login": Wording("the account was changed at that very moment.", "Have them try again."),
+    "changed during the login": Wording(
+        "the account was changed at that very moment.", "Have them try again."
+    ),
     "the channel binding does not match": Wording(
         "the client saw a certificate that is not this server's.",
-        "Somebody is intercepting the connection, or a proxy ends TLS: then set login.channel_binding to off.",
+        "Somebody is intercepting the connection, or a proxy ends TLS: then set login.channel_binding to "
+        "off.",
     ),
     "the client binds to a channel that was not offered": Wording(
         "the client uses a kind of channel binding that is not offered here.",
         "If the client supports no other, set login.channel_binding to off.",
     ),
     "somebody hid the -PLUS mechanism from the client": Wording(
-        "somebody on the way hid from the client that channel binding is offered.", "Check what lies between: proxies, virus scanners."
+        "somebody on the way hid from the client that channel binding is offered.",
+        "Check what lies between: proxies, virus scanners.",
     ),
     "banned: guesses": Wording(
-        "the network of {client} is banned for a while: too many logins from it failed. Accounts that logged in from "
+        "the network of {client} is banned for a while: too many logins from it failed. Accounts that "
+        "logged in from "
         "there before still may.",
-        "The ban ends by itself. To end it now: sekisho bans lift {client}. If it is one of your people, check their devices.",
+        "The ban ends by itself. To end it now: sekisho bans lift {client}. If it is one of your people, "
+        "check their devices.",
     ),
     "banned: unknown-names": Wording(
         "the network of {client} is banned for a while: it tried account names that do not exist here.",
-        "The ban ends by itself. To end it now: sekisho bans lift {client}. The user name is the whole address.",
+        "The ban ends by itself. To end it now: sekisho bans lift {client}. The user name is the whole "
+        "address.",
     ),
     "banned: account": Wording(
-        "the network of {client} is banned for a while from this account only: too many passwords were wrong.",
-        "The ban ends by itself. To end it now: sekisho bans lift {client}. From elsewhere, and with a password that was "
+        "the network of {client} is banned for a while from this account only: too many passwords were "
+        "wrong.",
+        "The ban ends by itself. To end it now: sekisho bans lift {client}. From elsewhere, and with a "
+        "password that was "
         "right a moment ago, they can log in.",
     ),
     "banned: wide": Wording(
-        "passwords are being guessed from many networks around {client}, and this account never logged in from there.",
+        "passwords are being guessed from many networks around {client}, and this account never logged in "
+        "from there.",
         "The ban ends by itself. To end it now: sekisho bans lift {client}.",
     ),
-    "banned: operator": Wording("an operator banned the network of {client}.", "To let it in again: sekisho bans lift {client}."),
+    "banned: operator": Wording(
+        "an operator banned the network of {client}.", "To let it in again: sekisho bans lift {client}."
+    ),
     "password tried at many accounts": Wording(
-        "the password is right, but it is being tried at many accounts from everywhere, and this account never logged in from there.",
-        "Ask the owner whether it was them, and give the account another password in any case: sekisho account passwd {username}.",
+        "the password is right, but it is being tried at many accounts from everywhere, and this account "
+        "never logged in from there.",
+        "Ask the owner whether it was them, and give the account another password in any case: sekisho "
+        "account passwd {username}.",
     ),
     "too many password checks waiting": Wording(
         "too many passwords were being checked at that moment.",
         "Nothing: mail programs try again. Most likely somebody is guessing passwords.",
     ),
-    "acting for somebody else": Wording("it asked to act for another account.", "Leave the authorization identity empty."),
-    "store unavailable": Wording("the store did not answer.", "Check the disk and the log; the client tries again."),
+    "acting for somebody else": Wording(
+        "it asked to act for another account.", "Leave the authorization identity empty."
+    ),
+    "store unavailable": Wording(
+        "the store did not answer.", "Check the disk and the log; the client tries again."
+    ),
 }
 
 
@@ -367,5 +470,8 @@ def wording_of_cause(cause: str) -> Wording:
             "Check that this server can reach it. Keys that were fetched before are used for a day.",
         )
     if cause.startswith("token "):
-        return Wording("the token is not valid ({cause}).", "Compare login.issuers with the provider's settings and its tokens.")
+        return Wording(
+            "the token is not valid ({cause}).",
+            "Compare login.issuers with the provider's settings and its tokens.",
+        )
     return Wording("{cause}.")

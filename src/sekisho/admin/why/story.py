@@ -1,4 +1,5 @@
-"""What a story is: everything about one message, connection or action, and the sentences that tell it. Pure."""
+"""What a story is: everything about one message, connection or action, and the sentences that tell it.
+Pure."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -37,7 +38,7 @@ class EntryView(Struct, frozen=True):
     fields: dict[str, JournalValue]
 
 
-class RecipientView(Struct, frozen=True):
+class RecipientView(Struct, frozen=True, kw_only=True):
     """Where one remote recipient stands. `due_at_us` 0: no further attempt."""
 
     address: str
@@ -50,8 +51,9 @@ class RecipientView(Struct, frozen=True):
     cause: str = ""  # core.terms.reply.Cause of the reply; "" too where the ledger does not tell
 
 
-class Story(Struct, frozen=True):
-    """`what` happened, `why`, and the `remedy`; `entries`, oldest first, are the evidence. `times`: how often the same was seen."""
+class Story(Struct, frozen=True, kw_only=True):
+    """`what` happened, `why`, and the `remedy`; `entries`, oldest first, are the evidence. `times`: how often
+    the same was seen."""
 
     id: str
     at_us: int
@@ -68,9 +70,20 @@ def values_of(entries: Sequence[LedgerEntry], id_: str, when_us: int) -> dict[st
     """What sentences may name, from entries with the oldest first: later ones say it better."""
     values: dict[str, JournalValue] = dict.fromkeys(VALUES, "")
     for entry in entries:
-        values |= {name: value for name, value in entry.fields.items() if name in values and value not in ("", None)}
-    values["because"] = str(values["because"]).removeprefix(f"{values['rule']}: ")  # a refusal's names the rule, which the sentence says
-    values["sender"] = next((str(entry.fields["reverse_path"]) for entry in reversed(entries) if entry.fields.get("reverse_path")), "<>")
+        values |= {
+            name: value for name, value in entry.fields.items() if name in values and value not in ("", None)
+        }
+    values["because"] = str(values["because"]).removeprefix(
+        f"{values['rule']}: "
+    )  # a refusal's names the rule, which the sentence says
+    values["sender"] = next(
+        (
+            str(entry.fields["reverse_path"])
+            for entry in reversed(entries)
+            if entry.fields.get("reverse_path")
+        ),
+        "<>",
+    )
     values["recipients"] = named(str(values["recipient"]).split()) or str(values["recipients"] or "?")
     return values | {"id": id_, "when": when_us, "due": 0}
 
@@ -91,12 +104,12 @@ def story(
     wording = told.wording or Wording("")
     shown = [EntryView(entry.at_us, entry.kind, entry.id, entry.fields) for entry in entries]
     return Story(
-        id_,
-        entries[-1].at_us,
-        told.verdict,
-        Sentence(told.what, values),
-        Sentence(wording.why, values) if wording.why else None,
-        Sentence(wording.remedy, values) if wording.remedy else None,
-        shown,
-        list(recipients),
+        id=id_,
+        at_us=entries[-1].at_us,
+        verdict=told.verdict,
+        what=Sentence(told.what, values),
+        why=Sentence(wording.why, values) if wording.why else None,
+        remedy=Sentence(wording.remedy, values) if wording.remedy else None,
+        entries=shown,
+        recipients=list(recipients),
     )

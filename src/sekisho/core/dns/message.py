@@ -1,7 +1,8 @@
 """The wire codec of a stub resolver: one question out, one answer in (RFC 1035 §4).
 
-An answer is hostile octets (THREATS 23): every length is checked, a compression pointer may only point backwards, and names,
-records and alias chains are capped. Whatever is wrong with it is a `WireError`; there is no other exception.
+An answer is hostile octets (THREATS 23): every length is checked, a compression pointer may only point
+backwards, and names, records and alias chains are capped. Whatever is wrong with it is a `WireError`; there
+is no other exception.
 """
 
 import re
@@ -40,7 +41,8 @@ _OPTION = struct.Struct("!HH")
 _SOA_NUMBERS = struct.Struct("!IIIII")
 _SRV_NUMBERS = struct.Struct("!HHH")
 _MAX_TTL = 2**31 - 1
-# RFC 8914 §4: DNSSEC Bogus, Signature Expired, Signature Not Yet Valid, DNSKEY Missing, RRSIGs Missing, No Zone Key Bit Set, NSEC Missing.
+# RFC 8914 §4: DNSSEC Bogus, Signature Expired, Signature Not Yet Valid, DNSKEY Missing, RRSIGs Missing, No
+# Zone Key Bit Set, NSEC Missing.
 _BOGUS_CODES = frozenset(range(6, 13))
 _PLAIN_LABELS = re.compile(rb"[!-\[\]-~]*\Z")
 
@@ -52,8 +54,8 @@ class WireError(ValueError):
 class Reading(NamedTuple):
     """What one message says about one question.
 
-    `final` is False when an alias chain ends, without any proof, at `canonical_name`: that name must be asked next.
-    `ttl_seconds` is 0 for what may not be cached (RFC 2308 §5: no SOA).
+    `final` is False when an alias chain ends, without any proof, at `canonical_name`: that name must be asked
+    next. `ttl_seconds` is 0 for what may not be cached (RFC 2308 §5: no SOA).
     """
 
     status: DnsStatus
@@ -69,7 +71,8 @@ class Reading(NamedTuple):
 def build_query(query_id: int, name_wire: bytes, rtype: RecordType, *, edns: bool = True) -> bytes:
     """A recursive question. AD is set to learn of the validation without its signatures (RFC 6840 §5.7).
 
-    `name_wire` comes from `name_to_wire`; letters in it may be put in upper case, the answer must repeat them so.
+    `name_wire` comes from `name_to_wire`; letters in it may be put in upper case, the answer must repeat them
+    so.
     """
     # RFC 6891 §6.1.2: the OPT record's class is our payload size; version 0, no flags, no options.
     opt = b"\0" + _RECORD.pack(_OPT, UDP_PAYLOAD_OCTETS, 0, 0) if edns else b""
@@ -78,18 +81,25 @@ def build_query(query_id: int, name_wire: bytes, rtype: RecordType, *, edns: boo
 
 
 def answers_query(response: bytes, query: bytes) -> bool:
-    """Does it carry that query's id and exactly its question (RFC 5452 §9.1)? The source is the socket's business."""
+    """Does it carry that query's id and exactly its question (RFC 5452 §9.1)? The source is the socket's
+    business."""
     end = 12
     while query[end]:
         end += 1 + query[end]
     end += 5
-    return len(response) >= end and response[:2] == query[:2] and response[2] >= 0x80 and response[12:end] == query[12:end]
+    return (
+        len(response) >= end
+        and response[:2] == query[:2]
+        and response[2] >= 0x80
+        and response[12:end] == query[12:end]
+    )
 
 
 def read_response(octets: bytes, name: str, rtype: RecordType) -> Reading:
     """The answer to `name`/`rtype` (normalised), aliases inside the message followed; raises WireError.
 
-    The caller has checked id and question with `answers_query`; raises BadName for a name that no query can have.
+    The caller has checked id and question with `answers_query`; raises BadName for a name that no query can
+    have.
     """
     try:
         return _read(octets, name, rtype)
@@ -100,7 +110,8 @@ def read_response(octets: bytes, name: str, rtype: RecordType) -> Reading:
 def read_name(octets: bytes, position: int) -> tuple[str, int]:
     """The name at `position` as text, and the position behind it; raises WireError or IndexError.
 
-    A pointer must point before the labels it was reached from (RFC 1035 §4.1.4: "a prior occurrence"), so no loop exists.
+    A pointer must point before the labels it was reached from (RFC 1035 §4.1.4: "a prior occurrence"), so no
+    loop exists.
     """
     labels: list[bytes] = []
     start, end, size, pointers = position, -1, 1, 0
@@ -153,17 +164,38 @@ def _read(octets: bytes, name: str, rtype: RecordType) -> Reading:
     extended, bogus = _read_opt(octets, extra)
     rcode = extended << 4 | flags & 0xF
     if rcode not in (_NOERROR, _NXDOMAIN):
-        return Reading(DnsStatus.BOGUS if bogus else DnsStatus.SERVFAIL, edns_refused=rcode in (_FORMERR, _NOTIMP))
+        return Reading(
+            DnsStatus.BOGUS if bogus else DnsStatus.SERVFAIL, edns_refused=rcode in (_FORMERR, _NOTIMP)
+        )
     end, ttl, found = _follow(octets, rows, name, TYPE_CODES[rtype])
     authentic = flags & _AD != 0
     if found:
         parse = _PARSERS[rtype]
-        return Reading(DnsStatus.NOERROR, tuple([parse(octets, row.start, row.end) for row in found]), ttl, authentic, end)
+        return Reading(
+            status=DnsStatus.NOERROR,
+            records=tuple([parse(octets, row.start, row.end) for row in found]),
+            ttl_seconds=ttl,
+            authentic=authentic,
+            canonical_name=end,
+        )
     negative = _negative_ttl(octets, authority)
     if rcode == _NOERROR and end != name and negative is None:
-        return Reading(DnsStatus.NODATA, (), ttl, authentic, end, final=False)
+        return Reading(
+            status=DnsStatus.NODATA,
+            records=(),
+            ttl_seconds=ttl,
+            authentic=authentic,
+            canonical_name=end,
+            final=False,
+        )
     status = DnsStatus.NXDOMAIN if rcode == _NXDOMAIN else DnsStatus.NODATA
-    return Reading(status, (), min(ttl, negative or 0), authentic, end)
+    return Reading(
+        status=status,
+        records=(),
+        ttl_seconds=min(ttl, negative or 0),
+        authentic=authentic,
+        canonical_name=end,
+    )
 
 
 def _read_rows(octets: bytes, position: int, count: int, question: str) -> tuple[list[_Row], int]:
@@ -178,7 +210,16 @@ def _read_rows(octets: bytes, position: int, count: int, question: str) -> tuple
         code, class_, ttl, length = _RECORD.unpack_from(octets, position)
         start = position + _RECORD.size
         position = start + length
-        rows.append(_Row(owner, code, class_, 0 if ttl > _MAX_TTL else ttl, start, position))  # RFC 2181 §8
+        rows.append(
+            _Row(
+                owner=owner,
+                code=code,
+                class_=class_,
+                ttl=0 if ttl > _MAX_TTL else ttl,
+                start=start,
+                end=position,
+            )
+        )  # RFC 2181 §8
     if position > len(octets):
         raise WireError("a record that ends too early")
     return rows, position
@@ -208,7 +249,8 @@ def _negative_ttl(octets: bytes, authority: list[_Row]) -> int | None:
 
 
 def _read_opt(octets: bytes, extra: list[_Row]) -> tuple[int, bool]:
-    """The upper bits of the RCODE (RFC 6891 §6.1.3), and whether an extended error says that DNSSEC validation failed."""
+    """The upper bits of the RCODE (RFC 6891 §6.1.3), and whether an extended error says that DNSSEC
+    validation failed."""
     opt = next((row for row in extra if row.code == _OPT), None)
     if opt is None:
         return 0, False

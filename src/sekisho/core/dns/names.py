@@ -59,7 +59,9 @@ def label_to_text(label: bytes) -> str:
     """One label as lower-case text, escaped where needed."""
     if not _NOT_PLAIN.search(label):
         return label.decode("ascii").lower()
-    return "".join(f"\\{octet:03d}" if _NOT_PLAIN.match(bytes((octet,))) else chr(octet) for octet in label.lower())
+    return "".join(
+        f"\\{octet:03d}" if _NOT_PLAIN.match(bytes((octet,))) else chr(octet) for octet in label.lower()
+    )
 
 
 def normalize_name(name: str) -> str:

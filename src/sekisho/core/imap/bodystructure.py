@@ -21,8 +21,15 @@ def format_bodies(structure: Structure) -> tuple[bytes, bytes]:
             # RFC 3501 §9 wants at least one part: an empty text stands for those that are not there.
             extension = b" %b%b" % (_parameters(part.parameters), _extension(part))
             subtype = string(part.subtype)
-            short[index] = b"(%b %b)" % (b"".join(short[child] for child in part.children) or _EMPTY_SHORT, subtype)
-            long[index] = b"(%b %b%b)" % (b"".join(long[child] for child in part.children) or _EMPTY_LONG, subtype, extension)
+            short[index] = b"(%b %b)" % (
+                b"".join(short[child] for child in part.children) or _EMPTY_SHORT,
+                subtype,
+            )
+            long[index] = b"(%b %b%b)" % (
+                b"".join(long[child] for child in part.children) or _EMPTY_LONG,
+                subtype,
+                extension,
+            )
         else:
             basic, tail = _single(structure, part)
             extension = b" %b%b" % (nstring(part.first(b"content-md5")), _extension(part))
@@ -73,5 +80,11 @@ def _extension(part: Part) -> bytes:
     disposition = b"NIL" if found is None else b"(%b %b)" % (string(found[0]), _parameters(found[1]))
     languages = part.first(b"content-language")
     words = parse_words(languages) if languages else []
-    language = b"NIL" if not words else string(words[0]) if len(words) == 1 else b"(" + b" ".join(map(string, words)) + b")"
+    language = (
+        b"NIL"
+        if not words
+        else string(words[0])
+        if len(words) == 1
+        else b"(" + b" ".join(map(string, words)) + b")"
+    )
     return b" %b %b %b" % (disposition, language, nstring(part.first(b"content-location")))

@@ -12,7 +12,9 @@ from sekisho.core.imap.sequences import SequenceSet
 class Simple(Struct, frozen=True):
     """A command without arguments."""
 
-    name: Literal["CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "CHECK", "CLOSE", "UNSELECT", "NAMESPACE", "IDLE"]
+    name: Literal[
+        "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "CHECK", "CLOSE", "UNSELECT", "NAMESPACE", "IDLE"
+    ]
 
 
 class ClientId(Struct, frozen=True):
@@ -32,7 +34,7 @@ class Authenticate(Struct, frozen=True):
     initial: bytes | None
 
 
-class Login(Struct, frozen=True):
+class LoginCommand(Struct, frozen=True):
     username: bytes
     password: bytes
 
@@ -63,8 +65,9 @@ class Subscribe(Struct, frozen=True):
     subscribed: bool
 
 
-class ListMailboxes(Struct, frozen=True):
-    """LIST and LSUB, reference and patterns joined; an empty pattern asks for the separator (RFC 3501 §6.3.8).
+class ListMailboxes(Struct, frozen=True, kw_only=True):
+    """LIST and LSUB, reference and patterns joined; an empty pattern asks for the separator (RFC 3501
+    §6.3.8).
 
     `select` and `give`: options of RFC 5258 §3, in upper case. `status`: items of RFC 5819 §2.
     """
@@ -82,7 +85,7 @@ class Status(Struct, frozen=True):
     items: tuple[str, ...]
 
 
-class Append(Struct, frozen=True):
+class Append(Struct, frozen=True, kw_only=True):
     """APPEND up to its literal."""
 
     name: str
@@ -112,7 +115,7 @@ class Fetch(Struct, frozen=True):
     items: tuple[FetchItem, ...]
 
 
-class Store(Struct, frozen=True):
+class Store(Struct, frozen=True, kw_only=True):
     uid: bool
     messages: SequenceSet
     how: Literal["add", "remove", "replace"]
@@ -135,7 +138,7 @@ Command = (
     | ClientId
     | Enable
     | Authenticate
-    | Login
+    | LoginCommand
     | Select
     | Create
     | Delete

@@ -21,7 +21,8 @@ class ParseError(Exception):
 
 
 class Cursor:
-    """A position in the octets of one command. Every method either moves behind what it returns, or raises ParseError."""
+    """A position in the octets of one command. Every method either moves behind what it returns, or raises
+    ParseError."""
 
     __slots__ = ("data", "position")
 

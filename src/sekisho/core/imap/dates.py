@@ -9,7 +9,10 @@ _MONTH_NUMBERS = {name.lower().encode(): number for number, name in enumerate(_M
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _EPOCH_ORDINAL = 719163
 _LAST_ORDINAL = datetime.date.max.toordinal()
-_DATE_TIME = re.compile(rb"( [0-9]|[0-9]{2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})\Z")
+_DATE_TIME = re.compile(
+    rb"( [0-9]|[0-9]{2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) "
+    rb"([+-])([0-9]{2})([0-9]{2})\Z"
+)
 _DATE = re.compile(rb"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\Z")
 
 
@@ -63,5 +66,6 @@ def parse_date(raw: bytes) -> int:
 
 
 def day_of(when_us: int, offset_minutes: int) -> int:
-    """The ordinal of the day that an instant falls on in its own zone (RFC 3501 §6.4.4 disregards time and zone)."""
+    """The ordinal of the day that an instant falls on in its own zone (RFC 3501 §6.4.4 disregards time and
+    zone)."""
     return (when_us // 1_000_000 + offset_minutes * 60) // 86400 + _EPOCH_ORDINAL

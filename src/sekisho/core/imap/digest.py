@@ -1,4 +1,5 @@
-"""What FETCH and SEARCH want to know of a message again and again, as one small blob for the store's cache."""
+"""What FETCH and SEARCH want to know of a message again and again, as one small blob for the store's
+cache."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ CACHED_FIELDS = frozenset(
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)", re.MULTILINE)
 
 
-class DigestPart(msgspec.Struct, frozen=True, array_like=True):
+class DigestPart(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """One part by offsets into the content (not the prefix). `children` are indices."""
 
     kind: int
@@ -57,9 +58,9 @@ class DigestPart(msgspec.Struct, frozen=True, array_like=True):
     charset: bytes
 
 
-class Digest(msgspec.Struct, frozen=True, array_like=True):
-    """`fields`: the raw fields of CACHED_FIELDS in order as (lower-case name, whole field), None when they were too long.
-    `parts`: packed DigestParts."""
+class Digest(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """`fields`: the raw fields of CACHED_FIELDS in order as (lower-case name, whole field), None when they
+    were too long. `parts`: packed DigestParts."""
 
     version: int
     envelope: bytes
@@ -79,21 +80,30 @@ def make_digest(structure: Structure) -> Digest:
     body, bodystructure = format_bodies(structure)
     parts = [
         DigestPart(
-            part.kind,
-            part.start,
-            part.body,
-            part.end,
-            tuple(part.children),
-            part.type,
-            part.encoding[:50],
-            (part.parameter(b"charset") or b"us-ascii")[:50],
+            kind=part.kind,
+            start=part.start,
+            body=part.body,
+            end=part.end,
+            children=tuple(part.children),
+            type=part.type,
+            encoding=part.encoding[:50],
+            charset=(part.parameter(b"charset") or b"us-ascii")[:50],
         )
         for part in structure.parts
     ]
-    fields: tuple[tuple[bytes, bytes], ...] | None = tuple(pair for pair in split_fields(structure.header) if pair[0] in CACHED_FIELDS)
+    fields: tuple[tuple[bytes, bytes], ...] | None = tuple(
+        pair for pair in split_fields(structure.header) if pair[0] in CACHED_FIELDS
+    )
     if fields is not None and sum(len(field) for _, field in fields) > MAX_CACHED_FIELDS_OCTETS:
         fields = None
-    return Digest(VERSION, format_envelope(structure.parts[0]), body, bodystructure, fields, _encode(parts))
+    return Digest(
+        version=VERSION,
+        envelope=format_envelope(structure.parts[0]),
+        body=body,
+        bodystructure=bodystructure,
+        fields=fields,
+        parts=_encode(parts),
+    )
 
 
 def encode_digest(digest: Digest) -> bytes:
@@ -125,8 +135,8 @@ def select_fields(header: bytes, names: frozenset[bytes], *, others: bool = Fals
 
 
 def find_part(parts: list[DigestPart], numbers: tuple[int, ...]) -> DigestPart | None:
-    """The part "1.2" (RFC 3501 §6.4.5): numbers run through multiparts and through the messages inside message/rfc822; a message
-    whose body is no multipart has one part, 1."""
+    """The part "1.2" (RFC 3501 §6.4.5): numbers run through multiparts and through the messages inside
+    message/rfc822; a message whose body is no multipart has one part, 1."""
     part = parts[0]
     is_message = True  # else: a part, whose parts are those of the message inside it, if it holds one
     for number in numbers:

@@ -15,8 +15,9 @@ MAX_ITEMS = 200
 MAX_FIELD_NAMES = 200
 
 
-class Section(Struct, frozen=True):
-    """Octets of a message. `part` (1, 2) is "1.2"; () is the message itself. `label` is how the answer names it."""
+class Section(Struct, frozen=True, kw_only=True):
+    """Octets of a message. `part` (1, 2) is "1.2"; () is the message itself. `label` is how the answer names
+    it."""
 
     part: tuple[int, ...]
     kind: SectionKind
@@ -44,9 +45,9 @@ _PLAIN: dict[bytes, FetchItem] = {
     b"RFC822.SIZE": "RFC822.SIZE",
     b"ENVELOPE": "ENVELOPE",
     b"BODYSTRUCTURE": "BODYSTRUCTURE",
-    b"RFC822": Section((), "", b"RFC822", peek=False),
-    b"RFC822.HEADER": Section((), "HEADER", b"RFC822.HEADER"),
-    b"RFC822.TEXT": Section((), "TEXT", b"RFC822.TEXT", peek=False),
+    b"RFC822": Section(part=(), kind="", label=b"RFC822", peek=False),
+    b"RFC822.HEADER": Section(part=(), kind="HEADER", label=b"RFC822.HEADER"),
+    b"RFC822.TEXT": Section(part=(), kind="TEXT", label=b"RFC822.TEXT", peek=False),
 }
 
 
@@ -111,7 +112,14 @@ def _parse_section(cursor: Cursor, *, peek: bool) -> Section:
         match = cursor.match(_PARTIAL, "a partial range")
         partial = (int(match[1]), int(match[2]))
         origin = b"<%d>" % partial[0]
-    return Section(part, kind, b"BODY[%b]%b" % (label, origin), frozenset(name.lower() for name in names), peek, partial)
+    return Section(
+        part=part,
+        kind=kind,
+        label=b"BODY[%b]%b" % (label, origin),
+        names=frozenset(name.lower() for name in names),
+        peek=peek,
+        partial=partial,
+    )
 
 
 def _parse_field_names(cursor: Cursor) -> list[bytes]:

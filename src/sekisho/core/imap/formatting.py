@@ -4,13 +4,20 @@ import re
 
 from sekisho.core.imap.mailbox_names import encode_mailbox
 
-# RFC 3501 §9 `quoted`: 7 bit, no CR, LF, NUL; longer strings go as literals so that no client's line buffer breaks.
+# RFC 3501 §9 `quoted`: 7 bit, no CR, LF, NUL; longer strings go as literals so that no client's line buffer
+# breaks.
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,1000}\Z")
 _TO_ESCAPE = re.compile(rb'(["\\])')
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]{1,200}\Z")
 _TEXT_UNSAFE = re.compile(r"[^\x20-\x7e]")
 
-SYSTEM_FLAGS: tuple[tuple[int, bytes], ...] = ((1, b"\\Answered"), (2, b"\\Flagged"), (4, b"\\Deleted"), (8, b"\\Seen"), (16, b"\\Draft"))
+SYSTEM_FLAGS: tuple[tuple[int, bytes], ...] = (
+    (1, b"\\Answered"),
+    (2, b"\\Flagged"),
+    (4, b"\\Deleted"),
+    (8, b"\\Seen"),
+    (16, b"\\Draft"),
+)
 FLAG_BITS = {name.lower(): bit for bit, name in SYSTEM_FLAGS}
 
 
@@ -51,6 +58,7 @@ def flags(bits: int, keywords: tuple[str, ...], recent: bool = False) -> bytes:
 
 
 def text(sentence: str) -> bytes:
-    """Human-readable text on one line (RFC 3501 §9 `text`), never empty, never starting a response code by accident."""
+    """Human-readable text on one line (RFC 3501 §9 `text`), never empty, never starting a response code by
+    accident."""
     safe = _TEXT_UNSAFE.sub("?", sentence) or "-"
     return (" " + safe if safe.startswith("[") else safe).encode("ascii")

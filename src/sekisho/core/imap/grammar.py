@@ -1,7 +1,8 @@
 """From the octets of one command to its record (RFC 3501 §9 and the extensions' additions).
 
-The table at the end says for each command how its arguments are read and in which states it may come (RFC 3501 §6): a new command is
-a record in `commands`, a function here, a row in the table, and what answers it in the service.
+The table at the end says for each command how its arguments are read and in which states it may come (RFC
+3501 §6): a new command is a record in `commands`, a function here, a row in the table, and what answers it in
+the service.
 """
 
 import re
@@ -19,7 +20,7 @@ from sekisho.core.imap.commands import (
     Enable,
     Expunge,
     Fetch,
-    Login,
+    LoginCommand,
     Rename,
     Search,
     Select,
@@ -44,11 +45,14 @@ MAX_KEYWORDS = 100
 MAX_ID_FIELDS = 30  # RFC 2971 §3.3
 
 
-State = Literal["not authenticated", "authenticated", "selected"]  # RFC 3501 §3; the state of LOGOUT is the machine's end
+State = Literal[
+    "not authenticated", "authenticated", "selected"
+]  # RFC 3501 §3; the state of LOGOUT is the machine's end
 
 
 def parse_command(data: bytes, state: State) -> tuple[bytes, Command]:
-    """(tag, command) of one whole command with its last CRLF removed; raises ParseError, and WrongState before any argument is read.
+    """(tag, command) of one whole command with its last CRLF removed; raises ParseError, and WrongState
+    before any argument is read.
 
     `ImapMachine` has checked sizes and NUL; the tag of a bad command is found by `tag_of`.
     """
@@ -110,7 +114,7 @@ def parse_append_head(data: bytes) -> Append:
             raise ParseError('the date is written like "17-Jul-2026 02:44:25 +0900"') from error
         cursor.expect(b" ")
     cursor.end()
-    return Append(name, bits, keywords, date_us, offset)
+    return Append(name=name, flags=bits, keywords=keywords, date_us=date_us, offset_minutes=offset)
 
 
 def _simple(cursor: Cursor, name: bytes, uid: bool) -> Command:
@@ -158,7 +162,7 @@ def _login(cursor: Cursor, name: bytes, uid: bool) -> Command:
     cursor.expect(b" ")
     username = cursor.astring()
     cursor.expect(b" ")
-    return Login(username, cursor.astring())
+    return LoginCommand(username, cursor.astring())
 
 
 def _mailbox_argument(cursor: Cursor) -> str:
@@ -258,7 +262,9 @@ def _store(cursor: Cursor, name: bytes, uid: bool) -> Command:
         bits, keywords = _flags_until_closed(cursor)
     else:
         bits, keywords = _flag_list(cursor)
-    return Store(uid, messages, how, word == b"FLAGS.SILENT", bits, keywords)
+    return Store(
+        uid=uid, messages=messages, how=how, silent=word == b"FLAGS.SILENT", flags=bits, keywords=keywords
+    )
 
 
 def _copy(cursor: Cursor, name: bytes, uid: bool) -> Command:

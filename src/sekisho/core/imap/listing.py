@@ -1,4 +1,5 @@
-"""LIST and LSUB (RFC 3501 §6.3.8–9) with the options of LIST-EXTENDED (RFC 5258), SPECIAL-USE (RFC 6154) and LIST-STATUS (RFC 5819)."""
+"""LIST and LSUB (RFC 3501 §6.3.8–9) with the options of LIST-EXTENDED (RFC 5258), SPECIAL-USE (RFC 6154) and
+LIST-STATUS (RFC 5819)."""
 
 from sekisho.core.imap.commands import ListMailboxes
 from sekisho.core.imap.cursor import Cursor, ParseError
@@ -41,7 +42,9 @@ def parse_list(cursor: Cursor, name: bytes, uid: bool) -> ListMailboxes:
         cursor.expect(b" ")
         give, status = _return_options(cursor)
     joined = tuple(_with_inbox(reference + pattern) for pattern in patterns)
-    return ListMailboxes(joined, lsub, patterns == [""], select, give, status)
+    return ListMailboxes(
+        patterns=joined, lsub=lsub, asks_root=patterns == [""], select=select, give=give, status=status
+    )
 
 
 def _words(cursor: Cursor) -> list[str]:

@@ -6,7 +6,8 @@ What a session goes through (RFC 3501 §3), and who moves it:
                                            ▲                          │
                                            └────────unselected()──────┘
 
-In each state the machine takes the commands that the table in `grammar` allows there, and gives one event at a time:
+In each state the machine takes the commands that the table in `grammar` allows there, and gives one event at
+a time:
 
     Received          → answer(response), with any number of respond(octets) before it;
                         or challenge(prompt) → ContinuationLine → … (AUTHENTICATE, IDLE)
@@ -15,8 +16,9 @@ In each state the machine takes the commands that the table in `grammar` allows 
     Malformed         → answer(response): what cannot be read, or may not come in this state
     Fatal             → end(text): nobody can follow this client any more
 
-It bounds what it holds (THREATS 31): one command with its literals, or one piece of a message. Nothing behind a command is looked at
-before that command was answered, so that STARTTLS, AUTHENTICATE and IDLE decide what the next octets are.
+It bounds what it holds (THREATS 31): one command with its literals, or one piece of a message. Nothing behind
+a command is looked at before that command was answered, so that STARTTLS, AUTHENTICATE and IDLE decide what
+the next octets are.
 """
 
 import enum
@@ -47,7 +49,8 @@ class Received(Struct, frozen=True):
 
 
 class Malformed(Struct, frozen=True):
-    """A command that cannot be read or may not come now: answer it with `response`; without a readable `tag` (None) that is untagged."""
+    """A command that cannot be read or may not come now: answer it with `response`; without a readable `tag`
+    (None) that is untagged."""
 
     tag: bytes | None
     response: Bad
@@ -103,7 +106,8 @@ class _Step(enum.Enum):
 
 
 class ImapMachine:
-    """One session: feed it with `receive_data`, take events with `next_event`, answer them, send what `data_to_send` gives."""
+    """One session: feed it with `receive_data`, take events with `next_event`, answer them, send what
+    `data_to_send` gives."""
 
     __slots__ = (
         "_append_octets",
@@ -267,7 +271,9 @@ class ImapMachine:
         if binary or size > cap or end + size > MAX_COMMAND:
             if not sync:
                 return self._fatal("The literal is too long")
-            return self._malformed(tag_of(self._take(end)), "this literal is too long or of a kind not taken here")
+            return self._malformed(
+                tag_of(self._take(end)), "this literal is too long or of a kind not taken here"
+            )
         if sync:
             self.respond(b"+ Ready for the literal\r\n")
         self._line_start = self._scan = end + size

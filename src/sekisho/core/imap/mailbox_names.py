@@ -1,4 +1,5 @@
-"""Mailbox names between the wire (modified UTF-7, RFC 3501 §5.1.3) and the store (text with "/" between levels)."""
+"""Mailbox names between the wire (modified UTF-7, RFC 3501 §5.1.3) and the store (text with "/" between
+levels)."""
 
 import base64
 import binascii
@@ -48,7 +49,9 @@ def _unshift(match: re.Match[bytes]) -> bytes:
     coded = match[1]
     if not coded:
         return b"&"
-    return base64.b64decode(coded + b"=" * (-len(coded) % 4), b"+,", validate=True).decode("utf-16-be").encode()
+    return (
+        base64.b64decode(coded + b"=" * (-len(coded) % 4), b"+,", validate=True).decode("utf-16-be").encode()
+    )
 
 
 def _decode_shifted(raw: bytes) -> str:

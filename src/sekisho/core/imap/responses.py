@@ -1,4 +1,5 @@
-"""What a command is answered with (RFC 3501 §7.1), as a record instead of a line that somebody must cut apart again."""
+"""What a command is answered with (RFC 3501 §7.1), as a record instead of a line that somebody must cut apart
+again."""
 
 from typing import ClassVar
 

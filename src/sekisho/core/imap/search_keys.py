@@ -73,7 +73,9 @@ class AndKey(Struct, frozen=True):
     keys: tuple["SearchKey", ...]
 
 
-SearchKey = FlagKey | KeywordKey | MessagesKey | DateKey | SizeKey | HeaderKey | TextKey | NotKey | OrKey | AndKey
+SearchKey = (
+    FlagKey | KeywordKey | MessagesKey | DateKey | SizeKey | HeaderKey | TextKey | NotKey | OrKey | AndKey
+)
 
 ALL = AndKey(())
 _PLAIN: dict[bytes, SearchKey] = {

@@ -13,7 +13,8 @@ MAX_NUMBER = 0xFFFFFFFF
 
 
 class SequenceSet(Struct, frozen=True):
-    """Pairs as written: either end may be STAR, and the first may be the greater (RFC 3501 §9 `seq-range`)."""
+    """Pairs as written: either end may be STAR, and the first may be the greater (RFC 3501 §9
+    `seq-range`)."""
 
     ranges: tuple[tuple[int, int], ...]
 
@@ -31,7 +32,8 @@ class SequenceSet(Struct, frozen=True):
         return cls(tuple(ranges))
 
     def uids(self, view: UidSet) -> UidSet:
-        """The members of `view` that it names as a set of UIDs; others are silently left out (RFC 3501 §6.4.8)."""
+        """The members of `view` that it names as a set of UIDs; others are silently left out (RFC 3501
+        §6.4.8)."""
         largest = view.last
         if not largest:
             return view
@@ -42,7 +44,8 @@ class SequenceSet(Struct, frozen=True):
         return UidSet.from_runs(runs) & view
 
     def uids_of_numbers(self, view: UidSet) -> UidSet:
-        """The UIDs of the message sequence numbers that it names; raises IndexError for a number not in use."""
+        """The UIDs of the message sequence numbers that it names; raises IndexError for a number not in
+        use."""
         count = len(view)
         runs = []
         for first, last in self.ranges:

@@ -19,7 +19,8 @@ class LookupResolver:
 
 
 def run_synchronously(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result. Its resolver must answer without waiting, as `LookupResolver` does; else RuntimeError."""
+    """The coroutine's result. Its resolver must answer without waiting, as `LookupResolver` does; else
+    RuntimeError."""
     try:
         coroutine.send(None)
     except StopIteration as end:

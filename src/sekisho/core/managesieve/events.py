@@ -1,4 +1,5 @@
-"""What the ManageSieve machine tells its caller. Each event but NEED_MORE and SessionOver must be answered before the next is asked for."""
+"""What the ManageSieve machine tells its caller. Each event but NEED_MORE and SessionOver must be answered
+before the next is asked for."""
 
 import enum
 from dataclasses import dataclass, field
@@ -15,12 +16,14 @@ NEED_MORE = NeedMore.NEED_MORE
 
 @dataclass(frozen=True, slots=True)
 class TlsAsked:
-    """Send what is pending, do the handshake, then `tls_started`. Octets that are already here end the session."""
+    """Send what is pending, do the handshake, then `tls_started`. Octets that are already here end the
+    session."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginBegun:
-    """AUTHENTICATE: answer with `challenge`, `log_in` or `refuse_login`. `initial` None: the client sent no initial response."""
+    """AUTHENTICATE: answer with `challenge`, `log_in` or `refuse_login`. `initial` None: the client sent no
+    initial response."""
 
     mechanism: str
     initial: bytes | None = field(repr=False)
@@ -38,10 +41,10 @@ class LoginDropped:
     """The exchange ended without a result, and the client knows. Throw the mechanism away, then `resume`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptRequest:
-    """A command of somebody who has logged in: answer with `ok` or `no`. `name` and `new_name`: of scripts, "" where there is none;
-    `octets`: a script's; `size`: what HAVESPACE asks for."""
+    """A command of somebody who has logged in: answer with `ok` or `no`. `name` and `new_name`: of scripts,
+    "" where there is none; `octets`: a script's; `size`: what HAVESPACE asks for."""
 
     command: str
     name: str = ""
@@ -63,4 +66,6 @@ class SessionOver:
     is_orderly: bool = False
 
 
-ManageSieveEvent = NeedMore | TlsAsked | LoginBegun | LoginAnswered | LoginDropped | ScriptRequest | LoggedOut | SessionOver
+ManageSieveEvent = (
+    NeedMore | TlsAsked | LoginBegun | LoginAnswered | LoginDropped | ScriptRequest | LoggedOut | SessionOver
+)

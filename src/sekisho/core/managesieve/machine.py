@@ -1,7 +1,7 @@
 """The server's side of ManageSieve as a machine: octets in, events out (RFC 5804).
 
-It owns grammar, states and replies; logins, scripts and the connection are the caller's. Whole or byte by byte, the same input gives the
-same events.
+It owns grammar, states and replies; logins, scripts and the connection are the caller's. Whole or byte by
+byte, the same input gives the same events.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from sekisho.core.managesieve.events import (
     SessionOver,
     TlsAsked,
 )
-from sekisho.core.managesieve.words import Malformed, Word, WordReader
+from sekisho.core.managesieve.words import MalformedRequest, Word, WordReader
 from sekisho.core.terms.base64 import Base64Error, decode_base64, encode_base64
 
 MAX_SASL = 8192
@@ -47,9 +47,12 @@ class ManageSieveRules:
 
 
 class ManageSieveMachine:
-    """One session, from greeting to close. `mechanisms`: of SASL, in upper case; login is possible only inside TLS."""
+    """One session, from greeting to close. `mechanisms`: of SASL, in upper case; login is possible only
+    inside TLS."""
 
-    def __init__(self, rules: ManageSieveRules, mechanisms: tuple[str, ...], *, is_tls: bool, can_starttls: bool) -> None:
+    def __init__(
+        self, rules: ManageSieveRules, mechanisms: tuple[str, ...], *, is_tls: bool, can_starttls: bool
+    ) -> None:
         self._rules = rules
         self._mechanisms = mechanisms
         self._is_tls, self._can_starttls = is_tls, can_starttls
@@ -87,14 +90,15 @@ class ManageSieveMachine:
         if self._over:
             return self._over
         if self._awaiting is TlsAsked and self._reader.buffer:
-            # RFC 5804 §2.2, THREATS 2: what was sent before the handshake can never be read as if it came inside it.
+            # RFC 5804 §2.2, THREATS 2: what was sent before the handshake can never be read as if it came
+            # inside it.
             return self._end("plaintext behind STARTTLS")
         if self._awaiting is not None:
             raise RuntimeError(f"{self._awaiting.__name__} was not answered")
         while not self._over and len(self._output) < MAX_PENDING:
             try:
                 words = self._reader.next_command()
-            except Malformed as error:
+            except MalformedRequest as error:
                 self._malformed(error)
                 if self._in_sasl and not self._over:
                     return self._dropped()
@@ -122,7 +126,7 @@ class ManageSieveMachine:
         else:
             self._end("too many errors", "Too many errors")
 
-    def _malformed(self, error: Malformed) -> None:
+    def _malformed(self, error: MalformedRequest) -> None:
         if error.is_hopeless:
             self._end("malformed", str(error))
         else:
@@ -277,7 +281,8 @@ class ManageSieveMachine:
         return LoggedOut()
 
     def _authenticate(self, words: list[Word]) -> ManageSieveEvent | None:
-        """RFC 5804 §2.1: a mechanism, and perhaps an initial response in base64. An empty one is an empty response (THREATS 32)."""
+        """RFC 5804 §2.1: a mechanism, and perhaps an initial response in base64. An empty one is an empty
+        response (THREATS 32)."""
         if self._owner is not None:
             self._wrong("Somebody is logged in already")
         elif not self._is_tls:
@@ -337,12 +342,16 @@ class ManageSieveMachine:
         if len(words) != len(shape) or len(values) != len(shape):
             self._wrong("The command has other arguments")
             return None
-        return ScriptRequest(name.decode("ascii"), **values)  # type: ignore[arg-type]
+        return ScriptRequest(command=name.decode("ascii"), **values)  # type: ignore[arg-type]
 
 
 def _value(kind: str, word: Word) -> str | bytes | int | None:
     if kind == "size":
-        return int(word.octets) if not word.is_string and word.octets.isdigit() and len(word.octets) <= 10 else None
+        return (
+            int(word.octets)
+            if not word.is_string and word.octets.isdigit() and len(word.octets) <= 10
+            else None
+        )
     if not word.is_string:
         return None
     if kind == "octets":

@@ -1,4 +1,5 @@
-"""The words of ManageSieve commands (RFC 5804 §4), taken from a growing buffer one by one. Bounded before anything is kept (THREATS 32)."""
+"""The words of ManageSieve commands (RFC 5804 §4), taken from a growing buffer one by one. Bounded before
+anything is kept (THREATS 32)."""
 
 import re
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ class Word:
     is_string: bool = True
 
 
-class Malformed(Exception):
-    """The command breaks the grammar; the message says how. `is_hopeless`: where the next one begins cannot be told."""
+class MalformedRequest(Exception):
+    """The command breaks the grammar; the message says how. `is_hopeless`: where the next one begins cannot
+    be told."""
 
     def __init__(self, text: str, *, is_hopeless: bool = False) -> None:
         super().__init__(text)
@@ -57,9 +59,11 @@ class WordReader:
         return not self._words and self._literal is None and not self.buffer
 
     def next_command(self) -> list[Word] | None:
-        """None while it is not whole. Raises Malformed, the command's line thrown away unless that is hopeless.
+        """None while it is not whole. Raises Malformed, the command's line thrown away unless that is
+        hopeless.
 
-        A word that is a literal beyond the bound is read past, and the command is refused with Malformed at its end.
+        A word that is a literal beyond the bound is read past, and the command is refused with Malformed at
+        its end.
         """
         if self._discards and not self._discard():
             return None
@@ -87,7 +91,7 @@ class WordReader:
         del self.buffer[:gone]
         self._line += gone
         if self._line > MAX_LINE:
-            raise Malformed("The command is too long", is_hopeless=True)
+            raise MalformedRequest("The command is too long", is_hopeless=True)
         if end >= 0:
             self._discards, self._line = False, 0
         return end >= 0
@@ -96,7 +100,7 @@ class WordReader:
         words, too_large = self._words, self._too_large
         self._words, self._line, self._too_large = [], 0, False
         if too_large:
-            raise Malformed("The script is too large")
+            raise MalformedRequest("The script is too large")
         return words
 
     def _take_space(self) -> bool:
@@ -142,7 +146,7 @@ class WordReader:
     def _begin_literal(self, size: int) -> None:
         self._skips = size > self.max_literal
         if self._skips and size > 64 * max(self.max_literal, MAX_LINE):
-            raise Malformed("The literal is too large", is_hopeless=True)
+            raise MalformedRequest("The literal is too large", is_hopeless=True)
         self._literal, self._left = bytearray(), size
 
     def _finish_literal(self) -> bool:
@@ -160,11 +164,11 @@ class WordReader:
         self._literal, self._skips = None, False
         return True
 
-    def _broken(self, text: str) -> Malformed:
+    def _broken(self, text: str) -> MalformedRequest:
         """The rest of the line goes with it."""
         self._words, self._line, self._too_large, self._is_spaced = [], 0, False, False
         self._discards = True
-        return Malformed(text)
+        return MalformedRequest(text)
 
 
 _LITERAL_BEGINS = Word(b"")

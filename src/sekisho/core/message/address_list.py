@@ -1,7 +1,7 @@
 """Address lists of From, Sender and the like, for decisions (RFC 5322 §3.4, obsolete forms of §4.4 included).
 
-Strict where a reader could be led astray: anything that the grammar does not give is malformed, never guessed at. One pass
-over tokens, no recursion, bounded (THREATS 27, 30).
+Strict where a reader could be led astray: anything that the grammar does not give is malformed, never guessed
+at. One pass over tokens, no recursion, bounded (THREATS 27, 30).
 """
 
 import re
@@ -16,14 +16,16 @@ MAX_COMMENT_DEPTH = 100
 
 _ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\-\u0080-\U0010ffff]"
 _TOKEN = re.compile(
-    rf'[ \t\r\n]+|(?P<atom>{_ATEXT}+)|"(?P<quoted>[^"\\\0]*(?:\\[^\0][^"\\\0]*)*)"|\[(?P<literal>[^\[\]\\\0]*)\]|(?P<special>[<>@,;:.])'
+    rf'[ \t\r\n]+|(?P<atom>{_ATEXT}+)|"(?P<quoted>[^"\\\0]*(?:\\[^\0][^"\\\0]*)*)"|\[(?P<literal>[^\[\]\\\0'
+    rf"]*)\]|(?P<special>[<>@,;:.])"
 )
 _COMMENT_MARK = re.compile(r"[()\\\0]")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _LOOSE_LOCAL = re.compile(rf"{_ATEXT}(?:{_ATEXT}|\.)*\Z")
 
 
-# What nearly everybody writes: one strict address, alone or behind a display name. The parser gives the same for it.
+# What nearly everybody writes: one strict address, alone or behind a display name. The parser gives the same
+# for it.
 _ATEXT_OCTETS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]++"
 _PHRASE = rb"(?:[ \t\r\n.A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\xff]++|\"[^\"\\\0]*+\")*+"
 _MAILBOX = rb"(%b(?:\.%b)*+)@([A-Za-z0-9\-]++(?:\.[A-Za-z0-9\-]++)*+)" % (_ATEXT_OCTETS, _ATEXT_OCTETS)
@@ -42,11 +44,15 @@ class _Token(NamedTuple):
 _END = _Token("end", "")
 
 
-def parse_address_list(value: bytes, loose_domains: Container[str] = (), *, routes: bool = True) -> tuple[Address, ...] | None:
-    """The addresses of a field's value, groups opened, in order; None if it is malformed or exceeds the bounds.
+def parse_address_list(
+    value: bytes, loose_domains: Container[str] = (), *, routes: bool = True
+) -> tuple[Address, ...] | None:
+    """The addresses of a field's value, groups opened, in order; None if it is malformed or exceeds the
+    bounds.
 
-    An empty tuple is a well-formed list without addresses (an empty group). `loose_domains` as in `Address.from_text`. `routes`: whether
-    an obsolete route (`<@relay:user@host>`) is passed over, or malformed.
+    An empty tuple is a well-formed list without addresses (an empty group). `loose_domains` as in
+    `Address.from_text`. `routes`: whether an obsolete route (`<@relay:user@host>`) is passed over, or
+    malformed.
     """
     if len(value) > MAX_VALUE_OCTETS:
         return None
@@ -80,7 +86,9 @@ def _tokens(text: str) -> list[_Token]:
             tokens.append(_Token(match[0], match[0]))
         elif kind == "quoted":
             # RFC 5322 §3.2.4: folding is no part of the string, a quoted-pair stands for its character.
-            tokens.append(_Token(kind, re.sub(r"\\(.)", r"\1", _FOLD.sub("", match["quoted"]), flags=re.DOTALL)))
+            tokens.append(
+                _Token(kind, re.sub(r"\\(.)", r"\1", _FOLD.sub("", match["quoted"]), flags=re.DOTALL))
+            )
         elif kind is not None:
             tokens.append(_Token(kind, match[kind]))
         position = match.end()
@@ -171,7 +179,8 @@ class _Parser:
             raise _Malformed
 
     def _skip_route(self) -> None:
-        """RFC 5322 §4.4 obs-route: domains with commas between them and a colon behind. Recognised, not used."""
+        """RFC 5322 §4.4 obs-route: domains with commas between them and a colon behind. Recognised, not
+        used."""
         if self._peek().kind not in ("@", ","):
             return
         while True:
@@ -209,7 +218,11 @@ class _Parser:
         strict = bool(run) and len(run) % 2 == 1 and shape == [n % 2 == 0 for n in range(len(run))]
         unquoted = all(token.kind != "quoted" for token in run)
         loose = not strict and unquoted and domain in self._loose_domains and bool(_LOOSE_LOCAL.match(text))
-        if not (strict or loose) or len(text.encode()) > MAX_LOCAL_OCTETS or len(self._found) >= MAX_ADDRESSES:
+        if (
+            not (strict or loose)
+            or len(text.encode()) > MAX_LOCAL_OCTETS
+            or len(self._found) >= MAX_ADDRESSES
+        ):
             raise _Malformed
         domain.encode()
         self._found.append(Address(text, domain, loose))

@@ -20,9 +20,12 @@ MAX_PROPERTIES = 64
 MAX_FIELDS = 100
 MAX_ID_OCTETS = 1024
 
-# RFC 2045 §5.1 token (extended by RFC 8601 §2.2 to UTF-8), RFC 5322 §3.2.4 quoted-string, and the specials of the grammar.
+# RFC 2045 §5.1 token (extended by RFC 8601 §2.2 to UTF-8), RFC 5322 §3.2.4 quoted-string, and the specials of
+# the grammar.
 _TOKEN = re.compile(
-    r'(?P<space>[ \t\r\n]+)|"(?P<quoted>[^"\\]*(?:\\.[^"\\]*)*)"|(?P<token>[!#-\'*+\-.0-9A-Z^-~\u0080-\U0010ffff]+)|(?P<special>[^"(])',
+    r"(?P<space>[ \t\r\n"
+    r']+)|"(?P<quoted>[^"\\]*(?:\\.[^"\\]*)*)"|(?P<token>[!#-\'*+\-.0-9A-Z^-~\u0080-\U0010ffff]+)|(?P'
+    r'<special>[^"(])',
     re.DOTALL,
 )
 _COMMENT_MARK = re.compile(r"[()\\]")
@@ -50,7 +53,7 @@ class Property(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MethodResult:
     """One result. `comment` is for people, in our own fields only; the reader drops comments."""
 
@@ -77,7 +80,8 @@ class AuthenticationResults:
 
 
 def format_authentication_results(authserv_id: str, results: tuple[MethodResult, ...]) -> bytes:
-    """The whole field with its CRLF, one result per line (RFC 8601 §2.2). Unsafe characters in values become `?`."""
+    """The whole field with its CRLF, one result per line (RFC 8601 §2.2). Unsafe characters in values become
+    `?`."""
     lines = [f"Authentication-Results: {_format_value(authserv_id)}"]
     lines += [_format_result(result) for result in results] or ["none"]
     return ";\r\n\t".join(lines).encode("utf-8", "replace") + b"\r\n"
@@ -170,7 +174,9 @@ def _decode(value: bytes) -> str:
 def parse_authentication_results(value: bytes) -> AuthenticationResults | None:
     """A field's value (folded or not); None if it has no authserv-id."""
     segments, quoted, broken = _segments(_decode(value), MAX_RESULTS + 1)
-    head = [word for word in segments[0].split(" ") if word]  # not split(): U+0085 and its like are no white space here
+    head = [
+        word for word in segments[0].split(" ") if word
+    ]  # not split(): U+0085 and its like are no white space here
     if not head or len(head) > 2 or (len(head) == 2 and not _VERSION.match(head[1])):
         return None
     authserv_id = _resolve(head[0], quoted)
@@ -185,12 +191,14 @@ def parse_authentication_results(value: bytes) -> AuthenticationResults | None:
             dropped += 1
         else:
             results.append(result)
-    return AuthenticationResults(authserv_id, tuple(results), int(head[1]) if len(head) == 2 else None, dropped)
+    return AuthenticationResults(
+        authserv_id, tuple(results), int(head[1]) if len(head) == 2 else None, dropped
+    )
 
 
 def _segments(text: str, limit: int) -> tuple[list[str], list[str], bool]:
-    """(at most `limit` parts between semicolons, comments as spaces and the n-th quoted string as `\0n\0`; those strings; is a
-    part not whole, for a quote or comment that does not end)."""
+    """(at most `limit` parts between semicolons, comments as spaces and the n-th quoted string as `\0n\0`;
+    those strings; is a part not whole, for a quote or comment that does not end)."""
     parts: list[list[str]] = [[]]
     quoted: list[str] = []
     for token in _tokens(text):
@@ -213,7 +221,8 @@ def _resolve(text: str, quoted: list[str]) -> str:
 
 
 def _parse_result(segment: str, quoted: list[str]) -> MethodResult | None:
-    """RFC 8601 §2.2 resinfo. Values are taken up to the next space: real ones hold `/`, `:` and `=` without quotes."""
+    """RFC 8601 §2.2 resinfo. Values are taken up to the next space: real ones hold `/`, `:` and `=` without
+    quotes."""
     match = _METHOD.match(segment)
     if not match:
         return None
@@ -228,19 +237,29 @@ def _parse_result(segment: str, quoted: list[str]) -> MethodResult | None:
         elif not (found := _WORD.match(segment, position)):
             break
         position = found.end()
-    return MethodResult(match[1].lower(), match[3].lower(), tuple(properties), reason, int(match[2]) if match[2] else None)
+    return MethodResult(
+        method=match[1].lower(),
+        result=match[3].lower(),
+        properties=tuple(properties),
+        reason=reason,
+        version=int(match[2]) if match[2] else None,
+    )
 
 
 def find_forged(section: HeaderSection, authserv_id: str) -> list[Field]:
-    """The fields that claim our `authserv_id`, however it is spelled: they must be cut before we add ours (RFC 8601 §5).
+    """The fields that claim our `authserv_id`, however it is spelled: they must be cut before we add ours
+    (RFC 8601 §5).
 
-    Letter case, comments, folding, quotes, quoted pairs, U-labels, full-width letters, a trailing dot and spaces around dots
-    change nothing. A field that breaks the grammar counts as claiming ours if our id is anywhere in it; one whose id has not
-    ended after `MAX_ID_OCTETS`, and all beyond the first `MAX_FIELDS`, always.
+    Letter case, comments, folding, quotes, quoted pairs, U-labels, full-width letters, a trailing dot and
+    spaces around dots change nothing. A field that breaks the grammar counts as claiming ours if our id is
+    anywhere in it; one whose id has not ended after `MAX_ID_OCTETS`, and all beyond the first `MAX_FIELDS`,
+    always.
     """
     ours = _canonical(authserv_id)
     fields = section.all(FIELD_NAME)
-    claiming = [found for found in fields[:MAX_FIELDS] if _claims(section.octets[found.value : found.end], ours)]
+    claiming = [
+        found for found in fields[:MAX_FIELDS] if _claims(section.octets[found.value : found.end], ours)
+    ]
     return claiming + fields[MAX_FIELDS:]
 
 

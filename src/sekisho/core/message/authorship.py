@@ -1,8 +1,9 @@
 """Who a message says has written it: what decides, and what any mail program might make of the same octets.
 
-The strict reading of From (`address_list`) is asked first. Beside it stand the reader behind our ENVELOPE and a naive one that takes
-whatever follows an "@" anywhere in the field, encoded words, comments, quoted strings and odd characters taken apart in every way
-that mail programs do. Where they agree on one domain the author is known although the form is sloppy; where they do not, nobody is.
+The strict reading of From (`address_list`) is asked first. Beside it stand the reader behind our ENVELOPE and
+a naive one that takes whatever follows an "@" anywhere in the field, encoded words, comments, quoted strings
+and odd characters taken apart in every way that mail programs do. Where they agree on one domain the author
+is known although the form is sloppy; where they do not, nobody is.
 """
 
 import html
@@ -25,14 +26,16 @@ _MOST_FOUND = 2000  # places where one may stand
 
 # What nearly everybody writes has one "@", and nothing that a reader could decode to another.
 _SIMPLE = re.compile(rb"[ \"#$'*+,\-./0-9:;<>@A-Z\[\]^_`a-z{|}~]*\Z")
-# RFC 5322 §3.2.3 atext, dots anywhere (old Japanese carriers), any length; before it a phrase of any kind without angle brackets.
+# RFC 5322 §3.2.3 atext, dots anywhere (old Japanese carriers), any length; before it a phrase of any kind
+# without angle brackets.
 _WORD = rb"[^\x00-\x20\"(),:;<>@\[\\\]\x7f]+"
 _SLOPPY = re.compile(
-    rb"(?:[^<>]*<[ \t]*(?P<local>%b)@(?P<domain>%b)[ \t]*>|[ \t]*(?P<bare>%b)@(?P<at>%b))[ \t]*(?:\([^()]*\))?[ \t]*\Z"
-    % (_WORD, _WORD, _WORD, _WORD)
+    rb"(?:[^<>]*<[ \t]*(?P<local>%b)@(?P<domain>%b)[ \t]*>|[ \t]*(?P<bare>%b)@(?P<at>%b))[ "
+    rb"\t]*(?:\([^()]*\))?[ \t]*\Z" % (_WORD, _WORD, _WORD, _WORD)
 )
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f]")  # all but TAB, and ESC of ISO-2022-JP
-# A name that some program takes for "From": with white space, signs or octets around it that are no part of a name.
+# A name that some program takes for "From": with white space, signs or octets around it that are no part of a
+# name.
 _ANY_FROM = re.compile(rb"^[^\n:0-9A-Za-z_\-]*from[^\n:0-9A-Za-z_\-]*:([^\n]*)", re.IGNORECASE | re.MULTILINE)
 _ALMOST = re.compile(rb"[^0-9A-Za-z_\-]+")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -43,12 +46,25 @@ _ENCODED = re.compile(rb"=\?([^?]*)\?([BbQq])\?([^?]*)(?:\?=|\?|\Z)")
 _ENCODED_TIGHT = re.compile(rb"=\?([^?]*)\?([BbQq])\?([^? \t]*)(?:\?=|\?|(?=[ \t])|\Z)")
 # Up to "?=", whatever question marks stand before it, as most programs read it.
 _ENCODED_LONG = re.compile(rb"=\?([^?]*)\?([BbQq])\?(.*?)(?:\?=|\Z)", re.DOTALL)
-_WIDE = re.compile(rb"=\?utf-?(?:16|32)[?*]", re.IGNORECASE)  # without a mark of their order: both are read somewhere
-_CHARSETS = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr", "latin-1")  # that unlabelled octets are taken for
+_WIDE = re.compile(
+    rb"=\?utf-?(?:16|32)[?*]", re.IGNORECASE
+)  # without a mark of their order: both are read somewhere
+_CHARSETS = (
+    "cp932",
+    "euc_jp",
+    "gb18030",
+    "big5",
+    "euc_kr",
+    "latin-1",
+)  # that unlabelled octets are taken for
 
-_DOTS = str.maketrans({"\u3002": ".", "\uff61": ".", "\uff0e": "."})  # what IDNA takes for dots, and keyboards give
-_UNSEEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-                     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0e-\x1f\x7f-\x9f]")  # fmt: skip
+_DOTS = str.maketrans(
+    {"\u3002": ".", "\uff61": ".", "\uff0e": "."}
+)  # what IDNA takes for dots, and keyboards give
+_UNSEEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164"
+                     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0e-\x1f\x7f-"
+                         "\x9f]")  # fmt: skip
 _PAREN = re.compile(r"\\.|[()]", re.DOTALL)
 _QUOTES = re.compile("[\"'\\\\]")
 _LABEL = r"[^\s@%!<>()\[\]{},;:\"'\\/|=?&#*$^~`+.]+"
@@ -62,10 +78,11 @@ _RUN = re.compile(r"[^\W_](?:[^\W_]|-)*(?:\.[^\W_](?:[^\W_]|-)*)+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorship:
-    """`addresses`: the authors, none where there is a `problem` (why nobody can tell who wrote it, "" else). `domains`: all that must
-    speak for the message, in A-labels: of those addresses and of what our ENVELOPE would show; with a problem all that any reader
-    finds, at most `MOST_NAMED`. `shown`: further domains that a mail program may show beside them. `senders`: of Sender, which some put
-    before the author ("on behalf of")."""
+    """`addresses`: the authors, none where there is a `problem` (why nobody can tell who wrote it, "" else).
+    `domains`: all that must speak for the message, in A-labels: of those addresses and of what our ENVELOPE
+    would show; with a problem all that any reader finds, at most `MOST_NAMED`. `shown`: further domains that
+    a mail program may show beside them. `senders`: of Sender, which some put before the author ("on behalf
+    of")."""
 
     addresses: tuple[Address, ...] = ()
     domains: tuple[str, ...] = ()
@@ -84,7 +101,11 @@ def read_authorship(header: HeaderSection) -> Authorship:
         return Authorship(domains=tuple(_first(_domains_of(values))), problem=problem)
     (value,) = values
     found = _read(value)
-    read_as = [name for domain in (*found.domains, *found.shown) if (name := read_as_latin(domain)) and name not in found.domains]
+    read_as = [
+        name
+        for domain in (*found.domains, *found.shown)
+        if (name := read_as_latin(domain)) and name not in found.domains
+    ]
     senders = _first(_domains_of(header.values(b"sender"))) if header.count(b"sender") else []
     if found.problem or not (read_as or senders):
         return found
@@ -95,14 +116,22 @@ def read_authorship(header: HeaderSection) -> Authorship:
 def _from_values(header: HeaderSection) -> list[bytes]:
     """Of each field that some program could take for a From."""
     names = header.by_name
-    if b"" in names or any(b"from" in name and name != b"from" and _ALMOST.sub(b"", name) == b"from" for name in names):
+    if b"" in names or any(
+        b"from" in name and name != b"from" and _ALMOST.sub(b"", name) == b"from" for name in names
+    ):
         return [match[1].strip() for match in _ANY_FROM.finditer(_FOLD.sub(b"", header.octets[: header.end]))]
     return list(header.values(b"from"))
 
 
 def _read(value: bytes) -> Authorship:
     addresses = parse_address_list(value)
-    if addresses and len(addresses) == 1 and value.count(b"@") == 1 and _SIMPLE.match(value) and not addresses[0].is_literal:
+    if (
+        addresses
+        and len(addresses) == 1
+        and value.count(b"@") == 1
+        and _SIMPLE.match(value)
+        and not addresses[0].is_literal
+    ):
         return Authorship(addresses=addresses, domains=(addresses[0].domain,))
     shown_as = _envelope_domains(value)
     named = list(dict.fromkeys(_named(value)))
@@ -121,11 +150,17 @@ def _read(value: bytes) -> Authorship:
         problem, addresses = f"From names more than {MOST_AUTHOR_DOMAINS} domains", None
     if not addresses:
         return Authorship(domains=tuple(_first([*domains, *named])), problem=problem)
-    return Authorship(addresses=addresses, domains=tuple(domains), shown=tuple(_first(name for name in named if name not in domains)))
+    return Authorship(
+        addresses=addresses,
+        domains=tuple(domains),
+        shown=tuple(_first(name for name in named if name not in domains)),
+    )
 
 
 def _first(domains: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(domain for domain in domains if domain and not domain.startswith("[")))[:MOST_NAMED]
+    return list(dict.fromkeys(domain for domain in domains if domain and not domain.startswith("[")))[
+        :MOST_NAMED
+    ]
 
 
 def _domains_of(values: Iterable[bytes]) -> Iterator[str]:
@@ -135,12 +170,16 @@ def _domains_of(values: Iterable[bytes]) -> Iterator[str]:
 
 
 def _sloppy(value: bytes) -> Address | None:
-    """One address behind what is no phrase of RFC 5322 §3.2.5, or with dots or a length that the grammar does not give."""
+    """One address behind what is no phrase of RFC 5322 §3.2.5, or with dots or a length that the grammar does
+    not give."""
     match = _SLOPPY.match(value) if len(value) <= MAX_VALUE_OCTETS and not _CONTROLS.search(value) else None
     if match is None:
         return None
     try:
-        return Address((match["local"] or match["bare"]).decode(), parse_domain((match["domain"] or match["at"]).decode(), literals=False))
+        return Address(
+            (match["local"] or match["bare"]).decode(),
+            parse_domain((match["domain"] or match["at"]).decode(), literals=False),
+        )
     except (AddressError, UnicodeDecodeError):
         return None
 
@@ -184,7 +223,8 @@ def _around_bangs(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _shapes(text: str) -> Iterator[str]:
-    """The text as it is, without comments, without quoting, and backwards where it says that it is to be read so."""
+    """The text as it is, without comments, without quoting, and backwards where it says that it is to be read
+    so."""
     yield text
     bare = _without_comments(text) if "(" in text else text
     if bare != text:
@@ -240,12 +280,20 @@ def _apart(match: re.Match[bytes]) -> bytes:
 
 
 def _word(match: re.Match[bytes]) -> bytes:
-    return decode_q_or_b(match[2], match[3]).decode(charset_codec(match[1]), "replace").encode("utf-8", "replace")
+    return (
+        decode_q_or_b(match[2], match[3])
+        .decode(charset_codec(match[1]), "replace")
+        .encode("utf-8", "replace")
+    )
 
 
 def _little_word(match: re.Match[bytes]) -> bytes:
     codec = charset_codec(match[1])
-    return decode_q_or_b(match[2], match[3]).decode(codec.replace("-be", "-le"), "replace").encode("utf-8", "replace")
+    return (
+        decode_q_or_b(match[2], match[3])
+        .decode(codec.replace("-be", "-le"), "replace")
+        .encode("utf-8", "replace")
+    )
 
 
 def _raw(value: bytes) -> Iterator[str]:
@@ -272,7 +320,11 @@ def _forms(text: str) -> Iterator[str]:
 def _seen(text: str) -> str:
     if text.isascii() and text.isprintable():
         return _spaced(text.lower())
-    return _spaced(_UNSEEN.sub("", unicodedata.normalize("NFKC", _UNSEEN.sub("", text).translate(_DOTS)).translate(_DOTS)).lower())
+    return _spaced(
+        _UNSEEN.sub(
+            "", unicodedata.normalize("NFKC", _UNSEEN.sub("", text).translate(_DOTS)).translate(_DOTS)
+        ).lower()
+    )
 
 
 def _spaced(text: str) -> str:
@@ -281,7 +333,8 @@ def _spaced(text: str) -> str:
 
 
 def _valid(name: str) -> list[str]:
-    """The domain that a name is, or those that it holds: odd labels before and odd signs around are left out."""
+    """The domain that a name is, or those that it holds: odd labels before and odd signs around are left
+    out."""
     labels = [label for label in re.split(r"[\s.]+", name.strip().lower()) if label]
     labels = [label.strip("-_") for label in labels[-127:]]
     for at in range(max(1, len(labels) - 1)):

@@ -8,7 +8,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def format_date(at_us: int, offset_minutes: int = 0) -> str:
-    """`Tue, 24 Nov 2026 05:30:00 +0000` for µs since 1970 UTC, in the zone of `offset_minutes` east of UTC."""
+    """`Tue, 24 Nov 2026 05:30:00 +0000` for µs since 1970 UTC, in the zone of `offset_minutes` east of
+    UTC."""
     return _format_second(at_us // 1_000_000, offset_minutes)
 
 

@@ -1,7 +1,8 @@
 """Composing delivery status notifications (RFC 3461–3464, RFC 6522, RFC 6533) as octets.
 
-What comes from others (replies, addresses, ORCPT, ENVID, the original's header section) is bounded, put on one line and
-made printable before it is written (THREATS 8, 49). Without internationalised addresses a notice is pure ASCII.
+What comes from others (replies, addresses, ORCPT, ENVID, the original's header section) is bounded, put on
+one line and made printable before it is written (THREATS 8, 49). Without internationalised addresses a notice
+is pure ASCII.
 """
 
 import base64
@@ -11,7 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sekisho.core.message.date import format_date
-from sekisho.core.message.dsn_text import SUBJECTS, Action, Language, ending, introduction, recipient_paragraph
+from sekisho.core.message.dsn_text import (
+    SUBJECTS,
+    Action,
+    Language,
+    ending,
+    introduction,
+    recipient_paragraph,
+)
 from sekisho.core.message.folding import encoded_words
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address
@@ -30,9 +38,10 @@ _NON_ASCII = re.compile(r"[^\x20-\x7e]")
 _NON_ASCII_OCTET = re.compile(rb"[^\r\n\t\x20-\x7e]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DsnRecipient:
-    """What became of one recipient. `remote`: who said `reply`, "" if we did. Instants are µs since 1970, 0 if unknown."""
+    """What became of one recipient. `remote`: who said `reply`, "" if we did. Instants are µs since 1970, 0
+    if unknown."""
 
     recipient: Recipient
     action: Action
@@ -43,13 +52,14 @@ class DsnRecipient:
     will_retry_until_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dsn:
     """One notice. All recipients have the same action.
 
-    `to` is the original's reverse path, so a null one cannot be told anything (RFC 3461 §5.2.2). `id` names the notice
-    and is its boundary: unguessable, letters and digits. `original` is the header section of the message, or all of it when
-    `is_whole`. `message_id` is our id of the original. `author_domain`: where From is, "" for the reporting MTA's own name.
+    `to` is the original's reverse path, so a null one cannot be told anything (RFC 3461 §5.2.2). `id` names
+    the notice and is its boundary: unguessable, letters and digits. `original` is the header section of the
+    message, or all of it when `is_whole`. `message_id` is our id of the original. `author_domain`: where From
+    is, "" for the reporting MTA's own name.
     """
 
     id: str
@@ -96,7 +106,12 @@ def compose_dsn(dsn: Dsn) -> ComposedDsn:
     body = b"".join(delimiter + b"\r\n" + part + b"\r\n" for part in parts) + delimiter + b"--\r\n"
     header = _header(dsn, boundary, is_8bit=is_8bit)
     smtputf8 = dsn.to.needs_smtputf8
-    return ComposedDsn(header + b"\r\n" + body, "8BITMIME" if is_8bit or smtputf8 else "7BIT", smtputf8, f"{dsn.id}@{dsn.reporting_mta}")
+    return ComposedDsn(
+        header + b"\r\n" + body,
+        "8BITMIME" if is_8bit or smtputf8 else "7BIT",
+        smtputf8,
+        f"{dsn.id}@{dsn.reporting_mta}",
+    )
 
 
 def _is_ascii(recipient: DsnRecipient) -> bool:
@@ -120,7 +135,8 @@ def _header(dsn: Dsn, boundary: str, *, is_8bit: bool) -> bytes:
         lines += [f"In-Reply-To: {original_id.decode('ascii')}", f"References: {original_id.decode('ascii')}"]
     lines += [
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="{boundary}"',  # RFC 6522 §3
+        # RFC 6522 §3
+        f'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="{boundary}"',
     ]
     if is_8bit:
         lines.append("Content-Transfer-Encoding: 8bit")
@@ -164,8 +180,13 @@ def _status_part(dsn: Dsn, *, is_global: bool) -> bytes:
     groups += [_recipient_fields(recipient) for recipient in dsn.recipients]
     text = "\r\n".join("".join(f"{field}\r\n" for field in group) for group in groups)
     if is_global:
-        return b"Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + text.encode()
-    return b"Content-Type: message/delivery-status\r\n\r\n" + _NON_ASCII.sub(_only_line_ends, text).encode("ascii")
+        return (
+            b"Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+            + text.encode()
+        )
+    return b"Content-Type: message/delivery-status\r\n\r\n" + _NON_ASCII.sub(_only_line_ends, text).encode(
+        "ascii"
+    )
 
 
 def _only_line_ends(match: re.Match[str]) -> str:
@@ -185,7 +206,9 @@ def _recipient_fields(recipient: DsnRecipient) -> list[str]:
     if recipient.remote:
         fields.append(f"Remote-MTA: dns; {_one_line(recipient.remote.partition(' ')[0])}")
     if recipient.reply is not None:
-        fields.append(_folded("Diagnostic-Code", f"{'smtp' if recipient.remote else 'x-sekisho'}; {recipient.reply}"))
+        fields.append(
+            _folded("Diagnostic-Code", f"{'smtp' if recipient.remote else 'x-sekisho'}; {recipient.reply}")
+        )
     if recipient.last_attempt_at_us:
         fields.append(f"Last-Attempt-Date: {format_date(recipient.last_attempt_at_us)}")
     if recipient.action == "delayed" and recipient.will_retry_until_us:  # RFC 3464 §2.3.9: in no other
@@ -196,11 +219,16 @@ def _recipient_fields(recipient: DsnRecipient) -> list[str]:
 def _original_part(dsn: Dsn) -> tuple[bytes, bool]:
     """The third part, and whether it is 8-bit. RFC 6522 §3: the message or its header section."""
     section = HeaderSection(dsn.original)
-    is_clean = dsn.original.count(b"\n") == dsn.original.count(b"\r\n") == dsn.original.count(b"\r") and b"\0" not in dsn.original
+    is_clean = (
+        dsn.original.count(b"\n") == dsn.original.count(b"\r\n") == dsn.original.count(b"\r")
+        and b"\0" not in dsn.original
+    )
     if dsn.is_whole and is_clean and len(dsn.original) <= MAX_FULL_OCTETS:
         if dsn.original.isascii():
             return b"Content-Type: message/rfc822\r\n\r\n" + dsn.original, False
-        kind = b"message/rfc822" if dsn.original[: section.end].isascii() else b"message/global"  # RFC 6533 §5
+        kind = (
+            b"message/rfc822" if dsn.original[: section.end].isascii() else b"message/global"
+        )  # RFC 6533 §5
         return b"Content-Type: " + kind + b"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + dsn.original, True
     header = _LONE_LINE_END.sub(b"\r\n", dsn.original[: section.end].replace(b"\0", b"?"))
     if len(header) > MAX_HEADER_OCTETS:
@@ -208,7 +236,10 @@ def _original_part(dsn: Dsn) -> tuple[bytes, bool]:
     if header and not header.endswith(b"\r\n"):
         header += b"\r\n"
     if not header.isascii() and _is_utf8(header):
-        return b"Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + header, True  # RFC 6533 §5
+        return (
+            b"Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + header,
+            True,
+        )  # RFC 6533 §5
     return b"Content-Type: text/rfc822-headers\r\n\r\n" + _NON_ASCII_OCTET.sub(b"?", header), False
 
 

@@ -1,9 +1,16 @@
-"""What an attachment is called: every name that a mail program may show or save it under (RFC 2183 §2.3, RFC 2231, RFC 2047)."""
+"""What an attachment is called: every name that a mail program may show or save it under (RFC 2183 §2.3, RFC
+2231, RFC 2047)."""
 
 import re
 from collections.abc import Iterator
 
-from sekisho.core.message.mimefields import MAX_PARAMETERS, Parameters, forms_of, parse_content_type, parse_disposition
+from sekisho.core.message.mimefields import (
+    MAX_PARAMETERS,
+    Parameters,
+    forms_of,
+    parse_content_type,
+    parse_disposition,
+)
 from sekisho.core.message.structure import Part
 from sekisho.core.message.text import charset_codec, decode_field
 
@@ -17,8 +24,8 @@ _SPACES_BEFORE_DOT = re.compile(r"\s+(?=\.[^.]*\Z)")
 
 
 def names_of(part: Part) -> tuple[str, ...]:
-    """All names that Content-Disposition and Content-Type give the file, decoded: where a field, a parameter or its form is there twice,
-    readers differ in which they take. The one that most take stands first."""
+    """All names that Content-Disposition and Content-Type give the file, decoded: where a field, a parameter
+    or its form is there twice, readers differ in which they take. The one that most take stands first."""
     found: dict[str, None] = {}
     for parameters, wanted in _lists_of(part):
         forms = forms_of(parameters, wanted)
@@ -53,14 +60,16 @@ def _lists_of(part: Part) -> Iterator[tuple[Parameters, bytes]]:
 
 
 def extension(name: str) -> str:
-    """What an operating system takes for the type: behind the last dot, lower-case; trailing dots and spaces do not count."""
+    """What an operating system takes for the type: behind the last dot, lower-case; trailing dots and spaces
+    do not count."""
     clean = _INVISIBLE.sub("", TURNING.sub("", name)).rstrip(". ")
     _, dot, ending = clean.rpartition(".")
     return ending.lower()[:20] if dot else ""
 
 
 def disguised(name: str) -> str:
-    """How a name deceives its reader: "turned" (writing direction), "spaced" (an ending pushed out of sight), or ""."""
+    """How a name deceives its reader: "turned" (writing direction), "spaced" (an ending pushed out of sight),
+    or ""."""
     if TURNING.search(name):
         return "turned"
     match = _SPACES_BEFORE_DOT.search(name)

@@ -1,6 +1,8 @@
-"""What a file really is, whatever it is called: by its first octets, and for archives by the names that they list.
+"""What a file really is, whatever it is called: by its first octets, and for archives by the names that they
+list.
 
-Pure, bounded and tolerant: a file that breaks its own format is what its first octets say, and lists what could be read.
+Pure, bounded and tolerant: a file that breaks its own format is what its first octets say, and lists what
+could be read.
 """
 
 import re
@@ -8,7 +10,8 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 FileKind = Literal[
-    "", "pe", "elf", "macho", "java", "lnk", "script", "hta", "iso", "disk", "ole", "msi", "zip", "rar", "7z", "gzip", "cab", "ace", "arj",
+    "", "pe", "elf", "macho", "java", "lnk", "script", "hta", "iso", "disk", "ole", "msi", "zip", "rar", "7z",
+    "gzip", "cab", "ace", "arj",
     "chm", "onenote", "eicar", "tnef",
 ]  # fmt: skip
 
@@ -52,7 +55,9 @@ _MSI_CLASS = bytes.fromhex("84100c0000000000c000000000000046")
 _VBA_MARKS = tuple(name.encode("utf-16-le") for name in ("_VBA_PROJECT", "VBA_PROJECT_CUR", "Macros"))
 _ZIP_END, _ZIP_ENTRY, _ZIP_LOCAL = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 # In TNEF: attAttachTitle, and PR_ATTACH_LONG_FILENAME in octets or in UTF-16; how long, and the name.
-_TNEF_NAME = re.compile(rb"(?:\x02\x10\x80\x01\0|\x1e\0\x07\x37\x01\0\0\0|(\x1f\0\x07\x37\x01\0\0\0))(.{4})", re.DOTALL)
+_TNEF_NAME = re.compile(
+    rb"(?:\x02\x10\x80\x01\0|\x1e\0\x07\x37\x01\0\0\0|(\x1f\0\x07\x37\x01\0\0\0))(.{4})", re.DOTALL
+)
 # RAR and CAB write the names of their files in clear, among binary data.
 _CLEAR_NAME = re.compile(rb"[\w\-.()\[\] \x80-\xff]{1,120}\.[A-Za-z0-9]{1,12}(?![\w.])")
 
@@ -81,7 +86,11 @@ def kind_of(head: bytes) -> FileKind:
     if _HTA.search(head[:4096]):
         return "hta"
     # A boot sector of an image of a disk: its jump, and FAT or NTFS in its head.
-    if head[510:512] == b"\x55\xaa" and head[:1] in (b"\xeb", b"\xe9") and (b"FAT" in head[:90] or b"NTFS" in head[:16]):
+    if (
+        head[510:512] == b"\x55\xaa"
+        and head[:1] in (b"\xeb", b"\xe9")
+        and (b"FAT" in head[:90] or b"NTFS" in head[:16])
+    ):
         return "disk"
     return ""
 
@@ -103,7 +112,9 @@ class FileScanner:
             # The end of the piece before is searched again: a mark may be cut in two.
             self._seen_vba = any(joined.find(mark, max(0, len(self.tail) - 64)) >= 0 for mark in _VBA_MARKS)
         if self.head.startswith(_TNEF) and len(self._tnef_names) < MAX_NAMES:
-            self._tnef_names |= dict.fromkeys(_tnef_names(joined, max(0, len(self.tail) - 2 * MAX_NAME_OCTETS)))
+            self._tnef_names |= dict.fromkeys(
+                _tnef_names(joined, max(0, len(self.tail) - 2 * MAX_NAME_OCTETS))
+            )
         self.tail = joined[-TAIL_OCTETS:]
 
     @property
@@ -135,7 +146,8 @@ def listed_files(kind: FileKind, head: bytes, tail: bytes) -> list[ListedFile]:
 
 
 def _zip_directory(tail: bytes) -> Iterator[ListedFile]:
-    """From the first entry of the central directory that lies in `tail` on; whatever the end record says about it is not trusted."""
+    """From the first entry of the central directory that lies in `tail` on; whatever the end record says
+    about it is not trusted."""
     end = tail.rfind(_ZIP_END)
     position = tail.find(_ZIP_ENTRY)
     for _ in range(MAX_NAMES):
@@ -147,7 +159,8 @@ def _zip_directory(tail: bytes) -> Iterator[ListedFile]:
 
 
 def _zip_headers(head: bytes) -> Iterator[ListedFile]:
-    """Readers differ in whom they believe, the directory or the headers before each file: so both are read."""
+    """Readers differ in whom they believe, the directory or the headers before each file: so both are
+    read."""
     position = head.find(_ZIP_LOCAL)
     for _ in range(MAX_NAMES):
         if position < 0 or position + 30 > len(head):

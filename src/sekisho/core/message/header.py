@@ -1,13 +1,15 @@
 """The header section, indexed once over the raw octets and handed on (DESIGN §5).
 
-Nothing is decoded, unfolded or repaired here; offsets are into the octets given, so that whole fields can be cut by range (law 6).
+Nothing is decoded, unfolded or repaired here; offsets are into the octets given, so that whole fields can be
+cut by range (law 6).
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-# RFC 5322 §2.2: printable US-ASCII without colon; §4.5.8 obsolete white space before the colon. §2.2.3 folding.
+# RFC 5322 §2.2: printable US-ASCII without colon; §4.5.8 obsolete white space before the colon. §2.2.3
+# folding.
 _FIELD_OR_LINE = re.compile(rb"([!-9;-~]+)([ \t]*:)([^\n]*(?:\n[ \t][^\n]*)*\n?)|([^\n]*\n|[^\n]+\Z)")
 _LINES_PER_FIELD = 8
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -26,13 +28,15 @@ class Field(NamedTuple):
 
 
 class HeaderSection:
-    """`octets[:end]` are the fields; `octets[body:]` is the body (body == end when there is no empty line)."""
+    """`octets[:end]` are the fields; `octets[body:]` is the body (body == end when there is no empty
+    line)."""
 
     __slots__ = ("body", "by_name", "end", "fields", "has_repeated", "is_complete", "octets", "too_many")
 
     def __init__(self, octets: bytes, max_fields: int = 1000) -> None:
-        """Index the section at the start of `octets`. `is_complete` tells whether its empty line was found; `too_many`
-        whether indexing stopped at `max_fields` (THREATS 27); `has_repeated` whether any name is there twice. `by_name`: for reading."""
+        """Index the section at the start of `octets`. `is_complete` tells whether its empty line was found;
+        `too_many` whether indexing stopped at `max_fields` (THREATS 27); `has_repeated` whether any name is
+        there twice. `by_name`: for reading."""
         self.octets = octets
         self.end, self.body, self.is_complete = _find_end(octets)
         self.too_many = False
@@ -85,7 +89,8 @@ class HeaderSection:
 
 
 def _pieces(octets: bytes, end: int, max_fields: int) -> Iterable[tuple[bytes, ...]]:
-    """(name, white space and colon, value) of each field, or the line that is none in fourth place. All at once where that is little."""
+    """(name, white space and colon, value) of each field, or the line that is none in fourth place. All at
+    once where that is little."""
     if octets.count(b"\n", 0, end) <= _LINES_PER_FIELD * max_fields:
         return _FIELD_OR_LINE.findall(octets, 0, end)  # half the cost of asking match after match
     return (match.groups(b"") for match in _FIELD_OR_LINE.finditer(octets, 0, end))

@@ -1,4 +1,5 @@
-"""Received fields read for what they say about the way a message came (RFC 5321 §4.4), in whatever dialect they are written.
+"""Received fields read for what they say about the way a message came (RFC 5321 §4.4), in whatever dialect
+they are written.
 
 Nothing here is trusted: it feeds statistics, never a decision of its own.
 """
@@ -20,10 +21,11 @@ _ZONE = re.compile(r"[+\-]\d{4}(?!\d)|\([A-Z]{2,5}\)")
 _PRIVATE = re.compile(r"10\.|127\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """ "" for what the field does not say. `hello`: what the client called itself; `name`: what its address is called in the DNS, as
-    far as the writer noted it; `remark`: unknown or "may be forged"."""
+    """What one Received field says; "" for what it does not. `hello`: what the client called itself; `name`:
+    what its address is called in the DNS, as far as the writer noted it; `remark`: unknown or "may be
+    forged"."""
 
     hello: str = ""
     name: str = ""
@@ -53,7 +55,15 @@ def read_hop(value: str) -> Hop:
         names = [each for each in _NAME.findall(told) if each != hello or "helo" not in told]
         name = names[0] if names else ""
         remark = "unknown" if "unknown" in told else "forged" if "may be forged" in told else ""
-    return Hop(hello, name, address, by[1].lower() if by else "", protocol[1].lower() if protocol else "", zone, remark)
+    return Hop(
+        hello=hello,
+        name=name,
+        address=address,
+        by=by[1].lower() if by else "",
+        protocol=protocol[1].lower() if protocol else "",
+        zone=zone,
+        remark=remark,
+    )
 
 
 def organisation(domain: str) -> str:
@@ -65,7 +75,8 @@ def organisation(domain: str) -> str:
 
 
 def is_named_by(hops: Iterable[Hop], domain: str) -> str:
-    """How a domain appears on the way: "name" (the DNS says so), "hello" (only claimed), "by" (a host that took it), or ""."""
+    """How a domain appears on the way: "name" (the DNS says so), "hello" (only claimed), "by" (a host that
+    took it), or ""."""
     for hop in hops:
         if hop.name.endswith(domain):
             return "name"

@@ -1,6 +1,8 @@
-"""HTML as a mail filter sees it: the text that is shown, what is hidden from the reader, the tags, and where links lead.
+"""HTML as a mail filter sees it: the text that is shown, what is hidden from the reader, the tags, and where
+links lead.
 
-No tree is built and nothing recurses: each pattern passes once over the text and stops at the next tag, so the cost is linear.
+No tree is built and nothing recurses: each pattern passes once over the text and stops at the next tag, so
+the cost is linear.
 """
 
 import html
@@ -15,7 +17,8 @@ _TAG = re.compile(r"<(/?[A-Za-z][\w:\-]{0,30}|[!?])([^<>]{0,2000})>?")
 _ATTRIBUTE = re.compile(r"\b([A-Za-z\-]{1,30})\s*=\s*(\"[^\"]{0,300}\"|'[^']{0,300}'|[^\s>\"']{1,300})")
 # What hides text from people and shows it to filters.
 _HIDING = re.compile(
-    r"display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden|font-size\s{0,3}:\s{0,3}[01](?:px|pt|em|%)?\s{0,3}(?:;|\Z)"
+    r"display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden|font-size\s{0,3}:\s{0,3}[01](?:px|pt|em|%)"
+    r"?\s{0,3}(?:;|\Z)"
     r"|opacity\s{0,3}:\s{0,3}0(?:\.0)?\s{0,3}(?:;|\Z)|max-height\s{0,3}:\s{0,3}0"
 )
 _PROGRAMS = frozenset(("script", "style"))  # what is inside is text to nobody
@@ -34,9 +37,10 @@ class Link:
     shown: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Hypertext:
-    """`shown` and `hidden` are text with its character references resolved; `tags` counts them; `marks` are "tag attribute=value"."""
+    """`shown` and `hidden` are text with its character references resolved; `tags` counts them; `marks` are
+    "tag attribute=value"."""
 
     shown: str = ""
     hidden: str = ""

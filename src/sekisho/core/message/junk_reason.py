@@ -1,4 +1,5 @@
-"""The fields that tell why a copy lies in Junk, and what to beware of. Ours alone: what came with a message is cut off."""
+"""The fields that tell why a copy lies in Junk, and what to beware of. Ours alone: what came with a message
+is cut off."""
 
 import textwrap
 
@@ -18,7 +19,8 @@ def junk_rule(value: bytes) -> str:
 
 
 def format_junk_reason(rule: str, because: str) -> bytes:
-    """The whole field with its CRLF: the rule by name, then what it found, in readable form (RFC 2047 where it is not ASCII)."""
+    """The whole field with its CRLF: the rule by name, then what it found, in readable form (RFC 2047 where
+    it is not ASCII)."""
     return _format(_NAME, rule, because)
 
 

@@ -1,6 +1,7 @@
 """Content-Type, Content-Disposition and their parameters, as raw octets (RFC 2045 §5.1, RFC 2183 §2).
 
-RFC 2047 words stay as they came; RFC 2231 parts too, until `forms_of` joins them. Linear in the field, bounded in the number of parameters.
+RFC 2047 words stay as they came; RFC 2231 parts too, until `forms_of` joins them. Linear in the field,
+bounded in the number of parameters.
 """
 
 import re
@@ -16,14 +17,17 @@ _TOKEN = rb"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+"
 _TYPE = re.compile(rb"\s*(" + _TOKEN + rb")\s*/\s*(" + _TOKEN + rb")\s*(?=;|\Z|\s)")
 _WORD = re.compile(rb"\s*([^\s;]+)")
 # A parameter (a quote that is never closed ends with the field), or whatever stands between two semicolons.
-_PARAMETER = re.compile(rb';\s*(?:([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)(?:"|\Z)|([^;\s]*))|[^;]*)', re.DOTALL)
+_PARAMETER = re.compile(
+    rb';\s*(?:([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)(?:"|\Z)|([^;\s]*))|[^;]*)', re.DOTALL
+)
 _PIECE = re.compile(rb"([^*]+)(?:\*([0-9]{1,3}))?(\*)?\Z")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _COMMENT_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*"|\\.|[()]|[^"\\()]+|["\\]', re.DOTALL)
 
 
 def parse_content_type(value: bytes) -> tuple[bytes, bytes, Parameters] | None:
-    """(type, subtype, parameters) in lower case but for values; None if it is none (RFC 2045 §5.2: text/plain then)."""
+    """(type, subtype, parameters) in lower case but for values; None if it is none (RFC 2045 §5.2: text/plain
+    then)."""
     value = without_comments(value[:MAX_VALUE_OCTETS])
     match = _TYPE.match(value)
     if not match:
@@ -41,19 +45,22 @@ def parse_disposition(value: bytes) -> tuple[bytes, Parameters] | None:
 
 
 def parse_encoding(value: bytes) -> bytes:
-    """The word of Content-Transfer-Encoding as it was written (RFC 2045 §6.1), comments and whatever stands behind a semicolon left out."""
+    """The word of Content-Transfer-Encoding as it was written (RFC 2045 §6.1), comments and whatever stands
+    behind a semicolon left out."""
     return without_comments(value[:1000]).split(b";")[0].strip()
 
 
 class Form(NamedTuple):
-    """One way in which a parameter was written. `charset`: of one by RFC 2231, b"" if it names none; None: a plain one."""
+    """One way in which a parameter was written. `charset`: of one by RFC 2231, b"" if it names none; None: a
+    plain one."""
 
     octets: bytes
     charset: bytes | None = None
 
 
 def forms_of(parameters: Parameters, name: bytes) -> list[Form]:
-    """All values that a reader may take for the parameter `name` (lower-case): each plain one, and the one that RFC 2231 joins.
+    """All values that a reader may take for the parameter `name` (lower-case): each plain one, and the one
+    that RFC 2231 joins.
 
     RFC 2231 §3, §4: pieces in the order of their numbers, percent-encoded where they are starred.
     """
@@ -83,7 +90,9 @@ def _joined(pieces: list[tuple[bytes, bool]]) -> Form:
 
 def parse_words(value: bytes) -> list[bytes]:
     """A comma-separated list such as Content-Language (RFC 3282 §2)."""
-    return [word for word in (piece.strip() for piece in without_comments(value[:1000]).split(b",")) if word][:MAX_PARAMETERS]
+    return [word for word in (piece.strip() for piece in without_comments(value[:1000]).split(b",")) if word][
+        :MAX_PARAMETERS
+    ]
 
 
 def _parameters(value: bytes, position: int) -> Parameters:
@@ -100,7 +109,8 @@ def _parameters(value: bytes, position: int) -> Parameters:
 
 
 def without_comments(value: bytes) -> bytes:
-    """RFC 5322 §3.2.2 comments become one space, at any depth, without recursion. Unbalanced ones end with the field."""
+    """RFC 5322 §3.2.2 comments become one space, at any depth, without recursion. Unbalanced ones end with
+    the field."""
     if b"(" not in value:
         return value
     depth = 0

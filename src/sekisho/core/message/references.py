@@ -1,4 +1,5 @@
-"""Message-IDs as threads compare them (RFC 5322 §3.6.4). Bounded; nothing here raises for what a message holds."""
+"""Message-IDs as threads compare them (RFC 5322 §3.6.4). Bounded; nothing here raises for what a message
+holds."""
 
 import re
 
@@ -18,7 +19,8 @@ def _normalise(octets: bytes) -> str:
 
 
 def header_message_id(header: HeaderSection) -> str:
-    """The Message-ID without brackets and white space, or "" if there is none to compare by. Its case is kept."""
+    """The Message-ID without brackets and white space, or "" if there is none to compare by. Its case is
+    kept."""
     value = header.first(b"message-id")
     if value is None:
         return ""
@@ -30,7 +32,8 @@ def header_message_id(header: HeaderSection) -> str:
 
 
 def header_references(header: HeaderSection) -> tuple[str, ...]:
-    """Ids of References and then In-Reply-To, oldest first, each once. Of too many, the first and the newest are kept."""
+    """Ids of References and then In-Reply-To, oldest first, each once. Of too many, the first and the newest
+    are kept."""
     found: dict[str, None] = {}
     for name in (b"references", b"in-reply-to"):
         value = header.first(name)

@@ -1,5 +1,6 @@
-"""Addresses as mail programs show them: something is made of any octets, in linear time, without recursion. For ENVELOPE, and for the
-door, which asks whom a reader could take for the author; never for finding out who it is (`address_list`)."""
+"""Addresses as mail programs show them: something is made of any octets, in linear time, without recursion.
+For ENVELOPE, and for the door, which asks whom a reader could take for the author; never for finding out who
+it is (`address_list`)."""
 
 import re
 from typing import NamedTuple
@@ -20,7 +21,8 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 class ShownAddress(NamedTuple):
-    """The four parts of RFC 3501 §7.4.2 `address`. `host` None: `local` is the name of a group that begins; both None: it ends."""
+    """The four parts of RFC 3501 §7.4.2 `address`. `host` None: `local` is the name of a group that begins;
+    both None: it ends."""
 
     name: bytes | None
     route: bytes | None

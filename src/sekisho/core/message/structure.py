@@ -1,14 +1,22 @@
 """The MIME parts of a message by octet offsets, from one pass over its raw octets (RFC 2045, RFC 2046).
 
-Nothing is decoded, repaired or copied. The scanner is fed in pieces of any size and holds a bounded window; it never recurses, looks at
-each octet a bounded number of times, and stops dividing at its caps (THREATS 28, 29): what comes then belongs to the parts that are open.
+Nothing is decoded, repaired or copied. The scanner is fed in pieces of any size and holds a bounded window;
+it never recurses, looks at each octet a bounded number of times, and stops dividing at its caps (THREATS 28,
+29): what comes then belongs to the parts that are open.
 """
 
 import enum
 import re
 from dataclasses import dataclass, field
 
-from sekisho.core.message.mimefields import MAX_PARAMETERS, MAX_VALUE_OCTETS, Parameters, forms_of, parse_content_type, parse_encoding
+from sekisho.core.message.mimefields import (
+    MAX_PARAMETERS,
+    MAX_VALUE_OCTETS,
+    Parameters,
+    forms_of,
+    parse_content_type,
+    parse_encoding,
+)
 
 MAX_DEPTH = 100
 MAX_PARTS = 10_000
@@ -40,13 +48,14 @@ class Kind(enum.IntEnum):
     MESSAGE = 2  # message/rfc822 or message/global, not encoded: its only child is the message inside
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Part:
-    """`octets[start:body]` is the header section with its empty line, `octets[body:end]` the body, `lines` its line ends.
+    """`octets[start:body]` is the header section with its empty line, `octets[body:end]` the body, `lines`
+    its line ends.
 
-    `fields`: the values of Content-* and envelope fields, unfolded, by lower-case name, in order. `type` and `subtype` are what holds
-    after defaults (RFC 2045 §5.2, RFC 2046 §5.1.5). `odd_line`: where the first line of the header section begins that is no field, -1
-    without one: some readers see the body begin there.
+    `fields`: the values of Content-* and envelope fields, unfolded, by lower-case name, in order. `type` and
+    `subtype` are what holds after defaults (RFC 2045 §5.2, RFC 2046 §5.1.5). `odd_line`: where the first line
+    of the header section begins that is no field, -1 without one: some readers see the body begin there.
     """
 
     parent: int  # -1: the message itself
@@ -77,23 +86,26 @@ class Part:
 
     @property
     def boundary(self) -> bytes:
-        """What stands between the parts of a multipart, b"" if that cannot be told: a plain parameter goes before an extended one."""
+        """What stands between the parts of a multipart, b"" if that cannot be told: a plain parameter goes
+        before an extended one."""
         forms = forms_of(self.parameters, b"boundary") if self.parameters else ()
         return next((form.octets.rstrip(b" \t") for form in forms), b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """`parts[0]` is the message; parents stand before their children. `header` is its header section as far as it was looked at."""
+    """`parts[0]` is the message; parents stand before their children. `header` is its header section as far
+    as it was looked at."""
 
     parts: list[Part]
     header: bytes
     is_whole: bool  # False: a cap stopped the dividing, or the reading of a field
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Boundary:
-    """A multipart that is open. Nothing of it stands in [.., searched); `found` ≥ 0 is the line start of its next delimiter."""
+    """A multipart that is open. Nothing of it stands in [.., searched); `found` ≥ 0 is the line start of its
+    next delimiter."""
 
     part: int
     delimiter: bytes
@@ -148,9 +160,11 @@ class StructureScanner:
         return self._newlines
 
     def _move_on(self, end: int) -> None:
-        """Nothing happens before `end`, as far as the boundaries were searched: let go of the front of the window."""
+        """Nothing happens before `end`, as far as the boundaries were searched: let go of the front of the
+        window."""
         self._position = max(
-            self._position, min([end - _TAIL, *(boundary.searched for boundary in self._boundaries if not boundary.sleeps)])
+            self._position,
+            min([end - _TAIL, *(boundary.searched for boundary in self._boundaries if not boundary.sleeps)]),
         )
         keep_from = self._position - 4
         if keep_from - self._base >= 65536:
@@ -171,7 +185,7 @@ class StructureScanner:
     def _begin_part(self, offset: int) -> None:
         parent = self._open[-1] if self._open else -1
         index = len(self._parts)
-        self._parts.append(Part(parent, offset))
+        self._parts.append(Part(parent=parent, start=offset))
         if parent >= 0:
             self._parts[parent].children.append(index)
         self._open.append(index)
@@ -180,7 +194,8 @@ class StructureScanner:
         self._in_header = True
 
     def _advance_header(self, *, final: bool) -> bool:
-        """Find the end of the header section that begins at the open part's start. False: more octets are needed."""
+        """Find the end of the header section that begins at the open part's start. False: more octets are
+        needed."""
         window, base = self._window, self._base
         end = base + len(window)
         start = self._parts[self._open[-1]].start
@@ -218,7 +233,11 @@ class StructureScanner:
         if self._header_head is not None:
             header = self._header_head
         else:
-            header = bytes(self._window[part.start - self._base : min(header_end, part.start + MAX_HEADER_OCTETS) - self._base])
+            header = bytes(
+                self._window[
+                    part.start - self._base : min(header_end, part.start + MAX_HEADER_OCTETS) - self._base
+                ]
+            )
         self._is_whole = self._is_whole and header_end - part.start <= MAX_HEADER_OCTETS
         if index == 0:
             self._root_header = header
@@ -233,8 +252,14 @@ class StructureScanner:
             if boundary and len(boundary) <= MAX_BOUNDARY and self._has_room():
                 part.kind = Kind.MULTIPART
                 self._push_boundary(index, b"\n--" + boundary, body)
-        # RFC 2046 §5.2.1: message/rfc822 is never encoded; RFC 6532 §3.7: message/global may be, and is no message until it is decoded.
-        elif part.type == b"message" and part.subtype in _MESSAGES and part.encoding not in _ENCODED and self._has_room():
+        # RFC 2046 §5.2.1: message/rfc822 is never encoded; RFC 6532 §3.7: message/global may be, and is no
+        # message until it is decoded.
+        elif (
+            part.type == b"message"
+            and part.subtype in _MESSAGES
+            and part.encoding not in _ENCODED
+            and self._has_room()
+        ):
             part.kind = Kind.MESSAGE
             self._begin_part(body)
 
@@ -257,7 +282,9 @@ class StructureScanner:
         if parsed is None:
             # RFC 2046 §5.1.5: the parts of a digest are messages by default.
             in_digest = (
-                part.parent >= 0 and self._parts[part.parent].kind is Kind.MULTIPART and self._parts[part.parent].subtype == b"digest"
+                part.parent >= 0
+                and self._parts[part.parent].kind is Kind.MULTIPART
+                and self._parts[part.parent].subtype == b"digest"
             )
             parsed = _MESSAGE if in_digest and value is None else _PLAIN
         part.type, part.subtype, part.parameters = parsed
@@ -288,11 +315,14 @@ class StructureScanner:
         return True
 
     def _push_boundary(self, part: int, delimiter: bytes, body: int) -> None:
-        """Where two multiparts inside each other have one boundary, delimiters are the inner one's until it is closed."""
-        shadowed = next((boundary for boundary in reversed(self._boundaries) if boundary.delimiter == delimiter), None)
+        """Where two multiparts inside each other have one boundary, delimiters are the inner one's until it
+        is closed."""
+        shadowed = next(
+            (boundary for boundary in reversed(self._boundaries) if boundary.delimiter == delimiter), None
+        )
         if shadowed is not None:
             shadowed.sleeps = True
-        self._boundaries.append(_Boundary(part, delimiter, body, shadows=shadowed))
+        self._boundaries.append(_Boundary(part=part, delimiter=delimiter, searched=body, shadows=shadowed))
 
     def _pop_boundaries(self, level: int) -> None:
         for boundary in self._boundaries[level:]:
@@ -314,8 +344,8 @@ class StructureScanner:
         del self._open[from_level:]
 
     def _next_delimiter(self, position: int, *, final: bool) -> _Boundary | None:
-        """The nearest delimiter line at or behind `position`. Outer multiparts bound how far inner ones are searched, and each
-        remembers how far it was searched: so each octet is looked at once per level."""
+        """The nearest delimiter line at or behind `position`. Outer multiparts bound how far inner ones are
+        searched, and each remembers how far it was searched: so each octet is looked at once per level."""
         nearest = None
         limit = self._base + len(self._window)
         for boundary in self._boundaries:
@@ -339,7 +369,9 @@ class StructureScanner:
                 boundary.searched = max(boundary.searched, limit - len(needle))
                 return
             tail = _DELIMITER_TAIL.match(window, found + len(needle))
-            line_is_here = tail is not None and (final or tail.end() < len(window) or window[tail.end() - 1] == 10)
+            line_is_here = tail is not None and (
+                final or tail.end() < len(window) or window[tail.end() - 1] == 10
+            )
             if tail is not None and line_is_here:
                 boundary.found, boundary.found_end = base + found + 1, base + tail.end()
                 boundary.closes = tail[1] is not None

@@ -1,4 +1,5 @@
-"""Octets of a message as text, for searching: encoded words (RFC 2047) and encoded, charset-labelled bodies (RFC 2045 §6).
+"""Octets of a message as text, for searching: encoded words (RFC 2047) and encoded, charset-labelled bodies
+(RFC 2045 §6).
 
 Forgiving and bounded: whatever cannot be decoded is replaced, never raised.
 """
@@ -10,11 +11,14 @@ import re
 
 _ENCODED_WORD = re.compile(rb"=\?([!-)*+\-./0-9:;<>@A-Z\[\]^-~]{1,60})\?([BbQq])\?([!->@-~ ]{0,2000})\?=")
 _BETWEEN_WORDS = re.compile(rb"(\?=)[ \t\r\n]+(?==\?)")
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+_NOT_BASE64 = bytes(
+    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+)
 _NOT_PADDED_BASE64 = _NOT_BASE64.replace(b"=", b"")
 _PADDING = re.compile(rb"=+")
 _MAX_PADDINGS = 500  # in one piece
-# RFC 2045 §6.7: white space between the "=" of a soft line break and the line end is padding of some transport.
+# RFC 2045 §6.7: white space between the "=" of a soft line break and the line end is padding of some
+# transport.
 _PADDED_BREAK = re.compile(rb"=[ \t]+(?=\r?\n)")
 # Supersets that real mail means by these labels; UTF-16 without a mark is big-endian (RFC 2781 §4.3).
 _BETTER = {
@@ -31,7 +35,8 @@ _TEXT_CODECS: dict[bytes, str] = {}
 
 
 def charset_codec(label: bytes) -> str:
-    """The name of a text codec for a charset label; latin-1 when it is unknown, so that ASCII inside is still found."""
+    """The name of a text codec for a charset label; latin-1 when it is unknown, so that ASCII inside is still
+    found."""
     key = label.lower()[:50]
     known = _TEXT_CODECS.get(key)
     if known is None:
@@ -99,10 +104,13 @@ class TransferDecoder:
             if not cut and len(octets) > 65536:
                 cut = len(octets)
             octets, self._rest = octets[:cut], octets[cut:]
-        return quopri.decodestring(_PADDED_BREAK.sub(b"=", octets) if b"= " in octets or b"=\t" in octets else octets)
+        return quopri.decodestring(
+            _PADDED_BREAK.sub(b"=", octets) if b"= " in octets or b"=\t" in octets else octets
+        )
 
     def _feed_base64(self, octets: bytes, *, final: bool) -> bytes:
-        """What stands behind padding is decoded anew, as most readers do where several files were encoded one after the other."""
+        """What stands behind padding is decoded anew, as most readers do where several files were encoded one
+        after the other."""
         *before, last = _PADDING.split(octets.translate(None, _NOT_PADDED_BASE64), _MAX_PADDINGS)
         whole = len(last) if final else len(last) - len(last) % 4
         self._rest = last[whole:]

@@ -9,8 +9,8 @@ from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.address import Address, ReversePath
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceHop:
     """How a message came to us. All texts were checked by who made them: none holds a control character.
 
     `client` None hides where it came from (submission); `client_name` is the verified reverse name or "";
@@ -31,7 +31,7 @@ class Hop:
     recipient: Address | None = None
 
 
-def protocol_of(hop: Hop) -> str:
+def protocol_of(hop: TraceHop) -> str:
     """The WITH word: RFC 3848, and RFC 6531 §4.3 for internationalised messages."""
     if not hop.extended:
         return "SMTP"
@@ -39,7 +39,7 @@ def protocol_of(hop: Hop) -> str:
     return base + ("S" if hop.tls_cipher else "") + ("A" if hop.authenticated else "")
 
 
-def format_received(hop: Hop) -> bytes:
+def format_received(hop: TraceHop) -> bytes:
     """One Received field with its CRLF."""
     lines = []
     if hop.client is not None:
@@ -47,7 +47,11 @@ def format_received(hop: Hop) -> bytes:
         name = f"{hop.client_name} " if hop.client_name else ""
         lines.append(f"from {hop.hello or literal} ({name}{literal})")
     lines.append(f"by {hop.by} with {'local' if hop.local else protocol_of(hop)} id {hop.message_id}")
-    if hop.recipient is not None and hop.recipient.domain and (hop.smtputf8 or not hop.recipient.needs_smtputf8):
+    if (
+        hop.recipient is not None
+        and hop.recipient.domain
+        and (hop.smtputf8 or not hop.recipient.needs_smtputf8)
+    ):
         lines.append(f"for <{hop.recipient}>")
     if hop.tls_cipher:
         lines.append(f"tls {hop.tls_cipher}")  # RFC 8314 §4.3
@@ -55,13 +59,15 @@ def format_received(hop: Hop) -> bytes:
 
 
 def received_client(value: bytes) -> IPv4Address | IPv6Address | None:
-    """Where the message came from, out of a Received value that `format_received` wrote; None if that hid it."""
+    """Where the message came from, out of a Received value that `format_received` wrote; None if that hid
+    it."""
     found = _CLIENT.search(value)
     return ip_address(found[1].decode()) if found else None
 
 
 def received_id(value: bytes) -> str:
-    """The id of the message here, out of a Received value that `format_received` wrote; "" if there is none."""
+    """The id of the message here, out of a Received value that `format_received` wrote; "" if there is
+    none."""
     found = _ID.search(value)
     return found[1].decode() if found else ""
 

@@ -1,4 +1,5 @@
-"""Files that stand in the midst of a text, uuencoded: older than MIME, and still taken out by some mail programs (IEEE 1003.1 uuencode)."""
+"""Files that stand in the midst of a text, uuencoded: older than MIME, and still taken out by some mail
+programs (IEEE 1003.1 uuencode)."""
 
 import binascii
 import re

@@ -1,6 +1,8 @@
-"""Text as the words it is made of, for statistics: lower-case words where a script has spaces, pairs of characters where it has none.
+"""Text as the words it is made of, for statistics: lower-case words where a script has spaces, pairs of
+characters where it has none.
 
-Linear in the text and bounded: `text` is cut before anything else is done, so a hostile one costs what an ordinary one does.
+Linear in the text and bounded: `text` is cut before anything else is done, so a hostile one costs what an
+ordinary one does.
 """
 
 import re

@@ -8,22 +8,30 @@ from sekisho.core.message.filenames import disguised, extension
 from sekisho.core.message.filetypes import FileKind, ListedFile
 
 Danger = Literal[
-    "program", "script", "shortcut", "disk image", "macros", "disguise", "test virus", "broken structure", "encrypted archive",
+    "program", "script", "shortcut", "disk image", "macros", "disguise", "test virus", "broken structure",
+    "encrypted archive",
 ]  # fmt: skip
 DANGERS: tuple[Danger, ...] = get_args(Danger)
-BROKEN: Danger = "broken structure"  # of the message: what is in it cannot be told for sure; its `Found.name` says why
+BROKEN: Danger = (
+    "broken structure"  # of the message: what is in it cannot be told for sure; its `Found.name` says why
+)
 
 _PROGRAMS = frozenset(
     (
-        "ace", "apk", "app", "appx", "appxbundle", "class", "com", "cpl", "dll", "drv", "efi", "ex_", "exe", "gadget",
-        "jar", "jnlp", "msi", "msix", "msixbundle", "msp", "mst", "ocx", "pif", "run", "scr", "sys", "vxd", "xll",
+        "ace", "apk", "app", "appx", "appxbundle", "class", "com", "cpl", "dll", "drv", "efi", "ex_", "exe",
+        "gadget",
+        "jar", "jnlp", "msi", "msix", "msixbundle", "msp", "mst", "ocx", "pif", "run", "scr", "sys", "vxd",
+        "xll",
     )
 )  # fmt: skip
 _SCRIPTS = frozenset(
     (
-        "ade", "adp", "application", "appref-ms", "bat", "chm", "cmd", "diagcab", "diagcfg", "diagpkg", "hlp", "hta",
-        "inf", "ins", "isp", "js", "jse", "library-ms", "mde", "mjs", "msc", "msh", "mshxml", "nsh", "one", "onepkg",
-        "ps1", "ps1xml", "ps2", "psc1", "psd1", "psm1", "reg", "scf", "sct", "search-ms", "settingcontent-ms", "shb",
+        "ade", "adp", "application", "appref-ms", "bat", "chm", "cmd", "diagcab", "diagcfg", "diagpkg", "hlp",
+        "hta",
+        "inf", "ins", "isp", "js", "jse", "library-ms", "mde", "mjs", "msc", "msh", "mshxml", "nsh", "one",
+        "onepkg",
+        "ps1", "ps1xml", "ps2", "psc1", "psd1", "psm1", "reg", "scf", "sct", "search-ms", "settingcontent-ms",
+        "shb",
         "theme", "themepack", "vb", "vbe", "vbs", "ws", "wsc", "wsf", "wsh", "xbap",
     )
 )  # fmt: skip
@@ -44,16 +52,20 @@ _MACROS = frozenset(
 )  # fmt: skip
 _HARMLESS = frozenset(
     (
-        "bmp", "csv", "doc", "docx", "eml", "gif", "heic", "htm", "html", "jpeg", "jpg", "mp3", "mp4", "ods", "odt",
+        "bmp", "csv", "doc", "docx", "eml", "gif", "heic", "htm", "html", "jpeg", "jpg", "mp3", "mp4", "ods",
+        "odt",
         "pdf", "png", "ppt", "pptx", "rtf", "tif", "tiff", "txt", "webp", "xls", "xlsx", "zip",
     )
 )  # fmt: skip
 _BY_KIND: dict[FileKind, Danger] = {
-    "pe": "program", "elf": "program", "macho": "program", "java": "program", "msi": "program", "lnk": "shortcut", "hta": "script",
-    "chm": "script", "onenote": "script", "iso": "disk image", "disk": "disk image", "ace": "program", "eicar": "test virus",
+    "pe": "program", "elf": "program", "macho": "program", "java": "program", "msi": "program",
+    "lnk": "shortcut", "hta": "script",
+    "chm": "script", "onenote": "script", "iso": "disk image", "disk": "disk image", "ace": "program",
+    "eicar": "test virus",
 }  # fmt: skip
 _BY_EXTENSION: dict[str, Danger] = {
-    **dict.fromkeys(_PROGRAMS, "program"), **dict.fromkeys(_SCRIPTS, "script"), **dict.fromkeys(_SHORTCUTS, "shortcut"),
+    **dict.fromkeys(_PROGRAMS, "program"), **dict.fromkeys(_SCRIPTS, "script"), **dict.fromkeys(_SHORTCUTS,
+    "shortcut"),
     **dict.fromkeys(_IMAGES, "disk image"), **dict.fromkeys(_MACROS, "macros"),
 }  # fmt: skip
 # Beside these in a zip there are macros (OOXML part names).
@@ -63,7 +75,8 @@ _ARCHIVES = ("zip", "rar", "7z", "gzip", "cab", "arj", "tnef")
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What was seen of one attachment. `names`: all it is called; `has_macros`: an OLE file with a VBA project."""
+    """What was seen of one attachment. `names`: all it is called; `has_macros`: an OLE file with a VBA
+    project."""
 
     names: tuple[str, ...]
     kind: FileKind = ""
@@ -95,7 +108,8 @@ class AttachmentFinding:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentRules:
-    """`flagged`: what counts; `allowed`: endings of names that are never held against a file, without their dot."""
+    """`flagged`: what counts; `allowed`: endings of names that are never held against a file, without their
+    dot."""
 
     flagged: frozenset[Danger] = frozenset(DANGERS) - {"encrypted archive"}
     allowed: frozenset[str] = frozenset()
@@ -104,7 +118,9 @@ class AttachmentRules:
 def judge_attachments(finding: AttachmentFinding, rules: AttachmentRules) -> tuple[Found, ...]:
     """What the operator wants to be kept from people."""
     return tuple(
-        each for each in finding.found if each.danger in rules.flagged and extension(each.inside or each.name) not in rules.allowed
+        each
+        for each in finding.found
+        if each.danger in rules.flagged and extension(each.inside or each.name) not in rules.allowed
     )
 
 

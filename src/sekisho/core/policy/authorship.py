@@ -7,11 +7,12 @@ from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorshipFinding:
-    """`problem`: why nobody can tell who wrote the message, "" if somebody can. `author`: who it is, for people.
+    """`problem`: why nobody can tell who wrote the message, "" if somebody can. `author`: who it is, for
+    people.
 
-    `own_shown`: domains of this server that are named in From, though not as the author's; `own_senders`: that Sender names; `shown`:
-    DMARC of the others in From, as if they were the author's; `too_many_shown`: more than are looked at. `is_notice`: it has the null
-    reverse path.
+    `own_shown`: domains of this server that are named in From, though not as the author's; `own_senders`:
+    that Sender names; `shown`: DMARC of the others in From, as if they were the author's; `too_many_shown`:
+    more than are looked at. `is_notice`: it has the null reverse path.
     """
 
     problem: str = ""

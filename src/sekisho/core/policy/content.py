@@ -7,11 +7,12 @@ from sekisho.core.policy.attachments import AttachmentFinding
 from sekisho.core.policy.classifier.knowledge import Opinion
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentFinding:
-    """`overall` None: the classifier has not learned enough, or was not asked; `accounts`: the opinions of those that taught it something
-    of their own; `account_ids`: of all that get a copy, `roles`: of those that get it as postmaster or abuse. `is_test`: it holds the test
-    string of spam filters. `problem`: why it could not be looked into, "" if it could."""
+    """`overall` None: the classifier has not learned enough, or was not asked; `accounts`: the opinions of
+    those that taught it something of their own; `account_ids`: of all that get a copy, `roles`: of those that
+    get it as postmaster or abuse. `is_test`: it holds the test string of spam filters. `problem`: why it
+    could not be looked into, "" if it could."""
 
     overall: Opinion | None = None
     accounts: Mapping[int, Opinion] = field(default_factory=dict)
@@ -25,7 +26,11 @@ class ContentFinding:
         """For the journal: "score 0.71; attachments: 2, program: a.exe"."""
         told = [] if self.overall is None else [f"score {self.overall.score:.2f}"]
         if self.attachments.looked_at or self.attachments.found:
-            told.append(", ".join([f"attachments: {self.attachments.looked_at}", *map(str, self.attachments.found[:3])]))
+            told.append(
+                ", ".join(
+                    [f"attachments: {self.attachments.looked_at}", *map(str, self.attachments.found[:3])]
+                )
+            )
         return self.problem or "; ".join(told) or "nothing known"
 
     def opinion_of(self, account_id: int) -> Opinion | None:
@@ -41,9 +46,10 @@ class Symbol:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RspamdFinding:
-    """`action` as rspamd names it: "no action", "greylist", "add header", "rewrite subject", "soft reject", "reject".
+    """`action` as rspamd names it: "no action", "greylist", "add header", "rewrite subject", "soft reject",
+    "reject".
 
     With a `problem` nothing is known.
     """

@@ -1,5 +1,5 @@
-"""What a message's content says for and against it: the classifier, its attachments, scanners beside us. None of it is asked about mail of
-our own people."""
+"""What a message's content says for and against it: the classifier, its attachments, scanners beside us. None
+of it is asked about mail of our own people."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,10 +12,10 @@ _TOLD = 5  # words or symbols in a reason
 _JUNK_ACTIONS = frozenset(("add header", "rewrite subject", "reject", "quarantine"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentRules:
-    """`known_margin`: by how much more a sender that we know well must look like spam. `refuses_…`: turn such mail away in the session
-    instead of putting it into Junk."""
+    """`known_margin`: by how much more a sender that we know well must look like spam. `refuses_…`: turn such
+    mail away in the session instead of putting it into Junk."""
 
     junk_score: float = JUNK_SCORE
     known_margin: float = 0.6
@@ -25,13 +25,20 @@ class ContentRules:
     refuses_for_rspamd: bool = False
 
 
-def junk_by_words(finding: ContentFinding, rules: ContentRules, *, is_known: bool) -> tuple[str, frozenset[int]] | None:
-    """Why it is junk, and for whom it is not; None if it is for nobody. What is for postmaster or abuse is never judged by its words."""
+def junk_by_words(
+    finding: ContentFinding, rules: ContentRules, *, is_known: bool
+) -> tuple[str, frozenset[int]] | None:
+    """Why it is junk, and for whom it is not; None if it is for nobody. What is for postmaster or abuse is
+    never judged by its words."""
     if finding.is_test:
         return "it holds the test string of spam filters (GTUBE)", finding.roles
     limit = rules.junk_score + (rules.known_margin if is_known else 0.0)
     opinions = {account_id: finding.opinion_of(account_id) for account_id in finding.account_ids}
-    junk = {account_id: opinion for account_id, opinion in opinions.items() if opinion is not None and opinion.score >= limit}
+    junk = {
+        account_id: opinion
+        for account_id, opinion in opinions.items()
+        if opinion is not None and opinion.score >= limit
+    }
     spared = frozenset(opinions.keys() - junk.keys()) | finding.roles
     if not junk.keys() - finding.roles:
         return None
@@ -57,7 +64,9 @@ def virus_in(finding: ClamavFinding | None) -> str:
     return finding.virus if finding is not None and not finding.problem else ""
 
 
-def rspamd_says(finding: RspamdFinding | None, rules: ContentRules) -> tuple[Literal["refuse", "junk", ""], str]:
+def rspamd_says(
+    finding: RspamdFinding | None, rules: ContentRules
+) -> tuple[Literal["refuse", "junk", ""], str]:
     """What follows from its action, and why. Its greylisting and its "soft reject" are not ours."""
     if finding is None or finding.problem or finding.action not in _JUNK_ACTIONS:
         return "", ""

@@ -1,7 +1,9 @@
-"""DNS blocklists (RFC 5782): what to ask, what an answer means, whether a list is in its right mind, and how lists are weighed.
+"""DNS blocklists (RFC 5782): what to ask, what an answer means, whether a list is in its right mind, and how
+lists are weighed.
 
-A list can only ever accuse by a code that is configured for it. Everything else (other codes, answers outside 127/8, what
-127.255.255.0/24 says about us, no answer) is not a listing, and some of it is a fault of the list.
+A list can only ever accuse by a code that is configured for it. Everything else (other codes, answers outside
+127/8, what 127.255.255.0/24 says about us, no answer) is not a listing, and some of it is a fault of the
+list.
 """
 
 import re
@@ -34,16 +36,20 @@ class CodeRange:
         first = IPv4Address(match[1])
         last = IPv4Address(f"{match[1].rpartition('.')[0]}.{match[2]}") if match[2] else first
         if last < first or first in _ABOUT_US:
-            raise ValueError(f"{text} cannot be a listing: the range is empty, or it is where lists report refused questions")
+            raise ValueError(
+                f"{text} cannot be a listing: the range is empty, or it is where lists report refused "
+                f"questions"
+            )
         return cls(first, last, meaning)
 
     def holds(self, code: IPv4Address) -> bool:
         return self.first <= code <= self.last
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Blocklist:
-    """One list. `codes` are the answers that count; `weight` is what a listing adds. Domain lists are asked for names."""
+    """One list. `codes` are the answers that count; `weight` is what a listing adds. Domain lists are asked
+    for names."""
 
     zone: str
     codes: tuple[CodeRange, ...]
@@ -54,7 +60,8 @@ class Blocklist:
     ipv6_prefix: int = 128  # some lists hold whole networks: they are asked for the first address of it
 
     def question(self, client: IPv4Address | IPv6Address) -> str | None:
-        """The name to ask for (RFC 5782 §2.1, §2.4), or None: this list has nothing to say about such addresses."""
+        """The name to ask for (RFC 5782 §2.1, §2.4), or None: this list has nothing to say about such
+        addresses."""
         if isinstance(client, IPv6Address) and client.ipv4_mapped is not None:
             client = client.ipv4_mapped
         if self.kind != "ip" or not (self.ipv4 if client.version == 4 else self.ipv6):
@@ -65,7 +72,11 @@ class Blocklist:
 
     def domain_question(self, domain: str) -> str | None:
         """RFC 5782 §3."""
-        return f"{domain}.{self.zone}" if self.kind == "domain" and domain and not domain.startswith("[") else None
+        return (
+            f"{domain}.{self.zone}"
+            if self.kind == "domain" and domain and not domain.startswith("[")
+            else None
+        )
 
 
 def _reversed(address: IPv4Address | IPv6Address) -> str:
@@ -111,7 +122,10 @@ def _fault(code: IPv4Address) -> str:
 # RFC 5782 §5: test entries. Name before the zone, and whether it must be listed.
 CANARIES: Mapping[str, tuple[tuple[str, bool], ...]] = {
     "ipv4": ((_reversed(IPv4Address("127.0.0.2")), True), (_reversed(IPv4Address("127.0.0.1")), False)),
-    "ipv6": ((_reversed(IPv6Address("::ffff:7f00:2")), True), (_reversed(IPv6Address("::ffff:7f00:1")), False)),
+    "ipv6": (
+        (_reversed(IPv6Address("::ffff:7f00:2")), True),
+        (_reversed(IPv6Address("::ffff:7f00:1")), False),
+    ),
     "domain": (("test", True), ("invalid", False)),
 }
 
@@ -143,9 +157,15 @@ def judge_canaries(blocklist: Blocklist, answers: Sequence[tuple[bool, Answer]])
             return Health(False, f"{blocklist.zone}: {listing.meaning}")
         is_listed = answer.status is DnsStatus.NOERROR
         if is_listed and not must:
-            return Health(False, f"{blocklist.zone} lists {answer.name}, which no list may hold: it lists everything")
+            return Health(
+                False, f"{blocklist.zone} lists {answer.name}, which no list may hold: it lists everything"
+            )
         if must and not is_listed:
-            return Health(False, f"{blocklist.zone} does not list {answer.name}, which every list must hold: it is dead or renamed")
+            return Health(
+                False,
+                f"{blocklist.zone} does not list {answer.name}, which every list must hold: it is dead or "
+                f"renamed",
+            )
     return Health(True)
 
 
@@ -171,7 +191,10 @@ class DnsblFinding:
 
     def explain(self) -> str:
         """ "zen.example says: policy block (weight 1), …"""
-        return ", ".join(f"{one.zone} says {one.meaning} (weight {one.weight:g})" for one in self.listed) or "no list holds it"
+        return (
+            ", ".join(f"{one.zone} says {one.meaning} (weight {one.weight:g})" for one in self.listed)
+            or "no list holds it"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""What is known about a message at the door, before anybody judges. Gathered by probes, judged by `policy.door`."""
+"""What is known about a message at the door, before anybody judges. Gathered by probes, judged by
+`policy.door`."""
 
 from dataclasses import dataclass
 
@@ -21,13 +22,14 @@ from sekisho.core.policy.s25r import S25rFinding
 from sekisho.core.policy.sender import SenderFinding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One field per check; None means that it was not made.
 
-    `own_authors`: the domains of this server that From names as the author's, or below which it names one. `list_id`: what the message
-    says in List-Id, "" without. `roles`: accounts that get it as postmaster or abuse. `reverse_domain`: of the reverse path, "" for the
-    null path. `leads_away`: no mailbox here gets it, it is only sent on. `early`, `helo` and `rate` are known before there is a message.
+    `own_authors`: the domains of this server that From names as the author's, or below which it names one.
+    `list_id`: what the message says in List-Id, "" without. `roles`: accounts that get it as postmaster or
+    abuse. `reverse_domain`: of the reverse path, "" for the null path. `leads_away`: no mailbox here gets it,
+    it is only sent on. `early`, `helo` and `rate` are known before there is a message.
     """
 
     iprev: IprevFinding | None = None

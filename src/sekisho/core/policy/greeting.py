@@ -10,7 +10,8 @@ Forgery = Literal["", "own-name", "own-domain", "own-address", "address"]
 
 @dataclass(frozen=True, slots=True)
 class EarlyFinding:
-    """Did the client speak before our greeting (RFC 5321 §4.3.1), or behind EHLO before our answer (RFC 2920 §3.1)?"""
+    """Did the client speak before our greeting (RFC 5321 §4.3.1), or behind EHLO before our answer (RFC 2920
+    §3.1)?"""
 
     before_greeting: bool = False
     behind_hello: bool = False
@@ -26,7 +27,8 @@ class HeloFinding:
 
 
 def hello_address(name: str) -> IPv4Address | IPv6Address | None:
-    """The address that an EHLO name gives, in brackets (RFC 5321 §4.1.3) or bare as some have it; None if it is a name."""
+    """The address that an EHLO name gives, in brackets (RFC 5321 §4.1.3) or bare as some have it; None if it
+    is a name."""
     text = name.removeprefix("[").removesuffix("]")
     try:
         if text.lower().startswith("ipv6:"):
@@ -36,7 +38,9 @@ def hello_address(name: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def forgery_of_address(name: str, client: IPv4Address | IPv6Address, own: IPv4Address | IPv6Address) -> Forgery:
+def forgery_of_address(
+    name: str, client: IPv4Address | IPv6Address, own: IPv4Address | IPv6Address
+) -> Forgery:
     """`own` is the address that the client connected to."""
     given = hello_address(name)
     if given is None or given in (client, getattr(client, "ipv4_mapped", None)):

@@ -1,7 +1,9 @@
-"""Greylisting (RFC 6647): a stranger whose papers show nothing is asked to come again, and is known once it did.
+"""Greylisting (RFC 6647): a stranger whose papers show nothing is asked to come again, and is known once it
+did.
 
-What is remembered hangs on the sender, not on one message or one host: on the domain that SPF or DKIM proves, or else on the client's
-network and the domain in MAIL FROM. So a retry from another host of the same sender counts, and it waits once, not for each recipient.
+What is remembered hangs on the sender, not on one message or one host: on the domain that SPF or DKIM proves,
+or else on the client's network and the domain in MAIL FROM. So a retry from another host of the same sender
+counts, and it waits once, not for each recipient.
 """
 
 from collections.abc import Iterable
@@ -20,9 +22,10 @@ BOUNDS_US = (2 * MINUTE_US, 5 * MINUTE_US, 15 * MINUTE_US, HOUR_US, 4 * HOUR_US,
 
 @dataclass(frozen=True, slots=True)
 class GreylistRules:
-    """A retry counts `after_us` to `until_us` after the first try (senders retry after anything from one minute to hours, whatever
-    RFC 5321 §4.5.4.1 recommends), and is remembered for `remember_us` after the last message. `tarpit_us`: so long a client may wait for
-    its reply instead of coming back; 0: it may not."""
+    """A retry counts `after_us` to `until_us` after the first try (senders retry after anything from one
+    minute to hours, whatever RFC 5321 §4.5.4.1 recommends), and is remembered for `remember_us` after the
+    last message. `tarpit_us`: so long a client may wait for its reply instead of coming back; 0: it may
+    not."""
 
     after_us: int = MINUTE_US
     until_us: int = DAY_US
@@ -30,8 +33,9 @@ class GreylistRules:
     tarpit_us: int = 0
 
 
-class Tried(Struct, frozen=True, array_like=True):
-    """What is remembered of a sender: its first try and the last, when it came back in time (0: not yet), how often it tried till then."""
+class GreylistTry(Struct, frozen=True, array_like=True):
+    """What is remembered of a sender: its first try and the last, when it came back in time (0: not yet), how
+    often it tried till then."""
 
     first_at_us: int
     last_at_us: int
@@ -39,11 +43,12 @@ class Tried(Struct, frozen=True, array_like=True):
     tries: int = 1
 
 
-# "new": never seen, or too long ago; "early": it came back too soon; "back": it came back; "known": it did so before.
+# "new": never seen, or too long ago; "early": it came back too soon; "back": it came back; "known": it did so
+# before.
 State = Literal["new", "early", "back", "known"]
 
 
-def state_of(tried: Tried | None, now_us: int, rules: GreylistRules) -> State:
+def state_of(tried: GreylistTry | None, now_us: int, rules: GreylistRules) -> State:
     if tried is None:
         return "new"
     if tried.passed_at_us:
@@ -51,32 +56,34 @@ def state_of(tried: Tried | None, now_us: int, rules: GreylistRules) -> State:
     passed_us = now_us - tried.first_at_us
     if 0 <= passed_us < rules.after_us:
         return "early"
-    return "back" if passed_us <= rules.until_us else "new"  # also where the clock went back: nobody waits for it to catch up
+    return (
+        "back" if passed_us <= rules.until_us else "new"
+    )  # also where the clock went back: nobody waits for it to catch up
 
 
-def after_waiting(tried: Tried | None, now_us: int, rules: GreylistRules) -> Tried:
+def after_waiting(tried: GreylistTry | None, now_us: int, rules: GreylistRules) -> GreylistTry:
     """What is remembered of a sender that was asked to come again."""
     if tried is None or state_of(tried, now_us, rules) == "new":
-        return Tried(now_us, now_us)
-    return Tried(tried.first_at_us, now_us, tried.passed_at_us, tried.tries + 1)
+        return GreylistTry(now_us, now_us)
+    return GreylistTry(tried.first_at_us, now_us, tried.passed_at_us, tried.tries + 1)
 
 
-def after_passing(tried: Tried | None, now_us: int) -> Tried:
+def after_passing(tried: GreylistTry | None, now_us: int) -> GreylistTry:
     """What is remembered of one that was let in."""
     if tried is None:
-        return Tried(now_us, now_us, now_us)
+        return GreylistTry(now_us, now_us, now_us)
     if tried.passed_at_us:
-        return Tried(tried.first_at_us, max(now_us, tried.last_at_us), tried.passed_at_us, tried.tries)
-    return Tried(tried.first_at_us, now_us, now_us, tried.tries + 1)
+        return GreylistTry(tried.first_at_us, max(now_us, tried.last_at_us), tried.passed_at_us, tried.tries)
+    return GreylistTry(tried.first_at_us, now_us, now_us, tried.tries + 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GreylistFinding:
-    """What is known of a suspicious sender; `problem` is set, and nothing else, when it could not be known. `code`: the words by which
-    the message looks like a one-time code or a confirmation."""
+    """What is known of a suspicious sender; `problem` is set, and nothing else, when it could not be known.
+    `code`: the words by which the message looks like a one-time code or a confirmation."""
 
     key: str = ""
-    tried: Tried | None = None
+    tried: GreylistTry | None = None
     now_us: int = 0
     code: str = ""
     problem: str = ""
@@ -95,7 +102,8 @@ class GreylistFinding:
 
 @dataclass(frozen=True, slots=True)
 class GreylistEffect:
-    """What a verdict wants remembered of a sender. `waited_us`: since the first try, of one that came back."""
+    """What a verdict wants remembered of a sender. `waited_us`: since the first try, of one that came
+    back."""
 
     key: str
     what: Literal["wait", "early", "back", "seen"]
@@ -121,9 +129,10 @@ def network_key(network: str, sender_domain: str) -> str:
     return f"network:{network} {sender_domain}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class GreylistSummary:
-    """Senders: `waiting` may still come back; `came_back` within each of `BOUNDS_US`, the last number beyond; `never`; `tries` of all."""
+    """Senders: `waiting` may still come back; `came_back` within each of `BOUNDS_US`, the last number beyond;
+    `never`; `tries` of all."""
 
     senders: int = 0
     waiting: int = 0
@@ -132,14 +141,16 @@ class GreylistSummary:
     came_back: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_US) + 1))
 
 
-def summarize(known: Iterable[Tried], now_us: int, rules: GreylistRules) -> GreylistSummary:
+def summarize(known: Iterable[GreylistTry], now_us: int, rules: GreylistRules) -> GreylistSummary:
     summary = GreylistSummary()
     for tried in known:
         summary.senders += 1
         summary.tries += tried.tries
         if tried.passed_at_us:
             waited_us = tried.passed_at_us - tried.first_at_us
-            summary.came_back[next((number for number, bound in enumerate(BOUNDS_US) if waited_us <= bound), len(BOUNDS_US))] += 1
+            summary.came_back[
+                next((number for number, bound in enumerate(BOUNDS_US) if waited_us <= bound), len(BOUNDS_US))
+            ] += 1
         elif now_us - tried.first_at_us <= rules.until_us:
             summary.waiting += 1
         else:

@@ -9,10 +9,10 @@ Measure = Literal["connections", "messages", "recipients", "errors", "refused"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """Events of one network (/24, /64) within `window_seconds`; 0: without limit. Whom we have good experience with may do
-    `known_factor` times as much."""
+    """Events of one network (/24, /64) within `window_seconds`; 0: without limit. Whom we have good
+    experience with may do `known_factor` times as much."""
 
     window_seconds: int = 600
     connections: int = 10_000

@@ -1,8 +1,9 @@
 """What we know of a sender from our own experience: sums that fade, and a score that can be told in numbers.
 
-Three things earn and lose: the client's address and network, which TCP vouches for; the author's organization, if SPF or DKIM speaks for
-it; and the pair of author and recipient. A name that nothing vouches for earns nothing and loses nothing, so nobody can spoil it for its
-owner. How much a history weighs halves with each half-life; histories are joined by adding them, in any order.
+Three things earn and lose: the client's address and network, which TCP vouches for; the author's
+organization, if SPF or DKIM speaks for it; and the pair of author and recipient. A name that nothing vouches
+for earns nothing and loses nothing, so nobody can spoil it for its owner. How much a history weighs halves
+with each half-life; histories are joined by adding them, in any order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +15,14 @@ from typing import Literal
 from msgspec import Struct
 
 Kind = Literal["client", "network", "domain", "pair", "written"]
-# At the door: accepted, put into Junk ("suspect"), or turned away; by users: moved to Junk, moved out of it, written to.
+# At the door: accepted, put into Junk ("suspect"), or turned away; by users: moved to Junk, moved out of it,
+# written to.
 Event = Literal["accepted", "suspect", "refused", "junk", "cleared", "written"]
 
 DAY_US = 86_400_000_000
 IPV4_PREFIX, IPV6_PREFIX = 24, 64
-# What one event weighs for and against. A message that nobody objected to says less than a person who says something.
+# What one event weighs for and against. A message that nobody objected to says less than a person who says
+# something.
 WEIGHTS: Mapping[Event, tuple[float, float]] = {
     "accepted": (0.5, 0.0),
     "suspect": (0.0, 0.5),
@@ -28,14 +31,16 @@ WEIGHTS: Mapping[Event, tuple[float, float]] = {
     "cleared": (3.0, 0.0),
     "written": (3.0, 0.0),
 }
-# What weighs less than this is as good as forgotten: one message after three half-lives, a word of a person after six.
+# What weighs less than this is as good as forgotten: one message after three half-lives, a word of a person
+# after six.
 FORGOTTEN = 0.05
 # Whoever is unknown stands in the middle, as if one good and one bad thing had happened.
 PRIOR = 1.0
 
 
-class History(Struct, frozen=True, array_like=True):
-    """`good` and `bad` weigh so much at `at_us`, the last event. `messages` came, `refused` of them (or put into Junk) by the door.
+class History(Struct, frozen=True, array_like=True, kw_only=True):
+    """`good` and `bad` weigh so much at `at_us`, the last event. `messages` came, `refused` of them (or put
+    into Junk) by the door.
 
     `trusted_at_us`, `junk_at_us`: when a user last moved one out of Junk or wrote to it, and when into Junk.
     """
@@ -61,7 +66,7 @@ class History(Struct, frozen=True, array_like=True):
 NOTHING = History()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReputationRules:
     """The operator's choices. `bad_action`: what becomes of mail from where only bad came before."""
 
@@ -79,10 +84,10 @@ def of_event(event: Event, at_us: int) -> History:
     good, bad = WEIGHTS[event]
     is_message = event in ("accepted", "suspect", "refused")
     return History(
-        good,
-        bad,
-        at_us,
-        at_us,
+        good=good,
+        bad=bad,
+        at_us=at_us,
+        first_at_us=at_us,
         messages=int(is_message),
         refused=int(event in ("suspect", "refused")),
         junk=int(event == "junk"),
@@ -94,9 +99,10 @@ def of_event(event: Event, at_us: int) -> History:
 
 
 def pardon(at_us: int) -> History:
-    """What takes back a message that the door put into Junk at that time: joined to the rest, it is as if nobody had suspected it."""
+    """What takes back a message that the door put into Junk at that time: joined to the rest, it is as if
+    nobody had suspected it."""
     _, bad = WEIGHTS["suspect"]
-    return History(0.0, -bad, at_us, at_us, refused=-1)
+    return History(good=0.0, bad=-bad, at_us=at_us, first_at_us=at_us, refused=-1)
 
 
 def joined(one: History, other: History, half_life_us: int) -> History:
@@ -107,17 +113,17 @@ def joined(one: History, other: History, half_life_us: int) -> History:
         one, other = other, one
     faded = fading(one.at_us - other.at_us, half_life_us)
     return History(
-        one.good + other.good * faded,
-        one.bad + other.bad * faded,
-        one.at_us,
-        min(one.first_at_us, other.first_at_us),
-        one.messages + other.messages,
-        one.refused + other.refused,
-        one.junk + other.junk,
-        one.cleared + other.cleared,
-        one.written + other.written,
-        max(one.trusted_at_us, other.trusted_at_us),
-        max(one.junk_at_us, other.junk_at_us),
+        good=one.good + other.good * faded,
+        bad=one.bad + other.bad * faded,
+        at_us=one.at_us,
+        first_at_us=min(one.first_at_us, other.first_at_us),
+        messages=one.messages + other.messages,
+        refused=one.refused + other.refused,
+        junk=one.junk + other.junk,
+        cleared=one.cleared + other.cleared,
+        written=one.written + other.written,
+        trusted_at_us=max(one.trusted_at_us, other.trusted_at_us),
+        junk_at_us=max(one.junk_at_us, other.junk_at_us),
     )
 
 
@@ -126,9 +132,10 @@ def fading(passed_us: int, half_life_us: int) -> float:
     return exp2(-max(0, passed_us) / half_life_us)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A history as it counts now: `score` between 0 (bad) and 1 (good), 0.5 for the unknown; `weight` is what it rests on."""
+    """A history as it counts now: `score` between 0 (bad) and 1 (good), 0.5 for the unknown; `weight` is what
+    it rests on."""
 
     key: str
     history: History
@@ -169,7 +176,14 @@ def _plural(word: str, count: int) -> str:
 def standing(key: str, history: History, now_us: int, half_life_us: int) -> Standing:
     faded = fading(now_us - history.at_us, half_life_us)
     good, bad = max(0.0, history.good) * faded, max(0.0, history.bad) * faded
-    return Standing(key, history, (good + PRIOR) / (good + bad + 2 * PRIOR), good + bad, now_us, (good, bad))
+    return Standing(
+        key=key,
+        history=history,
+        score=(good + PRIOR) / (good + bad + 2 * PRIOR),
+        weight=good + bad,
+        now_us=now_us,
+        parts=(good, bad),
+    )
 
 
 def is_good(standing: Standing, rules: ReputationRules) -> bool:
@@ -180,14 +194,16 @@ def is_bad(standing: Standing, rules: ReputationRules) -> bool:
     return standing.score <= rules.bad_score and standing.weight >= rules.bad_weight
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReputationFinding:
-    """What is known of the sender of one message; `problem` is set, and nothing else, when it could not be known.
+    """What is known of the sender of one message; `problem` is set, and nothing else, when it could not be
+    known.
 
-    `organization`: the author's, if SPF or DKIM speaks for it, else ""; `domain` is its standing. `author`: the canonical address in
-    From. `pairs`: author and recipient, for each account that gets a copy; without an author they have no key. `written`: the address
-    was written to from here, whoever uses it now; `written_domain`: somebody of the authenticated domain was. `expecting`: accounts
-    that wait for mail; `roles`: accounts that get it as postmaster or abuse.
+    `organization`: the author's, if SPF or DKIM speaks for it, else ""; `domain` is its standing. `author`:
+    the canonical address in From. `pairs`: author and recipient, for each account that gets a copy; without
+    an author they have no key. `written`: the address was written to from here, whoever uses it now;
+    `written_domain`: somebody of the authenticated domain was. `expecting`: accounts that wait for mail;
+    `roles`: accounts that get it as postmaster or abuse.
     """
 
     client: Standing
@@ -205,8 +221,19 @@ class ReputationFinding:
     @property
     def summary(self) -> str:
         """For the journal: the scores of all that is known."""
-        told = (self.domain, self.client, self.network, *list(self.pairs.values())[:1], self.written, self.written_domain)
-        known = [f"{one.key.partition(' ')[0]}={one.score:.2f}" for one in told if one is not None and one.history.at_us]
+        told = (
+            self.domain,
+            self.client,
+            self.network,
+            *list(self.pairs.values())[:1],
+            self.written,
+            self.written_domain,
+        )
+        known = [
+            f"{one.key.partition(' ')[0]}={one.score:.2f}"
+            for one in told
+            if one is not None and one.history.at_us
+        ]
         return self.problem or " ".join(known)
 
     @property
@@ -218,12 +245,17 @@ class ReputationFinding:
 
 def is_in_line(domain: str, author_domain: str) -> bool:
     """Is one of them the other, or above it? Single labels are above too many."""
-    return "." in domain and (domain == author_domain or author_domain.endswith("." + domain) or domain.endswith("." + author_domain))
+    return "." in domain and (
+        domain == author_domain
+        or author_domain.endswith("." + domain)
+        or domain.endswith("." + author_domain)
+    )
 
 
 def is_awaited(sender: str, addresses: Iterable[str]) -> bool:
-    """`sender`: whom somebody expects mail from: "" anybody, an address, or "@domain", which names the hosts below it too. `addresses`:
-    canonical, whom the message says that it is from. Nothing proves that; it is enough for not having to wait."""
+    """`sender`: whom somebody expects mail from: "" anybody, an address, or "@domain", which names the hosts
+    below it too. `addresses`: canonical, whom the message says that it is from. Nothing proves that; it is
+    enough for not having to wait."""
     if not sender.startswith("@"):
         return not sender or sender in addresses
     return any(f".{address.rpartition('@')[2]}".endswith(f".{sender[1:]}") for address in addresses)
@@ -250,7 +282,8 @@ def domain_key(organization: str) -> str:
 
 
 def pair_key(author: str, account_id: int, network: str = "") -> str:
-    """`author` is canonical. `network` where nothing else vouches for the author: then the pair is known from there only."""
+    """`author` is canonical. `network` where nothing else vouches for the author: then the pair is known from
+    there only."""
     return f"pair:{author} {account_id} {network}" if network else f"pair:{author} {account_id}"
 
 

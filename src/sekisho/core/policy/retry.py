@@ -12,9 +12,10 @@ from sekisho.core.terms.reply import Reply
 SECOND_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySchedule:
-    """`waits_us` between attempts, the last one repeats; `jitter` is the part by which each varies (0 to 0.5)."""
+    """`waits_us` between attempts, the last one repeats; `jitter` is the part by which each varies (0 to
+    0.5)."""
 
     waits_us: tuple[int, ...]
     jitter: float
@@ -24,14 +25,20 @@ class RetrySchedule:
 
     @classmethod
     def of_seconds(
-        cls, waits: Sequence[float], *, jitter: float, lifetime: float, notice_lifetime: float, delay_notice: float
+        cls,
+        waits: Sequence[float],
+        *,
+        jitter: float,
+        lifetime: float,
+        notice_lifetime: float,
+        delay_notice: float,
     ) -> "RetrySchedule":
         return cls(
-            tuple(int(wait * SECOND_US) for wait in waits),
-            jitter,
-            int(lifetime * SECOND_US),
-            int(notice_lifetime * SECOND_US),
-            int(delay_notice * SECOND_US),
+            waits_us=tuple(int(wait * SECOND_US) for wait in waits),
+            jitter=jitter,
+            lifetime_us=int(lifetime * SECOND_US),
+            notice_lifetime_us=int(notice_lifetime * SECOND_US),
+            delay_notice_us=int(delay_notice * SECOND_US),
         )
 
     def wait_us(self, attempts: int, roll: float) -> int:
@@ -53,8 +60,11 @@ class RetrySchedule:
         """When to give up; notices (null reverse path) live shorter (STANDARDS Q-01)."""
         return arrived_at_us + (self.notice_lifetime_us if is_notice else self.lifetime_us)
 
-    def wants_delay_notice(self, now_us: int, arrived_at_us: int, notify: frozenset[Notify] | None, *, by_default: bool) -> bool:
-        """Is it time for a "delayed" DSN? RFC 3461 §4.1: as NOTIFY says, or `by_default` where the client said nothing."""
+    def wants_delay_notice(
+        self, now_us: int, arrived_at_us: int, notify: frozenset[Notify] | None, *, by_default: bool
+    ) -> bool:
+        """Is it time for a "delayed" DSN? RFC 3461 §4.1: as NOTIFY says, or `by_default` where the client
+        said nothing."""
         wanted = by_default if notify is None else "DELAY" in notify
         return wanted and now_us - arrived_at_us >= self.delay_notice_us
 
@@ -76,4 +86,6 @@ def is_about_next_hop(reply: Reply | None) -> bool:
     if reply is None:
         return False
     # RFC 3463 §3.5: 4.4.x is the network or the routing.
-    return reply.code == 421 or (reply.enhanced is not None and (reply.enhanced.class_, reply.enhanced.subject) == (4, 4))
+    return reply.code == 421 or (
+        reply.enhanced is not None and (reply.enhanced.class_, reply.enhanced.subject) == (4, 4)
+    )

@@ -14,7 +14,8 @@ MAX_MX_HOSTS = 16
 MAX_ADDRESSES_PER_HOST = 8
 
 _ROUTE = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})\Z")
-# A name that can be looked up and put into a TLS handshake; "" (the root) is none. Real host names hold underscores.
+# A name that can be looked up and put into a TLS handshake; "" (the root) is none. Real host names hold
+# underscores.
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\Z")
 Shuffle = Callable[[MutableSequence[Any]], None]
 
@@ -47,17 +48,22 @@ def is_address_literal(next_hop: str) -> bool:
 
 
 def choose_mx(answer: Answer, own_name: str, shuffle: Shuffle) -> tuple[Mx, ...] | Reply:
-    """The hosts to try, best first, or why there are none. `answer`: the MX answer of the recipient's domain."""
+    """The hosts to try, best first, or why there are none. `answer`: the MX answer of the recipient's
+    domain."""
     domain = answer.name
     if answer.is_unknown:
-        return Reply.of(451, "4.4.3", f"The DNS does not answer for {domain} now ({answer.status.value})", cause="dns")
+        return Reply.of(
+            451, "4.4.3", f"The DNS does not answer for {domain} now ({answer.status.value})", cause="dns"
+        )
     if answer.status is DnsStatus.NXDOMAIN:
         return Reply.of(550, "5.1.2", f"The domain {domain} does not exist", cause="nowhere")
     if answer.status is DnsStatus.NODATA:
         return (Mx(0, domain),)  # RFC 5321 §5.1: the implicit MX
     records = [record for record in answer.records if isinstance(record, Mx)]
     if records and not any(record.host for record in records):
-        return Reply.of(556, "5.1.10", f"The domain {domain} takes no mail (null MX)", cause="nowhere")  # RFC 7505 §3
+        return Reply.of(
+            556, "5.1.10", f"The domain {domain} takes no mail (null MX)", cause="nowhere"
+        )  # RFC 7505 §3
     records = [Mx(preference, host.rstrip(".").lower()) for preference, host in records]
     records = [record for record in records if _HOST.match(record.host)]
     if not records:
@@ -74,7 +80,8 @@ def choose_mx(answer: Answer, own_name: str, shuffle: Shuffle) -> tuple[Mx, ...]
 
 
 def without_us(hosts: Sequence[Mx], own_preferences: Sequence[int]) -> list[Mx]:
-    """RFC 5321 §5.1: where we stand in the list ourselves, that preference and all worse ones are discarded."""
+    """RFC 5321 §5.1: where we stand in the list ourselves, that preference and all worse ones are
+    discarded."""
     if not own_preferences:
         return list(hosts)
     limit = min(own_preferences)
@@ -82,7 +89,12 @@ def without_us(hosts: Sequence[Mx], own_preferences: Sequence[int]) -> list[Mx]:
 
 
 def routing_loop(domain: str) -> Reply:
-    return Reply.of(554, "5.4.6", f"The mail exchanger of {domain} is this server, which does not take mail for it", cause="nowhere")
+    return Reply.of(
+        554,
+        "5.4.6",
+        f"The mail exchanger of {domain} is this server, which does not take mail for it",
+        cause="nowhere",
+    )
 
 
 def choose_addresses(v6: Answer | None, v4: Answer) -> tuple[IPv4Address | IPv6Address, ...]:
@@ -97,12 +109,15 @@ def explain_no_address(host: str, v6: Answer | None, v4: Answer) -> Reply:
     """Why a host without an address cannot be used."""
     for answer in (v4, v6):
         if answer is not None and answer.is_unknown:
-            return Reply.of(451, "4.4.3", f"The DNS does not answer for {host} now ({answer.status.value})", cause="dns")
+            return Reply.of(
+                451, "4.4.3", f"The DNS does not answer for {host} now ({answer.status.value})", cause="dns"
+            )
     return Reply.of(550, "5.4.4", f"The mail exchanger {host} has no address", cause="nowhere")
 
 
 def worst_hope(replies: Sequence[Reply]) -> int:
-    """Which of the hosts' failures speaks for all: the last temporary one, else the last (its index; -1 without any).
+    """Which of the hosts' failures speaks for all: the last temporary one, else the last (its index; -1
+    without any).
 
     One host that may work later is a reason to try later (RFC 5321 §4.5.4.1).
     """

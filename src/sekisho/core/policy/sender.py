@@ -1,4 +1,5 @@
-"""Does the domain in MAIL FROM exist at all? What does not exist can sign nothing, so that this is known before the message is."""
+"""Does the domain in MAIL FROM exist at all? What does not exist can sign nothing, so that this is known
+before the message is."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,8 +16,8 @@ class SenderFinding:
 
 
 def read_existence(domain: str, answer: Answer) -> SenderFinding:
-    """From the answer to a question of any type about the name itself. NXDOMAIN says that there is nothing there, nor below (RFC 8020 §2);
-    what an alias leads to may be missing all the same."""
+    """From the answer to a question of any type about the name itself. NXDOMAIN says that there is nothing
+    there, nor below (RFC 8020 §2); what an alias leads to may be missing all the same."""
     if answer.is_unknown:
         return SenderFinding(domain, "unknown")
     is_missing = answer.status is DnsStatus.NXDOMAIN and answer.canonical_name in ("", domain)

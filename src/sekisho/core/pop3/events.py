@@ -1,4 +1,5 @@
-"""What the POP3 machine tells its caller. Each event but NEED_DATA and Listing must be answered before the next one is asked for."""
+"""What the POP3 machine tells its caller. Each event but NEED_DATA and Listing must be answered before the
+next one is asked for."""
 
 import enum
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ NEED_DATA = NeedData.NEED_DATA
 
 @dataclass(frozen=True, slots=True)
 class StartTls:
-    """Send what is pending, do the handshake, then `tls_started`. Octets that are already here end the connection (Closed)."""
+    """Send what is pending, do the handshake, then `tls_started`. Octets that are already here end the
+    connection (Closed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,15 @@ class PasswordLogin:
 
 @dataclass(frozen=True, slots=True)
 class SaslStarted:
-    """AUTH: answer with `challenge`, `open_maildrop` or `refuse_login`. `initial_response` None: the client sent none."""
+    """AUTH: answer with `challenge`, `open_maildrop` or `refuse_login`. `initial_response` None: the client
+    sent none."""
 
     mechanism: str
     initial_response: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class SaslResponse:
+class Pop3SaslResponse:
     """The answer to the last challenge: answer as `SaslStarted`."""
 
     octets: bytes = field(repr=False)
@@ -44,13 +47,14 @@ class SaslResponse:
 
 @dataclass(frozen=True, slots=True)
 class SaslAborted:
-    """The exchange ended without a result (cancelled, or not base64); the client knows. Throw the mechanism away, then `resume`."""
+    """The exchange ended without a result (cancelled, or not base64); the client knows. Throw the mechanism
+    away, then `resume`."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ScanListing:
     """A long answer in pieces: send them all before the next event."""
 
     chunks: Iterator[bytes]
@@ -58,7 +62,8 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Retrieve:
-    """RETR (`body_lines` None) or TOP: answer with `message_follows`, then the octets through transparency, or `message_gone`."""
+    """RETR (`body_lines` None) or TOP: answer with `message_follows`, then the octets through transparency,
+    or `message_gone`."""
 
     number: int
     uid: int
@@ -73,11 +78,22 @@ class Quit:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class Pop3Closed:
     """Send what is pending and close. `is_orderly`: the client said QUIT."""
 
     reason: str
     is_orderly: bool = False
 
 
-Event = NeedData | StartTls | PasswordLogin | SaslStarted | SaslResponse | SaslAborted | Listing | Retrieve | Quit | Closed
+Event = (
+    NeedData
+    | StartTls
+    | PasswordLogin
+    | SaslStarted
+    | Pop3SaslResponse
+    | SaslAborted
+    | ScanListing
+    | Retrieve
+    | Quit
+    | Pop3Closed
+)

@@ -1,7 +1,7 @@
 """The server's side of POP3 as a machine: octets in, events out (RFC 1939, 2449, 2595, 5034).
 
-It owns grammar, states and replies; passwords, the maildrop's contents and the connection are the caller's. Whole or byte by
-byte, the same input gives the same events.
+It owns grammar, states and replies; passwords, the maildrop's contents and the connection are the caller's.
+Whole or byte by byte, the same input gives the same events.
 """
 
 import re
@@ -10,15 +10,15 @@ from typing import Literal
 
 from sekisho.core.pop3.events import (
     NEED_DATA,
-    Closed,
     Event,
-    Listing,
     PasswordLogin,
+    Pop3Closed,
+    Pop3SaslResponse,
     Quit,
     Retrieve,
     SaslAborted,
-    SaslResponse,
     SaslStarted,
+    ScanListing,
     StartTls,
 )
 from sekisho.core.pop3.maildrop import Maildrop
@@ -69,11 +69,11 @@ class Pop3Machine:
         self._maildrop: Maildrop | None = None
         self._awaiting: type | None = None  # the event that waits for its answer
         self._in_sasl = False
-        self._closed: Closed | None = None
+        self._closed: Pop3Closed | None = None
         # RFC 1939 §4; without an APOP timestamp, since APOP needs the password in plain text.
         self._ok(f"{hostname} POP3 ready")
 
-    # -- octets ---------------------------------------------------------------------------------------------------------
+    # -- octets ----------------------------------------------------------------------------------------------
 
     def receive_data(self, octets: bytes) -> None:
         self._input += octets
@@ -94,19 +94,20 @@ class Pop3Machine:
         if self._closed:
             return self._closed
         if self._awaiting is StartTls and self._input:
-            # RFC 2595 §4, THREATS 2: what was sent before the handshake can never be read as if it came inside it.
+            # RFC 2595 §4, THREATS 2: what was sent before the handshake can never be read as if it came
+            # inside it.
             return self._close("plaintext behind STLS", None)
         if self._awaiting is not None:
             raise RuntimeError(f"{self._awaiting.__name__} was not answered")
         while not self._closed:
             if len(self._output) > MAX_PENDING_REPLIES:
-                return Listing(iter(()))
+                return ScanListing(iter(()))
             line = self._take_line()
             if line is None:
                 break
             event = self._receive_sasl(line) if self._in_sasl else self._receive_command(line)
             if event is not None:
-                if not isinstance(event, Listing | Closed):
+                if not isinstance(event, ScanListing | Pop3Closed):
                     self._awaiting = type(event)
                 return event
         return self._closed or NEED_DATA
@@ -122,7 +123,7 @@ class Pop3Machine:
         del self._input[: end + 1]
         return line
 
-    # -- replies --------------------------------------------------------------------------------------------------------
+    # -- replies ---------------------------------------------------------------------------------------------
 
     def _ok(self, text: str = "") -> None:
         self._output.append(f"+OK {text}\r\n".encode() if text else b"+OK\r\n")
@@ -138,13 +139,13 @@ class Pop3Machine:
         else:
             self._close("too many errors", "-ERR Too many errors")
 
-    def _close(self, reason: str, line: str | None, *, is_orderly: bool = False) -> Closed:
+    def _close(self, reason: str, line: str | None, *, is_orderly: bool = False) -> Pop3Closed:
         if line is not None:
             self._output.append(line.encode() + b"\r\n")
-        self._closed = Closed(reason, is_orderly)
+        self._closed = Pop3Closed(reason, is_orderly)
         return self._closed
 
-    # -- answers of the caller ------------------------------------------------------------------------------------------
+    # -- answers of the caller -------------------------------------------------------------------------------
 
     def _answered(self, *expected: type) -> None:
         if self._awaiting not in expected:
@@ -152,25 +153,26 @@ class Pop3Machine:
         self._awaiting = None
 
     def tls_started(self, mechanisms: tuple[str, ...]) -> None:
-        """The handshake is done: nothing said before it counts (RFC 2595 §4), and these mechanisms are offered inside it."""
+        """The handshake is done: nothing said before it counts (RFC 2595 §4), and these mechanisms are
+        offered inside it."""
         self._answered(StartTls)
         self._is_tls, self._username, self._mechanisms = True, None, mechanisms
 
     def challenge(self, octets: bytes) -> None:
         """The mechanism's next question (RFC 5034 §4)."""
-        self._answered(SaslStarted, SaslResponse)
+        self._answered(SaslStarted, Pop3SaslResponse)
         self._in_sasl = True
         self._output.append(b"+ " + encode_base64(octets) + b"\r\n")
 
     def open_maildrop(self, maildrop: Maildrop) -> None:
         """The login succeeded and the maildrop is locked: TRANSACTION state."""
-        self._answered(PasswordLogin, SaslStarted, SaslResponse)
+        self._answered(PasswordLogin, SaslStarted, Pop3SaslResponse)
         self._in_sasl, self._maildrop = False, maildrop
         self._ok(f"maildrop has {maildrop.messages} messages ({maildrop.octets} octets)")
 
     def refuse_login(self, why: LoginRefusal) -> None:
         """Back to AUTHORIZATION; wrong credentials are counted, and too many end the connection."""
-        self._answered(PasswordLogin, SaslStarted, SaslResponse)
+        self._answered(PasswordLogin, SaslStarted, Pop3SaslResponse)
         self._in_sasl, self._username = False, None
         if why in ("credentials", "failed"):
             self._logins_left -= 1
@@ -211,7 +213,7 @@ class Pop3Machine:
         self._answered(Retrieve, Quit)
         self._close("expelled", "-ERR [AUTH] This login is no longer valid")
 
-    # -- AUTHORIZATION state --------------------------------------------------------------------------------------------
+    # -- AUTHORIZATION state ---------------------------------------------------------------------------------
 
     def _receive_command(self, line: bytes) -> Event | None:
         text = line[:-2]
@@ -302,7 +304,7 @@ class Pop3Machine:
         if line == b"*\r\n":
             return self._abort_sasl("cancelled")
         try:
-            return SaslResponse(decode_base64(line[:-2], MAX_LINE_OCTETS))
+            return Pop3SaslResponse(decode_base64(line[:-2], MAX_LINE_OCTETS))
         except Base64Error:
             return self._abort_sasl("not base64")
 
@@ -315,7 +317,7 @@ class Pop3Machine:
             return self._close("quit", "+OK Bye", is_orderly=True)
         return Quit(self._maildrop.deleted_uids())
 
-    # -- TRANSACTION state ----------------------------------------------------------------------------------------------
+    # -- TRANSACTION state -----------------------------------------------------------------------------------
 
     @property
     def _drop(self) -> Maildrop:
@@ -343,7 +345,7 @@ class Pop3Machine:
                 self._ok(f"{number} {self._drop.size(number)}")
             return None
         self._ok(f"{self._drop.messages} messages ({self._drop.octets} octets)")
-        return Listing(self._drop.scan_listing())
+        return ScanListing(self._drop.scan_listing())
 
     def _uidl(self, rest: bytes) -> Event | None:
         if rest.strip():
@@ -352,7 +354,7 @@ class Pop3Machine:
                 self._ok(f"{number} {self._drop.unique_id(number)}")
             return None
         self._ok("unique ids follow")
-        return Listing(self._drop.unique_id_listing())
+        return ScanListing(self._drop.unique_id_listing())
 
     def _retr(self, rest: bytes) -> Event | None:
         number = self._number(rest)

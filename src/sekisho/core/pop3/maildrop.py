@@ -40,7 +40,8 @@ class Maildrop:
         return self._sizes[number - 1]
 
     def unique_id(self, number: int) -> str:
-        """RFC 1939 §7: never reused for another message, the same in every session; 1 to 70 printable characters."""
+        """RFC 1939 §7: never reused for another message, the same in every session; 1 to 70 printable
+        characters."""
         return f"{self._uidvalidity}.{self._uids[number - 1]}"
 
     def delete(self, number: int) -> None:

@@ -1,10 +1,12 @@
-"""How a message goes over a line-ended protocol: dots doubled, a lone dot at the end (RFC 1939 §3), on whole buffers."""
+"""How a message goes over a line-ended protocol: dots doubled, a lone dot at the end (RFC 1939 §3), on whole
+buffers."""
 
 
 class DotStuffer:
     """Feed a message in pieces of any size; what comes back together ends with `CRLF.CRLF`.
 
-    A dot behind a bare LF is doubled too: clients that take a bare LF for a line end would otherwise see a false end of the message.
+    A dot behind a bare LF is doubled too: clients that take a bare LF for a line end would otherwise see a
+    false end of the message.
     """
 
     def __init__(self) -> None:
@@ -26,7 +28,8 @@ class DotStuffer:
 
 
 class TopCutter:
-    """Lets the header section, the empty line and the first `body_lines` lines of the body through (RFC 1939 §7 TOP)."""
+    """Lets the header section, the empty line and the first `body_lines` lines of the body through (RFC 1939
+    §7 TOP)."""
 
     def __init__(self, body_lines: int) -> None:
         self._lines_left = body_lines

@@ -1,7 +1,9 @@
-"""The server's side of Dovecot's authentication protocol, version 1.2, by which Postfix, Exim and others let us judge their logins.
+"""The server's side of Dovecot's authentication protocol, version 1.2, by which Postfix, Exim and others let
+us judge their logins.
 
-Lines of fields separated by tabs. Several exchanges run at once on a connection, told apart by the client's number. Whole or byte by
-byte, the same input gives the same events. (Dovecot's documentation, "Authentication Protocol".)
+Lines of fields separated by tabs. Several exchanges run at once on a connection, told apart by the client's
+number. Whole or byte by byte, the same input gives the same events. (Dovecot's documentation, "Authentication
+Protocol".)
 """
 
 import re
@@ -16,13 +18,17 @@ _ID = re.compile(rb"[0-9]{1,10}")
 _OF_THE_GREETING = frozenset({b"CPID", b"SERVICE"})
 _FLAGS = {"PLAIN": "\tplaintext", "LOGIN": "\tplaintext", "SCRAM-SHA-256": "\tmutual-auth"}
 # A tab, a line end, NUL and \x01 itself are written as \x01 and a letter.
-_ESCAPES = {b"\x01" + letter: octet for letter, octet in ((b"0", b"\0"), (b"1", b"\x01"), (b"t", b"\t"), (b"r", b"\r"), (b"n", b"\n"))}
+_ESCAPES = {
+    b"\x01" + letter: octet
+    for letter, octet in ((b"0", b"\0"), (b"1", b"\x01"), (b"t", b"\t"), (b"r", b"\r"), (b"n", b"\n"))
+}
 _ESCAPED = re.compile(rb"\x01(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """AUTH. `facts`: what the other server says about its client: "service", "rip" (its address), "secured". `initial` None: none came."""
+    """AUTH. `facts`: what the other server says about its client: "service", "rip" (its address), "secured".
+    `initial` None: none came."""
 
     number: int
     mechanism: str
@@ -56,10 +62,11 @@ class _Wrong(Exception):
 
 
 class AuthServerMachine:
-    """One connection. Answer each `Begun` and `Continued` once, with its number, whenever it is known: `challenge`, `accept`, `refuse`.
+    """One connection. Answer each `Begun` and `Continued` once, with its number, whenever it is known:
+    `challenge`, `accept`, `refuse`.
 
-    What cannot be asked so is answered here, with the number it came under: who asks may wait for ever. Send what there is to send
-    whenever `next_event` gave None or `Broken`.
+    What cannot be asked so is answered here, with the number it came under: who asks may wait for ever. Send
+    what there is to send whenever `next_event` gave None or `Broken`.
     """
 
     def __init__(self, mechanisms: Sequence[str], pid: int, unique: int, cookie: str) -> None:
@@ -71,7 +78,10 @@ class AuthServerMachine:
         self._broken: Broken | None = None
         self._open: set[int] = set()  # begun, and neither ended nor cancelled
         self._asked: set[int] = set()  # of those: a challenge waits for its response
-        lines = [f"VERSION\t{MAJOR}\t{MINOR}", *(f"MECH\t{name}{_FLAGS.get(name, '')}" for name in mechanisms)]
+        lines = [
+            f"VERSION\t{MAJOR}\t{MINOR}",
+            *(f"MECH\t{name}{_FLAGS.get(name, '')}" for name in mechanisms),
+        ]
         lines += [f"SPID\t{pid}", f"CUID\t{unique}", f"COOKIE\t{cookie}", "DONE"]
         self._output = "".join(f"{line}\n" for line in lines).encode()
 
@@ -127,7 +137,9 @@ class AuthServerMachine:
             number = _number(fields)
             self._forget(number)
             return Cancelled(number)
-        if command not in _OF_THE_GREETING and fields and _ID.fullmatch(fields[0]):  # whoever numbers it may wait
+        if (
+            command not in _OF_THE_GREETING and fields and _ID.fullmatch(fields[0])
+        ):  # whoever numbers it may wait
             self._say_no(int(fields[0]))
         return None  # and what later versions add
 

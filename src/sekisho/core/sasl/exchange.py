@@ -1,7 +1,7 @@
 """What a SASL mechanism and its caller say to each other (RFC 4422 §3).
 
-Octets here are already out of base64: that is the protocol machine's work. A mechanism object serves one exchange and is
-thrown away after it, whatever happened (THREATS 13).
+Octets here are already out of base64: that is the protocol machine's work. A mechanism object serves one
+exchange and is thrown away after it, whatever happened (THREATS 13).
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,8 @@ MAX_PASSWORD_OCTETS = 1024
 
 
 class SaslError(Exception):
-    """The client broke the mechanism's syntax; the exchange is over and failed. The text is for the journal."""
+    """The client broke the mechanism's syntax; the exchange is over and failed. The text is for the
+    journal."""
 
 
 class SaslRefused(SaslError):
@@ -32,7 +33,7 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class SaslCredentials:
     """The exchange is over: check these. `authzid` is empty when the client gave none."""
 
     username: str
@@ -42,7 +43,8 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class SecretNeeded:
-    """SCRAM: look up the stored keys of this user (or invent them, see `scram.pretended_secret`) and call `give_secrets`."""
+    """SCRAM: look up the stored keys of this user (or invent them, see `scram.pretended_secret`) and call
+    `give_secrets`."""
 
     username: str
     authzid: str = ""
@@ -50,7 +52,8 @@ class SecretNeeded:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """SCRAM: the client proved the password. `final` goes out with the success, or as a last challenge where it cannot.
+    """SCRAM: the client proved the password. `final` goes out with the success, or as a last challenge where
+    it cannot.
 
     `index`: which of the secrets that were given it proved.
     """
@@ -63,7 +66,8 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """The exchange is over: ask the issuer's keys about it. `username`: whom the client wants to be, empty: whom the token names."""
+    """The exchange is over: ask the issuer's keys about it. `username`: whom the client wants to be, empty:
+    whom the token names."""
 
     username: str
     token: str = field(repr=False)
@@ -76,7 +80,7 @@ class Certified:
     authzid: str = ""
 
 
-Step = Challenge | Credentials | SecretNeeded | Proven | BearerToken | Certified
+Step = Challenge | SaslCredentials | SecretNeeded | Proven | BearerToken | Certified
 
 
 class Mechanism(Protocol):

@@ -23,7 +23,8 @@ _PLAIN_MECHANISMS: dict[str, Callable[[], Mechanism]] = {
 
 
 def make_mechanism(name: str, nonce: bytes, bindings: Mapping[str, bytes]) -> Mechanism:
-    """A new object (THREATS 13) for an upper-case name (RFC 4422 §3.1); raises KeyError for one that is not known.
+    """A new object (THREATS 13) for an upper-case name (RFC 4422 §3.1); raises KeyError for one that is not
+    known.
 
     `nonce` as SCRAM wants it; `bindings`: the channel bindings that are offered, by type.
     """

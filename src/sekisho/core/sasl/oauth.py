@@ -1,6 +1,8 @@
-"""OAUTHBEARER (RFC 7628) and XOAUTH2, its elder brother of some large providers: the client shows a token that an issuer gave it.
+"""OAUTHBEARER (RFC 7628) and XOAUTH2, its elder brother of some large providers: the client shows a token
+that an issuer gave it.
 
-Nothing is verified here. A refused token is told by a challenge of JSON, which the client answers before the exchange fails.
+Nothing is verified here. A refused token is told by a challenge of JSON, which the client answers before the
+exchange fails.
 """
 
 import json
@@ -15,9 +17,12 @@ MAX_TOKEN_OCTETS = 6000  # in base64 it fits into the lines that are taken befor
 _TOKEN = rb"(?P<token>[A-Za-z0-9._~+/-]{1,%d}=*)" % MAX_TOKEN_OCTETS  # RFC 6750 §2.1
 # RFC 7628 §3.1: gs2-header kvsep *kvpair kvsep. Channel binding is not defined for it (§3.2.1).
 _MESSAGE = re.compile(
-    rb"(?P<flag>n|y|p=[A-Za-z0-9.\-]{1,64}),(?:a=(?P<authzid>[^,\0\x01]+))?,\x01(?P<pairs>(?:[A-Za-z]+=[\t\n\r -~]*\x01)*)\x01"
+    rb"(?P<flag>n|y|p=[A-Za-z0-9.\-]{1,64}),(?:a=(?P<authzid>[^,\0\x01]+))?,\x01(?P<pairs>(?:[A-Za-z]+=[\t"
+    rb"\n\r -~]*\x01)*)\x01"
 )
-_XOAUTH2 = re.compile(rb"user=(?P<user>[^\0\x01]*)\x01auth=[Bb][Ee][Aa][Rr][Ee][Rr] +" + _TOKEN + rb" *\x01\x01")
+_XOAUTH2 = re.compile(
+    rb"user=(?P<user>[^\0\x01]*)\x01auth=[Bb][Ee][Aa][Rr][Ee][Rr] +" + _TOKEN + rb" *\x01\x01"
+)
 _BEARER = re.compile(rb"(?:\A|\x01)auth=[Bb][Ee][Aa][Rr][Ee][Rr] +" + _TOKEN + rb" *\x01")
 _MAX_OCTETS = MAX_TOKEN_OCTETS + 2048
 
@@ -48,7 +53,9 @@ class OauthBearer:
         token = _BEARER.search(match["pairs"])
         if not token:  # §3.1: the one pair that must be there
             raise SaslError(f"the {self.name} message has no bearer token")
-        return BearerToken(decode_saslname(match["authzid"]) if match["authzid"] else "", token["token"].decode())
+        return BearerToken(
+            decode_saslname(match["authzid"]) if match["authzid"] else "", token["token"].decode()
+        )
 
 
 class Xoauth2(OauthBearer):
@@ -64,7 +71,8 @@ class Xoauth2(OauthBearer):
 
 
 def error_challenge(mechanism: str, scope: str, discovery: str) -> bytes:
-    """What is said before a token's exchange fails (RFC 7628 §3.2.2): the same for all that may be wrong with it."""
+    """What is said before a token's exchange fails (RFC 7628 §3.2.2): the same for all that may be wrong with
+    it."""
     if mechanism == XOAUTH2:
         told = {"status": "401", "schemes": "bearer", "scope": scope}
     else:

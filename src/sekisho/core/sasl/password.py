@@ -1,10 +1,11 @@
-"""The mechanisms that hand over the password itself: PLAIN and LOGIN. Only ever offered under TLS (RFC 4954 §4)."""
+"""The mechanisms that hand over the password itself: PLAIN and LOGIN. Only ever offered under TLS (RFC 4954
+§4)."""
 
 from sekisho.core.sasl.exchange import (
     MAX_NAME_OCTETS,
     MAX_PASSWORD_OCTETS,
     Challenge,
-    Credentials,
+    SaslCredentials,
     SaslError,
     Step,
     decode_text,
@@ -36,11 +37,12 @@ class Plain:
         password = decode_text(parts[2], MAX_PASSWORD_OCTETS, "password")
         if not username or not password:  # RFC 4616 §2: authcid and passwd are 1*SAFE
             raise SaslError("PLAIN needs a user name and a password")
-        return Credentials(username, password, authzid)
+        return SaslCredentials(username, password, authzid)
 
 
 class Login:
-    """The two questions of the expired draft-murchison-sasl-login, which old clients and devices still speak."""
+    """The two questions of the expired draft-murchison-sasl-login, which old clients and devices still
+    speak."""
 
     name = "LOGIN"
 
@@ -66,4 +68,4 @@ class Login:
         password = decode_text(response, MAX_PASSWORD_OCTETS, "password")
         if not password:
             raise SaslError("LOGIN needs a password")
-        return Credentials(self._username, password)
+        return SaslCredentials(self._username, password)

@@ -1,4 +1,5 @@
-"""How names and passwords are made comparable before they are compared (RFC 8265; SASLprep, RFC 4013, for SCRAM)."""
+"""How names and passwords are made comparable before they are compared (RFC 8265; SASLprep, RFC 4013, for
+SCRAM)."""
 
 import re
 import stringprep
@@ -18,7 +19,8 @@ class PreparationError(ValueError):
 
 
 def prepare_password(text: str) -> str:
-    """The OpaqueString profile (RFC 8265 §4.2): other spaces become U+0020, then NFC. Raises `PreparationError`."""
+    """The OpaqueString profile (RFC 8265 §4.2): other spaces become U+0020, then NFC. Raises
+    `PreparationError`."""
     if not text:
         raise PreparationError("The password is empty.")
     if not _UNPREPARED.search(text):
@@ -41,7 +43,9 @@ def prepare_scram_password(text: str) -> str:
     if not prepared:
         raise PreparationError("The password is empty.")
     if any(map(_is_prohibited, prepared)):
-        raise PreparationError("The password holds a control character or a code point that must not be in passwords.")
+        raise PreparationError(
+            "The password holds a control character or a code point that must not be in passwords."
+        )
     if any(map(stringprep.in_table_d1, prepared)):  # RFC 3454 §6
         ends_right = stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1])
         if not ends_right or any(map(stringprep.in_table_d2, prepared)):

@@ -1,7 +1,8 @@
 """SCRAM-SHA-256, the server's side (RFC 5802, RFC 7677), from stored keys: the password itself is never here.
 
-With `bindings` given it serves SCRAM-SHA-256-PLUS too (RFC 5802 §6) and notices a downgrade. An account may have several
-passwords (one per device): their keys share salt and iteration count, so that one exchange is checked against each.
+With `bindings` given it serves SCRAM-SHA-256-PLUS too (RFC 5802 §6) and notices a downgrade. An account may
+have several passwords (one per device): their keys share salt and iteration count, so that one exchange is
+checked against each.
 """
 
 import hashlib
@@ -34,10 +35,13 @@ _CLIENT_FIRST = re.compile(
     rb"(?P<bare>n=(?P<name>[^,\0]+),r=(?P<nonce>[!-+\--~]{8,512})(?:,[A-Za-ln-z]=[^,\0]*)*)"
 )
 _CLIENT_FINAL = re.compile(
-    rb"(?P<without_proof>c=(?P<binding>[A-Za-z0-9+/=]{4,2048}),r=(?P<nonce>[!-+\--~]{1,1100})(?:,[A-Za-ln-z]=[^,\0]*)*)"
+    rb"(?P<without_proof>c=(?P<binding>[A-Za-z0-9+/=]{4,2048}),r=(?P<nonce>[!-+\--~]{1,1100})(?:,[A-Za-ln-z"
+    rb"]=[^,\0]*)*)"
     rb",p=(?P<proof>[A-Za-z0-9+/=]{1,128})"
 )
-_STORED = re.compile(r"SCRAM-SHA-256\$([0-9]{1,8}):([A-Za-z0-9+/=]{1,344})\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})")
+_STORED = re.compile(
+    r"SCRAM-SHA-256\$([0-9]{1,8}):([A-Za-z0-9+/=]{1,344})\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})"
+)
 MAX_MESSAGE_OCTETS = 4096
 
 
@@ -52,7 +56,9 @@ class ScramSecret:
 
     def __str__(self) -> str:
         """`SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey` (RFC 5803 §3)."""
-        salt, stored, server = (encode_base64(o).decode() for o in (self.salt, self.stored_key, self.server_key))
+        salt, stored, server = (
+            encode_base64(o).decode() for o in (self.salt, self.stored_key, self.server_key)
+        )
         return f"SCRAM-SHA-256${self.iterations}:{salt}${stored}:{server}"
 
     @classmethod
@@ -75,25 +81,32 @@ def derive_secret(password: str, salt: bytes, iterations: int) -> ScramSecret:
 
 
 def salt_of(username: str, key: bytes) -> bytes:
-    """The salt of a name, whether or not anybody has it: who asks for it learns nothing (`key`: random, kept by the server)."""
+    """The salt of a name, whether or not anybody has it: who asks for it learns nothing (`key`: random, kept
+    by the server)."""
     return _hmac(key, b"salt:" + username.encode("utf-8", "replace"))[:16]
 
 
 def pretended_secret(username: str, key: bytes, iterations: int) -> ScramSecret:
-    """Keys for a user who does not exist: the same salt each time, and no password fits (RFC 5802 §5.1 asks for a salt)."""
+    """Keys for a user who does not exist: the same salt each time, and no password fits (RFC 5802 §5.1 asks
+    for a salt)."""
     name = username.encode("utf-8", "replace")
-    return ScramSecret(salt_of(username, key), iterations, _hmac(key, b"stored:" + name), _hmac(key, b"server:" + name))
+    return ScramSecret(
+        salt_of(username, key), iterations, _hmac(key, b"stored:" + name), _hmac(key, b"server:" + name)
+    )
 
 
 class ScramSha256:
     """One exchange. `nonce`: fresh printable octets without comma (base64 of ≥ 18 random octets).
 
-    `bindings`: channel-binding type -> data, when the -PLUS variant is offered too; `plus`: the client chose it.
+    `bindings`: channel-binding type -> data, when the -PLUS variant is offered too; `plus`: the client chose
+    it.
     """
 
     name = "SCRAM-SHA-256"
 
-    def __init__(self, nonce: bytes, bindings: Mapping[str, bytes] | None = None, *, plus: bool = False) -> None:
+    def __init__(
+        self, nonce: bytes, bindings: Mapping[str, bytes] | None = None, *, plus: bool = False
+    ) -> None:
         if not re.fullmatch(rb"[!-+\--~]{16,512}", nonce):
             raise ValueError("a SCRAM nonce needs at least 16 printable octets without comma")
         self._nonce = nonce
@@ -143,7 +156,8 @@ class ScramSha256:
         return b""
 
     def give_secrets(self, secrets: Sequence[ScramSecret]) -> Challenge:
-        """The stored keys of the user asked for, at least one, all of the same salt and iterations; or pretended ones."""
+        """The stored keys of the user asked for, at least one, all of the same salt and iterations; or
+        pretended ones."""
         if self._state != "secret":
             raise RuntimeError("no secret was asked for")
         first = secrets[0]
@@ -167,7 +181,9 @@ class ScramSha256:
         if not hmac.compare_digest(binding, self._expected_binding):
             raise SaslRefused("the channel binding does not match")
         auth_message = b",".join((self._client_first, self._server_first, match["without_proof"]))
-        fitting = [number for number, secret in enumerate(self._secrets) if _fits(proof, secret, auth_message)]
+        fitting = [
+            number for number, secret in enumerate(self._secrets) if _fits(proof, secret, auth_message)
+        ]
         if not fitting:
             raise SaslWrong("the proof is wrong")
         final = b"v=" + encode_base64(_hmac(self._secrets[fitting[0]].server_key, auth_message))

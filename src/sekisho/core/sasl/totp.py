@@ -22,7 +22,8 @@ def totp_code(secret: bytes, step: int, digits: int = DIGITS) -> str:
 
 
 def matching_step(secret: bytes, typed: str, now_us: int, last_step: int) -> int | None:
-    """The step whose code was typed, if it is near now and after `last_step`, the last one that was used (THREATS 18)."""
+    """The step whose code was typed, if it is near now and after `last_step`, the last one that was used
+    (THREATS 18)."""
     now = now_us // (STEP_SECONDS * 1_000_000)
     code = _TYPED.sub("", typed).encode("utf-8", "replace")
     found = None
@@ -38,6 +39,7 @@ def base32(secret: bytes) -> str:
 
 
 def otpauth_uri(issuer: str, account: str, secret: bytes) -> str:
-    """What apps read from a QR code. The defaults (SHA1, 6 digits, 30 s) are not written: some apps read nothing else."""
+    """What apps read from a QR code. The defaults (SHA1, 6 digits, 30 s) are not written: some apps read
+    nothing else."""
     label = f"{quote(issuer, safe='')}:{quote(account, safe='@')}"
     return f"otpauth://totp/{label}?secret={base32(secret)}&issuer={quote(issuer, safe='')}"

@@ -27,7 +27,8 @@ HeaderEdit = AddField | DeleteField
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """Into the inbox (RFC 5228 §4.3). `is_implicit`: nothing else was said. `edits`: changes to the header section made before."""
+    """Into the inbox (RFC 5228 §4.3). `is_implicit`: nothing else was said. `edits`: changes to the header
+    section made before."""
 
     flags: tuple[str, ...] = ()
     is_implicit: bool = False
@@ -36,7 +37,8 @@ class Keep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileInto:
-    """RFC 5228 §4.1. `mailbox` in UTF-8. `create`: make it if it is not there (RFC 5490 §3.2); else the inbox takes the message.
+    """RFC 5228 §4.1. `mailbox` in UTF-8. `create`: make it if it is not there (RFC 5490 §3.2); else the inbox
+    takes the message.
 
     `special_use`: an attribute such as `\\Junk`; a mailbox that has it goes before the name (RFC 8579 §4.1).
     """
@@ -71,9 +73,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vacation:
-    """An answer to `to` that passed every check of RFC 5230 §4, but for who was answered already: `key` within `seconds`.
+    """An answer to `to` that passed every check of RFC 5230 §4, but for who was answered already: `key`
+    within `seconds`.
 
-    `sender`: the From field, "" for `recipient`, the address of the owner's that the message was for. `mime`: `reason` is a whole entity.
+    `sender`: the From field, "" for `recipient`, the address of the owner's that the message was for. `mime`:
+    `reason` is a whole entity.
     """
 
     to: str
@@ -90,7 +94,8 @@ class Vacation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """RFC 5435 §3 by mail (RFC 5436 §2). `to`: recipients; `fields`: subject, body and others out of the URI."""
+    """RFC 5435 §3 by mail (RFC 5436 §2). `to`: recipients; `fields`: subject, body and others out of the
+    URI."""
 
     to: tuple[str, ...]
     subject: str = ""
@@ -104,22 +109,23 @@ Action = Keep | FileInto | Redirect | Discard | Reject | Vacation | Notify
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenBefore:
     """Remember for `seconds` that a message with this key was here (RFC 7352 §3)."""
 
     key: bytes
     seconds: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Result:
-    """`actions` in order, the implicit keep included. `error`: why the script stopped; then the message is kept, and the owner told.
+    """`actions` in order, the implicit keep included. `error`: why the script stopped; then the message is
+    kept, and the owner told.
 
     `warnings`: what the script asked for in vain. `work`: what it cost, in the units of `SieveLimits.work`.
     """
 
     actions: list[Action] = field(default_factory=list)
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[SeenBefore] = field(default_factory=list)
     error: ScriptFault | None = None
     warnings: list[ScriptFault] = field(default_factory=list)
     work: int = 0

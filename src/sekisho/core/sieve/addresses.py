@@ -1,4 +1,5 @@
-"""The addresses of a field as Sieve tests see them (RFC 5228 §5.1): forgiving, for sorting mail only. No decision about "who" is made here.
+"""The addresses of a field as Sieve tests see them (RFC 5228 §5.1): forgiving, for sorting mail only. No
+decision about "who" is made here.
 
 One pass of one pattern over the value, no recursion, bounded.
 """
@@ -19,7 +20,8 @@ _COMMENT_MARK = re.compile(r"[()\\]")
 
 
 class MailAddress(NamedTuple):
-    """`local` without quoting. `whole` as it stood, without comments and white space; domain "" where what stood there is no address."""
+    """`local` without quoting. `whole` as it stood, without comments and white space; domain "" where what
+    stood there is no address."""
 
     whole: str
     local: str
@@ -37,7 +39,8 @@ def read_addresses(value: str) -> list[MailAddress]:
 
 
 def read_path(path: str) -> MailAddress:
-    """An envelope's path; `whole` is "" for the null path. A source route is passed over (RFC 5321 §4.1.1.3)."""
+    """An envelope's path; `whole` is "" for the null path. A source route is passed over (RFC 5321
+    §4.1.1.3)."""
     path = path.strip("<>")
     if path.startswith("@") and ":" in path:
         path = path.partition(":")[2]
@@ -106,7 +109,13 @@ class _Reader:
             if local.startswith('"') and local.endswith('"') and len(local) > 1:
                 local = _ESCAPED.sub(r"\1", local[1:-1])
             broken = not local or not domain or (bare and _is_phrase(words))
-            self._found.append(MailAddress(" ".join(words) if broken and bare else text, "" if broken else local, "" if broken else domain))
+            self._found.append(
+                MailAddress(
+                    " ".join(words) if broken and bare else text,
+                    "" if broken else local,
+                    "" if broken else domain,
+                )
+            )
         self._words, self._angle, self._is_closed = [], None, False
 
 

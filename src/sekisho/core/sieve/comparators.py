@@ -11,11 +11,13 @@ _DIGITS = re.compile(r"[0-9]+")
 _MAX_DIGITS = 4000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparator:
-    """`fold`: two strings are equal whose folds are; `order`: what to sort by; `substrings`: whether :contains and :matches make sense.
+    """`fold`: two strings are equal whose folds are; `order`: what to sort by; `substrings`: whether
+    :contains and :matches make sense.
 
-    `one_to_one`: a fold has a character for each of the string's, at its place. `price`: how many times dearer than others its fold is.
+    `one_to_one`: a fold has a character for each of the string's, at its place. `price`: how many times
+    dearer than others its fold is.
     """
 
     name: str
@@ -47,7 +49,8 @@ def _fold_character(character: str) -> str:
 
 
 def _number(text: str) -> tuple[int, int, str]:
-    """RFC 4790 §9.1: the digits it begins with; without any it is larger than every number. No arithmetic on a stranger's digits."""
+    """RFC 4790 §9.1: the digits it begins with; without any it is larger than every number. No arithmetic on
+    a stranger's digits."""
     match = _DIGITS.match(text[:_MAX_DIGITS])
     if match is None:
         return (1, 0, "")
@@ -64,11 +67,17 @@ def _same(text: str) -> str:
 
 
 COMPARATORS = {
-    "i;octet": Comparator("i;octet", _same, _octets),
-    "i;ascii-casemap": Comparator("i;ascii-casemap", fold_ascii, lambda text: _octets(fold_ascii(text))),
-    "i;ascii-numeric": Comparator("i;ascii-numeric", _fold_number, _number, substrings=False),
+    "i;octet": Comparator(name="i;octet", fold=_same, order=_octets),
+    "i;ascii-casemap": Comparator(
+        name="i;ascii-casemap", fold=fold_ascii, order=lambda text: _octets(fold_ascii(text))
+    ),
+    "i;ascii-numeric": Comparator(name="i;ascii-numeric", fold=_fold_number, order=_number, substrings=False),
     "i;unicode-casemap": Comparator(
-        "i;unicode-casemap", fold_unicode, lambda text: _octets(fold_unicode(text)), one_to_one=False, price=16
+        name="i;unicode-casemap",
+        fold=fold_unicode,
+        order=lambda text: _octets(fold_unicode(text)),
+        one_to_one=False,
+        price=16,
     ),
 }
 DEFAULT_COMPARATOR = COMPARATORS["i;ascii-casemap"]  # RFC 5228 §2.7.3

@@ -1,4 +1,5 @@
-"""From what is written to what can be run: every word is checked before a message comes (RFC 5228 §2.10.3)."""
+"""From what is written to what can be run: every word is checked before a message comes (RFC 5228
+§2.10.3)."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +20,8 @@ FIELD_NAME = re.compile(r"[!-9;-~]{1,200}\Z")  # RFC 5322 §3.6.8
 
 
 class Includes:
-    """What is known while scripts include each other: where to find them, which are open, which were compiled."""
+    """What is known while scripts include each other: where to find them, which are open, which were
+    compiled."""
 
     def __init__(self, find: FindScript | None, *, must_exist: bool) -> None:
         self.find = find
@@ -39,21 +41,25 @@ def compile_script(
 ) -> Script:
     """The script, ready to run. Raises `SieveError` with every fault that was found.
 
-    `find`: gives the scripts that it includes. One that is not there is a fault only if it runs, so that scripts may be stored in any
-    order (RFC 6609 §3.2), unless `includes_must_exist`.
+    `find`: gives the scripts that it includes. One that is not there is a fault only if it runs, so that
+    scripts may be stored in any order (RFC 6609 §3.2), unless `includes_must_exist`.
     """
     compiler = Compiler(language, limits, Includes(find, must_exist=includes_must_exist))
     script = compiler.compile(octets)
     if compiler.faults:
         raise SieveError(sorted(compiler.faults, key=lambda fault: (fault.script, fault.line)))
-    script.needs = script.required.union(*(each.required for each in compiler.includes.known.values() if each is not None))
+    script.needs = script.required.union(
+        *(each.required for each in compiler.includes.known.values() if each is not None)
+    )
     return script
 
 
 class Compiler:
     """Of one script. What a `check` of the language needs to know is public."""
 
-    def __init__(self, language: Language, limits: SieveLimits, includes: Includes, name: str = "", location: str = "") -> None:
+    def __init__(
+        self, language: Language, limits: SieveLimits, includes: Includes, name: str = "", location: str = ""
+    ) -> None:
         self.limits = limits
         self.includes = includes
         self.faults: list[ScriptFault] = []
@@ -67,7 +73,9 @@ class Compiler:
 
     def fault(self, line: int, text: str, **values: object) -> None:
         if len(self.faults) < MAX_FAULTS:
-            shown = {name: value[:_SHOWN] if isinstance(value, str) else value for name, value in values.items()}
+            shown = {
+                name: value[:_SHOWN] if isinstance(value, str) else value for name, value in values.items()
+            }
             self.faults.append(ScriptFault(line, text, shown, self._name))
 
     def compile(self, octets: bytes) -> Script:
@@ -79,19 +87,28 @@ class Compiler:
         for position, phrase in enumerate(phrases):
             if phrase.name == "require":
                 if not may_require:
-                    self.fault(phrase.line, "require stands behind other commands. Put it at the top of the script.")  # RFC 5228 §3.2
+                    self.fault(
+                        phrase.line, "require stands behind other commands. Put it at the top of the script."
+                    )  # RFC 5228 §3.2
                 self._require(phrase)
                 continue
             may_require = False
             self._command(phrase, phrases[position - 1] if position else None, nodes)
         if len(self.variables) > self.limits.variables:
             self.fault(1, "The script has more than {limit} variables.", limit=self.limits.variables)
-        return Script(nodes, frozenset(self.required), self._name, self._location)
+        return Script(
+            nodes=nodes, required=frozenset(self.required), name=self._name, location=self._location
+        )
 
     # --- require
 
     def _require(self, phrase: Phrase) -> None:
-        if len(phrase.arguments) != 1 or phrase.arguments[0].is_tag or isinstance(phrase.arguments[0].value, int) or phrase.tests:
+        if (
+            len(phrase.arguments) != 1
+            or phrase.arguments[0].is_tag
+            or isinstance(phrase.arguments[0].value, int)
+            or phrase.tests
+        ):
             self.fault(phrase.line, 'require takes one list of strings: require ["fileinto", "copy"];')
             return
         if phrase.block is not None:
@@ -103,7 +120,11 @@ class Compiler:
                 if name in _IMPLIED:
                     self.required.add(_IMPLIED[name])
             else:
-                self.fault(phrase.line, 'There is no capability "{name}" here. Remove it from require, and what needs it.', name=name)
+                self.fault(
+                    phrase.line,
+                    'There is no capability "{name}" here. Remove it from require, and what needs it.',
+                    name=name,
+                )
 
     def is_capability(self, name: str) -> bool:
         if name.startswith("comparator-"):
@@ -116,7 +137,9 @@ class Compiler:
         nodes: list[Node] = []
         for position, phrase in enumerate(phrases):
             if phrase.name == "require":
-                self.fault(phrase.line, "require stands behind other commands. Put it at the top of the script.")
+                self.fault(
+                    phrase.line, "require stands behind other commands. Put it at the top of the script."
+                )
                 continue
             self._command(phrase, phrases[position - 1] if position else None, nodes)
         return nodes
@@ -138,7 +161,9 @@ class Compiler:
             if (not is_test, phrase.name) in self._language.specs:
                 self.fault(
                     phrase.line,
-                    "{name} is a command, not a test." if is_test else "{name} is a test, not a command. Put it behind if.",
+                    "{name} is a command, not a test."
+                    if is_test
+                    else "{name} is a test, not a command. Put it behind if.",
                     name=phrase.name,
                 )
             elif is_test:
@@ -148,7 +173,10 @@ class Compiler:
             return None
         if spec.capability and not self._has(spec.capability):
             self.fault(
-                phrase.line, '{name} needs require "{capability}" at the top of the script.', name=phrase.name, capability=spec.capability
+                phrase.line,
+                '{name} needs require "{capability}" at the top of the script.',
+                name=phrase.name,
+                capability=spec.capability,
             )
             return None
         return spec
@@ -158,7 +186,7 @@ class Compiler:
 
     def _node(self, spec: Spec, phrase: Phrase) -> Node | None:
         before = len(self.faults)
-        node = Node(spec, phrase.line)
+        node = Node(spec=spec, line=phrase.line)
         positional = self._tags(spec, phrase, node)
         if positional is not None:
             self._arguments(spec, phrase, positional, node)
@@ -190,7 +218,11 @@ class Compiler:
                 positional.append(argument)
                 continue
             if positional:
-                self.fault(argument.line, ":{tag} stands behind other arguments. Put it before them.", tag=argument.value)  # §2.6.2
+                self.fault(
+                    argument.line,
+                    ":{tag} stands behind other arguments. Put it before them.",
+                    tag=argument.value,
+                )  # §2.6.2
                 return None
             tag = self._tag(spec, tags.get(str(argument.value)), argument, groups)
             if tag is None:
@@ -201,7 +233,9 @@ class Compiler:
             value = next(arguments, None)
             converted = None if value is None or value.is_tag else self._converted(value, tag.takes)
             if converted is None:
-                self.fault(argument.line, ":{tag} must be followed by a {kind}.", tag=tag.name, kind=tag.takes)
+                self.fault(
+                    argument.line, ":{tag} must be followed by a {kind}.", tag=tag.name, kind=tag.takes
+                )
                 return None
             node.tags[tag.name] = converted
         return positional
@@ -212,12 +246,20 @@ class Compiler:
             return None
         if tag.capability and not self._has(tag.capability):
             self.fault(
-                argument.line, ':{tag} needs require "{capability}" at the top of the script.', tag=tag.name, capability=tag.capability
+                argument.line,
+                ':{tag} needs require "{capability}" at the top of the script.',
+                tag=tag.name,
+                capability=tag.capability,
             )
             return None
         group = tag.group or tag.name
         if group in groups:
-            self.fault(argument.line, ":{tag} excludes another argument of {name}. Keep one of them.", tag=tag.name, name=spec.name)
+            self.fault(
+                argument.line,
+                ":{tag} excludes another argument of {name}. Keep one of them.",
+                tag=tag.name,
+                name=spec.name,
+            )
             return None
         groups.add(group)
         return tag
@@ -225,17 +267,33 @@ class Compiler:
     def _arguments(self, spec: Spec, phrase: Phrase, positional: list[Argument], node: Node) -> None:
         missing = len(spec.arguments) - len(positional)
         if missing > abs(spec.optional):
-            self.fault(phrase.line, "{name} takes {count} arguments. Some are missing.", name=spec.name, count=len(spec.arguments))
+            self.fault(
+                phrase.line,
+                "{name} takes {count} arguments. Some are missing.",
+                name=spec.name,
+                count=len(spec.arguments),
+            )
             return
         if missing < 0:
-            self.fault(phrase.line, "{name} takes {count} arguments. There are too many.", name=spec.name, count=len(spec.arguments))
+            self.fault(
+                phrase.line,
+                "{name} takes {count} arguments. There are too many.",
+                name=spec.name,
+                count=len(spec.arguments),
+            )
             return
         values: list[Value] = []
         kinds = spec.arguments[missing:] if spec.optional >= 0 else spec.arguments[: len(positional)]
         for place, (kind, argument) in enumerate(zip(kinds, positional, strict=True)):
             value = self._converted(argument, kind)
             if value is None:
-                self.fault(argument.line, "Argument {place} of {name} must be a {kind}.", place=place + 1, name=spec.name, kind=kind)
+                self.fault(
+                    argument.line,
+                    "Argument {place} of {name} must be a {kind}.",
+                    place=place + 1,
+                    name=spec.name,
+                    kind=kind,
+                )
                 return
             values.append(value)
         node.arguments = tuple(values)
@@ -271,7 +329,9 @@ class Compiler:
         if isinstance(value, int):
             return None
         if kind == "strings":
-            return tuple(self.text(each, argument.line) for each in (value if isinstance(value, tuple) else (value,)))
+            return tuple(
+                self.text(each, argument.line) for each in (value if isinstance(value, tuple) else (value,))
+            )
         return None if isinstance(value, tuple) else self.text(value, argument.line)
 
     def text(self, text: str, line: int) -> Text:
@@ -286,14 +346,23 @@ class Compiler:
         if isinstance(template, Template):
             for name in template.names:
                 if name.isdigit() and int(name) > MAX_MATCH_VARIABLE:
-                    self.fault(line, "The match variable {name} is too high. The highest is {limit}.", name=name, limit=MAX_MATCH_VARIABLE)
+                    self.fault(
+                        line,
+                        "The match variable {name} is too high. The highest is {limit}.",
+                        name=name,
+                        limit=MAX_MATCH_VARIABLE,
+                    )
                 elif "." in name and not self._is_namespace(name):
-                    self.fault(line, "The variable {name} is in no namespace that is known here.", name=name)  # RFC 5229 §3
+                    self.fault(
+                        line, "The variable {name} is in no namespace that is known here.", name=name
+                    )  # RFC 5229 §3
         return template
 
     def _is_namespace(self, name: str) -> bool:
         space = name.rpartition(".")[0]
-        return (space == "global" and "include" in self.required) or f"namespace {space}" in self._language.capabilities
+        return (
+            space == "global" and "include" in self.required
+        ) or f"namespace {space}" in self._language.capabilities
 
     def constant(self, value: Value) -> str | None:
         """The string, if it is known already."""
@@ -306,7 +375,11 @@ class Compiler:
             if name not in COMPARATORS:
                 self.fault(node.line, 'There is no comparator "{name}" here.', name=str(name))
             elif name not in BUILT_IN_COMPARATORS and f"comparator-{name}" not in self.required:
-                self.fault(node.line, 'The comparator {name} needs require "comparator-{name}" at the top of the script.', name=name)
+                self.fault(
+                    node.line,
+                    'The comparator {name} needs require "comparator-{name}" at the top of the script.',
+                    name=name,
+                )
             else:
                 comparator = COMPARATORS[name]
         kind: MatchKind = next((each for each in _MATCH_KINDS if each in node.tags), "is")
@@ -314,13 +387,21 @@ class Compiler:
         if kind in ("value", "count"):
             relation = (self.constant(node.tags[kind]) or "").lower()
             if relation not in RELATIONS:
-                self.fault(node.line, ':{tag} must be followed by one of "gt", "ge", "lt", "le", "eq", "ne".', tag=kind)
+                self.fault(
+                    node.line,
+                    ':{tag} must be followed by one of "gt", "ge", "lt", "le", "eq", "ne".',
+                    tag=kind,
+                )
         elif kind in ("contains", "matches") and not comparator.substrings:
-            self.fault(node.line, "The comparator {name} cannot be used with :{tag}.", name=comparator.name, tag=kind)  # RFC 4790 §9.1
+            self.fault(
+                node.line, "The comparator {name} cannot be used with :{tag}.", name=comparator.name, tag=kind
+            )  # RFC 4790 §9.1
         return Match(kind, comparator, relation)
 
 
-def included_script(compiler: Compiler, location: str, name: str, line: int, *, optional: bool) -> Script | None:
+def included_script(
+    compiler: Compiler, location: str, name: str, line: int, *, optional: bool
+) -> Script | None:
     """The script that an `include` names, compiled once; None if it is not there (RFC 6609 §3.2)."""
     includes, limits, key = compiler.includes, compiler.limits, (location, name)
     if key in includes.open or key == (compiler._location, compiler._name):
@@ -330,7 +411,10 @@ def included_script(compiler: Compiler, location: str, name: str, line: int, *, 
         return includes.known[key]
     if len(includes.open) >= limits.include_depth or len(includes.known) >= limits.includes:
         compiler.fault(
-            line, "Scripts include each other deeper than {depth}, or more than {count}.", depth=limits.include_depth, count=limits.includes
+            line,
+            "Scripts include each other deeper than {depth}, or more than {count}.",
+            depth=limits.include_depth,
+            count=limits.includes,
         )
         return None
     octets = includes.find(location, name) if includes.find is not None else None

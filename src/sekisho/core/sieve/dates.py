@@ -7,14 +7,38 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DATE = re.compile(
     r"\s*(?:[A-Za-z]{3,9}\s*,)?\s*([0-9]{1,2})\s+([A-Za-z]{3})[A-Za-z]*\s+([0-9]{2,4})\s+"
-    r"([0-9]{1,2})\s*:\s*([0-9]{1,2})(?:\s*:\s*([0-9]{1,2}))?\s*(?:([+-])([0-9]{2})([0-9]{2})|([A-Za-z]{1,5}))?"
+    r"([0-9]{1,2})\s*:\s*([0-9]{1,2})(?:\s*:\s*([0-9]{1,2}))?\s*(?:([+-])([0-9]{2})([0-9]{2})|([A-Za-z]"
+    r"{1,5}))?"
 )
 _ZONE = re.compile(r"([+-])([0-9]{2})([0-9]{2})\Z")
 # RFC 5322 §4.3: the zones of old; all others count as UTC.
-_OLD_ZONES = {"est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420, "mdt": -360, "pst": -480, "pdt": -420}
+_OLD_ZONES = {
+    "est": -300,
+    "edt": -240,
+    "cst": -360,
+    "cdt": -300,
+    "mst": -420,
+    "mdt": -360,
+    "pst": -480,
+    "pdt": -420,
+}
 _COMMENT = re.compile(r"\([^()]{0,1000}\)")
 DATE_PARTS = frozenset(
-    ("year", "month", "day", "date", "julian", "hour", "minute", "second", "time", "iso8601", "std11", "zone", "weekday")
+    (
+        "year",
+        "month",
+        "day",
+        "date",
+        "julian",
+        "hour",
+        "minute",
+        "second",
+        "time",
+        "iso8601",
+        "std11",
+        "zone",
+        "weekday",
+    )
 )
 
 
@@ -34,7 +58,15 @@ def read_date(text: str) -> datetime | None:
     try:
         zone = timezone(timedelta(minutes=minutes))
         second = min(int(match[6] or 0), 59)
-        found = datetime(year, _MONTHS.index(match[2].lower()) + 1, int(match[1]), int(match[4]), int(match[5]), second, tzinfo=zone)
+        found = datetime(
+            year,
+            _MONTHS.index(match[2].lower()) + 1,
+            int(match[1]),
+            int(match[4]),
+            int(match[5]),
+            second,
+            tzinfo=zone,
+        )
         found.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -78,7 +110,8 @@ def date_part(moment: datetime, part: str) -> str:
         "iso8601": f"{date}T{time}{sign}{hours:02}:{rest:02}",
         "zone": f"{sign}{hours:02}{rest:02}",
         "weekday": str((moment.weekday() + 1) % 7),
-        "std11": f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1].title()} {moment.year:04} {time} "
+        "std11": f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1].title()} "
+        f"{moment.year:04} {time} "
         f"{sign}{hours:02}{rest:02}",
     }
     return values[part]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ScriptFault:
-    """One thing that is wrong at one line. `text` is an English sentence with `{name}` places that `values` fills: what, and what to do.
+    """One thing that is wrong at one line. `text` is an English sentence with `{name}` places that `values`
+    fills: what, and what to do.
 
     `script`: the included script that it is in, "" for the script itself.
     """
@@ -28,7 +29,8 @@ def sentence(text: str) -> str:
 
 
 class SieveError(Exception):
-    """A script that cannot be used. `faults` are all that were found, at least one, in the order of their lines."""
+    """A script that cannot be used. `faults` are all that were found, at least one, in the order of their
+    lines."""
 
     def __init__(self, faults: Sequence[ScriptFault]) -> None:
         super().__init__("; ".join(map(str, faults)))

@@ -13,7 +13,8 @@ _LINE = 76
 
 
 class SeenField(NamedTuple):
-    """`name` in lower case; `octets`: the field as it stands, its line end included; `value` begins behind the colon."""
+    """`name` in lower case; `octets`: the field as it stands, its line end included; `value` begins behind
+    the colon."""
 
     name: bytes
     octets: bytes
@@ -35,7 +36,10 @@ class FieldList:
 
     def __init__(self, header: HeaderSection) -> None:
         octets = header.octets
-        self._fields = [SeenField(each.name, octets[each.start : each.end], each.value - each.start) for each in header.fields]
+        self._fields = [
+            SeenField(each.name, octets[each.start : each.end], each.value - each.start)
+            for each in header.fields
+        ]
         self.edits: list[HeaderEdit] = []
 
     def named(self, name: str) -> list[SeenField]:

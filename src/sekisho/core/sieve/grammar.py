@@ -1,4 +1,5 @@
-"""The shape of a script (RFC 5228 §8.2): commands with arguments, tests and blocks. What they mean is the compiler's."""
+"""The shape of a script (RFC 5228 §8.2): commands with arguments, tests and blocks. What they mean is the
+compiler's."""
 
 from dataclasses import dataclass, field
 
@@ -16,9 +17,10 @@ class Argument:
     is_tag: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Phrase:
-    """A command or a test as it was written. `has_list`: its tests stood in parentheses; `block` None: it has none."""
+    """A command or a test as it was written. `has_list`: its tests stood in parentheses; `block` None: it has
+    none."""
 
     name: str
     line: int
@@ -32,9 +34,11 @@ class _Skip(Exception):
     """This command cannot be read."""
 
 
-def parse(octets: bytes, limits: SieveLimits, faults: list[ScriptFault], before: int = 0) -> tuple[list[Phrase], int]:
-    """The commands of the script, and how many commands and tests were read with the `before` of scripts around it; what is wrong is
-    appended to `faults`, and reading goes on behind it."""
+def parse(
+    octets: bytes, limits: SieveLimits, faults: list[ScriptFault], before: int = 0
+) -> tuple[list[Phrase], int]:
+    """The commands of the script, and how many commands and tests were read with the `before` of scripts
+    around it; what is wrong is appended to `faults`, and reading goes on behind it."""
     try:
         lexemes = read_lexemes(octets, limits)
     except SieveError as error:
@@ -45,7 +49,9 @@ def parse(octets: bytes, limits: SieveLimits, faults: list[ScriptFault], before:
 
 
 class _Parser:
-    def __init__(self, lexemes: list[Lexeme], limits: SieveLimits, faults: list[ScriptFault], before: int) -> None:
+    def __init__(
+        self, lexemes: list[Lexeme], limits: SieveLimits, faults: list[ScriptFault], before: int
+    ) -> None:
         self._lexemes = lexemes
         self._next = 0
         self._limits = limits
@@ -74,13 +80,23 @@ class _Parser:
         lexeme = self._peek()
         if lexeme.kind == "end":
             return "the end of the script"
-        return f'"{lexeme.text[:40]}"' if lexeme.kind == "string" else f":{lexeme.text}" if lexeme.kind == "tag" else lexeme.text
+        return (
+            f'"{lexeme.text[:40]}"'
+            if lexeme.kind == "string"
+            else f":{lexeme.text}"
+            if lexeme.kind == "tag"
+            else lexeme.text
+        )
 
     def commands(self) -> list[Phrase]:
         found: list[Phrase] = []
         while self._peek().kind != "end" and len(self._faults) < MAX_FAULTS:
             if self._is("}"):
-                self._faults.append(ScriptFault(self._take().line, "This }} closes no block. Remove it, or open the block with {{."))
+                self._faults.append(
+                    ScriptFault(
+                        self._take().line, "This }} closes no block. Remove it, or open the block with {{."
+                    )
+                )
                 continue
             self._statement(found)
         return found
@@ -109,7 +125,11 @@ class _Parser:
     def _enter(self, line: int) -> None:
         self._depth += 1
         if self._depth > self._limits.nesting:
-            raise self._fail(line, "Blocks or tests are nested deeper than {limit}. Make them flatter.", limit=self._limits.nesting)
+            raise self._fail(
+                line,
+                "Blocks or tests are nested deeper than {limit}. Make them flatter.",
+                limit=self._limits.nesting,
+            )
 
     def _command(self) -> Phrase:
         phrase = self._phrase()
@@ -118,7 +138,10 @@ class _Parser:
             return phrase
         if not self._is("{"):
             raise self._fail(
-                phrase.line, "After {name} a semicolon or a block is expected, not {found}.", name=phrase.name, found=self._shown()
+                phrase.line,
+                "After {name} a semicolon or a block is expected, not {found}.",
+                name=phrase.name,
+                found=self._shown(),
             )
         line = self._take().line
         self._enter(line)
@@ -138,15 +161,21 @@ class _Parser:
         if lexeme.kind != "identifier":
             raise self._fail(
                 lexeme.line,
-                "Here a test is expected, not {found}." if is_test else "Here a command is expected, not {found}.",
+                "Here a test is expected, not {found}."
+                if is_test
+                else "Here a command is expected, not {found}.",
                 found=self._shown(),
             )
         self._take()
         self.count += 1
         if self.count > self._limits.commands:
             self._next = len(self._lexemes) - 1
-            raise self._fail(lexeme.line, "The script has more than {limit} commands and tests.", limit=self._limits.commands)
-        phrase = Phrase(lexeme.text, lexeme.line)
+            raise self._fail(
+                lexeme.line,
+                "The script has more than {limit} commands and tests.",
+                limit=self._limits.commands,
+            )
+        phrase = Phrase(name=lexeme.text, line=lexeme.line)
         while (argument := self._argument()) is not None:
             phrase.arguments.append(argument)
         if self._peek().kind == "identifier":
@@ -172,7 +201,11 @@ class _Parser:
                 self._take()
                 return
             else:
-                raise self._fail(lexeme.line, "In a list of tests a comma or ) is expected, not {found}.", found=self._shown())
+                raise self._fail(
+                    lexeme.line,
+                    "In a list of tests a comma or ) is expected, not {found}.",
+                    found=self._shown(),
+                )
 
     def _argument(self) -> Argument | None:
         lexeme = self._peek()
@@ -195,11 +228,19 @@ class _Parser:
         while True:
             lexeme = self._peek()
             if lexeme.kind != "string":
-                raise self._fail(lexeme.line, "In a list of strings a string is expected, not {found}.", found=self._shown())
+                raise self._fail(
+                    lexeme.line,
+                    "In a list of strings a string is expected, not {found}.",
+                    found=self._shown(),
+                )
             found.append(self._take().text)
             if self._is("]"):
                 self._take()
                 return tuple(found)
             if not self._is(","):
-                raise self._fail(lexeme.line, "In a list of strings a comma or ] is expected, not {found}.", found=self._shown())
+                raise self._fail(
+                    lexeme.line,
+                    "In a list of strings a comma or ] is expected, not {found}.",
+                    found=self._shown(),
+                )
             self._take()

@@ -1,4 +1,5 @@
-"""What a script sends, as octets: answers of vacation, refusals too late for SMTP, notices (RFC 5230 §5, RFC 5429 §2.1, RFC 5436 §2).
+"""What a script sends, as octets: answers of vacation, refusals too late for SMTP, notices (RFC 5230 §5, RFC
+5429 §2.1, RFC 5436 §2).
 
 All go out with the null reverse path but for notices, and all say that a machine wrote them (RFC 3834 §5).
 """
@@ -93,7 +94,12 @@ def _with_entity(lines: list[str], reason: str) -> bytes:
     if header.first(b"mime-version") is None:
         lines = [*lines, "MIME-Version: 1.0"]
     fields = b"".join(each if each.endswith(b"\r\n") else each + b"\r\n" for each in kept)
-    return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace") + fields + b"\r\n" + octets[header.body :]
+    return (
+        "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")
+        + fields
+        + b"\r\n"
+        + octets[header.body :]
+    )
 
 
 def notice_letter(action: Notify, stamp: Stamp, owner: str, about: HeaderSection) -> bytes:
@@ -124,7 +130,8 @@ def _summary(about: HeaderSection) -> str:
 
 
 def refusal_letter(reason: str, stamp: Stamp, *, to: str, recipient: str, about: HeaderSection) -> bytes:
-    """RFC 5429 §2.1.1: a disposition notification (RFC 8098 §3) for a message that was taken already. The null reverse path sends it."""
+    """RFC 5429 §2.1.1: a disposition notification (RFC 8098 §3) for a message that was taken already. The
+    null reverse path sends it."""
     boundary = "=_" + re.sub(r"[^A-Za-z0-9]", "", stamp.message_id)[:50]
     lines = [
         f"From: <{recipient}>",
@@ -152,7 +159,10 @@ def refusal_letter(reason: str, stamp: Stamp, *, to: str, recipient: str, about:
                 start,
                 _joined(list(_PLAIN[1:]), _text(reason)),
                 b"\r\n" + start,
-                _joined(["Content-Type: message/disposition-notification"], "".join(f"{each}\r\n" for each in disposition).encode()),
+                _joined(
+                    ["Content-Type: message/disposition-notification"],
+                    "".join(f"{each}\r\n" for each in disposition).encode(),
+                ),
                 b"\r\n" + start,
                 _joined(["Content-Type: text/rfc822-headers"], about.octets[: about.end][:16_384]),
                 f"\r\n--{boundary}--\r\n".encode(),

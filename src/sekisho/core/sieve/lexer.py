@@ -28,7 +28,8 @@ _FACTORS = {"k": 1024, "m": 1024**2, "g": 1024**3}  # RFC 5228 §2.4.1
 
 
 class Lexeme(NamedTuple):
-    """`text`: an identifier or tag in lower case (a tag without its colon), a string's value, a special character, a number's digits."""
+    """`text`: an identifier or tag in lower case (a tag without its colon), a string's value, a special
+    character, a number's digits."""
 
     kind: Kind
     text: str
@@ -67,7 +68,15 @@ def read_lexemes(octets: bytes, limits: SieveLimits) -> list[Lexeme]:
 
 def _decode(octets: bytes, limits: SieveLimits) -> str:
     if len(octets) > limits.script_octets:
-        raise SieveError([ScriptFault(1, "The script is larger than {limit} octets. Make it shorter.", {"limit": limits.script_octets})])
+        raise SieveError(
+            [
+                ScriptFault(
+                    1,
+                    "The script is larger than {limit} octets. Make it shorter.",
+                    {"limit": limits.script_octets},
+                )
+            ]
+        )
     try:
         text = octets.decode("utf-8")  # RFC 5228 §2.1
     except UnicodeDecodeError as error:
@@ -75,7 +84,9 @@ def _decode(octets: bytes, limits: SieveLimits) -> str:
         raise SieveError([ScriptFault(line, "This line is not UTF-8. Save the script as UTF-8.")]) from error
     nul = text.find("\0")
     if nul >= 0:
-        raise SieveError([ScriptFault(text.count("\n", 0, nul) + 1, "There is a NUL character here. Remove it.")])
+        raise SieveError(
+            [ScriptFault(text.count("\n", 0, nul) + 1, "There is a NUL character here. Remove it.")]
+        )
     return text.removeprefix("\ufeff")
 
 
@@ -86,21 +97,36 @@ def _strange(text: str, position: int, line: int) -> ScriptFault:
         return ScriptFault(line, 'The string that begins here is never closed. End it with ".')
     if text[position].isdigit():
         return ScriptFault(line, "This number is followed by letters. A number may end in K, M or G only.")
-    return ScriptFault(line, "The character {character} has no meaning here. Remove it.", {"character": repr(text[position])})
+    return ScriptFault(
+        line, "The character {character} has no meaning here. Remove it.", {"character": repr(text[position])}
+    )
 
 
 def _multi_line(text: str, start: int, line: int) -> tuple[str, int]:
     """RFC 5228 §2.4.2: up to a line with a dot alone; a dot that begins a line is doubled."""
     end = _TEXT_END.search(text, start)
     if end is None:
-        raise SieveError([ScriptFault(line, "The text: that begins here is never closed. End it with a line that holds only a dot.")])
+        raise SieveError(
+            [
+                ScriptFault(
+                    line,
+                    "The text: that begins here is never closed. End it with a line that holds only a dot.",
+                )
+            ]
+        )
     return _STUFFED.sub(".", text[start : end.start()]), end.end()
 
 
 def _string(value: str, line: int, limits: SieveLimits) -> Lexeme:
     if len(value) > limits.string_octets:
         raise SieveError(
-            [ScriptFault(line, "The string here is longer than {limit} characters. Make it shorter.", {"limit": limits.string_octets})]
+            [
+                ScriptFault(
+                    line,
+                    "The string here is longer than {limit} characters. Make it shorter.",
+                    {"limit": limits.string_octets},
+                )
+            ]
         )
     return Lexeme("string", _LINE_END.sub("\r\n", value), line)
 
@@ -111,5 +137,11 @@ def _number(text: str, line: int) -> Lexeme:
         digits, factor = text[:-1], _FACTORS[text[-1].lower()]
     value = int(digits) * factor if len(digits) <= 19 else MAX_NUMBER + 1
     if value > MAX_NUMBER:
-        raise SieveError([ScriptFault(line, "The number here is too large. The largest is {limit}.", {"limit": MAX_NUMBER})])
+        raise SieveError(
+            [
+                ScriptFault(
+                    line, "The number here is too large. The largest is {limit}.", {"limit": MAX_NUMBER}
+                )
+            ]
+        )
     return Lexeme("number", text, line, value)

@@ -1,9 +1,20 @@
-"""Runs a script over a message within its budgets, and gives actions (RFC 5228 §2.10). Nothing is done here."""
+"""Runs a script over a message within its budgets, and gives actions (RFC 5228 §2.10). Nothing is done
+here."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from sekisho.core.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Result, Vacation
+from sekisho.core.sieve.actions import (
+    Action,
+    Discard,
+    FileInto,
+    Keep,
+    Notify,
+    Redirect,
+    Reject,
+    Result,
+    Vacation,
+)
 from sekisho.core.sieve.comparators import Comparator
 from sekisho.core.sieve.faults import ScriptFault, SieveRunError
 from sekisho.core.sieve.fields import FieldList
@@ -27,7 +38,7 @@ class Returned(Exception):
     """`return` out of an included script (RFC 6609 §3.3)."""
 
 
-class Broken(Exception):
+class ScriptBroken(Exception):
     """`break` out of a loop (RFC 5703 §3.2). `name` "": the innermost."""
 
     def __init__(self, name: str) -> None:
@@ -44,7 +55,8 @@ class Scope:
 
 
 def run_script(script: Script, situation: Situation, limits: SieveLimits = DEFAULT_LIMITS) -> Result:
-    """Never raises for what a script or a message holds: a script that fails keeps the message, and `error` tells why."""
+    """Never raises for what a script or a message holds: a script that fails keeps the message, and `error`
+    tells why."""
     return Machine(situation, limits).run(script)
 
 
@@ -192,8 +204,11 @@ class Machine:
 
     # --- comparing
 
-    def matches(self, match: Match, values: Iterable[str], keys: list[str], *, count: int | None = None) -> bool:
-        """RFC 5228 §2.7: does any value match any key? `count`: what :count compares, if not the number of the values."""
+    def matches(
+        self, match: Match, values: Iterable[str], keys: list[str], *, count: int | None = None
+    ) -> bool:
+        """RFC 5228 §2.7: does any value match any key? `count`: what :count compares, if not the number of
+        the values."""
         if match.kind == "count":
             number = sum(1 for _ in values) if count is None else count
             return any(self._compare(match, str(number), key) for key in keys)
@@ -241,13 +256,21 @@ class Machine:
         """RFC 5231 §4."""
         one, two = match.comparator.order(value), match.comparator.order(key)
         return bool(
-            {"gt": one > two, "ge": one >= two, "lt": one < two, "le": one <= two, "eq": one == two, "ne": one != two}[match.relation]
+            {
+                "gt": one > two,
+                "ge": one >= two,
+                "lt": one < two,
+                "le": one <= two,
+                "eq": one == two,
+                "ne": one != two,
+            }[match.relation]
         )
 
     # --- actions
 
     def do(self, action: Action, *, cancels_keep: bool = True) -> None:
-        """RFC 5228 §2.10.3: what was asked for twice is done once; what excludes each other stops the script."""
+        """RFC 5228 §2.10.3: what was asked for twice is done once; what excludes each other stops the
+        script."""
         actions = self.result.actions
         self._check_conflicts(action)
         if cancels_keep:
@@ -259,7 +282,9 @@ class Machine:
         if len(actions) >= self.limits.actions:
             self.fail("The script asks for more than {limit} actions.", limit=self.limits.actions)
         if isinstance(action, Redirect) and len(self.result.having(Redirect)) >= self.limits.redirects:
-            self.fail("The script redirects a message to more than {limit} addresses.", limit=self.limits.redirects)
+            self.fail(
+                "The script redirects a message to more than {limit} addresses.", limit=self.limits.redirects
+            )
         actions.append(action)
 
     def _check_conflicts(self, action: Action) -> None:

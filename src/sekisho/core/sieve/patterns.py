@@ -1,7 +1,9 @@
-"""The patterns of :matches (RFC 5228 §2.7.1): `*` and `?`, as little as possible from the left (RFC 5229 §3.2).
+"""The patterns of :matches (RFC 5228 §2.7.1): `*` and `?`, as little as possible from the left (RFC 5229
+§3.2).
 
-No backtracking: between two `*` stands a run of fixed length, and the first place where it fits is always right. A run with `?` in it
-is sought in all places at once, a bit for each, so the cost is the run's length times a sixty-fourth of the text's.
+No backtracking: between two `*` stands a run of fixed length, and the first place where it fits is always
+right. A run with `?` in it is sought in all places at once, a bit for each, so the cost is the run's length
+times a sixty-fourth of the text's.
 """
 
 from dataclasses import dataclass
@@ -26,7 +28,8 @@ class Run:
 
 @lru_cache(maxsize=256)
 def read_pattern(pattern: str) -> tuple[Run, ...]:
-    """The runs between the `*`: one more than there are `*`. A backslash takes `*`, `?` and itself for what they are."""
+    """The runs between the `*`: one more than there are `*`. A backslash takes `*`, `?` and itself for what
+    they are."""
     runs: list[list[str]] = [[]]
     position = 0
     while position < len(pattern):
@@ -50,7 +53,10 @@ def _run(characters: list[str]) -> Run:
 def cost_of(runs: tuple[Run, ...], length: int) -> int:
     """About how many characters are looked at."""
     return sum(
-        search_cost(run.literal, length) if run.literal is not None else length * (run.distinct + 1 + len(run) // 64) for run in runs
+        search_cost(run.literal, length)
+        if run.literal is not None
+        else length * (run.distinct + 1 + len(run) // 64)
+        for run in runs
     )
 
 
@@ -60,7 +66,8 @@ def search_cost(needle: str, length: int) -> int:
 
 
 def fit(runs: tuple[Run, ...], text: str) -> list[tuple[int, int]] | None:
-    """Where each wildcard's part lies in `text`, in order of the pattern; None where the pattern does not fit the whole text."""
+    """Where each wildcard's part lies in `text`, in order of the pattern; None where the pattern does not fit
+    the whole text."""
     first, last = runs[0], runs[-1]
     if len(runs) == 1:
         return _single(first, 0) if len(text) == len(first) and _fits_at(first, text, 0) else None
@@ -83,7 +90,11 @@ def fit(runs: tuple[Run, ...], text: str) -> list[tuple[int, int]] | None:
 def _single(run: Run, place: int) -> list[tuple[int, int]]:
     if run.literal is not None:
         return []
-    return [(place + number, place + number + 1) for number, character in enumerate(run.characters) if character == _ANY]
+    return [
+        (place + number, place + number + 1)
+        for number, character in enumerate(run.characters)
+        if character == _ANY
+    ]
 
 
 def _fits_at(run: Run, text: str, place: int) -> bool:

@@ -14,7 +14,8 @@ MatchKind = Literal["is", "contains", "matches", "value", "count"]
 
 
 class Tag(NamedTuple):
-    """`takes`: the kind of its value, "" for none. Of one `group` only one may stand. `capability`: what must be required."""
+    """`takes`: the kind of its value, "" for none. Of one `group` only one may stand. `capability`: what must
+    be required."""
 
     name: str
     takes: ArgumentKind | Literal[""] = ""
@@ -34,9 +35,10 @@ class Match:
 DEFAULT_MATCH = Match()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Node:
-    """A command or a test. `included`: the script that an `include` found, or a compiled thing of its own that a command keeps."""
+    """A command or a test. `included`: the script that an `include` found, or a compiled thing of its own
+    that a command keeps."""
 
     spec: "Spec"
     line: int
@@ -52,8 +54,8 @@ class Node:
 class Spec:
     """A command or a test of the language.
 
-    `arguments`: kinds of what stands behind the tags; the first `optional` may be left out, of a negative number the last.
-    `capability`: names of what must be required. `tests`: how many it takes, -1 for a list.
+    `arguments`: kinds of what stands behind the tags; the first `optional` may be left out, of a negative
+    number the last. `capability`: names of what must be required. `tests`: how many it takes, -1 for a list.
     `run`: what it does; a test gives its truth. `check`: looks at the node when it is compiled.
     """
 
@@ -84,9 +86,10 @@ class Language:
         return Language(self.specs, self.capabilities - frozenset(capabilities))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Script:
-    """`name`: of an included one, "" for the script itself. `required`: its capabilities; `needs`: with those of what it includes."""
+    """`name`: of an included one, "" for the script itself. `required`: its capabilities; `needs`: with those
+    of what it includes."""
 
     nodes: list[Node]
     required: frozenset[str] = frozenset()

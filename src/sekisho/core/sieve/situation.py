@@ -1,4 +1,5 @@
-"""What a script may know: the message, the envelope, the owner and the world about it. Everything is handed in."""
+"""What a script may know: the message, the envelope, the owner and the world about it. Everything is handed
+in."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ ReadOctets = Callable[[int, int], bytes]  # (start, end) of the message
 
 
 class MailView:
-    """A message that need not be in memory: its header section, its size, and a way to read what lies between two offsets."""
+    """A message that need not be in memory: its header section, its size, and a way to read what lies between
+    two offsets."""
 
     def __init__(self, header: HeaderSection, size: int, read: ReadOctets) -> None:
         self.header = header
@@ -41,10 +43,12 @@ def _never(*_: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """`reverse_path` is "" for the null path. `auth` None: nobody logged in. `owner`: addresses that are the script owner's.
+    """`reverse_path` is "" for the null path. `auth` None: nobody logged in. `owner`: addresses that are the
+    script owner's.
 
-    `environment`: items of RFC 5183 §4. `mailbox_exists`: whether one may file into it. `special_use_exists`: (mailbox or None, attribute).
-    `is_duplicate`: whether a key was remembered. `separators`: of subaddresses. `offset_minutes`: of the local zone, east of UTC.
+    `environment`: items of RFC 5183 §4. `mailbox_exists`: whether one may file into it. `special_use_exists`:
+    (mailbox or None, attribute). `is_duplicate`: whether a key was remembered. `separators`: of subaddresses.
+    `offset_minutes`: of the local zone, east of UTC.
     """
 
     message: MailView
@@ -64,4 +68,6 @@ class Situation:
     @cached_property
     def owner_addresses(self) -> frozenset[str]:
         """In lower case, with the envelope's recipient."""
-        return frozenset(each.lower() for each in (*self.owner, self.recipient, self.original_recipient) if each)
+        return frozenset(
+            each.lower() for each in (*self.owner, self.recipient, self.original_recipient) if each
+        )

@@ -1,4 +1,5 @@
-"""Strings of a script: encoded characters (RFC 5228 §2.4.2.4), and variables to be filled in (RFC 5229 §3)."""
+"""Strings of a script: encoded characters (RFC 5228 §2.4.2.4), and variables to be filled in (RFC 5229
+§3)."""
 
 import re
 from collections.abc import Callable
@@ -43,15 +44,19 @@ def is_variable_name(text: str) -> bool:
 
 
 def read_template(text: str) -> str | Template:
-    """The string itself where it names no variable. Others than names of variables stay as they are (RFC 5229 §3)."""
+    """The string itself where it names no variable. Others than names of variables stay as they are (RFC 5229
+    §3)."""
     if "${" not in text:
         return text
-    pieces = [piece if place % 2 == 0 else piece.lower() for place, piece in enumerate(_REFERENCE.split(text))]
+    pieces = [
+        piece if place % 2 == 0 else piece.lower() for place, piece in enumerate(_REFERENCE.split(text))
+    ]
     return Template(tuple(pieces)) if len(pieces) > 1 else text
 
 
 def decode_characters(text: str) -> str:
-    """RFC 5228 §2.4.2.4. Raises `ValueError` for a code point that is none. Octets that are no UTF-8 come as lone surrogates."""
+    """RFC 5228 §2.4.2.4. Raises `ValueError` for a code point that is none. Octets that are no UTF-8 come as
+    lone surrogates."""
     if "${" not in text:
         return text
     octets = _ENCODED.sub(_character, text).encode("utf-8", "surrogateescape")

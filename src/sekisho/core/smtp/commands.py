@@ -1,6 +1,7 @@
 """The verbs of the server: one row each, checking and acting apart.
 
-`check` parses the argument and refuses by raising; `act` changes the session and tells events or says replies.
+`check` parses the argument and refuses by raising; `act` changes the session and tells events or says
+replies.
 """
 
 from collections.abc import Callable
@@ -8,17 +9,34 @@ from dataclasses import dataclass
 from typing import Any
 
 from sekisho.core.smtp.content import BdatDecoder, ContentCheck, DataDecoder
-from sekisho.core.smtp.events import ContentBegins, Hello, LimitReached, MailFrom, RcptTo, SaslBegins, TlsBegins, TransactionDropped
-from sekisho.core.smtp.paths import SyntaxRefused, parse_bdat, parse_hello_name, parse_mail, parse_rcpt, refuse
+from sekisho.core.smtp.events import (
+    ContentBegins,
+    Hello,
+    LimitReached,
+    MailFrom,
+    RcptTo,
+    SaslBegins,
+    TlsBegins,
+    TransactionDropped,
+)
+from sekisho.core.smtp.paths import (
+    SyntaxRefused,
+    parse_bdat,
+    parse_hello_name,
+    parse_mail,
+    parse_rcpt,
+    refuse,
+)
 from sekisho.core.smtp.session import Chunk, Phase, Session
 from sekisho.core.terms.base64 import Base64Error, decode_base64
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One verb: what must have happened before it, and whether other commands may follow it in the same batch."""
+    """One verb: what must have happened before it, and whether other commands may follow it in the same
+    batch."""
 
     verb: str
     check: Callable[[Session, str], Any]
@@ -35,11 +53,15 @@ _NEED_HELLO = Reply.of(503, "5.5.1", "Say EHLO first")
 _NEED_MAIL = Reply.of(503, "5.5.1", "Say MAIL first")
 _NO_RECIPIENTS = Reply.of(554, "5.5.1", "No valid recipients")  # RFC 5321 §4.1.1.4
 _IN_TRANSACTION = Reply.of(503, "5.5.1", "Not inside a transaction; say RSET first")
-_NEED_TLS = Reply.of(530, "5.7.0", "Say STARTTLS first: logins and mail are taken only over TLS")  # RFC 3207 §4
+_NEED_TLS = Reply.of(
+    530, "5.7.0", "Say STARTTLS first: logins and mail are taken only over TLS"
+)  # RFC 3207 §4
 _NEED_LOGIN = Reply.of(530, "5.7.0", "Authentication required")  # RFC 4954 §6
 _MIXED = Reply.of(503, "5.5.1", "DATA and BDAT cannot be mixed; say RSET")  # RFC 3030 §2
 _TOO_MANY_RECIPIENTS = Reply.of(452, "4.5.3", "Too many recipients; send the others in another transaction")
-_TOO_MANY_TRANSACTIONS = Reply.of(421, "4.7.0", "Too many transactions on this connection; come back on a new one")
+_TOO_MANY_TRANSACTIONS = Reply.of(
+    421, "4.7.0", "Too many transactions on this connection; come back on a new one"
+)
 _CANNOT_VRFY = Reply.of(252, "2.5.0", "Cannot verify; send the message and see")  # RFC 5321 §3.5.3
 _HELP = Reply.of(214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY STARTTLS AUTH HELP")
 _NOT_OFFERED = Reply.of(502, "5.5.1", "Not implemented")
@@ -248,23 +270,61 @@ def decode_response(line: bytes, *, initial: bool = False) -> bytes:
 COMMANDS: dict[bytes, Command] = {
     command.verb.encode(): command
     for command in (
-        Command("EHLO", _check_hello, _act_ehlo),
-        Command("HELO", _check_hello, _act_helo),
-        Command("MAIL", _check_mail, _act_mail, needs_hello=True, forbids_transaction=True, needs_login=True),
-        Command("RCPT", _check_rcpt, _act_rcpt, needs_hello=True, needs_transaction=True, needs_login=True),
-        Command("DATA", _check_nothing, _act_data, needs_hello=True, needs_transaction=True, needs_login=True),
-        Command("BDAT", _check_bdat, _act_bdat, needs_hello=True, needs_transaction=True, needs_login=True),
-        Command("RSET", _check_nothing, _act_rset),
-        Command("NOOP", _check_anything, _act_noop),
-        Command("QUIT", _check_nothing, _act_quit),
-        Command("VRFY", _check_vrfy, _act_vrfy),
-        Command("HELP", _check_anything, _act_help),
-        Command("STARTTLS", _check_nothing, _act_starttls, needs_hello=True, forbids_transaction=True, may_be_pipelined=False),
-        Command("AUTH", _check_auth, _act_auth, needs_hello=True, forbids_transaction=True),
-        Command("EXPN", _check_anything, _act_not_offered),
-        Command("ETRN", _check_anything, _act_not_offered),
-        Command("TURN", _check_anything, _act_not_offered),
-        *(Command(verb, _check_anything, _act_http) for verb in ("GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS")),
+        Command(verb="EHLO", check=_check_hello, act=_act_ehlo),
+        Command(verb="HELO", check=_check_hello, act=_act_helo),
+        Command(
+            verb="MAIL",
+            check=_check_mail,
+            act=_act_mail,
+            needs_hello=True,
+            forbids_transaction=True,
+            needs_login=True,
+        ),
+        Command(
+            verb="RCPT",
+            check=_check_rcpt,
+            act=_act_rcpt,
+            needs_hello=True,
+            needs_transaction=True,
+            needs_login=True,
+        ),
+        Command(
+            verb="DATA",
+            check=_check_nothing,
+            act=_act_data,
+            needs_hello=True,
+            needs_transaction=True,
+            needs_login=True,
+        ),
+        Command(
+            verb="BDAT",
+            check=_check_bdat,
+            act=_act_bdat,
+            needs_hello=True,
+            needs_transaction=True,
+            needs_login=True,
+        ),
+        Command(verb="RSET", check=_check_nothing, act=_act_rset),
+        Command(verb="NOOP", check=_check_anything, act=_act_noop),
+        Command(verb="QUIT", check=_check_nothing, act=_act_quit),
+        Command(verb="VRFY", check=_check_vrfy, act=_act_vrfy),
+        Command(verb="HELP", check=_check_anything, act=_act_help),
+        Command(
+            verb="STARTTLS",
+            check=_check_nothing,
+            act=_act_starttls,
+            needs_hello=True,
+            forbids_transaction=True,
+            may_be_pipelined=False,
+        ),
+        Command(verb="AUTH", check=_check_auth, act=_act_auth, needs_hello=True, forbids_transaction=True),
+        Command(verb="EXPN", check=_check_anything, act=_act_not_offered),
+        Command(verb="ETRN", check=_check_anything, act=_act_not_offered),
+        Command(verb="TURN", check=_check_anything, act=_act_not_offered),
+        *(
+            Command(verb=verb, check=_check_anything, act=_act_http)
+            for verb in ("GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS")
+        ),
     )
 }
 
@@ -274,5 +334,13 @@ def add_recipient(session: Session, recipient: Recipient) -> None:
     assert transaction is not None
     e = transaction.envelope
     # Spelled out: dataclasses.replace costs five times as much, once per recipient.
-    envelope = Envelope(e.reverse_path, (*e.recipients, recipient), e.body, e.smtputf8, e.ret, e.envid, e.declared_octets)
+    envelope = Envelope(
+        reverse_path=e.reverse_path,
+        recipients=(*e.recipients, recipient),
+        body=e.body,
+        smtputf8=e.smtputf8,
+        ret=e.ret,
+        envid=e.envid,
+        declared_octets=e.declared_octets,
+    )
     session.transaction = transaction._replace(envelope=envelope)

@@ -1,7 +1,7 @@
 """Message content on the wire: the end of DATA, dot-stuffing, counted BDAT, and the octets that are refused.
 
-Both decoders work on whole buffers and give the same for any chunking. A fault is only remembered: the content is discarded
-as it streams, and the real end is still found (STANDARDS S-04).
+Both decoders work on whole buffers and give the same for any chunking. A fault is only remembered: the
+content is discarded as it streams, and the real end is still found (STANDARDS S-04).
 """
 
 import enum

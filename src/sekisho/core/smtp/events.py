@@ -1,4 +1,5 @@
-"""What the SMTP server machine tells its driver. Events marked "answer" stop the machine until `answer` was called."""
+"""What the SMTP server machine tells its driver. Events marked "answer" stop the machine until `answer` was
+called."""
 
 import enum
 from typing import Literal, NamedTuple
@@ -24,7 +25,8 @@ class Connected(NamedTuple):
 
 
 class Hello(NamedTuple):
-    """EHLO or HELO with a syntactically valid name (a domain or an address literal). Answer: None or a refusal."""
+    """EHLO or HELO with a syntactically valid name (a domain or an address literal). Answer: None or a
+    refusal."""
 
     extended: bool
     name: str
@@ -106,7 +108,9 @@ class TlsBegins(NamedTuple):
 class Ended(NamedTuple):
     """Send what is left and close."""
 
-    reason: Literal["quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "lost", "service"]
+    reason: Literal[
+        "quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "lost", "service"
+    ]
 
 
 Event = (

@@ -15,7 +15,8 @@ from sekisho.core.terms.reply import Reply
 # RFC 5321 §4.5.3.1.3, the angle brackets not counted.
 MAX_PATH_OCTETS = 254
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-# RFC 5321 §4.1.2 A-d-l. A route is recognised and ignored (§4.1.1.3, appendix C): it never names a destination.
+# RFC 5321 §4.1.2 A-d-l. A route is recognised and ignored (§4.1.1.3, appendix C): it never names a
+# destination.
 _HOP = r"@(?:[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.IPv]+\])"
 _ROUTE = re.compile(rf"{_HOP}(?:,{_HOP})*:")
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]*\Z")
@@ -46,9 +47,10 @@ def refuse(code: int, enhanced: str, text: str) -> SyntaxRefused:
     return SyntaxRefused(Reply.of(code, enhanced, text))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathRules:
-    """What the session allows: `utf8` is the SMTPUTF8 of this transaction, `dsn` and `sasl` which parameters were offered."""
+    """What the session allows: `utf8` is the SMTPUTF8 of this transaction, `dsn` and `sasl` which parameters
+    were offered."""
 
     message_octets: int
     dsn: bool = True
@@ -67,7 +69,8 @@ def decode_line(line: bytes) -> str:
 
 
 def parse_hello_name(text: str) -> str:
-    """RFC 5321 §4.1.1.1: a domain or an address literal, lower-case. Underscores in host names are let through (§4.1.4)."""
+    """RFC 5321 §4.1.1.1: a domain or an address literal, lower-case. Underscores in host names are let
+    through (§4.1.4)."""
     name = text.strip(" ")
     if not name:
         raise refuse(501, "5.5.4", "Say who you are: a host name or an address literal")
@@ -79,7 +82,8 @@ def parse_hello_name(text: str) -> str:
 
 
 def split_path(text: str, keyword: str, status: str) -> tuple[str, str]:
-    """`FROM:<path> parameters` → (path without brackets, parameters). One space after the colon is let through."""
+    """`FROM:<path> parameters` → (path without brackets, parameters). One space after the colon is let
+    through."""
     if text[: len(keyword)].upper() != keyword:
         raise refuse(501, "5.5.4", f"Expected {keyword}<address>")
     rest = text[len(keyword) :].lstrip(" ")
@@ -120,7 +124,7 @@ def parse_mail(text: str, rules: PathRules) -> Envelope:
         reverse_path = ReversePath()
     if not values.get("smtputf8") and not path.isascii():
         raise refuse(553, "5.6.7", "An internationalised address needs SMTPUTF8")  # RFC 6531 §3.5
-    return Envelope(reverse_path, **values)
+    return Envelope(reverse_path=reverse_path, **values)
 
 
 def parse_rcpt(text: str, rules: PathRules, smtputf8: bool) -> Recipient:
@@ -222,7 +226,9 @@ def _notify(value: str | None, rules: PathRules) -> dict[str, Any]:
     words = (value or "").upper().split(",")
     known = {"NEVER", "SUCCESS", "FAILURE", "DELAY"}
     if not known.issuperset(words) or len(set(words)) != len(words) or ("NEVER" in words and len(words) > 1):
-        raise refuse(501, "5.5.4", "NOTIFY must be NEVER, or a list of SUCCESS, FAILURE and DELAY")  # RFC 3461 §4.1
+        raise refuse(
+            501, "5.5.4", "NOTIFY must be NEVER, or a list of SUCCESS, FAILURE and DELAY"
+        )  # RFC 3461 §4.1
     return {"notify": frozenset(cast(list[Notify], words))}
 
 
@@ -239,7 +245,8 @@ def _orcpt(value: str | None, rules: PathRules) -> dict[str, Any]:
 
 
 def decode_xtext(text: str, what: str) -> str:
-    """RFC 3461 §4; what it decodes to must be printable: a line break would reach notices and queue (THREATS 9, 49)."""
+    """RFC 3461 §4; what it decodes to must be printable: a line break would reach notices and queue (THREATS
+    9, 49)."""
     if not _XTEXT.match(text):
         raise refuse(501, "5.5.4", f"{what} is not xtext")
     decoded = _HEXCHAR.sub(lambda match: chr(int(match[1], 16)), text) if "+" in text else text

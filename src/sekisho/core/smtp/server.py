@@ -6,7 +6,8 @@
         …
         machine.answer(reply)
 
-The same octets give the same events and replies, however they are cut. Only STARTTLS looks at what stands behind it: it must be nothing.
+The same octets give the same events and replies, however they are cut. Only STARTTLS looks at what stands
+behind it: it must be nothing.
 """
 
 from sekisho.core.smtp.commands import COMMANDS, add_recipient, decode_response, obstacle
@@ -38,7 +39,9 @@ from sekisho.core.terms.reply import Reply
 
 _CR = 0x0D
 _PIECE_OCTETS = 65_532  # with what a decoder held back, a chunk stays within 64 KB
-_ANSWERED = frozenset({Connected, Hello, MailFrom, RcptTo, ContentBegins, ContentEnds, SaslBegins, SaslResponse, TlsBegins})
+_ANSWERED = frozenset(
+    {Connected, Hello, MailFrom, RcptTo, ContentBegins, ContentEnds, SaslBegins, SaslResponse, TlsBegins}
+)
 
 _GO_AHEAD = b"354 End data with <CRLF>.<CRLF>\r\n"
 _UNKNOWN = Reply.of(500, "5.5.2", "Unknown command")
@@ -58,16 +61,29 @@ _FAULTS = {
 
 
 class ServerMachine:
-    """One SMTP session. Bounded: it keeps one line, or a few octets of content, and the replies not fetched yet."""
+    """One SMTP session. Bounded: it keeps one line, or a few octets of content, and the replies not fetched
+    yet."""
 
     def __init__(
-        self, settings: ServerSettings, *, tls: bool = False, authenticated: bool = False, reference: Reference | None = None
+        self,
+        settings: ServerSettings,
+        *,
+        tls: bool = False,
+        authenticated: bool = False,
+        reference: Reference | None = None,
     ) -> None:
         """`authenticated`: who is there is known from elsewhere (peer credentials of a Unix socket).
 
         `reference` stands in refusals that follow from our limits; the driver puts its own into the answers.
         """
-        self._session = Session(settings, tls, reference, settings.mechanisms, authenticated=authenticated, events=[Connected()])
+        self._session = Session(
+            settings=settings,
+            tls=tls,
+            reference=reference,
+            mechanisms=settings.mechanisms,
+            authenticated=authenticated,
+            events=[Connected()],
+        )
         self._buffer = b""
         self._position = 0
         self._overlong = False
@@ -218,7 +234,10 @@ class ServerMachine:
             add_recipient(session, event.recipient)
             return
         session.refused_recipients += 1
-        if session.refused_recipients >= session.settings.refused_recipients and session.phase is not Phase.ENDED:
+        if (
+            session.refused_recipients >= session.settings.refused_recipients
+            and session.phase is not Phase.ENDED
+        ):
             session.say(session.referring(_TOO_MANY_REFUSED))
 
     def _answer_begin(self, event: ContentBegins, reply: Reply | None) -> None:
@@ -242,7 +261,9 @@ class ServerMachine:
         session.hello = event.name
         session.extended = event.extended
         if event.extended:
-            session.output.append(session.settings.hello_wire(session.tls, session.authenticated, session.mechanisms))
+            session.output.append(
+                session.settings.hello_wire(session.tls, session.authenticated, session.mechanisms)
+            )
         else:
             session.output.append(f"250 {session.settings.hostname}\r\n".encode())
 
@@ -270,7 +291,9 @@ class ServerMachine:
             return False
         self._position = line_end + 1
         length = line_end + 1 - start
-        if self._overlong or (length > session.settings.command_line_octets and length > self._line_cap(buffer, start)):
+        if self._overlong or (
+            length > session.settings.command_line_octets and length > self._line_cap(buffer, start)
+        ):
             self._overlong = False
             self._leave_sasl()
             session.refuse(_LINE_TOO_LONG)
@@ -319,7 +342,8 @@ class ServerMachine:
         if command is None:
             session.refuse(_UNKNOWN)
             return
-        # Inside TLS it is refused anyway, and octets behind it do no harm, whether they come with it or later.
+        # Inside TLS it is refused anyway, and octets behind it do no harm, whether they come with it or
+        # later.
         if not command.may_be_pipelined and not session.tls and self._position < len(self._buffer):
             session.say(_PIPELINED)
             session.end("syntax")
@@ -421,5 +445,9 @@ class ServerMachine:
         session.events.append(ContentRefused(transaction.envelope, fault, _FAULTS[fault], check.size_octets))
         session.refuse(session.referring(_FAULTS[fault]))
         # STANDARDS S-04: a stranger who sent what may be smuggling is not heard further.
-        if fault in (ContentFault.BARE, ContentFault.NUL) and not session.authenticated and session.phase is not Phase.ENDED:
+        if (
+            fault in (ContentFault.BARE, ContentFault.NUL)
+            and not session.authenticated
+            and session.phase is not Phase.ENDED
+        ):
             session.end("content")

@@ -12,15 +12,18 @@ from sekisho.core.terms.envelope import Envelope
 from sekisho.core.terms.reference import Reference
 from sekisho.core.terms.reply import Reply
 
-EndReason = Literal["quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "lost", "service"]
+EndReason = Literal[
+    "quit", "refused", "errors", "transactions", "syntax", "content", "shutdown", "lost", "service"
+]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """How the machine behaves. Sizes are octets; a limit of 0 on `text_line_octets` means none.
 
-    `text_line_octets`: RFC 5321 §4.5.3.1.6 asks for 998; longer lines are common in real mail and harmless, so they are kept
-    as they came (never folded) unless a limit is set. `any_hello_name`: take an EHLO name that is no name, as mail clients send it.
+    `text_line_octets`: RFC 5321 §4.5.3.1.6 asks for 998; longer lines are common in real mail and harmless,
+    so they are kept as they came (never folded) unless a limit is set. `any_hello_name`: take an EHLO name
+    that is no name, as mail clients send it.
     """
 
     role: Literal["reception", "submission"]
@@ -40,14 +43,25 @@ class ServerSettings:
     mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
     any_hello_name: bool = False
     loose_dot_domains: Container[str] = ()
-    # What is made of the settings once, not for each session: path rules without and with EHLO, answers to EHLO.
+    # What is made of the settings once, not for each session: path rules without and with EHLO, answers to
+    # EHLO.
     _rules: tuple[PathRules, PathRules] = field(init=False, repr=False, compare=False)
-    _hellos: dict[tuple[bool, bool, tuple[str, ...]], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _hellos: dict[tuple[bool, bool, tuple[str, ...]], bytes] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         sasl = self.role == "submission"
         plain, extended = (
-            PathRules(self.message_octets, self.dsn, self.smtputf8, sasl, ehlo, self.loose_dot_domains) for ehlo in (False, True)
+            PathRules(
+                message_octets=self.message_octets,
+                dsn=self.dsn,
+                utf8_offered=self.smtputf8,
+                sasl_offered=sasl,
+                extended=ehlo,
+                loose_domains=self.loose_dot_domains,
+            )
+            for ehlo in (False, True)
         )
         object.__setattr__(self, "_rules", (plain, extended))
 
@@ -89,11 +103,12 @@ class Chunk(NamedTuple):
 _END = Reply.of(421, "4.7.0", "Too many errors, closing the connection")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Session:
     """What commands read and change. `events` wait to be told; `pending` was told and waits for its answer.
 
-    `reference`: what our own refusals refer to. `mechanisms`: of SASL, as they are offered on this connection.
+    `reference`: what our own refusals refer to. `mechanisms`: of SASL, as they are offered on this
+    connection.
     """
 
     settings: ServerSettings
@@ -120,7 +135,8 @@ class Session:
         return self.settings.path_rules(self.extended)
 
     def referring(self, reply: Reply) -> Reply:
-        """A refusal that follows from our limits and not from the client's grammar, as its reader may ask about it."""
+        """A refusal that follows from our limits and not from the client's grammar, as its reader may ask
+        about it."""
         return reply.referring(self.reference) if self.reference is not None else reply
 
     def say(self, reply: Reply) -> None:
@@ -154,9 +170,17 @@ class Session:
         self.data = None
 
 
-def extensions(settings: ServerSettings, tls: bool, authenticated: bool, mechanisms: tuple[str, ...]) -> tuple[str, ...]:
+def extensions(
+    settings: ServerSettings, tls: bool, authenticated: bool, mechanisms: tuple[str, ...]
+) -> tuple[str, ...]:
     """Host name and keywords, as they stand at this moment of the session."""
-    lines = [settings.hostname, "PIPELINING", f"SIZE {settings.message_octets}", "8BITMIME", "ENHANCEDSTATUSCODES"]
+    lines = [
+        settings.hostname,
+        "PIPELINING",
+        f"SIZE {settings.message_octets}",
+        "8BITMIME",
+        "ENHANCEDSTATUSCODES",
+    ]
     if settings.starttls and not tls:  # RFC 3207 §4.2: not inside TLS
         lines.append("STARTTLS")
     if settings.role == "submission" and tls and not authenticated and mechanisms:  # RFC 4954 §4

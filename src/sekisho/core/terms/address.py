@@ -24,7 +24,8 @@ _ATEXT = r"[^\x00-\x20\"(),.:;<>@\[\\\]\x7f]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _LOOSE_DOT_STRING = re.compile(rf"{_ATEXT}(?:{_ATEXT}|\.)*\Z")
 _QUOTED_STRING = re.compile(r'"((?:[^\x00-\x1f"\\\x7f]|\\[ -~])*)"')
-# RFC 5321 §4.1.2 sub-domain: letters, digits, inner hyphens. The underscore occurs in real host names but not in mail domains.
+# RFC 5321 §4.1.2 sub-domain: letters, digits, inner hyphens. The underscore occurs in real host names but not
+# in mail domains.
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\Z")
 
 

@@ -10,8 +10,8 @@ class Base64Error(ValueError):
 def decode_base64(text: bytes, max_octets: int = 12_288) -> bytes:
     """The octets that `text` spells; raises `Base64Error`.
 
-    Refused: white space, other alphabets, missing or surplus padding, stray bits before the padding (RFC 4648 §3.3, §3.5),
-    and more than `max_octets` octets of result.
+    Refused: white space, other alphabets, missing or surplus padding, stray bits before the padding (RFC 4648
+    §3.3, §3.5), and more than `max_octets` octets of result.
     """
     if len(text) > (max_octets + 2) // 3 * 4:
         raise Base64Error("the base64 text is too long")
@@ -21,7 +21,8 @@ def decode_base64(text: bytes, max_octets: int = 12_288) -> bytes:
         raise Base64Error("the text is not base64") from error
     if len(octets) > max_octets:
         raise Base64Error("the base64 text is too long")
-    # Only the encoder's own spelling is taken, so that what was compared or cached once cannot come back in another shape.
+    # Only the encoder's own spelling is taken, so that what was compared or cached once cannot come back in
+    # another shape.
     if binascii.b2a_base64(octets, newline=False) != text:
         raise Base64Error("the text is not canonical base64")
     return octets

@@ -49,16 +49,17 @@ class Soa(NamedTuple):
     minimum: int
 
 
-# A: IPv4Address, AAAA: IPv6Address, TXT: the character-strings of one record joined, PTR, CNAME and NS: a name.
+# A: IPv4Address, AAAA: IPv6Address, TXT: the character-strings of one record joined, PTR, CNAME and NS: a
+# name.
 Record = IPv4Address | IPv6Address | Mx | Tlsa | Srv | Soa | bytes | str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The answer to one question, CNAMEs followed. `records` is empty unless status is NOERROR.
 
-    `secure`: the AD bit of a trusted validating resolver, over the whole chain. `ttl_seconds` is the least TTL of
-    what was used, or the negative TTL of RFC 2308 §5.
+    `secure`: the AD bit of a trusted validating resolver, over the whole chain. `ttl_seconds` is the least
+    TTL of what was used, or the negative TTL of RFC 2308 §5.
     """
 
     name: str

@@ -18,11 +18,13 @@ class Recipient:
     orcpt: str | None = None  # `rfc822;addr`, xtext already decoded (RFC 3461 §4.2)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What MAIL and RCPT said. `envid` is xtext-decoded (RFC 3461 §4.4); `declared_octets` is SIZE= (RFC 1870 §6).
+    """What MAIL and RCPT said. `envid` is xtext-decoded (RFC 3461 §4.4); `declared_octets` is SIZE= (RFC 1870
+    §6).
 
-    `vouched`: what speaks for the domain of the reverse path, found out at the door and kept with the message; "" for nothing.
+    `vouched`: what speaks for the domain of the reverse path, found out at the door and kept with the
+    message; "" for nothing.
     """
 
     reverse_path: ReversePath

@@ -6,8 +6,8 @@ from typing import Literal
 
 from sekisho.core.terms.reference import Reference
 
-# answered: heard from the other side. no-connection, silent, broken, tls: of the way there; dns: it said nothing; nowhere: it said that
-# there is no way. "": something of our own.
+# answered: heard from the other side. no-connection, silent, broken, tls: of the way there; dns: it said
+# nothing; nowhere: it said that there is no way. "": something of our own.
 Cause = Literal["", "answered", "no-connection", "silent", "broken", "tls", "dns", "nowhere"]
 _UNSAFE = re.compile(r"[^\x20-\x7e\u0080-\U0010ffff]")
 # RFC 5321 §4.5.3.1.5: 512 octets with the code and CRLF.
@@ -27,12 +27,13 @@ class EnhancedStatus:
 
     @classmethod
     def from_text(cls, text: str) -> "EnhancedStatus | None":
-        """The code that `text` is, or None: RFC 3463 §2 (2, 4 or 5; at most three digits each; no leading zeros)."""
+        """The code that `text` is, or None: RFC 3463 §2 (2, 4 or 5; at most three digits each; no leading
+        zeros)."""
         match = re.fullmatch(r"([245])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})", text)
         return cls(int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """One reply, perhaps of several lines. The class of `enhanced` matches that of `code` (RFC 2034 §4)."""
 
@@ -52,7 +53,7 @@ class Reply:
     def of(cls, code: int, enhanced: str | None, text: str, *, cause: Cause = "") -> "Reply":
         """`Reply.of(550, "5.1.1", "No such user")`; several lines are separated by a newline."""
         status = EnhancedStatus.from_text(enhanced) if enhanced else None
-        return cls(code, status, tuple(text.split("\n")), cause)
+        return cls(code=code, enhanced=status, lines=tuple(text.split("\n")), cause=cause)
 
     @property
     def is_positive(self) -> bool:
@@ -73,10 +74,15 @@ class Reply:
     def referring(self, reference: Reference) -> "Reply":
         """The same reply with an id that its reader can ask about."""
         page = (f"See {reference.url}",) if reference.url else ()
-        return Reply(self.code, self.enhanced, (*self.lines[:-1], f"{self.lines[-1]} (id {reference.id})", *page))
+        return Reply(
+            code=self.code,
+            enhanced=self.enhanced,
+            lines=(*self.lines[:-1], f"{self.lines[-1]} (id {reference.id})", *page),
+        )
 
     def to_wire(self) -> bytes:
-        """The reply's octets: every line carries code and status (RFC 2034 §4), none can carry a line break."""
+        """The reply's octets: every line carries code and status (RFC 2034 §4), none can carry a line
+        break."""
         if self._wire:
             return self._wire
         status = f"{self.enhanced} " if self.enhanced is not None else ""

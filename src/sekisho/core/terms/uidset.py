@@ -1,4 +1,5 @@
-"""Ascending sets of UIDs, kept as runs: a mailbox of a million messages is one run until something is expunged."""
+"""Ascending sets of UIDs, kept as runs: a mailbox of a million messages is one run until something is
+expunged."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,8 @@ Run = tuple[int, int]  # first and last, both inside
 class UidSet:
     """An immutable ascending set of positive integers as disjoint, non-touching runs.
 
-    `uid_at` and `number_of` translate between message sequence numbers (1-based, RFC 9051 §2.3.1.2) and UIDs in O(log runs).
+    `uid_at` and `number_of` translate between message sequence numbers (1-based, RFC 9051 §2.3.1.2) and UIDs
+    in O(log runs).
     """
 
     __slots__ = ("_ends", "_firsts", "runs")

@@ -14,5 +14,6 @@ def encode_xtext(text: str) -> str:
 
 
 def encode_utf8_xtext(text: str) -> str:
-    """The 7-bit form of an address of type `utf-8`: `\\x{5B57}` for each character that cannot stand for itself."""
+    """The 7-bit form of an address of type `utf-8`: `\\x{5B57}` for each character that cannot stand for
+    itself."""
     return _NEEDS_UTF8_XTEXT.sub(lambda match: f"\\x{{{ord(match[0]):02X}}}", text)

@@ -1,6 +1,7 @@
 """DANE for SMTP: does the chain that a mail host shows match what its zone says (RFC 7672, RFC 7671)?
 
-Whether TLSA records may be believed at all (the resolver validated them) was decided before; here they are compared with certificates.
+Whether TLSA records may be believed at all (the resolver validated them) was decided before; here they are
+compared with certificates.
 """
 
 import hashlib
@@ -16,7 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sekisho.core.terms.dns import Tlsa
 
 # RFC 8460 §4.3, as far as a chain can fail.
-ChainFailure = Literal["certificate-host-mismatch", "certificate-expired", "certificate-not-trusted", "validation-failure", "tlsa-invalid"]
+ChainFailure = Literal[
+    "certificate-host-mismatch",
+    "certificate-expired",
+    "certificate-not-trusted",
+    "validation-failure",
+    "tlsa-invalid",
+]
 
 _TA, _EE = 2, 3
 _DIGEST_OCTETS = {1: 32, 2: 64}
@@ -36,17 +43,20 @@ class DaneMatch:
 
 
 def usable_records(records: Sequence[Tlsa]) -> tuple[Tlsa, ...]:
-    """Those that may authenticate a mail host (RFC 7672 §3.1): DANE-TA(2) and DANE-EE(3) with a selector and a digest that are known.
+    """Those that may authenticate a mail host (RFC 7672 §3.1): DANE-TA(2) and DANE-EE(3) with a selector and
+    a digest that are known.
 
-    PKIX-TA(0) and PKIX-EE(1) are unusable (RFC 7672 §3.1.3). Of several digests of one usage and selector the strongest counts,
-    beside full ones (RFC 7671 §9).
+    PKIX-TA(0) and PKIX-EE(1) are unusable (RFC 7672 §3.1.3). Of several digests of one usage and selector the
+    strongest counts, beside full ones (RFC 7671 §9).
     """
     known = [record for record in records[:_MAX_RECORDS] if _is_known(record)]
     strongest: dict[tuple[int, int], int] = {}
     for record in known:
         key = (record.usage, record.selector)
         strongest[key] = max(strongest.get(key, 0), record.matching)
-    return tuple(record for record in known if record.matching in (0, strongest[record.usage, record.selector]))
+    return tuple(
+        record for record in known if record.matching in (0, strongest[record.usage, record.selector])
+    )
 
 
 def _is_known(record: Tlsa) -> bool:
@@ -57,10 +67,13 @@ def _is_known(record: Tlsa) -> bool:
     return len(record.data) == _DIGEST_OCTETS.get(record.matching, -1)
 
 
-def match_chain(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now_us: int) -> DaneMatch:
+def match_chain(
+    records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now_us: int
+) -> DaneMatch:
     """Compare usable records with the chain (DER, leaf first) that the host showed.
 
-    `names`: the reference identifiers, which DANE-TA(2) asks for: TLSA base domain, next hop and what it expands to (RFC 7672 §3.2.2).
+    `names`: the reference identifiers, which DANE-TA(2) asks for: TLSA base domain, next hop and what it
+    expands to (RFC 7672 §3.2.2).
     """
     try:
         certificates = [x509.load_der_x509_certificate(der) for der in chain[:_MAX_CHAIN]]
@@ -99,11 +112,17 @@ def _key_of(certificate: x509.Certificate) -> bytes:
 
 
 def _anchors(record: Tlsa, certificates: list[x509.Certificate]) -> list[tuple[int, x509.Certificate]]:
-    """Where in the chain the record's authority stands, and the certificate itself. The leaf may be its own authority.
+    """Where in the chain the record's authority stands, and the certificate itself. The leaf may be its own
+    authority.
 
-    One that the record holds in full need not be in the chain (RFC 7671 §5.2.2); else the host must show it (RFC 7672 §3.1.2).
+    One that the record holds in full need not be in the chain (RFC 7671 §5.2.2); else the host must show it
+    (RFC 7672 §3.1.2).
     """
-    found = [(max(depth, 1), certificate) for depth, certificate in enumerate(certificates) if _matches(record, certificate)]
+    found = [
+        (max(depth, 1), certificate)
+        for depth, certificate in enumerate(certificates)
+        if _matches(record, certificate)
+    ]
     if not found and record.selector == 0 and record.matching == 0:
         try:
             found = [(len(certificates), x509.load_der_x509_certificate(record.data))]
@@ -115,11 +134,15 @@ def _anchors(record: Tlsa, certificates: list[x509.Certificate]) -> list[tuple[i
 def _check_path(
     path: list[x509.Certificate], anchor: x509.Certificate, names: Sequence[str], now_us: int
 ) -> tuple[ChainFailure, str] | None:
-    """From the leaf up to the anchor (RFC 5280 §6.1 without revocation): signatures, dates, authority, then the name."""
+    """From the leaf up to the anchor (RFC 5280 §6.1 without revocation): signatures, dates, authority, then
+    the name."""
     now = datetime.fromtimestamp(now_us / 1_000_000, UTC)
     for certificate in path:
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            return "certificate-expired", f"a certificate is valid until {certificate.not_valid_after_utc:%Y-%m-%d} only, or not yet"
+            return (
+                "certificate-expired",
+                f"a certificate is valid until {certificate.not_valid_after_utc:%Y-%m-%d} only, or not yet",
+            )
     for depth, certificate in enumerate(path):
         issuer = path[depth + 1] if depth + 1 < len(path) else anchor
         if issuer is certificate:  # the leaf is its own authority
@@ -127,7 +150,10 @@ def _check_path(
         try:
             certificate.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):
-            return "certificate-not-trusted", "the chain does not lead to the authority that the TLSA record names"
+            return (
+                "certificate-not-trusted",
+                "the chain does not lead to the authority that the TLSA record names",
+            )
         if not _may_issue(issuer):
             return "certificate-not-trusted", "a certificate in the chain may not issue others"
     if not _may_serve(path[0]):
@@ -155,7 +181,8 @@ def _may_serve(certificate: x509.Certificate) -> bool:
 
 
 def certificate_names_host(certificate: x509.Certificate, host: str) -> bool:
-    """Is `host` among the DNS names of the certificate? A wildcard stands for one whole label, the leftmost (RFC 9525 §6.3)."""
+    """Is `host` among the DNS names of the certificate? A wildcard stands for one whole label, the leftmost
+    (RFC 9525 §6.3)."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (x509.ExtensionNotFound, ValueError):

@@ -1,7 +1,9 @@
-"""MTA-STS: what a domain says about the TLS of its mail hosts (RFC 8461). Syntax and matching; fetching is the relay's.
+"""MTA-STS: what a domain says about the TLS of its mail hosts (RFC 8461). Syntax and matching; fetching is
+the relay's.
 
-Read strictly: a record or policy that is not what the grammar says is none at all, since a sender that guesses would enforce what nobody
-wrote. The one leniency the RFC itself gives: of a field that may stand once, the first counts.
+Read strictly: a record or policy that is not what the grammar says is none at all, since a sender that
+guesses would enforce what nobody wrote. The one leniency the RFC itself gives: of a field that may stand
+once, the first counts.
 """
 
 import re
@@ -23,7 +25,8 @@ _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _VERSION = re.compile(r"v=STSv1[ \t]*(?:;|\Z)")
 # RFC 8461 §3.2.
 _LINE = re.compile(
-    r"([A-Za-z0-9][A-Za-z0-9_\-.]{0,31})[ \t]*:[ \t]*([^ \t\x00-\x1f\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^ \t\x00-\x1f\x7f])?)[ \t]*\Z"
+    r"([A-Za-z0-9][A-Za-z0-9_\-.]{0,31})[ \t]*:[ \t]*([^ \t\x00-\x1f\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^ "
+    r"\t\x00-\x1f\x7f])?)[ \t]*\Z"
 )
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
 _PATTERN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\Z")
@@ -31,12 +34,14 @@ _AGE = re.compile(r"[0-9]{1,10}\Z")
 
 
 class StsError(ValueError):
-    """A record or policy that is not one; `str()` says why, in the words of TLS reports' failure-reason-code."""
+    """A record or policy that is not one; `str()` says why, in the words of TLS reports'
+    failure-reason-code."""
 
 
 @dataclass(frozen=True, slots=True)
 class StsPolicy:
-    """`patterns`: the mail hosts, in lower case; `max_age_seconds`: how long it may be used without asking again.
+    """`patterns`: the mail hosts, in lower case; `max_age_seconds`: how long it may be used without asking
+    again.
 
     `lines`: as it was written, for reports (RFC 8460 §4.2).
     """
@@ -47,14 +52,19 @@ class StsPolicy:
     lines: tuple[str, ...] = ()
 
     def names(self, host: str) -> bool:
-        """Is this MX host one of the policy's (RFC 8461 §4.1)? A wildcard stands for one label, the leftmost."""
+        """Is this MX host one of the policy's (RFC 8461 §4.1)? A wildcard stands for one label, the
+        leftmost."""
         host = host.lower().rstrip(".")
         parent = host.partition(".")[2]
-        return any(host == pattern or (pattern.startswith("*.") and parent == pattern[2:] and "." in host) for pattern in self.patterns)
+        return any(
+            host == pattern or (pattern.startswith("*.") and parent == pattern[2:] and "." in host)
+            for pattern in self.patterns
+        )
 
 
 def find_sts_id(texts: Sequence[bytes]) -> str | None:
-    """The id of the one record among the TXT records at `_mta-sts.DOMAIN`; None: the domain has no MTA-STS (RFC 8461 §3.1).
+    """The id of the one record among the TXT records at `_mta-sts.DOMAIN`; None: the domain has no MTA-STS
+    (RFC 8461 §3.1).
 
     Raises StsError when a record is there and is not valid, or more than one.
     """
@@ -106,7 +116,9 @@ def parse_sts_policy(octets: bytes) -> StsPolicy:
         raise StsError("no mx is named")
     if len(patterns) > MAX_PATTERNS:
         raise StsError("too many mx are named")
-    return StsPolicy(cast(StsMode, mode), min(int(fields["max_age"]), MAX_AGE_SECONDS), tuple(patterns), lines)
+    return StsPolicy(
+        cast(StsMode, mode), min(int(fields["max_age"]), MAX_AGE_SECONDS), tuple(patterns), lines
+    )
 
 
 def _pattern(value: str) -> str:

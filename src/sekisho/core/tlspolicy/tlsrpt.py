@@ -9,17 +9,22 @@ from typing import Literal, get_args
 PolicyType = Literal["tlsa", "sts", "no-policy-found"]
 # RFC 8460 §4.3.
 FailureType = Literal[
-    "starttls-not-supported", "certificate-host-mismatch", "certificate-expired", "certificate-not-trusted", "validation-failure",
-    "tlsa-invalid", "dnssec-invalid", "dane-required", "sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid",
+    "starttls-not-supported", "certificate-host-mismatch", "certificate-expired", "certificate-not-trusted",
+    "validation-failure",
+    "tlsa-invalid", "dnssec-invalid", "dane-required", "sts-policy-fetch-error", "sts-policy-invalid",
+    "sts-webpki-invalid",
 ]  # fmt: skip
 FAILURE_TYPES: frozenset[str] = frozenset(get_args(FailureType))
 MAX_URIS = 10
 
 _DELIMITER = r"[ \t]*;[ \t]*"
-_URI = r"(?:mailto:|https://)(?:[A-Za-z0-9\-._~:/?#\[\]@$&'()*+=]|%[0-9A-Fa-f]{2})+"  # RFC 8460 §3: "," "!" and ";" are encoded
+# RFC 8460 §3: "," "!" and ";" are encoded
+_URI = r"(?:mailto:|https://)(?:[A-Za-z0-9\-._~:/?#\[\]@$&'()*+=]|%[0-9A-Fa-f]{2})+"
 _RUA = rf"rua=[ \t]*{_URI}(?:[ \t]*,[ \t]*{_URI})*"
 _EXTENSION = r"[A-Za-z0-9][A-Za-z0-9_\-.]{0,31}=[!-:<>-~]+"
-_RECORD = re.compile(rf"v=TLSRPTv1((?:{_DELIMITER}(?:{_RUA}|(?!rua=){_EXTENSION}))+)(?:{_DELIMITER})?[ \t]*\Z")
+_RECORD = re.compile(
+    rf"v=TLSRPTv1((?:{_DELIMITER}(?:{_RUA}|(?!rua=){_EXTENSION}))+)(?:{_DELIMITER})?[ \t]*\Z"
+)
 _VERSION = re.compile(r"v=TLSRPTv1[ \t]*(?:;|\Z)")
 
 
@@ -60,7 +65,8 @@ class FailureKey:
 
 @dataclass(slots=True, kw_only=True)
 class PolicyCounts:
-    """One policy of one domain in one day. `policy_string`: MTA-STS's lines, or TLSA records as text; `mx_host`: its patterns."""
+    """One policy of one domain in one day. `policy_string`: MTA-STS's lines, or TLSA records as text;
+    `mx_host`: its patterns."""
 
     policy_type: PolicyType
     policy_domain: str
@@ -71,7 +77,13 @@ class PolicyCounts:
 
 
 def report_of(
-    *, organization: str, contact: str, report_id: str, begins_us: int, ends_us: int, policies: Sequence[PolicyCounts]
+    *,
+    organization: str,
+    contact: str,
+    report_id: str,
+    begins_us: int,
+    ends_us: int,
+    policies: Sequence[PolicyCounts],
 ) -> Mapping[str, object]:
     """The JSON object of RFC 8460 §4.4 for one domain; times in microseconds since 1970."""
     return {
@@ -89,7 +101,10 @@ def _policy_of(counts: PolicyCounts) -> Mapping[str, object]:
         policy["policy-string"] = list(counts.policy_string)
     if counts.mx_host:
         policy["mx-host"] = list(counts.mx_host)
-    summary = {"total-successful-session-count": counts.successes, "total-failure-session-count": sum(counts.failures.values())}
+    summary = {
+        "total-successful-session-count": counts.successes,
+        "total-failure-session-count": sum(counts.failures.values()),
+    }
     details = [_failure_of(key, count) for key, count in counts.failures.items()]
     return {"policy": policy, "summary": summary, **({"failure-details": details} if details else {})}
 

@@ -1,4 +1,5 @@
-"""What the command line asks of the composition root: `app` implements `AppHandle`, the commands only call it."""
+"""What the command line asks of the composition root: `app` implements `AppHandle`, the commands only call
+it."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -19,8 +20,9 @@ Progress = Callable[[str, int, int], None]
 OperatorLink = Callable[[bytes], bytes]
 
 
-class CommandFailed(Exception):
-    """A command cannot do its work. `text` is an English sentence with `{name}` places; `exit_code` is one of faces/cli/exits.py."""
+class CommandError(Exception):
+    """A command cannot do its work. `text` is an English sentence with `{name}` places; `exit_code` is one of
+    faces/cli/exits.py."""
 
     def __init__(self, text: str, exit_code: int = 1, /, **values: object) -> None:
         super().__init__(text.format(**values) if values else text)
@@ -34,7 +36,7 @@ class TryAccount(Struct, frozen=True):
     password: str
 
 
-class TryReady(Struct, frozen=True):
+class TryReady(Struct, frozen=True, kw_only=True):
     """What a try-out server tells once every port listens."""
 
     ready: bool
@@ -49,15 +51,18 @@ class AppHandle(Protocol):
     """Each method runs to its end; what goes wrong in a way a person can mend is CommandFailed."""
 
     def serve(self, config_file: Path) -> int:
-        """Run the server in the foreground until it is told to stop; returns the exit code. Loads the file itself; raises ConfigError."""
+        """Run the server in the foreground until it is told to stop; returns the exit code. Loads the file
+        itself; raises ConfigError."""
         ...
 
     def try_out(self, folder: Path, base_port: int | None, announce: Callable[[TryReady], None]) -> int:
-        """Prepare the folder (adapters.tryout.prepare), start the same server, call `announce` once all ports listen."""
+        """Prepare the folder (adapters.tryout.prepare), start the same server, call `announce` once all ports
+        listen."""
         ...
 
     def operator(self, config: "Config") -> AbstractContextManager[OperatorLink]:
-        """The running server's control socket; with the server down, the store opened here after taking the data folder's lock.
+        """The running server's control socket; with the server down, the store opened here after taking the
+        data folder's lock.
 
         Raises CommandFailed with exits.UNREACHABLE when neither is possible (locked, no permission).
         """
@@ -76,11 +81,13 @@ class AppHandle(Protocol):
         ...
 
     def backup(self, config: "Config", target: Path, progress: Progress) -> dict[str, Any]:
-        """A consistent copy into the new folder `target`, hot; returns numbers for people and machines ("messages", "octets", …)."""
+        """A consistent copy into the new folder `target`, hot; returns numbers for people and machines
+        ("messages", "octets", …)."""
         ...
 
     def verify(self, config: "Config", backup: Path | None, progress: Progress) -> dict[str, Any]:
-        """Check a backup, or the live data (`backup` None): databases, contents, counters; "problems" is a list of sentences."""
+        """Check a backup, or the live data (`backup` None): databases, contents, counters; "problems" is a
+        list of sentences."""
         ...
 
     def restore(self, config: "Config", backup: Path, progress: Progress) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What a person sees of a rehearsal: a table that grows while the scene is played, then the errors in both directions."""
+"""What a person sees of a rehearsal: a table that grows while the scene is played, then the errors in both
+directions."""
 
 import re
 import sys
@@ -52,7 +53,9 @@ class LabView:
         if info.about:
             self._console.print(Text(info.about.strip(), style="dim"))
         if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=6, get_renderable=self._table, transient=True)
+            self._live = Live(
+                console=self._console, refresh_per_second=6, get_renderable=self._table, transient=True
+            )
             self._live.start()
 
     def fate(self, fate: Fate, lab_us: int) -> None:
@@ -87,14 +90,18 @@ class LabView:
     def _time(self) -> str:
         if not self._live:
             return ""
-        return self.say("{time} of the lab's time have passed", time=duration((self._lab_us - self._begin_us) / 1_000_000))
+        return self.say(
+            "{time} of the lab's time have passed", time=duration((self._lab_us - self._begin_us) / 1_000_000)
+        )
 
     def _row(self, fates: list[Fate]) -> tuple[Text, ...]:
         wrong = [fate for fate in fates if not fate.ok]
         last = _speaker(wrong or fates)
         counts = Counter(fate.outcome for fate in fates)
         many = len(fates) > 1
-        became = ", ".join(f"{count} {self.say(word)}" if many else self.say(word) for word, count in counts.most_common())
+        became = ", ".join(
+            f"{count} {self.say(word)}" if many else self.say(word) for word, count in counts.most_common()
+        )
         if last.do == "guess":
             became = self.say("{count} guesses, {hits} accounts opened", count=last.count, hits=last.hits)
         delay = max(fate.delay_seconds for fate in fates)
@@ -111,7 +118,10 @@ class LabView:
         if fate.problem is not None:
             return Text(self._complaint(fate), style="bold red")
         because = self.say(fate.why.text, **fate.why.values) if fate.why is not None else fate.because
-        parts = [f"[{fate.rule}]" if fate.rule else "", because or fate.papers or _ACCEPTED.sub("", fate.reply)]
+        parts = [
+            f"[{fate.rule}]" if fate.rule else "",
+            because or fate.papers or _ACCEPTED.sub("", fate.reply),
+        ]
         text = printable(" ".join(filter(None, parts)))
         return Text(text if len(text) <= _REASON_CHARACTERS else text[:_REASON_CHARACTERS] + "…", style="dim")
 
@@ -122,7 +132,8 @@ class LabView:
             lines.append(
                 Text(
                     say(
-                        "Honest: {count} messages, {stopped} wrongly stopped ({share}), {junk} in Junk, {delayed} delayed (up to {delay}).",
+                        "Honest: {count} messages, {stopped} wrongly stopped ({share}), {junk} in Junk, "
+                        "{delayed} delayed (up to {delay}).",
                         count=rates.honest,
                         stopped=rates.honest_stopped,
                         share=percent(rates.honest_stopped, rates.honest),
@@ -145,22 +156,33 @@ class LabView:
                 )
             )
         lines += [Text(f"{name}: {value:g}", style="dim") for name, value in result.numbers.items()]
-        lines += [Text(say("The server hit an error of its own: {fault}", fault=fault), style="bold red") for fault in result.faults]
+        lines += [
+            Text(say("The server hit an error of its own: {fault}", fault=fault), style="bold red")
+            for fault in result.faults
+        ]
         lines += self._wrong(result)
         verdict = say("All as the scene says.") if result.ok else say("Not as the scene says.")
         times = say(
-            "{lab} in the lab, {real} here, seed {seed}.", lab=duration(result.lab_seconds), real=duration(result.seconds), seed=result.seed
+            "{lab} in the lab, {real} here, seed {seed}.",
+            lab=duration(result.lab_seconds),
+            real=duration(result.seconds),
+            seed=result.seed,
         )
         lines.append(Text.assemble((verdict, "bold green" if result.ok else "bold red"), " ", (times, "dim")))
         return lines
 
     def _wrong(self, result: SceneResult) -> list[Text]:
         wrong = [fate for fate in result.fates if not fate.ok]
-        shown = [Text(f"✗ {fate.step} → {printable(fate.recipient)}: {self._complaint(fate)}", style="red") for fate in wrong[:10]]
+        shown = [
+            Text(f"✗ {fate.step} → {printable(fate.recipient)}: {self._complaint(fate)}", style="red")
+            for fate in wrong[:10]
+        ]
         return shown + ([Text(f"… {len(wrong) - 10}", style="red")] if len(wrong) > 10 else [])
 
     def _complaint(self, fate: Fate) -> str:
-        return printable(self.say(fate.problem.text, **fate.problem.values)) if fate.problem is not None else ""
+        return (
+            printable(self.say(fate.problem.text, **fate.problem.values)) if fate.problem is not None else ""
+        )
 
     def _total(self, total: TotalResult) -> Text:
         limits = (("≤", total.at_most), ("≥", total.at_least))
@@ -171,8 +193,11 @@ class LabView:
 
 
 def _speaker(fates: list[Fate]) -> Fate:
-    """The one that says why, for all in the row: of those with a reason, one that ended as most of them did."""
-    told = [fate for fate in fates if fate.why is not None] or [fate for fate in fates if fate.papers] or fates
+    """The one that says why, for all in the row: of those with a reason, one that ended as most of them
+    did."""
+    told = (
+        [fate for fate in fates if fate.why is not None] or [fate for fate in fates if fate.papers] or fates
+    )
     usual = Counter(fate.outcome for fate in told).most_common(1)[0][0]
     return [fate for fate in told if fate.outcome == usual][-1]
 

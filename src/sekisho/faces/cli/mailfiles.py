@@ -1,4 +1,5 @@
-"""Messages in files, as other mail programs keep them: one a file, folders of such (Maildir too), and mbox."""
+"""Messages in files, as other mail programs keep them: one a file, folders of such (Maildir too), and
+mbox."""
 
 import mmap
 import re
@@ -9,7 +10,17 @@ from pathlib import Path
 MAX_OCTETS = 1_048_576  # of a message are read
 MAX_INPUT_OCTETS = 268_435_456  # of standard input
 _SEPARATOR = re.compile(rb"(?:\A|\r?\n\r?\n)From [^\r\n]*\r?\n")
-_UNREAD = frozenset(("tmp", "dovecot.index", "dovecot.index.log", "dovecot-uidlist", "cyrus.header", "cyrus.index", "cyrus.cache"))
+_UNREAD = frozenset(
+    (
+        "tmp",
+        "dovecot.index",
+        "dovecot.index.log",
+        "dovecot-uidlist",
+        "cyrus.header",
+        "cyrus.index",
+        "cyrus.cache",
+    )
+)
 
 
 def files(path: Path) -> list[Path]:
@@ -26,7 +37,8 @@ def files(path: Path) -> list[Path]:
 
 
 def messages(file: Path) -> Iterator[tuple[bytes, int]]:
-    """(message with CRLF line ends, octets of the file that it took); raises OSError. "-" is standard input, a message or an mbox."""
+    """(message with CRLF line ends, octets of the file that it took); raises OSError. "-" is standard input,
+    a message or an mbox."""
     if str(file) == "-":
         yield from _from_input(sys.stdin.buffer.read(MAX_INPUT_OCTETS))
         return

@@ -1,4 +1,5 @@
-"""The `sekisho` command: its tree of sub-commands, and the one place where what went wrong becomes a sentence and an exit code."""
+"""The `sekisho` command: its tree of sub-commands, and the one place where what went wrong becomes a sentence
+and an exit code."""
 
 import os
 import sys
@@ -9,7 +10,7 @@ from pathlib import PurePath
 import click
 
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import AppHandle, CommandFailed
+from sekisho.faces.cli.handle import AppHandle, CommandError
 from sekisho.faces.cli.shell import Shell, printable
 from sekisho.faces.cli.translate import translated, usage_message
 from sekisho.faces.i18n.catalogue import Catalogue, catalogue, language_of
@@ -59,11 +60,15 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return translated(command, self.say)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as error:
-            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from error
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=COMMANDS, ctx=ctx
+            ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -79,7 +84,8 @@ def build_cli(app: AppHandle, say: Catalogue | None = None) -> click.Group:
         help=(
             "A whole, secure mail server in one program.\n\n"
             "\b\nTry it out on this machine:\n  sekisho try\n\n"
-            "\b\nRun the real thing:\n  sekisho setup mx.example.org -c sekisho.toml\n  sekisho serve -c sekisho.toml"
+            "\b\nRun the real thing:\n  sekisho setup mx.example.org -c sekisho.toml\n  sekisho serve -c "
+            "sekisho.toml"
         ),
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -97,7 +103,8 @@ def build_cli(app: AppHandle, say: Catalogue | None = None) -> click.Group:
 
 
 def run(app: AppHandle, argv: Sequence[str]) -> int:
-    """The whole command line, `argv[0]` included; returns the exit code. Called as `sendmail` it is the sendmail(1) shim."""
+    """The whole command line, `argv[0]` included; returns the exit code. Called as `sendmail` it is the
+    sendmail(1) shim."""
     os.umask(0o077)  # what a command writes is for its user only, unless it says otherwise itself
     say = catalogue(language_of(os.environ) or "en")
     if PurePath(argv[0]).name == "sendmail":
@@ -117,12 +124,15 @@ def run(app: AppHandle, argv: Sequence[str]) -> int:
         # Whoever read our output went away (`| head`): that is their right.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.FAILED
-    except CommandFailed as failed:
+    except CommandError as failed:
         return _failed(say(failed.text, **on_one_line(failed.values)), failed.exit_code)
     except click.ClickException as error:
         return _failed(error.format_message(), exits.FAILED)
     except OSError as error:
-        return _failed(say("{what}: {reason}", what=error.filename or "I/O", reason=error.strerror or str(error)), exits.FAILED)
+        return _failed(
+            say("{what}: {reason}", what=error.filename or "I/O", reason=error.strerror or str(error)),
+            exits.FAILED,
+        )
     except Exception as error:
         return _refused_or_bug(error, say)
     return result if isinstance(result, int) else exits.OK
@@ -130,24 +140,31 @@ def run(app: AppHandle, argv: Sequence[str]) -> int:
 
 def _refused_or_bug(error: Exception, say: Catalogue) -> int:
     # admin is imported only now: `sekisho --help` should not pay for it.
-    from sekisho.admin.context import Refused
+    from sekisho.admin.context import AdminRefused
     from sekisho.admin.operations import Fault
 
-    if isinstance(error, Refused):
+    if isinstance(error, AdminRefused):
         return _failed(say(error.text, **on_one_line(error.values)), exits.FAILED)
     if isinstance(error, Fault):
-        return _failed(say("The server hit an error of its own; its log has the details under {id}.", id=str(error)), exits.FAILED)
+        return _failed(
+            say("The server hit an error of its own; its log has the details under {id}.", id=str(error)),
+            exits.FAILED,
+        )
     if os.environ.get("SEKISHO_TRACEBACK"):
         raise error
     sentence = say(
-        "This is an error in sekisho itself: {error}. SEKISHO_TRACEBACK=1 shows where.", error=f"{type(error).__name__}: {error}"
+        "This is an error in sekisho itself: {error}. SEKISHO_TRACEBACK=1 shows where.",
+        error=f"{type(error).__name__}: {error}",
     )
     return _failed(sentence, exits.SYSEXITS_SOFTWARE)
 
 
 def on_one_line(values: Mapping[str, object]) -> dict[str, object]:
     """What may come from others cannot begin a line; only what the server itself found wrong has several."""
-    return {name: value if name == "problem" or isinstance(value, int) else printable(value) for name, value in values.items()}
+    return {
+        name: value if name == "problem" or isinstance(value, int) else printable(value)
+        for name, value in values.items()
+    }
 
 
 def _usage(error: click.UsageError, say: Catalogue) -> int:
@@ -174,4 +191,11 @@ def _version_option() -> click.Option:
             click.echo(f"sekisho {version('sekisho')}")
             ctx.exit()
 
-    return click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show, help="Show the version and exit.")
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=show,
+        help="Show the version and exit.",
+    )

@@ -21,10 +21,14 @@ def configuration_reference(say: Catalogue) -> str:
     parts = [
         f"# {say('Configuration reference')}\n",
         say(
-            "`sekisho config reference` writes this page. Durations are seconds, sizes octets; relative paths count from the file's folder."
+            "`sekisho config reference` writes this page. Durations are seconds, sizes octets; relative "
+            "paths count from the file's folder."
         )
         + "\n",
-        say("SIGHUP puts every change of it into force, except where a restart is asked for; the log then names what was left as it is.")
+        say(
+            "SIGHUP puts every change of it into force, except where a restart is asked for; the log then "
+            "names what was left as it is."
+        )
         + "\n",
     ]
     sections: list[tuple[str, type[BaseModel]]] = [("", Config)]
@@ -41,8 +45,11 @@ def configuration_reference(say: Catalogue) -> str:
                 sections.append((f"[[{path}]]" if is_list else f"[{path}]", inner))
         parts.append(f"## `{name}`\n" if name else f"## {say('Top level')}\n")
         if model.__doc__ and model is not Config and not model.__doc__.startswith("Usage"):
-            parts.append(say(model.__doc__) + "\n")
-        parts.append(f"| {say('Setting')} | {say('Type')} | {say('Default')} | {say('Meaning')} |\n|---|---|---|---|\n" + "".join(rows))
+            parts.append(say(" ".join(model.__doc__.split())) + "\n")
+        parts.append(
+            f"| {say('Setting')} | {say('Type')} | {say('Default')} | {say('Meaning')} |\n|---|---|---|---|\n"
+            + "".join(rows)
+        )
     return "\n".join(parts)
 
 
@@ -72,7 +79,9 @@ def type_word(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(json.dumps(argument) for argument in arguments)
     if origin is tuple:
-        return {"number": "list of numbers", "network": "list of networks"}.get(type_word(arguments[0]), "list of texts")
+        return {"number": "list of numbers", "network": "list of networks"}.get(
+            type_word(arguments[0]), "list of texts"
+        )
     if origin is dict:
         return "table of texts"
     words: dict[Any, str] = {

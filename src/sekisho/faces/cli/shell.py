@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import AppHandle, CommandFailed
+from sekisho.faces.cli.handle import AppHandle, CommandError
 from sekisho.faces.i18n.catalogue import Catalogue
 
 if TYPE_CHECKING:  # pydantic takes 50 ms to import: only the commands that read a configuration pay for it
@@ -29,7 +29,8 @@ class Shell:
     say: Catalogue
 
     def load_config(self, path: Path) -> "Config":
-        """The configuration; when it is broken, prints every problem and ends with exits.BAD_CONFIG. What it names is not looked at."""
+        """The configuration; when it is broken, prints every problem and ends with exits.BAD_CONFIG. What it
+        names is not looked at."""
         from sekisho.config.load import load
         from sekisho.config.problems import ConfigError
 
@@ -37,7 +38,9 @@ class Shell:
             return load(path, with_files=False).config
         except ConfigError as error:
             self.print_problems(path, error.problems)
-            raise CommandFailed("Nothing was done: {path} has errors.", exits.BAD_CONFIG, path=str(path)) from error
+            raise CommandError(
+                "Nothing was done: {path} has errors.", exits.BAD_CONFIG, path=str(path)
+            ) from error
 
     def print_problems(self, path: Path, problems: Sequence[Any]) -> None:
         """One paragraph per config.problems.Problem, on standard error."""
@@ -51,7 +54,8 @@ class Shell:
 
     @contextmanager
     def operator(self, path: Path) -> Iterator[Ask]:
-        """Ask the running server, or the store: `ask("domain.list", Nothing())` gives the operation's result type."""
+        """Ask the running server, or the store: `ask("domain.list", Nothing())` gives the operation's result
+        type."""
         from sekisho.admin.operations import make_request, read_answer
 
         with self.app.operator(self.load_config(path)) as link:
@@ -72,7 +76,8 @@ class Shell:
             click.echo(printable(self.say(sentence, **values)))
 
     def print_table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table with these headings; on anything but a terminal plain columns separated by tabs, one row a line."""
+        """A table with these headings; on anything but a terminal plain columns separated by tabs, one row a
+        line."""
         texts = [[printable(cell) for cell in row] for row in rows]
         if not sys.stdout.isatty():
             for row in texts:
@@ -84,7 +89,8 @@ class Shell:
         if (table := _table(columns, texts, console.width)) is not None:
             console.print(table)
             return
-        # One record after the other, and each line whole: what is copied from it (ids, addresses) must not be broken.
+        # One record after the other, and each line whole: what is copied from it (ids, addresses) must not be
+        # broken.
         for number, row in enumerate(texts):
             if number:
                 click.echo()
@@ -122,13 +128,17 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
 
 
 def for_machines(value: Any) -> Any:
-    """As JSON's readers take it: ids have 64 bits, of which JavaScript and others keep 53, so they are texts, all of them."""
+    """As JSON's readers take it: ids have 64 bits, of which JavaScript and others keep 53, so they are texts,
+    all of them."""
     return _with_ids_as_text(msgspec.to_builtins(value))
 
 
 def _with_ids_as_text(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: str(inner) if _is_id(name, inner) else _with_ids_as_text(inner) for name, inner in value.items()}
+        return {
+            name: str(inner) if _is_id(name, inner) else _with_ids_as_text(inner)
+            for name, inner in value.items()
+        }
     return [_with_ids_as_text(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
@@ -139,7 +149,9 @@ def _is_id(name: object, value: object) -> bool:
 def printable(value: object) -> str:
     """Text for a terminal: what peers wrote (replies, addresses) may not steer it (THREATS 25)."""
     text = str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return (
+        text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    )
 
 
 def when(at_us: int) -> str:

@@ -51,15 +51,23 @@ def _context_class(say: Catalogue) -> type[click.Context]:
     return type("SekishoContext", (click.Context,), {"formatter_class": formatter})
 
 
+def paragraphs(text: str) -> str:
+    """A docstring with each paragraph on a line of its own: where it is broken is the editor's business."""
+    parts = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(part if part.startswith(UNWRAPPED) else " ".join(part.split()) for part in parts)
+
+
 def translated(command: CommandT, say: Catalogue) -> CommandT:
     """A copy of the command (and of all below it) whose help speaks the catalogue's language."""
     command = copy.copy(command)
     command.context_class = _context_class(say)
-    command.help = say(inspect.cleandoc(command.help)) if command.help else None
+    command.help = say(paragraphs(command.help)) if command.help else None
     command.short_help = first_sentence(command.help or "")
     if command.epilog:
         # A line of its own, and never broken: it is there to be copied.
-        command.epilog = f"{UNWRAPPED}\n{say('Example')}:\n  {command.epilog.removeprefix('Example:').strip()}"
+        command.epilog = (
+            f"{UNWRAPPED}\n{say('Example')}:\n  {command.epilog.removeprefix('Example:').strip()}"
+        )
     params = []
     for parameter in command.params:
         parameter = copy.copy(parameter)
@@ -68,7 +76,12 @@ def translated(command: CommandT, say: Catalogue) -> CommandT:
         params.append(parameter)
     command.params = params
     help_option = click.Option(
-        ["-h", "--help"], is_flag=True, expose_value=False, is_eager=True, callback=_show_help, help=say("Show this help and exit.")
+        ["-h", "--help"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_show_help,
+        help=say("Show this help and exit."),
     )
     command.params.append(help_option)
     command.add_help_option = False
@@ -92,13 +105,19 @@ def _show_help(ctx: click.Context, option: click.Parameter, value: bool) -> None
 def usage_message(error: click.UsageError, say: Catalogue) -> str:
     """What is wrong with the command line, in one sentence."""
     if isinstance(error, click.NoSuchOption):
-        hint = say(" Did you mean {names}?", names=", ".join(error.possibilities)) if error.possibilities else ""
+        hint = (
+            say(" Did you mean {names}?", names=", ".join(error.possibilities)) if error.possibilities else ""
+        )
         return say("There is no option {name}.", name=error.option_name) + hint
     if isinstance(error, click.NoSuchCommand):
-        hint = say(" Did you mean {names}?", names=", ".join(error.possibilities)) if error.possibilities else ""
+        hint = (
+            say(" Did you mean {names}?", names=", ".join(error.possibilities)) if error.possibilities else ""
+        )
         return say("There is no command {name}.", name=error.command_name) + hint
     if isinstance(error, click.MissingParameter) and error.param is not None:
-        name = error.param.opts[-1] if isinstance(error.param, click.Option) else error.param.human_readable_name
+        name = (
+            error.param.opts[-1] if isinstance(error.param, click.Option) else error.param.human_readable_name
+        )
         return say("{name} is missing.", name=name)
     if isinstance(error, click.BadParameter) and error.param is not None:
         return _bad_value(error, error.param, say)
@@ -111,5 +130,7 @@ def _bad_value(error: click.BadParameter, parameter: click.Parameter, say: Catal
     if isinstance(kind, click.Choice):
         return say("{name} must be one of: {choices}.", name=name, choices=", ".join(kind.choices))
     if isinstance(kind, click.IntRange):
-        return say("{name} must be a whole number from {low} to {high}.", name=name, low=kind.min, high=kind.max)
+        return say(
+            "{name} must be a whole number from {low} to {high}.", name=name, low=kind.min, high=kind.max
+        )
     return say("{name}: {reason}", name=name, reason=error.message)

@@ -1,6 +1,8 @@
-"""Wrapping text by the columns that it takes on a terminal: Japanese letters take two, and have no spaces between them.
+"""Wrapping text by the columns that it takes on a terminal: Japanese letters take two, and have no spaces
+between them.
 
-What somebody copies (commands, addresses, ids) is never broken: a word that is wider than the line stays whole.
+What somebody copies (commands, addresses, ids) is never broken: a word that is wider than the line stays
+whole.
 """
 
 import unicodedata
@@ -17,7 +19,9 @@ def columns_of(text: str) -> int:
 
 
 def _columns(character: str) -> int:
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 0 if unicodedata.combining(character) else 1
+    return (
+        2 if unicodedata.east_asian_width(character) in "WF" else 0 if unicodedata.combining(character) else 1
+    )
 
 
 def fill(text: str, width: int, indent: str = "") -> str:

@@ -1,7 +1,7 @@
 """English sentences in the code are the keys; `ja.po` beside this file holds the Japanese ones.
 
-The PO file is read as it is, only when Japanese is asked for (a few milliseconds), so there is nothing to compile and any
-translator's tool can edit it.
+The PO file is read as it is, only when Japanese is asked for (a few milliseconds), so there is nothing to
+compile and any translator's tool can edit it.
 """
 
 import json
@@ -15,14 +15,16 @@ from typing import Literal
 Language = Literal["en", "ja"]
 
 _FIELD = re.compile(r'^(msgid|msgstr)[ \t]+((?:"(?:[^"\\\n]|\\.)*"\s*)+)', re.MULTILINE)
-# `sekisho account add {address}`, as far as words can be of a command: plain ones, options, ARGUMENTS, places.
+# `sekisho account add {address}`, as far as words can be of a command: plain ones, options, ARGUMENTS,
+# places.
 _COMMAND = re.compile(r"\bsekisho(?: (?:--?[a-z][a-z-]*|[a-z][a-z-]*(?![a-z])|[A-Z][A-Z-]*|\{\w+\}))+")
 _QUOTED = "quoted_"
 _PART = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
 class Catalogue:
-    """Calling it gives the sentence in its language, with the `{name}` places filled: `say("There is no domain {name}.", name=…)`."""
+    """Calling it gives the sentence in its language, with the `{name}` places filled: `say("There is no
+    domain {name}.", name=…)`."""
 
     def __init__(self, language: Language, messages: Mapping[str, str]) -> None:
         self.language = language
@@ -36,7 +38,9 @@ class Catalogue:
         # A reason is a sentence too: "no @ in the address".
         if isinstance(reason := values.get("reason"), str):
             values["reason"] = self.messages.get(reason, reason)
-        return _with_commands_quoted(wording).format(**values, **{f"{_QUOTED}{name}": _Quoted(value) for name, value in values.items()})
+        return _with_commands_quoted(wording).format(
+            **values, **{f"{_QUOTED}{name}": _Quoted(value) for name, value in values.items()}
+        )
 
 
 class _Quoted:
@@ -51,12 +55,15 @@ class _Quoted:
 
 @lru_cache(maxsize=1024)
 def _with_commands_quoted(wording: str) -> str:
-    """Places within commands become names of quoted values: a command is there to be pasted, whatever a folder or an address is called."""
+    """Places within commands become names of quoted values: a command is there to be pasted, whatever a
+    folder or an address is called."""
     return _COMMAND.sub(lambda command: command[0].replace("{", "{" + _QUOTED), wording)
 
 
 def catalogue(language: Language) -> Catalogue:
-    return Catalogue(language, read_po(Path(__file__).with_name("ja.po").read_text("utf-8")) if language == "ja" else {})
+    return Catalogue(
+        language, read_po(Path(__file__).with_name("ja.po").read_text("utf-8")) if language == "ja" else {}
+    )
 
 
 def read_po(text: str) -> dict[str, str]:

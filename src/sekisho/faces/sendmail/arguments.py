@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sekisho.faces.cli.exits import SYSEXITS_USAGE
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Arguments:
     recipients: list[str] = field(default_factory=list)
     reverse_path: str | None = None  # -f, -r; "" is the null path
@@ -22,7 +22,8 @@ class Arguments:
     envid: str | None = None  # -V (RFC 3461 §4.4)
 
 
-# Options with a value that mean nothing here: body type, log file, queue tags, hop count, protocol, macros, error handling.
+# Options with a value that mean nothing here: body type, log file, queue tags, hop count, protocol, macros,
+# error handling.
 _IGNORED_WITH_VALUE = "BXLhpMOde"
 _IGNORED = "vUGnmGA"
 REFUSED_MODES = {
@@ -59,7 +60,7 @@ def _take_option(arguments: Arguments, word: str, words: list[str]) -> None:
     if letter in "frFCNRV" or letter in _IGNORED_WITH_VALUE:
         value = rest or (words.pop(0) if words else None)
         if value is None and letter not in "de":
-            raise CommandFailed("-{letter} needs a value.", SYSEXITS_USAGE, letter=letter)
+            raise CommandError("-{letter} needs a value.", SYSEXITS_USAGE, letter=letter)
         _set_value(arguments, letter, value or "")
     elif letter == "t":
         arguments.from_header = True
@@ -72,14 +73,16 @@ def _take_option(arguments: Arguments, word: str, words: list[str]) -> None:
         arguments.ignore_dots |= rest == "i"
     elif letter == "b":
         if rest in REFUSED_MODES:
-            raise CommandFailed(REFUSED_MODES[rest], SYSEXITS_USAGE)
+            raise CommandError(REFUSED_MODES[rest], SYSEXITS_USAGE)
         arguments.rebuild_aliases |= rest == "i"
     elif letter == "q":
-        raise CommandFailed("The queue is run by the server; to try everything now: sekisho queue retry --all", SYSEXITS_USAGE)
+        raise CommandError(
+            "The queue is run by the server; to try everything now: sekisho queue retry --all", SYSEXITS_USAGE
+        )
     elif letter in _IGNORED:
         _take_cluster(arguments, rest, words)
     else:
-        raise CommandFailed("There is no option {name}.", SYSEXITS_USAGE, name=f"-{letter}")
+        raise CommandError("There is no option {name}.", SYSEXITS_USAGE, name=f"-{letter}")
 
 
 def _take_cluster(arguments: Arguments, rest: str, words: list[str]) -> None:
@@ -99,7 +102,7 @@ def _set_value(arguments: Arguments, letter: str, value: str) -> None:
         arguments.notify = _notify(value)
     elif letter == "R":
         if value.upper() not in ("FULL", "HDRS"):
-            raise CommandFailed("-R is either full or hdrs.", SYSEXITS_USAGE)
+            raise CommandError("-R is either full or hdrs.", SYSEXITS_USAGE)
         arguments.ret = value.upper()
     elif letter == "V":
         arguments.envid = value
@@ -108,5 +111,5 @@ def _set_value(arguments: Arguments, letter: str, value: str) -> None:
 def _notify(value: str) -> str:
     words = {word.strip().upper() for word in value.split(",")}
     if not words <= {"NEVER", "SUCCESS", "FAILURE", "DELAY"} or ("NEVER" in words and len(words) > 1):
-        raise CommandFailed("-N is never, or a list of success, failure, delay.", SYSEXITS_USAGE)
+        raise CommandError("-N is never, or a list of success, failure, delay.", SYSEXITS_USAGE)
     return ",".join(sorted(words))

@@ -15,7 +15,7 @@ class ServerGone(Exception):
     """The connection ended, or what came was no SMTP."""
 
 
-class Refusal(Exception):
+class ServerRefusal(Exception):
     """The server said no. `code` and `text` are its reply; `recipient` is set when it was about one."""
 
     def __init__(self, code: int, text: str, recipient: str | None = None) -> None:
@@ -48,7 +48,8 @@ class Client:
         self._socket.close()
 
     def send(self, mail: str, recipients: Iterable[tuple[str, str]], content: Iterable[bytes]) -> str:
-        """One transaction: `mail` is the MAIL line's argument, `recipients` are (address, RCPT argument). All or nothing.
+        """One transaction: `mail` is the MAIL line's argument, `recipients` are (address, RCPT argument). All
+        or nothing.
 
         Returns the text of the last reply; raises Refusal, ServerGone, OSError.
         """
@@ -56,8 +57,8 @@ class Client:
         for address, argument in recipients:
             try:
                 self._command(f"RCPT {argument}", 250)
-            except Refusal as refusal:
-                raise Refusal(refusal.code, refusal.text, address) from refusal
+            except ServerRefusal as refusal:
+                raise ServerRefusal(refusal.code, refusal.text, address) from refusal
         self._command("DATA", 354)
         for piece in content:
             self._socket.sendall(piece)
@@ -79,5 +80,5 @@ class Client:
         reply, self._received = self._received[: match.end()], self._received[match.end() :]
         lines = [line[4:] for line in reply.decode("utf-8", "replace").splitlines()]
         if int(match[1]) != code:
-            raise Refusal(int(match[1]), " ".join(lines))
+            raise ServerRefusal(int(match[1]), " ".join(lines))
         return lines[-1]

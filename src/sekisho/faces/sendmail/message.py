@@ -1,4 +1,5 @@
-"""The message that a program writes to sendmail(1), made ready for SMTP: recipients, a From, line ends, dots."""
+"""The message that a program writes to sendmail(1), made ready for SMTP: recipients, a From, line ends,
+dots."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ from typing import IO
 
 from sekisho.core.message.header import HeaderSection
 from sekisho.faces.cli.exits import SYSEXITS_DATA
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 
 # What programs hand in has a header section of a few KB.
 MAX_HEADER_OCTETS = 1_048_576
@@ -46,7 +47,8 @@ class Message:
         return list(dict.fromkeys(found))
 
     def qualify_from(self, reverse_path: str, full_name: str | None) -> None:
-        """Give the message a From when it has none, or one without a domain (cron writes `From: root (Cron Daemon)`)."""
+        """Give the message a From when it has none, or one without a domain (cron writes `From: root (Cron
+        Daemon)`)."""
         values = list(self.header.values(b"from"))
         written = addresses_in(values[0].decode("utf-8", "replace")) if values else []
         if any("@" in address for address in written) or not reverse_path:
@@ -61,7 +63,8 @@ class Message:
         self.header = HeaderSection(self._head)
 
     def octets(self) -> Iterator[bytes]:
-        """The content for DATA, dot-stuffed (RFC 5321 §4.5.2), every line ending in CRLF, without the final dot."""
+        """The content for DATA, dot-stuffed (RFC 5321 §4.5.2), every line ending in CRLF, without the final
+        dot."""
         yield _for_wire(self._head)
         for piece in self._lines:
             yield _for_wire(piece)
@@ -76,7 +79,7 @@ def _whole_lines(source: IO[bytes], ignore_dots: bool) -> Iterator[bytes]:
         if not end:
             # RFC 5322 §2.1.1 allows 998 octets; without a bound this would be quadratic.
             if len(rest) > _MAX_LINE_OCTETS:
-                raise CommandFailed("A line of the message is longer than a megabyte.", SYSEXITS_DATA)
+                raise CommandError("A line of the message is longer than a megabyte.", SYSEXITS_DATA)
             continue
         piece, rest = rest[:end].replace(b"\r\n", b"\n"), rest[end:]
         if not ignore_dots and (dot := _DOT_LINE.search(piece)):
@@ -93,7 +96,8 @@ def _for_wire(piece: bytes) -> bytes:
 
 
 def addresses_in(text: str) -> list[str]:
-    """The addr-specs of an address list (RFC 5322 §3.4): names, comments, routes and groups are passed over. Linear."""
+    """The addr-specs of an address list (RFC 5322 §3.4): names, comments, routes and groups are passed over.
+    Linear."""
     found: list[str] = []
     words: list[str] = []
     angle: list[str] | None = None

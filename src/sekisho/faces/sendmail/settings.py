@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sekisho.faces.cli.exits import SYSEXITS_CONFIG
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class Settings:
     local_users: Mapping[str, str]
 
     def qualify(self, name: str) -> str:
-        """A name without a domain as an address: the system user's account, else the account for all others."""
+        """A name without a domain as an address: the system user's account, else the account for all
+        others."""
         if "@" in name:
             return name
         return self.local_users.get(name) or self.local_users.get("*") or f"{name}@{self.hostname}"
@@ -42,6 +43,10 @@ def read_settings(path: Path) -> Settings:
         socket_path = folder / submission["local_socket"] if "local_socket" in submission else default
         return Settings(socket_path, raw["hostname"], submission.get("local_users", {}))
     except OSError as error:
-        raise CommandFailed("{path} cannot be read: {reason}.", SYSEXITS_CONFIG, path=str(path), reason=error.strerror) from error
+        raise CommandError(
+            "{path} cannot be read: {reason}.", SYSEXITS_CONFIG, path=str(path), reason=error.strerror
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise CommandFailed("{path} has errors; see: sekisho config check -c {path}", SYSEXITS_CONFIG, path=str(path)) from error
+        raise CommandError(
+            "{path} has errors; see: sekisho config check -c {path}", SYSEXITS_CONFIG, path=str(path)
+        ) from error

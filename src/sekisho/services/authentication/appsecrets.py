@@ -1,6 +1,7 @@
 """Secrets that this server makes up itself: app passwords of devices, service credentials of programs.
 
-They are random, so a fast keyed hash keeps them (`ports.credentials`), and a login with one costs microseconds instead of 25 ms.
+They are random, so a fast keyed hash keeps them (`ports.credentials`), and a login with one costs
+microseconds instead of 25 ms.
 """
 
 import hmac
@@ -22,7 +23,8 @@ def make_secret() -> str:
 
 
 def letters_of(text: str) -> str:
-    """The letters of a secret as somebody typed it, with or without hyphens, spaces and capitals; "" if it cannot be one."""
+    """The letters of a secret as somebody typed it, with or without hyphens, spaces and capitals; "" if it
+    cannot be one."""
     letters = text.translate(_SEPARATORS).lower()
     return letters if len(letters) == _GROUPS * _GROUP_LETTERS and set(letters) <= set(_LETTERS) else ""
 
@@ -33,11 +35,15 @@ def secret_digest(key: bytes, letters: str) -> bytes:
 
 def secret_scram_keys(letters: str, terms: ScramTerms) -> str:
     """With SCRAM the client hashes what was typed: with hyphens or without, so there are keys for both."""
-    return " ".join(str(derive_secret(typed, terms.salt, terms.iterations)) for typed in (_grouped(letters), letters))
+    return " ".join(
+        str(derive_secret(typed, terms.salt, terms.iterations)) for typed in (_grouped(letters), letters)
+    )
 
 
 _SEPARATORS = str.maketrans("", "", "- \u2010\u2011\u3000")
 
 
 def _grouped(letters: str) -> str:
-    return "-".join(letters[start : start + _GROUP_LETTERS] for start in range(0, len(letters), _GROUP_LETTERS))
+    return "-".join(
+        letters[start : start + _GROUP_LETTERS] for start in range(0, len(letters), _GROUP_LETTERS)
+    )

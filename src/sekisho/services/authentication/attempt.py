@@ -10,7 +10,8 @@ from sekisho.ports.directory import Account
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`mechanism`: as in `PasswordProof`. `username`: as typed. `answer_at`: when a failure is answered, in monotonic seconds."""
+    """`mechanism`: as in `PasswordProof`. `username`: as typed. `answer_at`: when a failure is answered, in
+    monotonic seconds."""
 
     channel: Channel
     mechanism: str
@@ -20,7 +21,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`cause` is for the journal only. `tell`: the account was named and its password fitted, but that is not enough: its owner is told.
+    """`cause` is for the journal only. `tell`: the account was named and its password fitted, but that is not
+    enough: its owner is told.
 
     `may_pass`: the same may be good soon.
     """
@@ -36,4 +38,6 @@ Outcome = Identity | Refused
 
 def refused_by(error: SaslError) -> Refused:
     """What the mechanism itself does not take."""
-    return Refused(LoginFailure.REFUSED if isinstance(error, SaslRefused) else LoginFailure.MALFORMED, str(error))
+    return Refused(
+        LoginFailure.REFUSED if isinstance(error, SaslRefused) else LoginFailure.MALFORMED, str(error)
+    )

@@ -1,7 +1,7 @@
 """The one place where logins are judged, for submission, IMAP and POP3 alike.
 
-Order (DESIGN §4 Time to refuse): limiter, directory, remembered outcomes, Argon2id. A failure is answered at a fixed time
-after the question, so that neither the cause nor the existence of an account can be timed.
+Order (DESIGN §4 Time to refuse): limiter, directory, remembered outcomes, Argon2id. A failure is answered at
+a fixed time after the question, so that neither the cause nor the existence of an account can be timed.
 """
 
 import asyncio
@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from argon2.exceptions import Argon2Error
 
 from sekisho.config.schema import LoginSettings
-from sekisho.core.sasl.exchange import MAX_NAME_OCTETS, MAX_PASSWORD_OCTETS, BearerToken, Proven, SaslError, SaslWrong, SecretNeeded, Step
+from sekisho.core.sasl.exchange import (
+    MAX_NAME_OCTETS,
+    MAX_PASSWORD_OCTETS,
+    BearerToken,
+    Proven,
+    SaslError,
+    SaslWrong,
+    SecretNeeded,
+    Step,
+)
 from sekisho.core.sasl.external import EXTERNAL
 from sekisho.core.sasl.mechanisms import PASSWORD_MECHANISMS, SCRAM, SCRAM_PLUS, TOKEN_MECHANISMS
 from sekisho.core.sasl.preparation import PreparationError, prepare_password
@@ -40,16 +49,22 @@ from sekisho.services.authentication.factor_letter import FactorLetters
 from sekisho.services.authentication.hashing import HashingBusy, HashingPool, Lane
 from sekisho.services.authentication.limiter import Leave, LimiterTools, LoginLimiter
 from sekisho.services.authentication.logbook import LoginBook
-from sekisho.services.authentication.passwords import NOBODYS_HASH, WeakPassword, hash_password, is_current, verify_password
+from sekisho.services.authentication.passwords import (
+    NOBODYS_HASH,
+    WeakPassword,
+    hash_password,
+    is_current,
+    verify_password,
+)
 from sekisho.services.authentication.remembered import RememberedLogins
 from sekisho.services.authentication.scramkeys import scram_terms
 from sekisho.services.authentication.spray import SprayWatch
-from sekisho.services.authentication.standing import Standing
+from sekisho.services.authentication.standing import LoginStanding
 from sekisho.services.authentication.tallies import NAMELESS, network_of
 from sekisho.services.authentication.uses import CredentialUses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationTools:
     """What the authenticator works with. `sleep` is replaced in tests."""
 
@@ -74,7 +89,7 @@ class SaslAuthenticator:
 
     def __init__(self, tools: AuthenticationTools, settings: LoginSettings) -> None:
         self._tools = tools
-        self._standing = Standing(tools.directory, tools.credentials, tools.clock)
+        self._standing = LoginStanding(tools.directory, tools.credentials, tools.clock)
         self._candidates = Candidates(tools.directory, tools.credentials, tools.clock)
         self._uses = CredentialUses(tools.credentials, tools.clock)
         self._book = LoginBook(tools.places, tools.clock)
@@ -84,20 +99,30 @@ class SaslAuthenticator:
     def _use(self, settings: LoginSettings) -> None:
         tools = self._tools
         self._settings = settings
-        limiter_tools = LimiterTools(tools.counters, tools.bans, tools.clock, tools.journal, tools.metrics, tools.recent)
+        limiter_tools = LimiterTools(
+            counters=tools.counters,
+            bans=tools.bans,
+            clock=tools.clock,
+            journal=tools.journal,
+            metrics=tools.metrics,
+            recent=tools.recent,
+        )
         self._limiter = LoginLimiter(limiter_tools, settings)
         self._spray = SprayWatch(tools.recent, settings.sprayed_accounts, settings.window_seconds)
         self._pool = HashingPool(settings.hashing_threads)
         self._good = RememberedLogins(tools.dice.octets(32), tools.clock, settings.cache_seconds)
         # A device that repeats one wrong password is not guessing: it is neither counted nor hashed again.
         self._bad = RememberedLogins(tools.dice.octets(32), tools.clock, settings.window_seconds)
-        # Of those, the right passwords that are not enough. They count like wrong ones: whoever could tell would know that one is right.
+        # Of those, the right passwords that are not enough. They count like wrong ones: whoever could tell
+        # would know that one is right.
         self._short = RememberedLogins(tools.dice.octets(32), tools.clock, settings.window_seconds)
 
     def use(self, settings: LoginSettings, tools: AuthenticationTools | None = None) -> None:
-        """From now on by these settings; checks under way end by the old ones. The same settings forget nothing.
+        """From now on by these settings; checks under way end by the old ones. The same settings forget
+        nothing.
 
-        It outlives them, since what it remembers of guesses and good logins must, and open connections are bound by the new ones.
+        It outlives them, since what it remembers of guesses and good logins must, and open connections are
+        bound by the new ones.
         """
         self._tools = tools or self._tools
         if settings != self._settings:
@@ -113,7 +138,7 @@ class SaslAuthenticator:
         self._unsubscribe()
         self._pool.close()
 
-    # -- the port ---------------------------------------------------------------------------------------------------------
+    # -- the port --------------------------------------------------------------------------------------------
 
     def mechanisms(self, channel: Channel) -> tuple[str, ...]:
         if channel.tls is None:  # RFC 4954 §4, RFC 8314 §3
@@ -128,7 +153,8 @@ class SaslAuthenticator:
         return self._tools.tokens.hints if self._tools.tokens else None
 
     def bindings(self, channel: Channel) -> dict[str, bytes]:
-        """The channel bindings that are offered there, by type. Python's TLS does not give out tls-exporter (RFC 9266)."""
+        """The channel bindings that are offered there, by type. Python's TLS does not give out tls-exporter
+        (RFC 9266)."""
         kind = self._settings.channel_binding
         if kind == "off" or channel.tls is None or not channel.tls.end_point:
             return {}
@@ -144,10 +170,11 @@ class SaslAuthenticator:
     async def still_valid(self, identity: Identity) -> bool:
         return await self._standing.still_valid(identity)
 
-    # -- what exchanges ask (exchange.Judge) ------------------------------------------------------------------------------
+    # -- what exchanges ask (exchange.Judge) -----------------------------------------------------------------
 
     async def claim(self, channel: Channel, mechanism: str, needed: SecretNeeded) -> Claim | LoginFailure:
-        """Only reads rows: the limiter speaks before the proof is looked at, so that a banned network sees the same salt as others."""
+        """Only reads rows: the limiter speaks before the proof is looked at, so that a banned network sees
+        the same salt as others."""
         attempt = self._attempt(channel, mechanism, needed.username)
         try:
             async with self._limiter.turn(channel.client):
@@ -155,7 +182,9 @@ class SaslAuthenticator:
         except StoreUnavailable:
             refused = Refused(LoginFailure.UNAVAILABLE, "store unavailable")
         except ValueError as error:
-            refused = Refused(LoginFailure.UNAVAILABLE, f"fault {self._tools.journal.fault('authentication', error)}")
+            refused = Refused(
+                LoginFailure.UNAVAILABLE, f"fault {self._tools.journal.fault('authentication', error)}"
+            )
         return await self._fail(attempt, refused)
 
     async def prove(
@@ -164,7 +193,9 @@ class SaslAuthenticator:
         """`respond` gives the client's proof to the mechanism."""
         attempt = self._attempt(channel, mechanism, claim.candidate.name)
         proofs: list[Proven] = []
-        result = await self._settle(attempt, await self._shielded(self._check_proof(channel, claim, respond, proofs)))
+        result = await self._settle(
+            attempt, await self._shielded(self._check_proof(channel, claim, respond, proofs))
+        )
         return (result, proofs[0]) if isinstance(result, Identity) else result
 
     async def bear(self, channel: Channel, mechanism: str, shown: BearerToken) -> Identity | LoginFailure:
@@ -183,7 +214,7 @@ class SaslAuthenticator:
         """An exchange that ended before anybody was named."""
         return await self._fail(self._attempt(channel, mechanism, ""), refused)
 
-    # -- judging ----------------------------------------------------------------------------------------------------------
+    # -- judging ---------------------------------------------------------------------------------------------
 
     async def _check(self, channel: Channel, proof: PasswordProof) -> Outcome:
         async with self._limiter.turn(channel.client):
@@ -193,7 +224,9 @@ class SaslAuthenticator:
             candidate = await self._candidates.find(proof.username, proof.authzid)
             return await self._check_password(channel, leave, candidate, _usable_password(proof.password))
 
-    async def _check_password(self, channel: Channel, leave: Leave, candidate: Candidate, password: str) -> Outcome:
+    async def _check_password(
+        self, channel: Channel, leave: Leave, candidate: Candidate, password: str
+    ) -> Outcome:
         client = channel.client
         version = candidate.password.version if candidate.password else 0
         inputs = (channel.service, candidate.name, password, str(version), candidate.cause)
@@ -208,7 +241,9 @@ class SaslAuthenticator:
             if isinstance(outcome, Refused):
                 return outcome
         else:
-            outcome = await self._check_own(channel, leave, candidate, password, self._good.fingerprint(*inputs))
+            outcome = await self._check_own(
+                channel, leave, candidate, password, self._good.fingerprint(*inputs)
+            )
         if isinstance(outcome, Identity):
             await self._limiter.count_success(client, candidate.name)
         elif outcome.failure is LoginFailure.REFUSED:
@@ -220,8 +255,11 @@ class SaslAuthenticator:
             await self._limiter.count_failure(client, candidate.name, is_known=candidate.account is not None)
         return outcome
 
-    async def _check_own(self, channel: Channel, leave: Leave, candidate: Candidate, password: str, good: bytes) -> Outcome:
-        """The account's own password. While strangers try it from everywhere, only devices that were let in before are."""
+    async def _check_own(
+        self, channel: Channel, leave: Leave, candidate: Candidate, password: str, good: bytes
+    ) -> Outcome:
+        """The account's own password. While strangers try it from everywhere, only devices that were let in
+        before are."""
         if leave.only_known and not self._good.has(good):
             return Refused(LoginFailure.LIMITED, "banned: account")
         if not await self._fits(channel.client, candidate, password, good, leave):
@@ -233,7 +271,9 @@ class SaslAuthenticator:
             await self._upgrade(candidate, password)
         return outcome
 
-    async def _fits(self, client: IpAddress, candidate: Candidate, password: str, good: bytes, leave: Leave) -> bool:
+    async def _fits(
+        self, client: IpAddress, candidate: Candidate, password: str, good: bytes, leave: Leave
+    ) -> bool:
         """Costs the same for a name that nobody has and for an account that nobody may open."""
         if not candidate.cause and self._good.has(good):
             return True
@@ -249,7 +289,8 @@ class SaslAuthenticator:
         return fits
 
     async def _upgrade(self, candidate: Candidate, password: str) -> None:
-        """Keep an imported password from now on as our own ones are kept. If that cannot be done now, the next login does it."""
+        """Keep an imported password from now on as our own ones are kept. If that cannot be done now, the
+        next login does it."""
         stored = candidate.password
         if stored is None or is_current(stored.argon2):
             return
@@ -260,9 +301,13 @@ class SaslAuthenticator:
             await self._tools.directory.upgrade_password(stored.account_id, stored.argon2, *hashed)
         except (HashingBusy, StoreUnavailable, WeakPassword):
             return
-        self._tools.journal.record(Entry("authentication.upgraded", candidate.name, {"account_id": stored.account_id}))
+        self._tools.journal.record(
+            Entry("authentication.upgraded", candidate.name, {"account_id": stored.account_id})
+        )
 
-    async def _check_proof(self, channel: Channel, claim: Claim, respond: Callable[[], Step], proofs: list[Proven]) -> Outcome:
+    async def _check_proof(
+        self, channel: Channel, claim: Claim, respond: Callable[[], Step], proofs: list[Proven]
+    ) -> Outcome:
         client, name, is_known = channel.client, claim.candidate.name, claim.candidate.account is not None
         async with self._limiter.turn(client):
             leave = await self._limiter.leave(client, name)
@@ -282,12 +327,16 @@ class SaslAuthenticator:
             if leave.only_known and shown == PASSWORD:  # nobody guesses the others
                 return Refused(LoginFailure.LIMITED, "banned: account")
             outcome = self._candidates.admit(claim.candidate, shown, channel)
-            if isinstance(outcome, Identity) and not await self._standing.still_valid(outcome):  # changed since the salt was given out
+            if isinstance(outcome, Identity) and not await self._standing.still_valid(
+                outcome
+            ):  # changed since the salt was given out
                 outcome = Refused(LoginFailure.REFUSED, "changed during the login")
             if isinstance(outcome, Identity):
                 proofs.append(step)
                 await self._limiter.count_success(client, name)
-            elif outcome.tell:  # counted as if it were wrong: who shares the network could tell by what is left of its guesses
+            elif outcome.tell:
+                # counted as if it were wrong: who shares the network could tell by what is left of its
+                # guesses
                 await self._limiter.count_failure(client, name, is_known=is_known)
             return outcome  # whoever knows a password that is off, or a former one, does not guess
 
@@ -308,7 +357,9 @@ class SaslAuthenticator:
             if outcome.failure is LoginFailure.REFUSED:
                 if not outcome.may_pass:
                     self._bad.remember(bad)
-                await self._limiter.count_failure(client, name, is_known=True)  # a name that is nobody's needs a signature here
+                await self._limiter.count_failure(
+                    client, name, is_known=True
+                )  # a name that is nobody's needs a signature here
             return outcome
 
     async def _check_certificate(self, channel: Channel, authzid: str) -> Outcome:
@@ -322,7 +373,8 @@ class SaslAuthenticator:
             return await self._let_in(client, name, outcome) if isinstance(outcome, Identity) else outcome
 
     async def _let_in(self, client: IpAddress, name: str, identity: Identity) -> Outcome:
-        """`name`: what the client said of itself, which may be nothing; a ban of the account holds all the same."""
+        """`name`: what the client said of itself, which may be nothing; a ban of the account holds all the
+        same."""
         address = str(identity.address)
         if address != name:
             leave = await self._limiter.leave(client, address)
@@ -331,10 +383,12 @@ class SaslAuthenticator:
         await self._limiter.count_success(client, address)
         return identity
 
-    # -- the tail of every login --------------------------------------------------------------------------------------------
+    # -- the tail of every login -----------------------------------------------------------------------------
 
     def _attempt(self, channel: Channel, mechanism: str, username: str) -> Attempt:
-        return Attempt(channel, mechanism, username, self._tools.clock.monotonic() + self._settings.failure_seconds)
+        return Attempt(
+            channel, mechanism, username, self._tools.clock.monotonic() + self._settings.failure_seconds
+        )
 
     async def _shielded(self, check: Awaitable[Outcome]) -> Outcome:
         try:
@@ -344,14 +398,21 @@ class SaslAuthenticator:
         except HashingBusy:
             return Refused(LoginFailure.UNAVAILABLE, "too many password checks waiting")
         except (Argon2Error, ValueError) as error:
-            return Refused(LoginFailure.UNAVAILABLE, f"fault {self._tools.journal.fault('authentication', error)}")
+            return Refused(
+                LoginFailure.UNAVAILABLE, f"fault {self._tools.journal.fault('authentication', error)}"
+            )
 
     async def _settle(self, attempt: Attempt, outcome: Outcome) -> Identity | LoginFailure:
-        """Whatever the mechanism: every login leaves an entry and a count, and a failure is answered at its time."""
+        """Whatever the mechanism: every login leaves an entry and a count, and a failure is answered at its
+        time."""
         if isinstance(outcome, Refused):
             return await self._fail(attempt, outcome)
         is_new = await self._book.note(attempt.channel, attempt.mechanism, outcome)
-        more: dict[str, str | int] = {"account_id": outcome.account_id, "credential": outcome.credential_id, "new_place": is_new}
+        more: dict[str, str | int] = {
+            "account_id": outcome.account_id,
+            "credential": outcome.credential_id,
+            "new_place": is_new,
+        }
         self._write_down(attempt, "accepted", "accepted", (history_key(str(outcome.address)),), **more)
         await self._uses.note(outcome, network_of(attempt.channel.client))
         return outcome
@@ -363,11 +424,15 @@ class SaslAuthenticator:
             self._write_down(attempt, "refused", refused.failure.value, cause=refused.cause)
             if refused.tell and self._tools.factor_letters:
                 account = refused.tell
-                self._tools.factor_letters.tell(account.id, Address.from_text(account.address), attempt.channel)
+                self._tools.factor_letters.tell(
+                    account.id, Address.from_text(account.address), attempt.channel
+                )
             await self._tools.sleep(max(0.0, attempt.answer_at - self._tools.clock.monotonic()))
         return refused.failure
 
-    def _write_down(self, attempt: Attempt, kind: str, result: str, keys: tuple[str, ...] = (), **more: str | int) -> None:
+    def _write_down(
+        self, attempt: Attempt, kind: str, result: str, keys: tuple[str, ...] = (), **more: str | int
+    ) -> None:
         channel, tools = attempt.channel, self._tools
         tls = channel.tls
         fields: dict[str, str | int | None] = {

@@ -13,7 +13,7 @@ from sekisho.services.authentication import tallies
 Network = IPv4Network | IPv6Network
 
 
-class Tally(Struct, frozen=True):
+class TriesTally(Struct, frozen=True):
     """What is counted against one network now."""
 
     network: str
@@ -28,17 +28,18 @@ class BanDesk:
     settings: LoginSettings
 
     async def about(self, network: Network | None, account: str | None = None) -> list[Ban]:
-        """Bans of networks in it or around it (None: all), and of this account (None: all); the newest first."""
+        """Bans of networks in it or around it (None: all), and of this account (None: all); the newest
+        first."""
         found = await self.bans.listing()
         if network is not None:
             found = [ban for ban in found if overlap(ip_network(ban.network), network)]
         return [ban for ban in found if account is None or ban.account == account]
 
-    async def tallies(self, network: Network) -> list[Tally]:
+    async def tallies(self, network: Network) -> list[TriesTally]:
         """Of the /24 or /64, and of the wide network around it."""
         client, window = network.network_address, self.settings.window_seconds
         return [
-            Tally(
+            TriesTally(
                 name,
                 await self.counters.total(tallies.network_key(name), window),
                 await self.counters.total(tallies.unknown_key(name), window),

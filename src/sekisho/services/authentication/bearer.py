@@ -10,8 +10,11 @@ from sekisho.services.authentication.attempt import Outcome, Refused
 from sekisho.services.authentication.candidates import Candidates, login_address
 
 
-async def judge_token(verifier: TokenVerifier, candidates: Candidates, channel: Channel, shown: BearerToken) -> Outcome:
-    """The session that it opens ends with the token at the latest. A second factor is the issuer's business."""
+async def judge_token(
+    verifier: TokenVerifier, candidates: Candidates, channel: Channel, shown: BearerToken
+) -> Outcome:
+    """The session that it opens ends with the token at the latest. A second factor is the issuer's
+    business."""
     try:
         facts = await verifier.verify(shown.token)
     except TokenRefused as refused:

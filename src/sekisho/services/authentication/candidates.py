@@ -1,4 +1,5 @@
-"""Who a login name means, what opens that account, and whether it may be used from there. Every mechanism asks here."""
+"""Who a login name means, what opens that account, and whether it may be used from there. Every mechanism
+asks here."""
 
 import hmac
 from collections.abc import Sequence
@@ -23,10 +24,11 @@ from sekisho.services.authentication.scramkeys import SCRAM_ITERATIONS, SCRAM_KE
 _SCOPES: dict[ServiceName, Scope] = {"submission": "smtp", "imap": "imap", "pop3": "pop3", "sieve": "imap"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """`name`: see `login_name`. `cause`: why it is refused, after the same work as for a wrong
-    password; then the rest may be missing. `credentials`: apps and services, and the password's own row if it has one."""
+    password; then the rest may be missing. `credentials`: apps and services, and the password's own row if it
+    has one."""
 
     name: str
     cause: str
@@ -38,7 +40,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who a SCRAM client says it is: the keys that its proof may fit, and which credential each of them is of."""
+    """Who a SCRAM client says it is: the keys that its proof may fit, and which credential each of them is
+    of."""
 
     candidate: Candidate
     secrets: tuple[ScramSecret, ...]
@@ -53,10 +56,10 @@ class Candidates:
         """Never says no at once: every refusal goes on to the same work as a wrong password."""
         address = login_address(username)
         if address is None:
-            return Candidate(username, "not an address")
+            return Candidate(name=username, cause="not an address")
         account = await self._directory.account_by_address(address)
         if account is None:
-            return Candidate(str(address), "no such account")
+            return Candidate(name=str(address), cause="no such account")
         password = await self._directory.password(account.id)
         credentials = tuple(await self._credentials.of_account(account.id))
         cause = ""
@@ -66,29 +69,40 @@ class Candidates:
         elif authzid and login_address(authzid) != address:  # THREATS 14
             cause = "acting for somebody else"
         factor = await self._credentials.second_factor(account.id)
-        return Candidate(str(address), cause, account, password, credentials, factor is not None and factor.counts)
+        return Candidate(
+            name=str(address),
+            cause=cause,
+            account=account,
+            password=password,
+            credentials=credentials,
+            needs_factor=factor is not None and factor.counts,
+        )
 
     def admit(self, candidate: Candidate, credential_id: str, channel: Channel) -> Outcome:
         """This credential was shown: is that enough, here and now?"""
         account = candidate.account
         if candidate.cause or account is None:
             return Refused(LoginFailure.REFUSED, candidate.cause)
-        credential = next((c.credential for c in candidate.credentials if c.credential.id == credential_id), None)
+        credential = next(
+            (c.credential for c in candidate.credentials if c.credential.id == credential_id), None
+        )
         if credential is None:
             kind = kind_of(credential_id)
             if kind not in ("account", "token", "certificate"):
                 return Refused(LoginFailure.REFUSED, "credential removed")
-            credential = Credential(account.id, credential_id, kind)  # never disabled, never used yet
+            credential = Credential(
+                account_id=account.id, id=credential_id, kind=kind
+            )  # never disabled, never used yet
         cause = self._why_not(credential, channel)
         if cause:
             return Refused(LoginFailure.REFUSED, cause)
         if credential.id == PASSWORD and candidate.needs_factor:
             return Refused(LoginFailure.REFUSED, "second factor", account)
         return Identity(
-            account.id,
-            Address.from_text(account.address),
-            credential.id,
-            account.credential_version,
+            account_id=account.id,
+            address=Address.from_text(account.address),
+            credential_id=credential.id,
+            version=account.credential_version,
             is_service=credential.kind == "service",
             sender=Address.from_text(credential.sender) if credential.sender else None,
             valid_until_us=credential.expires_at_us,
@@ -110,22 +124,32 @@ class Candidates:
         return ""
 
     async def owner_of(self, candidate: Candidate, password: str) -> str:
-        """The id of the app's or program's credential that this is the secret of, or "". Costs microseconds."""
+        """The id of the app's or program's credential that this is the secret of, or "". Costs
+        microseconds."""
         letters = letters_of(password)
         if not letters or not any(stored.digest for stored in candidate.credentials):
             return ""
         digest = secret_digest(await self._credentials.server_key(SECRET_KEY), letters)
-        owners = [stored.credential.id for stored in candidate.credentials if hmac.compare_digest(stored.digest, digest)]
+        owners = [
+            stored.credential.id
+            for stored in candidate.credentials
+            if hmac.compare_digest(stored.digest, digest)
+        ]
         return owners[0] if owners else ""
 
     async def claim(self, username: str, authzid: str) -> Claim:
-        """For a name without keys they are made up, the same each time (RFC 5802 §5.1 wants a salt before anything is proved)."""
+        """For a name without keys they are made up, the same each time (RFC 5802 §5.1 wants a salt before
+        anything is proved)."""
         candidate = await self.find(username, authzid)
         found = usable_keys(candidate.password, candidate.credentials)
         if not found:
             key = await self._credentials.server_key(SCRAM_KEY)
             found = [(pretended_secret(candidate.name, key, SCRAM_ITERATIONS), PASSWORD)]
-        return Claim(candidate, tuple(secret for secret, _ in found), tuple(credential_id for _, credential_id in found))
+        return Claim(
+            candidate,
+            tuple(secret for secret, _ in found),
+            tuple(credential_id for _, credential_id in found),
+        )
 
 
 def is_within(client: IpAddress, networks: Sequence[str]) -> bool:

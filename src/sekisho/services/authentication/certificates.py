@@ -15,7 +15,8 @@ def addresses_shown(channel: Channel) -> tuple[str, ...]:
 
 
 async def judge_certificate(candidates: Candidates, channel: Channel, authzid: str) -> Outcome:
-    """The account of an address in the certificate; the one that `authzid` names, or the first that has one."""
+    """The account of an address in the certificate; the one that `authzid` names, or the first that has
+    one."""
     shown = channel.tls.client if channel.tls is not None else None
     if shown is None:
         return Refused(LoginFailure.REFUSED, "no certificate")
@@ -24,7 +25,7 @@ async def judge_certificate(candidates: Candidates, channel: Channel, authzid: s
         names = [name for name in names if login_address(name) == login_address(authzid)]
         if not names:  # THREATS 14
             return Refused(LoginFailure.REFUSED, "certificate of somebody else")
-    candidate = Candidate("", "no address in the certificate")
+    candidate = Candidate(name="", cause="no address in the certificate")
     for name in names:
         candidate = await candidates.find(name, "")
         if not candidate.cause:

@@ -3,7 +3,17 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from sekisho.core.sasl.exchange import BearerToken, Certified, Challenge, Credentials, Mechanism, Proven, SaslError, SecretNeeded, Step
+from sekisho.core.sasl.exchange import (
+    BearerToken,
+    Certified,
+    Challenge,
+    Mechanism,
+    Proven,
+    SaslCredentials,
+    SaslError,
+    SecretNeeded,
+    Step,
+)
 from sekisho.core.sasl.mechanisms import make_mechanism
 from sekisho.core.sasl.oauth import error_challenge
 from sekisho.core.sasl.scram import ScramSha256
@@ -66,10 +76,14 @@ class SaslExchange:
         mechanism = self._mechanism
         if mechanism is None:
             raise RuntimeError("the exchange is over, or has not begun")
-        if self._identity is not None:  # it has seen our signature: an empty response ends the exchange (RFC 4954 §4)
+        if (
+            self._identity is not None
+        ):  # it has seen our signature: an empty response ends the exchange (RFC 4954 §4)
             self._mechanism = None
             return LoginFailure.MALFORMED if octets else self._identity
-        if self._failure is not None:  # it has seen why; what it says to that (RFC 7628 §3.2.3) is all the same
+        if (
+            self._failure is not None
+        ):  # it has seen why; what it says to that (RFC 7628 §3.2.3) is all the same
             self._mechanism = None
             return self._failure
         if self._claim is None:
@@ -91,9 +105,11 @@ class SaslExchange:
             self._mechanism = None
             return await self._judge.certify(self._channel, step.authzid)
         self._mechanism, mechanism = None, self._name
-        if not isinstance(step, Credentials):
+        if not isinstance(step, SaslCredentials):
             raise RuntimeError(f"{mechanism} ended in {type(step).__name__}")
-        return await self._judge.verify(self._channel, PasswordProof(step.username, step.password, step.authzid, mechanism))
+        return await self._judge.verify(
+            self._channel, PasswordProof(step.username, step.password, step.authzid, mechanism)
+        )
 
     async def _give_secrets(self, needed: SecretNeeded) -> Answer:
         claim = await self._judge.claim(self._channel, self._name, needed)
@@ -106,7 +122,10 @@ class SaslExchange:
 
     async def _bear(self, shown: BearerToken) -> Answer:
         result = await self._judge.bear(self._channel, self._name, shown)
-        if result in (LoginFailure.REFUSED, LoginFailure.LIMITED):  # RFC 7628 §3.2.2: an error challenge, then the failure
+        if result in (
+            LoginFailure.REFUSED,
+            LoginFailure.LIMITED,
+        ):  # RFC 7628 §3.2.2: an error challenge, then the failure
             self._failure = result
             hints = self._judge.token_hints()
             return Challenge(error_challenge(self._name, hints.scope, hints.discovery))

@@ -1,4 +1,5 @@
-"""The second factor of an account: a code by the clock, or one of the recovery codes that were written down when it was made."""
+"""The second factor of an account: a code by the clock, or one of the recovery codes that were written down
+when it was made."""
 
 import base64
 import hmac
@@ -23,23 +24,30 @@ _TYPED = re.compile(r"[\s-]")
 class SecondFactors:
     """`octets` gives random ones."""
 
-    def __init__(self, credentials: Credentials, clock: Clock, octets: Callable[[int], bytes] = secrets.token_bytes) -> None:
+    def __init__(
+        self, credentials: Credentials, clock: Clock, octets: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
         self._credentials, self._clock, self._octets = credentials, clock, octets
 
     async def begin(self, account_id: int) -> bytes:
-        """The secret of a new second factor, which does not count before `confirm`. Takes the place of one that was begun before."""
+        """The secret of a new second factor, which does not count before `confirm`. Takes the place of one
+        that was begun before."""
         secret = self._octets(SECRET_OCTETS)
         await self._credentials.set_second_factor(account_id, SecondFactor(secret))
         return secret
 
     async def confirm(self, account_id: int, typed: str) -> list[str]:
-        """It counts from now on. The recovery codes, which are kept only as hashes; none if the code does not fit or nothing was begun."""
+        """It counts from now on. The recovery codes, which are kept only as hashes; none if the code does not
+        fit or nothing was begun."""
         factor = await self._credentials.second_factor(account_id)
         now_us = self._clock.now_us()
         step = matching_step(factor.secret, typed, now_us, factor.last_step) if factor else None
         if factor is None or step is None:
             return []
-        codes = [_grouped(base64.b32encode(self._octets(_CODE_OCTETS)).decode().lower()) for _ in range(RECOVERY_CODES)]
+        codes = [
+            _grouped(base64.b32encode(self._octets(_CODE_OCTETS)).decode().lower())
+            for _ in range(RECOVERY_CODES)
+        ]
         digests = tuple([await self._digest(code) for code in codes])
         confirmed = msgspec.structs.replace(factor, confirmed_at_us=now_us, last_step=step, recovery=digests)
         await self._credentials.set_second_factor(account_id, confirmed)

@@ -1,4 +1,5 @@
-"""Where the account's own password is not enough any more, a mail program gets the answer of a wrong one. The owner is told why."""
+"""Where the account's own password is not enough any more, a mail program gets the answer of a wrong one. The
+owner is told why."""
 
 import asyncio
 from dataclasses import dataclass
@@ -21,13 +22,18 @@ _TEXTS: dict[Language, tuple[str, str]] = {
         "Your mail program needs an app password",
         (
             "This is the mail server {host}.\n\n"
-            "On {when} somebody logged in to {address} by {service} from the network {network} with the right account password, and "
-            "was refused: your account has a second factor, so its own password alone no longer opens the mail.\n\n"
-            "If it was your telephone or your mail program: it needs a password of its own, an app password. Ask your administrator "
-            "({postmaster}) for one for each device; it is shown once and then typed in as the password there. "
+            "On {when} somebody logged in to {address} by {service} from the network {network} with the "
+            "right account password, and "
+            "was refused: your account has a second factor, so its own password alone no longer opens the "
+            "mail.\n\n"
+            "If it was your telephone or your mail program: it needs a password of its own, an app "
+            "password. Ask your administrator "
+            "({postmaster}) for one for each device; it is shown once and then typed in as the password "
+            "there. "
             "The administrator makes it with\n\n"
             "  sekisho account credential add {address} phone\n\n"
-            "If it was not you: somebody knows your account password. Nobody got in, but have the password changed.\n\n"
+            "If it was not you: somebody knows your account password. Nobody got in, but have the password "
+            "changed.\n\n"
             "This letter comes once a day at most."
         ),
     ),
@@ -35,13 +41,18 @@ _TEXTS: dict[Language, tuple[str, str]] = {
         "メールソフトにはアプリパスワードが必要です",
         (
             "メールサーバー {host} からのお知らせです。\n\n"
-            "{when} に、ネットワーク {network} から {service} で {address} へ、正しいアカウントのパスワードによるログインが"
-            "ありましたが、断りました。二要素認証を有効にしているため、アカウントのパスワードだけではメールを開けません。\n\n"
-            "ご自身の携帯電話やメールソフトであれば、専用のパスワード(アプリパスワード)が必要です。端末ごとに一つずつ、管理者"
-            "({postmaster})に作ってもらってください。一度だけ表示されるので、その端末のパスワード欄に入力します。"
+            "{when} に、ネットワーク {network} から {service} で {address} "
+            "へ、正しいアカウントのパスワードによるログインが"
+            "ありましたが、断りました。二要素認証を有効にしているため、アカウントのパスワードだけではメール"
+            "を開けません。\n\n"
+            "ご自身の携帯電話やメールソフトであれば、専用のパスワード(アプリパスワード)が必要です。端末ごと"
+            "に一つずつ、管理者"
+            "({postmaster})に作ってもらってください。一度だけ表示されるので、その端末のパスワード欄に入力し"
+            "ます。"
             "管理者は次のコマンドで作れます。\n\n"
             "  sekisho account credential add {address} phone\n\n"
-            "心当たりがなければ、アカウントのパスワードが他人に知られています。ログインはされていませんが、パスワードを変更して"
+            "心当たりがなければ、アカウントのパスワードが他人に知られています。ログインはされていませんが、"
+            "パスワードを変更して"
             "もらってください。\n\n"
             "このお知らせは、多くても一日に一通です。"
         ),
@@ -69,9 +80,16 @@ class FactorPorts:
 
 
 class FactorLetters:
-    """Tells off the way of the answer, whose time must not show anything. `under_way` outlives this one and its settings."""
+    """Tells off the way of the answer, whose time must not show anything. `under_way` outlives this one and
+    its settings."""
 
-    def __init__(self, rules: FactorRules, letters: LetterSender, ports: FactorPorts, under_way: "set[asyncio.Task[None]]") -> None:
+    def __init__(
+        self,
+        rules: FactorRules,
+        letters: LetterSender,
+        ports: FactorPorts,
+        under_way: "set[asyncio.Task[None]]",
+    ) -> None:
         self._rules, self._letters, self._under_way = rules, letters, under_way
         self._counters, self._clock, self._journal = ports.counters, ports.clock, ports.journal
 
@@ -99,8 +117,20 @@ class FactorLetters:
                 "network": network_of(channel.client),
                 "when": format_date(now_us),
             }
-            if not await self._letters.send(Letter(letter_id, address, address.domain, subject, text.format(**values) + "\n")):
-                self._journal.record(Entry("notice.lost", letter_id, {"recipients": str(address), "reason": "no mailbox took it"}))
+            if not await self._letters.send(
+                Letter(
+                    id=letter_id,
+                    to=address,
+                    author_domain=address.domain,
+                    subject=subject,
+                    text=text.format(**values) + "\n",
+                )
+            ):
+                self._journal.record(
+                    Entry(
+                        "notice.lost", letter_id, {"recipients": str(address), "reason": "no mailbox took it"}
+                    )
+                )
         except StoreUnavailable:
             return  # the next login of the device tells
         except Exception as error:  # nobody waits for this task

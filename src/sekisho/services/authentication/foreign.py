@@ -1,7 +1,9 @@
-"""Password hashes that other servers made: read when accounts are imported, checked until the first good login replaces them.
+"""Password hashes that other servers made: read when accounts are imported, checked until the first good
+login replaces them.
 
-How they lie in the store: Argon2 as it is (it begins with "$argon2"), all else as `{SCHEME}text`, as Dovecot writes it. What crypt(3) makes
-is checked by the system's libcrypt, which leaves the interpreter free meanwhile and knows yescrypt and bcrypt.
+How they lie in the store: Argon2 as it is (it begins with "$argon2"), all else as `{SCHEME}text`, as Dovecot
+writes it. What crypt(3) makes is checked by the system's libcrypt, which leaves the interpreter free
+meanwhile and knows yescrypt and bcrypt.
 """
 
 import base64
@@ -15,7 +17,14 @@ from typing import NamedTuple
 
 # What salted digests are made with, and how many octets of the decoded text are the digest.
 _DIGESTS = {"SHA": ("sha1", 20), "SHA256": ("sha256", 32), "SHA512": ("sha512", 64)}
-_ALIASES = {"SHA1": "SHA", "SSHA1": "SSHA", "CLEARTEXT": "PLAIN", "CLEAR": "PLAIN", "MD5": "CRYPT", "DES-CRYPT": "CRYPT"}
+_ALIASES = {
+    "SHA1": "SHA",
+    "SSHA1": "SSHA",
+    "CLEARTEXT": "PLAIN",
+    "CLEAR": "PLAIN",
+    "MD5": "CRYPT",
+    "DES-CRYPT": "CRYPT",
+}
 # Dovecot's names for one kind of crypt(3) each; the text tells anyway.
 _CRYPTS = ("CRYPT", "SHA512-CRYPT", "SHA256-CRYPT", "BLF-CRYPT", "MD5-CRYPT")
 WEAK_SCHEMES = ("MD5-CRYPT", "DES-CRYPT", "SHA", "SHA256", "SHA512")
@@ -36,7 +45,9 @@ _YESCRYPT_COSTS = "789ABC"
 _MOST_PBKDF2 = 2_000_000
 _MOST_ARGON2_KIB = 131_072
 _MOST_ARGON2_PASSES = 16
-_ARGON2 = re.compile(r"\$(argon2id?)\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}")
+_ARGON2 = re.compile(
+    r"\$(argon2id?)\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}"
+)
 _PBKDF2 = re.compile(r"\$1\$([^$:\s]{1,64})\$(\d{1,9})\$([0-9a-fA-F]{40})")
 _SCHEME = re.compile(r"\{([A-Za-z0-9-]{1,30})(?:\.(HEX|B64|BASE64))?\}", re.IGNORECASE)
 _MOST_OCTETS = 511  # libcrypt takes no longer passwords
@@ -60,11 +71,14 @@ class ForeignHash(NamedTuple):
 
 
 def read_hash(text: str, also: frozenset[str] = frozenset()) -> ForeignHash:
-    """A field of a passwd-file or of /etc/shadow; raises HashRefused. `also`: names of WEAK_SCHEMES that are taken all the same."""
+    """A field of a passwd-file or of /etc/shadow; raises HashRefused. `also`: names of WEAK_SCHEMES that are
+    taken all the same."""
     if _LOCKED.fullmatch(text):
         raise HashRefused("The entry has no password or is locked.")
     match = _SCHEME.match(text)
-    name, encoding, rest = (match[1].upper(), (match[2] or "").upper(), text[match.end() :]) if match else ("CRYPT", "", text)
+    name, encoding, rest = (
+        (match[1].upper(), (match[2] or "").upper(), text[match.end() :]) if match else ("CRYPT", "", text)
+    )
     name = _ALIASES.get(name, name)
     if name.startswith("ARGON2") or rest.startswith("$argon2"):
         return _read_argon2(rest)
@@ -80,7 +94,8 @@ def read_hash(text: str, also: frozenset[str] = frozenset()) -> ForeignHash:
 
 
 def verify_foreign(stored: str, prepared: str) -> bool:
-    """Does the prepared password fit a hash that `read_hash` gave (but Argon2)? Raises ValueError for one that it did not give."""
+    """Does the prepared password fit a hash that `read_hash` gave (but Argon2)? Raises ValueError for one
+    that it did not give."""
     octets = prepared.encode()
     match = _SCHEME.match(stored)
     if not match:
@@ -92,7 +107,9 @@ def verify_foreign(stored: str, prepared: str) -> bool:
         return hmac.compare_digest(_crypt(octets, rest), rest.encode())
     if name == "PBKDF2":
         salt, rounds, digest = _PBKDF2.fullmatch(rest).groups()  # type: ignore[union-attr]  # read_hash saw to it
-        return hmac.compare_digest(hashlib.pbkdf2_hmac("sha1", octets, salt.encode(), int(rounds)), bytes.fromhex(digest))
+        return hmac.compare_digest(
+            hashlib.pbkdf2_hmac("sha1", octets, salt.encode(), int(rounds)), bytes.fromhex(digest)
+        )
     algorithm, length = _DIGESTS[name if name in _DIGESTS else name[1:]]
     decoded = base64.b64decode(rest)
     return hmac.compare_digest(hashlib.new(algorithm, octets + decoded[length:]).digest(), decoded[:length])
@@ -108,7 +125,9 @@ def _read_argon2(text: str) -> ForeignHash:
 
 
 def _read_crypt(text: str, also: frozenset[str]) -> ForeignHash:
-    found = next(((kind, match) for kind, pattern in _CRYPT_KINDS if (match := pattern.fullmatch(text))), None)
+    found = next(
+        ((kind, match) for kind, pattern in _CRYPT_KINDS if (match := pattern.fullmatch(text))), None
+    )
     if found is None:
         raise _malformed("CRYPT")
     scheme, cost = found[0], found[1][1] or "0"
@@ -124,7 +143,9 @@ def _read_crypt(text: str, also: frozenset[str]) -> ForeignHash:
     except ValueError:
         able = False
     if not able:
-        raise HashRefused("The libcrypt of this machine cannot check {scheme}; set a new password.", scheme=scheme)
+        raise HashRefused(
+            "The libcrypt of this machine cannot check {scheme}; set a new password.", scheme=scheme
+        )
     return ForeignHash(scheme, "{CRYPT}" + text)
 
 
@@ -142,7 +163,9 @@ def _read_digest(name: str, encoding: str, text: str, also: frozenset[str]) -> F
     length = _DIGESTS[name[1:] if salted else name][1]
     try:
         # Dovecot tells the two apart by the length too, where nothing names the encoding.
-        in_hex = encoding == "HEX" or (not encoding and not salted and re.fullmatch(r"[0-9a-fA-F]+", text) and len(text) == 2 * length)
+        in_hex = encoding == "HEX" or (
+            not encoding and not salted and re.fullmatch(r"[0-9a-fA-F]+", text) and len(text) == 2 * length
+        )
         decoded = bytes.fromhex(text) if in_hex else base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         raise _malformed(name) from None
@@ -155,7 +178,8 @@ def _read_digest(name: str, encoding: str, text: str, also: frozenset[str]) -> F
 def _check_strength(scheme: str, also: frozenset[str]) -> None:
     if scheme in WEAK_SCHEMES and scheme not in also:
         raise HashRefused(
-            "{scheme} is broken: whoever saw the old file knows the password. Set a new one, or take it all the same with --also {scheme}.",
+            "{scheme} is broken: whoever saw the old file knows the password. Set a new one, or take it "
+            "all the same with --also {scheme}.",
             scheme=scheme,
         )
 
@@ -165,12 +189,16 @@ def _malformed(scheme: str) -> HashRefused:
 
 
 def _costly(scheme: str) -> HashRefused:
-    return HashRefused("This {scheme} hash would cost more than a second or 128 MiB at a login; set a new password.", scheme=scheme)
+    return HashRefused(
+        "This {scheme} hash would cost more than a second or 128 MiB at a login; set a new password.",
+        scheme=scheme,
+    )
 
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    """libxcrypt, which Debian, Ubuntu and Fedora have as their libcrypt; None where there is none, or a smaller one."""
+    """libxcrypt, which Debian, Ubuntu and Fedora have as their libcrypt; None where there is none, or a
+    smaller one."""
     for name in ("libcrypt.so.1", "libcrypt.so.2"):
         try:
             library = ctypes.CDLL(name)
@@ -183,10 +211,13 @@ def _library() -> ctypes.CDLL | None:
 
 
 def _crypt(password: bytes, setting: str) -> bytes:
-    """crypt(3), with its work space of its own, so that threads may call it; raises ValueError where the library cannot do this kind."""
+    """crypt(3), with its work space of its own, so that threads may call it; raises ValueError where the
+    library cannot do this kind."""
     library = _library()
     work = ctypes.create_string_buffer(_WORK_OCTETS)
-    made: bytes | None = library.crypt_rn(password, setting.encode(), work, _WORK_OCTETS) if library is not None else None
+    made: bytes | None = (
+        library.crypt_rn(password, setting.encode(), work, _WORK_OCTETS) if library is not None else None
+    )
     if made is None or made.startswith(b"*"):
         raise ValueError("libcrypt cannot check this hash")
     return made

@@ -1,7 +1,8 @@
 """The password before this one: a device that still has it is told apart from a guesser.
 
-A PLAIN login hands the password over, and the same wrong one is counted once (`RememberedLogins`). A SCRAM proof is different each
-time: without the former keys, a telephone that tries each minute would use up the guesses of its owner's network.
+A PLAIN login hands the password over, and the same wrong one is counted once (`RememberedLogins`). A SCRAM
+proof is different each time: without the former keys, a telephone that tries each minute would use up the
+guesses of its owner's network.
 """
 
 from sekisho.ports.credentials import Credential, Credentials, StoredCredential
@@ -17,5 +18,12 @@ async def keep_former(directory: Directory, credentials: Credentials, account_id
         return
     if await credentials.credential(account_id, FORMER) is not None:
         await credentials.remove(account_id, FORMER)
-    former = Credential(account_id, FORMER, "app", FORMER_LABEL, created_at_us=now_us, disabled_at_us=now_us)
+    former = Credential(
+        account_id=account_id,
+        id=FORMER,
+        kind="app",
+        label=FORMER_LABEL,
+        created_at_us=now_us,
+        disabled_at_us=now_us,
+    )
     await credentials.add(StoredCredential(former, b"", password.scram_sha256))

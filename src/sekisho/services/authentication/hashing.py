@@ -1,4 +1,5 @@
-"""A few threads for Argon2id, and an end to how many may wait for them. Who is at home waits for nobody else."""
+"""A few threads for Argon2id, and an end to how many may wait for them. Who is at home waits for nobody
+else."""
 
 import asyncio
 import enum
@@ -17,11 +18,13 @@ class Lane(enum.Enum):
 
     FAMILIAR = 200  # the account logged in from there before
     NEWCOMER = 8  # a network that hardly tried anything yet
-    STRANGE = 5  # any other; with 25 ms a check and as long a pause, the last of both kinds waits a good second
+    STRANGE = (
+        5  # any other; with 25 ms a check and as long a pause, the last of both kinds waits a good second
+    )
 
 
-# The part of a thread's time that strangers' checks take when more of them wait: a flood of guesses must leave the processor to
-# everybody's mail. On a busy machine checks take longer, and so do the pauses.
+# The part of a thread's time that strangers' checks take when more of them wait: a flood of guesses must
+# leave the processor to everybody's mail. On a busy machine checks take longer, and so do the pauses.
 STRANGERS_SHARE = 0.5
 LONGEST_PAUSE_SECONDS = 0.25
 
@@ -33,7 +36,8 @@ class HashingBusy(Exception):
 class HashingPool:
     """Bounds memory (19 MiB a thread) and the queue; Argon2 releases the interpreter lock while it computes.
 
-    One of several threads is kept for familiar logins, so that a flood of strangers' guesses does not make them wait.
+    One of several threads is kept for familiar logins, so that a flood of strangers' guesses does not make
+    them wait.
     """
 
     def __init__(self, threads: int) -> None:
@@ -43,20 +47,25 @@ class HashingPool:
         self._is_retired = False
         self._waiting: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
 
-    async def run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments, lane: Lane = Lane.STRANGE) -> Result:
+    async def run(
+        self, function: Callable[[*Arguments], Result], *arguments: *Arguments, lane: Lane = Lane.STRANGE
+    ) -> Result:
         """`function(*arguments)` in a thread; raises `HashingBusy`, or what the function raises."""
         if self._may_begin(lane):
             self._begin(lane)
         else:
             await self._wait(lane)
-        # The place is given back when the check ends, not when the caller stops waiting: a closed connection does not free a thread.
+        # The place is given back when the check ends, not when the caller stops waiting: a closed connection
+        # does not free a thread.
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._executor, function, *arguments)
         future.add_done_callback(partial(self._done, lane, loop.time()))
         return await asyncio.shield(future)
 
     def _may_begin(self, lane: Lane) -> bool:
-        return self._busy < self._threads and (lane is Lane.FAMILIAR or self._busy_strangers < self._for_strangers)
+        return self._busy < self._threads and (
+            lane is Lane.FAMILIAR or self._busy_strangers < self._for_strangers
+        )
 
     def _begin(self, lane: Lane) -> None:
         self._busy += 1
@@ -83,7 +92,9 @@ class HashingPool:
             future.exception()  # mark as seen even if nobody waits any more
         if lane is not Lane.FAMILIAR and (self._waiting[Lane.NEWCOMER] or self._waiting[Lane.STRANGE]):
             loop = future.get_loop()
-            loop.call_later(min((loop.time() - began) * (1 / STRANGERS_SHARE - 1), LONGEST_PAUSE_SECONDS), self._end, lane)
+            loop.call_later(
+                min((loop.time() - began) * (1 / STRANGERS_SHARE - 1), LONGEST_PAUSE_SECONDS), self._end, lane
+            )
         else:
             self._end(lane)
 

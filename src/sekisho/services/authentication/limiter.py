@@ -1,7 +1,8 @@
-"""How many guesses a network has. The account itself is never locked: a stranger could then lock out its owner (STANDARDS A-11).
+"""How many guesses a network has. The account itself is never locked: a stranger could then lock out its
+owner (STANDARDS A-11).
 
-What is used up becomes a ban: a row with a reason and an end. Counts that led to it are forgotten with it, so that who comes back later
-has all tries again; but each further ban within a week lasts twice as long.
+What is used up becomes a ban: a row with a reason and an end. Counts that led to it are forgotten with it, so
+that who comes back later has all tries again; but each further ban within a week lasts twice as long.
 """
 
 import asyncio
@@ -23,18 +24,21 @@ from sekisho.services.authentication import tallies
 from sekisho.services.authentication.hashing import Lane
 from sekisho.services.authentication.newcomers import FIRST_TRIES, Lately
 
-# So many checks of one network may run at once; by so many may guesses sent at the same moment exceed the limit.
+# So many checks of one network may run at once; by so many may guesses sent at the same moment exceed the
+# limit.
 CHECKS_PER_NETWORK = 8
 FAMILIAR_SECONDS = 30 * 86_400
 FAMILIAR_WEIGHT = 1000  # so much that it outlives the turn of the window
 REPEATED_SECONDS = 7 * 86_400
-FAMILIAR_FACTOR = 3  # tries at an account that a network has which it logged in from, as compared to a strange one
+FAMILIAR_FACTOR = (
+    3  # tries at an account that a network has which it logged in from, as compared to a strange one
+)
 CROWDED_FACTOR = 5  # and how many times fewer a strange one has while many of them guess at it
 WIDE_FACTOR = 10  # how many times fewer tries a network has while there is guessing from all around it
 WIDE_END = 4  # so many times the wide limit ends all tries of strangers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterTools:
     counters: Counters
     bans: Bans
@@ -45,11 +49,11 @@ class LimiterTools:
 
 
 class Leave(Struct, frozen=True):
-    """May this network try to log in? `ban`: why not. `is_familiar`: the account logged in from there before. `is_newcomer`: the network
-    hardly tried anything yet.
+    """May this network try to log in? `ban`: why not. `is_familiar`: the account logged in from there before.
+    `is_newcomer`: the network hardly tried anything yet.
 
-    `only_known`: guesses at the account used up the tries of a network that is familiar to it. A password whose outcome is remembered as
-    good is no guess and still passes; anything else does not.
+    `only_known`: guesses at the account used up the tries of a network that is familiar to it. A password
+    whose outcome is remembered as good is no guess and still passes; anything else does not.
     """
 
     ban: Ban | None = None
@@ -65,8 +69,9 @@ class Leave(Struct, frozen=True):
 class LoginLimiter:
     """Failed logins per network, per account and network, and from wider networks, over all workers.
 
-    A network from which the account logged in before is familiar to it: strangers next door (the same NAT) who use up
-    the network's guesses do not keep the owner out, nor do strangers elsewhere who guess at the account.
+    A network from which the account logged in before is familiar to it: strangers next door (the same NAT)
+    who use up the network's guesses do not keep the owner out, nor do strangers elsewhere who guess at the
+    account.
     """
 
     def __init__(self, tools: LimiterTools, settings: LoginSettings) -> None:
@@ -78,7 +83,8 @@ class LoginLimiter:
 
     @asynccontextmanager
     async def turn(self, client: IpAddress) -> AsyncIterator[None]:
-        """Wait until fewer than CHECKS_PER_NETWORK logins of the client's network are being checked by this worker."""
+        """Wait until fewer than CHECKS_PER_NETWORK logins of the client's network are being checked by this
+        worker."""
         network = tallies.network_of(client)
         gate, users = self._gates.get(network) or (asyncio.Semaphore(CHECKS_PER_NETWORK), 0)
         self._gates[network] = gate, users + 1
@@ -138,7 +144,8 @@ class LoginLimiter:
             await self._ban(client, network_, account, reason, failures)
 
     async def count_unanswered(self, client: IpAddress) -> None:
-        """Its password could not be looked at, as too many waited: a flood lives by being many, and runs out of tries too."""
+        """Its password could not be looked at, as too many waited: a flood lives by being many, and runs out
+        of tries too."""
         settings, network = self._settings, tallies.network_of(client)
         tries = self._unanswered.count(network)
         around = self._unanswered.count(tallies.wide_network_of(client))
@@ -148,9 +155,15 @@ class LoginLimiter:
 
     async def _add(self, key: str, amount: int = 1) -> int:
         window = self._settings.window_seconds
-        return await self._tools.counters.add(key, amount, window) if amount else await self._tools.counters.total(key, window)
+        return (
+            await self._tools.counters.add(key, amount, window)
+            if amount
+            else await self._tools.counters.total(key, window)
+        )
 
-    async def _ban(self, client: IpAddress, network: str, account: str, reason: BanReason, failures: int) -> None:
+    async def _ban(
+        self, client: IpAddress, network: str, account: str, reason: BanReason, failures: int
+    ) -> None:
         tools, settings = self._tools, self._settings
         async with self._banning:
             standing = await tools.bans.banning(tallies.host_of(client), account)
@@ -159,14 +172,29 @@ class LoginLimiter:
             times = await tools.counters.add(tallies.repeated_key(network, account), 1, REPEATED_SECONDS)
             seconds = min(settings.ban_seconds << min(times - 1, 30), settings.longest_ban_seconds)
             now_us = tools.clock.now_us()
-            await tools.bans.put(Ban(network, account, reason, now_us, now_us + seconds * 1_000_000, failures, times))
+            await tools.bans.put(
+                Ban(
+                    network=network,
+                    account=account,
+                    reason=reason,
+                    since_us=now_us,
+                    until_us=now_us + seconds * 1_000_000,
+                    failures=failures,
+                    times=times,
+                )
+            )
             for key in tallies.counted_for(network, account):
                 await tools.counters.clear(key)
         tools.metrics.count("sekisho_login_bans_total", reason=reason)
         fields: dict[str, JournalValue] = {
-            "network": network, "account": account, "reason": reason, "failures": failures, "seconds": seconds, "times": times,
+            "network": network,
+            "account": account,
+            "reason": reason,
+            "failures": failures,
+            "seconds": seconds,
+            "times": times,
             "client": str(client),
-        }  # fmt: skip
+        }
         about = (network, *client_keys(client), *([account] if account else []))
         tools.journal.record(Entry("authentication.banned", "", fields, about))
 

@@ -6,7 +6,8 @@ FIRST_TRIES = 3  # with a typo or two, an owner on a journey gets in
 
 
 class Lately:
-    """Counts by network, each until nothing was counted for `window_seconds`. `what` is counted, apart from what others count."""
+    """Counts by network, each until nothing was counted for `window_seconds`. `what` is counted, apart from
+    what others count."""
 
     def __init__(self, recent: Recent, what: str, window_seconds: float) -> None:
         self._recent, self._what, self._window_seconds = recent, what, window_seconds

@@ -1,4 +1,5 @@
-"""The authentication socket: other mail servers of this machine (Postfix, Exim, Dovecot) let us judge the logins of their clients."""
+"""The authentication socket: other mail servers of this machine (Postfix, Exim, Dovecot) let us judge the
+logins of their clients."""
 
 import asyncio
 import os
@@ -17,15 +18,28 @@ from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.stream import ListenerInfo, Shutdown, Stream, StreamError, TlsInfo
 
 # What other servers call their services.
-SERVICES: Mapping[str, ServiceName] = {"smtp": "submission", "submission": "submission", "imap": "imap", "pop3": "pop3"}
+SERVICES: Mapping[str, ServiceName] = {
+    "smtp": "submission",
+    "submission": "submission",
+    "imap": "imap",
+    "pop3": "pop3",
+}
 MOST_EXCHANGES = 256  # at once, on one connection
-_THEIRS = TlsInfo("outside", "")  # which TLS it is, the protocol does not tell
+_THEIRS = TlsInfo(version="outside", cipher="")  # which TLS it is, the protocol does not tell
 
 
 class AuthSocket:
-    """Implements `ports.stream.ConnectionHandler`. Whoever may open the socket is believed what it says about its clients."""
+    """Implements `ports.stream.ConnectionHandler`. Whoever may open the socket is believed what it says about
+    its clients."""
 
-    def __init__(self, authenticator: Authenticator, directory: Directory, dice: Dice, journal: Journal, shutdown: Shutdown) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        directory: Directory,
+        dice: Dice,
+        journal: Journal,
+        shutdown: Shutdown,
+    ) -> None:
         self._authenticator, self._directory, self._dice = authenticator, directory, dice
         self._journal, self._shutdown = journal, shutdown
 
@@ -38,7 +52,12 @@ class AuthSocket:
             stopping.cancel()
             connection.drop()
         if reason:
-            self._journal.record(Entry("auth_socket.broken", fields={"listener": listener.name, "uid": stream.peer_uid, "reason": reason}))
+            self._journal.record(
+                Entry(
+                    "auth_socket.broken",
+                    fields={"listener": listener.name, "uid": stream.peer_uid, "reason": reason},
+                )
+            )
 
 
 class _Login(NamedTuple):
@@ -47,8 +66,15 @@ class _Login(NamedTuple):
 
 
 class _Connection:
-    def __init__(self, authenticator: Authenticator, directory: Directory, dice: Dice, journal: Journal, stream: Stream) -> None:
-        self._authenticator, self._directory, self._journal, self._stream = authenticator, directory, journal, stream
+    def __init__(
+        self, authenticator: Authenticator, directory: Directory, dice: Dice, journal: Journal, stream: Stream
+    ) -> None:
+        self._authenticator, self._directory, self._journal, self._stream = (
+            authenticator,
+            directory,
+            journal,
+            stream,
+        )
         # Channel binding is between the client and the other server's certificate: never by way of us.
         offered = authenticator.mechanisms(Channel("submission", stream.peer.address, _THEIRS))
         unique = int.from_bytes(dice.octets(4), "big")
@@ -99,7 +125,9 @@ class _Connection:
             if channel is None:
                 self._machine.refuse(number)
                 return
-            if number in self._tasks or (len(self._exchanges) >= MOST_EXCHANGES and not self._forget_oldest()):
+            if number in self._tasks or (
+                len(self._exchanges) >= MOST_EXCHANGES and not self._forget_oldest()
+            ):
                 self._machine.refuse(number, temporarily=True)
                 return
             login = self._exchanges[number] = _Login(channel.service, self._authenticator.exchange(channel))
@@ -125,14 +153,17 @@ class _Connection:
         await self._flush()
 
     async def _may_begin(self, service: ServiceName, identity: Identity) -> Identity | LoginFailure:
-        """Our own services ask at each message whether the login counts; of the other server's sessions only the beginning is ours."""
+        """Our own services ask at each message whether the login counts; of the other server's sessions only
+        the beginning is ours."""
         try:
             if not await self._authenticator.still_valid(identity):  # THREATS 15
                 return LoginFailure.REFUSED
             account = await self._directory.account(identity.account_id)
         except StoreUnavailable:
             return LoginFailure.UNAVAILABLE
-        if identity.sender is not None:  # a program that may send as one address only cannot be held to it there
+        if (
+            identity.sender is not None
+        ):  # a program that may send as one address only cannot be held to it there
             return LoginFailure.REFUSED
         is_held = account is None or (service == "submission" and account.state == "sending_held")
         return LoginFailure.REFUSED if is_held else identity
@@ -161,7 +192,8 @@ class _Connection:
 
 
 def channel_of(facts: Mapping[str, str]) -> Channel | None:
-    """What the other server says about its client's connection; None if that does not do: no service of ours, or no address."""
+    """What the other server says about its client's connection; None if that does not do: no service of ours,
+    or no address."""
     service = SERVICES.get(facts.get("service", ""))
     try:
         client = ip_address(facts.get("rip", ""))

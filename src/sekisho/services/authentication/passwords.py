@@ -14,13 +14,15 @@ from sekisho.services.authentication.scramkeys import ScramTerms
 
 # 19 MiB, two passes, one lane: 25 ms of one core.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-# A well-formed hash that no password has, with the parameters above: checking it costs what a real one costs (THREATS 19).
+# A well-formed hash that no password has, with the parameters above: checking it costs what a real one costs
+# (THREATS 19).
 _CURRENT = "$argon2id$v=19$m=19456,t=2,p=1$"
 NOBODYS_HASH = _CURRENT + "A" * 22 + "$" + "A" * 43
 
 
 class WeakPassword(ValueError):
-    """The password is not taken. `text` is an English sentence with `{name}` places for the person who chose it; `values` fills them."""
+    """The password is not taken. `text` is an English sentence with `{name}` places for the person who chose
+    it; `values` fills them."""
 
     def __init__(self, text: str, /, **values: object) -> None:
         super().__init__(text.format(**values))
@@ -34,10 +36,11 @@ class HashedPassword(NamedTuple):
 
 
 def hash_password(password: str, terms: ScramTerms | None = None) -> HashedPassword:
-    """What `Directory.set_password` stores; raises `WeakPassword` if it cannot be a password. Takes about 50 ms of CPU.
+    """What `Directory.set_password` stores; raises `WeakPassword` if it cannot be a password. Takes about 50
+    ms of CPU.
 
-    `terms`: see `scramkeys.scram_terms`; None: a salt of its own, for an account that has no other keys. Whether it is a good password
-    is asked in `quality`.
+    `terms`: see `scramkeys.scram_terms`; None: a salt of its own, for an account that has no other keys.
+    Whether it is a good password is asked in `quality`.
     """
     try:
         prepared = prepare_password(password)
@@ -66,6 +69,8 @@ def verify_password(argon2: str, prepared: str) -> bool:
     if not argon2.startswith("$argon2"):
         return verify_foreign(argon2, prepared)
     try:
-        return _HASHER.verify(argon2, prepared) and prepared != ""  # an imported hash may be one of no password
+        return (
+            _HASHER.verify(argon2, prepared) and prepared != ""
+        )  # an imported hash may be one of no password
     except VerifyMismatchError:
         return False

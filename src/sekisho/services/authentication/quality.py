@@ -1,4 +1,5 @@
-"""Which passwords are good enough to be set (NIST SP 800-63B §3.1.1.2): long enough, not the account's name, neither guessed nor leaked."""
+"""Which passwords are good enough to be set (NIST SP 800-63B §3.1.1.2): long enough, not the account's name,
+neither guessed nor leaked."""
 
 import re
 
@@ -8,9 +9,11 @@ from sekisho.ports.breached import BreachedPasswords
 from sekisho.services.authentication.passwords import WeakPassword
 
 MIN_PASSWORD_CHARACTERS = 8
-# What a patient guesser of one account could try in years, at the rate that the limiter leaves to a thousand networks.
+# What a patient guesser of one account could try in years, at the rate that the limiter leaves to a thousand
+# networks.
 MIN_GUESSES = 10**8
-# The estimate looks at no more: its time grows with the square of the length, and so much is strong by itself unless it repeats.
+# The estimate looks at no more: its time grows with the square of the length, and so much is strong by itself
+# unless it repeats.
 _ESTIMATED_CHARACTERS = 40
 _MIN_NAME_CHARACTERS = 4
 _MIN_LABEL_CHARACTERS = 5
@@ -25,13 +28,18 @@ def check_quality(password: str, address: Address, breached: BreachedPasswords |
         raise WeakPassword(str(error)) from error
     if len(prepared) < MIN_PASSWORD_CHARACTERS:
         raise WeakPassword(
-            "The password has {count} characters; it needs at least {needed}.", count=len(prepared), needed=MIN_PASSWORD_CHARACTERS
+            "The password has {count} characters; it needs at least {needed}.",
+            count=len(prepared),
+            needed=MIN_PASSWORD_CHARACTERS,
         )
     if len(set(prepared)) < 3:
         raise WeakPassword("The password repeats one or two characters; choose a longer mixture.")
     own = _own_name(prepared, address)
     if own:
-        raise WeakPassword("The password contains {name}, which everybody knows from the address; choose one without it.", name=own)
+        raise WeakPassword(
+            "The password contains {name}, which everybody knows from the address; choose one without it.",
+            name=own,
+        )
     _check_leaks(prepared, breached)
     _check_guesses(prepared, address)
 
@@ -43,7 +51,9 @@ def _own_name(password: str, address: Address) -> str:
     labels = [label for label in address.domain.split(".")[:-1] if len(label) >= _MIN_LABEL_CHARACTERS]
     for name in (local, *labels):
         bare = _UNLIKE.sub("", name)
-        if (name and written == name) or (len(bare) >= _MIN_NAME_CHARACTERS and bare in _UNLIKE.sub("", written)):
+        if (name and written == name) or (
+            len(bare) >= _MIN_NAME_CHARACTERS and bare in _UNLIKE.sub("", written)
+        ):
             return name
     return ""
 
@@ -55,11 +65,13 @@ def _check_leaks(password: str, breached: BreachedPasswords | None) -> None:
         count = breached.count(password)
     except (OSError, ValueError) as error:
         raise WeakPassword(
-            "The list of leaked passwords (login.breached_passwords) cannot be used: {reason}.", reason=str(error)
+            "The list of leaked passwords (login.breached_passwords) cannot be used: {reason}.",
+            reason=str(error),
         ) from error
     if count:
         raise WeakPassword(
-            "The password is in a list of leaked ones, {count} times, so guessers try it; choose another, and change it elsewhere too.",
+            "The password is in a list of leaked ones, {count} times, so guessers try it; choose another, "
+            "and change it elsewhere too.",
             count=count,
         )
 
@@ -78,6 +90,7 @@ def _check_guesses(password: str, address: Address) -> None:
             "Take several words that have nothing to do with each other."
         )
     raise WeakPassword(
-        "The password is easy to guess: about {count} tries find it. Take several words that have nothing to do with each other.",
+        "The password is easy to guess: about {count} tries find it. Take several words that have nothing "
+        "to do with each other.",
         count=f"{int(found['guesses']):,}",
     )

@@ -1,4 +1,5 @@
-"""Logins whose outcome is known already: an IMAP client that reconnects each minute must not cost 25 ms each time."""
+"""Logins whose outcome is known already: an IMAP client that reconnects each minute must not cost 25 ms each
+time."""
 
 import hmac
 from collections import OrderedDict
@@ -7,7 +8,8 @@ from sekisho.ports.clock import Clock
 
 
 class RememberedLogins:
-    """A bounded set of HMACs over everything that the outcome depended on (THREATS 17). Holds neither passwords nor their hashes."""
+    """A bounded set of HMACs over everything that the outcome depended on (THREATS 17). Holds neither
+    passwords nor their hashes."""
 
     def __init__(self, key: bytes, clock: Clock, lifetime_seconds: float, capacity: int = 10_000) -> None:
         self._key = key

@@ -1,11 +1,12 @@
-"""One password tried at many accounts: the guesser spreads over networks and names, but the password gives it away."""
+"""One password tried at many accounts: the guesser spreads over networks and names, but the password gives it
+away."""
 
 from sekisho.ports.counters import Recent
 
 
 class SprayWatch:
-    """`accounts`: failures at so many make a password a sprayed one, for `window_seconds` after each; 0: none ever is. What people mistype
-    is written down nowhere: `ports.counters.Recent` keeps keyed hashes."""
+    """`accounts`: failures at so many make a password a sprayed one, for `window_seconds` after each; 0: none
+    ever is. What people mistype is written down nowhere: `ports.counters.Recent` keeps keyed hashes."""
 
     def __init__(self, recent: Recent, accounts: int, window_seconds: float) -> None:
         self._recent, self._accounts, self._window_seconds = recent, accounts, window_seconds

@@ -1,4 +1,5 @@
-"""Whether what was once proved still counts: accounts end, passwords change, one credential is disabled while others go on."""
+"""Whether what was once proved still counts: accounts end, passwords change, one credential is disabled while
+others go on."""
 
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.clock import Clock
@@ -6,12 +7,13 @@ from sekisho.ports.credentials import PASSWORD, Credentials, kind_of
 from sekisho.ports.directory import Directory
 
 
-class Standing:
+class LoginStanding:
     def __init__(self, directory: Directory, credentials: Credentials, clock: Clock) -> None:
         self._directory, self._credentials, self._clock = directory, credentials, clock
 
     async def still_valid(self, identity: Identity) -> bool:
-        """See `ports.authentication.Authenticator`. A system user of this machine has no credential, only an account."""
+        """See `ports.authentication.Authenticator`. A system user of this machine has no credential, only an
+        account."""
         now_us = self._clock.now_us()
         if 0 < identity.valid_until_us <= now_us:
             return False

@@ -1,4 +1,5 @@
-"""What failed logins are counted under: networks, names, and both. All that counts against one network begins alike."""
+"""What failed logins are counted under: networks, names, and both. All that counts against one network begins
+alike."""
 
 import hashlib
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -31,7 +32,8 @@ def _unmapped(client: IpAddress) -> IpAddress:
 
 
 def plain(name: str) -> str:
-    """What a client typed as a name, as it may be kept: bounded, text that every store takes, and never ANYBODY."""
+    """What a client typed as a name, as it may be kept: bounded, text that every store takes, and never
+    ANYBODY."""
     return (name or NAMELESS)[:MAX_NAME_OCTETS].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
@@ -69,7 +71,9 @@ def familiar_key(network: str, name: str) -> str:
 
 def counted_for(network: str, account: str) -> tuple[str, ...]:
     """What leads to a ban, and is forgotten with it."""
-    return (network_key(network), unknown_key(network)) if account == ANYBODY else (pair_key(network, account),)
+    return (
+        (network_key(network), unknown_key(network)) if account == ANYBODY else (pair_key(network, account),)
+    )
 
 
 def _short(name: str) -> str:

@@ -28,6 +28,8 @@ class CredentialUses:
         if len(self._noted) > _CAPACITY:
             self._noted.popitem(last=False)
         try:
-            await self._credentials.note_use(identity.account_id, identity.credential_id, self._clock.now_us(), network)
+            await self._credentials.note_use(
+                identity.account_id, identity.credential_id, self._clock.now_us(), network
+            )
         except (StoreUnavailable, DirectoryError):
             del self._noted[key]  # the next login tries again

@@ -1,10 +1,12 @@
-"""What follows when a case is opened: the credential is frozen where it must be, and people are told. Once a round, by one worker."""
+"""What follows when a case is opened: the credential is frozen where it must be, and people are told. Once a
+round, by one worker."""
 
 from dataclasses import dataclass
 
 from sekisho.core.message.date import format_date
 from sekisho.core.policy.takeover.wording import Facts, administrator_notice, owner_notice, reasons_told
 from sekisho.core.terms.address import Address, AddressError
+from sekisho.core.terms.records import by_position
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.directory import Account, Directory
@@ -18,7 +20,7 @@ LISTED = 200  # recipients named in a letter; `sekisho guard show` has all
 SWEEP_US = 3_600_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CasePorts:
     guard: Guard
     directory: Directory
@@ -37,7 +39,8 @@ class CaseKeeper:
         self._swept_us = 0
 
     async def keep(self) -> None:
-        """Do what is left to do about open cases. Raises StoreUnavailable; what fails otherwise is tried again next time."""
+        """Do what is left to do about open cases. Raises StoreUnavailable; what fails otherwise is tried
+        again next time."""
         cases = await self._ports.guard.unfinished()
         for case in cases:
             try:
@@ -52,7 +55,8 @@ class CaseKeeper:
             await self._ports.guard.sweep(now_us)
 
     async def _attend(self, case: Case) -> None:
-        """Every step may be interrupted, and is then done again from the first: only the last one says that all was done.
+        """Every step may be interrupted, and is then done again from the first: only the last one says that
+        all was done.
 
         A case that grew graver meanwhile stays unfinished: its time of freezing is missing.
         """
@@ -116,14 +120,25 @@ class CaseKeeper:
             ("second", watched.recovery_address, owner_notice(language, facts)),
             ("postmaster", self._postmaster, administrator_notice(language, facts)),
         ]
-        done = [await self._send(f"{letter_id}-{who}", address, account, words) for who, address, words in told if address]
+        done = [
+            await self._send(f"{letter_id}-{who}", address, account, words)
+            for who, address, words in told
+            if address
+        ]
         return all(done)
 
     async def _send(self, letter_id: str, address: str, account: Account, words: tuple[str, str]) -> bool:
-        """False: a fault of ours. An address that is none, or that nobody has, is journaled, and trying again would not help."""
+        """False: a fault of ours. An address that is none, or that nobody has, is journaled, and trying again
+        would not help."""
         ports = self._ports
         try:
-            letter = Letter(letter_id, Address.from_text(address), Address.from_text(account.address).domain, *words)
+            letter = by_position(
+                Letter,
+                letter_id,
+                Address.from_text(address),
+                Address.from_text(account.address).domain,
+                *words,
+            )
             lost = "" if await ports.letters.send(letter) else "no mailbox took it"
         except StoreUnavailable:
             raise

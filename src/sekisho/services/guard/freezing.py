@@ -16,7 +16,11 @@ class CredentialFreezer:
         if kind_of(credential_id) is None:
             return (NO_PASSWORD,)
         known = [stored.credential for stored in await self._credentials.of_account(account_id)]
-        made = tuple(c.id for c in known if c.created_by == credential_id and c.created_at_us >= since_us and not c.disabled_at_us)
+        made = tuple(
+            c.id
+            for c in known
+            if c.created_by == credential_id and c.created_at_us >= since_us and not c.disabled_at_us
+        )
         if not made and any(c.id == credential_id and c.disabled_at_us for c in known):
             return ()
         try:

@@ -1,4 +1,5 @@
-"""Telling owners of logins from new places. Once a round, by one worker; never about the first day of an account."""
+"""Telling owners of logins from new places. Once a round, by one worker; never about the first day of an
+account."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from sekisho.ports.credentials import PASSWORD, Credentials
 from sekisho.ports.directory import Account, Directory
 from sekisho.ports.guard import Guard
 from sekisho.ports.journal import Entry, Journal
-from sekisho.ports.places import Place, Places
+from sekisho.ports.places import LoginPlace, Places
 from sekisho.services.letters import Letter, LetterRules, LetterWriter
 
 DAY_SECONDS = 86_400
@@ -22,8 +23,8 @@ AT_ONCE = 1_000
 LISTED = 20  # places in one letter; `sekisho account logins` has all
 
 
-@dataclass(frozen=True, slots=True)
-class NoticePorts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginNoticePorts:
     places: Places
     directory: Directory
     credentials: Credentials
@@ -37,14 +38,14 @@ class NoticePorts:
 class LoginNotices:
     """`per_day`: letters to one account; what comes on top waits for the next day's. 0: nobody is told."""
 
-    def __init__(self, ports: NoticePorts, rules: LetterRules, postmaster: str, per_day: int) -> None:
+    def __init__(self, ports: LoginNoticePorts, rules: LetterRules, postmaster: str, per_day: int) -> None:
         self._ports, self._rules, self._postmaster, self._per_day = ports, rules, postmaster, per_day
         self._swept_at = ports.clock.monotonic()
 
     async def keep(self) -> None:
         """A duty. Raises StoreUnavailable."""
         ports = self._ports
-        by_account: dict[int, list[Place]] = defaultdict(list)
+        by_account: dict[int, list[LoginPlace]] = defaultdict(list)
         for place in await ports.places.untold(AT_ONCE):
             by_account[place.account_id].append(place)
         for account_id, places in by_account.items():
@@ -59,19 +60,31 @@ class LoginNotices:
             self._swept_at = ports.clock.monotonic()
             await ports.places.sweep(ports.clock.now_us() - FORGOTTEN_SECONDS * 1_000_000)
 
-    async def _tell(self, account: Account, places: list[Place]) -> None:
+    async def _tell(self, account: Account, places: list[LoginPlace]) -> None:
         """In the mailbox and at the second address: a thief may read the first."""
         language = self._rules.language
         values = {"address": account.address, "host": self._rules.hostname, "postmaster": self._postmaster}
-        subject, text = login_notice(language, [await self._described(place) for place in places[:LISTED]], values)
+        subject, text = login_notice(
+            language, [await self._described(place) for place in places[:LISTED]], values
+        )
         owner = Address.from_text(account.address)
         letter_id = f"login-{account.id}-{places[0].first_us}"
-        await self._send(Letter(f"{letter_id}-owner", owner, owner.domain, subject, text))
+        await self._send(
+            Letter(id=f"{letter_id}-owner", to=owner, author_domain=owner.domain, subject=subject, text=text)
+        )
         second = (await self._ports.guard.watched(account.id)).recovery_address
         if second:
-            await self._send(Letter(f"{letter_id}-second", Address.from_text(second), owner.domain, subject, text))
+            await self._send(
+                Letter(
+                    id=f"{letter_id}-second",
+                    to=Address.from_text(second),
+                    author_domain=owner.domain,
+                    subject=subject,
+                    text=text,
+                )
+            )
 
-    async def _described(self, place: Place) -> dict[str, str]:
+    async def _described(self, place: LoginPlace) -> dict[str, str]:
         label = ""
         if place.credential_id != PASSWORD:
             credential = await self._ports.credentials.credential(place.account_id, place.credential_id)
@@ -87,7 +100,11 @@ class LoginNotices:
 
     async def _send(self, letter: Letter) -> None:
         if not await self._ports.letters.send(letter):
-            self._ports.journal.record(Entry("notice.lost", letter.id, {"recipients": str(letter.to), "reason": "no mailbox took it"}))
+            self._ports.journal.record(
+                Entry(
+                    "notice.lost", letter.id, {"recipients": str(letter.to), "reason": "no mailbox took it"}
+                )
+            )
 
 
 def _key(account: Account) -> str:

@@ -22,7 +22,15 @@ _OLD_SIGNATURE = frozenset({b"dkim-signature"})
 class Releaser:
     """`lifetime_us`: how long a released message is tried, from its release on."""
 
-    def __init__(self, spool: Spool, guard: Guard, recipients: RecipientProbe, signing: Signing, clock: Clock, lifetime_us: int) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        guard: Guard,
+        recipients: RecipientProbe,
+        signing: Signing,
+        clock: Clock,
+        lifetime_us: int,
+    ) -> None:
         self._spool, self._guard, self._recipients = spool, guard, recipients
         self._signing, self._clock, self._lifetime_us = signing, clock, lifetime_us
 
@@ -35,15 +43,19 @@ class Releaser:
             return 0, 0
         header = HeaderSection(await content.read(0, HEADER_OCTETS))
         old_prefix = await whole.read(0, whole.size_octets - content.size_octets)
-        prefix = HeaderSection(old_prefix + b"\r\n").without(_OLD_SIGNATURE) + await self._sign(header, content, message_id)
+        prefix = HeaderSection(old_prefix + b"\r\n").without(_OLD_SIGNATURE) + await self._sign(
+            header, content, message_id
+        )
         now_us = self._clock.now_us()
         release = Release(
-            prefix,
-            await self._deliveries(queued, format_return_path(queued.envelope.reverse_path) + prefix),
-            now_us,
-            now_us + self._lifetime_us,
-            header_message_id(header),
-            header_references(header),
+            prefix=prefix,
+            deliveries=await self._deliveries(
+                queued, format_return_path(queued.envelope.reverse_path) + prefix
+            ),
+            now_us=now_us,
+            expires_at_us=now_us + self._lifetime_us,
+            header_message_id=header_message_id(header),
+            references=header_references(header),
         )
         return await self._guard.release(message_id, release)
 
@@ -52,13 +64,19 @@ class Releaser:
         return await self._signing.sign(authors[0].domain, header, content, message_id) if authors else b""
 
     async def _deliveries(self, queued: QueuedMessage, prefix: bytes) -> tuple[MailboxDelivery, ...]:
-        """Copies for mailboxes here, to those that their addresses lead to now; what an alias sends elsewhere has a row of its own."""
+        """Copies for mailboxes here, to those that their addresses lead to now; what an alias sends elsewhere
+        has a row of its own."""
         account_ids: dict[int, None] = {}
         for row, next_hop in zip(queued.recipients, queued.next_hops, strict=True):
             if row.state == "held" and next_hop == MAILBOX_HOP:
                 found = await self._recipients.resolve(row.recipient.address)
                 account_ids |= dict.fromkeys(account.id for account in found.accounts)
-        return tuple(MailboxDelivery(f"{queued.message_id}/{account_id}/0", account_id, prefix) for account_id in account_ids)
+        return tuple(
+            MailboxDelivery(
+                delivery_id=f"{queued.message_id}/{account_id}/0", account_id=account_id, prefix=prefix
+            )
+            for account_id in account_ids
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The queue: claims what is due, hands it to the courier with bounded concurrency, settles what became of it."""
+"""The queue: claims what is due, hands it to the courier with bounded concurrency, settles what became of
+it."""
 
 import asyncio
 from collections import deque
@@ -60,9 +61,11 @@ class Queue:
         return None if is_full or self._stopping.is_set() else self._rules.owner
 
     def take(self, jobs: tuple[QueueJob, ...]) -> None:
-        """Jobs with a fresh lease of this worker (`Accepted.jobs`): the accepting worker delivers first. Never blocks.
+        """Jobs with a fresh lease of this worker (`Accepted.jobs`): the accepting worker delivers first.
+        Never blocks.
 
-        While the queue stops they are given back at once, so that their leases do not look like those of a crash.
+        While the queue stops they are given back at once, so that their leases do not look like those of a
+        crash.
         """
         self._in_hand.update(job.epoch for job in jobs)
         if self._stopping.is_set():
@@ -106,7 +109,8 @@ class Queue:
     async def _claim_due(self) -> float:
         """Take what is due, as far as there is room; gives the seconds until somebody should look again.
 
-        Half the room again may wait here. Of a next hop that has jobs waiting here no more are taken: it holds up no other.
+        Half the room again may wait here. Of a next hop that has jobs waiting here no more are taken: it
+        holds up no other.
         """
         ports, rules = self._ports, self._rules
         room = rules.concurrency + rules.concurrency // 2 - len(self._tasks) - self._ready_count
@@ -121,7 +125,9 @@ class Queue:
             left_us = due_at_us - ports.clock.now_us()
             if left_us > 0:
                 return min(left_us / SECOND_US, RECHECK_SECONDS)
-            jobs = await ports.spool.claim(rules.owner, room, per_next_hop=PORTION * rules.per_next_hop, busy=busy)
+            jobs = await ports.spool.claim(
+                rules.owner, room, per_next_hop=PORTION * rules.per_next_hop, busy=busy
+            )
         except StoreUnavailable as error:
             ports.journal.record(Entry("queue.store_unavailable", "", {"error": str(error)}))
             return RECHECK_SECONDS
@@ -162,14 +168,17 @@ class Queue:
             self._wake.set()
 
     async def _work(self, job: QueueJob) -> None:
-        """One job from content to settled. Whatever fails here, the queue goes on (law 8), and the job has an outcome."""
+        """One job from content to settled. Whatever fails here, the queue goes on (law 8), and the job has an
+        outcome."""
         try:
             await self._deliver(job)
         except StaleLease:
             kind = "queue.stale_lease" if await self._is_there(job) else "queue.gone"
             self._ports.journal.record(Entry(kind, job.message_id, {"next_hop": job.next_hop}))
         except Exception as error:
-            self._ports.journal.fault("queue.work", error)  # nothing above lets one through; the claim is given back as lost
+            self._ports.journal.fault(
+                "queue.work", error
+            )  # nothing above lets one through; the claim is given back as lost
         finally:
             self._in_hand.discard(job.epoch)
             left = self._running[job.next_hop] - 1
@@ -189,7 +198,8 @@ class Queue:
         await self._settle(job, octets, outcomes)
 
     async def _attempt(self, job: QueueJob) -> tuple[MessageOctets, tuple[Outcome, ...]]:
-        """Never raises: what fails before the courier has the job puts it off, what fails with him is his outcome."""
+        """Never raises: what fails before the courier has the job puts it off, what fails with him is his
+        outcome."""
         octets: MessageOctets = _Unreadable()
         try:
             self._tell_of_crashes(job)
@@ -206,7 +216,10 @@ class Queue:
     def _tell_of_crashes(self, job: QueueJob) -> None:
         for recipient in job.recipients:
             if recipient.crashes:
-                fields: dict[str, JournalValue] = {"recipient": str(recipient.recipient.address), "crashes": recipient.crashes}
+                fields: dict[str, JournalValue] = {
+                    "recipient": str(recipient.recipient.address),
+                    "crashes": recipient.crashes,
+                }
                 self._ports.journal.record(Entry("queue.may_be_duplicate", job.message_id, fields))
 
     async def _open(self, job: QueueJob) -> MessageOctets:
@@ -217,24 +230,40 @@ class Queue:
             return _Unreadable()
 
     def _put_off(self, job: QueueJob, why: str, seconds: float = 0.0) -> tuple[Outcome, ...]:
-        """Nothing was tried. With `seconds` it is no attempt, and soon is time for one; else as after an attempt."""
+        """Nothing was tried. With `seconds` it is no attempt, and soon is time for one; else as after an
+        attempt."""
         reply, at_us = Reply.of(451, "4.3.0", why), 0
         if seconds:
             at_us = self._ports.clock.now_us() + int(seconds * SECOND_US)
-        return tuple(Outcome(row.id, "deferred", reply, retry_at_us=at_us, interrupted=bool(seconds)) for row in job.recipients)
+        return tuple(
+            Outcome(
+                recipient_id=row.id,
+                result="deferred",
+                reply=reply,
+                retry_at_us=at_us,
+                interrupted=bool(seconds),
+            )
+            for row in job.recipients
+        )
 
     async def _kept_back(self, job: QueueJob) -> tuple[Outcome, ...] | None:
-        """Outcomes of a job that must not leave: mail of its credential is held since it was claimed (DESIGN §3: takeover again)."""
+        """Outcomes of a job that must not leave: mail of its credential is held since it was claimed (DESIGN
+        §3: takeover again)."""
         if job.account_id is None:
             return None
         case = await self._ports.gate.holding(job.message_id)
         if case is None:
             return None
-        self._ports.journal.record(Entry("queue.kept_back", job.message_id, {"next_hop": job.next_hop, "case": case.id}))
-        return tuple(Outcome(recipient.id, "held", None) for recipient in job.recipients)
+        self._ports.journal.record(
+            Entry("queue.kept_back", job.message_id, {"next_hop": job.next_hop, "case": case.id})
+        )
+        return tuple(
+            Outcome(recipient_id=recipient.id, result="held", reply=None) for recipient in job.recipients
+        )
 
     async def _carry(self, job: QueueJob, octets: MessageOctets) -> tuple[Outcome, ...]:
-        """Never raises, and gives an outcome for each recipient. What the courier says of some counts, whatever he forgot of others."""
+        """Never raises, and gives an outcome for each recipient. What the courier says of some counts,
+        whatever he forgot of others."""
         task = asyncio.current_task()
         if task is not None:
             self._carrying.add(task)
@@ -250,7 +279,9 @@ class Queue:
                 self._carrying.discard(task)
         if len(said) == len(job.recipients) and all(row.id in said for row in job.recipients):
             return tuple(said[row.id] for row in job.recipients)
-        others = self._failed_by_bug(job, RuntimeError("the courier did not give one outcome for each recipient"))
+        others = self._failed_by_bug(
+            job, RuntimeError("the courier did not give one outcome for each recipient")
+        )
         return tuple(said.get(outcome.recipient_id, outcome) for outcome in others)
 
     def _failed_by_bug(self, job: QueueJob, error: Exception) -> tuple[Outcome, ...]:
@@ -265,12 +296,15 @@ class Queue:
 
     def _note_unavailable(self, job: QueueJob, error: StoreUnavailable) -> None:
         try:
-            self._ports.journal.record(Entry("queue.store_unavailable", job.message_id, {"error": str(error)}))
+            self._ports.journal.record(
+                Entry("queue.store_unavailable", job.message_id, {"error": str(error)})
+            )
         except Exception as fault:
             self._fault("queue.journal", fault)
 
     async def _settle(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...]) -> None:
-        """Until it is written, whatever goes wrong: what was delivered and not settled would be delivered again.
+        """Until it is written, whatever goes wrong: what was delivered and not settled would be delivered
+        again.
 
         After some faults of ours without notices, which may be to blame. Raises StaleLease.
         """
@@ -337,7 +371,10 @@ class Queue:
 
 def _interrupted(job: QueueJob) -> tuple[Outcome, ...]:
     reply = Reply.of(451, "4.3.2", "Interrupted by our own shutdown")
-    return tuple(Outcome(recipient.id, "deferred", reply, interrupted=True) for recipient in job.recipients)
+    return tuple(
+        Outcome(recipient_id=recipient.id, result="deferred", reply=reply, interrupted=True)
+        for recipient in job.recipients
+    )
 
 
 class _Unreadable:

@@ -22,14 +22,23 @@ class Settler:
         self._ports = ports
         self._notices = Notices(
             NoticeRules(rules.hostname, rules.language, rules.routes, rules.schedule.notice_lifetime_us),
-            NoticePorts(ports.spool, ports.recipients, ports.clock, ports.dice, ports.journal, ports.signing),
+            NoticePorts(
+                spool=ports.spool,
+                recipients=ports.recipients,
+                clock=ports.clock,
+                dice=ports.dice,
+                journal=ports.journal,
+                signing=ports.signing,
+            ),
         )
 
-    async def settle(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...], *, plainly: bool = False) -> None:
+    async def settle(
+        self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...], *, plainly: bool = False
+    ) -> None:
         """Raises StaleLease and StoreUnavailable; then nothing was written.
 
-        `plainly`: settling failed by a fault of ours, again and again. What was delivered is written down; who would have to be told
-        of a failure is tried again later, so that nothing ends untold.
+        `plainly`: settling failed by a fault of ours, again and again. What was delivered is written down;
+        who would have to be told of a failure is tried again later, so that nothing ends untold.
         """
         now_us = self._ports.clock.now_us()
         told: list[DsnRecipient] = []
@@ -41,15 +50,31 @@ class Settler:
         notices: tuple[Acceptance, ...] = ()
         if told:
             is_ours = job.origin in ("submission", "local")
-            message = NoticedMessage(job.message_id, job.envelope, job.arrived_at_us, await _head(octets), octets.size_octets, is_ours)
+            message = NoticedMessage(
+                message_id=job.message_id,
+                envelope=job.envelope,
+                arrived_at_us=job.arrived_at_us,
+                head=await _head(octets),
+                size_octets=octets.size_octets,
+                is_ours=is_ours,
+            )
             notices = await self._notices.about(message, told)
-        full = await self._ports.spool.settle(job, final, notices=notices, not_before_us=_rest_until_us(final))
+        full = await self._ports.spool.settle(
+            job, final, notices=notices, not_before_us=_rest_until_us(final)
+        )
         for notice in full:
             to = str(notice.envelope.recipients[0].address)
             fields = {"recipients": to, "reason": "the mailbox of the sender is full"}
             self._ports.journal.record(Entry("notice.lost", job.message_id, fields))
 
-    def _decide(self, job: QueueJob, recipient: QueueRecipient, outcome: Outcome, now_us: int, told: list[DsnRecipient]) -> Outcome:
+    def _decide(
+        self,
+        job: QueueJob,
+        recipient: QueueRecipient,
+        outcome: Outcome,
+        now_us: int,
+        told: list[DsnRecipient],
+    ) -> Outcome:
         """The outcome with its consequences; who must be told goes into `told`."""
         notify = recipient.recipient.notify
         if outcome.result == "delivered":
@@ -69,11 +94,15 @@ class Settler:
         roll = self._ports.dice.uniform(-1.0, 1.0)
         retry_at_us = schedule.retry_at_us(now_us, recipient.attempts, recipient.expires_at_us, roll)
         if retry_at_us is None:
-            self._ports.journal.record(Entry("queue.expired", job.message_id, {"recipient": str(recipient.recipient.address)}))
+            self._ports.journal.record(
+                Entry("queue.expired", job.message_id, {"recipient": str(recipient.recipient.address)})
+            )
             if wants_failure_notice(notify):
                 told.append(_told(recipient, outcome, "failed", now_us, expired=True))
             return replace(outcome, result="failed")
-        is_late = schedule.wants_delay_notice(now_us, job.arrived_at_us, notify, by_default=job.origin in ("submission", "local"))
+        is_late = schedule.wants_delay_notice(
+            now_us, job.arrived_at_us, notify, by_default=job.origin in ("submission", "local")
+        )
         if is_late and not recipient.delay_notified:
             told.append(_told(recipient, outcome, "delayed", now_us))
         return replace(outcome, retry_at_us=retry_at_us, delay_notified=recipient.delay_notified or is_late)
@@ -95,26 +124,46 @@ async def _head(octets: MessageOctets) -> bytes:
         return b""
 
 
-def _told(recipient: QueueRecipient, outcome: Outcome, action: str, now_us: int, *, expired: bool = False) -> DsnRecipient:
+def _told(
+    recipient: QueueRecipient, outcome: Outcome, action: str, now_us: int, *, expired: bool = False
+) -> DsnRecipient:
     # RFC 3464 §2.3.5: Remote-MTA is who reported; what we say ourselves of a silent host is not its word.
     remote = outcome.remote if outcome.reply is not None and outcome.reply.cause == "answered" else ""
     if action == "delayed":
         return DsnRecipient(
-            recipient.recipient,
-            "delayed",
-            status_for(outcome.reply, "delayed"),
-            outcome.reply,
-            remote,
-            now_us,
-            recipient.expires_at_us,
+            recipient=recipient.recipient,
+            action="delayed",
+            status=status_for(outcome.reply, "delayed"),
+            reply=outcome.reply,
+            remote=remote,
+            last_attempt_at_us=now_us,
+            will_retry_until_us=recipient.expires_at_us,
         )
     if action == "relayed":
-        return DsnRecipient(recipient.recipient, "relayed", status_for(outcome.reply, "relayed"), outcome.reply, remote, now_us)
+        return DsnRecipient(
+            recipient=recipient.recipient,
+            action="relayed",
+            status=status_for(outcome.reply, "relayed"),
+            reply=outcome.reply,
+            remote=remote,
+            last_attempt_at_us=now_us,
+        )
     status = EXPIRED if expired else status_for(outcome.reply, "failed")
-    return DsnRecipient(recipient.recipient, "failed", status, outcome.reply, remote, now_us)
+    return DsnRecipient(
+        recipient=recipient.recipient,
+        action="failed",
+        status=status,
+        reply=outcome.reply,
+        remote=remote,
+        last_attempt_at_us=now_us,
+    )
 
 
 def _rest_until_us(outcomes: tuple[Outcome, ...]) -> int | None:
     """RFC 5321 §4.5.4.1: a destination that could not be reached rests as long as its first message waits."""
-    waits = [o.retry_at_us for o in outcomes if o.result == "deferred" and not o.interrupted and is_about_next_hop(o.reply)]
+    waits = [
+        o.retry_at_us
+        for o in outcomes
+        if o.result == "deferred" and not o.interrupted and is_about_next_hop(o.reply)
+    ]
     return min(waits) if len(waits) == len(outcomes) else None

@@ -32,9 +32,10 @@ class OpenGate:
 OPEN_GATE = OpenGate()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePorts:
-    """The world as the queue needs it. `recipients` finds out who is behind the address that a notice goes to."""
+    """The world as the queue needs it. `recipients` finds out who is behind the address that a notice goes
+    to."""
 
     spool: Spool
     courier: Courier
@@ -48,7 +49,7 @@ class QueuePorts:
     gate: Gate = OPEN_GATE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRules:
     """`routes`, `concurrency` and `per_next_hop` are those of the relay; `owner` is this worker."""
 
@@ -61,7 +62,9 @@ class QueueRules:
     per_next_hop: int
 
     @classmethod
-    def of(cls, hostname: str, language: Language, owner: Owner, queue: QueueSettings, relay: RelaySettings) -> "QueueRules":
+    def of(
+        cls, hostname: str, language: Language, owner: Owner, queue: QueueSettings, relay: RelaySettings
+    ) -> "QueueRules":
         schedule = RetrySchedule.of_seconds(
             queue.retry_seconds,
             jitter=queue.retry_jitter,
@@ -69,4 +72,12 @@ class QueueRules:
             notice_lifetime=queue.notice_lifetime_seconds,
             delay_notice=queue.delay_notice_seconds,
         )
-        return cls(hostname, language, owner, schedule, dict(relay.routes), relay.concurrency, relay.connections_per_next_hop)
+        return cls(
+            hostname=hostname,
+            language=language,
+            owner=owner,
+            schedule=schedule,
+            routes=dict(relay.routes),
+            concurrency=relay.concurrency,
+            per_next_hop=relay.connections_per_next_hop,
+        )

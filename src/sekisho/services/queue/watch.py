@@ -1,4 +1,5 @@
-"""Watching over the whole queue: what is in it, what got stuck, what nobody works on, what a wrong clock put off."""
+"""Watching over the whole queue: what is in it, what got stuck, what nobody works on, what a wrong clock put
+off."""
 
 from collections.abc import Callable, Set
 
@@ -21,7 +22,8 @@ class QueueWatch:
         self._suspects: frozenset[int] = frozenset()
 
     async def count(self, ports: QueuePorts, rules: QueueRules) -> None:
-        """A duty of one worker: numbers, and alarms about what crashed its workers three times or does not move.
+        """A duty of one worker: numbers, and alarms about what crashed its workers three times or does not
+        move.
 
         Raises StoreUnavailable.
         """
@@ -35,7 +37,9 @@ class QueueWatch:
                 self._alarm(ports, "queue.parked", place)
         self._known_parked = {place.recipient_id for place in tally.parked}
         now, told = ports.clock.monotonic(), self._told_stuck
-        self._told_stuck = {place.recipient_id: told.get(place.recipient_id, -STUCK_SECONDS) for place in tally.stuck}
+        self._told_stuck = {
+            place.recipient_id: told.get(place.recipient_id, -STUCK_SECONDS) for place in tally.stuck
+        }
         for place in tally.stuck:
             if now - self._told_stuck[place.recipient_id] >= STUCK_SECONDS:
                 self._told_stuck[place.recipient_id] = now
@@ -45,11 +49,17 @@ class QueueWatch:
         ports.metrics.gauge("sekisho_queue_stuck", len(tally.stuck))
 
     def _alarm(self, ports: QueuePorts, kind: str, place: QueuePlace, **more: int) -> None:
-        fields: dict[str, JournalValue] = {"recipient": place.address, "next_hop": place.next_hop, **more, "alarm": True}
+        fields: dict[str, JournalValue] = {
+            "recipient": place.address,
+            "next_hop": place.next_hop,
+            **more,
+            "alarm": True,
+        }
         ports.journal.record(Entry(kind, place.message_id, fields))
 
     async def give_back_lost(self, ports: QueuePorts, rules: QueueRules) -> None:
-        """A duty of every worker: claims in its name that no task of it holds, seen twice: the first time one may be on its way here.
+        """A duty of every worker: claims in its name that no task of it holds, seen twice: the first time one
+        may be on its way here.
 
         Raises StoreUnavailable.
         """
@@ -61,4 +71,6 @@ class QueueWatch:
             return
         count = await ports.spool.give_back(rules.owner, to_give)
         for epoch in to_give:
-            ports.journal.record(Entry("queue.claim_lost", claims[epoch], {"recipients": count, "alarm": True}))
+            ports.journal.record(
+                Entry("queue.claim_lost", claims[epoch], {"recipients": count, "alarm": True})
+            )

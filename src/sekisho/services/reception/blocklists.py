@@ -1,6 +1,8 @@
-"""Which blocklists may be asked now: their canaries are looked at when the server starts and every hour (RFC 5782 §5).
+"""Which blocklists may be asked now: their canaries are looked at when the server starts and every hour (RFC
+5782 §5).
 
-A list that is dead, lists everything or refuses our questions is left out and said so; it comes back by itself.
+A list that is dead, lists everything or refuses our questions is left out and said so; it comes back by
+itself.
 """
 
 import asyncio
@@ -16,8 +18,8 @@ UNFIT_SECONDS = 300.0  # looked at more often: its absence is felt
 
 
 class BlocklistWatch:
-    """`fit` is empty until the first look has ended: an unproven list is not believed. `health`, by zone, outlives this watch and its
-    settings."""
+    """`fit` is empty until the first look has ended: an unproven list is not believed. `health`, by zone,
+    outlives this watch and its settings."""
 
     def __init__(
         self,
@@ -35,7 +37,11 @@ class BlocklistWatch:
 
     @property
     def fit(self) -> tuple[Blocklist, ...]:
-        return tuple(blocklist for blocklist in self._blocklists if blocklist.zone in self._health and self._health[blocklist.zone].is_fit)
+        return tuple(
+            blocklist
+            for blocklist in self._blocklists
+            if blocklist.zone in self._health and self._health[blocklist.zone].is_fit
+        )
 
     @property
     def pause_seconds(self) -> float:
@@ -49,7 +55,9 @@ class BlocklistWatch:
     async def _look_at(self, blocklist: Blocklist) -> None:
         questions = canaries(blocklist)
         answers = await asyncio.gather(*(self._resolver.resolve(name, "A") for name, _ in questions))
-        found = judge_canaries(blocklist, [(must, answer) for (_, must), answer in zip(questions, answers, strict=True)])
+        found = judge_canaries(
+            blocklist, [(must, answer) for (_, must), answer in zip(questions, answers, strict=True)]
+        )
         before = self._health.get(blocklist.zone)
         if found.is_fit is None:  # could not know: what was known before still counts
             found = Health(before.is_fit if before else None, found.problem)

@@ -1,9 +1,18 @@
-"""Greylisting at work: what verdicts want remembered, the counters, and the clients that may wait for their reply instead (taRgrey)."""
+"""Greylisting at work: what verdicts want remembered, the counters, and the clients that may wait for their
+reply instead (taRgrey)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sekisho.core.policy.greylist import BOUNDS_US, SECOND_US, GreylistEffect, GreylistRules, Tried, after_passing, after_waiting
+from sekisho.core.policy.greylist import (
+    BOUNDS_US,
+    SECOND_US,
+    GreylistEffect,
+    GreylistRules,
+    GreylistTry,
+    after_passing,
+    after_waiting,
+)
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.greylist import Greylist
@@ -31,16 +40,18 @@ class Greylisting:
         self._rules, self._ports = rules, ports
         self._free = tarpit_connections
 
-    async def apply(self, effect: GreylistEffect, tried: Tried | None) -> bool:
-        """Remember it; `tried` is what the verdict went by. False: a sender that should wait could not be written down. It would wait
-        for ever, so that it must not."""
+    async def apply(self, effect: GreylistEffect, tried: GreylistTry | None) -> bool:
+        """Remember it; `tried` is what the verdict went by. False: a sender that should wait could not be
+        written down. It would wait for ever, so that it must not."""
         now_us, rules = self._ports.clock.now_us(), self._rules
         has_to_wait = effect.what in ("wait", "early")
         if effect.what == "seen" and tried is not None and now_us - tried.last_at_us < _SEEN_AGAIN_US:
             return True
         try:
             if has_to_wait:
-                await self._ports.greylist.change(effect.key, lambda known: after_waiting(known, now_us, rules))
+                await self._ports.greylist.change(
+                    effect.key, lambda known: after_waiting(known, now_us, rules)
+                )
             else:
                 await self._ports.greylist.change(effect.key, lambda known: after_passing(known, now_us))
         except StoreUnavailable as error:
@@ -54,7 +65,14 @@ class Greylisting:
         if effect.what in names:
             self._ports.metrics.count("sekisho_greylist_total", result=names[effect.what])
         if effect.what == "back":
-            within = next((name for name, bound in zip(_BOUND_NAMES, BOUNDS_US, strict=True) if effect.waited_us <= bound), "later")
+            within = next(
+                (
+                    name
+                    for name, bound in zip(_BOUND_NAMES, BOUNDS_US, strict=True)
+                    if effect.waited_us <= bound
+                ),
+                "later",
+            )
             self._ports.metrics.count("sekisho_greylist_returns_total", within=within)
 
     def spared(self) -> None:
@@ -62,7 +80,8 @@ class Greylisting:
         self._ports.metrics.count("sekisho_greylist_total", result="code")
 
     async def hold(self, key: str, outwait: Outwait) -> bool:
-        """Let a client wait out the delay, if there is room; True: it did, and that counts as having come back."""
+        """Let a client wait out the delay, if there is room; True: it did, and that counts as having come
+        back."""
         if not self._rules.tarpit_us or self._free <= 0:
             return False
         self._free -= 1

@@ -1,4 +1,5 @@
-"""The seam between the end of a message and its acceptance: mail authentication, door policy and the fields they add stand here."""
+"""The seam between the end of a message and its acceptance: mail authentication, door policy and the fields
+they add stand here."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from sekisho.ports.stream import Endpoint, TlsInfo
 from sekisho.services.smtp.refusal import Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """Everything that is known about a message before it is accepted. `header` indexes the section as it was received."""
+    """Everything that is known about a message before it is accepted. `header` indexes the section as it was
+    received."""
 
     message_id: str
     envelope: Envelope
@@ -26,12 +28,15 @@ class Arrival:
     tls: TlsInfo | None
     account_ids: tuple[int, ...] = ()  # that get a copy
     role_account_ids: frozenset[int] = frozenset()  # those of them that get it as postmaster or abuse
-    outwait: Callable[[float], Awaitable[bool]] | None = None  # does the client still wait for its reply after so many seconds?
+    outwait: Callable[[float], Awaitable[bool]] | None = (
+        None  # does the client still wait for its reply after so many seconds?
+    )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """`refusal` None lets the message in; `fields` (whole fields with CRLF, or b"") go on top of every mailbox copy."""
+    """`refusal` None lets the message in; `fields` (whole fields with CRLF, or b"") go on top of every
+    mailbox copy."""
 
     refusal: Refusal | None = None
     fields: bytes = b""
@@ -44,12 +49,13 @@ class Inspection:
 
 class Inspector(Protocol):
     def cuts(self, header: HeaderSection) -> list[Field]:
-        """Fields that must not reach a reader (forged Authentication-Results); Return-Path is cut without being asked."""
+        """Fields that must not reach a reader (forged Authentication-Results); Return-Path is cut without
+        being asked."""
         ...
 
     async def sender(self, client: Endpoint, reverse_path: ReversePath) -> Refusal | None:
-        """Before the first recipient: is it clear already that nothing from there can be taken? It is said to every recipient of the
-        transaction but the roles."""
+        """Before the first recipient: is it clear already that nothing from there can be taken? It is said to
+        every recipient of the transaction but the roles."""
         ...
 
     async def inspect(self, arrival: Arrival) -> Inspection: ...

@@ -11,7 +11,15 @@ from sekisho.core.policy.dnsbl import Blocklist
 from sekisho.core.policy.door.author import IMPERSONATED, OWN_DOMAIN, SHOWN, shows_another
 from sekisho.core.policy.door.judge import TRUSTED, judge
 from sekisho.core.policy.door.rule import Action, DoorRules, DoorVerdict
-from sekisho.core.policy.door.stranger import DNSBL, GREYLIST, REPUTATION, SENDER, judge_sender, trusting, voucher
+from sekisho.core.policy.door.stranger import (
+    DNSBL,
+    GREYLIST,
+    REPUTATION,
+    SENDER,
+    judge_sender,
+    trusting,
+    voucher,
+)
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import Event
 from sekisho.core.terms.address import ReversePath
@@ -33,9 +41,10 @@ _NOT_ABOUT_AUTHOR = frozenset((DNSBL, SENDER))
 _EVENTS: Mapping[Action, Event] = {"accept": "accepted", "junk": "suspect", "refuse": "refused"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoorTools:
-    """`budgeted` gives each message a resolver of its own. `experience` learns the verdicts that it did not make itself."""
+    """`budgeted` gives each message a resolver of its own. `experience` learns the verdicts that it did not
+    make itself."""
 
     directory: Directory
     budgeted: Callable[[], Resolver]
@@ -48,9 +57,16 @@ class DoorTools:
 
 
 class DoorInspector:
-    """Implements `inspection.Inspector`. One per worker. `hostname` is our authserv-id; clients in `unchecked` are taken as they are."""
+    """Implements `inspection.Inspector`. One per worker. `hostname` is our authserv-id; clients in
+    `unchecked` are taken as they are."""
 
-    def __init__(self, hostname: str, rules: DoorRules, unchecked: Sequence[IPv4Network | IPv6Network], tools: DoorTools) -> None:
+    def __init__(
+        self,
+        hostname: str,
+        rules: DoorRules,
+        unchecked: Sequence[IPv4Network | IPv6Network],
+        tools: DoorTools,
+    ) -> None:
         self._hostname = hostname
         self._rules = rules
         self._unchecked = unchecked
@@ -67,7 +83,11 @@ class DoorInspector:
         if self._rules.mode(SENDER) != "enforce" or self._is_unchecked(client):
             return None
         finding = await probe_sender(self._tools.budgeted(), reverse_path)
-        if finding is not None and finding.state == "missing" and await self._tools.directory.domain(finding.domain) is not None:
+        if (
+            finding is not None
+            and finding.state == "missing"
+            and await self._tools.directory.domain(finding.domain) is not None
+        ):
             return None  # a domain of ours, whatever the DNS says of it
         verdict = judge_sender(Evidence(sender=finding), self._rules)
         if verdict is None or verdict.reply is None:
@@ -104,13 +124,16 @@ class DoorInspector:
             fields=warning + format_authentication_results(self._hostname, results),
             is_junk=verdict.action == "junk",
             spared=verdict.spared,
-            junk_fields=format_junk_reason(verdict.rule, verdict.because) if verdict.action == "junk" else b"",
+            junk_fields=format_junk_reason(verdict.rule, verdict.because)
+            if verdict.action == "junk"
+            else b"",
             client_name=evidence.iprev.name if evidence.iprev is not None else "",
             vouched="" if (standing := voucher(evidence)) == "unknown" else standing,
         )
 
     def _warning(self, evidence: Evidence) -> bytes:
-        """The field for every copy that shows somebody else's name, unless whoever gets it trusts the author."""
+        """The field for every copy that shows somebody else's name, unless whoever gets it trusts the
+        author."""
         if evidence.impersonated is not None and self._rules.mode(IMPERSONATED) == "enforce":
             return format_warning(IMPERSONATED, evidence.impersonated.explain())
         shown, known = shows_another(evidence), evidence.reputation
@@ -120,8 +143,8 @@ class DoorInspector:
         return format_warning(SHOWN, shown.because)
 
     async def _remember(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> DoorVerdict:
-        """What the verdict wants remembered of the sender. One that could not be written down, or that waits for its reply instead, does
-        not have to come again: then the other rules decide."""
+        """What the verdict wants remembered of the sender. One that could not be written down, or that waits
+        for its reply instead, does not have to come again: then the other rules decide."""
         greylisting, finding = self._tools.greylisting, evidence.greylist
         if greylisting is None or finding is None or self._rules.mode(GREYLIST) != "enforce":
             return verdict
@@ -145,7 +168,9 @@ class DoorInspector:
         if event is None or known is None or experience is None or verdict.rule in (REPUTATION, TRUSTED):
             return
         if verdict.rule in _NOT_ABOUT_AUTHOR and not verdict.observed:
-            known = replace(known, domain=None)  # else whoever sends signed mail again, from a listed host, spoils its author's name
+            known = replace(
+                known, domain=None
+            )  # else whoever sends signed mail again, from a listed host, spoils its author's name
         experience.met(known, event)
 
     def _record(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> None:
@@ -170,7 +195,11 @@ class DoorInspector:
             fields["arc"] = evidence.arc.result
         if evidence.dmarc is not None:
             dmarc = evidence.dmarc
-            fields |= {"dmarc": dmarc.result, "dmarc_policy": dmarc.policy, "author_domain": dmarc.author_domain}
+            fields |= {
+                "dmarc": dmarc.result,
+                "dmarc_policy": dmarc.policy,
+                "author_domain": dmarc.author_domain,
+            }
         if standing := voucher(evidence):
             fields["vouched"] = standing
         if evidence.authorship is not None:
@@ -215,7 +244,10 @@ def _of_content(evidence: Evidence) -> dict[str, JournalValue]:
         if evidence.content.overall is not None:
             fields["content_score"] = round(evidence.content.overall.score, 3)
     if evidence.rspamd is not None:
-        fields["rspamd"] = evidence.rspamd.problem or f"{evidence.rspamd.action}, {evidence.rspamd.score:g} of {evidence.rspamd.required:g}"
+        fields["rspamd"] = (
+            evidence.rspamd.problem
+            or f"{evidence.rspamd.action}, {evidence.rspamd.score:g} of {evidence.rspamd.required:g}"
+        )
     if evidence.clamav is not None:
         fields["clamav"] = evidence.clamav.problem or evidence.clamav.virus or "clean"
     return fields

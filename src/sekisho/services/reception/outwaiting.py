@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from sekisho.ports.stream import Shutdown, Stream, StreamError
 
 
-async def outwait(stream: Stream, seconds: float, sleep: Callable[[float], Awaitable[None]], shutdown: Shutdown) -> bool:
-    """Is the client still there after so long? What it sends meanwhile (RFC 2920 §3.1 lets it) is kept for later. A shutdown ends the
-    wait at once: then it has not waited."""
+async def outwait(
+    stream: Stream, seconds: float, sleep: Callable[[float], Awaitable[None]], shutdown: Shutdown
+) -> bool:
+    """Is the client still there after so long? What it sends meanwhile (RFC 2920 §3.1 lets it) is kept for
+    later. A shutdown ends the wait at once: then it has not waited."""
     sleeping, leaving = asyncio.ensure_future(sleep(seconds)), asyncio.ensure_future(shutdown.wait())
     reading = asyncio.ensure_future(stream.read())
     try:
@@ -25,7 +27,8 @@ async def outwait(stream: Stream, seconds: float, sleep: Callable[[float], Await
 
 
 def _has_gone(reading: "asyncio.Future[bytes]") -> bool:
-    """End of file and a lost connection are the same here: nobody waits for a reply. Both show again at the next read."""
+    """End of file and a lost connection are the same here: nobody waits for a reply. Both show again at the
+    next read."""
     if not reading.done() or reading.cancelled():
         return False
     error = reading.exception()

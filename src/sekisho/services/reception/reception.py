@@ -16,9 +16,9 @@ class Reception:
         self._tools, self._config = tools, config
         settings = config.reception
         timeouts = Timeouts(
-            settings.command_timeout_seconds,
-            settings.data_timeout_seconds,
-            settings.session_timeout_seconds,
+            command_seconds=settings.command_timeout_seconds,
+            data_seconds=settings.data_timeout_seconds,
+            session_seconds=settings.session_timeout_seconds,
             data_octets_per_second=settings.data_octets_per_second,
         )
         machine = replace(
@@ -32,7 +32,9 @@ class Reception:
         tools, service = self._tools, self._service
         refusals = service.refusals(stream)
         visit = tools.watch.visit(refusals) if tools.watch is not None else None
-        decider = Stranger(tools, self._config.limits.received_fields, service.acceptances, refusals.connection, visit)
+        decider = Stranger(
+            tools, self._config.limits.received_fields, service.acceptances, refusals.connection, visit
+        )
         try:
             await service.serve(refusals, decider, can_starttls=listener.can_starttls)
         finally:

@@ -33,7 +33,12 @@ class Stranger:
     """Implements `services.smtp.session.Decider`. `visit` None: nobody watches this client."""
 
     def __init__(
-        self, tools: ReceptionTools, received_fields: int, acceptances: Acceptances, connection: Connection, visit: Visit | None
+        self,
+        tools: ReceptionTools,
+        received_fields: int,
+        acceptances: Acceptances,
+        connection: Connection,
+        visit: Visit | None,
     ) -> None:
         self._tools = tools
         self._received_fields = received_fields
@@ -62,15 +67,24 @@ class Stranger:
         found = await self._tools.recipients.resolve(recipient.address, self._connection.stream.local.address)
         if found.status == "local":
             refusal = await self._refusal_here(transaction.opened, recipient, found)
-            return refusal or Destination(recipient, tuple(account.id for account in found.accounts), found.remotes)
+            return refusal or Destination(
+                recipient, tuple(account.id for account in found.accounts), found.remotes
+            )
         if self._visit is not None and (refusal := await self._visit.refused_rcpt()) is not None:
             return refusal
         return replace(_NO_SUCH_USER, because=found.alias_trouble) if found.status == "unknown" else _NO_RELAY
 
-    async def _refusal_here(self, opened: Envelope, recipient: Recipient, found: Resolution) -> Refusal | None:
+    async def _refusal_here(
+        self, opened: Envelope, recipient: Recipient, found: Resolution
+    ) -> Refusal | None:
         """Of a recipient that exists. Postmaster and abuse are reached by any sender and under any name."""
-        # A full mailbox beside one with room: the copy that fits is made, and who sends is not kept waiting for the other.
-        if found.accounts and not found.remotes and all(_is_full(account, opened.declared_octets or 0) for account in found.accounts):
+        # A full mailbox beside one with room: the copy that fits is made, and who sends is not kept waiting
+        # for the other.
+        if (
+            found.accounts
+            and not found.remotes
+            and all(_is_full(account, opened.declared_octets or 0) for account in found.accounts)
+        ):
             return FULL
         is_role = recipient.address.local_canonical in ROLES
         if not is_role and (refusal := await self._refusal_of_sender(opened)) is not None:
@@ -80,7 +94,9 @@ class Stranger:
     async def _refusal_of_sender(self, opened: Envelope) -> Refusal | None:
         """Asked once in a transaction."""
         if not self._is_sender_known:
-            self._sender_refusal = await self._tools.inspector.sender(self._connection.stream.peer, opened.reverse_path)
+            self._sender_refusal = await self._tools.inspector.sender(
+                self._connection.stream.peer, opened.reverse_path
+            )
             self._is_sender_known = True
         return self._sender_refusal
 
@@ -99,11 +115,15 @@ class Stranger:
         acceptances, now_us = self._acceptances, self._tools.clock.now_us()
         message_id = acceptances.new_message_id()
         envelope = transaction.envelope
-        inspection = await self._tools.inspector.inspect(self._arrival(transaction, envelope, content, content.header, message_id))
+        inspection = await self._tools.inspector.inspect(
+            self._arrival(transaction, envelope, content, content.header, message_id)
+        )
         if inspection.refusal is not None:
             return replace(inspection.refusal, id=message_id)
         envelope = replace(envelope, vouched=inspection.vouched)
-        received = acceptances.received(self._connection, envelope, message_id, now_us, client_name=inspection.client_name)
+        received = acceptances.received(
+            self._connection, envelope, message_id, now_us, client_name=inspection.client_name
+        )
         offered = Offered(
             message_id=message_id,
             envelope=envelope,
@@ -135,7 +155,12 @@ class Stranger:
         return refusal or acceptances.conclude(self._connection, acceptance, accepted, content.header)
 
     def _arrival(
-        self, transaction: MailTransaction, envelope: Envelope, content: IncomingContent, header: HeaderSection, message_id: str
+        self,
+        transaction: MailTransaction,
+        envelope: Envelope,
+        content: IncomingContent,
+        header: HeaderSection,
+        message_id: str,
     ) -> Arrival:
         stream, destinations = self._connection.stream, transaction.destinations
         return Arrival(
@@ -159,7 +184,9 @@ class Stranger:
         return _NOT_OFFERED
 
 
-def _deliveries(transaction: MailTransaction, message_id: str, inspection: Inspection, received: bytes) -> tuple[MailboxDelivery, ...]:
+def _deliveries(
+    transaction: MailTransaction, message_id: str, inspection: Inspection, received: bytes
+) -> tuple[MailboxDelivery, ...]:
     return_path, below = format_return_path(transaction.opened.reverse_path), inspection.fields + received
     return deliveries_of(
         message_id,

@@ -14,7 +14,8 @@ class GreylistTidier:
         self._counted_us = 0  # first tries before this were counted
 
     async def tidy(self, rules: GreylistRules, entries: int) -> None:
-        """Count those whose time to come back is over, and forget whom nobody needs to know any more. Raises StoreUnavailable."""
+        """Count those whose time to come back is over, and forget whom nobody needs to know any more. Raises
+        StoreUnavailable."""
         now_us = self._clock.now_us()
         over_us = now_us - rules.until_us
         if self._counted_us:

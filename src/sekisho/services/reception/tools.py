@@ -20,9 +20,10 @@ from sekisho.services.sieve.service import NO_SIEVE, Sieving
 from sekisho.services.signing import NO_SIGNING, Signing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceptionTools:
-    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it, or gives None: whoever has time then."""
+    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it, or gives None:
+    whoever has time then."""
 
     spool: Spool
     recipients: RecipientProbe
@@ -40,7 +41,7 @@ class ReceptionTools:
     sieve: Sieving = NO_SIEVE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceptionConfig:
     hostname: str
     limits: Limits

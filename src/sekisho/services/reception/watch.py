@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from sekisho.core.mailauth.iprev.check import check_iprev
-from sekisho.core.policy.door.connection import AT_GREETING, AT_MAIL, AT_RCPT, AT_REFUSED_RCPT, CONNECTION_RATE, EARLY_TALKER, HELO_FORGED
+from sekisho.core.policy.door.connection import (
+    AT_GREETING,
+    AT_MAIL,
+    AT_RCPT,
+    AT_REFUSED_RCPT,
+    CONNECTION_RATE,
+    EARLY_TALKER,
+    HELO_FORGED,
+)
 from sekisho.core.policy.door.judge import judge
 from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule
 from sekisho.core.policy.evidence import Evidence
@@ -27,7 +35,8 @@ from sekisho.services.smtp.refusal import Refusal, Refusals
 
 MOST_TOLD = 1000
 SAME_SECONDS = 60.0
-# From so many refused recipients of one connection on, each answer waits: guessing names becomes slow, a stale list does not.
+# From so many refused recipients of one connection on, each answer waits: guessing names becomes slow, a
+# stale list does not.
 SWIFT_REFUSALS = 20
 SLOW_SECONDS = 1.0
 MOST_SLOWED = 200  # connections of one worker
@@ -35,9 +44,10 @@ _AT_GREETING: tuple[Measure, ...] = ("connections", "errors", "refused")
 _NOT_EARLY = EarlyFinding()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchTools:
-    """`budgeted` gives a resolver whose patience is that of a client before its greeting. `pause` waits so many seconds."""
+    """`budgeted` gives a resolver whose patience is that of a client before its greeting. `pause` waits so
+    many seconds."""
 
     rates: Rates
     probe: RateProbe
@@ -53,7 +63,12 @@ class DoorWatch:
     """One per worker. Clients in `unchecked` are not watched."""
 
     def __init__(
-        self, hostname: str, rules: DoorRules, unchecked: Sequence[IPv4Network | IPv6Network], tools: WatchTools, greet_delay: float = 0.0
+        self,
+        hostname: str,
+        rules: DoorRules,
+        unchecked: Sequence[IPv4Network | IPv6Network],
+        tools: WatchTools,
+        greet_delay: float = 0.0,
     ) -> None:
         self.hostname, self.rules, self.tools, self.greet_delay = hostname, rules, tools, greet_delay
         self.slowed = 0
@@ -80,7 +95,8 @@ class DoorWatch:
         return found
 
     def told(self, rule: str, network: str) -> str:
-        """The id that this network was told a moment ago, "" if it was not: a flood must not flood the log."""
+        """The id that this network was told a moment ago, "" if it was not: a flood must not flood the
+        log."""
         id_, until = self._told.get((rule, network), ("", 0.0))
         return id_ if self.tools.clock.monotonic() < until else ""
 
@@ -120,7 +136,9 @@ class Visit:
         network = tools.probe.network(self._client)
         id_ = watch.told(verdict.rule, network)
         if id_:
-            return Refusal(reply=verdict.reply, rule=verdict.rule, because=verdict.because, id=id_, is_told=True)
+            return Refusal(
+                reply=verdict.reply, rule=verdict.rule, because=verdict.because, id=id_, is_told=True
+            )
         id_ = self._refusals.number()
         watch.tell(verdict.rule, network, id_)
         return Refusal(reply=verdict.reply, rule=verdict.rule, because=verdict.because, id=id_)
@@ -141,7 +159,8 @@ class Visit:
         return bool(octets)
 
     def hello(self, *, is_early: bool) -> None:
-        """EHLO came; `is_early`: with octets behind it, which only who knows our answer may send (RFC 2920 §3.1)."""
+        """EHLO came; `is_early`: with octets behind it, which only who knows our answer may send (RFC 2920
+        §3.1)."""
         self.helo = None
         if is_early:
             self.early = EarlyFinding(self.early.before_greeting, behind_hello=True)
@@ -156,7 +175,11 @@ class Visit:
         if self.helo is None and self._watch.rules.mode(HELO_FORGED) != "off":
             self.helo = await self._watch.look_at_hello(self._connection.hello.name, self._connection.stream)
         helo = self.helo if self.helo is not None and self.helo.forgery and not is_role else None
-        return self._turned(AT_RCPT, Evidence(helo=helo, rate=rate)) if helo is not None or rate is not None else None
+        return (
+            self._turned(AT_RCPT, Evidence(helo=helo, rate=rate))
+            if helo is not None or rate is not None
+            else None
+        )
 
     async def refused_rcpt(self) -> Refusal | None:
         """Count one that does not exist. From some of them on the answer is slow in coming."""
@@ -165,7 +188,11 @@ class Visit:
         rate = await self._count("refused", ("refused",))
         if rate is not None and (refusal := self._turned(AT_REFUSED_RCPT, Evidence(rate=rate))) is not None:
             return refusal
-        if self._refused > SWIFT_REFUSALS and watch.rules.mode(CONNECTION_RATE) == "enforce" and watch.slowed < MOST_SLOWED:
+        if (
+            self._refused > SWIFT_REFUSALS
+            and watch.rules.mode(CONNECTION_RATE) == "enforce"
+            and watch.slowed < MOST_SLOWED
+        ):
             watch.slowed += 1
             try:
                 await watch.tools.pause(SLOW_SECONDS)

@@ -14,7 +14,14 @@ from sekisho.ports.content import MessageOctets, StoreUnavailable
 from sekisho.ports.journal import Entry
 from sekisho.ports.spool import Outcome, QueueJob, QueueRecipient
 from sekisho.services.relay.discovery import Discovery
-from sekisho.services.relay.session import CHUNK_OCTETS, BrokenContent, HostFailed, IsOurselves, Session, Target
+from sekisho.services.relay.session import (
+    CHUNK_OCTETS,
+    BrokenContent,
+    HostFailed,
+    IsOurselves,
+    RelaySession,
+    Target,
+)
 from sekisho.services.relay.surroundings import RelaySurroundings
 
 # RFC 5321 §5.1 wants at least two addresses; more than these only cost time.
@@ -22,8 +29,9 @@ MAX_TARGETS = 6
 _NEVER: frozenset[Notify] = frozenset(("NEVER",))
 
 
-class Attempt:
-    """Outcomes grow while `run` works; what has none at its end gets `failures`' worst hope or "interrupted"."""
+class DeliveryAttempt:
+    """Outcomes grow while `run` works; what has none at its end gets `failures`' worst hope or
+    "interrupted"."""
 
     def __init__(self, job: QueueJob, octets: MessageOctets, around: RelaySurroundings) -> None:
         self._job = job
@@ -36,7 +44,7 @@ class Attempt:
         self._outcomes: dict[int, Outcome] = {}
         self._failures: list[tuple[Reply, str]] = []
         self._refused_by: set[Target] = set()  # a temporary no to MAIL: not asked again now
-        self._session: Session | None = None  # while a transaction runs
+        self._session: RelaySession | None = None  # while a transaction runs
         self._started = around.clock.monotonic()
 
     async def run(self) -> None:
@@ -51,10 +59,16 @@ class Attempt:
             if self._pending:
                 await self._try_targets()
         except StoreUnavailable:
-            self._settle_rest("deferred", Reply.of(451, "4.3.0", "The message cannot be read from the store now"), "")
+            self._settle_rest(
+                "deferred", Reply.of(451, "4.3.0", "The message cannot be read from the store now"), ""
+            )
         if self._pending:
             number = worst_hope([reply for reply, _ in self._failures])
-            reply, remote = self._failures[number] if number >= 0 else (Reply.of(451, "4.4.1", "No host could be tried"), "")
+            reply, remote = (
+                self._failures[number]
+                if number >= 0
+                else (Reply.of(451, "4.4.1", "No host could be tried"), "")
+            )
             self._settle_rest("failed" if reply.is_permanent else "deferred", reply, remote)
 
     def interrupt(self) -> None:
@@ -68,12 +82,21 @@ class Attempt:
             is_open = self._session.awaits_final_reply
             self._session.abort()
         rest = list(self._pending.values())
-        self._settle_many([(row, Outcome(row.id, "deferred", reply, interrupted=interrupted), is_open) for row in rest])
+        self._settle_many(
+            [
+                (
+                    row,
+                    Outcome(recipient_id=row.id, result="deferred", reply=reply, interrupted=interrupted),
+                    is_open,
+                )
+                for row in rest
+            ]
+        )
 
     def forget_rest(self, reply: Reply) -> None:
         """`break_off` without a word about it."""
         for recipient in self._pending.values():
-            self._outcomes[recipient.id] = Outcome(recipient.id, "deferred", reply)
+            self._outcomes[recipient.id] = Outcome(recipient_id=recipient.id, result="deferred", reply=reply)
         self._pending.clear()
 
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -87,10 +110,13 @@ class Attempt:
             self._is_8bit = False if len(head) >= self._octets.size_octets else None
         else:
             self._is_8bit = True
-            self._header_needs_smtputf8 = self._job.envelope.smtputf8 and not head[: HeaderSection(head).end].isascii()
+            self._header_needs_smtputf8 = (
+                self._job.envelope.smtputf8 and not head[: HeaderSection(head).end].isascii()
+            )
 
     async def _try_targets(self) -> None:
-        """RFC 5321 §5.1: in order, until one takes the message; a host that cannot be talked to is passed over."""
+        """RFC 5321 §5.1: in order, until one takes the message; a host that cannot be talked to is passed
+        over."""
         around, job = self._around, self._job
         discovery = Discovery(job.next_hop, around.hostname, around.settings, around.resolver, around.dice)
         tried = 0
@@ -116,8 +142,9 @@ class Attempt:
         except HostFailed as failure:
             self._failures.append((failure.reply, str(target)))
 
-    async def _open(self, target: Target) -> Session:
-        """With TLS where offered; if only the handshake fails, once more without (RFC 7435 §3): opportunistic."""
+    async def _open(self, target: Target) -> RelaySession:
+        """With TLS where offered; if only the handshake fails, once more without (RFC 7435 §3):
+        opportunistic."""
         try:
             return await self._around.open_session(target, message_id=self._job.message_id, use_tls=True)
         except HostFailed as failure:
@@ -125,12 +152,17 @@ class Attempt:
                 raise
             why = str(failure.__cause__ or failure.reply)
         self._around.journal.record(
-            Entry("relay.tls_failed", self._job.message_id, {"next_hop": self._job.next_hop, "remote": str(target), "error": why})
+            Entry(
+                "relay.tls_failed",
+                self._job.message_id,
+                {"next_hop": self._job.next_hop, "remote": str(target), "error": why},
+            )
         )
         return await self._around.open_session(target, message_id=self._job.message_id, use_tls=False)
 
-    async def _use(self, session: Session) -> bool:
-        """Transactions until nobody is left whom this host would take. True: only the session's limit stood in the way."""
+    async def _use(self, session: RelaySession) -> bool:
+        """Transactions until nobody is left whom this host would take. True: only the session's limit stood
+        in the way."""
         self._session = session
         if session.is_over:
             self._failures.append((_ended_early(session), session.name))
@@ -146,7 +178,11 @@ class Attempt:
             try:
                 done = await session.transact(envelope, self._octets, self._head)
             except BrokenContent:
-                self._settle_rest("failed", Reply.of(554, "5.6.0", "The message holds a bare CR, LF or NUL and cannot be sent"), "")
+                self._settle_rest(
+                    "failed",
+                    Reply.of(554, "5.6.0", "The message holds a bare CR, LF or NUL and cannot be sent"),
+                    "",
+                )
                 break
             if not self._digest(batch, done, session):
                 break
@@ -156,9 +192,14 @@ class Attempt:
         return is_spent
 
     def _next_batch(self, extensions: Extensions) -> list[QueueRecipient]:
-        """Who goes into the next transaction. Who needs SMTPUTF8 in vain gets it said alone (RFC 6531 §3.2)."""
+        """Who goes into the next transaction. Who needs SMTPUTF8 in vain gets it said alone (RFC 6531
+        §3.2)."""
         if "SMTPUTF8" not in extensions:
-            alien = [recipient for recipient in self._pending.values() if recipient.recipient.address.needs_smtputf8]
+            alien = [
+                recipient
+                for recipient in self._pending.values()
+                if recipient.recipient.address.needs_smtputf8
+            ]
             if alien:
                 return alien
         return list(self._pending.values())[: recipients_per_transaction(extensions)]
@@ -182,7 +223,8 @@ class Attempt:
         )
         recipients = tuple(recipient.recipient for recipient in batch)
         if self._job.origin == "reception" and not envelope.vouched:
-            # RFC 3461 §4.1: what we may not tell the name in MAIL FROM, which nothing vouches for, nobody else shall on our behalf.
+            # RFC 3461 §4.1: what we may not tell the name in MAIL FROM, which nothing vouches for, nobody
+            # else shall on our behalf.
             recipients = tuple(replace(recipient, notify=_NEVER) for recipient in recipients)
             envelope = replace(envelope, ret="HDRS" if envelope.ret else None)
         return replace(
@@ -193,7 +235,7 @@ class Attempt:
             declared_octets=self._octets.size_octets,
         )
 
-    def _digest(self, batch: list[QueueRecipient], done: TransactionDone, session: Session) -> bool:
+    def _digest(self, batch: list[QueueRecipient], done: TransactionDone, session: RelaySession) -> bool:
         """Turn replies into outcomes. False: this host is no use for the rest."""
         if done.refused_at_mail and (reply := done.replies[0]) is not None and reply.is_transient:
             self._failures.append((reply, session.name))  # perhaps another host has room
@@ -206,7 +248,8 @@ class Attempt:
             if reply is None:
                 early = _ended_early(session)
                 if done.may_be_delivered:
-                    # RFC 5321 §4.5.3.2.6: perhaps the answer was lost and the message was not; another host would double it now.
+                    # RFC 5321 §4.5.3.2.6: perhaps the answer was lost and the message was not; another host
+                    # would double it now.
                     known.append((recipient, self._outcome(recipient, "deferred", early, session), True))
                 else:
                     self._failures.append((early, session.name))
@@ -221,22 +264,54 @@ class Attempt:
         self._settle_many(known)
         return not closed
 
-    def _outcome(self, recipient: QueueRecipient, result: str, reply: Reply, session: Session) -> Outcome:
+    def _outcome(
+        self, recipient: QueueRecipient, result: str, reply: Reply, session: RelaySession
+    ) -> Outcome:
         has_dsn = "DSN" in session.extensions
         if result == "delivered":
-            return Outcome(recipient.id, "delivered", reply, session.name, remote_has_dsn=has_dsn)
-        return Outcome(recipient.id, "failed" if result == "failed" else "deferred", reply, session.name, remote_has_dsn=has_dsn)
+            return Outcome(
+                recipient_id=recipient.id,
+                result="delivered",
+                reply=reply,
+                remote=session.name,
+                remote_has_dsn=has_dsn,
+            )
+        return Outcome(
+            recipient_id=recipient.id,
+            result="failed" if result == "failed" else "deferred",
+            reply=reply,
+            remote=session.name,
+            remote_has_dsn=has_dsn,
+        )
 
     def _settle_all(self, batch: list[QueueRecipient], reply: Reply, remote: str) -> None:
-        self._settle_many([(row, Outcome(row.id, "failed", reply, remote), False) for row in batch])
+        self._settle_many(
+            [
+                (row, Outcome(recipient_id=row.id, result="failed", reply=reply, remote=remote), False)
+                for row in batch
+            ]
+        )
 
     def _settle_rest(self, result: str, reply: Reply, remote: str) -> None:
         self._settle_many(
-            [(row, Outcome(row.id, "failed" if result == "failed" else "deferred", reply, remote), False) for row in self._pending.values()]
+            [
+                (
+                    row,
+                    Outcome(
+                        recipient_id=row.id,
+                        result="failed" if result == "failed" else "deferred",
+                        reply=reply,
+                        remote=remote,
+                    ),
+                    False,
+                )
+                for row in self._pending.values()
+            ]
         )
 
     def _settle_many(self, known: list[tuple[QueueRecipient, Outcome, bool]]) -> None:
-        """First all of it is kept, then told: a fault in telling costs no outcome. The third: may it be a duplicate?"""
+        """First all of it is kept, then told: a fault in telling costs no outcome. The third: may it be a
+        duplicate?"""
         for recipient, outcome, _ in known:
             self._outcomes[recipient.id] = outcome
             del self._pending[recipient.id]
@@ -270,7 +345,12 @@ class Attempt:
         )
 
 
-def _ended_early(session: Session) -> Reply:
-    refused = f" (it had answered STARTTLS with: {session.tls_refused})" if session.tls_refused is not None else ""
-    text = f"The session with {session.name} ended early: {session.last_reason or 'the connection was lost'}{refused}"
+def _ended_early(session: RelaySession) -> Reply:
+    refused = (
+        f" (it had answered STARTTLS with: {session.tls_refused})" if session.tls_refused is not None else ""
+    )
+    text = (
+        f"The session with {session.name} ended early: "
+        f"{session.last_reason or 'the connection was lost'}{refused}"
+    )
     return Reply.of(451, "4.4.2", text, cause="broken")

@@ -23,10 +23,15 @@ from sekisho.services.relay.session import Target
 
 
 class Discovery:
-    """The addresses of one next hop, best first. What could not be found is in `failures` when iteration ends."""
+    """The addresses of one next hop, best first. What could not be found is in `failures` when iteration
+    ends."""
 
-    def __init__(self, next_hop: str, own_name: str, settings: RelaySettings, resolver: Resolver, dice: Dice) -> None:
-        self._next_hop = next_hop_for(next_hop, settings.routes) if parse_route(next_hop) is None else next_hop
+    def __init__(
+        self, next_hop: str, own_name: str, settings: RelaySettings, resolver: Resolver, dice: Dice
+    ) -> None:
+        self._next_hop = (
+            next_hop_for(next_hop, settings.routes) if parse_route(next_hop) is None else next_hop
+        )
         self._own_name = own_name
         self._settings = settings
         self._resolver = resolver
@@ -43,10 +48,14 @@ class Discovery:
         if route is not None:
             self._hosts, port, fixed = [Mx(0, route.host)], route.port, _literal(route.host)
         elif is_address_literal(self._next_hop):
-            self.failures.append(Reply.of(550, "5.1.2", f"Mail to the address literal {self._next_hop} is not sent"))
+            self.failures.append(
+                Reply.of(550, "5.1.2", f"Mail to the address literal {self._next_hop} is not sent")
+            )
             return
         else:
-            chosen = choose_mx(await self._resolver.resolve(self._next_hop, "MX"), self._own_name, self._dice.shuffle)
+            chosen = choose_mx(
+                await self._resolver.resolve(self._next_hop, "MX"), self._own_name, self._dice.shuffle
+            )
             if isinstance(chosen, Reply):
                 self.failures.append(chosen)
                 return
@@ -66,7 +75,9 @@ class Discovery:
 
     async def _addresses(self, host: str) -> tuple[IpAddress, ...]:
         if self._settings.ipv6:
-            v6, v4 = await asyncio.gather(self._resolver.resolve(host, "AAAA"), self._resolver.resolve(host, "A"))
+            v6, v4 = await asyncio.gather(
+                self._resolver.resolve(host, "AAAA"), self._resolver.resolve(host, "A")
+            )
             found = choose_addresses(v6, v4)
         else:
             v6, v4 = None, await self._resolver.resolve(host, "A")

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from sekisho.services.relay.session import Session, Target
+from sekisho.services.relay.session import RelaySession, Target
 
 IDLE_SECONDS = 5.0
 CLOSE_SECONDS = 0.7  # at shutdown, for all goodbyes together
@@ -17,7 +17,7 @@ class _Hop:
     def __init__(self, slots: int) -> None:
         self.slots = asyncio.Semaphore(slots)
         self.users = 0
-        self.idle: deque[tuple[Session, asyncio.TimerHandle]] = deque()
+        self.idle: deque[tuple[RelaySession, asyncio.TimerHandle]] = deque()
 
 
 class Pool:
@@ -54,7 +54,7 @@ class Pool:
         if not hop.users and not hop.idle:
             self._hops.pop(next_hop, None)
 
-    def take(self, next_hop: str) -> Session | None:
+    def take(self, next_hop: str) -> RelaySession | None:
         """An idle session to this next hop."""
         hop = self._hops.get(next_hop)
         while hop is not None and hop.idle:
@@ -65,7 +65,7 @@ class Pool:
             self.dismiss(session)
         return None
 
-    def take_target(self, target: Target) -> Session | None:
+    def take_target(self, target: Target) -> RelaySession | None:
         """An idle session to the same host and address, opened for another domain that it serves."""
         for next_hop, hop in list(self._hops.items()):
             for entry in hop.idle:
@@ -77,7 +77,7 @@ class Pool:
                     return session
         return None
 
-    def give_back(self, next_hop: str, session: Session) -> None:
+    def give_back(self, next_hop: str, session: RelaySession) -> None:
         """Keep the session for a while, if it can carry more."""
         hop = self._hops.get(next_hop)
         if self._closed or hop is None or session.is_spent or not session.is_usable:
@@ -86,14 +86,14 @@ class Pool:
         timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._expire, next_hop, session)
         hop.idle.append((session, timer))
 
-    def _expire(self, next_hop: str, session: Session) -> None:
+    def _expire(self, next_hop: str, session: RelaySession) -> None:
         hop = self._hops.get(next_hop)
         if hop is not None:
             hop.idle = deque(entry for entry in hop.idle if entry[0] is not session)
             self._drop_if_unused(next_hop, hop)
         self.dismiss(session)
 
-    def dismiss(self, session: Session) -> None:
+    def dismiss(self, session: RelaySession) -> None:
         """Say goodbye in the background."""
         task = asyncio.get_running_loop().create_task(session.quit())
         self._goodbyes.add(task)

@@ -21,7 +21,16 @@ from sekisho.core.smtp.client.machine import (
 from sekisho.core.terms.envelope import Envelope
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import MessageOctets, StoreUnavailable
-from sekisho.ports.stream import ConnectionLost, Dialer, Endpoint, IpAddress, Stream, StreamError, StreamTimeout, TlsFailed
+from sekisho.ports.stream import (
+    ConnectionLost,
+    Dialer,
+    Endpoint,
+    IpAddress,
+    Stream,
+    StreamError,
+    StreamTimeout,
+    TlsFailed,
+)
 
 CHUNK_OCTETS = 65536
 GOODBYE_SECONDS = 3.0
@@ -32,7 +41,8 @@ MAX_WAIT_SECONDS = 1800.0
 
 
 class HostFailed(Exception):
-    """No session with that address. `reply`: the server's words or our own; `in_handshake`: TLS is to blame."""
+    """No session with that address. `reply`: the server's words or our own; `in_handshake`: TLS is to
+    blame."""
 
     def __init__(self, reply: Reply, *, in_handshake: bool = False) -> None:
         super().__init__(str(reply))
@@ -59,10 +69,13 @@ class Target:
         return f"{self.host} [{self.endpoint.address}]"
 
 
-class Session:
-    """EHLO to QUIT. `used`: transactions begun; `last_reason`: why it closed; `tls_refused`: how STARTTLS was answered, if not with 220."""
+class RelaySession:
+    """EHLO to QUIT. `used`: transactions begun; `last_reason`: why it closed; `tls_refused`: how STARTTLS was
+    answered, if not with 220."""
 
-    def __init__(self, target: Target, stream: Stream, machine: ClientMachine, settings: RelaySettings) -> None:
+    def __init__(
+        self, target: Target, stream: Stream, machine: ClientMachine, settings: RelaySettings
+    ) -> None:
         self.target = target
         self.name = str(target)
         self.used = 0
@@ -82,17 +95,22 @@ class Session:
         dialer: Dialer,
         use_tls: bool,
         is_ourselves: Callable[[Stream], bool],
-    ) -> "Session":
+    ) -> "RelaySession":
         """Connect, greet, and start TLS where it is offered; raises `HostFailed`, `IsOurselves`."""
         source = settings.source_ipv6 if target.endpoint.address.version == 6 else settings.source_ipv4
         try:
             stream = await dialer.connect(
-                target.endpoint.address, target.endpoint.port, source=_as_address(source), timeout_seconds=settings.connect_timeout_seconds
+                target.endpoint.address,
+                target.endpoint.port,
+                source=_as_address(source),
+                timeout_seconds=settings.connect_timeout_seconds,
             )
         except StreamTimeout:
             raise HostFailed(Reply.of(451, "4.4.1", f"No answer from {target}", cause="silent")) from None
         except (OSError, StreamError) as error:
-            raise HostFailed(Reply.of(451, "4.4.1", f"Cannot connect to {target}: {_why(error)}", cause="no-connection")) from error
+            raise HostFailed(
+                Reply.of(451, "4.4.1", f"Cannot connect to {target}: {_why(error)}", cause="no-connection")
+            ) from error
         if is_ourselves(stream):
             stream.abort()
             raise IsOurselves(str(target))
@@ -117,25 +135,35 @@ class Session:
                 self.tls_refused = event.reply
                 if event.reply.is_positive:
                     # RFC 3207 §4 knows 220, 501 and 454: what this server waits for now nobody can say.
-                    reply = Reply.of(451, "4.4.2", f"{self.name} answered STARTTLS with: {event.reply}", cause="tls")
+                    reply = Reply.of(
+                        451, "4.4.2", f"{self.name} answered STARTTLS with: {event.reply}", cause="tls"
+                    )
                     raise HostFailed(reply, in_handshake=True)
         if isinstance(event, Closed):
-            broken = Reply.of(451, "4.4.2", f"The session with {self.name} failed: {event.reason}", cause="broken")
+            broken = Reply.of(
+                451, "4.4.2", f"The session with {self.name} failed: {event.reason}", cause="broken"
+            )
             raise HostFailed(event.reply or broken)
 
     async def _shake_hands(self) -> None:
-        """Opportunistic: encrypted, not authenticated (RFC 7435 §3). The stream refuses octets that came before (THREATS 3)."""
+        """Opportunistic: encrypted, not authenticated (RFC 7435 §3). The stream refuses octets that came
+        before (THREATS 3)."""
         try:
-            await self._stream.start_tls_client(self.target.host, timeout_seconds=self._settings.command_timeout_seconds)
+            await self._stream.start_tls_client(
+                self.target.host, timeout_seconds=self._settings.command_timeout_seconds
+            )
         except (TlsFailed, ConnectionLost, StreamTimeout) as error:
             reply = Reply.of(451, "4.4.2", f"The TLS handshake with {self.name} failed", cause="tls")
             raise HostFailed(reply, in_handshake=True) from error
         except StreamError as error:
-            raise HostFailed(Reply.of(451, "4.4.2", f"{self.name} spoke before the TLS handshake", cause="tls")) from error
+            raise HostFailed(
+                Reply.of(451, "4.4.2", f"{self.name} spoke before the TLS handshake", cause="tls")
+            ) from error
         self._machine.tls_started()
 
     async def _advance(self, timeout_seconds: float) -> Event:
-        """The next event. Each command and each reply begins a new wait (RFC 5321 §4.5.3.2), all of them within `MAX_WAIT_SECONDS`.
+        """The next event. Each command and each reply begins a new wait (RFC 5321 §4.5.3.2), all of them
+        within `MAX_WAIT_SECONDS`.
 
         Whatever ends the connection becomes an event.
         """
@@ -185,7 +213,9 @@ class Session:
     def is_spent(self) -> bool:
         """Has it carried as many transactions as we, or the server, allow?"""
         limit = transactions_per_session(self.extensions)
-        return self.used >= self._settings.messages_per_connection or (limit is not None and self.used >= limit)
+        return self.used >= self._settings.messages_per_connection or (
+            limit is not None and self.used >= limit
+        )
 
     @property
     def is_usable(self) -> bool:
@@ -205,7 +235,8 @@ class Session:
     async def transact(self, envelope: Envelope, octets: MessageOctets, head: bytes) -> TransactionDone:
         """One MAIL … DATA. `head`: the first octets of the message, already read.
 
-        Raises `BrokenContent` and `StoreUnavailable`; then the connection is aborted and nothing was delivered.
+        Raises `BrokenContent` and `StoreUnavailable`; then the connection is aborted and nothing was
+        delivered.
         """
         machine, settings = self._machine, self._settings
         self.used += 1
@@ -261,7 +292,8 @@ class Session:
         self._stream.abort()
 
     async def quit(self) -> None:
-        """QUIT, wait for its answer a moment, close (RFC 5321 §4.1.1.10). Raises only its own cancellation, then aborts."""
+        """QUIT, wait for its answer a moment, close (RFC 5321 §4.1.1.10). Raises only its own cancellation,
+        then aborts."""
         try:
             if self.is_usable:  # so nothing was said unasked
                 self._machine.quit()

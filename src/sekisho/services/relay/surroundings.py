@@ -9,10 +9,10 @@ from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.stream import Dialer, Endpoint, Stream
 from sekisho.services.relay.pool import Pool
-from sekisho.services.relay.session import HostFailed, Session, Target
+from sekisho.services.relay.session import HostFailed, RelaySession, Target
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelayPorts:
     """The world as the relay needs it."""
 
@@ -25,7 +25,14 @@ class RelayPorts:
 
 
 class RelaySurroundings:
-    def __init__(self, hostname: str, settings: RelaySettings, ports: RelayPorts, own_endpoints: frozenset[Endpoint], pool: Pool) -> None:
+    def __init__(
+        self,
+        hostname: str,
+        settings: RelaySettings,
+        ports: RelayPorts,
+        own_endpoints: frozenset[Endpoint],
+        pool: Pool,
+    ) -> None:
         self.hostname = hostname
         self.settings = settings
         self.resolver = ports.resolver
@@ -47,10 +54,10 @@ class RelaySurroundings:
             own.port == stream.peer.port and own.address.is_unspecified for own in self._own_endpoints
         )
 
-    async def open_session(self, target: Target, *, message_id: str, use_tls: bool) -> Session:
+    async def open_session(self, target: Target, *, message_id: str, use_tls: bool) -> RelaySession:
         """Raises `HostFailed`, `IsOurselves`."""
         try:
-            session = await Session.open(
+            session = await RelaySession.open(
                 target,
                 ehlo_name=self.hostname,
                 settings=self.settings,
@@ -59,8 +66,14 @@ class RelaySurroundings:
                 is_ourselves=self._ended_here,
             )
         except HostFailed as failure:
-            self.journal.record(Entry("relay.host_failed", message_id, {"remote": str(target), "reply": str(failure.reply)}))
+            self.journal.record(
+                Entry("relay.host_failed", message_id, {"remote": str(target), "reply": str(failure.reply)})
+            )
             raise
         refused = {"starttls": str(session.tls_refused)} if session.tls_refused is not None else {}
-        self.journal.record(Entry("relay.connected", message_id, {"remote": str(target), "tls": session.tls_version, **refused}))
+        self.journal.record(
+            Entry(
+                "relay.connected", message_id, {"remote": str(target), "tls": session.tls_version, **refused}
+            )
+        )
         return session

@@ -1,6 +1,8 @@
-"""What follows once a message that scripts saw is accepted: answers, notices, what they remember, word to owners of failed scripts.
+"""What follows once a message that scripts saw is accepted: answers, notices, what they remember, word to
+owners of failed scripts.
 
-The message is accepted: whatever happens here, it stays so. Nothing here answers a robot or a forged sender (RFC 3834, THREATS 34).
+The message is accepted: whatever happens here, it stays so. Nothing here answers a robot or a forged sender
+(RFC 3834, THREATS 34).
 """
 
 import hashlib
@@ -32,7 +34,8 @@ _FAILED: dict[Language, tuple[str, str]] = {
             "Your Sieve script stopped while it looked at a message, so the message lies in your inbox, "
             "and nothing else was done with it:\n\n"
             "  {fault}\n\n"
-            "The message is from {sender}, and its id here is {id}. Other messages may be affected too until the script is mended. "
+            "The message is from {sender}, and its id here is {id}. Other messages may be affected too "
+            "until the script is mended. "
             "This letter comes once a day at most."
         ),
     ),
@@ -40,7 +43,8 @@ _FAILED: dict[Language, tuple[str, str]] = {
         "Sieve スクリプトが失敗しました",
         (
             "メールサーバー {host} からのお知らせです。\n\n"
-            "Sieve スクリプトがメッセージの処理中に止まりました。メッセージは受信箱にあり、ほかには何もしていません。\n\n"
+            "Sieve スクリプトがメッセージの処理中に止まりました。メッセージは受信箱にあり、ほかには何もして"
+            "いません。\n\n"
             "  {fault}\n\n"
             "そのメッセージの差出人は {sender}、ここでの番号は {id} です。"
             "スクリプトを直すまで、ほかのメッセージも同じことになるかもしれません。"
@@ -62,7 +66,9 @@ class AftermathPorts:
 class Aftermath:
     """One per configuration."""
 
-    def __init__(self, ports: AftermathPorts, settings: SieveSettings, hostname: str, language: Language) -> None:
+    def __init__(
+        self, ports: AftermathPorts, settings: SieveSettings, hostname: str, language: Language
+    ) -> None:
         self._ports, self._settings = ports, settings
         self._hostname, self._language = hostname, language
 
@@ -77,7 +83,9 @@ class Aftermath:
         try:
             await work
         except StoreUnavailable as error:
-            self._ports.journal.record(Entry("sieve.left_out", offered.message_id, {"account": account, "reason": str(error)}))
+            self._ports.journal.record(
+                Entry("sieve.left_out", offered.message_id, {"account": account, "reason": str(error)})
+            )
         except Exception as error:  # an own bug: a 451 now would have the message sent, and kept, twice
             self._ports.journal.fault("sieve", error)
 
@@ -97,28 +105,47 @@ class Aftermath:
                 await self._notify(offered, ran, action, number)
 
     async def _answer(self, offered: Offered, ran: Ran, action: Vacation) -> None:
-        """RFC 5230 §4.2: once in a while to each. Only whom something speaks for: others may never have written."""
+        """RFC 5230 §4.2: once in a while to each. Only whom something speaks for: others may never have
+        written."""
         if not may_be_told(offered.envelope):
             return
         now_us = self._ports.clock.now_us()
         key = hashlib.sha256(b"%d\0%b" % (ran.account_id, action.key)).digest()
-        if action.seconds and not await self._ports.remembered.remember(key, now_us, now_us + action.seconds * 1_000_000):
+        if action.seconds and not await self._ports.remembered.remember(
+            key, now_us, now_us + action.seconds * 1_000_000
+        ):
             return
         own = {ran.address.lower(), ran.recipient.lower()}
         chosen = read_addresses(action.sender)
         is_own = len(chosen) == 1 and chosen[0].whole.lower() in own
         author = chosen[0].whole if is_own else action.recipient
-        octets = vacation_letter(action if is_own else replace(action, sender=""), self._stamp(offered, ran, "answer"))
-        await self._send(offered, ran, "answer", action.to, author, octets)
+        octets = vacation_letter(
+            action if is_own else replace(action, sender=""), self._stamp(offered, ran, "answer")
+        )
+        await self._send(offered=offered, ran=ran, what="answer", to=action.to, author=author, octets=octets)
 
     async def _notify(self, offered: Offered, ran: Ran, action: Notify, number: int) -> None:
         # RFC 5436 §2.7: what it tells of may be anything, so it comes from the owner's own address.
-        octets = notice_letter(replace(action, sender=""), self._stamp(offered, ran, f"notice{number}"), ran.address, offered.header)
+        octets = notice_letter(
+            replace(action, sender=""),
+            self._stamp(offered, ran, f"notice{number}"),
+            ran.address,
+            offered.header,
+        )
         for place, address in enumerate(action.to):
-            await self._send(offered, ran, f"notice{number}-{place}", address, ran.address, octets)
+            await self._send(
+                offered=offered,
+                ran=ran,
+                what=f"notice{number}-{place}",
+                to=address,
+                author=ran.address,
+                octets=octets,
+            )
 
     def _stamp(self, offered: Offered, ran: Ran, what: str) -> Stamp:
-        return Stamp(f"{offered.message_id}.{ran.account_id}.{what}@{self._hostname}", self._ports.clock.now_us())
+        return Stamp(
+            f"{offered.message_id}.{ran.account_id}.{what}@{self._hostname}", self._ports.clock.now_us()
+        )
 
     async def _send(self, offered: Offered, ran: Ran, what: str, to: str, author: str, octets: bytes) -> None:
         try:
@@ -127,14 +154,26 @@ class Aftermath:
             return
         counted = await self._ports.counters.add(f"sieve-letters:{ran.account_id}", 1, _DAY_SECONDS)
         if counted > self._settings.letters_per_day:
-            self._ports.journal.record(Entry("sieve.left_out", offered.message_id, {"account": ran.address, "reason": "too many letters"}))
+            self._ports.journal.record(
+                Entry(
+                    "sieve.left_out",
+                    offered.message_id,
+                    {"account": ran.address, "reason": "too many letters"},
+                )
+            )
             return
         letter_id = f"{offered.message_id}-{ran.account_id}-{what}"
-        await self._ports.letters.send_written(WrittenLetter(letter_id, address, author.rpartition("@")[2], octets))
+        await self._ports.letters.send_written(
+            WrittenLetter(letter_id, address, author.rpartition("@")[2], octets)
+        )
 
     async def _tell_owner(self, offered: Offered, ran: Ran) -> None:
         fault = ran.result.error
-        fields: dict[str, JournalValue] = {"account": ran.address, "line": fault.line if fault else 0, "error": str(fault)}
+        fields: dict[str, JournalValue] = {
+            "account": ran.address,
+            "line": fault.line if fault else 0,
+            "error": str(fault),
+        }
         self._ports.journal.record(Entry("sieve.failed", offered.message_id, fields, (ran.address,)))
         now_us = self._ports.clock.now_us()
         key = hashlib.sha256(f"failed\0{ran.account_id}".encode()).digest()
@@ -149,4 +188,6 @@ class Aftermath:
         }
         to = Address.from_text(ran.address)
         letter_id = f"sieve-{ran.account_id}-{now_us // (_DAY_SECONDS * 1_000_000)}"
-        await self._ports.letters.send(Letter(letter_id, to, to.domain, subject, text.format(**values)))
+        await self._ports.letters.send(
+            Letter(id=letter_id, to=to, author_domain=to.domain, subject=subject, text=text.format(**values))
+        )

@@ -1,4 +1,5 @@
-"""Where owners and operators bring scripts: looked at as a whole before they are kept, since a script that runs must be one."""
+"""Where owners and operators bring scripts: looked at as a whole before they are kept, since a script that
+runs must be one."""
 
 from sekisho.config.sieve import SieveSettings
 from sekisho.core.sieve.commands.include import SCRIPT_NAME
@@ -34,7 +35,10 @@ class ScriptDesk:
 
     async def check(self, account_id: int, name: str, octets: bytes) -> None:
         """Raises SieveError with all that is wrong."""
-        known = {each.name: await self._scripts.script(account_id, each.name) for each in await self._scripts.listing(account_id)}
+        known = {
+            each.name: await self._scripts.script(account_id, each.name)
+            for each in await self._scripts.listing(account_id)
+        }
         known[name] = octets
 
         def find(location: str, wanted: str) -> bytes | None:
@@ -45,16 +49,25 @@ class ScriptDesk:
     async def have_space(self, account_id: int, name: str, size: int) -> None:
         """RFC 5804 §2.5. Raises ScriptsRefused if a script of that name and size would be."""
         check_name(name)
-        settings, others = self._settings, [each for each in await self._scripts.listing(account_id) if each.name != name]
+        settings, others = (
+            self._settings,
+            [each for each in await self._scripts.listing(account_id) if each.name != name],
+        )
         if size > settings.script_octets:
-            raise ScriptsRefused("A script may have {limit} octets at most.", "QUOTA/MAXSIZE", limit=settings.script_octets)
+            raise ScriptsRefused(
+                "A script may have {limit} octets at most.", "QUOTA/MAXSIZE", limit=settings.script_octets
+            )
         if len(others) >= settings.scripts:
             raise ScriptsRefused(
-                "An account may have {limit} scripts at most. Remove one first.", "QUOTA/MAXSCRIPTS", limit=settings.scripts
+                "An account may have {limit} scripts at most. Remove one first.",
+                "QUOTA/MAXSCRIPTS",
+                limit=settings.scripts,
             )
         if sum(each.size_octets for each in others) + size > settings.all_octets:
             raise ScriptsRefused(
-                "The scripts of an account may have {limit} octets in all. Remove one first.", "QUOTA", limit=settings.all_octets
+                "The scripts of an account may have {limit} octets in all. Remove one first.",
+                "QUOTA",
+                limit=settings.all_octets,
             )
 
     async def put(self, account_id: int, name: str, octets: bytes) -> None:
@@ -80,4 +93,6 @@ class ScriptDesk:
 def check_name(name: str) -> None:
     """RFC 5804 §1.6. Raises ScriptsRefused."""
     if not SCRIPT_NAME.match(name):
-        raise ScriptsRefused("A script's name has 1 to 128 characters, without control characters and slashes.")
+        raise ScriptsRefused(
+            "A script's name has 1 to 128 characters, without control characters and slashes."
+        )

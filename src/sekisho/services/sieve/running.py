@@ -1,4 +1,5 @@
-"""Runs an account's script over one message: prepares what it may ask for, within budgets over messages too (THREATS 33)."""
+"""Runs an account's script over one message: prepares what it may ask for, within budgets over messages too
+(THREATS 33)."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ WORK_PER_WINDOW = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailToSort:
-    """One copy as it will lie in the mailbox: `prefix` on top of the content, whose `header` is indexed. Paths are texts, "" for null."""
+    """One copy as it will lie in the mailbox: `prefix` on top of the content, whose `header` is indexed.
+    Paths are texts, "" for null."""
 
     account_id: int
     address: str
@@ -66,7 +68,9 @@ class ScriptRunner:
         if isinstance(script, ScriptFault):
             return _kept(script)
         if self._is_spent(mail.account_id):
-            return _kept(ScriptFault(1, "Scripts did more than they may in a minute, so this one was not run."))
+            return _kept(
+                ScriptFault(1, "Scripts did more than they may in a minute, so this one was not run.")
+            )
         result = await self._run(script, mail)
         self._spend(mail.account_id, result.work)
         return result
@@ -104,7 +108,8 @@ class ScriptRunner:
             result = run_script(script, self._situation(mail, view, mailboxes, known, asked), self._limits)
             if not asked:
                 return result
-            # What a script asks is found out when it asked, and the script begins again: running it changes nothing.
+            # What a script asks is found out when it asked, and the script begins again: running it changes
+            # nothing.
             found = await self._ports.remembered.known(asked, self._ports.clock.now_us())
             known |= {key: key in found for key in asked}
         return result
@@ -118,7 +123,12 @@ class ScriptRunner:
         return MailView(HeaderSection(octets, max_fields=2000), size, lambda start, end: octets[start:end])
 
     def _situation(
-        self, mail: MailToSort, view: MailView, mailboxes: list[MailboxInfo], known: dict[bytes, bool], asked: list[bytes]
+        self,
+        mail: MailToSort,
+        view: MailView,
+        mailboxes: list[MailboxInfo],
+        known: dict[bytes, bool],
+        asked: list[bytes],
     ) -> Situation:
         names = {each.name for each in mailboxes}
         uses = {(each.name, str(each.special_use).lower()) for each in mailboxes if each.special_use}

@@ -18,7 +18,7 @@ class Sieving(Protocol):
 
 def as_offered(offered: Offered) -> Sorted:
     """Without scripts."""
-    return Sorted(offered.deliveries, tuple(offered.destinations))
+    return Sorted(deliveries=offered.deliveries, destinations=tuple(offered.destinations))
 
 
 class NoSieve:

@@ -1,7 +1,8 @@
-"""Sieve of local recipients, before the reply (DESIGN §4 Accept = deliver): from copies in INBOX to those that owners want.
+"""Sieve of local recipients, before the reply (DESIGN §4 Accept = deliver): from copies in INBOX to those
+that owners want.
 
-Whatever goes wrong with a script, its copy is kept. Mail that the door put into Junk is not shown to scripts: nothing answers it, and
-nothing carries it on.
+Whatever goes wrong with a script, its copy is kept. Mail that the door put into Junk is not shown to scripts:
+nothing answers it, and nothing carries it on.
 """
 
 import asyncio
@@ -40,7 +41,8 @@ _REFUSED = "The recipient does not want this message"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """A message that is about to be accepted. `header` and `content` as the store has them; `deliveries`: the copies without scripts."""
+    """A message that is about to be accepted. `header` and `content` as the store has them; `deliveries`: the
+    copies without scripts."""
 
     message_id: str
     envelope: Envelope
@@ -61,9 +63,10 @@ class Ran:
     result: Result
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Sorted:
-    """`deliveries` and `destinations` take the place of those offered: scripts file, and redirect. `refusal`: nobody wants the message.
+    """`deliveries` and `destinations` take the place of those offered: scripts file, and redirect. `refusal`:
+    nobody wants the message.
 
     `ran` and `redirected` are for what follows once the message is accepted.
     """
@@ -95,7 +98,7 @@ class Sorting:
 
     async def sort(self, offered: Offered) -> Sorted:
         """Raises StoreUnavailable: the message is not accepted then, and comes again."""
-        sorted_ = Sorted(offered.deliveries, tuple(offered.destinations))
+        sorted_ = Sorted(deliveries=offered.deliveries, destinations=tuple(offered.destinations))
         if not self._settings.enabled:
             return sorted_
         results: dict[int, Ran] = {}
@@ -134,8 +137,17 @@ class Sorting:
         )
         try:
             result = await self._ports.runner.run(active, mail)
-        except (ValueError, LookupError, ArithmeticError, AssertionError, TypeError, AttributeError, RecursionError) as error:
-            # An own bug in the interpreter must not keep mail out: the copy is kept, the traceback is in the log.
+        except (
+            ValueError,
+            LookupError,
+            ArithmeticError,
+            AssertionError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            # An own bug in the interpreter must not keep mail out: the copy is kept, the traceback is in the
+            # log.
             self._ports.journal.fault("sieve", error)
             return None
         return Ran(account.id, account.address, mail.recipient, result)
@@ -151,15 +163,23 @@ class Sorting:
                 continue
             copies, is_lost = _copies(delivery, ran.result), False
             for action in ran.result.actions:
-                if isinstance(action, Redirect) and not await self._redirect(offered, ran, action, redirects, more, sorted_):
+                if isinstance(action, Redirect) and not await self._redirect(
+                    offered=offered, ran=ran, action=action, redirects=redirects, more=more, sorted_=sorted_
+                ):
                     is_lost = True
             if (is_lost or ran.result.having(Reject)) and not copies:
-                copies = [delivery]  # whom it could not go on to, or whose refusal cannot be said: it stays here
+                copies = [
+                    delivery
+                ]  # whom it could not go on to, or whose refusal cannot be said: it stays here
             deliveries += copies
         have = {delivery.account_id for delivery in offered.deliveries}
         sample = offered.deliveries[0]
         deliveries += [
-            MailboxDelivery(f"{offered.message_id}/{account_id}/0", account_id, sample.prefix)
+            MailboxDelivery(
+                delivery_id=f"{offered.message_id}/{account_id}/0",
+                account_id=account_id,
+                prefix=sample.prefix,
+            )
             for account_id in more
             if account_id not in have
         ]
@@ -206,12 +226,17 @@ def _copies(delivery: MailboxDelivery, result: Result) -> list[MailboxDelivery]:
     for action in result.actions:
         if isinstance(action, Keep | FileInto):
             flags, keywords = split_flags(action.flags)
-            changes: dict[str, object] = {"flags": delivery.flags | flags, "keywords": (*delivery.keywords, *keywords)}
+            changes: dict[str, object] = {
+                "flags": delivery.flags | flags,
+                "keywords": (*delivery.keywords, *keywords),
+            }
             if isinstance(action, FileInto):
                 use = next((each for each in _USES if each.lower() == action.special_use.lower()), None)
                 changes |= {"mailbox": action.mailbox, "create": action.create, "special_use": use}
             number = len(found)
-            id_ = delivery.delivery_id if not number else f"{delivery.delivery_id.rpartition('/')[0]}/{number}"
+            id_ = (
+                delivery.delivery_id if not number else f"{delivery.delivery_id.rpartition('/')[0]}/{number}"
+            )
             found.append(msgspec.structs.replace(delivery, delivery_id=id_, **changes))
     return found
 
@@ -225,19 +250,30 @@ def split_flags(flags: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
 
 
 def _refusal(offered: Offered, results: dict[int, Ran]) -> tuple[Reply, str] | None:
-    """RFC 5429 §2.1: said in the session if it is true of every recipient; else those who refuse keep a copy that nobody asked for,
-    rather than that a notice goes to who may never have written (THREATS 34)."""
+    """RFC 5429 §2.1: said in the session if it is true of every recipient; else those who refuse keep a copy
+    that nobody asked for, rather than that a notice goes to who may never have written (THREATS 34)."""
     accounts = {account_id for one in offered.destinations for account_id in one.account_ids}
     if any(one.remotes for one in offered.destinations) or accounts != results.keys():
         return None
-    reasons = [action.reason for ran in results.values() for action in ran.result.actions if isinstance(action, Reject)]
+    reasons = [
+        action.reason
+        for ran in results.values()
+        for action in ran.result.actions
+        if isinstance(action, Reject)
+    ]
     if len(reasons) < len(results):
         return None
-    text = " ".join("".join(each if each.isprintable() else " " for each in reasons[0]).split())[:_REASON_OCTETS]
+    text = " ".join("".join(each if each.isprintable() else " " for each in reasons[0]).split())[
+        :_REASON_OCTETS
+    ]
     # RFC 5429 §2.2: replies are ASCII.
     return Reply.of(550, "5.7.1", text if text.isascii() and text else _REFUSED), text
 
 
 def _loop_key(account_id: int, message_id: str, address: str) -> bytes:
     """b"" for a message without an id, whose Received fields are all that is counted."""
-    return hashlib.sha256(f"redirect\0{account_id}\0{message_id}\0{address}".encode("utf-8", "replace")).digest() if message_id else b""
+    return (
+        hashlib.sha256(f"redirect\0{account_id}\0{message_id}\0{address}".encode("utf-8", "replace")).digest()
+        if message_id
+        else b""
+    )

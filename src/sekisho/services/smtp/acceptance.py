@@ -34,7 +34,8 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class RelayTerms:
-    """What relayed recipients are queued with. `owner` takes them at once (DESIGN §4 Leases); None leaves them to whoever comes."""
+    """What relayed recipients are queued with. `owner` takes them at once (DESIGN §4 Leases); None leaves
+    them to whoever comes."""
 
     now_us: int
     lifetime_seconds: float
@@ -45,7 +46,9 @@ class RelayTerms:
 def accounts_of(destinations: Iterable[Destination], roles: Container[str] = ()) -> tuple[int, ...]:
     """Who gets a copy here; with `roles` only whom a recipient with one of these local parts leads to."""
     chosen = (one for one in destinations if not roles or one.recipient.address.local_canonical in roles)
-    return tuple(dict.fromkeys(account_id for destination in chosen for account_id in destination.account_ids))
+    return tuple(
+        dict.fromkeys(account_id for destination in chosen for account_id in destination.account_ids)
+    )
 
 
 def groups_of(destinations: Iterable[Destination]) -> tuple[frozenset[int], ...]:
@@ -62,18 +65,26 @@ def deliveries_of(
     spared: Container[int] = (),
     junk_prefix: bytes = b"",
 ) -> tuple[MailboxDelivery, ...]:
-    """One copy per account, however many recipients lead to it; into INBOX, or if it is junk, and the account not spared, into what its
-    owner uses for junk (where there is none, marked so into INBOX). `junk_prefix`: what stands on top of those in Junk, if not the same."""
+    """One copy per account, however many recipients lead to it; into INBOX, or if it is junk, and the account
+    not spared, into what its owner uses for junk (where there is none, marked so into INBOX). `junk_prefix`:
+    what stands on top of those in Junk, if not the same."""
     junk, inbox = (junk_prefix or prefix, JUNK, (JUNK_KEYWORD,)), (prefix, None, ())
     return tuple(
-        MailboxDelivery(f"{message_id}/{account_id}/0", account_id, top, keywords=keywords, special_use=special_use)
+        MailboxDelivery(
+            delivery_id=f"{message_id}/{account_id}/0",
+            account_id=account_id,
+            prefix=top,
+            keywords=keywords,
+            special_use=special_use,
+        )
         for account_id in accounts_of(destinations)
         for top, special_use, keywords in (junk if is_junk and account_id not in spared else inbox,)
     )
 
 
 def relays_of(destinations: Iterable[Destination], terms: RelayTerms) -> tuple[RelayRecipient, ...]:
-    """One row per remote address. An alias that leads away keeps the parameters of the recipient that named it (RFC 3461 §5.2.7)."""
+    """One row per remote address. An alias that leads away keeps the parameters of the recipient that named
+    it (RFC 3461 §5.2.7)."""
     rows: dict[Address, Recipient] = {}
     for destination in destinations:
         for address in destination.remotes:
@@ -81,22 +92,29 @@ def relays_of(destinations: Iterable[Destination], terms: RelayTerms) -> tuple[R
     expires_at_us = terms.now_us + int(terms.lifetime_seconds * 1_000_000)
     return tuple(
         RelayRecipient(
-            recipient,
-            next_hop_for(recipient.address.domain, terms.routes),
-            terms.now_us,
-            expires_at_us,
+            recipient=recipient,
+            next_hop=next_hop_for(recipient.address.domain, terms.routes),
+            due_at_us=terms.now_us,
+            expires_at_us=expires_at_us,
             fresh_lease=terms.owner,
         )
         for recipient in rows.values()
     )
 
 
-def outcome_for_senders(destinations: Sequence[Destination], accepted: Accepted, now_us: int) -> tuple[DsnRecipient, ...]:
-    """Whose copy was not made for want of room, and who asked to hear of success (RFC 3461 §4.1); mostly nobody."""
+def outcome_for_senders(
+    destinations: Sequence[Destination], accepted: Accepted, now_us: int
+) -> tuple[DsnRecipient, ...]:
+    """Whose copy was not made for want of room, and who asked to hear of success (RFC 3461 §4.1); mostly
+    nobody."""
     over = set(accepted.over_quota_account_ids)
     missed = [d.recipient for d in destinations if over.intersection(d.account_ids)] if over else []
     # What went on to other hosts carries its NOTIFY along.
-    made = [d.recipient for d in destinations if d.recipient.notify and not d.remotes and not over.intersection(d.account_ids)]
+    made = [
+        d.recipient
+        for d in destinations
+        if d.recipient.notify and not d.remotes and not over.intersection(d.account_ids)
+    ]
     return failed(missed, _COPY_REFUSED, now_us) + delivered(made, now_us)
 
 
@@ -122,7 +140,9 @@ class SenderNotices:
 
     def _lost(self, message: NoticedMessage, told: tuple[DsnRecipient, ...], reason: str) -> None:
         recipients = " ".join(str(recipient.recipient.address) for recipient in told)
-        self._journal.record(Entry("notice.lost", message.message_id, {"recipients": recipients, "reason": reason}))
+        self._journal.record(
+            Entry("notice.lost", message.message_id, {"recipients": recipients, "reason": reason})
+        )
 
 
 def only_recipient(envelope: Envelope) -> Address | None:

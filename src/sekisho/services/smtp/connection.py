@@ -17,7 +17,8 @@ NO_HELLO = Hello(False, "")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTools:
-    """`why_url`: the page that explains a refusal's id, "" without one (config: ledger.why_url). `subjects`: entries may name them."""
+    """`why_url`: the page that explains a refusal's id, "" without one (config: ledger.why_url). `subjects`:
+    entries may name them."""
 
     clock: Clock
     dice: Dice
@@ -29,11 +30,23 @@ class SessionTools:
 
 
 class Connection:
-    """`session`: the short id that it is found by. `client`: its address; `about_client`: that, and the network it is in. `hello`: what it
-    called itself since the handshake. `account`: who is logged in, "" as long as nobody is. `counts`: what came of its messages. `errors`:
-    of its client, once it is over. `is_told`: an entry of the last minute tells of it already, and it gets none of its own."""
+    """`session`: the short id that it is found by. `client`: its address; `about_client`: that, and the
+    network it is in. `hello`: what it called itself since the handshake. `account`: who is logged in, "" as
+    long as nobody is. `counts`: what came of its messages. `errors`: of its client, once it is over.
+    `is_told`: an entry of the last minute tells of it already, and it gets none of its own."""
 
-    __slots__ = ("about_client", "account", "client", "counts", "errors", "hello", "is_told", "role", "session", "stream")
+    __slots__ = (
+        "about_client",
+        "account",
+        "client",
+        "counts",
+        "errors",
+        "hello",
+        "is_told",
+        "role",
+        "session",
+        "stream",
+    )
 
     def __init__(self, role: Role, stream: Stream, dice: Dice) -> None:
         self.role = role

@@ -1,4 +1,5 @@
-"""A message on its way in, shared by reception and submission: header section looked at first, the rest streamed to the store."""
+"""A message on its way in, shared by reception and submission: header section looked at first, the rest
+streamed to the store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ _TOO_MANY_FIELDS = Refusal.of(554, "5.6.0", "The header section has too many fie
 
 @dataclass(frozen=True, slots=True)
 class HeaderVerdict:
-    """What becomes of a header section: a refusal of the message, or the octets to store instead of it (None: as it came)."""
+    """What becomes of a header section: a refusal of the message, or the octets to store instead of it (None:
+    as it came)."""
 
     refusal: Refusal | None = None
     replacement: bytes | None = None
@@ -27,11 +29,13 @@ HeaderGate = Callable[[HeaderSection], HeaderVerdict]
 class IncomingContent:
     """Takes decoded content piece by piece. Once `refusal` is set, the rest is only thrown away.
 
-    `gate` sees the header section once, when it is complete; what it gives back is what the store gets in its place, so that
-    the content in the store never changes afterwards (law 6).
+    `gate` sees the header section once, when it is complete; what it gives back is what the store gets in its
+    place, so that the content in the store never changes afterwards (law 6).
     """
 
-    def __init__(self, writer: ContentWriter, gate: HeaderGate, *, header_octets: int, header_fields: int) -> None:
+    def __init__(
+        self, writer: ContentWriter, gate: HeaderGate, *, header_octets: int, header_fields: int
+    ) -> None:
         self.writer = writer
         self.refusal: Refusal | None = None
         self.header: HeaderSection | None = None
@@ -68,13 +72,21 @@ class IncomingContent:
     def stored_header(self) -> HeaderSection:
         """The header section as the store has it, behind the gate. Only after `finish`, without a refusal."""
         assert self.header is not None
-        return self.header if self._stored is None else HeaderSection(self._stored + b"\r\n", self._header_fields + 10)
+        return (
+            self.header
+            if self._stored is None
+            else HeaderSection(self._stored + b"\r\n", self._header_fields + 10)
+        )
 
     @property
     def body_offset(self) -> int:
         """Where the body begins in the store. Only after `finish`, without a refusal."""
         assert self.header is not None
-        return self.header.body if self._stored is None else len(self._stored) + self.header.body - self.header.end
+        return (
+            self.header.body
+            if self._stored is None
+            else len(self._stored) + self.header.body - self.header.end
+        )
 
     def _write_header(self, octets: bytes) -> None:
         if not self._waiting and (octets.startswith(b"\r\n") or b"\r\n\r\n" in octets):

@@ -11,10 +11,13 @@ MOST_NAMED = 20  # recipients, in one entry
 
 
 def about_message(connection: Connection, envelope: Envelope, header_message_id: str) -> tuple[str, ...]:
-    """What it can be found by: message-id, sender and recipients; of a stranger's also the domain of its sender."""
+    """What it can be found by: message-id, sender and recipients; of a stranger's also the domain of its
+    sender."""
     addresses = [str(recipient.address) for recipient in envelope.recipients]
     sender = envelope.reverse_path.address
-    last = connection.account if connection.role == "submission" else sender.domain if sender is not None else ""
+    last = (
+        connection.account if connection.role == "submission" else sender.domain if sender is not None else ""
+    )
     return (header_message_id, str(envelope.reverse_path), *addresses, last)
 
 

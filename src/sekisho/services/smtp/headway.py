@@ -1,4 +1,5 @@
-"""What counts as headway of an SMTP client. Whoever only says NOOP, EHLO again and again, or an octet now and then makes none."""
+"""What counts as headway of an SMTP client. Whoever only says NOOP, EHLO again and again, or an octet now and
+then makes none."""
 
 from sekisho.ports.stream import Place
 

@@ -1,7 +1,8 @@
 """What is not taken: returned by whoever decides, numbered, written down and given its id here alone.
 
-Each refusal carries an id, so that whoever reads it can ask about it, and the postmaster finds what was written down. A connection has a
-short id; what is refused in it is numbered: "k3q7w2ma-1". A refused message goes by its own id.
+Each refusal carries an id, so that whoever reads it can ask about it, and the postmaster finds what was
+written down. A connection has a short id; what is refused in it is numbered: "k3q7w2ma-1". A refused message
+goes by its own id.
 """
 
 from collections.abc import Mapping
@@ -21,9 +22,10 @@ CONTENT_RULE = "content"  # of what a message is made of, before anybody is aske
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """`reply`: what the client is told, without an id. `rule`: its name in `admin/why`, "" if none spoke. `because`: for the journal, never
-    for the client. `id`: what it goes by, "" for the next number of the connection. `is_told`: the entry of that id says it already.
-    `parting`: a 421 that follows the reply and ends the session."""
+    """`reply`: what the client is told, without an id. `rule`: its name in `admin/why`, "" if none spoke.
+    `because`: for the journal, never for the client. `id`: what it goes by, "" for the next number of the
+    connection. `is_told`: the entry of that id says it already. `parting`: a 421 that follows the reply and
+    ends the session."""
 
     reply: Reply
     rule: str = ""
@@ -39,7 +41,8 @@ class Refusal:
 
 
 class Refusals:
-    """Of one connection: a method for each kind of entry, which gives back the reply as it is said, with the id to ask about."""
+    """Of one connection: a method for each kind of entry, which gives back the reply as it is said, with the
+    id to ask about."""
 
     def __init__(self, connection: Connection, tools: SessionTools) -> None:
         self.connection, self._tools = connection, tools
@@ -60,7 +63,11 @@ class Refusals:
 
     def command(self, command: str, argument: str, refusal: Refusal) -> Reply:
         """Whatever no other kind is for: a full disk, an own bug, a wrong password."""
-        fields: dict[str, JournalValue] = {"client": self.connection.client, "command": command, "argument": argument}
+        fields: dict[str, JournalValue] = {
+            "client": self.connection.client,
+            "command": command,
+            "argument": argument,
+        }
         about = (*self.connection.about_client, self.connection.session, argument)
         return self._write("command_refused", refusal, fields, about)
 
@@ -75,7 +82,8 @@ class Refusals:
         return self._refer(refusal.reply, id_)
 
     def observed(self, rule: str, because: str) -> None:
-        """What speaks against the connection itself, by a rule that is not enforced: the client does not hear of it."""
+        """What speaks against the connection itself, by a rule that is not enforced: the client does not hear
+        of it."""
         self._turned_away(self.connection.session, rule, because, None)
 
     def _turned_away(self, id_: str, rule: str, because: str, reply: Reply | None) -> None:
@@ -100,7 +108,11 @@ class Refusals:
     def recipient(self, envelope: Envelope, recipient: Recipient, refusal: Refusal) -> Reply:
         if not refusal.rule:
             return self.command("RCPT", str(recipient.address), refusal)
-        connection, address, reverse_path = self.connection, str(recipient.address), str(envelope.reverse_path)
+        connection, address, reverse_path = (
+            self.connection,
+            str(recipient.address),
+            str(envelope.reverse_path),
+        )
         fields: dict[str, JournalValue] = {"client": connection.client}
         about: tuple[str, ...]
         if connection.role == "submission":
@@ -116,9 +128,14 @@ class Refusals:
         """`header` None: it was not read, or is nothing to go by."""
         connection = self.connection
         connection.counts["refused"] += 1
-        self._tools.metrics.count("sekisho_messages_received_total", service=connection.role, result="refused")
+        self._tools.metrics.count(
+            "sekisho_messages_received_total", service=connection.role, result="refused"
+        )
         message_id = header_message_id(header) if header is not None else ""
-        fields: dict[str, JournalValue] = {"client": connection.client, "reverse_path": str(envelope.reverse_path)}
+        fields: dict[str, JournalValue] = {
+            "client": connection.client,
+            "reverse_path": str(envelope.reverse_path),
+        }
         if envelope.recipients:
             fields["recipient"] = recipients_of(envelope)
         if header is not None:
@@ -134,10 +151,16 @@ class Refusals:
 
     def local(self, uid: int | None, refusal: Refusal) -> Reply:
         """At the submission socket of this machine, before there is a session."""
-        self._tools.journal.record(Entry("submission.local_refused", self.connection.session, {"uid": uid, "reply": str(refusal.reply)}))
+        self._tools.journal.record(
+            Entry(
+                "submission.local_refused", self.connection.session, {"uid": uid, "reply": str(refusal.reply)}
+            )
+        )
         return self.parting(refusal.reply)
 
-    def _write(self, kind: str, refusal: Refusal, fields: Mapping[str, JournalValue], about: tuple[str, ...]) -> Reply:
+    def _write(
+        self, kind: str, refusal: Refusal, fields: Mapping[str, JournalValue], about: tuple[str, ...]
+    ) -> Reply:
         connection, id_ = self.connection, refusal.id or self.number()
         entry: dict[str, JournalValue] = {**fields, "reply": str(refusal.reply)}
         if refusal.rule or refusal.because or kind != "command_refused":

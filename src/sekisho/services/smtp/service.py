@@ -1,4 +1,5 @@
-"""What reception and submission do alike with each connection: a session of it, until it is over or the service goes down."""
+"""What reception and submission do alike with each connection: a session of it, until it is over or the
+service goes down."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +17,9 @@ from sekisho.services.smtp.transaction import Acceptances
 class SmtpService:
     """One per service and worker."""
 
-    def __init__(self, tools: ServiceTools, config: ServiceConfig, timeouts: Timeouts, settings: ServerSettings) -> None:
+    def __init__(
+        self, tools: ServiceTools, config: ServiceConfig, timeouts: Timeouts, settings: ServerSettings
+    ) -> None:
         self._role: Role = settings.role
         self._timeouts = timeouts
         self._settings = {True: replace(settings, starttls=True), False: replace(settings, starttls=False)}
@@ -81,8 +84,8 @@ def server_settings(role: Role, config: ServiceConfig) -> ServerSettings:
     """How the machine behaves with both; what differs is replaced."""
     limits = config.limits
     return ServerSettings(
-        role,
-        config.hostname,
+        role=role,
+        hostname=config.hostname,
         message_octets=limits.message_octets,
         recipients=limits.recipients,
         transactions=limits.transactions_per_session,

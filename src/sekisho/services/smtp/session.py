@@ -1,4 +1,5 @@
-"""Runs one SMTP session: octets between stream and machine, events to whoever decides. Shared by reception and submission."""
+"""Runs one SMTP session: octets between stream and machine, events to whoever decides. Shared by reception
+and submission."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -45,13 +46,15 @@ _NO_LOGIN_NOW = Refusal.of(454, "4.7.0", "Temporary authentication failure")  # 
 _SENDER_OK = Reply.of(250, "2.1.0", "Sender OK")
 _RECIPIENT_OK = Reply.of(250, "2.1.5", "Recipient OK")
 _TURN_SECONDS = 0.005
-# What a client did not do in time: send a whole command, more of a message, enough of it, log in, read our replies, come to an end.
+# What a client did not do in time: send a whole command, more of a message, enough of it, log in, read our
+# replies, come to an end.
 Limit = Literal["command", "silence", "progress", "login", "replies", "session"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds. `login_seconds` 0: there is no login. `data_octets_per_second`: slower than that, on the whole, no content may come."""
+    """Seconds. `login_seconds` 0: there is no login. `data_octets_per_second`: slower than that, on the
+    whole, no content may come."""
 
     command_seconds: float
     data_seconds: float
@@ -61,15 +64,16 @@ class Timeouts:
 
 
 class Decider(Protocol):
-    """What reception and submission decide: seven questions, each answered by a refusal or by what goes on. Each may await; a
-    StoreUnavailable from it becomes a 452, a bug a 451."""
+    """What reception and submission decide: seven questions, each answered by a refusal or by what goes on.
+    Each may await; a StoreUnavailable from it becomes a 452, a bug a 451."""
 
     async def connected(self) -> Refusal | None:
         """Somebody is there and was told nothing yet: None greets."""
         ...
 
     async def hello(self, event: Hello, *, is_early: bool) -> Refusal | tuple[str, ...]:
-        """The SASL mechanisms that are offered on the connection as it is now. `is_early`: more octets came with it, before our answer."""
+        """The SASL mechanisms that are offered on the connection as it is now. `is_early`: more octets came
+        with it, before our answer."""
         ...
 
     async def mail(self, envelope: Envelope) -> Refusal | None: ...
@@ -79,23 +83,35 @@ class Decider(Protocol):
     async def begin(self, transaction: MailTransaction) -> Refusal | IncomingContent: ...
 
     async def message(self, transaction: MailTransaction, content: IncomingContent) -> Refusal | Reply:
-        """The content is whole and nothing speaks against it so far. Of what is refused the session lets go."""
+        """The content is whole and nothing speaks against it so far. Of what is refused the session lets
+        go."""
         ...
 
     async def sasl(self, event: SaslBegins | SaslResponse | SaslDropped) -> Refusal | Reply | bytes:
-        """A reply to who is let in, or a challenge in base64. Nobody waits for what is answered to SaslDropped."""
+        """A reply to who is let in, or a challenge in base64. Nobody waits for what is answered to
+        SaslDropped."""
         ...
 
 
 class SmtpSession:
     """One connection. `run` returns when it is over, or raises StreamError."""
 
-    def __init__(self, settings: ServerSettings, decider: Decider, timeouts: Timeouts, tools: SessionTools, refusals: Refusals) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        decider: Decider,
+        timeouts: Timeouts,
+        tools: SessionTools,
+        refusals: Refusals,
+    ) -> None:
         self._connection = connection = refusals.connection
         self.stream = connection.stream
         self._refusals = refusals
         self.machine = ServerMachine(
-            settings, tls=self.stream.tls is not None, authenticated=bool(connection.account), reference=refusals.reference
+            settings,
+            tls=self.stream.tls is not None,
+            authenticated=bool(connection.account),
+            reference=refusals.reference,
         )
         self._decider = decider
         self._timeouts = timeouts
@@ -144,7 +160,9 @@ class SmtpSession:
                         self._recover(event, self._own_bug(error))
                     await self._breathe()
         except StreamTimeout:
-            self._tools.metrics.count("sekisho_deadlines_total", service=self._connection.role, deadline=self._limit)
+            self._tools.metrics.count(
+                "sekisho_deadlines_total", service=self._connection.role, deadline=self._limit
+            )
             self._end(_TIMEOUT, "service")
             await self._flush()
             return f"timeout: {self._limit}"
@@ -158,7 +176,8 @@ class SmtpSession:
             self._task.cancel()
 
     async def _breathe(self) -> None:
-        """A batch of commands may cost much (a thousand recipients behind aliases): others get their turn every few ms."""
+        """A batch of commands may cost much (a thousand recipients behind aliases): others get their turn
+        every few ms."""
         if self._tools.clock.monotonic() - self._turn_began > _TURN_SECONDS:
             await asyncio.sleep(0)
             self._turn_began = self._tools.clock.monotonic()
@@ -182,7 +201,8 @@ class SmtpSession:
         try:
             octets = await self.stream.read(self._patience())
         except asyncio.CancelledError:
-            # Ours (from `stop`) or somebody else's: only the latter leaves a request behind once ours is taken back.
+            # Ours (from `stop`) or somebody else's: only the latter leaves a request behind once ours is
+            # taken back.
             if not self._stopping or self._task is None or self._task.uncancel() > 0:
                 raise
             self._end(_SHUTDOWN, "shutdown")
@@ -197,14 +217,16 @@ class SmtpSession:
             machine.receive_eof()
 
     def _patience(self) -> float:
-        """How long to wait for the next octets. A line must be whole within the time of a command, and content must make progress: one
-        octet a minute wins no time (THREATS 45)."""
+        """How long to wait for the next octets. A line must be whole within the time of a command, and
+        content must make progress: one octet a minute wins no time (THREATS 45)."""
         now, timeouts = self._tools.clock.monotonic(), self._timeouts
         began = self._step_began = now if self._step_began is None else self._step_began
         if self.machine.in_content:
             left, self._limit = timeouts.data_seconds, "silence"
             if timeouts.data_octets_per_second:
-                progress = began + timeouts.data_seconds + self._step_octets / timeouts.data_octets_per_second - now
+                progress = (
+                    began + timeouts.data_seconds + self._step_octets / timeouts.data_octets_per_second - now
+                )
                 if progress < left:
                     left, self._limit = progress, "progress"
         else:
@@ -239,7 +261,9 @@ class SmtpSession:
             self._refuse("DATA", "", refusal)
         elif isinstance(event, MailFrom):
             self._refuse("MAIL", str(event.envelope.reverse_path), refusal)
-        elif isinstance(event, RcptTo):  # the transaction stays as it was: recipients that were told 250 still count
+        elif isinstance(
+            event, RcptTo
+        ):  # the transaction stays as it was: recipients that were told 250 still count
             self._refuse("RCPT", str(event.recipient.address), refusal)
         elif isinstance(event, ContentBegins):
             self._refuse("DATA", "", refusal)

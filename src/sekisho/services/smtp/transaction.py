@@ -1,16 +1,25 @@
-"""MAIL to the end of data: what reception and submission share of it, from the room that there is to the entry of what was accepted."""
+"""MAIL to the end of data: what reception and submission share of it, from the room that there is to the
+entry of what was accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.message.trace import Hop, format_received, new_message_id
+from sekisho.core.message.trace import TraceHop, format_received, new_message_id
 from sekisho.core.terms.envelope import Envelope
 from sekisho.core.terms.reply import EnhancedStatus, Reply
 from sekisho.ports.journal import Entry, JournalValue
 from sekisho.ports.spool import Acceptance, Accepted, RelayRecipient
 from sekisho.services.notices import HEAD_OCTETS, NoticedMessage, NoticePorts, NoticeRules, Notices
-from sekisho.services.smtp.acceptance import FULL, Destination, RelayTerms, SenderNotices, only_recipient, outcome_for_senders, relays_of
+from sekisho.services.smtp.acceptance import (
+    FULL,
+    Destination,
+    RelayTerms,
+    SenderNotices,
+    only_recipient,
+    outcome_for_senders,
+    relays_of,
+)
 from sekisho.services.smtp.connection import Connection
 from sekisho.services.smtp.content import HeaderGate, IncomingContent
 from sekisho.services.smtp.entries import about_message, recipients_of, subject_of
@@ -23,7 +32,8 @@ _NO_ROOM = Refusal.of(452, "4.3.1", "Not enough room for mail now; try again lat
 
 @dataclass(slots=True)
 class MailTransaction:
-    """The envelope and where it leads are one: a recipient that was told 250 is here with its destination, or not at all (law 5).
+    """The envelope and where it leads are one: a recipient that was told 250 is here with its destination, or
+    not at all (law 5).
 
     `opened`: as MAIL said it, without recipients."""
 
@@ -32,7 +42,9 @@ class MailTransaction:
 
     @property
     def envelope(self) -> Envelope:
-        return replace(self.opened, recipients=tuple(destination.recipient for destination in self.destinations))
+        return replace(
+            self.opened, recipients=tuple(destination.recipient for destination in self.destinations)
+        )
 
 
 class Acceptances:
@@ -40,8 +52,20 @@ class Acceptances:
 
     def __init__(self, tools: ServiceTools, config: ServiceConfig) -> None:
         self._tools, self._config = tools, config
-        rules = NoticeRules(config.hostname, config.language, config.routes, int(config.queue.notice_lifetime_seconds * 1_000_000))
-        ports = NoticePorts(tools.spool, tools.recipients, tools.clock, tools.dice, tools.journal, tools.signing)
+        rules = NoticeRules(
+            config.hostname,
+            config.language,
+            config.routes,
+            int(config.queue.notice_lifetime_seconds * 1_000_000),
+        )
+        ports = NoticePorts(
+            spool=tools.spool,
+            recipients=tools.recipients,
+            clock=tools.clock,
+            dice=tools.dice,
+            journal=tools.journal,
+            signing=tools.signing,
+        )
         self._notices = SenderNotices(Notices(rules, ports), tools.spool, tools.journal)
 
     async def no_room(self) -> Refusal | None:
@@ -51,7 +75,10 @@ class Acceptances:
     def open(self, gate: HeaderGate) -> IncomingContent:
         limits = self._config.limits
         return IncomingContent(
-            self._tools.spool.open_content(), gate, header_octets=limits.header_octets, header_fields=limits.header_fields
+            self._tools.spool.open_content(),
+            gate,
+            header_octets=limits.header_octets,
+            header_fields=limits.header_fields,
         )
 
     def new_message_id(self) -> str:
@@ -68,9 +95,10 @@ class Acceptances:
         hides_client: bool = False,
         is_local: bool = False,
     ) -> bytes:
-        """The Received field (RFC 5321 §4.4). `is_local`: it came by the submission socket of this machine."""
+        """The Received field (RFC 5321 §4.4). `is_local`: it came by the submission socket of this
+        machine."""
         tls, hello = connection.stream.tls, connection.hello
-        hop = Hop(
+        hop = TraceHop(
             by=self._config.hostname,
             message_id=message_id,
             at_us=now_us,
@@ -88,25 +116,52 @@ class Acceptances:
 
     def relays(self, destinations: Sequence[Destination], now_us: int) -> tuple[RelayRecipient, ...]:
         config = self._config
-        return relays_of(destinations, RelayTerms(now_us, config.queue.lifetime_seconds, config.routes, self._tools.owner()))
+        return relays_of(
+            destinations,
+            RelayTerms(now_us, config.queue.lifetime_seconds, config.routes, self._tools.owner()),
+        )
 
     async def tell(
-        self, transaction: MailTransaction, acceptance: Acceptance, accepted: Accepted, content: IncomingContent
+        self,
+        transaction: MailTransaction,
+        acceptance: Acceptance,
+        accepted: Accepted,
+        content: IncomingContent,
     ) -> Refusal | None:
-        """The refusal of what nobody had room for; else the senders that want to know it are told what came of their copies."""
-        nobody_took_it = accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays
+        """The refusal of what nobody had room for; else the senders that want to know it are told what came
+        of their copies."""
+        nobody_took_it = (
+            accepted.over_quota_account_ids and not accepted.delivered_account_ids and not acceptance.relays
+        )
         if accepted.nothing_taken or nobody_took_it:
             return replace(FULL, id=acceptance.message_id)
         now_us, is_ours = self._tools.clock.now_us(), acceptance.origin != "reception"
         told = outcome_for_senders(transaction.destinations, accepted, now_us)
         if told:
             head, size = content.stored_header().octets[:HEAD_OCTETS], acceptance.content.size_octets
-            await self._notices.tell(NoticedMessage(acceptance.message_id, acceptance.envelope, now_us, head, size, is_ours=is_ours), told)
+            await self._notices.tell(
+                NoticedMessage(
+                    message_id=acceptance.message_id,
+                    envelope=acceptance.envelope,
+                    arrived_at_us=now_us,
+                    head=head,
+                    size_octets=size,
+                    is_ours=is_ours,
+                ),
+                told,
+            )
         return None
 
-    def conclude(self, connection: Connection, acceptance: Acceptance, accepted: Accepted, header: HeaderSection) -> Reply:
+    def conclude(
+        self, connection: Connection, acceptance: Acceptance, accepted: Accepted, header: HeaderSection
+    ) -> Reply:
         """It is durably ours."""
-        tools, role, envelope, octets = self._tools, connection.role, acceptance.envelope, acceptance.content.size_octets
+        tools, role, envelope, octets = (
+            self._tools,
+            connection.role,
+            acceptance.envelope,
+            acceptance.content.size_octets,
+        )
         if accepted.jobs:
             tools.started(accepted.jobs)
         connection.counts["accepted"] += 1
@@ -131,4 +186,4 @@ class Acceptances:
             fields["subject"] = subject_of(header)
         about = (*about_message(connection, envelope, acceptance.header_message_id), connection.session)
         tools.journal.record(Entry(f"{role}.accepted", acceptance.message_id, fields, about))
-        return Reply(250, _SUCCESS, (f"Accepted as {acceptance.message_id}",))
+        return Reply(code=250, enhanced=_SUCCESS, lines=(f"Accepted as {acceptance.message_id}",))

@@ -1,4 +1,5 @@
-"""What outgoing mail looks like, as advice to the guard of hijacked accounts. None of it is refused or lost for that."""
+"""What outgoing mail looks like, as advice to the guard of hijacked accounts. None of it is refused or lost
+for that."""
 
 import asyncio
 
@@ -13,13 +14,16 @@ from sekisho.services.submission.seams import Submitted
 
 TOO_LARGE = "the message is larger than scanner_octets"
 PLENTY = 60  # messages of one account in an hour that are all read
-SAMPLE = 10  # of the ones beyond, one of so many: a newsletter must not take the time of those who write a letter
+SAMPLE = (
+    10  # of the ones beyond, one of so many: a newsletter must not take the time of those who write a letter
+)
 HOUR_US = 3_600_000_000
 
 
 class OutgoingContent:
-    """Implements `seams.ContentCheck`. Attachments and viruses are looked for in every message, words (and rspamd's opinion) in the first
-    `PLENTY` of an account's hour and then in samples: a burst of spam is long since held by then, or shows in the samples."""
+    """Implements `seams.ContentCheck`. Attachments and viruses are looked for in every message, words (and
+    rspamd's opinion) in the first `PLENTY` of an account's hour and then in samples: a burst of spam is long
+    since held by then, or shows in the samples."""
 
     def __init__(self, probe: ContentProbe, rules: ContentRules, clock: Clock, journal: Journal) -> None:
         self._probe, self._rules = probe, rules
@@ -31,14 +35,18 @@ class OutgoingContent:
         if not submitted.elsewhere:
             return ()
         reads_words = self._is_read(submitted.identity.account_id)
-        looking = self._probe.inside(submitted.content.read, submitted.header, None, (), reads_words=reads_words)
+        looking = self._probe.inside(
+            submitted.content.read, submitted.header, None, (), reads_words=reads_words
+        )
         rspamd: RspamdFinding | None = None
         clamav: ClamavFinding | None = None
         if self._probe.rspamd is None and self._probe.clamav is None:
             content = await looking
         else:
             content, rspamd, clamav = await asyncio.gather(
-                looking, self._ask_rspamd(submitted) if reads_words else _nothing(), self._ask_clamav(submitted)
+                looking,
+                self._ask_rspamd(submitted) if reads_words else _nothing(),
+                self._ask_clamav(submitted),
             )
         said = _said(content, rspamd, clamav, self._rules)
         self._write_down(submitted, said, rspamd, clamav)
@@ -58,9 +66,14 @@ class OutgoingContent:
         if size > self._probe.scanner_octets:
             return RspamdFinding(problem=TOO_LARGE)
         about = Circumstances(
-            submitted.message_id, str(context.client or ""), "", context.hello, str(envelope.reverse_path),
-            tuple(str(recipient.address) for recipient in envelope.recipients), str(submitted.identity.address),
-        )  # fmt: skip
+            message_id=submitted.message_id,
+            client=str(context.client or ""),
+            client_name="",
+            hello=context.hello,
+            reverse_path=str(envelope.reverse_path),
+            recipients=tuple(str(recipient.address) for recipient in envelope.recipients),
+            user=str(submitted.identity.address),
+        )
         return await self._probe.rspamd.scan(submitted.content.read, size, about)
 
     async def _ask_clamav(self, submitted: Submitted) -> ClamavFinding | None:
@@ -71,20 +84,34 @@ class OutgoingContent:
             return ClamavFinding(problem=TOO_LARGE)
         return await self._probe.clamav.scan(submitted.content.read, size)
 
-    def _write_down(self, submitted: Submitted, said: tuple[Said, ...], rspamd: RspamdFinding | None, clamav: ClamavFinding | None) -> None:
+    def _write_down(
+        self,
+        submitted: Submitted,
+        said: tuple[Said, ...],
+        rspamd: RspamdFinding | None,
+        clamav: ClamavFinding | None,
+    ) -> None:
         """What spoke against it, and what could not be known."""
         fields: dict[str, JournalValue] = {each.check: each.what for each in said}
-        fields |= {name: found.problem for name, found in (("rspamd", rspamd), ("clamav", clamav)) if found is not None and found.problem}
+        fields |= {
+            name: found.problem
+            for name, found in (("rspamd", rspamd), ("clamav", clamav))
+            if found is not None and found.problem
+        }
         if fields:
             account = str(submitted.identity.address)
-            self._journal.record(Entry("submission.evidence", submitted.message_id, {"account": account, **fields}, (account,)))
+            self._journal.record(
+                Entry("submission.evidence", submitted.message_id, {"account": account, **fields}, (account,))
+            )
 
 
 async def _nothing() -> None:
     return None
 
 
-def _said(content: ContentFinding, rspamd: RspamdFinding | None, clamav: ClamavFinding | None, rules: ContentRules) -> tuple[Said, ...]:
+def _said(
+    content: ContentFinding, rspamd: RspamdFinding | None, clamav: ClamavFinding | None, rules: ContentRules
+) -> tuple[Said, ...]:
     said: list[Said] = []
     if virus := virus_in(clamav):
         said.append(Said("virus", virus))

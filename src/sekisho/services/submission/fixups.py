@@ -1,4 +1,5 @@
-"""What a submitted header section must be, and what is added or taken away once, before signing (RFC 6409 §8)."""
+"""What a submitted header section must be, and what is added or taken away once, before signing (RFC 6409
+§8)."""
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -11,13 +12,24 @@ from sekisho.services.smtp.content import HeaderVerdict
 from sekisho.services.smtp.refusal import CONTENT_RULE, Refusal
 
 # RFC 5322 §3.6: at most one of each. Two of them are read differently by different readers.
-_SINGLE = ("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References")
+_SINGLE = (
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+)
 _RESENDERS = {b"resent-from": "Resent-From", b"resent-sender": "Resent-Sender"}
 _REMOVED = frozenset({b"bcc", b"resent-bcc", b"return-path"})
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FixupStamp:
     """What missing fields are made of."""
 
     message_id: str
@@ -28,7 +40,9 @@ class Stamp:
 def check_header(header: HeaderSection, max_received: int) -> Refusal | None:
     """Why the header section cannot be sent as it is, said so that its author can mend it."""
     if header.count(b""):
-        return _content("A line of the header section is no field; the program that wrote this message must be corrected")
+        return _content(
+            "A line of the header section is no field; the program that wrote this message must be corrected"
+        )
     if header.count(b"received") > max_received:
         return Refusal.of(554, "5.4.6", "Too many Received fields: the message goes in a loop", CONTENT_RULE)
     for name in _SINGLE:
@@ -44,12 +58,16 @@ def _content(text: str) -> Refusal:
     return Refusal.of(554, "5.6.0", text, CONTENT_RULE)
 
 
-def author_addresses(header: HeaderSection, loose_domains: Container[str]) -> tuple[tuple[str, Address], ...] | Refusal:
-    """(field name, address) of everybody that From, Sender and the topmost Resent-From and Resent-Sender name, or the refusal of a
-    field that names nobody for sure."""
+def author_addresses(
+    header: HeaderSection, loose_domains: Container[str]
+) -> tuple[tuple[str, Address], ...] | Refusal:
+    """(field name, address) of everybody that From, Sender and the topmost Resent-From and Resent-Sender
+    name, or the refusal of a field that names nobody for sure."""
     found: list[tuple[str, Address]] = []
     for name, field in (*_named(header, "From"), *_named(header, "Sender"), *_resent(header)):
-        addresses = parse_address_list(header.value(field), loose_domains, routes=False)  # a route shows names that nobody proved
+        addresses = parse_address_list(
+            header.value(field), loose_domains, routes=False
+        )  # a route shows names that nobody proved
         if not addresses:
             text = f"The {name} field is not a list of addresses; correct it and send again"
             return Refusal.of(554, "5.6.0", text, "malformed-author")
@@ -62,7 +80,8 @@ def _named(header: HeaderSection, name: str) -> Iterator[tuple[str, Field]]:
 
 
 def _resent(header: HeaderSection) -> Iterator[tuple[str, Field]]:
-    """Who resends: the topmost block that names somebody (RFC 5322 §3.6.6). Blocks below it are of those who resent it before."""
+    """Who resends: the topmost block that names somebody (RFC 5322 §3.6.6). Blocks below it are of those who
+    resent it before."""
     has_named = False
     for field in header.fields:
         if not field.name.startswith(b"resent-"):
@@ -75,8 +94,9 @@ def _resent(header: HeaderSection) -> Iterator[tuple[str, Field]]:
             yield name, field
 
 
-def fixed_header(header: HeaderSection, stamp: Stamp) -> HeaderVerdict:
-    """Date and Message-ID are added when missing (RFC 6409 §8.2, §8.3), Bcc and Return-Path go; everything else stays as it came."""
+def fixed_header(header: HeaderSection, stamp: FixupStamp) -> HeaderVerdict:
+    """Date and Message-ID are added when missing (RFC 6409 §8.2, §8.3), Bcc and Return-Path go; everything
+    else stays as it came."""
     added = b""
     if not header.count(b"date"):
         added += f"Date: {format_date(stamp.at_us)}\r\n".encode()

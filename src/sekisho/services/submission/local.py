@@ -1,4 +1,5 @@
-"""The submission socket of this machine: SMTP over a Unix socket, the sender known by system user (for sendmail(1), cron, monitoring)."""
+"""The submission socket of this machine: SMTP over a Unix socket, the sender known by system user (for
+sendmail(1), cron, monitoring)."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,7 +14,8 @@ EVERYBODY_ELSE = "*"
 
 
 class LocalSubmission:
-    """Implements `ports.stream.ConnectionHandler`. `local_users` is the setting of that name: user name or uid → account address.
+    """Implements `ports.stream.ConnectionHandler`. `local_users` is the setting of that name: user name or
+    uid → account address.
 
     `user_name` tells the name of a system user, or None; it is asked once per connection.
     """
@@ -47,12 +49,16 @@ class LocalSubmission:
         users = self._local_users
         text = (users.get(name) if name else None) or users.get(str(uid)) or users.get(EVERYBODY_ELSE)
         if text is None:
-            return Refusal.of(554, None, f"System user {name or uid} has no account here; see submission.local_users")
+            return Refusal.of(
+                554, None, f"System user {name or uid} has no account here; see submission.local_users"
+            )
         try:
             address = Address.from_text(text)
         except AddressError:
-            return Refusal.of(554, None, f"submission.local_users names no address for system user {name or uid}")
+            return Refusal.of(
+                554, None, f"submission.local_users names no address for system user {name or uid}"
+            )
         account = await self._directory.account_by_address(address)
         if account is None or account.state not in ("active", "sending_held"):
             return Refusal.of(554, None, f"The account of system user {name or uid} is not there or closed")
-        return Identity(account.id, address, f"uid:{uid}")
+        return Identity(account_id=account.id, address=address, credential_id=f"uid:{uid}")

@@ -25,10 +25,17 @@ _CANCELLED = Refusal.of(501, "5.7.0", "Authentication cancelled")
 _TOO_MANY = Reply.of(421, "4.7.0", "Too many failed logins, closing the connection")
 
 
-class Login:
-    """`identity` is set once a login succeeded, or from the start (`is_local`); `mechanism` is the name of the one that was last begun."""
+class SubmissionLogin:
+    """`identity` is set once a login succeeded, or from the start (`is_local`); `mechanism` is the name of
+    the one that was last begun."""
 
-    def __init__(self, authenticator: Authenticator, connection: Connection, max_failures: int, identity: Identity | None) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        connection: Connection,
+        max_failures: int,
+        identity: Identity | None,
+    ) -> None:
         self.connection = connection
         self.identity = identity
         self.is_local = identity is not None
@@ -58,7 +65,9 @@ class Login:
             return self._failed(_CANCELLED)  # the machine has said so
         if isinstance(event, SaslBegins):
             self.mechanism = event.mechanism.upper()
-            self._exchange = self._authenticator.exchange(self._channel)  # THREATS 13: a new object for each exchange
+            self._exchange = self._authenticator.exchange(
+                self._channel
+            )  # THREATS 13: a new object for each exchange
             answer = await self._exchange.begin(event.mechanism, event.initial)
         else:
             assert self._exchange is not None

@@ -1,4 +1,5 @@
-"""Where signing and the watch over hijacked accounts stand: between end of data and acceptance, in this order."""
+"""Where signing and the watch over hijacked accounts stand: between end of data and acceptance, in this
+order."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,19 +16,22 @@ from sekisho.services.smtp.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """From where and by what: `client` None for the submission socket of this machine; `hello` its EHLO name, `mechanism` that of SASL."""
+class SubmissionContext:
+    """From where and by what: `client` None for the submission socket of this machine; `hello` its EHLO name,
+    `mechanism` that of SASL."""
 
     client: IpAddress | None = None
     hello: str = ""
     mechanism: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """A message whose sender and header section are in order. `header` is what the store has; `authors` are the From addresses.
+    """A message whose sender and header section are in order. `header` is what the store has; `authors` are
+    the From addresses.
 
-    `elsewhere`: recipients of other servers; `locals`: those whose mailboxes are here. An alias that leads away is among neither.
+    `elsewhere`: recipients of other servers; `locals`: those whose mailboxes are here. An alias that leads
+    away is among neither.
     """
 
     message_id: str
@@ -36,7 +40,7 @@ class Submitted:
     header: HeaderSection
     content: ContentWriter
     authors: tuple[Address, ...]
-    context: Context = Context()
+    context: SubmissionContext = SubmissionContext()
     elsewhere: tuple[Address, ...] = ()
     locals: tuple[Recipient, ...] = ()
 
@@ -57,7 +61,7 @@ class OutboundJudge(Protocol):
         ...
 
 
-class ContentCheck(Protocol):
+class ContentInspection(Protocol):
     """What the classifier and scanners say of outgoing mail; only advice to the watch."""
 
     async def says(self, submitted: Submitted) -> tuple[Said, ...]:

@@ -1,4 +1,5 @@
-"""Submission (MSA): ports 465 and 587. Takes mail from accounts of this server only, and only in their own names."""
+"""Submission (MSA): ports 465 and 587. Takes mail from accounts of this server only, and only in their own
+names."""
 
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ from sekisho.ports.stream import ListenerInfo, Stream
 from sekisho.services.smtp.refusal import Refusals
 from sekisho.services.smtp.service import SmtpService, server_settings
 from sekisho.services.smtp.session import Timeouts
-from sekisho.services.submission.login import Login
+from sekisho.services.submission.login import SubmissionLogin
 from sekisho.services.submission.sender import SenderRights
 from sekisho.services.submission.submitter import Submitter, SubmitterRules
 from sekisho.services.submission.tools import SubmissionConfig, SubmissionTools
@@ -20,11 +21,11 @@ class Submission:
         self._tools, self._config = tools, config
         settings = config.submission
         timeouts = Timeouts(
-            settings.command_timeout_seconds,
-            settings.data_timeout_seconds,
-            settings.session_timeout_seconds,
-            settings.login_timeout_seconds,
-            settings.data_octets_per_second,
+            command_seconds=settings.command_timeout_seconds,
+            data_seconds=settings.data_timeout_seconds,
+            session_seconds=settings.session_timeout_seconds,
+            login_seconds=settings.login_timeout_seconds,
+            data_octets_per_second=settings.data_octets_per_second,
         )
         machine = replace(
             server_settings("submission", config),
@@ -33,7 +34,9 @@ class Submission:
             loose_dot_domains=frozenset(config.loose_dot_domains),
         )
         self._service = SmtpService(tools, config, timeouts, machine)
-        self._rules = SubmitterRules(config.limits.received_fields, config.loose_dot_domains, settings.hide_client_address)
+        self._rules = SubmitterRules(
+            config.limits.received_fields, config.loose_dot_domains, settings.hide_client_address
+        )
         self._rights = SenderRights(tools.directory)
 
     async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
@@ -43,11 +46,15 @@ class Submission:
         """Of a new connection."""
         return self._service.refusals(stream)
 
-    async def serve(self, refusals: Refusals, listener: ListenerInfo, identity: Identity | None = None) -> None:
+    async def serve(
+        self, refusals: Refusals, listener: ListenerInfo, identity: Identity | None = None
+    ) -> None:
         """`identity`: who is there is known from the operating system; there is no login."""
         connection = refusals.connection
         if identity is not None:
             connection.account = str(identity.address)
-        login = Login(self._tools.authenticator, connection, self._config.login.failures_per_connection, identity)
+        login = SubmissionLogin(
+            self._tools.authenticator, connection, self._config.login.failures_per_connection, identity
+        )
         decider = Submitter(self._tools, self._rules, self._service.acceptances, login, self._rights)
         await self._service.serve(refusals, decider, can_starttls=listener.can_starttls)

@@ -17,15 +17,17 @@ from sekisho.services.smtp.acceptance import FULL, Destination, deliveries_of
 from sekisho.services.smtp.content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp.refusal import Refusal
 from sekisho.services.smtp.transaction import Acceptances, MailTransaction
-from sekisho.services.submission.fixups import Stamp, author_addresses, check_header, fixed_header
-from sekisho.services.submission.login import Login
-from sekisho.services.submission.seams import Context, Submitted
+from sekisho.services.submission.fixups import FixupStamp, author_addresses, check_header, fixed_header
+from sekisho.services.submission.login import SubmissionLogin
+from sekisho.services.submission.seams import SubmissionContext, Submitted
 from sekisho.services.submission.sender import SenderRights
 from sekisho.services.submission.tools import SubmissionTools
 
 _NO_SUCH_USER = Refusal.of(550, "5.1.1", "No such recipient here", "no-such-recipient")
 _LITERAL = Refusal.of(550, "5.1.2", "Mail to address literals is not sent; use a domain", "address-literal")
-_NOT_QUALIFIED = Refusal.of(554, "5.1.2", "The recipient's domain is not fully qualified", "not-qualified")  # RFC 6409 §4.2
+_NOT_QUALIFIED = Refusal.of(
+    554, "5.1.2", "The recipient's domain is not fully qualified", "not-qualified"
+)  # RFC 6409 §4.2
 _LOGGED_OUT = Refusal.of(421, "4.7.0", "This login is no longer valid; log in again")
 
 
@@ -39,7 +41,14 @@ class SubmitterRules:
 class Submitter:
     """Implements `services.smtp.session.Decider`."""
 
-    def __init__(self, tools: SubmissionTools, rules: SubmitterRules, acceptances: Acceptances, login: Login, rights: SenderRights) -> None:
+    def __init__(
+        self,
+        tools: SubmissionTools,
+        rules: SubmitterRules,
+        acceptances: Acceptances,
+        login: SubmissionLogin,
+        rights: SenderRights,
+    ) -> None:
         self._tools, self._rules = tools, rules
         self._acceptances = acceptances
         self._login, self._rights = login, rights
@@ -78,7 +87,11 @@ class Submitter:
         address = recipient.address
         found = await self._tools.recipients.resolve(address)
         if found.status == "local":
-            if found.accounts and not found.remotes and all(0 < a.quota_octets <= a.used_octets for a in found.accounts):
+            if (
+                found.accounts
+                and not found.remotes
+                and all(0 < a.quota_octets <= a.used_octets for a in found.accounts)
+            ):
                 return FULL
             return Destination(recipient, tuple(account.id for account in found.accounts), found.remotes)
         if found.status == "unknown":
@@ -99,7 +112,7 @@ class Submitter:
             return HeaderVerdict(refusal)
         assert self._account is not None
         domain = self._account.address.rpartition("@")[2]
-        return fixed_header(header, Stamp(self._message_id, domain, self._tools.clock.now_us()))
+        return fixed_header(header, FixupStamp(self._message_id, domain, self._tools.clock.now_us()))
 
     async def message(self, transaction: MailTransaction, content: IncomingContent) -> Refusal | Reply:
         submitted = await self._submitted(transaction, content)
@@ -126,15 +139,19 @@ class Submitter:
                 return refusal
         connection, destinations = self._connection, transaction.destinations
         return Submitted(
-            self._message_id,
-            identity,
-            transaction.envelope,
-            content.stored_header(),
-            content.writer,
-            tuple(address for name, address in authors if name == "From"),
-            Context(None if self._login.is_local else connection.stream.peer.address, connection.hello.name, self._login.mechanism),
-            tuple(d.recipient.address for d in destinations if d.remotes == (d.recipient.address,)),
-            tuple(d.recipient for d in destinations if d.account_ids),
+            message_id=self._message_id,
+            identity=identity,
+            envelope=transaction.envelope,
+            header=content.stored_header(),
+            content=content.writer,
+            authors=tuple(address for name, address in authors if name == "From"),
+            context=SubmissionContext(
+                None if self._login.is_local else connection.stream.peer.address,
+                connection.hello.name,
+                self._login.mechanism,
+            ),
+            elsewhere=tuple(d.recipient.address for d in destinations if d.remotes == (d.recipient.address,)),
+            locals=tuple(d.recipient for d in destinations if d.account_ids),
         )
 
     async def _accept(
@@ -146,18 +163,26 @@ class Submitter:
         *,
         is_kept_back: bool = False,
     ) -> Refusal | Reply:
-        """`is_kept_back`: an operator holds what the account sends; it hears of success all the same, as with the guard."""
-        tools, acceptances, envelope, now_us = self._tools, self._acceptances, submitted.envelope, self._tools.clock.now_us()
+        """`is_kept_back`: an operator holds what the account sends; it hears of success all the same, as with
+        the guard."""
+        tools, acceptances = self._tools, self._acceptances
+        envelope, now_us = submitted.envelope, tools.clock.now_us()
         is_local, destinations = self._login.is_local, transaction.destinations
-        hides_client = self._rules.hide_client_address
         received = acceptances.received(
-            self._connection, envelope, submitted.message_id, now_us, hides_client=hides_client, is_local=is_local
+            self._connection,
+            envelope,
+            submitted.message_id,
+            now_us,
+            hides_client=self._rules.hide_client_address,
+            is_local=is_local,
         )
         prefix = received + await tools.signer.sign(submitted)
         offered = self._offered(submitted, destinations, prefix)
         wanted = as_offered(offered) if is_kept_back else await tools.sieve.sort(offered)
         if wanted.refusal is not None:
-            return Refusal(reply=wanted.refusal, rule=SCRIPT_RULE, because=wanted.because, id=submitted.message_id)
+            return Refusal(
+                reply=wanted.refusal, rule=SCRIPT_RULE, because=wanted.because, id=submitted.message_id
+            )
         acceptance = Acceptance(
             message_id=submitted.message_id,
             envelope=envelope,
@@ -177,7 +202,9 @@ class Submitter:
             tools.judge.decided(submitted, accepted.decision)
         # Of what is held nobody is told: nothing was delivered.
         if not is_kept_back and (accepted.decision is None or not accepted.decision.case_id):
-            tools.correspondence.wrote(submitted.identity.account_id, [one for d in destinations for one in d.remotes])
+            tools.correspondence.wrote(
+                submitted.identity.account_id, [one for d in destinations for one in d.remotes]
+            )
             refusal = await acceptances.tell(transaction, acceptance, accepted, content)
             if refusal is not None:
                 return refusal
@@ -192,5 +219,9 @@ class Submitter:
             destinations=tuple(destinations),
             header=submitted.header,
             content=submitted.content,
-            deliveries=deliveries_of(submitted.message_id, destinations, format_return_path(submitted.envelope.reverse_path) + prefix),
+            deliveries=deliveries_of(
+                submitted.message_id,
+                destinations,
+                format_return_path(submitted.envelope.reverse_path) + prefix,
+            ),
         )

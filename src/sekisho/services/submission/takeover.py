@@ -1,20 +1,29 @@
-"""The watch over hijacked accounts at submission: gathers what `core.policy.takeover` judges by, and writes down what was decided.
+"""The watch over hijacked accounts at submission: gathers what `core.policy.takeover` judges by, and writes
+down what was decided.
 
-The verdict itself falls inside the transaction that accepts the message, where no other connection comes between. What is held
-was signed in vain: it is signed anew when it is released.
+The verdict itself falls inside the transaction that accepts the message, where no other connection comes
+between. What is held was signed in vain: it is signed anew when it is released.
 """
 
 from sekisho.core.message.references import header_references
 from sekisho.core.policy.takeover.content import LOOKED_AT, count_hidden, look_at_author, look_at_content
 from sekisho.core.policy.takeover.rules import GuardRules
-from sekisho.core.policy.takeover.sending import Said, Sending, client_of, key_of, network_of, recipient_key, short_key
+from sekisho.core.policy.takeover.sending import (
+    Said,
+    Sending,
+    client_of,
+    key_of,
+    network_of,
+    recipient_key,
+    short_key,
+)
 from sekisho.core.policy.takeover.wording import reasons_told
 from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.metrics import Metrics
 from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.ports.places import Places
-from sekisho.services.submission.seams import ContentCheck, NoContentCheck, OutboundVerdict, Submitted
+from sekisho.services.submission.seams import ContentInspection, NoContentCheck, OutboundVerdict, Submitted
 
 HIDDEN_FROM = 10  # fewer hidden recipients need not be counted: no signal looks at them
 
@@ -28,7 +37,7 @@ class TakeoverWatch:
         clock: Clock,
         journal: Journal,
         metrics: Metrics,
-        check: ContentCheck | None = None,
+        check: ContentInspection | None = None,
         places: Places | None = None,
     ) -> None:
         self._rules, self._clock = rules, clock
@@ -41,7 +50,9 @@ class TakeoverWatch:
             return OutboundVerdict()
         octets = await submitted.content.read(0, LOOKED_AT)
         said = await self._check.says(submitted)
-        return OutboundVerdict(outgoing=self._facts(submitted, octets, said, await self._days_read(submitted)))
+        return OutboundVerdict(
+            outgoing=self._facts(submitted, octets, said, await self._days_read(submitted))
+        )
 
     async def _days_read(self, submitted: Submitted) -> int:
         network = network_of(submitted.context.client)
@@ -63,7 +74,9 @@ class TakeoverWatch:
             credential_id=identity.credential_id,
             at_us=self._clock.now_us(),
             network=network_of(context.client),
-            client=client_of(agent.decode("utf-8", "replace"), context.hello, context.mechanism) if context.client else "",
+            client=client_of(agent.decode("utf-8", "replace"), context.hello, context.mechanism)
+            if context.client
+            else "",
             is_service=identity.is_service,
             local_recipients=len(submitted.envelope.recipients) - len(elsewhere),
             remote_recipients=len(elsewhere),

@@ -21,9 +21,10 @@ from sekisho.services.signing import NO_SIGNING, Signing
 from sekisho.services.submission.seams import OutboundJudge, Signer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionTools:
-    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it, or gives None: whoever has time then."""
+    """`started` gets the queue work that was claimed with the acceptance; `owner` claims it, or gives None:
+    whoever has time then."""
 
     spool: Spool
     directory: Directory
@@ -43,7 +44,7 @@ class SubmissionTools:
     sieve: Sieving = NO_SIEVE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionConfig:
     hostname: str
     limits: Limits

@@ -37,17 +37,29 @@ async def filled(folder: Path, clock: ManualClock) -> tuple[SqliteStore, Account
     store = open_sqlite(folder, clock)
     await store.directory.add_domain(Domain("example.test", 0))
     account = await store.directory.add_account(Address("alice", "example.test"), "a", "s")
-    await store.mail.append(account.id, "INBOX", [appended(store, BIG), appended(store, b"small"), appended(store, BIG * 2)])
+    await store.mail.append(
+        account.id, "INBOX", [appended(store, BIG), appended(store, b"small"), appended(store, BIG * 2)]
+    )
     await store.spool.accept(
-        acceptance(store, BIG, deliveries=(delivery(account),), relays=(relay("x", "a.test", 0),), message_id="queued")
+        acceptance(
+            store,
+            BIG,
+            deliveries=(delivery(account),),
+            relays=(relay("x", "a.test", 0),),
+            message_id="queued",
+        )
     )
     return store, account
 
 
-async def test_a_restored_backup_has_everything_under_new_uidvalidity(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_restored_backup_has_everything_under_new_uidvalidity(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     store, account = await filled(tmp_path, clock)
     steps: list[tuple[int, int]] = []
-    manifest = backup(tmp_path / "data", tmp_path / "copy", clock, lambda done, total: steps.append((done, total)))
+    manifest = backup(
+        tmp_path / "data", tmp_path / "copy", clock, lambda done, total: steps.append((done, total))
+    )
     assert (manifest.messages, manifest.files) == (4, 3)
     assert steps[-1] == (3, 3)
     before = await store.mail.mailbox(account.id, "INBOX")
@@ -147,7 +159,10 @@ async def test_a_hot_backup_under_load_is_whole(tmp_path: Path, clock: ManualClo
 
 
 WOUNDS: list[tuple[str, str]] = [
-    ("UPDATE mailbox SET unseen = unseen + 1 WHERE name = 'INBOX'", "mailbox INBOX counts 4 messages, 5 unseen"),
+    (
+        "UPDATE mailbox SET unseen = unseen + 1 WHERE name = 'INBOX'",
+        "mailbox INBOX counts 4 messages, 5 unseen",
+    ),
     ("UPDATE account_usage SET used_octets = 1", "counts 1 octets"),
     ("DELETE FROM content WHERE file IS NULL", "names an email or a content that is not there"),
     ("UPDATE message SET size_octets = 3 WHERE uid = 2", "says 3 octets"),
@@ -187,7 +202,9 @@ async def test_verify_reads_every_file(tmp_path: Path, clock: ManualClock, how: 
     assert str(victim) in problem
 
 
-async def test_a_sweep_asks_before_each_file(tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sweep_asks_before_each_file(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A backup that begins in the midst of it has a snapshot that names what is expunged now."""
     store, account = await filled(tmp_path, clock)
     info = await store.mail.mailbox(account.id, "INBOX")

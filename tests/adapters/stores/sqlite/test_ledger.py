@@ -1,4 +1,5 @@
-"""What only ledger.db has: segments, postings that move, several writers, a thread, a bounded size, a full disk."""
+"""What only ledger.db has: segments, postings that move, several writers, a thread, a bounded size, a full
+disk."""
 
 import asyncio
 import os
@@ -64,7 +65,9 @@ def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.usefixtures("small_segments")
-async def test_it_answers_like_the_memory_whatever_was_written_when(tmp_path: Path, clock: ManualClock, losses: Losses) -> None:
+async def test_it_answers_like_the_memory_whatever_was_written_when(
+    tmp_path: Path, clock: ManualClock, losses: Losses
+) -> None:
     """Two workers write in turn, into many segments, some postings fresh and some moved."""
     dice = SeededDice(7)
     model = MemoryLedger(clock)
@@ -78,18 +81,28 @@ async def test_it_answers_like_the_memory_whatever_was_written_when(tmp_path: Pa
         clock.advance(200)
     await workers[0].settle()
     assert len(rows(tmp_path, "SELECT number FROM segment")) > 12
-    assert rows(tmp_path, "SELECT count(*) > 0 FROM posting") == rows(tmp_path, "SELECT count(*) > 0 FROM fresh") == [(1,)]
+    assert (
+        rows(tmp_path, "SELECT count(*) > 0 FROM posting")
+        == rows(tmp_path, "SELECT count(*) > 0 FROM fresh")
+        == [(1,)]
+    )
     for key in (*(f"{number}@example.org" for number in range(21)), "id3", "id614", "17@x", "nobody"):
         assert await workers[0].find(key) == await model.find(key)
         since_us = clock.now_us() - 40_000_000_000
-        assert await workers[1].find(key, since_us=since_us, limit=5) == await model.find(key, since_us=since_us, limit=5)
+        assert await workers[1].find(key, since_us=since_us, limit=5) == await model.find(
+            key, since_us=since_us, limit=5
+        )
     for worker in workers:
         worker.close()
 
 
 @pytest.mark.usefixtures("small_segments")
-async def test_too_many_octets_cut_the_oldest_segments_off(tmp_path: Path, clock: ManualClock, losses: Losses) -> None:
-    ledger = SqliteLedger(tmp_path, clock, LedgerLimits(keep_octets=400_000, free_disk_octets=0), losses, alone=True)
+async def test_too_many_octets_cut_the_oldest_segments_off(
+    tmp_path: Path, clock: ManualClock, losses: Losses
+) -> None:
+    ledger = SqliteLedger(
+        tmp_path, clock, LedgerLimits(keep_octets=400_000, free_disk_octets=0), losses, alone=True
+    )
     for number in range(1000):
         ledger.keep(clock.now_us(), entry(number, "a@example.org", octets=1000))
         clock.advance(1)
@@ -103,7 +116,9 @@ async def test_too_many_octets_cut_the_oldest_segments_off(tmp_path: Path, clock
     assert [one.id for one in found] == [f"id{number}" for number in range(999, 999 - span.entries, -1)]
     first = 1 + 999 - span.entries
     oldest = rows(
-        tmp_path, f"SELECT min(place >> {ledger_places.POSTING_SHIFT}), min(id >> {ledger_places.PLACE_BITS}) FROM posting, entry"
+        tmp_path,
+        f"SELECT min(place >> {ledger_places.POSTING_SHIFT}), min(id >> {ledger_places.PLACE_BITS}) FROM "
+        f"posting, entry",
     )
     assert rows(tmp_path, "SELECT min(number) FROM segment")[0][0] == oldest[0][0] == oldest[0][1]
     assert span.oldest_at_us == clock.now_us() - (1000 - first) * 1_000_000
@@ -124,7 +139,9 @@ async def test_keys_with_the_same_hash_are_told_apart(
     ledger.close()
 
 
-async def test_the_thread_writes_by_itself(tmp_path: Path, clock: ManualClock, losses: Losses, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_thread_writes_by_itself(
+    tmp_path: Path, clock: ManualClock, losses: Losses, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ledger_writer, "GATHER_SECONDS", 0.0)
     monkeypatch.setattr(ledger_writer, "INTERVAL_SECONDS", 0.0)
     ledger = SqliteLedger(tmp_path, clock, FREE, losses)
@@ -170,7 +187,9 @@ async def test_it_takes_nothing_of_a_reserve_that_was_given_up(tmp_path: Path, c
     ledger.close()
 
 
-async def test_what_waits_is_bounded(tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_waits_is_bounded(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ledger_writer, "MOST_WAITING", 3)
     monkeypatch.setattr(ledger_writer, "GATHER_SECONDS", 60.0)
     losses = Losses()
@@ -183,7 +202,9 @@ async def test_what_waits_is_bounded(tmp_path: Path, clock: ManualClock, monkeyp
     ledger.close()
 
 
-async def test_an_own_bug_loses_entries_and_nothing_else(tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_own_bug_loses_entries_and_nothing_else(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     losses = Losses()
     ledger = SqliteLedger(tmp_path, clock, FREE, losses, alone=True)
     with monkeypatch.context() as patched:
@@ -224,7 +245,9 @@ def test_its_files_are_the_servers_alone(tmp_path: Path, clock: ManualClock, los
     asyncio.run(ledger.settle())
     for path in tmp_path.iterdir():
         found = path.stat()
-        assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o600, folder.st_uid, folder.st_gid), path
+        assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o600, folder.st_uid, folder.st_gid), (
+            path
+        )
     ledger.close()
 
 
@@ -264,7 +287,11 @@ async def test_the_maintenance_keeps_house(tmp_path: Path, clock: ManualClock, l
 
 
 def test_places_fit_the_integers_of_sqlite() -> None:
-    last = ((1 << 21) - 1) << ledger_places.POSTING_SHIFT | ((1 << ledger_places.HASH_BITS) - 1) << ledger_places.PLACE_BITS | 0xFFFF
+    last = (
+        ((1 << 21) - 1) << ledger_places.POSTING_SHIFT
+        | ((1 << ledger_places.HASH_BITS) - 1) << ledger_places.PLACE_BITS
+        | 0xFFFF
+    )
     assert last < 1 << 63
     assert ledger_places.entry_id(last) == ((1 << 21) - 1) << 16 | 0xFFFF
     assert 0 <= ledger_places.key_hash("ü\udc80") < 1 << ledger_places.HASH_BITS

@@ -121,7 +121,9 @@ def test_every_shipped_migration_has_a_number() -> None:
 
 async def test_has_room_looks_at_the_disk(tmp_path: Path, clock: ManualClock, store: SqliteStore) -> None:
     assert await store.spool.has_room()
-    full = SqliteStore(tmp_path / "data", clock, SeededDice(5), LocalChanges(), StoreSettings(free_disk_octets=1 << 60))
+    full = SqliteStore(
+        tmp_path / "data", clock, SeededDice(5), LocalChanges(), StoreSettings(free_disk_octets=1 << 60)
+    )
     assert not await full.spool.has_room()
     await full.close()
 
@@ -138,13 +140,21 @@ async def test_checkpoints_move_the_wal(tmp_path: Path, store: SqliteStore, alic
     assert (await store.mail.mailbox(alice.id, "INBOX")).messages == 20
 
 
-async def test_the_sweep_forgets_and_removes_orphans(tmp_path: Path, store: SqliteStore, alice: Account, clock: ManualClock) -> None:
+async def test_the_sweep_forgets_and_removes_orphans(
+    tmp_path: Path, store: SqliteStore, alice: Account, clock: ManualClock
+) -> None:
     for number in range(3):
         item = delivery(alice, delivery_id=f"d{number}")
-        await store.spool.accept(acceptance(store, BIG, deliveries=(item,), delivery_memory_seconds=10 + number))
+        await store.spool.accept(
+            acceptance(store, BIG, deliveries=(item,), delivery_memory_seconds=10 + number)
+        )
     folder = tmp_path / "data/content"
     named = set(folder.glob("??/??/*"))
-    orphan, young, temporary = named.copy().pop().with_name("0" * 32), named.copy().pop().with_name("1" * 32), folder / "tmp/left"
+    orphan, young, temporary = (
+        named.copy().pop().with_name("0" * 32),
+        named.copy().pop().with_name("1" * 32),
+        folder / "tmp/left",
+    )
     for path in (orphan, young, temporary):
         path.write_bytes(b"x")
     for path in (*named, orphan, temporary):
@@ -169,8 +179,11 @@ async def test_one_failing_step_does_not_hurt_its_group(store: SqliteStore, alic
     assert store.writer.commits - before <= 2
 
 
-async def test_when_sqlite_gives_up_nothing_of_the_group_is_written(store: SqliteStore, alice: Account) -> None:
-    """After some faults SQLite rolls the whole transaction back by itself; the steps behind must not slip through."""
+async def test_when_sqlite_gives_up_nothing_of_the_group_is_written(
+    store: SqliteStore, alice: Account
+) -> None:
+    """After some faults SQLite rolls the whole transaction back by itself; the steps behind must not slip
+    through."""
     append = [store.mail.append(alice.id, "INBOX", [appended(store)]) for _ in range(2)]
     give_up = store.writer.write(lambda tx: tx.execute("ROLLBACK; SELECT nonsense"))
     results = await asyncio.gather(append[0], give_up, append[1], return_exceptions=True)
@@ -267,7 +280,14 @@ async def test_a_full_disk_refuses_and_leaves_nothing(
     tmp_path: Path, clock: ManualClock, store: SqliteStore, alice: Account, call: str
 ) -> None:
     files = FailingFiles()
-    other = SqliteStore(tmp_path / "data", clock, SeededDice(7), LocalChanges(), StoreSettings(free_disk_octets=1), files=files)
+    other = SqliteStore(
+        tmp_path / "data",
+        clock,
+        SeededDice(7),
+        LocalChanges(),
+        StoreSettings(free_disk_octets=1),
+        files=files,
+    )
     files.fails = call
     writer = other.spool.open_content()
     item = acceptance(other, b"", deliveries=(delivery(alice),), relays=(relay("x", "a.test", 0),))
@@ -339,7 +359,9 @@ def files_of(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("marked", [False, True])
-async def test_a_content_without_a_row_goes_at_once(tmp_path: Path, store: SqliteStore, alice: Account, marked: bool) -> None:
+async def test_a_content_without_a_row_goes_at_once(
+    tmp_path: Path, store: SqliteStore, alice: Account, marked: bool
+) -> None:
     """Nobody's mailbox took it: no acceptance, appending, delivery or notice may leave a file behind."""
     await store.spool.accept(acceptance(store, BIG, deliveries=(delivery(alice, delivery_id="known"),)))
     await store.directory.set_quota(alice.id, 60_000)
@@ -350,11 +372,17 @@ async def test_a_content_without_a_row_goes_at_once(tmp_path: Path, store: Sqlit
         assert full.over_quota_account_ids == (alice.id,)
         assert files_of(tmp_path) == kept
         both = acceptance(
-            store, BIG * 3, deliveries=(delivery(alice),), relays=(relay("x", "a.test", 0),), one_of_each=(frozenset({alice.id}),)
+            store,
+            BIG * 3,
+            deliveries=(delivery(alice),),
+            relays=(relay("x", "a.test", 0),),
+            one_of_each=(frozenset({alice.id}),),
         )
         assert (await store.spool.accept(both)).nothing_taken
         assert files_of(tmp_path) == kept
-        repeated = await store.spool.accept(acceptance(store, BIG, deliveries=(delivery(alice, delivery_id="known"),)))
+        repeated = await store.spool.accept(
+            acceptance(store, BIG, deliveries=(delivery(alice, delivery_id="known"),))
+        )
         assert repeated.delivered_account_ids == (alice.id,)
         assert files_of(tmp_path) == kept
         item = appended(store, BIG)
@@ -362,21 +390,27 @@ async def test_a_content_without_a_row_goes_at_once(tmp_path: Path, store: Sqlit
             await store.mail.append(alice.id, "INBOX", [item])
         assert files_of(tmp_path) == kept
         item.content.discard()
-    await store.spool.accept(acceptance(store, BIG, deliveries=(delivery(alice),), relays=(relay("x", "a.test", 0),)))
+    await store.spool.accept(
+        acceptance(store, BIG, deliveries=(delivery(alice),), relays=(relay("x", "a.test", 0),))
+    )
     assert len(files_of(tmp_path)) == 2
 
 
-async def test_a_notice_that_finds_no_room_leaves_nothing(tmp_path: Path, store: SqliteStore, alice: Account) -> None:
+async def test_a_notice_that_finds_no_room_leaves_nothing(
+    tmp_path: Path, store: SqliteStore, alice: Account
+) -> None:
     await store.spool.accept(acceptance(store, b"small", relays=(relay("x", "a.test", 0),)))
     await store.directory.set_quota(alice.id, 10)
     (job,) = await store.spool.claim(Owner("h", 0, 1), 10)
     notice = acceptance(store, BIG, deliveries=(delivery(alice),))
-    outcome = Outcome(job.recipients[0].id, "failed", None)
+    outcome = Outcome(recipient_id=job.recipients[0].id, result="failed", reply=None)
     assert await store.spool.settle(job, (outcome,), notices=(notice,)) == (notice,)
     assert files_of(tmp_path) == []
 
 
-async def test_a_content_that_may_be_in_the_log_is_left_to_the_sweep(tmp_path: Path, store: SqliteStore, alice: Account) -> None:
+async def test_a_content_that_may_be_in_the_log_is_left_to_the_sweep(
+    tmp_path: Path, store: SqliteStore, alice: Account
+) -> None:
     """After an I/O error of COMMIT its row may be found there when the database is opened next."""
     item = appended(store, BIG)
     store.writer._connection.set_commit_hook(raising(apsw.IOError("the disk")))
@@ -394,9 +428,18 @@ def raising(error: BaseException) -> Any:
     return raise_it
 
 
-async def test_expunging_does_not_fail_with_the_contents_of_others(tmp_path: Path, clock: ManualClock, store: SqliteStore) -> None:
+async def test_expunging_does_not_fail_with_the_contents_of_others(
+    tmp_path: Path, clock: ManualClock, store: SqliteStore
+) -> None:
     files = FailingFiles()
-    other = SqliteStore(tmp_path / "data", clock, SeededDice(7), LocalChanges(), StoreSettings(free_disk_octets=1), files=files)
+    other = SqliteStore(
+        tmp_path / "data",
+        clock,
+        SeededDice(7),
+        LocalChanges(),
+        StoreSettings(free_disk_octets=1),
+        files=files,
+    )
     account = await other.directory.account_by_address(Address("alice", "example.test"))
     assert account is not None
     await other.mail.append(account.id, "INBOX", [appended(other, BIG)])
@@ -435,7 +478,9 @@ async def test_a_broken_writer_says_so_and_lets_nobody_wait(
     await asyncio.wait_for(store.close(), 10)
 
 
-async def test_a_damaged_database_is_told_as_what_it_is(tmp_path: Path, clock: ManualClock, store: SqliteStore, alice: Account) -> None:
+async def test_a_damaged_database_is_told_as_what_it_is(
+    tmp_path: Path, clock: ManualClock, store: SqliteStore, alice: Account
+) -> None:
     await store.mail.append(alice.id, "INBOX", [appended(store) for _ in range(50)])
     await store.maintenance.checkpoint(truncate=True)
     await store.close()
@@ -463,9 +508,14 @@ async def test_a_damaged_database_is_told_as_what_it_is(tmp_path: Path, clock: M
 
 @pytest.mark.parametrize("commits_behind_it", [0, 300])
 async def test_a_checkpoint_waits_for_no_reader_under_the_lock(
-    tmp_path: Path, store: SqliteStore, alice: Account, commits_behind_it: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    store: SqliteStore,
+    alice: Account,
+    commits_behind_it: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While a backup reads, writers do not wait: neither is the lock held long, nor does SQLite wait within it."""
+    """While a backup reads, writers do not wait: neither is the lock held long, nor does SQLite wait within
+    it."""
     reader = connect(tmp_path / "data/mail.db", read_only=True)
     await store.mail.append(alice.id, "INBOX", [appended(store, b"x" * 16_000) for _ in range(5)])
     reader.execute("BEGIN")
@@ -484,7 +534,9 @@ async def test_a_checkpoint_waits_for_no_reader_under_the_lock(
     maintenance.Checkpointer(store.writer.database, store.writer.lock, None).run(truncate=False)
     monkeypatch.undo()
     assert sum(held) < 0.5
-    assert bool(held) is (commits_behind_it == 0)  # with much behind a standing reader the lock is not even asked for
+    assert bool(held) is (
+        commits_behind_it == 0
+    )  # with much behind a standing reader the lock is not even asked for
     reader.execute("COMMIT")
     await store.maintenance.checkpoint(truncate=True)
     assert (tmp_path / "data/mail.db-wal").stat().st_size == 0

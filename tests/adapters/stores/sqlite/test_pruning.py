@@ -25,7 +25,9 @@ def count(store: SqliteStore, table: str) -> int:
     return int(rows)
 
 
-async def test_the_newest_graves_stay_and_for_the_others_there_is_a_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_newest_graves_stay_and_for_the_others_there_is_a_floor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pruning, "GRAVES", 10)
     monkeypatch.setattr(pruning, "PORTION", 7)
     store, account_id = await opened(tmp_path, ManualClock())
@@ -65,12 +67,21 @@ async def test_a_mailbox_takes_its_floor_along(tmp_path: Path, monkeypatch: pyte
     await store.close()
 
 
-async def test_threads_without_messages_go_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_threads_without_messages_go_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pruning, "PORTION", 2)
     clock = ManualClock()
     store, account_id = await opened(tmp_path, clock)
-    parts = [("old@x", ()), ("kept@x", ()), ("answer@x", ("kept@x", "unseen@x")), ("more@x", ("old@x", "far@x"))]
-    await store.mail.append(account_id, "INBOX", [appended(store, message_id=own, references=others) for own, others in parts])
+    parts = [
+        ("old@x", ()),
+        ("kept@x", ()),
+        ("answer@x", ("kept@x", "unseen@x")),
+        ("more@x", ("old@x", "far@x")),
+    ]
+    await store.mail.append(
+        account_id, "INBOX", [appended(store, message_id=own, references=others) for own, others in parts]
+    )
     info = await store.mail.mailbox(account_id, "INBOX")
     threads = [row.thread_id for row in await store.mail.rows(info.id, UidSet(((1, 4),)))]
     assert threads[0] == threads[3] != threads[1] == threads[2]
@@ -80,17 +91,23 @@ async def test_threads_without_messages_go_after_a_while(tmp_path: Path, monkeyp
     clock.advance(31 * 86_400)
     await store.maintenance.forget_threads()
     assert count(store, "thread_ref") == 3
-    await store.mail.append(account_id, "INBOX", [appended(store, references=("kept@x",)), appended(store, references=("far@x",))])
+    await store.mail.append(
+        account_id, "INBOX", [appended(store, references=("kept@x",)), appended(store, references=("far@x",))]
+    )
     rows = await store.mail.rows(info.id, UidSet(((5, 6),)))
     assert rows[0].thread_id == threads[1]
     assert rows[1].thread_id not in threads
     await store.close()
 
 
-async def test_a_thread_that_is_taken_up_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thread_that_is_taken_up_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = ManualClock()
     store, account_id = await opened(tmp_path, clock)
-    await store.mail.append(account_id, "INBOX", [appended(store, message_id="first@x"), appended(store, message_id="other@x")])
+    await store.mail.append(
+        account_id, "INBOX", [appended(store, message_id="first@x"), appended(store, message_id="other@x")]
+    )
     info = await store.mail.mailbox(account_id, "INBOX")
     (first, _) = await store.mail.rows(info.id, UidSet(((1, 2),)))
     await store.mail.expunge(info.id, only_deleted=False)
@@ -99,7 +116,9 @@ async def test_a_thread_that_is_taken_up_meanwhile_stays(tmp_path: Path, monkeyp
 
     async def answer_first(*arguments: object) -> object:
         monkeypatch.undo()
-        await store.mail.append(account_id, "Sent", [appended(store, message_id="second@x", references=("first@x",))])
+        await store.mail.append(
+            account_id, "Sent", [appended(store, message_id="second@x", references=("first@x",))]
+        )
         return await write(*arguments)  # type: ignore[arg-type]  # as they came
 
     monkeypatch.setattr(store.writer, "write", answer_first)

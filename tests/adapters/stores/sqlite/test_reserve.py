@@ -22,7 +22,9 @@ LONG = "a long name " * 80
 
 
 def disk(monkeypatch: pytest.MonkeyPatch, free: int, total: int = 1000 * MIB) -> None:
-    found = SimpleNamespace(f_blocks=total // 4096, f_frsize=4096, f_bavail=free // 4096, f_files=0, f_favail=0)
+    found = SimpleNamespace(
+        f_blocks=total // 4096, f_frsize=4096, f_bavail=free // 4096, f_files=0, f_favail=0
+    )
     monkeypatch.setattr(os, "statvfs", lambda _path: found)
 
 
@@ -96,7 +98,9 @@ def fill(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store.writer.reserve, "give_up", make_room)
 
 
-async def test_what_brings_no_content_gets_it(opened: tuple[SqliteStore, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_brings_no_content_gets_it(
+    opened: tuple[SqliteStore, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, account_id = opened
     await store.maintenance.renew_reserve()
     assert size(tmp_path / "data") == OCTETS
@@ -110,7 +114,9 @@ async def test_what_brings_no_content_gets_it(opened: tuple[SqliteStore, int], t
     assert size(tmp_path / "data") == 0
     assert not await store.spool.has_room()
     info = await store.mail.mailbox(account_id, "INBOX")
-    await store.mail.store_flags(info.id, (await store.mail.view(account_id, "INBOX", claim_recent=True)).uids, "add", DELETED, ())
+    await store.mail.store_flags(
+        info.id, (await store.mail.view(account_id, "INBOX", claim_recent=True)).uids, "add", DELETED, ()
+    )
     assert len((await store.mail.expunge(info.id))[0]) == 3
     await store.maintenance.renew_reserve()
     assert size(tmp_path / "data") == OCTETS
@@ -137,11 +143,15 @@ async def test_without_a_reserve_it_fails_once_and_for_all(
     view = await store.mail.view(account_id, "INBOX", claim_recent=True)
     assert view.info.messages == 3
     connection.pragma("max_page_count", 1_000_000)
-    await store.spool.accept(acceptance(store, b"small", deliveries=(delivery(await store.directory.account(account_id)),)))
+    await store.spool.accept(
+        acceptance(store, b"small", deliveries=(delivery(await store.directory.account(account_id)),))
+    )
     await store.close()
 
 
-async def test_a_checkpoint_gets_it_too(opened: tuple[SqliteStore, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_checkpoint_gets_it_too(
+    opened: tuple[SqliteStore, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, _ = opened
     await store.maintenance.renew_reserve()
     checkpoint, calls = store.maintenance._checkpointers[0].run, []
@@ -159,7 +169,9 @@ async def test_a_checkpoint_gets_it_too(opened: tuple[SqliteStore, int], tmp_pat
     await store.close()
 
 
-def test_a_log_that_finds_no_room_for_its_index_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_finds_no_room_for_its_index_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite calls it an I/O error of the -shm file."""
 
     def refuse(*_: object, **__: object) -> None:

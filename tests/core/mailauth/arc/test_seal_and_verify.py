@@ -23,8 +23,10 @@ from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 
 NOW = 1_700_000_000
 MESSAGE = (
-    b"Authentication-Results: mx.example.test; spf=pass smtp.mailfrom=example.org;\r\n\tdkim=pass header.d=example.org\r\n"
-    b"From: a@example.org\r\nTo: list@example.test\r\nSubject: Hi\r\nDate: Tue, 24 Nov 2026 05:20:51 +0000\r\n\r\nHello\r\n"
+    b"Authentication-Results: mx.example.test; spf=pass smtp.mailfrom=example.org;\r\n\tdkim=pass "
+    b"header.d=example.org\r\n"
+    b"From: a@example.org\r\nTo: list@example.test\r\nSubject: Hi\r\nDate: Tue, 24 Nov 2026 05:20:51 "
+    b"+0000\r\n\r\nHello\r\n"
 )
 
 
@@ -41,8 +43,10 @@ class Zone:
     def lookup(self, name: str, rtype: RecordType) -> Answer:
         self.asked.append(name)
         if self.status is not None or name != signer().key_name:
-            return Answer(name, rtype, self.status or DnsStatus.NXDOMAIN)
-        return Answer(name, rtype, DnsStatus.NOERROR, (signer().key_record.encode(),))
+            return Answer(name=name, rtype=rtype, status=self.status or DnsStatus.NXDOMAIN)
+        return Answer(
+            name=name, rtype=rtype, status=DnsStatus.NOERROR, records=(signer().key_record.encode(),)
+        )
 
     def verify(self, message: bytes, now: int = NOW) -> ArcEvidence:
         return verify_chain_now(message, LookupResolver(self.lookup), now)
@@ -52,7 +56,17 @@ def seal(message: bytes, chain: ArcEvidence | None = None) -> bytes:
     header, body = HeaderSection(message), SigningBody()
     body.feed(message[header.body :])
     results = results_to_seal(header, "mx.example.test")
-    return seal_message(signer(), header, body.finish(), results, chain or Zone().verify(message), NOW) + message
+    return (
+        seal_message(
+            sealer=signer(),
+            header=header,
+            body_hash=body.finish(),
+            results=results,
+            chain=chain or Zone().verify(message),
+            now_seconds=NOW,
+        )
+        + message
+    )
 
 
 @cache
@@ -66,14 +80,25 @@ def sealed(times: int = 1) -> bytes:
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_our_own_chain(times: int) -> None:
     evidence = Zone().verify(sealed(times))
-    assert (evidence.result, evidence.instances, evidence.sealers) == ("pass", times, ("example.test",) * times)
-    status, _, reason = dkim.ARC(sealed(times)).verify(dnsfunc=lambda name, timeout=5: signer().key_record.encode())
+    assert (evidence.result, evidence.instances, evidence.sealers) == (
+        "pass",
+        times,
+        ("example.test",) * times,
+    )
+    status, _, reason = dkim.ARC(sealed(times)).verify(
+        dnsfunc=lambda name, timeout=5: signer().key_record.encode()
+    )
     assert status == b"pass", reason
 
 
 def test_results_are_gathered() -> None:
-    more = b"Authentication-Results: mx.example.test; dmarc=pass;\r\nAuthentication-Results: other.test; dkim=fail\r\n" + MESSAGE
-    expected = b"mx.example.test; dmarc=pass; spf=pass smtp.mailfrom=example.org;\tdkim=pass header.d=example.org"
+    more = (
+        b"Authentication-Results: mx.example.test; dmarc=pass;\r\nAuthentication-Results: other.test; "
+        b"dkim=fail\r\n" + MESSAGE
+    )
+    expected = (
+        b"mx.example.test; dmarc=pass; spf=pass smtp.mailfrom=example.org;\tdkim=pass header.d=example.org"
+    )
     assert results_to_seal(HeaderSection(more), "mx.example.test") == expected
     assert results_to_seal(HeaderSection(MESSAGE), "MX.Example.test").startswith(b"MX.Example.test; spf=pass")
 
@@ -89,7 +114,7 @@ def test_what_a_sealer_saw_is_read_back_from_a_chain_that_passes() -> None:
 
 def test_no_chain() -> None:
     zone = Zone()
-    assert zone.verify(MESSAGE) == ArcEvidence("none") and zone.asked == []
+    assert zone.verify(MESSAGE) == ArcEvidence(result="none") and zone.asked == []
 
 
 CHANGES = [
@@ -134,9 +159,17 @@ def test_a_changed_chain_fails(change: tuple[bytes, bytes]) -> None:
 
 def test_the_reports_of_earlier_sets_are_sealed_but_their_signatures_may_break() -> None:
     message = sealed(2)
-    changed_between = seal(sealed().replace(b"Subject: Hi", b"Subject: [list] Hi"), ArcEvidence("pass", "", 1, ("example.test",)))
+    changed_between = seal(
+        sealed().replace(b"Subject: Hi", b"Subject: [list] Hi"),
+        ArcEvidence(result="pass", reason="", instances=1, sealers=("example.test",)),
+    )
     assert Zone().verify(changed_between).result == "pass"
-    assert Zone().verify(message.replace(b"i=1; mx.example.test; spf=pass", b"i=1; mx.example.test; spf=fail")).result == "fail"
+    assert (
+        Zone()
+        .verify(message.replace(b"i=1; mx.example.test; spf=pass", b"i=1; mx.example.test; spf=fail"))
+        .result
+        == "fail"
+    )
 
 
 def test_a_seal_that_reports_failure_ends_the_chain() -> None:
@@ -165,9 +198,21 @@ def test_a_chain_that_failed_is_sealed_as_failed_by_switch(how: str) -> None:
         seal(message)
     header, body = HeaderSection(message), SigningBody()
     body.feed(message[header.body :])
-    added = seal_message(signer(), header, body.finish(), b"mx.example.test; arc=fail", chain, NOW, seals_failed=True)
+    added = seal_message(
+        sealer=signer(),
+        header=header,
+        body_hash=body.finish(),
+        results=b"mx.example.test; arc=fail",
+        chain=chain,
+        now_seconds=NOW,
+        seals_failed=True,
+    )
     own = HeaderSection(added)
-    assert [field.name for field in own.fields] == [b"arc-seal", b"arc-message-signature", b"arc-authentication-results"]
+    assert [field.name for field in own.fields] == [
+        b"arc-seal",
+        b"arc-message-signature",
+        b"arc-authentication-results",
+    ]
     number = max([0, *(int(found) for found in re.findall(rb"\bi=(\d)", message))]) + 1
     assert added.count(b" i=%d;" % number) == 3 and b"cv=fail" in added
     # RFC 8617 §5.1.2: the seal covers its own set alone.
@@ -181,22 +226,44 @@ def test_a_chain_that_failed_is_sealed_as_failed_by_switch(how: str) -> None:
     assert again.result == "fail" and (again.was_failed or how != "changed")
     header = HeaderSection(added + message)
     with pytest.raises(SigningRefused):  # once is enough
-        seal_message(signer(), header, b"x" * 32, b"mx.example.test; arc=fail", again, NOW, seals_failed=True)
+        seal_message(
+            sealer=signer(),
+            header=header,
+            body_hash=b"x" * 32,
+            results=b"mx.example.test; arc=fail",
+            chain=again,
+            now_seconds=NOW,
+            seals_failed=True,
+        )
 
 
 def test_what_may_pass_at_the_next_hop_is_not_sealed_as_failed() -> None:
     chain = Zone(DnsStatus.SERVFAIL).verify(sealed())
     with pytest.raises(SigningRefused):
-        seal_message(signer(), HeaderSection(sealed()), b"x" * 32, b"mx", chain, NOW, seals_failed=True)
+        seal_message(
+            sealer=signer(),
+            header=HeaderSection(sealed()),
+            body_hash=b"x" * 32,
+            results=b"mx",
+            chain=chain,
+            now_seconds=NOW,
+            seals_failed=True,
+        )
 
 
 def test_two_key_records_and_bare_line_ends() -> None:
     other = DkimSigner("example.test", "arc", generate_private_key(65537, 2048)).key_record.encode()
     for records in ((other, signer().key_record.encode()), (signer().key_record.encode(), other)):
-        resolver = LookupResolver(lambda name, rtype, records=records: Answer(name, rtype, DnsStatus.NOERROR, records))
+        resolver = LookupResolver(
+            lambda name, rtype, records=records: Answer(
+                name=name, rtype=rtype, status=DnsStatus.NOERROR, records=records
+            )
+        )
         assert verify_chain_now(sealed(2), resolver, NOW).result == "pass"
     evidence = Zone().verify(sealed().replace(b"\r\n", b"\n"))
-    assert evidence.result == "fail" and evidence.reason.endswith("convert them to CRLF first, as they were when it was signed")
+    assert evidence.result == "fail" and evidence.reason.endswith(
+        "convert them to CRLF first, as they were when it was signed"
+    )
 
 
 def test_sets_that_occur_twice_or_leave_gaps() -> None:
@@ -231,10 +298,21 @@ def test_arc_fields_are_not_signed_by_the_message_signature() -> None:
     header = HeaderSection(MESSAGE)
     for names in (("from", "arc-seal"), ("to",)):
         with pytest.raises(SigningRefused):
-            seal_message(signer(), header, b"x" * 32, b"mx", ArcEvidence("none"), NOW, names)
+            seal_message(
+                sealer=signer(),
+                header=header,
+                body_hash=b"x" * 32,
+                results=b"mx",
+                chain=ArcEvidence(result="none"),
+                now_seconds=NOW,
+                names=names,
+            )
 
 
-@given(st.binary(max_size=200), st.sampled_from([b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results"]))
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results"]),
+)
 def test_garbage_fails_or_is_none(garbage: bytes, name: bytes) -> None:
     assert Zone().verify(garbage).result in ("none", "fail")
     assert Zone().verify(name + b":" + garbage + b"\r\nFrom: a@b.test\r\n\r\n").result == "fail"

@@ -26,8 +26,8 @@ def cases(name: str) -> list[tuple[str, dict, dict]]:
 def resolver(records: dict[str, str]) -> LookupResolver:
     def lookup(name: str, rtype: RecordType) -> Answer:
         if not records or name not in records:
-            return Answer(name, rtype, DnsStatus.NXDOMAIN)
-        return Answer(name, rtype, DnsStatus.NOERROR, (records[name].encode(),))
+            return Answer(name=name, rtype=rtype, status=DnsStatus.NXDOMAIN)
+        return Answer(name=name, rtype=rtype, status=DnsStatus.NOERROR, records=(records[name].encode(),))
 
     return LookupResolver(lookup)
 
@@ -52,9 +52,17 @@ def tag_set(value: bytes | str) -> dict[str, str]:
 
 
 def test_key(scenario: dict) -> DkimSigner:
-    pem = scenario["privatekey"].replace("PEM-BEGIN", "-----BEGIN RSA PRIVATE KEY-----").replace("PEM-END", "-----END RSA PRIVATE KEY-----")
+    pem = (
+        scenario["privatekey"]
+        .replace("PEM-BEGIN", "-----BEGIN RSA PRIVATE KEY-----")
+        .replace("PEM-END", "-----END RSA PRIVATE KEY-----")
+    )
     signer = object.__new__(DkimSigner)  # the published key is shorter than we would sign with
-    for name, value in (("domain", scenario["domain"]), ("selector", scenario["sel"]), ("key", load_pem_private_key(pem.encode(), None))):
+    for name, value in (
+        ("domain", scenario["domain"]),
+        ("selector", scenario["sel"]),
+        ("key", load_pem_private_key(pem.encode(), None)),
+    ):
         object.__setattr__(signer, name, value)
     return signer
 
@@ -67,13 +75,25 @@ def test_signing(case: str, test: dict, scenario: dict) -> None:
     message = crlf(test["message"])
     header, body = HeaderSection(message), SigningBody()
     body.feed(message[header.body :])
-    records = {name: re.sub(r"\s+(?=\S)(?!p=|k=)", "", text) for name, text in scenario["txt-records"].items()}
+    records = {
+        name: re.sub(r"\s+(?=\S)(?!p=|k=)", "", text) for name, text in scenario["txt-records"].items()
+    }
     chain = verify_chain_now(message, resolver(records), NOW)
     results = results_to_seal(header, test["srv-id"])
     names = tuple(test["sig-headers"].split(":"))
-    fields = seal_message(test_key(scenario), header, body.finish(), results, chain, test["t"], names)
+    fields = seal_message(
+        sealer=test_key(scenario),
+        header=header,
+        body_hash=body.finish(),
+        results=results,
+        chain=chain,
+        now_seconds=test["t"],
+        names=names,
+    )
     sealed = HeaderSection(fields)
     assert tag_set(sealed.first(b"arc-seal")) == tag_set(test["AS"])
     assert tag_set(sealed.first(b"arc-message-signature")) == tag_set(test["AMS"])
-    assert re.sub(rb"\s", b"", sealed.first(b"arc-authentication-results")).decode() == re.sub(r"\s", "", test["AAR"])
+    assert re.sub(rb"\s", b"", sealed.first(b"arc-authentication-results")).decode() == re.sub(
+        r"\s", "", test["AAR"]
+    )
     assert verify_chain_now(fields + message, resolver(records), NOW).result == "pass"

@@ -7,14 +7,24 @@ from dkim.canonicalization import Relaxed, Simple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sekisho.core.mailauth.dkim.canonical import BodyCanonicalizer, BodyHashes, BodyHashSpec, relax_field, relax_values
+from sekisho.core.mailauth.dkim.canonical import (
+    BodyCanonicalizer,
+    BodyHashes,
+    BodyHashSpec,
+    relax_field,
+    relax_values,
+)
 from sekisho.core.mailauth.dkim.header_hash import MAX_AT_ONCE, CanonicalHeader
 from sekisho.core.mailauth.dkim.signature import remove_signature_value
 from sekisho.core.mailauth.dkim.tags import TagError, parse_tags
 from sekisho.core.message.header import Field, HeaderSection
 
-LINES = st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"\r\n\r\n", b"\xe3\x81\x82", b"  \t ", b"b c"]), max_size=40).map(b"".join)
-BROKEN = st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"\r", b"\n", b"\0"]), max_size=40).map(b"".join)
+LINES = st.lists(
+    st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"\r\n\r\n", b"\xe3\x81\x82", b"  \t ", b"b c"]), max_size=40
+).map(b"".join)
+BROKEN = st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"\r", b"\n", b"\0"]), max_size=40).map(
+    b"".join
+)
 SIZES = st.lists(st.integers(0, 4), max_size=40)
 
 
@@ -92,7 +102,10 @@ def test_values_together_are_as_each_alone(values: list[bytes]) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([b"a", b"b", b"b", b"bb", b"c", b"=", b"b=", b";", b";", b" ", b"\r\n\t", b"x"]), max_size=30).map(b"".join)
+    st.lists(
+        st.sampled_from([b"a", b"b", b"b", b"bb", b"c", b"=", b"b=", b";", b";", b" ", b"\r\n\t", b"x"]),
+        max_size=30,
+    ).map(b"".join)
 )
 @example(b" a=b=x; b =y;")
 @example(b"b=x")
@@ -110,10 +123,19 @@ def test_only_the_value_of_b_is_taken_out(value: bytes) -> None:
     assert (b"b" in tags) == (remove_signature_value(value) != value or not tags.get(b"b", b"x"))
 
 
-HEADERS = st.lists(st.sampled_from([b"A: 1\r\n", b"a:  2 \r\n\tx\r\n", b"B : 3\r\n", b"D: s\r\n", b"c:\r\n", b"no field\r\n"]), max_size=8)
+HEADERS = st.lists(
+    st.sampled_from(
+        [b"A: 1\r\n", b"a:  2 \r\n\tx\r\n", b"B : 3\r\n", b"D: s\r\n", b"c:\r\n", b"no field\r\n"]
+    ),
+    max_size=8,
+)
 
 
-@given(HEADERS.map(b"".join), st.lists(st.sampled_from([b"a", b"b", b"c", b"d", b"e"]), max_size=8).map(tuple), st.integers(0, 3))
+@given(
+    HEADERS.map(b"".join),
+    st.lists(st.sampled_from([b"a", b"b", b"c", b"d", b"e"]), max_size=8).map(tuple),
+    st.integers(0, 3),
+)
 def test_fields_are_taken_bottom_up_each_once(octets: bytes, names: tuple[bytes, ...], which: int) -> None:
     header = HeaderSection(octets + b"\r\n")
     own: Field | None = ([*header.all(b"d"), None, None, None, None])[which]
@@ -123,7 +145,9 @@ def test_fields_are_taken_bottom_up_each_once(octets: bytes, names: tuple[bytes,
     for form in ("simple", "relaxed"):
         assert canonical.fields(own, names, form) == [canonical.field(field, form) for field in expected]
         if own is not None:
-            signed = b"".join(canonical.fields(own, names, form)) + canonical.field(own, form).removesuffix(b"\r\n")
+            signed = b"".join(canonical.fields(own, names, form)) + canonical.field(own, form).removesuffix(
+                b"\r\n"
+            )
             assert canonical.signed_octets(own, names, form) == signed  # it has no b= to be taken out
 
 

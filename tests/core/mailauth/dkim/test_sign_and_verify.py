@@ -21,7 +21,8 @@ from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 
 NOW = 1_800_000_000
 MESSAGE = (
-    b"Received: from somewhere\r\nFrom: Alice <alice@example.test>\r\nTo: bob@example.net\r\nSubject: A  long\r\n\tsubject\r\n"
+    b"Received: from somewhere\r\nFrom: Alice <alice@example.test>\r\nTo: bob@example.net\r\nSubject: A  "
+    b"long\r\n\tsubject\r\n"
     b"Date: Tue, 24 Nov 2026 05:20:51 +0000\r\nMessage-ID: <1@example.test>\r\nMIME-Version: 1.0\r\n\r\n"
     b"Hello,  Bob \r\n\r\n.\r\nBye\r\n\r\n\r\n"
 )
@@ -43,15 +44,19 @@ class Zone:
 
     def __init__(self, **changes: str | DnsStatus) -> None:
         self.records: dict[str, str | DnsStatus] = {s.key_name: s.key_record for s in signers()}
-        self.records |= {name.replace("__", "._domainkey.").replace("_t", ".t"): value for name, value in changes.items()}
+        self.records |= {
+            name.replace("__", "._domainkey.").replace("_t", ".t"): value for name, value in changes.items()
+        }
         self.asked: list[str] = []
 
     def lookup(self, name: str, rtype: RecordType) -> Answer:
         self.asked.append(name)
         value = self.records.get(name, DnsStatus.NXDOMAIN)
         if isinstance(value, DnsStatus):
-            return Answer(name, rtype, value)
-        return Answer(name, rtype, DnsStatus.NOERROR, (value.encode(),), 60)
+            return Answer(name=name, rtype=rtype, status=value)
+        return Answer(
+            name=name, rtype=rtype, status=DnsStatus.NOERROR, records=(value.encode(),), ttl_seconds=60
+        )
 
     def verify(self, message: bytes, now: int = NOW, **options: object) -> list[DkimEvidence]:
         return list(verify_message_now(message, LookupResolver(self.lookup), now, **options))
@@ -72,7 +77,13 @@ def dkimpy_dns(zone: Zone) -> object:
 
 def test_we_accept_our_own() -> None:
     rsa, ed25519 = Zone().verify(signed(which=None))
-    assert (rsa.result, rsa.domain, rsa.selector, rsa.algorithm, rsa.key_bits) == ("pass", "example.test", "r2026", "rsa-sha256", 2048)
+    assert (rsa.result, rsa.domain, rsa.selector, rsa.algorithm, rsa.key_bits) == (
+        "pass",
+        "example.test",
+        "r2026",
+        "rsa-sha256",
+        2048,
+    )
     assert (ed25519.result, ed25519.algorithm) == ("pass", "ed25519-sha256")
     assert rsa.expires_at == NOW + 7 * 86_400 and rsa.signed_at == NOW and rsa.identity == "@example.test"
     assert len(rsa.signature_start) == 8
@@ -93,7 +104,9 @@ def test_we_accept_dkimpys(header: bytes, body: bytes, algorithm: bytes) -> None
     else:
         key = dkim.base64.b64encode(b"k" * 32)
     selector = signers()[algorithm != b"rsa-sha256"].selector.encode()
-    field = dkim.sign(MESSAGE, selector, b"example.test", key, canonicalize=(header, body), signature_algorithm=algorithm)
+    field = dkim.sign(
+        MESSAGE, selector, b"example.test", key, canonicalize=(header, body), signature_algorithm=algorithm
+    )
     assert outcomes(Zone().verify(field + MESSAGE)) == [("pass", "")]
 
 
@@ -103,7 +116,12 @@ def test_the_form_of_a_signature() -> None:
     text = re.sub(rb"\s", b"", field).decode()
     assert "c=relaxed/relaxed" in text and ";l=" not in text
     names = re.search("h=([^;]*)", text)[1].split(":")
-    assert names.count("From") == 2 and names.count("Subject") == 2 and names.count("Reply-To") == 1 and "Received" not in names
+    assert (
+        names.count("From") == 2
+        and names.count("Subject") == 2
+        and names.count("Reply-To") == 1
+        and "Received" not in names
+    )
     assert signed() == signed()  # deterministic
 
 
@@ -126,12 +144,24 @@ def test_changes_are_noticed(change: tuple[bytes, bytes]) -> None:
 
 
 def test_what_a_relay_may_do() -> None:
-    message = b"Received: by relay\r\n" + signed().replace(b"Subject: A  long\r\n\tsubject", b"subject:A long subject") + b"\r\n\r\n"
+    message = (
+        b"Received: by relay\r\n"
+        + signed().replace(b"Subject: A  long\r\n\tsubject", b"subject:A long subject")
+        + b"\r\n\r\n"
+    )
     assert outcomes(Zone().verify(message)) == [("pass", "")]
 
 
 @pytest.mark.parametrize(
-    "field", [b"From: eve@example.org", b"Subject: Other", b"Date: x", b"Message-ID: <x@y>", b"To: x@y", b"from : e@f"]
+    "field",
+    [
+        b"From: eve@example.org",
+        b"Subject: Other",
+        b"Date: x",
+        b"Message-ID: <x@y>",
+        b"To: x@y",
+        b"from : e@f",
+    ],
 )
 def test_a_second_singleton_never_passes(field: bytes) -> None:
     """Even if the signer covered both."""
@@ -166,7 +196,9 @@ def test_dns_that_does_not_answer_is_temperror(status: DnsStatus) -> None:
 
 @pytest.mark.parametrize("status", [DnsStatus.NXDOMAIN, DnsStatus.NODATA])
 def test_no_key(status: DnsStatus) -> None:
-    assert outcomes(Zone(r2026__example_test=status).verify(signed())) == [("permerror", "no key for signature")]
+    assert outcomes(Zone(r2026__example_test=status).verify(signed())) == [
+        ("permerror", "no key for signature")
+    ]
 
 
 RECORD = signers()[0].key_record
@@ -207,16 +239,26 @@ OTHER = DkimSigner("example.test", "r2026", generate_private_key(65537, 2048)).k
     [
         ((OTHER, RECORD), "pass", ""),
         ((RECORD, OTHER), "pass", ""),
-        ((OTHER, "v=spf1 -all", signers()[1].key_record, RECORD.partition("p=")[0] + "p=", RECORD), "pass", ""),
+        (
+            (OTHER, "v=spf1 -all", signers()[1].key_record, RECORD.partition("p=")[0] + "p=", RECORD),
+            "pass",
+            "",
+        ),
         ((OTHER, OTHER + "; n=2"), "fail", "signature did not verify"),
         (("v=DKIM1; p=", signers()[1].key_record), "permerror", "key revoked"),
         ((signers()[1].key_record, RECORD + "; h=sha1"), "permerror", "key type does not match a="),
-        ((*(f"{OTHER}; n={n}" for n in range(MAX_KEYS)), RECORD), "fail", "signature did not verify"),  # tried, but not for ever
+        (
+            (*(f"{OTHER}; n={n}" for n in range(MAX_KEYS)), RECORD),
+            "fail",
+            "signature did not verify",
+        ),  # tried, but not for ever
     ],
 )
 def test_several_records_at_one_name_are_tried(records: tuple[str, ...], result: str, reason: str) -> None:
     answer = tuple(record.encode() for record in records)
-    resolver = LookupResolver(lambda name, rtype: Answer(name, rtype, DnsStatus.NOERROR, answer))
+    resolver = LookupResolver(
+        lambda name, rtype: Answer(name=name, rtype=rtype, status=DnsStatus.NOERROR, records=answer)
+    )
     assert outcomes(list(verify_message_now(signed(), resolver, NOW))) == [(result, reason)]
 
 
@@ -266,7 +308,9 @@ def test_sha1_does_not_pass() -> None:
 def test_l_authenticates_nothing_that_it_leaves_out() -> None:
     message = _with_dkimpy(length=True, canonicalize=(b"relaxed", b"relaxed"))
     assert outcomes(Zone().verify(message)) == [("pass", "")]
-    assert outcomes(Zone().verify(message + b"<p>buy this</p>\r\n")) == [("policy", "l= leaves part of the body unsigned")]
+    assert outcomes(Zone().verify(message + b"<p>buy this</p>\r\n")) == [
+        ("policy", "l= leaves part of the body unsigned")
+    ]
     assert [e.result for e in Zone().verify(message.replace(b"Bye", b""))] == ["fail"]
 
 
@@ -287,10 +331,15 @@ def test_identity_rules() -> None:
     assert outcomes(strict.verify(below)) == [("permerror", "key demands i= at d= itself")]
     outside = inside.replace(b"i=alice@example.test", b"i=alice@other.test")
     assert outcomes(Zone().verify(outside)) == [("permerror", "i= is not within d=")]
-    assert outcomes(Zone().verify(inside.replace(b"i=alice@", b"i=alice@evil"))) == [("permerror", "i= is not within d=")]
+    assert outcomes(Zone().verify(inside.replace(b"i=alice@", b"i=alice@evil"))) == [
+        ("permerror", "i= is not within d=")
+    ]
 
 
-TAGS = "v=1; a=rsa-sha256; d=example.test; s=r2026; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=YWJj; c=relaxed/relaxed"
+TAGS = (
+    "v=1; a=rsa-sha256; d=example.test; s=r2026; h=from; "
+    "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=YWJj; c=relaxed/relaxed"
+)
 
 
 @pytest.mark.parametrize(
@@ -332,9 +381,9 @@ def test_signatures_that_cannot_be_read_are_permerror_and_ask_nothing(old: str, 
 
 
 def test_the_template_itself_is_read() -> None:
-    assert outcomes(Zone().verify(b"DKIM-Signature: " + TAGS.encode() + b"\r\nFrom: a@example.test\r\n\r\n")) == [
-        ("fail", "signature did not verify")
-    ]
+    assert outcomes(
+        Zone().verify(b"DKIM-Signature: " + TAGS.encode() + b"\r\nFrom: a@example.test\r\n\r\n")
+    ) == [("fail", "signature did not verify")]
 
 
 def test_at_most_ten_signatures_and_the_authors_own_first() -> None:
@@ -348,7 +397,10 @@ def test_at_most_ten_signatures_and_the_authors_own_first() -> None:
 def test_key_names_are_known_before_the_body() -> None:
     header = HeaderSection(signed(which=None))
     verifier = DkimVerifier(header, NOW)
-    assert verifier.key_names == ("r2026._domainkey.example.test", "e2026._domainkey.example.test") and verifier.wants_body
+    assert (
+        verifier.key_names == ("r2026._domainkey.example.test", "e2026._domainkey.example.test")
+        and verifier.wants_body
+    )
     assert not DkimVerifier(HeaderSection(MESSAGE), NOW).wants_body
 
 
@@ -378,7 +430,11 @@ def test_internationalised_domains() -> None:
 @given(st.binary(max_size=300))
 def test_garbage_never_passes_and_never_raises(garbage: bytes) -> None:
     zone = Zone()
-    for message in (garbage, b"DKIM-Signature: " + garbage + b"\r\nFrom: a@b.test\r\n\r\nx", b"DKIM-Signature:" + TAGS.encode() + garbage):
+    for message in (
+        garbage,
+        b"DKIM-Signature: " + garbage + b"\r\nFrom: a@b.test\r\n\r\nx",
+        b"DKIM-Signature:" + TAGS.encode() + garbage,
+    ):
         assert all(e.result in ("fail", "permerror", "policy") for e in zone.verify(message))
 
 
@@ -391,7 +447,11 @@ def test_one_changed_octet_does_not_pass_unless_it_means_nothing(index: int, cha
     message[index] ^= change
     old, new = WHOLE[index : index + 1], bytes(message[index : index + 1])
     if any(e.result == "pass" for e in Zone().verify(bytes(message))):
-        assert old.isspace() or new.isspace() or (old.lower() == new.lower() and index < WHOLE.index(b"\r\n\r\n"))
+        assert (
+            old.isspace()
+            or new.isspace()
+            or (old.lower() == new.lower() and index < WHOLE.index(b"\r\n\r\n"))
+        )
 
 
 def test_a_resolver_that_waits_is_told_off() -> None:

@@ -1,4 +1,5 @@
-"""Signed messages that others made: the Mail::DKIM corpus, dkimpy's messages, RFC 6376 and RFC 8463 examples."""
+"""Signed messages that others made: the Mail::DKIM corpus, dkimpy's messages, RFC 6376 and RFC 8463
+examples."""
 
 import base64
 import json
@@ -22,12 +23,12 @@ def resolver(records: dict[str, str]) -> LookupResolver:
     def lookup(name: str, rtype: RecordType) -> Answer:
         value = {key.lower(): text for key, text in records.items()}.get(name)
         if value is None or value == "NXDOMAIN":
-            return Answer(name, rtype, DnsStatus.NXDOMAIN)
+            return Answer(name=name, rtype=rtype, status=DnsStatus.NXDOMAIN)
         if value == "~~Query timed out~~":
-            return Answer(name, rtype, DnsStatus.TIMEOUT)
+            return Answer(name=name, rtype=rtype, status=DnsStatus.TIMEOUT)
         if value == "~~SERVFAIL~~":
-            return Answer(name, rtype, DnsStatus.SERVFAIL)
-        return Answer(name, rtype, DnsStatus.NOERROR, (value.encode(),))
+            return Answer(name=name, rtype=rtype, status=DnsStatus.SERVFAIL)
+        return Answer(name=name, rtype=rtype, status=DnsStatus.NOERROR, records=(value.encode(),))
 
     return LookupResolver(lookup)
 
@@ -39,7 +40,8 @@ def corpus() -> dict[str, dict[str, object]]:
 
 CORPUS = corpus()
 IDS = [vector["id"] for vector in CORPUS["vectors"]]
-# g= was taken out of key records by RFC 6376 (§C): it is ignored here, so these pass once SHA-1 and short keys may.
+# g= was taken out of key records by RFC 6376 (§C): it is ignored here, so these pass once SHA-1 and short
+# keys may.
 G_TAG = {"badkey_8.txt", "badkey_9.txt", "badkey_12.txt", "badkey_13.txt"}
 
 
@@ -66,10 +68,13 @@ def _read(name: str) -> bytes:
 
 
 KEYS_8463 = {
-    "brisbane._domainkey.football.example.com": "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    "brisbane._domainkey.football.example.com": "v=DKIM1; k=ed25519; "
+    "p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     "test._domainkey.football.example.com": (
-        "v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQi"
-        "Y/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G"
+        "v=DKIM1; k=rsa; "
+        "p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQi"
+        "Y/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2Ee"
+        "C3Ip3G"
         "+2kryOTIKT+l/K4w3QIDAQAB"
     ),
 }
@@ -77,7 +82,10 @@ KEYS_8463 = {
 
 def test_rfc_8463_example_verifies_with_both_keys() -> None:
     evidence = verify_message_now(_read("rfc6376.signed.msg"), resolver(KEYS_8463), NOW)
-    assert [(e.result, e.algorithm, e.key_bits) for e in evidence] == [("pass", "ed25519-sha256", 256), ("pass", "rsa-sha256", 1024)]
+    assert [(e.result, e.algorithm, e.key_bits) for e in evidence] == [
+        ("pass", "ed25519-sha256", 256),
+        ("pass", "rsa-sha256", 1024),
+    ]
 
 
 def test_mailauth_message_verifies_with_both_keys() -> None:

@@ -36,12 +36,17 @@ def test_all_tags() -> None:
 
 
 def test_defaults_take_the_place_of_what_is_wrong() -> None:
-    record = _record("v=DMARC1;p=none;psd=x;t=maybe;adkim=relaxed;aspf=;fo=9;rua=nonsense, mailto:a@x.example;; future=1; =; \x7f")
+    record = _record(
+        "v=DMARC1;p=none;psd=x;t=maybe;adkim=relaxed;aspf=;fo=9;rua=nonsense, mailto:a@x.example;; "
+        "future=1; =; \x7f"
+    )
     assert (record.psd, record.testing, record.adkim, record.aspf, record.fo) == ("u", False, "r", "r", "0")
     assert (record.rua, record.is_faulty) == (("mailto:a@x.example",), False)
 
 
-@pytest.mark.parametrize("text", ["v=DMARC1; p=none; P=reject", "v=DMARC1; p=none; rua=mailto:a@b.example; rua=mailto:c@d.example"])
+@pytest.mark.parametrize(
+    "text", ["v=DMARC1; p=none; P=reject", "v=DMARC1; p=none; rua=mailto:a@b.example; rua=mailto:c@d.example"]
+)
 def test_a_tag_twice_makes_the_record_invalid(text: str) -> None:
     assert parse_record(text.encode()) is None
 
@@ -53,7 +58,9 @@ def test_any_octets_are_a_record_or_not(octets: bytes) -> None:
 
 
 def test_long_records_are_cut() -> None:
-    assert _record("v=DMARC1; p=none; rua=" + "mailto:a@b.example," * 5000).rua == ("mailto:a@b.example",) * 20
+    assert (
+        _record("v=DMARC1; p=none; rua=" + "mailto:a@b.example," * 5000).rua == ("mailto:a@b.example",) * 20
+    )
 
 
 ZONE = """
@@ -81,7 +88,12 @@ alias.example.com        CNAME gone.example.net
 )
 def test_policy_and_where_it_comes_from(author: str, policy: str, tag: str, exists: bool | None) -> None:
     finding = evaluate_dmarc_now(ZoneResolver(ZONE), [author])
-    assert (finding.result, finding.policy, finding.tag, finding.author_exists) == ("fail", policy, tag, exists)
+    assert (finding.result, finding.policy, finding.tag, finding.author_exists) == (
+        "fail",
+        policy,
+        tag,
+        exists,
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,21 +119,45 @@ def test_policy_and_where_it_comes_from(author: str, policy: str, tag: str, exis
 )
 async def test_alignment(author: str, authenticated: str, aligned: bool) -> None:
     by_spf = await evaluate_dmarc(ZoneResolver(ZONE), [author], spf_domain=authenticated)
-    by_dkim = await evaluate_dmarc(ZoneResolver(ZONE), [author], dkim_domains=["unrelated.example", authenticated])
+    by_dkim = await evaluate_dmarc(
+        ZoneResolver(ZONE), [author], dkim_domains=["unrelated.example", authenticated]
+    )
     assert [by_spf.result, by_dkim.result] == ["pass" if aligned else "fail"] * 2
     assert bool(by_spf.spf_aligned) is bool(by_dkim.dkim_aligned) is aligned
 
 
 def test_both_ways_are_told() -> None:
-    finding = evaluate_dmarc_now(ZoneResolver(ZONE), ["example.com"], spf_domain="b.example.com", dkim_domains=["x.example", "example.com"])
-    assert (finding.spf_aligned, finding.dkim_aligned, finding.not_asked) == ("", ("example.com",), ("b.example.com",))
-    finding = evaluate_dmarc_now(ZoneResolver(ZONE), ["example.com"], spf_domain="example.com", dkim_domains=["x.example", "example.com"])
-    assert (finding.spf_aligned, finding.dkim_aligned, finding.not_asked) == ("example.com", ("example.com",), ())
+    finding = evaluate_dmarc_now(
+        ZoneResolver(ZONE),
+        ["example.com"],
+        spf_domain="b.example.com",
+        dkim_domains=["x.example", "example.com"],
+    )
+    assert (finding.spf_aligned, finding.dkim_aligned, finding.not_asked) == (
+        "",
+        ("example.com",),
+        ("b.example.com",),
+    )
+    finding = evaluate_dmarc_now(
+        ZoneResolver(ZONE),
+        ["example.com"],
+        spf_domain="example.com",
+        dkim_domains=["x.example", "example.com"],
+    )
+    assert (finding.spf_aligned, finding.dkim_aligned, finding.not_asked) == (
+        "example.com",
+        ("example.com",),
+        (),
+    )
 
 
-@pytest.mark.parametrize("authors", [[], ["example.com", "example.net"], ["[192.0.2.1]"], ["a_b.example"], [""]])
+@pytest.mark.parametrize(
+    "authors", [[], ["example.com", "example.net"], ["[192.0.2.1]"], ["a_b.example"], [""]]
+)
 def test_anything_but_one_domain_in_from_cannot_pass(authors: list[str]) -> None:
-    finding = evaluate_dmarc_now(ZoneResolver(ZONE), authors, spf_domain="example.com", dkim_domains=["example.com"])
+    finding = evaluate_dmarc_now(
+        ZoneResolver(ZONE), authors, spf_domain="example.com", dkim_domains=["example.com"]
+    )
     assert finding.result == "permerror"
 
 
@@ -140,7 +176,9 @@ def test_what_dns_cannot_say_is_temperror(broken: str) -> None:
 
 def test_an_identical_domain_passes_without_the_rest_of_dns() -> None:
     resolver = ZoneResolver(ZONE + "$SERVFAIL _dmarc.com")
-    finding = evaluate_dmarc_now(resolver, ["example.com"], spf_domain="other.example.com", dkim_domains=["example.com"])
+    finding = evaluate_dmarc_now(
+        resolver, ["example.com"], spf_domain="other.example.com", dkim_domains=["example.com"]
+    )
     assert (finding.result, finding.problem) == ("pass", "")
     assert evaluate_dmarc_now(resolver, ["example.com"], spf_domain="other.example.com").result == "pass"
     assert evaluate_dmarc_now(resolver, ["example.com"], spf_domain="example.net.com").result == "temperror"
@@ -172,8 +210,13 @@ def test_a_silent_parent_zone_is_not_asked_where_it_changes_nothing(
 def test_a_strangers_own_zone_is_never_asked() -> None:
     """Else one that does not answer made "could not know" of a failure."""
     resolver = ZoneResolver(ZONE + "$TIMEOUT _dmarc.evil.com\n$TIMEOUT _dmarc.a.evil.com")
-    finding = evaluate_dmarc_now(resolver, ["example.com"], spf_domain="evil.com", dkim_domains=["a.evil.com", "evil.net"])
-    assert (finding.result, [name for name, _ in resolver.questions]) == ("fail", ["_dmarc.example.com", "_dmarc.com"])
+    finding = evaluate_dmarc_now(
+        resolver, ["example.com"], spf_domain="evil.com", dkim_domains=["a.evil.com", "evil.net"]
+    )
+    assert (finding.result, [name for name, _ in resolver.questions]) == (
+        "fail",
+        ["_dmarc.example.com", "_dmarc.com"],
+    )
 
 
 _LABELS = st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map(".".join)
@@ -181,16 +224,22 @@ _RECORDS = st.dictionaries(_LABELS, st.sampled_from(["u", "y", "n"]), max_size=6
 
 
 @given(_RECORDS, _LABELS, _LABELS)
-def test_fewer_questions_give_the_same_answer_as_both_whole_walks(records: dict[str, str], author: str, domain: str) -> None:
+def test_fewer_questions_give_the_same_answer_as_both_whole_walks(
+    records: dict[str, str], author: str, domain: str
+) -> None:
     zone = "\n".join(f'_dmarc.{name} TXT "v=DMARC1; p=reject; psd={psd}"' for name, psd in records.items())
     resolver = ZoneResolver(zone)
-    one, other = (run_synchronously(organizational_domain(ZoneResolver(zone), name)) for name in (author, domain))
+    one, other = (
+        run_synchronously(organizational_domain(ZoneResolver(zone), name)) for name in (author, domain)
+    )
     finding = evaluate_dmarc_now(resolver, [author], spf_domain=domain)
     if finding.result != "none":
         assert (finding.result == "pass") is (one == other)
 
 
-@pytest.mark.parametrize(("record", "policy"), [("p=reject; sp=reject; np=none", "none"), ("p=reject; sp=none; np=reject", "none")])
+@pytest.mark.parametrize(
+    ("record", "policy"), [("p=reject; sp=reject; np=none", "none"), ("p=reject; sp=none; np=reject", "none")]
+)
 def test_unknown_existence_takes_the_milder_policy(record: str, policy: str) -> None:
     resolver = ZoneResolver(f'_dmarc.example.com TXT "v=DMARC1; {record}"\n$SERVFAIL a.example.com')
     finding = evaluate_dmarc_now(resolver, ["a.example.com"])
@@ -199,7 +248,9 @@ def test_unknown_existence_takes_the_milder_policy(record: str, policy: str) -> 
 
 def test_test_mode_takes_one_level_off() -> None:
     for policy, applied in [("reject", "quarantine"), ("quarantine", "none"), ("none", "none")]:
-        finding = evaluate_dmarc_now(ZoneResolver(f'_dmarc.example.com TXT "v=DMARC1; p={policy}; t=y"'), ["example.com"])
+        finding = evaluate_dmarc_now(
+            ZoneResolver(f'_dmarc.example.com TXT "v=DMARC1; p={policy}; t=y"'), ["example.com"]
+        )
         assert (finding.requested, finding.policy) == (policy, applied)
 
 

@@ -1,4 +1,5 @@
-"""The public DMARC cases: all that RFC 9989 supports; those that it does not are listed here with the clause."""
+"""The public DMARC cases: all that RFC 9989 supports; those that it does not are listed here with the
+clause."""
 
 import json
 from ipaddress import IPv4Address
@@ -15,7 +16,8 @@ from sekisho.testing.zones import Zone, ZoneResolver
 FOLDER = vectors("dmarc")
 
 DISPUTED = {
-    # RFC 9989 §4.10 step 2 discards several records and goes on; §4.10.1 then takes the organization's. It stops nowhere.
+    # RFC 9989 §4.10 step 2 discards several records and goes on; §4.10.1 then takes the organization's. It
+    # stops nowhere.
     "rfc9989-005": "RFC 9989 §4.10, §4.10.1",
     # RFC 9989 §5.3.1 asks for precisely one domain in From; two authors of one domain are that.
     "dmarc-025": "RFC 9989 §5.3.1",
@@ -75,18 +77,26 @@ def _field(finding: DmarcFinding, resolver: ZoneResolver, field: str) -> Any:
         case "result-object":
             return finding.result not in ("none", "permerror")
         case "dns-queries(_dmarc TXT, in order)":
-            return [name for name, rtype in resolver.questions if rtype == "TXT" and name.startswith("_dmarc.")]
+            return [
+                name for name, rtype in resolver.questions if rtype == "TXT" and name.startswith("_dmarc.")
+            ]
     raise AssertionError(f"unknown field {field}")
 
 
-CASES = [case for name in ("rfc9989-cases.json", "evaluate-cases.json") for case in json.loads((FOLDER / name).read_text("utf-8"))]
+CASES = [
+    case
+    for name in ("rfc9989-cases.json", "evaluate-cases.json")
+    for case in json.loads((FOLDER / name).read_text("utf-8"))
+]
 
 
 def test_all_cases_are_here() -> None:
     assert len(CASES) >= 30 + 34
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES if case["id"] not in DISPUTED])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case["id"]) for case in CASES if case["id"] not in DISPUTED]
+)
 def test_case(case: dict[str, Any]) -> None:
     resolver = _resolver(case["zone"])
     given = case["input"]
@@ -118,7 +128,10 @@ def test_case(case: dict[str, Any]) -> None:
 RECORDS = json.loads((FOLDER / "record-syntax.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["input"]) for case in RECORDS if case["input"] not in DISPUTED_RECORDS])
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case["input"]) for case in RECORDS if case["input"] not in DISPUTED_RECORDS],
+)
 def test_record(case: dict[str, Any]) -> None:
     octets = case["input"].encode()
     record = parse_record(octets) if is_dmarc_record(octets) else None

@@ -19,7 +19,11 @@ CLIENT = SpfClient(ip_address("192.0.2.1"), "mx.example.com", "mx.example.org", 
 async def test_both_identities() -> None:
     zone = 'example.com TXT "v=spf1 ip4:192.0.2.1 -all"\nmx.example.com TXT "v=spf1 -all"'
     evidence = await check_message(ZoneResolver(zone), CLIENT, "joe@example.com")
-    assert (evidence.mailfrom.result, evidence.mailfrom.term, evidence.mailfrom.domain) == ("pass", "ip4:192.0.2.1", "example.com")
+    assert (evidence.mailfrom.result, evidence.mailfrom.term, evidence.mailfrom.domain) == (
+        "pass",
+        "ip4:192.0.2.1",
+        "example.com",
+    )
     assert (evidence.helo.result, evidence.helo.term, evidence.helo.identity) == ("fail", "-all", "helo")
 
 
@@ -55,16 +59,21 @@ async def test_a_helo_record_that_is_too_long_on_its_own_is_permerror() -> None:
 
 @pytest.mark.parametrize(("count", "result"), [(10, "fail"), (11, "permerror")])
 async def test_ten_terms(count: int, result: str) -> None:
-    assert (await check_host(ZoneResolver(HOSTS + _terms(count, "example.com")), CLIENT, "joe@example.com")).result == result
+    assert (
+        await check_host(ZoneResolver(HOSTS + _terms(count, "example.com")), CLIENT, "joe@example.com")
+    ).result == result
 
 
 @pytest.mark.parametrize(("count", "result"), [(2, "fail"), (3, "permerror")])
 async def test_two_void_lookups(count: int, result: str) -> None:
-    assert (await check_host(ZoneResolver(_terms(count, "example.com")), CLIENT, "joe@example.com")).result == result
+    assert (
+        await check_host(ZoneResolver(_terms(count, "example.com")), CLIENT, "joe@example.com")
+    ).result == result
 
 
 async def test_an_mx_term_without_addresses_counts_once() -> None:
-    """RFC 7208 §4.6.4 limits the terms that find nothing: IPv4-only mail hosts must not break an IPv6 client's check."""
+    """RFC 7208 §4.6.4 limits the terms that find nothing: IPv4-only mail hosts must not break an IPv6
+    client's check."""
     zone = 'example.com TXT "v=spf1 mx a:v6.example.com ~all"\nv6.example.com AAAA 2001:db8::1\n'
     zone += "".join(f"example.com MX {i} h{i}.example.com\n" for i in range(5)) + HOSTS
     client = SpfClient(ip_address("2001:db8::1"), "mx.example.com")
@@ -73,14 +82,18 @@ async def test_an_mx_term_without_addresses_counts_once() -> None:
 
 async def test_budget_may_be_the_callers() -> None:
     budget = LookupBudget(terms_left=1)
-    finding = await check_host(ZoneResolver(HOSTS + _terms(2, "example.com")), CLIENT, "joe@example.com", budget=budget)
+    finding = await check_host(
+        ZoneResolver(HOSTS + _terms(2, "example.com")), CLIENT, "joe@example.com", budget=budget
+    )
     assert finding.result == "permerror"
 
 
 @pytest.mark.parametrize("rtype", ["TXT", "A", "MX"])
 @pytest.mark.parametrize("status", [DnsStatus.SERVFAIL, DnsStatus.TIMEOUT, DnsStatus.BOGUS])
 def test_what_could_not_be_known_is_temperror(rtype: str, status: DnsStatus) -> None:
-    zone = Zone.from_text('example.com TXT "v=spf1 a mx -all"\nexample.com A 198.51.100.1\nexample.com MX 1 h.example.com')
+    zone = Zone.from_text(
+        'example.com TXT "v=spf1 a mx -all"\nexample.com A 198.51.100.1\nexample.com MX 1 h.example.com'
+    )
     zone.break_name("example.com", status, rtype)  # type: ignore[arg-type]  # one of the types
     finding = check_host_now(ZoneResolver(zone), CLIENT, "joe@example.com")
     assert finding.result == "temperror"
@@ -89,11 +102,26 @@ def test_what_could_not_be_known_is_temperror(rtype: str, status: DnsStatus) -> 
 
 def test_mapped_addresses_are_ipv4() -> None:
     client = SpfClient(ip_address("::ffff:192.0.2.1"), "mx.example.com")
-    assert check_host_now(ZoneResolver('example.com TXT "v=spf1 ip4:192.0.2.1 -all"'), client, "a@example.com").result == "pass"
+    assert (
+        check_host_now(
+            ZoneResolver('example.com TXT "v=spf1 ip4:192.0.2.1 -all"'), client, "a@example.com"
+        ).result
+        == "pass"
+    )
 
 
 @pytest.mark.parametrize(
-    "sender", ["joe", "joe@localhost", "joe@a..b", "joe@[192.0.2.1]", "joe@" + "a" * 64 + ".example", "joe@", "@", "joe@\ud800.example"]
+    "sender",
+    [
+        "joe",
+        "joe@localhost",
+        "joe@a..b",
+        "joe@[192.0.2.1]",
+        "joe@" + "a" * 64 + ".example",
+        "joe@",
+        "@",
+        "joe@\ud800.example",
+    ],
 )
 def test_no_domain_is_none(sender: str) -> None:
     assert check_host_now(ZoneResolver(), CLIENT, sender).result == "none"
@@ -105,7 +133,8 @@ def test_international_domains_are_asked_for_as_a_labels() -> None:
 
 
 def test_odd_local_parts_stay_names() -> None:
-    """A local part is data: dots, quotes, spaces and UTF-8 in it reach DNS as octets of a label, or match nothing."""
+    """A local part is data: dots, quotes, spaces and UTF-8 in it reach DNS as octets of a label, or match
+    nothing."""
     zone = 'example.com TXT "v=spf1 exists:%{l}.ok.example -all"\na\\032b\\195\\169.ok.example A 127.0.0.1'
     assert check_host_now(ZoneResolver(zone), CLIENT, "a bé@example.com").result == "pass"
     for local in ("x" * 64, "..", '"quoted"', "\\", "\udcff"):
@@ -113,7 +142,9 @@ def test_odd_local_parts_stay_names() -> None:
 
 
 def test_explanation_is_theirs_and_bounded() -> None:
-    zone = 'example.com TXT "v=spf1 -all exp=why.example.com"\nwhy.example.com TXT "%{i} %{c} %{r} %{t} is %{S}"'
+    zone = (
+        'example.com TXT "v=spf1 -all exp=why.example.com"\nwhy.example.com TXT "%{i} %{c} %{r} %{t} is %{S}"'
+    )
     finding = check_host_now(ZoneResolver(zone), CLIENT, "joe+x@example.com")
     assert finding.explanation == "192.0.2.1 192.0.2.1 mx.example.org 1800000000 is joe%2Bx%40example.com"
     longer = 'example.com TXT "v=spf1 -all exp=why.example.com"\nwhy.example.com TXT "' + "%{h}" * 60 + '"'
@@ -130,8 +161,8 @@ def test_includes_cannot_loop() -> None:
 def test_synchronous_entry_over_a_function() -> None:
     def lookup(name: str, rtype: str) -> Answer:
         if (name, rtype) == ("example.com", "TXT"):
-            return Answer(name, "TXT", DnsStatus.NOERROR, (b"v=spf1 ?all",))
-        return Answer(name, "TXT", DnsStatus.NXDOMAIN)
+            return Answer(name=name, rtype="TXT", status=DnsStatus.NOERROR, records=(b"v=spf1 ?all",))
+        return Answer(name=name, rtype="TXT", status=DnsStatus.NXDOMAIN)
 
     evidence = check_message_now(LookupResolver(lookup), CLIENT, "joe@example.com")
     assert (evidence.mailfrom.result, evidence.helo.result) == ("neutral", "none")
@@ -154,7 +185,10 @@ def test_long_names_lose_labels_on_the_left() -> None:
         "a." + "b" * 253,
         "b" * 252 + ".",
     ]
-    for name in [*names, *("".join(dice.choices("ab.", (3, 3, 1), k=dice.randint(240, 600))) for _ in range(200))]:
+    for name in [
+        *names,
+        *("".join(dice.choices("ab.", (3, 3, 1), k=dice.randint(240, 600))) for _ in range(200)),
+    ]:
         assert shorten_domain(name) == dropped_one_by_one(name)
     with effort(0.5):
         assert len(shorten_domain("a." * 2_000_000 + "example.org")) <= MAX_DOMAIN_OCTETS

@@ -5,12 +5,18 @@ from hypothesis import strategies as st
 from sekisho.core.mailauth.spf.macros import MacroError, parse_macro_string
 from sekisho.core.mailauth.spf.record import Record, RecordError, is_spf_record, parse_record
 
-LEGAL = b"v=spf1 +a:%{ir}.x.example/24//64 mx/8 -ip4:192.0.2.0/24 ?ip6:2001:db8::/32 ~exists:%{L2r-}.e.example ptr x-y=%{d} exp=e.example"
+LEGAL = (
+    b"v=spf1 +a:%{ir}.x.example/24//64 mx/8 -ip4:192.0.2.0/24 ?ip6:2001:db8::/32 "
+    b"~exists:%{L2r-}.e.example ptr x-y=%{d} exp=e.example"
+)
 LEGAL += b" redirect=r.example"
 
 
 def test_directives_in_order() -> None:
-    record = parse_record(b"v=spf1  a:a.example/24//64 MX -ip4:192.0.2.7/24 ?ip6:2001:db8:: ~include:i.example ptr:p.example -all")
+    record = parse_record(
+        b"v=spf1  a:a.example/24//64 MX -ip4:192.0.2.7/24 ?ip6:2001:db8:: ~include:i.example ptr:p.example "
+        b"-all"
+    )
     assert [(d.result, d.name) for d in record.directives] == [
         ("pass", "a"),
         ("pass", "mx"),
@@ -30,12 +36,18 @@ def test_directives_in_order() -> None:
 @pytest.mark.parametrize(
     "terms",
     [
-        "a/33", "a//129", "a/024", "a/", "a//", "a:", "a:/24", "a:example", "a:1.2.3.4", "a:e.example/24/64", "a.example",
-        "mx/-1", "ip4", "ip4:", "ip4:1.2.3", "ip4:1.2.3.4/", "ip4:1.2.3.4/33", "ip4:1.2.3.4/08", "ip4:1.2.3.4//32",
-        "ip6:1.2.3.4", "ip6::1%eth0", "ip6:::1/129", "all.", "all:x", "all/8", "include", "include:", "exists", "include/24",
-        "ptr/24", "ptr:", "redirect=", "redirect=a", "exp=", "exp=a.example exp=b.example", "redirect=a.example redirect=a.example",
-        "=x", "-redirect=a.example", "--all", "foo", "foo:bar", "x=%", "x=%{z}", "include:%{c}.example", "exists:%{d0}.example",
-        "a:%{d", "a:%{d}}x", "a:x.example.-", "a:x.-y", "include:x..", "a:x.%{h}.", "\x7f", "a:\u00e9.example",
+        "a/33", "a//129", "a/024", "a/", "a//", "a:", "a:/24", "a:example", "a:1.2.3.4", "a:e.example/24/64",
+        "a.example",
+        "mx/-1", "ip4", "ip4:", "ip4:1.2.3", "ip4:1.2.3.4/", "ip4:1.2.3.4/33", "ip4:1.2.3.4/08",
+        "ip4:1.2.3.4//32",
+        "ip6:1.2.3.4", "ip6::1%eth0", "ip6:::1/129", "all.", "all:x", "all/8", "include", "include:",
+        "exists", "include/24",
+        "ptr/24", "ptr:", "redirect=", "redirect=a", "exp=", "exp=a.example exp=b.example",
+        "redirect=a.example redirect=a.example",
+        "=x", "-redirect=a.example", "--all", "foo", "foo:bar", "x=%", "x=%{z}", "include:%{c}.example",
+        "exists:%{d0}.example",
+        "a:%{d", "a:%{d}}x", "a:x.example.-", "a:x.-y", "include:x..", "a:x.%{h}.", "\x7f",
+        "a:\u00e9.example",
     ],
 )  # fmt: skip
 def test_syntax_errors(terms: str) -> None:
@@ -45,7 +57,8 @@ def test_syntax_errors(terms: str) -> None:
 
 @pytest.mark.parametrize(
     "terms",
-    ["", " ", "foo=", "foo=%{s}bar/baz:1", "Foo.bar-_=x", "a:%{d}", "a:%%.%{i}", "a:%{o}%-", "exists:%{D3R+-}", "a:x.y-z", "a:x.1a",
+    ["", " ", "foo=", "foo=%{s}bar/baz:1", "Foo.bar-_=x", "a:%{d}", "a:%%.%{i}", "a:%{o}%-",
+    "exists:%{D3R+-}", "a:x.y-z", "a:x.1a",
      "include:_spf.x.example."],
 )  # fmt: skip
 def test_legal_terms(terms: str) -> None:
@@ -54,7 +67,13 @@ def test_legal_terms(terms: str) -> None:
 
 @pytest.mark.parametrize(
     ("octets", "answer"),
-    [(b"v=spf1", True), (b"V=SPF1 all", True), (b"v=spf10 all", False), (b"v=spf1\tall", False), (b" v=spf1", False)],
+    [
+        (b"v=spf1", True),
+        (b"V=SPF1 all", True),
+        (b"v=spf10 all", False),
+        (b"v=spf1\tall", False),
+        (b" v=spf1", False),
+    ],
 )
 def test_version(octets: bytes, answer: bool) -> None:
     assert is_spf_record(octets) is answer
@@ -114,7 +133,9 @@ def test_garbage_gives_only_record_errors(terms: str) -> None:
     assert all(directive.text in terms for directive in record.directives)
 
 
-@given(st.text(st.characters(codec="ascii"), max_size=40), st.sampled_from(["domain", "explanation", "modifier"]))
+@given(
+    st.text(st.characters(codec="ascii"), max_size=40), st.sampled_from(["domain", "explanation", "modifier"])
+)
 def test_macro_strings(text: str, kind: str) -> None:
     values = dict.fromkeys("slodiphcrtv", "A.b-c")
     try:
@@ -129,8 +150,10 @@ def test_macro_strings(text: str, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "octets",
-    [b"v=spf1 " + b"a " * 30_000, b"v=spf1 a:" + b"x." * 30_000, b"v=spf1 a:" + b"%{d}" * 15_000, b"v=spf1 x=" + b"%" * 60_000,
-     b"v=spf1 a:" + b"/" * 60_000, b"v=spf1 a:" + b"-" * 60_000, b"v=spf1 a:x." + b"-" * 60_000, b"v=spf1 " + b"a" * 60_000],
+    [b"v=spf1 " + b"a " * 30_000, b"v=spf1 a:" + b"x." * 30_000, b"v=spf1 a:" + b"%{d}" * 15_000,
+    b"v=spf1 x=" + b"%" * 60_000,
+     b"v=spf1 a:" + b"/" * 60_000, b"v=spf1 a:" + b"-" * 60_000, b"v=spf1 a:x." + b"-" * 60_000,
+     b"v=spf1 " + b"a" * 60_000],
 )  # fmt: skip
 def test_long_records_are_read_in_linear_time(octets: bytes) -> None:
     try:

@@ -36,7 +36,8 @@ def _record(rtype: str, value: Any) -> Record:
 
 
 def _zone(data: dict[str, list[Any]]) -> Zone:
-    """Zone data of the suites (NOTICE.md there): SPF records serve as TXT, a bare TIMEOUT is for what was not answered before it."""
+    """Zone data of the suites (NOTICE.md there): SPF records serve as TXT, a bare TIMEOUT is for what was not
+    answered before it."""
     zone = Zone()
     for name, entries in data.items():
         name = to_query_name(name) or ""
@@ -76,7 +77,9 @@ class SuiteResolver(ZoneResolver):
 
 def _cases(path: Path) -> list[Any]:
     found = []
-    for scenario in yaml.load_all(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    for scenario in yaml.load_all(
+        path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    ):
         for name, case in scenario["tests"].items():
             found.append(pytest.param(scenario, case, id=f"{path.stem}-{name}"))
     return found

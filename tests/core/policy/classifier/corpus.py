@@ -1,4 +1,5 @@
-"""The real ham and spam among the test vectors, and what becomes of one half for a server that was taught the other."""
+"""The real ham and spam among the test vectors, and what becomes of one half for a server that was taught the
+other."""
 
 import random
 import tarfile
@@ -47,7 +48,9 @@ class Asked(NamedTuple):
 def mails() -> tuple[Mail, ...]:
     with tarfile.open(vectors(*ARCHIVE)) as archive:
         found = [(member.name, archive.extractfile(member)) for member in archive if member.isfile()]
-        return tuple(Mail(name, "spam" in name, stream.read()) for name, stream in found if stream is not None)
+        return tuple(
+            Mail(name, "spam" in name, stream.read()) for name, stream in found if stream is not None
+        )
 
 
 @cache
@@ -59,7 +62,9 @@ def halves(seed: int, among: Sequence[Mail]) -> tuple[list[Mail], list[Mail]]:
     """Every message is in one of them, by a throw of dice."""
     dice = random.Random(seed)
     sides = [dice.random() < 0.5 for _ in among]
-    return [mail for mail, side in zip(among, sides, strict=True) if side], [mail for mail, s in zip(among, sides, strict=True) if not s]
+    return [mail for mail, side in zip(among, sides, strict=True) if side], [
+        mail for mail, s in zip(among, sides, strict=True) if not s
+    ]
 
 
 async def taught(lessons: Sequence[Mail]) -> LiveClassifier:
@@ -67,7 +72,14 @@ async def taught(lessons: Sequence[Mail]) -> LiveClassifier:
     clock = ManualClock()
     book = MemoryLessonBook(clock)
     ordered = sorted(lessons, key=lambda mail: (mail.is_spam, mail.name))
-    await book.teach([Taught(mail.name, OPERATOR, mail.is_spam, features(mail).to_octets()) for mail in ordered])
+    await book.teach(
+        [
+            Taught(
+                key=mail.name, account_id=OPERATOR, is_spam=mail.is_spam, features=features(mail).to_octets()
+            )
+            for mail in ordered
+        ]
+    )
     classifier = LiveClassifier(book, clock, MemoryJournal())
     await classifier.fit()
     return classifier
@@ -78,8 +90,11 @@ def ask(classifier: LiveClassifier, asked: Sequence[Mail]) -> Asked:
     counts = {(is_spam, is_junk): 0 for is_spam in (False, True) for is_junk in (False, True)}
     for mail in asked:
         verdicts = classifier.judge(mail.tokens)
-        finding = ContentFinding(verdicts.overall, verdicts.accounts, (1,))
+        finding = ContentFinding(overall=verdicts.overall, accounts=verdicts.accounts, account_ids=(1,))
         counts[mail.is_spam, junk_by_words(finding, ContentRules(), is_known=False) is not None] += 1
     return Asked(
-        sum(counts[False, x] for x in (False, True)), counts[False, True], sum(counts[True, x] for x in (False, True)), counts[True, True]
+        sum(counts[False, x] for x in (False, True)),
+        counts[False, True],
+        sum(counts[True, x] for x in (False, True)),
+        counts[True, True],
     )

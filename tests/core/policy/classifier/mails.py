@@ -63,7 +63,9 @@ _SPAM = [
 
 def _mail(number: int, kind: list[str], build: list[str]) -> Tokens:
     dice = random.Random(number * 2 + (kind is _SPAM))
-    words = dice.sample(_COMMON, 10) + dice.sample(kind, 6) + [f"x{dice.randrange(10_000)}" for _ in range(10)]
+    words = (
+        dice.sample(_COMMON, 10) + dice.sample(kind, 6) + [f"x{dice.randrange(10_000)}" for _ in range(10)]
+    )
     return Tokens((*dice.sample(build, 3), f"mid:{dice.randrange(1000)}", "kinds:plain"), tuple(words))
 
 

@@ -14,7 +14,14 @@ def tokens(text: str) -> tuple[list[str], list[str]]:
     parts = scanner.finish().parts
     build: list[str] = []
     words: list[str] = []
-    body_tokens(parts, len(octets), [TextBody(parts[0], text.encode())], "a.example", build.append, words.append)
+    body_tokens(
+        parts=parts,
+        size=len(octets),
+        bodies=[TextBody(parts[0], text.encode())],
+        author="a.example",
+        add=build.append,
+        add_word=words.append,
+    )
     return build, words
 
 
@@ -59,7 +66,8 @@ def test_what_looks_like_a_habit_is_none(text: str, token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "tenths"), [("BUY NOW", 0), ("BUYS NOWW", 10), ("BUYSx NOWW1", 0), ("BUYS_ ÀNOWW", 0), ("BUYS, (NOWW)", 10)]
+    ("text", "tenths"),
+    [("BUY NOW", 0), ("BUYS NOWW", 10), ("BUYSx NOWW1", 0), ("BUYS_ ÀNOWW", 0), ("BUYS, (NOWW)", 10)],
 )
 def test_words_in_capitals_are_counted_whole(text: str, tenths: int) -> None:
     assert f"capitals#{tenths}" in tokens(text)[0]

@@ -1,4 +1,5 @@
-"""What the classifier is worth on real mail: taught one half, asked about the other. Nothing is adjusted to the half that is asked."""
+"""What the classifier is worth on real mail: taught one half, asked about the other. Nothing is adjusted to
+the half that is asked."""
 
 import pytest
 from tests.core.policy.classifier.corpus import ask, halves, mails, taught

@@ -5,7 +5,15 @@ from tests.core.policy.classifier.mails import ham, spam
 
 from sekisho.core.policy.classifier.features import Tokens, features_of
 from sekisho.core.policy.classifier.fitting import Fitting, fit
-from sekisho.core.policy.classifier.knowledge import CLIP, MIN_LESSONS, Knowledge, Lesson, Opinion, caution_of, pace_of
+from sekisho.core.policy.classifier.knowledge import (
+    CLIP,
+    MIN_LESSONS,
+    Knowledge,
+    Lesson,
+    Opinion,
+    caution_of,
+    pace_of,
+)
 
 
 def lessons(count: int) -> list[Lesson]:
@@ -40,7 +48,9 @@ def test_the_telling_words_are_those_of_the_message() -> None:
     told = fit(lessons(60)).explain(spam(2000)).telling
     assert {each.token for each in told if each.weight > 0} & {"casino", "winner", "jackpot", "s:win"}
     assert all(abs(each.weight) <= CLIP for each in told)
-    assert fit(lessons(60)).explain(spam(2000)).score == pytest.approx(fit(lessons(60)).score(features_of(spam(2000))))
+    assert fit(lessons(60)).explain(spam(2000)).score == pytest.approx(
+        fit(lessons(60)).score(features_of(spam(2000)))
+    )
 
 
 def test_the_same_lessons_give_the_same_knowledge() -> None:
@@ -72,7 +82,9 @@ def test_learning_what_is_known_changes_nothing() -> None:
     known = fit(lessons(60))
     weights = known.weights[:]
     known.learn(Lesson(features_of(spam(0)), True))
-    assert known.weights == weights or max(abs(a - b) for a, b in zip(known.weights, weights, strict=True)) < 0.2
+    assert (
+        known.weights == weights or max(abs(a - b) for a, b in zip(known.weights, weights, strict=True)) < 0.2
+    )
     assert known.spams == 61
 
 
@@ -117,7 +129,9 @@ def test_telling_tokens_go_faster() -> None:
 def test_little_knowledge_is_careful() -> None:
     assert caution_of(0) > caution_of(100) > caution_of(400) > caution_of(1000) == caution_of(100_000) == 0
     known = fit(lessons(100))
-    assert known.score(features_of(spam(1))) == pytest.approx(known.margin(features_of(spam(1))) - caution_of(100))
+    assert known.score(features_of(spam(1))) == pytest.approx(
+        known.margin(features_of(spam(1))) - caution_of(100)
+    )
 
 
 def test_only_what_may_be_spam_is_explained_at_the_door() -> None:

@@ -11,7 +11,10 @@ from tests.vectors import vectors
 from sekisho.core.policy.classifier.features import MAX_TOKENS, Features, features_of
 from sekisho.core.policy.classifier.reading import read_message
 
-HEAD = b"From: A <a@sender.example>\r\nTo: b@example.org\r\nSubject: =?utf-8?B?5Lya6K2w44Gu44GK55+l44KJ44Gb?=\r\n"
+HEAD = (
+    b"From: A <a@sender.example>\r\nTo: b@example.org\r\nSubject: "
+    b"=?utf-8?B?5Lya6K2w44Gu44GK55+l44KJ44Gb?=\r\n"
+)
 
 
 def message(body: bytes, fields: bytes = b"") -> bytes:
@@ -28,18 +31,40 @@ def test_japanese_words_in_any_charset(charset: str, labelled: bool) -> None:
 
 
 def test_subject_author_and_way() -> None:
-    fields = b"Received: from mx.sender.example (mx.sender.example [192.0.2.4]) by mx.example.org with ESMTP; 1 Jan 2024 00:00:00 +0900\r\n"
+    fields = (
+        b"Received: from mx.sender.example (mx.sender.example [192.0.2.4]) by mx.example.org with "
+        b"ESMTP; 1 Jan 2024 00:00:00 +0900\r\n"
+    )
     build = set(read_message(fields + message(b"x\r\n")).build)
-    assert {"from:a@sender.example", "fd:sender.example", "al:from:name", "r:ip:192.0.2", "r:same", "hops:1"} <= build
+    assert {
+        "from:a@sender.example",
+        "fd:sender.example",
+        "al:from:name",
+        "r:ip:192.0.2",
+        "r:same",
+        "hops:1",
+    } <= build
 
 
 def test_what_the_recipients_side_wrote_is_not_learned() -> None:
-    inner = b"Received: from localhost (localhost [127.0.0.1]) by imap.example.org with IMAP; 1 Jan 2024 00:00:00 +0900\r\n"
-    border = b"Received: from mx.sender.example ([192.0.2.4]) by mx.example.org with ESMTP; 1 Jan 2024 00:00:00 +0900\r\n"
-    store = b"X-Keywords: Junk\r\nX-Spam-Status: Yes, score=12\r\nStatus: RO\r\nDelivered-To: b@example.org\r\n"
+    inner = (
+        b"Received: from localhost (localhost [127.0.0.1]) by imap.example.org with IMAP; 1 Jan 2024 "
+        b"00:00:00 +0900\r\n"
+    )
+    border = (
+        b"Received: from mx.sender.example ([192.0.2.4]) by mx.example.org with ESMTP; 1 Jan 2024 "
+        b"00:00:00 +0900\r\n"
+    )
+    store = (
+        b"X-Keywords: Junk\r\nX-Spam-Status: Yes, score=12\r\nStatus: RO\r\nDelivered-To: b@example.org\r\n"
+    )
     build = " ".join(read_message(inner + border + message(b"x\r\n", store)).build)
     assert "example.org" not in build.replace("ts:", "")
-    assert "keywords" not in build and "spam-status" not in build and "status" not in build.replace("content-", "")
+    assert (
+        "keywords" not in build
+        and "spam-status" not in build
+        and "status" not in build.replace("content-", "")
+    )
 
 
 def test_links_hidden_text_and_false_links() -> None:
@@ -48,7 +73,9 @@ def test_links_hidden_text_and_false_links() -> None:
         b'<div style="display:none">meeting agenda</div><a href="http://192.0.2.1:8080/">go</a></body></html>'
     )
     tokens = read_message(message(html, b"Content-Type: text/html\r\n"))
-    assert {"u:evil.example", "u:not as shown", "u:address", "u:port", "hid:meeting", "kinds:html"} <= set(tokens.build)
+    assert {"u:evil.example", "u:not as shown", "u:address", "u:port", "hid:meeting", "kinds:html"} <= set(
+        tokens.build
+    )
     assert "meeting" not in tokens.words and "go" in tokens.words
 
 
@@ -69,7 +96,9 @@ def test_what_are_no_features(octets: bytes) -> None:
 
 
 def hostile() -> dict[str, bytes]:
-    deep = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(300))
+    deep = b"".join(
+        b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(300)
+    )
     return {
         "nothing": b"",
         "one long word": message(b"a" * 3_000_000),
@@ -83,13 +112,17 @@ def hostile() -> dict[str, bytes]:
         "open tags": message(b"<" * 2_000_000, b"Content-Type: text/html\r\n"),
         "links": message(b"<a href=http://a.b/c>d</a>" * 80_000, b"Content-Type: text/html\r\n"),
         "styles": message(b'<p style="display:none">' * 80_000, b"Content-Type: text/html\r\n"),
-        "base64": message(b"A" * 3_000_000, b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n"),
+        "base64": message(
+            b"A" * 3_000_000, b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n"
+        ),
         "bad base64": message(b"=?&" * 100_000, b"Content-Transfer-Encoding: base64\r\n"),
         "quoted": message(b"=\r\n" * 300_000, b"Content-Transfer-Encoding: quoted-printable\r\n"),
         "escapes": message(b"\x1b$B" * 200_000, b"Content-Type: text/plain; charset=iso-2022-jp\r\n"),
         "utf-7": message(b"+AGEAYg-" * 100_000, b"Content-Type: text/plain; charset=utf-7\r\n"),
         "no charset": message(b"x\xff\xfe" * 100_000, b"Content-Type: text/plain; charset=rot13\r\n"),
-        "combining": message("a\u0301\u0316".encode() * 100_000, b"Content-Type: text/plain; charset=utf-8\r\n"),
+        "combining": message(
+            "a\u0301\u0316".encode() * 100_000, b"Content-Type: text/plain; charset=utf-8\r\n"
+        ),
         "digits": message(b"1,2.3" * 100_000),
         "addresses": HEAD + b"Reply-To: " + b"a@" * 50_000 + b"\r\n\r\n",
     }

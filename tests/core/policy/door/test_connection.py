@@ -5,14 +5,23 @@ from ipaddress import ip_address
 
 import pytest
 
-from sekisho.core.policy.door.connection import AT_GREETING, AT_MAIL, AT_RCPT, AT_REFUSED_RCPT, CONNECTION_RULES, RATE_RULES
+from sekisho.core.policy.door.connection import (
+    AT_GREETING,
+    AT_MAIL,
+    AT_RCPT,
+    AT_REFUSED_RCPT,
+    CONNECTION_RULES,
+    RATE_RULES,
+)
 from sekisho.core.policy.door.judge import judge
 from sekisho.core.policy.door.rule import ACCEPTED, DoorRules, Rule
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greeting import EarlyFinding, HeloFinding, forgery_of_address, hello_address
 from sekisho.core.policy.rates import Measure, RateFinding, RateLimits
 
-LIMITS = RateLimits(60, connections=10, messages=10, recipients=10, errors=10, refused=10, known_factor=3)
+LIMITS = RateLimits(
+    window_seconds=60, connections=10, messages=10, recipients=10, errors=10, refused=10, known_factor=3
+)
 RULES = DoorRules(limits=LIMITS)
 STAGES = (*AT_GREETING, *AT_MAIL, *AT_RCPT)
 
@@ -22,7 +31,9 @@ def _rate(measure: Measure, count: int, vouched: str = "") -> Evidence:
 
 
 def test_every_rule_has_its_stage() -> None:
-    assert STAGES == CONNECTION_RULES and len({rule.name for rule in CONNECTION_RULES}) == len(CONNECTION_RULES)
+    assert STAGES == CONNECTION_RULES and len({rule.name for rule in CONNECTION_RULES}) == len(
+        CONNECTION_RULES
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,20 +52,34 @@ def test_too_much_has_to_wait(among: tuple[Rule, ...], measure: Measure, rule: s
     verdict = judge(_rate(measure, 11), RULES, among)
     assert verdict.reply is not None and (verdict.rule, verdict.reply.code) == (rule, code)
     assert verdict.action == ("disconnect" if code == 421 else "defer")
-    assert verdict.because.startswith("192.0.2.0/24: 11 ") and verdict.because.endswith("in 60 seconds, of 10")
-    assert judge(_rate(measure, 11), DoorRules(modes={**dict.fromkeys(RATE_RULES, "observe")}, limits=LIMITS), among).observed
-    assert judge(_rate(measure, 11), DoorRules(modes={**dict.fromkeys(RATE_RULES, "off")}, limits=LIMITS), among) == ACCEPTED
+    assert verdict.because.startswith("192.0.2.0/24: 11 ") and verdict.because.endswith(
+        "in 60 seconds, of 10"
+    )
+    assert judge(
+        _rate(measure, 11), DoorRules(modes={**dict.fromkeys(RATE_RULES, "observe")}, limits=LIMITS), among
+    ).observed
+    assert (
+        judge(_rate(measure, 11), DoorRules(modes={**dict.fromkeys(RATE_RULES, "off")}, limits=LIMITS), among)
+        == ACCEPTED
+    )
     assert judge(_rate(measure, 99), DoorRules(limits=replace(LIMITS, **{measure: 0})), among) == ACCEPTED
 
 
 def test_whom_we_know_may_do_more() -> None:
     assert judge(_rate("messages", 30, "network 192.0.2.0/24: 9 messages"), RULES, AT_MAIL) == ACCEPTED
-    assert judge(_rate("messages", 31, "network 192.0.2.0/24: 9 messages"), RULES, AT_MAIL).rule == "message-rate"
+    assert (
+        judge(_rate("messages", 31, "network 192.0.2.0/24: 9 messages"), RULES, AT_MAIL).rule
+        == "message-rate"
+    )
 
 
 def test_who_speaks_before_the_greeting_is_sent_away() -> None:
     verdict = judge(Evidence(early=EarlyFinding(before_greeting=True)), RULES, AT_GREETING)
-    assert (verdict.action, verdict.rule) == ("disconnect", "early-talker") and verdict.reply is not None and verdict.reply.code == 421
+    assert (
+        (verdict.action, verdict.rule) == ("disconnect", "early-talker")
+        and verdict.reply is not None
+        and verdict.reply.code == 421
+    )
     assert judge(Evidence(early=EarlyFinding(behind_hello=True)), RULES, STAGES) == ACCEPTED
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.core.policy.door.test_door_history import GOOD, TRUSTED_PAIR, _known
 
 from sekisho.core.policy.attachments import AttachmentFinding, AttachmentRules, Found
-from sekisho.core.policy.classifier.knowledge import Opinion, Told
+from sekisho.core.policy.classifier.knowledge import Opinion, Teachings
 from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding, Symbol
 from sekisho.core.policy.contentrules import ContentRules
 from sekisho.core.policy.door.content import ATTACHMENT, CONTENT, RSPAMD, VIRUS
@@ -14,19 +14,23 @@ from sekisho.core.policy.door.judge import judge
 from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.policy.evidence import Evidence
 
-SPAM = Opinion(0.8, (Told("casino", 0.2), Told("r:noname", 0.1), Told("s:re", -0.1)))
+SPAM = Opinion(0.8, (Teachings("casino", 0.2), Teachings("r:noname", 0.1), Teachings("s:re", -0.1)))
 HAM = Opinion(-0.5)
 PROGRAM = AttachmentFinding((Found("program", "a.zip", "evil.exe"),), 1)
 
 
-def content(overall: Opinion | None = None, accounts: dict[int, Opinion] | None = None, **more: object) -> ContentFinding:
-    return ContentFinding(overall, accounts or {}, (1, 2), **more)  # type: ignore[arg-type]
+def content(
+    overall: Opinion | None = None, accounts: dict[int, Opinion] | None = None, **more: object
+) -> ContentFinding:
+    return ContentFinding(overall=overall, accounts=accounts or {}, account_ids=(1, 2), **more)  # type: ignore[arg-type]
 
 
 def test_what_reads_like_junk_goes_there_and_the_words_are_told() -> None:
     verdict = judge(Evidence(content=content(SPAM)), DoorRules())
     assert (verdict.action, verdict.rule, verdict.spared) == ("junk", CONTENT, frozenset())
-    assert verdict.because == "its words and build score 0.80 (junk from 0.25); most telling: casino, r:noname"
+    assert (
+        verdict.because == "its words and build score 0.80 (junk from 0.25); most telling: casino, r:noname"
+    )
     assert judge(Evidence(content=content(HAM)), DoorRules()).action == "accept"
     assert judge(Evidence(content=content(None)), DoorRules()).action == "accept"
     observed = judge(Evidence(content=content(SPAM)), DoorRules(modes={"content-junk": "observe"}))
@@ -48,14 +52,25 @@ def test_postmaster_is_spared_and_never_refused() -> None:
     rules = DoorRules(content=ContentRules(refuses_attachments=True, refuses_for_rspamd=True))
     roles = frozenset({1})
     assert judge(Evidence(content=for_roles, roles=roles), rules).action == "junk"
-    assert judge(Evidence(content=for_roles, clamav=ClamavFinding("Eicar"), roles=roles), rules).action == "junk"
-    assert judge(Evidence(rspamd=RspamdFinding(20, 15, "reject"), roles=roles), rules).action == "junk"
+    assert (
+        judge(Evidence(content=for_roles, clamav=ClamavFinding("Eicar"), roles=roles), rules).action == "junk"
+    )
+    assert (
+        judge(
+            Evidence(rspamd=RspamdFinding(score=20, required=15, action="reject"), roles=roles), rules
+        ).action
+        == "junk"
+    )
 
 
 def test_a_known_sender_must_look_much_worse_and_a_trusted_one_is_spared() -> None:
-    assert judge(Evidence(content=content(SPAM), reputation=_known(client=GOOD)), DoorRules()).action == "accept"
+    assert (
+        judge(Evidence(content=content(SPAM), reputation=_known(client=GOOD)), DoorRules()).action == "accept"
+    )
     worse = Opinion(1.2, SPAM.telling)
-    assert judge(Evidence(content=content(worse), reputation=_known(client=GOOD)), DoorRules()).action == "junk"
+    assert (
+        judge(Evidence(content=content(worse), reputation=_known(client=GOOD)), DoorRules()).action == "junk"
+    )
     trusted = _known(pairs={1: TRUSTED_PAIR})
     assert judge(Evidence(content=content(worse), reputation=trusted), DoorRules()).action == "accept"
 
@@ -63,8 +78,14 @@ def test_a_known_sender_must_look_much_worse_and_a_trusted_one_is_spared() -> No
 def test_nobody_vouches_for_a_program() -> None:
     evidence = Evidence(content=content(HAM, attachments=PROGRAM), reputation=_known(pairs={1: TRUSTED_PAIR}))
     verdict = judge(evidence, DoorRules())
-    assert (verdict.action, verdict.rule, verdict.because) == ("junk", ATTACHMENT, "program: evil.exe in a.zip")
-    both = Evidence(content=content(Opinion(2.0), attachments=PROGRAM), reputation=_known(pairs={1: TRUSTED_PAIR}))
+    assert (verdict.action, verdict.rule, verdict.because) == (
+        "junk",
+        ATTACHMENT,
+        "program: evil.exe in a.zip",
+    )
+    both = Evidence(
+        content=content(Opinion(2.0), attachments=PROGRAM), reputation=_known(pairs={1: TRUSTED_PAIR})
+    )
     assert judge(both, DoorRules()).action == "junk"
     assert judge(both, DoorRules(modes={"dangerous-attachment": "observe"})).action == "accept"
 
@@ -72,14 +93,27 @@ def test_nobody_vouches_for_a_program() -> None:
 def test_attachments_are_refused_where_so_set() -> None:
     rules = DoorRules(content=ContentRules(refuses_attachments=True))
     verdict = judge(Evidence(content=content(attachments=PROGRAM)), rules)
-    assert verdict.action == "refuse" and verdict.reply is not None and str(verdict.reply).startswith("550 5.7.1")
-    allowed = DoorRules(content=ContentRules(refuses_attachments=True, attachments=AttachmentRules(allowed=frozenset({"exe"}))))
+    assert (
+        verdict.action == "refuse"
+        and verdict.reply is not None
+        and str(verdict.reply).startswith("550 5.7.1")
+    )
+    allowed = DoorRules(
+        content=ContentRules(
+            refuses_attachments=True, attachments=AttachmentRules(allowed=frozenset({"exe"}))
+        )
+    )
     assert judge(Evidence(content=content(attachments=PROGRAM)), allowed).action == "accept"
 
 
 def test_viruses() -> None:
     assert judge(Evidence(clamav=ClamavFinding("Eicar")), DoorRules()).action == "refuse"
-    assert judge(Evidence(clamav=ClamavFinding("Eicar")), DoorRules(content=ContentRules(refuses_viruses=False))).action == "junk"
+    assert (
+        judge(
+            Evidence(clamav=ClamavFinding("Eicar")), DoorRules(content=ContentRules(refuses_viruses=False))
+        ).action
+        == "junk"
+    )
     assert judge(Evidence(clamav=ClamavFinding("Eicar")), DoorRules(modes={"virus": "observe"})).rule == VIRUS
     assert judge(Evidence(clamav=ClamavFinding("", "no answer")), DoorRules()).action == "accept"
 
@@ -87,12 +121,20 @@ def test_viruses() -> None:
 @pytest.mark.parametrize(
     ("action", "refuses", "expected"),
     [
-        ("no action", True, "accept"), ("greylist", True, "accept"), ("soft reject", True, "accept"), ("add header", True, "junk"),
-        ("rewrite subject", False, "junk"), ("reject", False, "junk"), ("reject", True, "refuse"), ("made up", True, "accept"),
+        ("no action", True, "accept"),
+        ("greylist", True, "accept"),
+        ("soft reject", True, "accept"),
+        ("add header", True, "junk"),
+        ("rewrite subject", False, "junk"),
+        ("reject", False, "junk"),
+        ("reject", True, "refuse"),
+        ("made up", True, "accept"),
     ],
-)  # fmt: skip
+)
 def test_rspamd(action: str, refuses: bool, expected: str) -> None:
-    finding = RspamdFinding(16, 15, action, (Symbol("BAYES_SPAM", 5.1), Symbol("GOOD", -1)))
+    finding = RspamdFinding(
+        score=16, required=15, action=action, symbols=(Symbol("BAYES_SPAM", 5.1), Symbol("GOOD", -1))
+    )
     verdict = judge(Evidence(rspamd=finding), DoorRules(content=ContentRules(refuses_for_rspamd=refuses)))
     assert verdict.action == expected
     if expected != "accept":
@@ -104,13 +146,21 @@ def test_the_test_string() -> None:
 
 
 @given(
-    st.sampled_from(["enforce", "observe"]), st.booleans(), st.booleans(),
+    st.sampled_from(["enforce", "observe"]),
+    st.booleans(),
+    st.booleans(),
     st.sampled_from(["no action", "reject", "add header", "soft reject", "greylist"]),
-)  # fmt: skip
-def test_what_could_not_be_known_refuses_nothing(mode: str, refuses: bool, is_test: bool, action: str) -> None:
+)
+def test_what_could_not_be_known_refuses_nothing(
+    mode: str, refuses: bool, is_test: bool, action: str
+) -> None:
     evidence = Evidence(
-        content=content(is_test=is_test, problem="store"), rspamd=RspamdFinding(99, 1, action, (), "no answer"),
+        content=content(is_test=is_test, problem="store"),
+        rspamd=RspamdFinding(score=99, required=1, action=action, symbols=(), problem="no answer"),
         clamav=ClamavFinding("Eicar", "no answer"),
-    )  # fmt: skip
-    rules = DoorRules(modes={"content-junk": mode}, content=ContentRules(refuses_attachments=refuses, refuses_for_rspamd=refuses))  # type: ignore[arg-type]
+    )
+    rules = DoorRules(
+        modes={"content-junk": mode},
+        content=ContentRules(refuses_attachments=refuses, refuses_for_rspamd=refuses),
+    )  # type: ignore[arg-type]
     assert judge(evidence, rules).action in ("accept", "junk")

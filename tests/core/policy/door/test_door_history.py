@@ -40,10 +40,17 @@ def _standing(key: str, event: Event | None = None, times: int = 1) -> Standing:
 
 
 def _known(
-    client: Standing | None = None, pairs: dict[int, Standing] | None = None, roles: frozenset[int] = frozenset()
+    client: Standing | None = None,
+    pairs: dict[int, Standing] | None = None,
+    roles: frozenset[int] = frozenset(),
 ) -> ReputationFinding:
     nothing = _standing("network 192.0.2.0/24")
-    return ReputationFinding(client or _standing("client 192.0.2.7"), nothing, pairs=pairs or {1: _standing("pair a b")}, roles=roles)
+    return ReputationFinding(
+        client=client or _standing("client 192.0.2.7"),
+        network=nothing,
+        pairs=pairs or {1: _standing("pair a b")},
+        roles=roles,
+    )
 
 
 def _listed(*zones: str) -> DnsblFinding:
@@ -60,7 +67,10 @@ def test_lists_that_agree_turn_a_stranger_away() -> None:
     assert (verdict.action, verdict.rule) == ("refuse", DNSBL)
     assert verdict.reply is not None and verdict.reply.code == 550
     assert "a.example says spam source" in verdict.because
-    observed = judge(Evidence(dnsbl=_listed("a.example", "b.example"), reputation=_known()), DoorRules(modes={"dnsbl-listed": "observe"}))
+    observed = judge(
+        Evidence(dnsbl=_listed("a.example", "b.example"), reputation=_known()),
+        DoorRules(modes={"dnsbl-listed": "observe"}),
+    )
     assert (observed.action, observed.rule, observed.observed) == ("accept", DNSBL, True)
 
 
@@ -70,20 +80,29 @@ def test_lists_that_agree_turn_a_stranger_away() -> None:
     ids=["good history", "trusted by the recipient"],
 )
 def test_the_known_are_spared(known: ReputationFinding) -> None:
-    assert judge(Evidence(dnsbl=_listed("a.example", "b.example"), reputation=known), DoorRules()).action == "accept"
+    assert (
+        judge(Evidence(dnsbl=_listed("a.example", "b.example"), reputation=known), DoorRules()).action
+        == "accept"
+    )
 
 
 @pytest.mark.parametrize("known", [None, _known(), replace(_known(), problem="the store is not there")])
 def test_postmaster_is_reached_whatever_is_known_of_the_sender(known: ReputationFinding | None) -> None:
     missing = SenderFinding("gone.example", "missing")
-    evidence = Evidence(dnsbl=_listed("a.example", "b.example"), sender=missing, reputation=known, roles=frozenset({1}))
+    evidence = Evidence(
+        dnsbl=_listed("a.example", "b.example"), sender=missing, reputation=known, roles=frozenset({1})
+    )
     assert judge(evidence, DoorRules(refuses_senders=True)).action == "accept"
 
 
 def test_who_could_be_known_is_put_off_where_a_stranger_is_refused() -> None:
     known = replace(_known(), problem="the store is not there")
     verdict = judge(Evidence(dnsbl=_listed("a.example", "b.example"), reputation=known), DoorRules())
-    assert (verdict.action, verdict.rule) == ("defer", DNSBL) and verdict.reply is not None and verdict.reply.code == 451
+    assert (
+        (verdict.action, verdict.rule) == ("defer", DNSBL)
+        and verdict.reply is not None
+        and verdict.reply.code == 451
+    )
 
 
 def test_one_list_needs_our_own_experience_beside_it() -> None:
@@ -116,10 +135,18 @@ _UNKNOWN = st.builds(
     iprev=st.sampled_from([None, IprevFinding("temperror", ip_address("192.0.2.7"))]),
     dnsbl=st.builds(
         DnsblFinding,
-        st.lists(st.builds(Listing, st.just("a.example"), st.sampled_from(["unknown", "fault", "clean"])), max_size=3).map(tuple),
+        st.lists(
+            st.builds(Listing, st.just("a.example"), st.sampled_from(["unknown", "fault", "clean"])),
+            max_size=3,
+        ).map(tuple),
     ),
     s25r=st.sampled_from([None, S25rFinding(None)]),
-    reputation=st.sampled_from([None, ReputationFinding(BAD, BAD, pairs={1: BAD}, problem="the store does not answer")]),
+    reputation=st.sampled_from(
+        [
+            None,
+            ReputationFinding(client=BAD, network=BAD, pairs={1: BAD}, problem="the store does not answer"),
+        ]
+    ),
 )
 
 

@@ -1,4 +1,5 @@
-"""Trusted sealers: what they saw stands against a DMARC failure; a stranger's word, or a word about others, does not."""
+"""Trusted sealers: what they saw stands against a DMARC failure; a stranger's word, or a word about others,
+does not."""
 
 from dataclasses import replace
 
@@ -19,33 +20,61 @@ FAIL = b" i=2; relay.example; dmarc=fail header.from=bank.example; arc=pass"
 
 
 def _arc(*sets: tuple[str, bytes]) -> ArcEvidence:
-    return ArcEvidence("pass", "", len(sets), tuple(sealer for sealer, _ in sets), seen=tuple(seen for _, seen in sets))
+    return ArcEvidence(
+        result="pass",
+        reason="",
+        instances=len(sets),
+        sealers=tuple(sealer for sealer, _ in sets),
+        seen=tuple(seen for _, seen in sets),
+    )
 
 
 def _failing(arc: ArcEvidence | None) -> Evidence:
     finding = DmarcFinding("fail", "bank.example", "bank.example", policy="reject", requested="reject")
-    return Evidence(spf=SpfEvidence(SpfFinding("mailfrom", "lists.example", "pass")), dkim=(), dmarc=finding, arc=arc)
+    return Evidence(
+        spf=SpfEvidence(SpfFinding(identity="mailfrom", domain="lists.example", result="pass")),
+        dkim=(),
+        dmarc=finding,
+        arc=arc,
+    )
 
 
 @pytest.mark.parametrize(
     ("arc", "rule"),
     [
         (_arc(("lists.example", PASS)), "arc-trusted"),
-        (_arc(("Lists.Example", PASS.upper().replace(b"PASS", b"pass").replace(b"DMARC", b"dmarc"))), "arc-trusted"),
+        (
+            _arc(("Lists.Example", PASS.upper().replace(b"PASS", b"pass").replace(b"DMARC", b"dmarc"))),
+            "arc-trusted",
+        ),
         (_arc(("lists.example", PASS), ("relay.example", FAIL)), "arc-trusted"),
         (_arc(("lists.example", b"i=1; lists.example; dkim=pass header.d=bank.example")), "arc-trusted"),
-        (_arc(("lists.example", b"i=1; lists.example; spf=pass smtp.mailfrom=x@mail.bank.example")), "arc-trusted"),
+        (
+            _arc(("lists.example", b"i=1; lists.example; spf=pass smtp.mailfrom=x@mail.bank.example")),
+            "arc-trusted",
+        ),
         (_arc(("stranger.example", PASS)), "dmarc-reject"),
-        (_arc(("lists.example", PASS), ("stranger.example", FAIL)), "dmarc-reject"),  # the stranger may have changed it
-        (_arc(("stranger.example", PASS), ("lists.example", FAIL)), "dmarc-reject"),  # nor is its word ours to believe
+        (
+            _arc(("lists.example", PASS), ("stranger.example", FAIL)),
+            "dmarc-reject",
+        ),  # the stranger may have changed it
+        (
+            _arc(("stranger.example", PASS), ("lists.example", FAIL)),
+            "dmarc-reject",
+        ),  # nor is its word ours to believe
         (_arc(("sub.lists.example", PASS)), "dmarc-reject"),
         (_arc(("lists.example", OTHER)), "dmarc-reject"),
         (_arc(("lists.example", b"i=1; lists.example; dmarc=fail header.from=bank.example")), "dmarc-reject"),
         (_arc(("lists.example", b"i=1; (")), "dmarc-reject"),
-        (ArcEvidence("fail", "seal 1 did not verify", 1, ("lists.example",)), "dmarc-reject"),
+        (
+            ArcEvidence(
+                result="fail", reason="seal 1 did not verify", instances=1, sealers=("lists.example",)
+            ),
+            "dmarc-reject",
+        ),
         (None, "dmarc-reject"),
     ],
-)  # fmt: skip
+)
 def test_what_the_sealer_saw(arc: ArcEvidence | None, rule: str) -> None:
     verdict = judge(_failing(arc), RULES)
     assert verdict.rule == rule and verdict.action == ("accept" if rule == "arc-trusted" else "refuse")
@@ -54,15 +83,22 @@ def test_what_the_sealer_saw(arc: ArcEvidence | None, rule: str) -> None:
 
 def test_what_is_told() -> None:
     verdict = judge(_failing(_arc(("lists.example", PASS))), RULES)
-    assert verdict.because.startswith("lists.example saw it pass; without that, dmarc-reject: ") and not verdict.observed
+    assert (
+        verdict.because.startswith("lists.example saw it pass; without that, dmarc-reject: ")
+        and not verdict.observed
+    )
 
 
 def test_our_own_name_needs_the_word_of_the_sealer_too() -> None:
-    evidence = replace(_failing(None), own_authors=("ours.example",), dmarc=DmarcFinding("none", "ours.example"))
+    evidence = replace(
+        _failing(None), own_authors=("ours.example",), dmarc=DmarcFinding("none", "ours.example")
+    )
     assert judge(evidence, RULES).rule == "own-domain"
     other = replace(evidence, arc=_arc(("lists.example", PASS)))
     assert judge(other, RULES).rule == "own-domain"
-    seen = replace(evidence, arc=_arc(("lists.example", b"i=1; lists.example; dkim=pass header.d=ours.example")))
+    seen = replace(
+        evidence, arc=_arc(("lists.example", b"i=1; lists.example; dkim=pass header.d=ours.example"))
+    )
     assert (judge(seen, RULES).action, judge(seen, RULES).rule) == ("accept", "arc-trusted")
 
 
@@ -72,10 +108,16 @@ def test_a_trusted_sealer_answers_for_nothing_else() -> None:
 
 
 def test_a_seal_that_could_not_be_checked_turns_nobody_away() -> None:
-    arc = ArcEvidence("fail", "key query: timeout", 1, ("lists.example",), is_temporary=True)
+    arc = ArcEvidence(
+        result="fail", reason="key query: timeout", instances=1, sealers=("lists.example",), is_temporary=True
+    )
     stranger = replace(arc, sealers=("stranger.example",))
     own = replace(_failing(arc), own_authors=("ours.example",), dmarc=DmarcFinding("none", "ours.example"))
     for evidence, rule in ((_failing(arc), "dmarc-temperror"), (own, "own-domain")):
         verdict = judge(evidence, RULES)
-        assert (verdict.action, verdict.rule) == ("defer", rule) and verdict.reply is not None and verdict.reply.code == 451
+        assert (
+            (verdict.action, verdict.rule) == ("defer", rule)
+            and verdict.reply is not None
+            and verdict.reply.code == 451
+        )
         assert judge(replace(evidence, arc=stranger), RULES).action == "refuse"

@@ -1,6 +1,8 @@
-"""A small house on a clock of its own: honest people with weeks of history, thieves beside them, and what the guard lets through.
+"""A small house on a clock of its own: honest people with weeks of history, thieves beside them, and what the
+guard lets through.
 
-Pure: the queue, the slow minute, bounces and holds are played here over `core.policy.takeover` alone. Everything is drawn from a seed.
+Pure: the queue, the slow minute, bounces and holds are played here over `core.policy.takeover` alone.
+Everything is drawn from a seed.
 """
 
 import heapq
@@ -12,7 +14,15 @@ from ipaddress import IPv4Address
 
 from sekisho.core.policy.takeover.accounting import count_outcomes
 from sekisho.core.policy.takeover.rules import GuardRules
-from sekisho.core.policy.takeover.sending import Link, Reach, Sending, client_of, key_of, network_of, short_key
+from sekisho.core.policy.takeover.sending import (
+    Reach,
+    Sending,
+    SentLink,
+    client_of,
+    key_of,
+    network_of,
+    short_key,
+)
 from sekisho.core.policy.takeover.state import DAY_US, State
 from sekisho.core.policy.takeover.verdict import Verdict, consider, review
 
@@ -84,7 +94,9 @@ class House:
         key = (message.account, message.credential)
         state = self.states.setdefault(message.account, State())
         reach = self._reach(message)
-        verdict = consider(state, self._sending(message), reach, self.rules, bulk=message.account in self.bulk)
+        verdict = consider(
+            state, self._sending(message), reach, self.rules, bulk=message.account in self.bulk
+        )
         if key not in self.cases and verdict.holds:
             self._hold(message.account, message.credential, verdict, message.at, message.is_spam)
         if key in self.cases:
@@ -111,17 +123,31 @@ class House:
                 domains.add(short_key(recipient.partition("@")[2]))
             known[recipient] = [message.at, message.at]
             self.house.setdefault(recipient, message.at)
-        return Reach(strangers, house, old, dormant, tuple(domains))
+        return Reach(strangers=strangers, house=house, known=old, dormant=dormant, domains=tuple(domains))
 
     def _sending(self, m: Message) -> Sending:
         contents = (short_key(m.text),) if m.text else ()
-        links = tuple(Link(short_key(host), host) for host in m.links)
+        links = tuple(SentLink(short_key(host), host) for host in m.links)
         hidden = len(m.recipients) if m.hidden else 0
         network = network_of(IPv4Address(m.address))
         return Sending(
-            str(next(self._number)), m.account, m.credential, m.at, network, m.client, False, m.local, len(m.recipients), hidden,
-            key_of(m.thread) if m.thread else 0, bool(m.thread), (1,), "", links, contents,
-        )  # fmt: skip
+            message_id=str(next(self._number)),
+            account_id=m.account,
+            credential_id=m.credential,
+            at_us=m.at,
+            network=network,
+            client=m.client,
+            is_service=False,
+            local_recipients=m.local,
+            remote_recipients=len(m.recipients),
+            hidden=hidden,
+            thread=key_of(m.thread) if m.thread else 0,
+            answers=bool(m.thread),
+            identities=(1,),
+            reply_elsewhere="",
+            links=links,
+            contents=contents,
+        )
 
     def _leave_until(self, now: int) -> None:
         while self.waiting and self.waiting[0][0] <= now:
@@ -137,7 +163,14 @@ class House:
             bad = sum(recipient in message.bad for recipient in message.recipients)
             count_outcomes(state, at, delivered=len(message.recipients) - bad, bounced=bad)
             if bad:
-                verdict = review(state, message.account, message.credential, at, self.rules, bulk=message.account in self.bulk)
+                verdict = review(
+                    state,
+                    message.account,
+                    message.credential,
+                    at,
+                    self.rules,
+                    bulk=message.account in self.bulk,
+                )
                 if verdict.holds:
                     self._hold(message.account, message.credential, verdict, at, message.is_spam)
 
@@ -156,7 +189,14 @@ class Person:
         domains = [*FREEMAIL, *(f"org{dice.randrange(400)}.example" for _ in range(dice.randint(4, 20)))]
         self.contacts = [f"c{account}-{n}@{dice.choice(domains)}" for n in range(dice.randint(20, 120))]
         self.places = [self.new_address() for _ in range(dice.randint(1, 3))]
-        agents = ("Thunderbird/115", "Apple Mail (3774)", "Outlook 16.0", "iPhone Mail (20G75)", "K-9 Mail", "Roundcube/1.6")
+        agents = (
+            "Thunderbird/115",
+            "Apple Mail (3774)",
+            "Outlook 16.0",
+            "iPhone Mail (20G75)",
+            "K-9 Mail",
+            "Roundcube/1.6",
+        )
         self.clients = [
             client_of(agent, dice.choice(("[192.168.1.3]", "laptop", "smtpclient.apple")), "PLAIN")
             for agent in dice.sample(agents, dice.randint(1, 2))
@@ -168,7 +208,10 @@ class Person:
         self.signature = f"signature {account}"
 
     def new_address(self) -> str:
-        return f"{self.dice.randint(11, 190)}.{self.dice.randrange(256)}.{self.dice.randrange(256)}.{self.dice.randint(1, 254)}"
+        return (
+            f"{self.dice.randint(11, 190)}.{self.dice.randrange(256)}.{self.dice.randrange(256)}."
+            f"{self.dice.randint(1, 254)}"
+        )
 
     def message(self, at: int) -> Message:
         dice = self.dice
@@ -185,9 +228,17 @@ class Person:
         bad = frozenset(r for r in recipients if dice.random() < 0.005)
         thread = f"t{dice.getrandbits(32)}" if dice.random() < 0.5 else ""
         return Message(
-            self.account, at, tuple(recipients), dice.random() < 0.3, dice.choice(self.places), dice.choice(self.clients),
-            text=self.signature, links=links, thread=thread, bad=bad,
-        )  # fmt: skip
+            account=self.account,
+            at=at,
+            recipients=tuple(recipients),
+            local=dice.random() < 0.3,
+            address=dice.choice(self.places),
+            client=dice.choice(self.clients),
+            text=self.signature,
+            links=links,
+            thread=thread,
+            bad=bad,
+        )
 
     def times(self, first_day: int, days: int, per_day: float) -> Iterator[int]:
         for day in range(first_day, first_day + days):
@@ -205,7 +256,10 @@ class Person:
 
 def stranger(dice: random.Random) -> str:
     share = dice.random()
-    return f"x{dice.getrandbits(48)}@{dice.choice(FREEMAIL) if share < 0.6 else f'victim{dice.randrange(3000)}.example'}"
+    return (
+        f"x{dice.getrandbits(48)}@"
+        f"{dice.choice(FREEMAIL) if share < 0.6 else f'victim{dice.randrange(3000)}.example'}"
+    )
 
 
 @dataclass
@@ -223,55 +277,118 @@ class Spam:
     @classmethod
     def drawn(cls, dice: random.Random) -> "Spam":
         client = client_of(
-            dice.choice(("", "", "Thunderbird/102", "PHPMailer 6.1")), dice.choice(("localhost", "[10.0.0.2]", "WIN-A1")), "LOGIN"
+            dice.choice(("", "", "Thunderbird/102", "PHPMailer 6.1")),
+            dice.choice(("localhost", "[10.0.0.2]", "WIN-A1")),
+            "LOGIN",
         )
         links = (f"evil{dice.randrange(10**6)}.example",) if dice.random() < 0.7 else ()
         per_message = dice.choice((1, 1, 1, 5, 20, 50, 100))
-        return cls("buy", links, dice.choice((0.0, 0.0, 1.0)), dice.uniform(0.0, 0.35), client, per_message, dice.random() < 0.5)
+        return cls(
+            text="buy",
+            links=links,
+            unique=dice.choice((0.0, 0.0, 1.0)),
+            bad_share=dice.uniform(0.0, 0.35),
+            client=client,
+            per_message=per_message,
+            hidden=dice.random() < 0.5,
+        )
 
-    def message(self, dice: random.Random, account: int, at: int, recipients: tuple[str, ...], address: str, client: str = "") -> Message:
+    def message(
+        self,
+        dice: random.Random,
+        account: int,
+        at: int,
+        recipients: tuple[str, ...],
+        address: str,
+        client: str = "",
+    ) -> Message:
         text = f"{self.text}{dice.getrandbits(40)}" if dice.random() < self.unique else self.text
         bad = frozenset(r for r in recipients if dice.random() < self.bad_share)
         return Message(
-            account, at, recipients, 0, address, client or self.client, text=text, links=self.links,
-            hidden=self.hidden and len(recipients) > 1, bad=bad, is_spam=True,
-        )  # fmt: skip
+            account=account,
+            at=at,
+            recipients=recipients,
+            local=0,
+            address=address,
+            client=client or self.client,
+            text=text,
+            links=self.links,
+            hidden=self.hidden and len(recipients) > 1,
+            bad=bad,
+            is_spam=True,
+        )
 
 
 def spread(
-    dice: random.Random, spam: Spam, person: Person, at: int, total: int, seconds: float, addresses: int, client: str = ""
+    dice: random.Random,
+    spam: Spam,
+    person: Person,
+    at: int,
+    total: int,
+    seconds: float,
+    addresses: int,
+    client: str = "",
 ) -> list[Message]:
     """`total` strangers within `seconds`, from so many addresses."""
     places = [person.new_address() for _ in range(addresses)]
     count = max(1, total // spam.per_message)
     return [
         spam.message(
-            dice, person.account, at + int(n * seconds / count * SECOND), tuple(stranger(dice) for _ in range(spam.per_message)),
-            places[n % addresses], client,
+            dice=dice,
+            account=person.account,
+            at=at + int(n * seconds / count * SECOND),
+            recipients=tuple(stranger(dice) for _ in range(spam.per_message)),
+            address=places[n % addresses],
+            client=client,
         )
         for n in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def burst(dice: random.Random, person: Person, at: int) -> list[Message]:
-    return spread(dice, Spam.drawn(dice), person, at, 5000, dice.choice((30, 300, 3600, 4 * 3600)), 1)
+    return spread(
+        dice=dice,
+        spam=Spam.drawn(dice),
+        person=person,
+        at=at,
+        total=5000,
+        seconds=dice.choice((30, 300, 3600, 4 * 3600)),
+        addresses=1,
+    )
 
 
 def low_and_slow(dice: random.Random, person: Person, at: int) -> list[Message]:
     spam = Spam.drawn(dice)
     spam.per_message = dice.choice((1, 1, 2, 5))
-    return spread(dice, spam, person, at, 960, 48 * 3600, 1)
+    return spread(dice=dice, spam=spam, person=person, at=at, total=960, seconds=48 * 3600, addresses=1)
 
 
 def many_addresses(dice: random.Random, person: Person, at: int) -> list[Message]:
-    return spread(dice, Spam.drawn(dice), person, at, 5000, dice.choice((600, 7200, 86_400)), dice.choice((10, 100, 1000)))
+    return spread(
+        dice=dice,
+        spam=Spam.drawn(dice),
+        person=person,
+        at=at,
+        total=5000,
+        seconds=dice.choice((600, 7200, 86_400)),
+        addresses=dice.choice((10, 100, 1000)),
+    )
 
 
 def from_home(dice: random.Random, person: Person, at: int) -> list[Message]:
     """Malware on the owner's own machine: their network, and now and then their own program."""
     spam = Spam.drawn(dice)
     client = dice.choice(("", person.clients[0]))
-    messages = spread(dice, spam, person, at, dice.choice((960, 5000)), dice.choice((300, 3600, 48 * 3600)), 1, client)
+    messages = spread(
+        dice=dice,
+        spam=spam,
+        person=person,
+        at=at,
+        total=dice.choice((960, 5000)),
+        seconds=dice.choice((300, 3600, 48 * 3600)),
+        addresses=1,
+        client=client,
+    )
     for message in messages:
         message.address = person.places[0]
     return messages
@@ -287,7 +404,9 @@ def in_threads(dice: random.Random, person: Person, at: int) -> list[Message]:
     dice.shuffle(contacts)
     messages = []
     for n, contact in enumerate(contacts):
-        message = spam.message(dice, person.account, at + int(n * seconds / len(contacts) * SECOND), (contact,), place)
+        message = spam.message(
+            dice, person.account, at + int(n * seconds / len(contacts) * SECOND), (contact,), place
+        )
         message.thread = f"t{dice.getrandbits(32)}"
         messages.append(message)
     return messages
@@ -304,14 +423,31 @@ def fresh_links(dice: random.Random, person: Person, at: int) -> list[Message]:
 def young_account(dice: random.Random, person: Person, at: int) -> list[Message]:
     """An account that has written on some days only, from a place and by a program that it never used."""
     spam = Spam.drawn(dice)
-    return spread(dice, spam, person, at, dice.choice((960, 5000)), dice.choice((300, 3600, 48 * 3600)), dice.choice((1, 1, 30)))
+    return spread(
+        dice=dice,
+        spam=spam,
+        person=person,
+        at=at,
+        total=dice.choice((960, 5000)),
+        seconds=dice.choice((300, 3600, 48 * 3600)),
+        addresses=dice.choice((1, 1, 30)),
+    )
 
 
 def at_night(dice: random.Random, person: Person, at: int) -> list[Message]:
     """Malware on the owner's machine that waits until everybody sleeps."""
     night = at // DAY_US * DAY_US + int((person.wakes + 19) % 24 * HOUR)
     spam = Spam.drawn(dice)
-    messages = spread(dice, spam, person, night if night >= at else night + DAY_US, 2000, 5 * 3600, 1, person.clients[0])
+    messages = spread(
+        dice=dice,
+        spam=spam,
+        person=person,
+        at=night if night >= at else night + DAY_US,
+        total=2000,
+        seconds=5 * 3600,
+        addresses=1,
+        client=person.clients[0],
+    )
     for message in messages:
         message.address = person.places[0]
     return messages
@@ -333,7 +469,8 @@ ATTACKS: dict[str, Callable[[random.Random, Person, int], list[Message]]] = {
 
 
 def newsletter(dice: random.Random, person: Person, at: int) -> list[Message]:
-    """With the bulk right: some hundred to some thousand readers, single messages or large ones, some of them gone."""
+    """With the bulk right: some hundred to some thousand readers, single messages or large ones, some of them
+    gone."""
     readers = [f"r{n}@{dice.choice(FREEMAIL)}" for n in range(dice.randint(300, 4000))]
     size = dice.choice((1, 50, 100))
     out = []
@@ -343,15 +480,26 @@ def newsletter(dice: random.Random, person: Person, at: int) -> list[Message]:
             bad = frozenset(r for r in group if dice.random() < 0.01)
             when = at + week * 7 * DAY_US + n * dice.randint(20_000, 40_000)
             out.append(
-                Message(person.account, when, group, 0, person.places[0], person.clients[0], text="news", links=("news.example",),
-                        hidden=size > 1, bad=bad)
-            )  # fmt: skip
+                Message(
+                    account=person.account,
+                    at=when,
+                    recipients=group,
+                    local=0,
+                    address=person.places[0],
+                    client=person.clients[0],
+                    text="news",
+                    links=("news.example",),
+                    hidden=size > 1,
+                    bad=bad,
+                )
+            )
         readers += [f"r{week}-{n}@{dice.choice(FREEMAIL)}" for n in range(dice.randint(0, 80))]
     return out
 
 
 def traveller(dice: random.Random, person: Person, at: int) -> list[Message]:
-    """Ten days abroad: another network each day or hour, another time zone, perhaps another program; ordinary recipients, a few new."""
+    """Ten days abroad: another network each day or hour, another time zone, perhaps another program; ordinary
+    recipients, a few new."""
     days = dice.randint(4, 14)
     person.wakes = (person.wakes + dice.choice((7, 9, 12, 16))) % 24
     program = dice.choice((person.clients[0], client_of("Airline Webmail", "[10.1.1.1]", "PLAIN")))
@@ -363,7 +511,18 @@ def traveller(dice: random.Random, person: Person, at: int) -> list[Message]:
             message.recipients += (f"hotel{dice.getrandbits(32)}@org{dice.randrange(400)}.example",)
         out.append(message)
     friends = tuple(dict.fromkeys(person.contacts))[: dice.randint(10, 50)]
-    out.append(Message(person.account, at + days * DAY_US // 2, friends, 0, pool[0], program, text="photos", links=("album.example",)))
+    out.append(
+        Message(
+            account=person.account,
+            at=at + days * DAY_US // 2,
+            recipients=friends,
+            local=0,
+            address=pool[0],
+            client=program,
+            text="photos",
+            links=("album.example",),
+        )
+    )
     return out
 
 
@@ -377,9 +536,19 @@ def newcomer(dice: random.Random, person: Person, at: int) -> list[Message]:
         group = tuple(club[n : n + size])
         bad = frozenset(r for r in group if dice.random() < 0.02)
         out.append(
-            Message(person.account, at + n * dice.randint(1, 120) * SECOND, group, local if not n else 0, person.places[0],
-                    person.clients[0], text="hello club", links=("club.example",), hidden=size > 10 and dice.random() < 0.5, bad=bad)
-        )  # fmt: skip
+            Message(
+                account=person.account,
+                at=at + n * dice.randint(1, 120) * SECOND,
+                recipients=group,
+                local=local if not n else 0,
+                address=person.places[0],
+                client=person.clients[0],
+                text="hello club",
+                links=("club.example",),
+                hidden=size > 10 and dice.random() < 0.5,
+                bad=bad,
+            )
+        )
     return out
 
 
@@ -390,7 +559,17 @@ def organiser(dice: random.Random, person: Person, at: int) -> list[Message]:
     out = person.days((at - START) // DAY_US, 5)
     return [
         *out,
-        Message(person.account, at, guests, 0, person.places[0], person.clients[0], text="invitation", links=("meet.example",), bad=bad),
+        Message(
+            account=person.account,
+            at=at,
+            recipients=guests,
+            local=0,
+            address=person.places[0],
+            client=person.clients[0],
+            text="invitation",
+            links=("meet.example",),
+            bad=bad,
+        ),
     ]
 
 
@@ -400,7 +579,16 @@ def greeting(dice: random.Random, person: Person, at: int) -> list[Message]:
     out = person.days((at - START) // DAY_US, 3)
     return [
         *out,
-        Message(person.account, at, everybody, 3, person.places[0], person.clients[0], text="greetings", hidden=dice.random() < 0.5),
+        Message(
+            account=person.account,
+            at=at,
+            recipients=everybody,
+            local=3,
+            address=person.places[0],
+            client=person.clients[0],
+            text="greetings",
+            hidden=dice.random() < 0.5,
+        ),
     ]
 
 
@@ -410,15 +598,23 @@ def desk(dice: random.Random, person: Person, at: int) -> list[Message]:
     rate = dice.uniform(8, 30)
     for when in person.times((at - START) // DAY_US, 30, rate):
         message = Message(
-            person.account, when, (stranger(dice),), 0, person.places[0], person.clients[0], text=person.signature, links=("help.example",),
+            account=person.account,
+            at=when,
+            recipients=(stranger(dice),),
+            local=0,
+            address=person.places[0],
+            client=person.clients[0],
+            text=person.signature,
+            links=("help.example",),
             thread=f"q{dice.getrandbits(40)}",
-        )  # fmt: skip
+        )
         out.append(message)
     return out
 
 
 def busy_traveller(dice: random.Random, person: Person, at: int) -> list[Message]:
-    """Away on business, by a program that is new: answers to people who wrote first, many links of the trip, one album for some friends."""
+    """Away on business, by a program that is new: answers to people who wrote first, many links of the trip,
+    one album for some friends."""
     out = traveller(dice, person, at)
     for message in out:
         if message.links == () and dice.random() < 0.2:
@@ -426,21 +622,54 @@ def busy_traveller(dice: random.Random, person: Person, at: int) -> list[Message
     program, place = out[-1].client, out[-1].address
     for n in range(dice.randint(3, 9)):
         when = at + 2 * DAY_US + n * 2 * MINUTE
-        out.append(Message(person.account, when, (person.contacts[n],), 0, place, program, text="the album", links=("album2.example",)))
+        out.append(
+            Message(
+                account=person.account,
+                at=when,
+                recipients=(person.contacts[n],),
+                local=0,
+                address=place,
+                client=program,
+                text="the album",
+                links=("album2.example",),
+            )
+        )
     for n in range(dice.randint(0, 8)):
         when = at + 3 * DAY_US + n * 5 * MINUTE
         out.append(
-            Message(person.account, when, (stranger(dice),), 0, place, program, text=person.signature, thread=f"a{dice.getrandbits(40)}")
+            Message(
+                account=person.account,
+                at=when,
+                recipients=(stranger(dice),),
+                local=0,
+                address=place,
+                client=program,
+                text=person.signature,
+                thread=f"a{dice.getrandbits(40)}",
+            )
         )
     return out
 
 
 def mover(dice: random.Random, person: Person, at: int) -> list[Message]:
-    """Three days old, known from home, and today in the office by another program: greets the club in one message."""
+    """Three days old, known from home, and today in the office by another program: greets the club in one
+    message."""
     out = person.days((at - START) // DAY_US - 3, 3)
     club = tuple(f"member{n}@{dice.choice(FREEMAIL)}" for n in range(dice.randint(20, 150)))
     office = client_of("Outlook 16.0", "pc-7.office.example", "LOGIN")
-    return [*out, Message(person.account, at, club, 0, person.new_address(), office, text="hello club", links=("club.example",))]
+    return [
+        *out,
+        Message(
+            account=person.account,
+            at=at,
+            recipients=club,
+            local=0,
+            address=person.new_address(),
+            client=office,
+            text="hello club",
+            links=("club.example",),
+        ),
+    ]
 
 
 HONEST: dict[str, Callable[[random.Random, Person, int], list[Message]]] = {
@@ -464,7 +693,8 @@ class Ending:
 
 
 def rehearse(scene: str, seed: int, rules: GuardRules | None = None) -> Ending:
-    """One scene in a house of its own; gives what became of the spam and of the account's honest mail from the scene on."""
+    """One scene in a house of its own; gives what became of the spam and of the account's honest mail from
+    the scene on."""
     dice = random.Random(f"{scene}/{seed}")
     house = House(rules)
     weeks = dice.randint(3, 8)
@@ -477,7 +707,17 @@ def rehearse(scene: str, seed: int, rules: GuardRules | None = None) -> Ending:
         # The club is known to those who were here before.
         share = dice.choice((0.0, 0.5, 1.0))
         old = tuple(f"member{n}@{domain}" for n in range(200) for domain in FREEMAIL if dice.random() < share)
-        history += [Message(2, START + DAY_US + n, old[n : n + 50], 0, other.places[0], other.clients[0]) for n in range(0, len(old), 50)]
+        history += [
+            Message(
+                account=2,
+                at=START + DAY_US + n,
+                recipients=old[n : n + 50],
+                local=0,
+                address=other.places[0],
+                client=other.clients[0],
+            )
+            for n in range(0, len(old), 50)
+        ]
         house.bulk.add(2)
     at = START + begin * DAY_US + int(dice.uniform(0, 24) * HOUR)
     if scene == "newsletter":

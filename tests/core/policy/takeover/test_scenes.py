@@ -1,4 +1,5 @@
-"""Both error rates of the guard over seeds: how much spam of each style gets out, and that honest mail is never held."""
+"""Both error rates of the guard over seeds: how much spam of each style gets out, and that honest mail is
+never held."""
 
 import pytest
 from tests.core.policy.takeover.rehearsal import ATTACKS, HONEST, rehearse
@@ -40,7 +41,10 @@ def test_honest_mail_is_never_held(scene: str) -> None:
 def test_over_many_seeds(scene: str) -> None:
     endings = [rehearse(scene, seed) for seed in range(2000, 2040)]
     if scene in ATTACKS:
-        reached, sent = sum(ending.spam.reached for ending in endings), sum(ending.spam.sent for ending in endings)
+        reached, sent = (
+            sum(ending.spam.reached for ending in endings),
+            sum(ending.spam.sent for ending in endings),
+        )
         assert reached < sent * (0.15 if scene in ("in threads", "fresh links") else 0.03)
         assert max(ending.spam.reached for ending in endings) <= MOST_REACHED[scene]
     else:

@@ -32,7 +32,17 @@ def test_dots_are_doubled(content: bytes, wire: bytes) -> None:
 
 
 # The false ends of data that other servers took for true ones (THREATS 1): none may leave.
-FALSE_ENDS = [b"\n.\n", b"\n.\r", b"\r.\n", b"\r.\r", b"\n.\r\n", b"\r.\r\n", b"\r\n\x00.\r\n", b"\r\n.\r\r\n", b"\r\r\n.\r\r\n"]
+FALSE_ENDS = [
+    b"\n.\n",
+    b"\n.\r",
+    b"\r.\n",
+    b"\r.\r",
+    b"\n.\r\n",
+    b"\r.\r\n",
+    b"\r\n\x00.\r\n",
+    b"\r\n.\r\r\n",
+    b"\r\r\n.\r\r\n",
+]
 FALSE_ENDS += [
     b"\r\n.\n",
     b"\r\n.\r",
@@ -54,7 +64,10 @@ def test_false_ends_never_leave(false_end: bytes, size: int | None) -> None:
         encode(b"before" + false_end, size)
 
 
-@given(st.lists(st.sampled_from([b"\r\n", b".", b"a", b"\r", b"\n", b"\0", b"\xff"]), max_size=20).map(b"".join), st.integers(1, 5))
+@given(
+    st.lists(st.sampled_from([b"\r\n", b".", b"a", b"\r", b"\n", b"\0", b"\xff"]), max_size=20).map(b"".join),
+    st.integers(1, 5),
+)
 def test_pieces_make_no_difference_and_the_end_is_unique(content: bytes, size: int) -> None:
     try:
         wire = encode(content)

@@ -4,17 +4,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sekisho.core.smtp.client.machine import ClientMachine, Closed, ContentWanted, Event, Ready, TlsReady, TlsRefused, TransactionDone
+from sekisho.core.smtp.client.machine import (
+    ClientMachine,
+    Closed,
+    ContentWanted,
+    Event,
+    Ready,
+    TlsReady,
+    TlsRefused,
+    TransactionDone,
+)
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 
-HELLO = b"220 mx\r\n250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250-DSN\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 5000\r\n"
+HELLO = (
+    b"220 mx\r\n250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250-DSN\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+    b"250 SIZE 5000\r\n"
+)
 
 
 def envelope(*recipients: Recipient | str, **more: object) -> Envelope:
-    rows = [row if isinstance(row, Recipient) else Recipient(Address.from_text(row)) for row in recipients or ("b@x.example",)]
-    return Envelope(ReversePath(Address.from_text("a@x.example")), tuple(rows), **more)  # type: ignore[arg-type]  # test shorthand
+    rows = [
+        row if isinstance(row, Recipient) else Recipient(Address.from_text(row))
+        for row in recipients or ("b@x.example",)
+    ]
+    return Envelope(
+        reverse_path=ReversePath(Address.from_text("a@x.example")), recipients=tuple(rows), **more
+    )  # type: ignore[arg-type]  # test shorthand
 
 
 def ready(hello: bytes = HELLO) -> ClientMachine:
@@ -40,12 +57,17 @@ def drain(machine: ClientMachine) -> list[Event]:
 
 
 def test_extensions_are_read() -> None:
-    machine = ready(b"220 x\r\n250-x hello\r\n250-size\r\n250-AUTH=LOGIN PLAIN\r\n250-  \r\n250-X-Thing a b\r\n250 LIMITS RCPTMAX=5\r\n")
+    machine = ready(
+        b"220 x\r\n250-x hello\r\n250-size\r\n250-AUTH=LOGIN PLAIN\r\n250-  \r\n250-X-Thing a b\r\n250 "
+        b"LIMITS RCPTMAX=5\r\n"
+    )
     assert machine.extensions == {"SIZE": "", "AUTH": "LOGIN PLAIN", "X-THING": "a b", "LIMITS": "RCPTMAX=5"}
 
 
 def test_everything_the_server_offers_is_said_and_nothing_else() -> None:
-    recipient = Recipient(Address.from_text('"q u"@x.example'), frozenset({"SUCCESS", "DELAY"}), "rfc822;a+b@x.example")
+    recipient = Recipient(
+        Address.from_text('"q u"@x.example'), frozenset({"SUCCESS", "DELAY"}), "rfc822;a+b@x.example"
+    )
     full = envelope(recipient, ret="FULL", envid="a=b c", declared_octets=77, body="8BITMIME", smtputf8=True)
     machine = ready()
     machine.send_envelope(full)
@@ -60,7 +82,9 @@ def test_everything_the_server_offers_is_said_and_nothing_else() -> None:
 
 def test_hostile_dsn_parameters_stay_in_their_place() -> None:
     machine = ready()
-    bad = Recipient(Address.from_text("b@x.example"), frozenset({"NEVER"}), "rfc822;x\r\nRCPT TO:<evil@x.example>")
+    bad = Recipient(
+        Address.from_text("b@x.example"), frozenset({"NEVER"}), "rfc822;x\r\nRCPT TO:<evil@x.example>"
+    )
     utf8 = Recipient(Address.from_text("b@x.example"), None, "utf-8;太+\r\n@x.example")
     machine.send_envelope(envelope(bad, utf8, envid="x\r\nRSET", smtputf8=True))
     said = machine.data_to_send()
@@ -70,7 +94,9 @@ def test_hostile_dsn_parameters_stay_in_their_place() -> None:
 
 def test_null_reverse_path() -> None:
     machine = ready()
-    machine.send_envelope(Envelope(ReversePath(), (Recipient(Address.from_text("b@x.example")),)))
+    machine.send_envelope(
+        Envelope(reverse_path=ReversePath(), recipients=(Recipient(Address.from_text("b@x.example")),))
+    )
     assert machine.data_to_send().startswith(b"MAIL FROM:<>\r\n")
 
 
@@ -128,7 +154,8 @@ def test_an_unasked_421_before_a_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "replies", [b"250 ok\r\n250 ok\r\n250 done\r\n", b"250 ok\r\n354 what\r\n", b"354 what\r\n", b"2x\r\n", b"250 a\n"]
+    "replies",
+    [b"250 ok\r\n250 ok\r\n250 done\r\n", b"250 ok\r\n354 what\r\n", b"354 what\r\n", b"2x\r\n", b"250 a\n"],
 )
 def test_nonsense_closes_without_an_outcome(replies: bytes) -> None:
     machine = ready()
@@ -152,7 +179,9 @@ def after_354(hello: bytes) -> ClientMachine:
 
 
 @pytest.mark.parametrize("hello", [HELLO, PLAIN_HELLO])
-@pytest.mark.parametrize("early", [b"250 2.0.0 ok\r\n", b"220 x\r\n", b"354 x\r\n", b"2", b"250-", b"250-x\r\n"])
+@pytest.mark.parametrize(
+    "early", [b"250 2.0.0 ok\r\n", b"220 x\r\n", b"354 x\r\n", b"2", b"250-", b"250-x\r\n"]
+)
 def test_what_came_before_the_final_dot_is_no_answer_to_it(hello: bytes, early: bytes) -> None:
     machine = after_354(hello)
     machine.receive_data(early)
@@ -160,7 +189,9 @@ def test_what_came_before_the_final_dot_is_no_answer_to_it(hello: bytes, early: 
     machine.end_content()
     events = drain(machine)
     assert not machine.awaits_final_reply and b"\r\n.\r\n" not in machine.data_to_send()
-    machine.receive_data({b"2": b"50 ok\r\n", b"250-": b"\r\n250 ok\r\n", b"250-x\r\n": b"250 ok\r\n"}.get(early, b""))
+    machine.receive_data(
+        {b"2": b"50 ok\r\n", b"250-": b"\r\n250 ok\r\n", b"250-x\r\n": b"250 ok\r\n"}.get(early, b"")
+    )
     done, closed = events + drain(machine)
     assert done == TransactionDone((None,)) and isinstance(closed, Closed) and machine.is_closed
 
@@ -174,7 +205,10 @@ def test_a_refusal_that_began_before_the_final_dot_is_heard_whole(cut: int) -> N
     machine.end_content()
     machine.receive_data(refusal[cut:])
     reply = Reply.of(552, "5.3.4", "too large")
-    assert drain(machine) == [TransactionDone((reply,)), Closed(reply, "the server refused the content before its end")]
+    assert drain(machine) == [
+        TransactionDone((reply,)),
+        Closed(reply, "the server refused the content before its end"),
+    ]
     assert b"\r\n.\r\n" not in machine.data_to_send()
 
 
@@ -217,7 +251,11 @@ def test_a_reply_to_the_next_command_ends_the_session(asked: str, answer: bytes,
         feed(machine, b"250 ok\r\n")
     machine.data_to_send()
     events = feed(machine, answer + early)
-    assert isinstance(events[-1], Closed) and events[-1].violation and early.decode().strip() in events[-1].reason
+    assert (
+        isinstance(events[-1], Closed)
+        and events[-1].violation
+        and early.decode().strip() in events[-1].reason
+    )
     assert machine.data_to_send() == b""
 
 
@@ -234,7 +272,9 @@ def test_421_in_the_middle_keeps_what_was_said_before() -> None:
     machine.send_envelope(envelope("b@x.example", "c@x.example", "d@x.example"))
     events = feed(machine, b"250 ok\r\n550 5.1.1 no\r\n250 ok\r\n421 bye\r\n")
     assert isinstance(events[0], TransactionDone)
-    assert [reply and reply.code for reply in events[0].replies] == [550, 421, 421] and not events[0].may_be_delivered
+    assert [reply and reply.code for reply in events[0].replies] == [550, 421, 421] and not events[
+        0
+    ].may_be_delivered
 
 
 def test_lost_after_the_dot_and_before() -> None:
@@ -246,7 +286,10 @@ def test_lost_after_the_dot_and_before() -> None:
     machine.end_content()
     assert machine.data_to_send() == b"x\r\n.\r\n" and machine.awaits_final_reply
     machine.receive_data(b"")
-    assert drain(machine) == [TransactionDone((None,), may_be_delivered=True), Closed(None, "the server closed the connection")]
+    assert drain(machine) == [
+        TransactionDone((None,), may_be_delivered=True),
+        Closed(None, "the server closed the connection"),
+    ]
     machine = ready()
     machine.send_envelope(envelope())
     machine.connection_lost("reset")
@@ -281,7 +324,9 @@ def test_rset_only_where_a_transaction_hangs() -> None:
 
 def test_the_greeting_refuses() -> None:
     machine = ClientMachine("me.example")
-    assert feed(machine, b"554 5.7.1 no\r\n") == [Closed(Reply.of(554, "5.7.1", "no"), "the server refused the connection")]
+    assert feed(machine, b"554 5.7.1 no\r\n") == [
+        Closed(Reply.of(554, "5.7.1", "no"), "the server refused the connection")
+    ]
     assert machine.data_to_send() == b""
 
 
@@ -316,13 +361,24 @@ def play(server: bytes, size: int, recipients: int) -> tuple[list[Event], bytes]
 
 
 REPLIES = st.sampled_from(
-    [b"220 x\r\n", b"250 ok\r\n", b"250-x\r\n250 PIPELINING\r\n", b"354 go\r\n", b"550 5.1.1 no\r\n", b"452 4.5.3 many\r\n"]
+    [
+        b"220 x\r\n",
+        b"250 ok\r\n",
+        b"250-x\r\n250 PIPELINING\r\n",
+        b"354 go\r\n",
+        b"550 5.1.1 no\r\n",
+        b"452 4.5.3 many\r\n",
+    ]
 )
 RARE = st.sampled_from([b"421 bye\r\n", b"250\r\n", b"2", b"\r\n", b"\xff\n", b"251 x\r\n", b"503 no\r\n"])
 
 
 @settings(max_examples=300)
-@given(st.lists(REPLIES | RARE, max_size=14).map(b"".join) | st.binary(max_size=60), st.integers(1, 9), st.integers(1, 4))
+@given(
+    st.lists(REPLIES | RARE, max_size=14).map(b"".join) | st.binary(max_size=60),
+    st.integers(1, 9),
+    st.integers(1, 4),
+)
 def test_any_server_gives_only_events(server: bytes, size: int, recipients: int) -> None:
     """No exception, one outcome per transaction and recipient, nothing after Closed."""
     events, said = play(server, size, recipients)
@@ -334,7 +390,12 @@ def test_any_server_gives_only_events(server: bytes, size: int, recipients: int)
     assert said.count(b"\n") == said.count(b"\r\n")
 
 
-@given(st.lists(st.sampled_from([b"250 ok\r\n", b"550 no\r\n", b"452 no\r\n", b"421 bye\r\n"]), min_size=3, max_size=3), st.integers(1, 9))
+@given(
+    st.lists(
+        st.sampled_from([b"250 ok\r\n", b"550 no\r\n", b"452 no\r\n", b"421 bye\r\n"]), min_size=3, max_size=3
+    ),
+    st.integers(1, 9),
+)
 def test_pieces_make_no_difference(rcpts: list[bytes], size: int) -> None:
     def session(step: int) -> tuple[list[Event], bytes]:
         machine = ready()

@@ -51,7 +51,7 @@ def outcome(octets: bytes, size: int | None = None) -> tuple[list[Reply], bool]:
 )
 def test_one_reply(octets: bytes, code: int, enhanced: str | None, lines: tuple[str, ...]) -> None:
     status = EnhancedStatus.from_text(enhanced) if enhanced else None
-    assert parse(octets) == parse(octets, 1) == [Reply(code, status, lines)]
+    assert parse(octets) == parse(octets, 1) == [Reply(code=code, enhanced=status, lines=lines)]
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,19 @@ def test_what_is_no_reply(octets: bytes) -> None:
         parse(octets, 1)
 
 
-@pytest.mark.parametrize("reply", [b"250-5.1.1 a\r\n250-b\r\n250 2.0.0 c\r\n", b"550\r\n", b"421 4.3.2 bye\r\n"])
+@pytest.mark.parametrize(
+    "reply", [b"250-5.1.1 a\r\n250-b\r\n250 2.0.0 c\r\n", b"550\r\n", b"421 4.3.2 bye\r\n"]
+)
 def test_every_prefix_only_waits(reply: bytes) -> None:
     for end in range(len(reply)):
         assert parse(reply[:end]) == []
 
 
-@given(st.binary(max_size=300) | st.from_regex(rb"([2-5][0-9]{2}[ -][ -~]{0,9}\r\n){0,5}[ -~\r\n]{0,5}", fullmatch=True), st.integers(1, 7))
+@given(
+    st.binary(max_size=300)
+    | st.from_regex(rb"([2-5][0-9]{2}[ -][ -~]{0,9}\r\n){0,5}[ -~\r\n]{0,5}", fullmatch=True),
+    st.integers(1, 7),
+)
 def test_pieces_make_no_difference(octets: bytes, size: int) -> None:
     assert outcome(octets) == outcome(octets, size)
 

@@ -20,7 +20,7 @@ from sekisho.ports.mailstore import Appended
 from sekisho.ports.stream import ListenerInfo, StreamError
 from sekisho.services.access.imap.context import ImapPorts
 from sekisho.services.access.imap.handler import ImapHandler
-from sekisho.services.authentication.standing import Standing
+from sekisho.services.authentication.standing import LoginStanding
 from sekisho.services.teaching import Teacher, TeacherPorts
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal, MemoryMetrics
@@ -42,11 +42,17 @@ class OnePassword(PasswordsOnly):
         account = self._server.accounts.get(proof.username)
         if account is None or proof.password != "secret" or proof.authzid not in ("", proof.username):
             return LoginFailure.REFUSED
-        return Identity(account.id, Address.from_text(account.address), valid_until_us=self._server.logins_until_us)
+        return Identity(
+            account_id=account.id,
+            address=Address.from_text(account.address),
+            valid_until_us=self._server.logins_until_us,
+        )
 
     async def still_valid(self, identity: Identity) -> bool:
         store = self._server.store
-        return await Standing(store.directory, store.credentials, self._server.clock).still_valid(identity)
+        return await LoginStanding(store.directory, store.credentials, self._server.clock).still_valid(
+            identity
+        )
 
 
 class Server:
@@ -56,10 +62,14 @@ class Server:
         self.store: Any = MemoryStore(self.clock, SeededDice())
         if data_dir is not None:
             prepare(data_dir)
-            self.store = SqliteStore(data_dir, self.clock, SeededDice(), LocalChanges(), StoreSettings(free_disk_octets=1))
+            self.store = SqliteStore(
+                data_dir, self.clock, SeededDice(), LocalChanges(), StoreSettings(free_disk_octets=1)
+            )
         self.journal, self.metrics, self.shutdown = MemoryJournal(), MemoryMetrics(), ManualShutdown()
         self.accounts: dict[str, Account] = {}
-        self.teacher = Teacher(TeacherPorts(self.store.mail, self.store.judgements, self.journal, self.metrics))
+        self.teacher = Teacher(
+            TeacherPorts(self.store.mail, self.store.judgements, self.journal, self.metrics)
+        )
         ports = ImapPorts(
             store=self.store.mail,
             spool=self.store.spool,
@@ -79,7 +89,9 @@ class Server:
     async def add_accounts(self) -> None:
         await self.store.directory.add_domain(Domain("example.test", 0))
         for name in ("alice", "bob"):
-            self.accounts[f"{name}@example.test"] = await self.store.directory.add_account(Address(name, "example.test"), "a", "s")
+            self.accounts[f"{name}@example.test"] = await self.store.directory.add_account(
+                Address(name, "example.test"), "a", "s"
+            )
 
     def connect(self, *, tls: bool = True) -> "Client":
         near, far = connected_streams(port=993 if tls else 143, tls=tls)
@@ -93,10 +105,14 @@ class Server:
             stream.abort()
         await stream.close()
 
-    async def append(self, octets: bytes, mailbox: str = "INBOX", account: str = "alice@example.test", **fields: Any) -> int:
+    async def append(
+        self, octets: bytes, mailbox: str = "INBOX", account: str = "alice@example.test", **fields: Any
+    ) -> int:
         writer = self.store.spool.open_content()
         writer.write(octets)
-        _, uids = await self.store.mail.append(self.accounts[account].id, mailbox, [Appended(writer, **fields)])
+        _, uids = await self.store.mail.append(
+            self.accounts[account].id, mailbox, [Appended(content=writer, **fields)]
+        )
         return uids[0]
 
     async def stop(self) -> None:
@@ -182,7 +198,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def make_server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+async def make_server(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Callable[..., Awaitable[Server]]]:
     servers: list[Server] = []
 
     async def make(**access: Any) -> Server:

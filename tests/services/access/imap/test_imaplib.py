@@ -32,11 +32,27 @@ async def listening(server: Any) -> AsyncIterator[Ports]:
     authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
     leaf = authority.issue_cert("localhost", "127.0.0.1", key_type=trustme.KeyType.ECDSA)
     chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
-    contexts = ServerContexts([CertificateMaterial(chain, leaf.private_key_pem.bytes(), ("localhost",), "test")])
+    contexts = ServerContexts(
+        [CertificateMaterial(chain, leaf.private_key_pem.bytes(), ("localhost",), "test")]
+    )
     refusals = CapRefusals(server.journal, server.clock, SystemDice(), "")
-    crowd_tools = CrowdTools(SharedConnectionCounts(1, 1000, 1000), server.journal, server.metrics, server.clock, 1000)
+    crowd_tools = CrowdTools(
+        counts=SharedConnectionCounts(1, 1000, 1000),
+        journal=server.journal,
+        metrics=server.metrics,
+        clock=server.clock,
+        descriptors=1000,
+    )
     crowd = Crowd(crowd_tools, CrowdRules())
-    tools = ListenerTools(contexts, crowd, server.journal, server.metrics, server.clock, "mx.example.test", refusals)
+    tools = ListenerTools(
+        tls=contexts,
+        crowd=crowd,
+        journal=server.journal,
+        metrics=server.metrics,
+        clock=server.clock,
+        hostname="mx.example.test",
+        refusals=refusals,
+    )
     listeners, ports = [], []
     for info in (ListenerInfo("imap", "imap", True), ListenerInfo("imaps", "imaps", False)):
         listener = Listener(info, server.handler, tools)
@@ -65,7 +81,10 @@ async def test_a_whole_session_over_tls(server: Any, listening: Ports) -> None:
             assert client.select("INBOX") == ("OK", [b"1"])
             _, data = client.fetch("1", "(RFC822)")
             assert data[0][1] == MESSAGE
-            assert client.uid("FETCH", "1", "(BODY.PEEK[TEXT]<100.50>)")[1][0][1] == MESSAGE.partition(b"\r\n\r\n")[2][100:150]
+            assert (
+                client.uid("FETCH", "1", "(BODY.PEEK[TEXT]<100.50>)")[1][0][1]
+                == MESSAGE.partition(b"\r\n\r\n")[2][100:150]
+            )
             assert client.search(None, "SUBJECT", "real") == ("OK", [b"1"])
             assert client.store("1", "+FLAGS", "\\Deleted")[0] == "OK"
             assert client.expunge() == ("OK", [b"1"])

@@ -23,7 +23,9 @@ class Pupil:
 
     async def judged(self, message: JudgedMessage) -> None:
         octets = await message.octets.read(message.prefix_octets, 100)
-        self.heard.append((message.account_id, message.is_junk, message.was_other, octets.partition(b"\r\n")[0]))
+        self.heard.append(
+            (message.account_id, message.is_junk, message.was_other, octets.partition(b"\r\n")[0])
+        )
 
 
 class Troubled:
@@ -173,7 +175,9 @@ async def test_trouble_of_learners_reaches_nobody(school: School) -> None:
     await client.ok("MOVE 1 Junk")
     await client.ok("MOVE 1 Junk")
     assert len(await school.lessons()) == 2
-    assert [(where, str(error)) for where, error in school.server.journal.faults] == [("learning", "mine")] * 2
+    assert [(where, str(error)) for where, error in school.server.journal.faults] == [
+        ("learning", "mine")
+    ] * 2
     school.server.journal.faults.clear()
     assert school.server.metrics.values["sekisho_judgements_lost_total", ()] == 2
     assert school.server.metrics.values["sekisho_judgements_total", (("judged", "junk"),)] == 2

@@ -1,4 +1,5 @@
-"""Several sessions on one mailbox: whatever the order, no client's numbers ever go wrong, and both end with the truth."""
+"""Several sessions on one mailbox: whatever the order, no client's numbers ever go wrong, and both end with
+the truth."""
 
 import asyncio
 import re
@@ -47,7 +48,10 @@ class Mirror:
         lines = await self.client.command(command)
         name = command.partition(" ")[0]
         self.hear(lines[:-1], by_number=name in ("FETCH", "STORE", "SEARCH"))
-        assert lines[-1].startswith((b"OK", b"NO [EXPUNGEISSUED]")) or "There is no message" in lines[-1].decode(), (command, lines[-1])
+        assert (
+            lines[-1].startswith((b"OK", b"NO [EXPUNGEISSUED]"))
+            or "There is no message" in lines[-1].decode()
+        ), (command, lines[-1])
 
     async def settle(self) -> None:
         await self.do("NOOP")
@@ -110,10 +114,15 @@ async def run(steps: list[tuple[int, str]]) -> None:
         for mirror, flags in zip(mirrors, heard, strict=True):
             assert [uid for uid, _ in mirror.messages] == [row.uid for row in rows]
             bits = {1: b"\\Answered", 2: b"\\Flagged", 4: b"\\Deleted", 8: b"\\Seen", 16: b"\\Draft"}
-            truth = [frozenset(n for b, n in bits.items() if row.flags & b) | {k.encode() for k in row.keywords} for row in rows]
+            truth = [
+                frozenset(n for b, n in bits.items() if row.flags & b) | {k.encode() for k in row.keywords}
+                for row in rows
+            ]
             assert [flags for _, flags in mirror.messages] == truth
             # What was told along the way is already the truth, but for messages that nobody asked about yet.
-            assert all(told in (now, frozenset()) or silent(steps) for told, now in zip(flags, truth, strict=True))
+            assert all(
+                told in (now, frozenset()) or silent(steps) for told, now in zip(flags, truth, strict=True)
+            )
         assert not mirrors[0].recent & mirrors[1].recent  # RFC 3501 §2.3.2
     finally:
         await server.stop()
@@ -190,7 +199,9 @@ async def test_sessions_end_at_shutdown(server: Any) -> None:
     assert (await server.connect().line()).startswith(b"* BYE")
 
 
-async def test_an_idle_client_that_does_not_read_is_waited_for(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_client_that_does_not_read_is_waited_for(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await server.append(b"Subject: x\r\n\r\nx\r\n")
     idle, other = await server.connect().log_in(), await server.connect().log_in()
     await idle.ok("SELECT INBOX")

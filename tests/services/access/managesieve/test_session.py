@@ -33,9 +33,14 @@ class Talk:
 
     async def hear(self) -> bytes:
         while True:
-            if (match := _END.search(self.heard)) is not None and len(self.heard) >= match.end() + int(match[2] or 0):
+            if (match := _END.search(self.heard)) is not None and len(self.heard) >= match.end() + int(
+                match[2] or 0
+            ):
                 end = match.end() + int(match[2] or 0)
-                said, self.heard = self.heard[:end].removesuffix(b"\r\n"), self.heard[end:].removeprefix(b"\r\n" if match[2] else b"")
+                said, self.heard = (
+                    self.heard[:end].removesuffix(b"\r\n"),
+                    self.heard[end:].removeprefix(b"\r\n" if match[2] else b""),
+                )
                 return said
             octets = await asyncio.wait_for(self.client.read(), 20)
             if not octets:
@@ -81,13 +86,19 @@ async def test_scripts_are_brought_chosen_and_taken_away(talk: Talk) -> None:
     assert await talk.say(b"LOGOUT") == b'OK "Bye"'
     await asyncio.wait_for(talk.task, 20)
     (closed,) = [entry for entry in talk.world.journal.entries if entry.kind == "access.closed"]
-    assert (closed.fields["protocol"], closed.fields["changes"], closed.fields["reason"]) == ("sieve", 6, "logout")
+    assert (closed.fields["protocol"], closed.fields["changes"], closed.fields["reason"]) == (
+        "sieve",
+        6,
+        "logout",
+    )
 
 
 async def test_what_is_no_script_is_not_kept(talk: Talk) -> None:
     await talk.say(LOGIN)
     answer = await talk.say(b'PUTSCRIPT "a" {16+}\r\nkeep;\nfrob;\nx;\n ')
-    assert answer.startswith(b"NO {") and b"line 2: There is no command frob" in answer and b"line 3: " in answer
+    assert (
+        answer.startswith(b"NO {") and b"line 2: There is no command frob" in answer and b"line 3: " in answer
+    )
     assert (await talk.say(b'CHECKSCRIPT "frob;"')).startswith(b"NO ")
     assert await talk.say(b'CHECKSCRIPT "keep;"') == b"OK"
     assert (await talk.say(b'PUTSCRIPT "a/b" "keep;"')).startswith(b"NO ")

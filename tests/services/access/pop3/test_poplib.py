@@ -1,4 +1,5 @@
-"""Python's own POP3 client over real sockets and TLS, on both loops: listener, service, authenticator and memory store together."""
+"""Python's own POP3 client over real sockets and TLS, on both loops: listener, service, authenticator and
+memory store together."""
 
 import asyncio
 import poplib
@@ -46,7 +47,9 @@ class House:
         authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
         leaf = authority.issue_cert("pop.example.test", "127.0.0.1", key_type=trustme.KeyType.ECDSA)
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
-        self.contexts = ServerContexts((CertificateMaterial(chain, leaf.private_key_pem.bytes(), ("pop.example.test",), "test"),))
+        self.contexts = ServerContexts(
+            (CertificateMaterial(chain, leaf.private_key_pem.bytes(), ("pop.example.test",), "test"),)
+        )
         self.client_tls = ssl.create_default_context()
         authority.configure_trust(self.client_tls)
         self.clock, self.dice = SystemClock(), SystemDice()
@@ -58,35 +61,56 @@ class House:
     async def start(self) -> None:
         store = self.store
         await store.directory.add_domain(Domain("example.test", 1))
-        account = await store.directory.add_account(Address("alice", "example.test"), HASHED.argon2, HASHED.scram_sha256)
+        account = await store.directory.add_account(
+            Address("alice", "example.test"), HASHED.argon2, HASHED.scram_sha256
+        )
         for octets in MESSAGES:
             content = store.spool.open_content()
             content.write(octets)
-            await store.mail.append(account.id, "INBOX", [Appended(content)])
+            await store.mail.append(account.id, "INBOX", [Appended(content=content)])
         self.account_id = account.id
         login = LoginSettings(failure_seconds=0.05)
         tools = AuthenticationTools(
-            store.directory,
-            store.credentials,
-            store.counters,
-            store.bans,
-            store.places,
-            store.changes,
-            self.clock,
-            self.dice,
-            self.journal,
-            self.metrics,
-            SharedRecent(1, 16).by(self.clock),
+            directory=store.directory,
+            credentials=store.credentials,
+            counters=store.counters,
+            bans=store.bans,
+            places=store.places,
+            changes=store.changes,
+            clock=self.clock,
+            dice=self.dice,
+            journal=self.journal,
+            metrics=self.metrics,
+            recent=SharedRecent(1, 16).by(self.clock),
         )
         self.authenticator = SaslAuthenticator(tools, login)
         pop3_tools = Pop3Tools(
-            self.authenticator, store.mail, store.leases, Owner("here", 0, 1), self.clock, self.journal, ManualShutdown()
+            authenticator=self.authenticator,
+            store=store.mail,
+            leases=store.leases,
+            owner=Owner("here", 0, 1),
+            clock=self.clock,
+            journal=self.journal,
+            shutdown=ManualShutdown(),
         )
         service = Pop3Service(pop3_tools, Pop3Settings("pop.example.test", AccessSettings(), login, Limits()))
         counts = SharedConnectionCounts(1, 100, 100)
         refusals = CapRefusals(self.journal, self.clock, self.dice, "")
-        crowd = Crowd(CrowdTools(counts, self.journal, self.metrics, self.clock, 1000), CrowdRules())
-        net = ListenerTools(self.contexts, crowd, self.journal, self.metrics, self.clock, "pop.example.test", refusals)
+        crowd = Crowd(
+            CrowdTools(
+                counts=counts, journal=self.journal, metrics=self.metrics, clock=self.clock, descriptors=1000
+            ),
+            CrowdRules(),
+        )
+        net = ListenerTools(
+            tls=self.contexts,
+            crowd=crowd,
+            journal=self.journal,
+            metrics=self.metrics,
+            clock=self.clock,
+            hostname="pop.example.test",
+            refusals=refusals,
+        )
         for kind in ("pop3", "pop3s"):
             listener = Listener(listener_info(kind, kind, self.contexts), service, net)
             sock = socket.create_server(("127.0.0.1", 0))

@@ -21,7 +21,7 @@ from sekisho.ports.mailstore import Appended
 from sekisho.ports.stream import ConnectionLost, ListenerInfo, PlaintextInjected, StreamError
 from sekisho.services.access.pop3.service import Pop3Service
 from sekisho.services.access.pop3.tools import Pop3Settings, Pop3Tools
-from sekisho.services.authentication.standing import Standing
+from sekisho.services.authentication.standing import LoginStanding
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.records import MemoryJournal
 from sekisho.testing.stream import ManualShutdown, MemoryStream, connected_streams
@@ -37,8 +37,8 @@ class OneAccount(PasswordsOnly):
     """An authenticator that knows alice, and bob's store is down."""
 
     def __init__(self, store: MemoryStore, account_id: int) -> None:
-        self.identity = Identity(account_id, Address("alice", "example.test"))
-        self._standing = Standing(store.directory, store.credentials, ManualClock())
+        self.identity = Identity(account_id=account_id, address=Address("alice", "example.test"))
+        self._standing = LoginStanding(store.directory, store.credentials, ManualClock())
         self.asked: list[PasswordProof] = []
 
     async def verify(self, channel: Channel, proof: PasswordProof) -> Identity | LoginFailure:
@@ -54,16 +54,30 @@ class OneAccount(PasswordsOnly):
 class World:
     def __init__(self, store: MemoryStore, account_id: int) -> None:
         self.store, self.account_id = store, account_id
-        self.authenticator, self.journal, self.shutdown = OneAccount(store, account_id), MemoryJournal(), ManualShutdown()
+        self.authenticator, self.journal, self.shutdown = (
+            OneAccount(store, account_id),
+            MemoryJournal(),
+            ManualShutdown(),
+        )
         self.clock = ManualClock()
         owner = Owner("here", 0, 1)
-        tools = Pop3Tools(self.authenticator, store.mail, store.leases, owner, self.clock, self.journal, self.shutdown)
-        self.service = Pop3Service(tools, Pop3Settings("pop.example.test", AccessSettings(), LoginSettings(), Limits()))
+        tools = Pop3Tools(
+            authenticator=self.authenticator,
+            store=store.mail,
+            leases=store.leases,
+            owner=owner,
+            clock=self.clock,
+            journal=self.journal,
+            shutdown=self.shutdown,
+        )
+        self.service = Pop3Service(
+            tools, Pop3Settings("pop.example.test", AccessSettings(), LoginSettings(), Limits())
+        )
 
     async def append(self, octets: bytes) -> None:
         content = self.store.spool.open_content()
         content.write(octets)
-        await self.store.mail.append(self.account_id, "INBOX", [Appended(content)])
+        await self.store.mail.append(self.account_id, "INBOX", [Appended(content=content)])
 
     async def inbox_uids(self) -> list[int]:
         return list((await self.store.mail.view(self.account_id, "INBOX", claim_recent=False)).uids)
@@ -148,7 +162,9 @@ async def test_an_open_session_does_not_outlive_its_login(world: World, change: 
     assert await world.inbox_uids() == [1, 2, 3]
 
 
-async def test_the_maildrop_is_free_when_quit_is_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_maildrop_is_free_when_quit_is_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with world.client() as first:
         await first.login()
         released: list[bool] = []
@@ -171,7 +187,9 @@ async def test_the_maildrop_is_free_when_quit_is_answered(world: World, monkeypa
 
 async def test_retrieve_and_remove(world: World) -> None:
     async with world.client() as client:
-        assert await client.login() == b"+OK maildrop has 3 messages (%d octets)\r\n" % sum(map(len, MESSAGES))
+        assert await client.login() == b"+OK maildrop has 3 messages (%d octets)\r\n" % sum(
+            map(len, MESSAGES)
+        )
         assert await client.say("RETR 1") == b"+OK %d octets\r\n" % len(MESSAGES[0])
         assert await client.multiline() == b"Subject: one\r\n\r\n..first\r\n...\r\nlast\r\n.\r\n"
         assert await client.say("RETR 2") == b"+OK %d octets\r\n" % len(MESSAGES[1])
@@ -185,7 +203,11 @@ async def test_retrieve_and_remove(world: World) -> None:
         await client.closed()
     assert await world.inbox_uids() == [2]
     end = world.journal.entries[-1]
-    assert end.kind == "access.closed" and (end.fields["retrieved"], end.fields["removed"], end.fields["reason"]) == (3, 2, "quit")
+    assert end.kind == "access.closed" and (
+        end.fields["retrieved"],
+        end.fields["removed"],
+        end.fields["reason"],
+    ) == (3, 2, "quit")
 
 
 async def test_top(world: World) -> None:
@@ -201,7 +223,9 @@ async def test_top(world: World) -> None:
 
 async def test_pipelining(world: World) -> None:
     async with world.client() as client:
-        client.stream.write(b"USER alice\r\nPASS good\r\nSTAT\r\nUIDL\r\nTOP 1 0\r\nDELE 2\r\nNOOP\r\nQUIT\r\n")
+        client.stream.write(
+            b"USER alice\r\nPASS good\r\nSTAT\r\nUIDL\r\nTOP 1 0\r\nDELE 2\r\nNOOP\r\nQUIT\r\n"
+        )
         lines = (await client.closed()).split(b"\r\n")
         assert [line[:3] for line in lines if line[:1] in (b"+", b"-")] == [b"+OK"] * 8
     assert await world.inbox_uids() == [1, 3]
@@ -307,18 +331,25 @@ async def test_stls_injection(world: World, later: bool) -> None:
 async def test_sasl(world: World) -> None:
     async with world.client() as client:
         assert await client.say("AUTH PLAIN") == b"+ \r\n"
-        assert await client.say(encode_base64(b"\0alice\0bad").decode()) == b"-ERR [AUTH] The user name or the password is wrong\r\n"
+        assert (
+            await client.say(encode_base64(b"\0alice\0bad").decode())
+            == b"-ERR [AUTH] The user name or the password is wrong\r\n"
+        )
         assert await client.say("AUTH LOGIN") == b"+ VXNlcm5hbWU6\r\n"
         assert await client.say(encode_base64(b"alice").decode()) == b"+ UGFzc3dvcmQ6\r\n"
         assert (await client.say(encode_base64(b"good").decode())).startswith(b"+OK")
-    asked = [PasswordProof("alice", "bad", mechanism="PLAIN"), PasswordProof("alice", "good", mechanism="LOGIN")]
+    asked = [
+        PasswordProof("alice", "bad", mechanism="PLAIN"),
+        PasswordProof("alice", "good", mechanism="LOGIN"),
+    ]
     assert world.authenticator.asked == asked
 
 
 async def test_sasl_without_sense(world: World) -> None:
     async with world.client() as client:
         assert (
-            await client.say("AUTH PLAIN " + encode_base64(b"nonsense").decode()) == b"-ERR [AUTH] The authentication exchange failed\r\n"
+            await client.say("AUTH PLAIN " + encode_base64(b"nonsense").decode())
+            == b"-ERR [AUTH] The authentication exchange failed\r\n"
         )
         assert (await client.say("AUTH PLAIN !")).startswith(b"-ERR")
         assert (await client.login()).startswith(b"+OK")

@@ -17,7 +17,9 @@ class MemoryBans:
     async def banning(self, client: IPv4Network | IPv6Network, account: str) -> list[Ban]:
         now_us = self._clock.now_us()
         return [
-            ban for ban in self._bans.values() if ban.is_on(now_us) and ban.account in (ANYBODY, account) and _meets(ban.network, client)
+            ban
+            for ban in self._bans.values()
+            if ban.is_on(now_us) and ban.account in (ANYBODY, account) and _meets(ban.network, client)
         ]
 
     async def put(self, ban: Ban) -> None:
@@ -27,7 +29,10 @@ class MemoryBans:
 
     async def listing(self) -> list[Ban]:
         now_us = self._clock.now_us()
-        return sorted((ban for ban in self._bans.values() if ban.is_on(now_us)), key=lambda ban: (-ban.since_us, ban.network, ban.account))
+        return sorted(
+            (ban for ban in self._bans.values() if ban.is_on(now_us)),
+            key=lambda ban: (-ban.since_us, ban.network, ban.account),
+        )
 
     async def lift(self, bans: Sequence[Ban]) -> None:
         for ban in bans:

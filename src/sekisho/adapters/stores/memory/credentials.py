@@ -2,7 +2,7 @@
 
 import msgspec
 
-from sekisho.adapters.stores.memory.state import AccountState, State
+from sekisho.adapters.stores.memory.state import AccountState, MemoryState
 from sekisho.adapters.stores.rules import implied_credential
 from sekisho.ports.changes import DirectoryChanged
 from sekisho.ports.credentials import Credential, SecondFactor, StoredCredential
@@ -12,7 +12,7 @@ KEY_OCTETS = 32
 
 
 class MemoryCredentials:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     async def of_account(self, account_id: int) -> list[StoredCredential]:
@@ -90,7 +90,9 @@ class MemoryCredentials:
         factor = state.second_factor if state else None
         if state is None or factor is None or digest not in factor.recovery:
             return False
-        state.second_factor = msgspec.structs.replace(factor, recovery=tuple(known for known in factor.recovery if known != digest))
+        state.second_factor = msgspec.structs.replace(
+            factor, recovery=tuple(known for known in factor.recovery if known != digest)
+        )
         return True
 
     def _need_account(self, account_id: int) -> AccountState:

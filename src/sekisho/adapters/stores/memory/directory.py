@@ -3,7 +3,7 @@
 import msgspec
 
 from sekisho.adapters.stores import rules
-from sekisho.adapters.stores.memory.state import AccountState, State
+from sekisho.adapters.stores.memory.state import AccountState, MemoryState
 from sekisho.core.terms.address import Address
 from sekisho.ports.changes import DirectoryChanged
 from sekisho.ports.credentials import PASSWORD
@@ -12,7 +12,7 @@ from sekisho.ports.directory import AccountState as StateName
 
 
 class MemoryDirectory:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     async def domain(self, name: str) -> Domain | None:
@@ -31,17 +31,23 @@ class MemoryDirectory:
 
     async def accounts(self, domain: str | None = None) -> list[Account]:
         found = (_account(state) for state in self._state.accounts.values())
-        return sorted((a for a in found if domain is None or _domain(a.address) == domain), key=lambda a: a.address)
+        return sorted(
+            (a for a in found if domain is None or _domain(a.address) == domain), key=lambda a: a.address
+        )
 
     async def alias(self, address: Address) -> Alias | None:
         return self._state.aliases.get(rules.canonical_address(address))
 
     async def aliases(self, domain: str | None = None) -> list[Alias]:
         found = self._state.aliases.values()
-        return sorted((a for a in found if domain is None or _domain(a.address) == domain), key=lambda a: a.address)
+        return sorted(
+            (a for a in found if domain is None or _domain(a.address) == domain), key=lambda a: a.address
+        )
 
     async def aliases_to(self, address: str) -> list[Alias]:
-        return sorted((a for a in self._state.aliases.values() if address in a.targets), key=lambda a: a.address)
+        return sorted(
+            (a for a in self._state.aliases.values() if address in a.targets), key=lambda a: a.address
+        )
 
     async def sender_rights(self, account_id: int) -> tuple[str, ...]:
         state = self._state.accounts.get(account_id)
@@ -71,14 +77,21 @@ class MemoryDirectory:
         self._need_domain(name)
         accounts, aliases = await self.accounts(name), await self.aliases(name)
         if accounts or aliases:
-            raise DirectoryError(f"The domain {name} still has {len(accounts)} accounts and {len(aliases)} aliases: remove them first.")
+            raise DirectoryError(
+                f"The domain {name} still has {len(accounts)} accounts and {len(aliases)} aliases: remove "
+                f"them first."
+            )
         del self._state.domains[name]
         for state in self._state.accounts.values():
             state.sender_rights = {sender for sender in state.sender_rights if _domain(sender) != name}
-        self._state.dkim_keys = {place: key for place, key in self._state.dkim_keys.items() if key.domain != name}
+        self._state.dkim_keys = {
+            place: key for place, key in self._state.dkim_keys.items() if key.domain != name
+        }
         self._changed()
 
-    async def add_account(self, address: Address, argon2: str, scram_sha256: str, display_name: str = "", quota_octets: int = 0) -> Account:
+    async def add_account(
+        self, address: Address, argon2: str, scram_sha256: str, display_name: str = "", quota_octets: int = 0
+    ) -> Account:
         self._state.check_available()
         key = rules.canonical_address(address)
         self._need_domain(address.domain)
@@ -87,8 +100,19 @@ class MemoryDirectory:
         if key in self._state.aliases:
             raise DirectoryError(f"{key} is an alias already: remove it first.")
         account_id = self._state.dice.new_id()
-        account = Account(account_id, key, "active", display_name, quota_octets, 0, self._state.clock.now_us())
-        state = AccountState(account, StoredPassword(account_id, argon2, scram_sha256, account.credential_version))
+        account = Account(
+            id=account_id,
+            address=key,
+            state="active",
+            display_name=display_name,
+            quota_octets=quota_octets,
+            used_octets=0,
+            created_at_us=self._state.clock.now_us(),
+        )
+        state = AccountState(
+            account=account,
+            password=StoredPassword(account_id, argon2, scram_sha256, account.credential_version),
+        )
         self._state.accounts[account_id] = state
         self._state.by_address[key] = account_id
         for name, special_use in rules.FIRST_MAILBOXES:
@@ -107,7 +131,9 @@ class MemoryDirectory:
             state.credentials[PASSWORD] = msgspec.structs.replace(known, credential=enabled)
         self._changed()
 
-    async def upgrade_password(self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str) -> None:
+    async def upgrade_password(
+        self, account_id: int, old_argon2: str, argon2: str, scram_sha256: str
+    ) -> None:
         self._state.check_available()
         state = self._state.accounts.get(account_id)
         if state is not None and state.password.argon2 == old_argon2:
@@ -151,8 +177,12 @@ class MemoryDirectory:
         for mailbox in state.mailboxes.values():
             del self._state.mailboxes[mailbox.id]
         self._state.guarded.pop(account_id, None)
-        self._state.cases = {key: case for key, case in self._state.cases.items() if case.account_id != account_id}
-        self._state.sent = {key: sent for key, sent in self._state.sent.items() if sent.account_id != account_id}
+        self._state.cases = {
+            key: case for key, case in self._state.cases.items() if case.account_id != account_id
+        }
+        self._state.sent = {
+            key: sent for key, sent in self._state.sent.items() if sent.account_id != account_id
+        }
         self._changed()
         self._state.account_changed(account_id)
 

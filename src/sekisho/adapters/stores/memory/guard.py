@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from sekisho.adapters.stores import guarding
 from sekisho.adapters.stores.memory.state import GuardAccount
-from sekisho.adapters.stores.memory.state import State as Everything
+from sekisho.adapters.stores.memory.state import MemoryState as Everything
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.policy.takeover.sending import Reach
 from sekisho.core.policy.takeover.signals import Reason
@@ -20,7 +20,7 @@ from sekisho.ports.outgoing import Decision, Outgoing
 from sekisho.ports.spool import Outcome, QueueJob
 
 
-class GuardSteps:
+class MemoryGuardSteps:
     """What acceptance and settling do to the guard's memory."""
 
     def __init__(self, everything: Everything, rules: GuardRules) -> None:
@@ -41,7 +41,10 @@ class GuardSteps:
         case = self.open_case_of(sending.account_id, sending.credential_id)
         profile = self.profile(sending.account_id)
         reach = self._meet(outgoing)
-        if guarding.may_answer(outgoing, reach) and outgoing.answered in self._all.accounts[sending.account_id].threads:
+        if (
+            guarding.may_answer(outgoing, reach)
+            and outgoing.answered in self._all.accounts[sending.account_id].threads
+        ):
             sending = guarding.answering(sending)
         account = self.account(sending.account_id)
         verdict = consider(profile, sending, reach, self.rules, bulk=account.bulk, is_held=case is not None)
@@ -50,15 +53,15 @@ class GuardSteps:
         if self.rules.mode == "enforce" and verdict.holds:
             case_id = self.open(sending.account_id, sending.credential_id, verdict, sending.at_us).id
         sent = Sent(
-            sending.message_id,
-            sending.account_id,
-            sending.credential_id,
-            sending.at_us,
-            case_id,
-            verdict.score,
-            sending.network,
-            sending.client,
-            reach.strangers,
+            message_id=sending.message_id,
+            account_id=sending.account_id,
+            credential_id=sending.credential_id,
+            accepted_at_us=sending.at_us,
+            case_id=case_id,
+            score=verdict.score,
+            network=sending.network,
+            client=sending.client,
+            strangers=reach.strangers,
         )
         self._all.sent.setdefault(sending.message_id, sent)
         return Decision(verdict, case_id)
@@ -71,7 +74,9 @@ class GuardSteps:
         house = {
             key
             for key, _ in outgoing.elsewhere
-            if any(key in other.known and other.known[key][0] < before_us for other in self._all.guarded.values())
+            if any(
+                key in other.known and other.known[key][0] < before_us for other in self._all.guarded.values()
+            )
         }
         reach = guarding.reach_of(outgoing, known, house, now_us)
         for key in guarding.to_touch(outgoing, known, now_us):
@@ -79,7 +84,11 @@ class GuardSteps:
         return reach
 
     def open_case_of(self, account_id: int, credential_id: str) -> Case | None:
-        found = (case for case in self._all.cases.values() if case.account_id == account_id and case.credential_id == credential_id)
+        found = (
+            case
+            for case in self._all.cases.values()
+            if case.account_id == account_id and case.credential_id == credential_id
+        )
         return next((case for case in found if not case.closed_at_us), None)
 
     def open(self, account_id: int, credential_id: str, verdict: Verdict, now_us: int) -> Case:
@@ -87,13 +96,27 @@ class GuardSteps:
         case = self.open_case_of(account_id, credential_id)
         if case is not None:
             if action == "freeze" and case.action == "hold":
-                case = self._all.cases[case.id] = replace(case, action=action, score=verdict.score, reasons=verdict.reasons)
+                case = self._all.cases[case.id] = replace(
+                    case, action=action, score=verdict.score, reasons=verdict.reasons
+                )
             return case
         since_us = now_us - guarding.SINCE_US
-        case = Case(self._all.dice.new_id(), account_id, credential_id, action, now_us, since_us, verdict.score, verdict.reasons)
+        case = Case(
+            id=self._all.dice.new_id(),
+            account_id=account_id,
+            credential_id=credential_id,
+            action=action,
+            opened_at_us=now_us,
+            since_us=since_us,
+            score=verdict.score,
+            reasons=verdict.reasons,
+        )
         self._all.cases[case.id] = case
         for sent in list(self._all.sent.values()):
-            if (sent.account_id, sent.credential_id) == (account_id, credential_id) and sent.accepted_at_us >= since_us:
+            if (sent.account_id, sent.credential_id) == (
+                account_id,
+                credential_id,
+            ) and sent.accepted_at_us >= since_us:
                 self.hold_waiting(case.id, sent.message_id)
         return case
 
@@ -113,7 +136,11 @@ class GuardSteps:
         count = 0
         for message in list(self._all.queue.values()):
             waiting = [row for row in message.rows if row.state == "waiting"]
-            if message.account_id != account_id or message_id not in (None, message.message_id) or not waiting:
+            if (
+                message.account_id != account_id
+                or message_id not in (None, message.message_id)
+                or not waiting
+            ):
                 continue
             for row in waiting:
                 row.state = "held"
@@ -123,7 +150,17 @@ class GuardSteps:
         return count
 
     def note_kept_back(self, account_id: int, message_id: str) -> None:
-        sent = self._all.sent.get(message_id) or Sent(message_id, account_id, "", self._all.clock.now_us(), 0, 0, "", "", 0)
+        sent = self._all.sent.get(message_id) or Sent(
+            message_id=message_id,
+            account_id=account_id,
+            credential_id="",
+            accepted_at_us=self._all.clock.now_us(),
+            case_id=0,
+            score=0,
+            network="",
+            client="",
+            strangers=0,
+        )
         self._all.sent[message_id] = sent if sent.case_id else replace(sent, case_id=BY_OPERATOR)
 
     def settle(self, job: QueueJob, outcomes: tuple[Outcome, ...]) -> None:
@@ -138,13 +175,17 @@ class GuardSteps:
         addresses = {recipient.id: str(recipient.recipient.address) for recipient in job.recipients}
         for outcome in outcomes:
             if outcome.result == "delivered" or outcome.result == "failed":
-                account.left.append(Left(addresses[outcome.recipient_id], now_us, job.message_id, outcome.result))
+                account.left.append(
+                    Left(addresses[outcome.recipient_id], now_us, job.message_id, outcome.result)
+                )
         profile = self.profile(sent.account_id)
         is_bad = guarding.count_job(profile, outcomes, now_us)
         self.save(sent.account_id, profile)
         case = self.open_case_of(sent.account_id, sent.credential_id)
         if is_bad and case is None and self.rules.mode == "enforce":
-            verdict = review(profile, sent.account_id, sent.credential_id, now_us, self.rules, bulk=account.bulk)
+            verdict = review(
+                profile, sent.account_id, sent.credential_id, now_us, self.rules, bulk=account.bulk
+            )
             if verdict.holds:
                 case = self.open(sent.account_id, sent.credential_id, verdict, now_us)
         if case is not None:
@@ -156,7 +197,7 @@ class GuardSteps:
 class MemoryGuardRecords:
     """The part of the port Guard that leaves the queue alone."""
 
-    def __init__(self, everything: Everything, steps: GuardSteps) -> None:
+    def __init__(self, everything: Everything, steps: MemoryGuardSteps) -> None:
         self._all, self._steps = everything, steps
 
     def use(self, rules: GuardRules) -> None:
@@ -179,10 +220,16 @@ class MemoryGuardRecords:
 
     async def unfinished(self) -> list[Case]:
         cases = [case for case in self._all.cases.values() if not case.closed_at_us]
-        todo = [case for case in cases if not case.announced_at_us or (case.action == "freeze" and not case.frozen_at_us)]
+        todo = [
+            case
+            for case in cases
+            if not case.announced_at_us or (case.action == "freeze" and not case.frozen_at_us)
+        ]
         return sorted(todo, key=lambda case: case.opened_at_us)
 
-    async def note(self, case_id: int, *, announced_at_us: int = 0, frozen_at_us: int = 0, done: tuple[str, ...] = ()) -> None:
+    async def note(
+        self, case_id: int, *, announced_at_us: int = 0, frozen_at_us: int = 0, done: tuple[str, ...] = ()
+    ) -> None:
         self._all.check_available()
         case = self._all.cases.get(case_id)
         if case is not None:
@@ -207,15 +254,23 @@ class MemoryGuardRecords:
             account = self._steps.account(case.account_id)
             account.known = {key: times for key, times in account.known.items() if times[0] < case.since_us}
 
-    async def hold(self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason) -> Case:
+    async def hold(
+        self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason
+    ) -> Case:
         self._all.check_available()
-        return self._steps.open(account_id, credential_id, Verdict(action, reason.points, 0, (reason,)), self._all.clock.now_us())
+        return self._steps.open(
+            account_id, credential_id, Verdict(action, reason.points, 0, (reason,)), self._all.clock.now_us()
+        )
 
     async def held(self, account_id: int) -> list[Sent]:
         return [sent for sent in self._of(account_id) if sent.case_id and sent.message_id in self._all.queue]
 
     async def held_accounts(self) -> dict[int, int]:
-        held = (sent.account_id for sent in self._all.sent.values() if sent.case_id and sent.message_id in self._all.queue)
+        held = (
+            sent.account_id
+            for sent in self._all.sent.values()
+            if sent.case_id and sent.message_id in self._all.queue
+        )
         return dict(Counter(held))
 
     async def sent_message(self, message_id: str) -> Sent | None:
@@ -246,10 +301,20 @@ class MemoryGuardRecords:
 
     async def sweep(self, now_us: int) -> None:
         self._all.check_available()
-        sent_us, left_us, known_us = (now_us - keep for keep in (guarding.KEEP_SENT_US, guarding.KEEP_LEFT_US, guarding.KEEP_KNOWN_US))
-        self._all.sent = {key: sent for key, sent in self._all.sent.items() if sent.case_id or sent.accepted_at_us >= sent_us}
+        sent_us, left_us, known_us = (
+            now_us - keep for keep in (guarding.KEEP_SENT_US, guarding.KEEP_LEFT_US, guarding.KEEP_KNOWN_US)
+        )
+        self._all.sent = {
+            key: sent
+            for key, sent in self._all.sent.items()
+            if sent.case_id or sent.accepted_at_us >= sent_us
+        }
         cases_us = now_us - guarding.KEEP_CASES_US
-        self._all.cases = {key: case for key, case in self._all.cases.items() if not case.closed_at_us or case.opened_at_us >= cases_us}
+        self._all.cases = {
+            key: case
+            for key, case in self._all.cases.items()
+            if not case.closed_at_us or case.opened_at_us >= cases_us
+        }
         for account in self._all.guarded.values():
             account.left = [left for left in account.left if left.at_us >= left_us]
             account.known = {key: times for key, times in account.known.items() if times[1] >= known_us}

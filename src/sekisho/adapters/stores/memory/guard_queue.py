@@ -3,16 +3,16 @@
 from msgspec.structs import replace
 
 from sekisho.adapters.stores.memory.content import MemoryOctets
-from sekisho.adapters.stores.memory.guard import GuardSteps, MemoryGuardRecords
+from sekisho.adapters.stores.memory.guard import MemoryGuardRecords, MemoryGuardSteps
 from sekisho.adapters.stores.memory.spool import MemorySpool
-from sekisho.adapters.stores.memory.state import State
+from sekisho.adapters.stores.memory.state import MemoryState
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.content import MessageOctets
 from sekisho.ports.guard import Release
 
 
 class MemoryGuard(MemoryGuardRecords):
-    def __init__(self, everything: State, steps: GuardSteps, spool: MemorySpool) -> None:
+    def __init__(self, everything: MemoryState, steps: MemoryGuardSteps, spool: MemorySpool) -> None:
         super().__init__(everything, steps)
         self._spool = spool
 
@@ -31,7 +31,9 @@ class MemoryGuard(MemoryGuardRecords):
         removed = recipients = 0
         for sent in await self.held(account_id):
             message = self._all.queue.pop(sent.message_id, None)
-            recipients += sum(row.state not in ("delivered", "failed") for row in message.rows) if message else 0
+            recipients += (
+                sum(row.state not in ("delivered", "failed") for row in message.rows) if message else 0
+            )
             removed += 1
             self._all.sent[sent.message_id] = replace(sent, case_id=0)
         self._all.changes.publish(QueueChanged())

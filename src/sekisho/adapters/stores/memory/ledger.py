@@ -15,11 +15,19 @@ class MemoryLedger:
         self._entries: list[LedgerEntry] = []
 
     def keep(self, at_us: int, entry: Entry) -> None:
-        self._entries.append(LedgerEntry(at_us, entry.kind, entry.id, dict(entry.fields), entry.about))
+        self._entries.append(
+            LedgerEntry(
+                at_us=at_us, kind=entry.kind, id=entry.id, fields=dict(entry.fields), about=entry.about
+            )
+        )
 
     async def find(self, key: str, *, since_us: int = 0, limit: int = 200) -> list[LedgerEntry]:
         normal = normal_key(key)
-        return [entry for entry in reversed(self._entries) if normal and entry.at_us >= since_us and is_about(entry, normal)][:limit]
+        return [
+            entry
+            for entry in reversed(self._entries)
+            if normal and entry.at_us >= since_us and is_about(entry, normal)
+        ][:limit]
 
     async def span(self) -> LedgerSpan:
         return LedgerSpan(len(self._entries), min((entry.at_us for entry in self._entries), default=0), 0)

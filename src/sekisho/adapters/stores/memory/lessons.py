@@ -36,7 +36,9 @@ class MemoryLessonBook:
         self._state = msgspec.structs.replace(self._state, **values)
 
     async def forget(self, account_id: int | None = None, key: str | None = None) -> int:
-        gone = [known for known in self._lessons if account_id in (None, known[0]) and key in (None, known[1])]
+        gone = [
+            known for known in self._lessons if account_id in (None, known[0]) and key in (None, known[1])
+        ]
         for known in gone:
             del self._lessons[known]
         if gone:
@@ -57,7 +59,12 @@ class MemoryLessonBook:
 
     async def keep(self, knowledge: bytes, fitted: int) -> None:
         self._knowledge = knowledge
-        self._change(fitted=fitted, fitted_at_us=self._clock.now_us(), withdrawn=0, generation=self._state.generation + 1)
+        self._change(
+            fitted=fitted,
+            fitted_at_us=self._clock.now_us(),
+            withdrawn=0,
+            generation=self._state.generation + 1,
+        )
 
     async def trim(self, most: int) -> int:
         gone = []
@@ -75,5 +82,13 @@ class MemoryLessonBook:
             own = [lesson for lesson in self._lessons.values() if lesson.account_id == account_id]
             spam = sum(lesson.is_spam for lesson in own)
             private = sum(lesson.is_private for lesson in own)
-            found.append(Tally(account_id, len(own) - spam, spam, private, max(lesson.at_us for lesson in own)))
+            found.append(
+                Tally(
+                    account_id=account_id,
+                    ham=len(own) - spam,
+                    spam=spam,
+                    private=private,
+                    latest_at_us=max(lesson.at_us for lesson in own),
+                )
+            )
         return found

@@ -6,7 +6,13 @@ import msgspec
 
 from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.memory.content import MemoryOctets
-from sekisho.adapters.stores.memory.state import AccountState, Mailbox, Message, State, content_octets
+from sekisho.adapters.stores.memory.state import (
+    AccountState,
+    MemoryMailbox,
+    MemoryMessage,
+    MemoryState,
+    content_octets,
+)
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.content import MessageOctets
 from sekisho.ports.mailstore import (
@@ -27,7 +33,7 @@ from sekisho.ports.mailstore import (
 
 
 class MemoryMailStore:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     async def mailboxes(self, account_id: int) -> list[MailboxInfo]:
@@ -37,7 +43,9 @@ class MemoryMailStore:
     async def mailbox(self, account_id: int, name: str) -> MailboxInfo:
         return self._state.info(self._state.mailbox(account_id, name))
 
-    async def create_mailbox(self, account_id: int, name: str, special_use: SpecialUse | None = None) -> MailboxInfo:
+    async def create_mailbox(
+        self, account_id: int, name: str, special_use: SpecialUse | None = None
+    ) -> MailboxInfo:
         self._state.check_available()
         state, name = self._state.account(account_id), rules.new_name(name)
         if name in state.mailboxes:
@@ -51,7 +59,9 @@ class MemoryMailStore:
 
     def _check_count(self, state: AccountState, more: int) -> None:
         if len(state.mailboxes) + more > self._state.mailboxes_per_account:
-            raise MailboxRefused(f"An account may have {self._state.mailboxes_per_account} mailboxes at most.")
+            raise MailboxRefused(
+                f"An account may have {self._state.mailboxes_per_account} mailboxes at most."
+            )
 
     async def rename_mailbox(self, account_id: int, name: str, new_name: str) -> None:
         self._state.check_available()
@@ -60,7 +70,11 @@ class MemoryMailStore:
         state, new = self._state.account(account_id), rules.new_name(new_name)
         if new in state.mailboxes:
             raise MailboxExists(new)
-        moving = [] if old_name == rules.INBOX else [m for m in state.mailboxes.values() if (m.name + "/").startswith(old_name + "/")]
+        moving = (
+            []
+            if old_name == rules.INBOX
+            else [m for m in state.mailboxes.values() if (m.name + "/").startswith(old_name + "/")]
+        )
         if moving and new.startswith(old_name + "/"):
             raise MailboxRefused("A mailbox cannot be moved below itself.")
         for mailbox in moving:
@@ -115,7 +129,13 @@ class MemoryMailStore:
         if claim_recent:
             mailbox.first_recent_uid = mailbox.uidnext
         unseen = (uid for uid, message in mailbox.messages.items() if not message.row.flags & SEEN)
-        return View(self._state.info(mailbox), uids, recent, next(unseen, None), mailbox.keywords)
+        return View(
+            info=self._state.info(mailbox),
+            uids=uids,
+            recent=recent,
+            first_unseen_uid=next(unseen, None),
+            keywords=mailbox.keywords,
+        )
 
     async def changes_since(self, mailbox_id: int, modseq: int) -> MailboxChanges:
         mailbox = self._state.mailbox_by_id(mailbox_id)
@@ -123,7 +143,7 @@ class MemoryMailStore:
         changed = [message.flag_row() for message in mailbox.messages.values() if message.row.modseq > modseq]
         return MailboxChanges(self._state.info(mailbox), UidSet.of(mailbox.messages), vanished, changed)
 
-    def _messages(self, mailbox_id: int, uids: UidSet) -> list[Message]:
+    def _messages(self, mailbox_id: int, uids: UidSet) -> list[MemoryMessage]:
         mailbox = self._state.mailboxes.get(mailbox_id)
         return [message for uid, message in mailbox.messages.items() if uid in uids] if mailbox else []
 
@@ -136,7 +156,9 @@ class MemoryMailStore:
     async def find(self, mailbox_id: int, *, with_flags: int = 0, without_flags: int = 0) -> UidSet:
         mailbox = self._state.mailboxes.get(mailbox_id)
         rows = [message.row for message in mailbox.messages.values()] if mailbox else []
-        return UidSet.of(row.uid for row in rows if row.flags & with_flags == with_flags and not row.flags & without_flags)
+        return UidSet.of(
+            row.uid for row in rows if row.flags & with_flags == with_flags and not row.flags & without_flags
+        )
 
     async def open(self, mailbox_id: int, uid: int) -> MessageOctets | None:
         mailbox = self._state.mailboxes.get(mailbox_id)
@@ -149,14 +171,16 @@ class MemoryMailStore:
     async def save_structures(self, structures: dict[str, bytes]) -> None:
         self._state.structures.update(structures)
 
-    async def append(self, account_id: int, name: str, messages: list[Appended]) -> tuple[int, tuple[int, ...]]:
+    async def append(
+        self, account_id: int, name: str, messages: list[Appended]
+    ) -> tuple[int, tuple[int, ...]]:
         self._state.check_available()
         mailbox, account = self._state.mailbox(account_id, name), self._state.account(account_id)
         contents = [content_octets(message.content) for message in messages]
         self._state.charge(account, sum(map(len, contents)))
         now_us = self._state.clock.now_us()
         placed = [
-            Message(
+            MemoryMessage(
                 MessageRow(
                     uid=0,
                     modseq=0,
@@ -206,14 +230,18 @@ class MemoryMailStore:
             new = rules.changed_flags(how, (row.flags, row.keywords), (flags, named))
             if new != (row.flags, row.keywords):
                 really = True
-                message.row = msgspec.structs.replace(row, flags=new[0], keywords=new[1], modseq=mailbox.highestmodseq + 1)
+                message.row = msgspec.structs.replace(
+                    row, flags=new[0], keywords=new[1], modseq=mailbox.highestmodseq + 1
+                )
             changed.append(message.flag_row())
         if really:
             mailbox.highestmodseq += 1
             self._state.account_changed(mailbox.account_id)
         return StoreResult(changed, UidSet.of(modified), mailbox.highestmodseq)
 
-    async def copy(self, mailbox_id: int, uids: UidSet, account_id: int, target: str, *, move: bool = False) -> CopyResult:
+    async def copy(
+        self, mailbox_id: int, uids: UidSet, account_id: int, target: str, *, move: bool = False
+    ) -> CopyResult:
         self._state.check_available()
         source, goal = self._state.mailbox_by_id(mailbox_id), self._state.mailbox(account_id, target)
         chosen = [uid for uid in source.messages if uid in uids]
@@ -227,14 +255,21 @@ class MemoryMailStore:
             self._state.account_changed(changed)
         return CopyResult(goal.uidvalidity, tuple(chosen), tuple(new), source.highestmodseq)
 
-    def _copy(self, source: Mailbox, uids: list[int], goal: Mailbox, *, needs_room: bool) -> list[int]:
+    def _copy(
+        self, source: MemoryMailbox, uids: list[int], goal: MemoryMailbox, *, needs_room: bool
+    ) -> list[int]:
         originals = [source.messages[uid] for uid in uids]
         size = sum(message.row.size_octets for message in originals)
         self._state.charge(self._state.account(goal.account_id), size, always=not needs_room)
         now_us = self._state.clock.now_us()
-        return self._state.place(goal, [Message(msgspec.structs.replace(m.row, save_date_us=now_us), m.octets) for m in originals])
+        return self._state.place(
+            goal,
+            [MemoryMessage(msgspec.structs.replace(m.row, save_date_us=now_us), m.octets) for m in originals],
+        )
 
-    async def expunge(self, mailbox_id: int, uids: UidSet | None = None, *, only_deleted: bool = True) -> tuple[UidSet, int]:
+    async def expunge(
+        self, mailbox_id: int, uids: UidSet | None = None, *, only_deleted: bool = True
+    ) -> tuple[UidSet, int]:
         self._state.check_available()
         mailbox = self._state.mailbox_by_id(mailbox_id)
         chosen = [

@@ -39,7 +39,9 @@ class MemoryReputation:
     async def trim(self, keep: int) -> int:
         before = len(self._histories)
         weights = {key: self._weight(key, history) for key, history in self._histories.items()}
-        kept = sorted((key for key, weight in weights.items() if weight >= FORGOTTEN), key=lambda key: -weights[key])[:keep]
+        kept = sorted(
+            (key for key, weight in weights.items() if weight >= FORGOTTEN), key=lambda key: -weights[key]
+        )[:keep]
         self._histories = {key: self._histories[key] for key in kept}
         return before - len(kept)
 

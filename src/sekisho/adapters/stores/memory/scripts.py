@@ -3,12 +3,12 @@
 from collections.abc import Collection
 
 from sekisho.adapters.stores import scripting
-from sekisho.adapters.stores.memory.state import KeptScript, State
+from sekisho.adapters.stores.memory.state import KeptScript, MemoryState
 from sekisho.ports.scripts import ActiveScripts, ScriptInfo, ScriptLimits
 
 
 class MemoryScripts:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     def _of(self, account_id: int) -> dict[str, KeptScript]:
@@ -17,7 +17,8 @@ class MemoryScripts:
 
     async def listing(self, account_id: int) -> list[ScriptInfo]:
         return [
-            ScriptInfo(name, len(kept.octets), kept.is_active, kept.changed_at_us) for name, kept in sorted(self._of(account_id).items())
+            ScriptInfo(name, len(kept.octets), kept.is_active, kept.changed_at_us)
+            for name, kept in sorted(self._of(account_id).items())
         ]
 
     async def script(self, account_id: int, name: str) -> bytes | None:
@@ -27,7 +28,11 @@ class MemoryScripts:
     async def active(self, account_id: int) -> ActiveScripts | None:
         scripts = self._of(account_id)
         active = next((name for name, kept in scripts.items() if kept.is_active), None)
-        return None if active is None else ActiveScripts(active, {name: kept.octets for name, kept in scripts.items()})
+        return (
+            None
+            if active is None
+            else ActiveScripts(active, {name: kept.octets for name, kept in scripts.items()})
+        )
 
     async def put(self, account_id: int, name: str, octets: bytes, limits: ScriptLimits) -> None:
         self._state.check_available()

@@ -1,13 +1,20 @@
-"""Acceptance and the queue of the memory store. No method awaits between reading and writing: each is one transaction."""
+"""Acceptance and the queue of the memory store: no method awaits between reading and writing."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from sekisho.adapters.stores import guarding, rules
 from sekisho.adapters.stores.memory.content import MemoryContentWriter, MemoryOctets
-from sekisho.adapters.stores.memory.guard import GuardSteps
-from sekisho.adapters.stores.memory.state import Destination, Message, QueueMessage, QueueRow, State, content_octets
+from sekisho.adapters.stores.memory.guard import MemoryGuardSteps
+from sekisho.adapters.stores.memory.state import (
+    MemoryDestination,
+    MemoryMessage,
+    MemoryState,
+    QueueMessage,
+    QueueRow,
+    content_octets,
+)
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.content import ContentWriter, MessageOctets
 from sekisho.ports.guard import Release
@@ -30,7 +37,7 @@ from sekisho.ports.spool import (
 
 
 class MemorySpool:
-    def __init__(self, state: State, guard: GuardSteps) -> None:
+    def __init__(self, state: MemoryState, guard: MemoryGuardSteps) -> None:
         self._state, self._guard = state, guard
 
     def open_content(self) -> ContentWriter:
@@ -61,17 +68,26 @@ class MemorySpool:
         if acceptance.one_of_each and (full := self._without_room(acceptance.deliveries, len(content))):
             with_room = {delivery.account_id for delivery in acceptance.deliveries} - set(full)
             if rules.lacks_one(acceptance.one_of_each, with_room):
-                return Accepted((), full, nothing_taken=True)
+                return Accepted(delivered_account_ids=(), over_quota_account_ids=full, nothing_taken=True)
         for delivery in acceptance.deliveries:
             try:
                 self._deliver(delivery, (content, content_id), acceptance.delivery_memory_seconds, thread)
                 delivered[delivery.account_id] = None
             except OverQuota:
                 over_quota[delivery.account_id] = None
-        jobs = self._enqueue(acceptance, content) if acceptance.relays and not self._is_repeated(acceptance) else ()
+        jobs = (
+            self._enqueue(acceptance, content)
+            if acceptance.relays and not self._is_repeated(acceptance)
+            else ()
+        )
         for account_id in delivered:
             self._state.account_changed(account_id)
-        return Accepted(tuple(delivered), tuple(over_quota), jobs, decision)
+        return Accepted(
+            delivered_account_ids=tuple(delivered),
+            over_quota_account_ids=tuple(over_quota),
+            jobs=jobs,
+            decision=decision,
+        )
 
     def _without_room(self, deliveries: Iterable[MailboxDelivery], octets: int) -> tuple[int, ...]:
         """Accounts for whose copy there is no room."""
@@ -80,7 +96,8 @@ class MemorySpool:
         for delivery in deliveries:
             account = self._state.account(delivery.account_id)
             is_new = self._state.delivered.get(delivery.delivery_id, 0) <= now_us
-            if is_new and 0 < account.account.quota_octets < account.used_octets + len(delivery.prefix) + octets:
+            used = account.used_octets + len(delivery.prefix) + octets
+            if is_new and 0 < account.account.quota_octets < used:
                 found.append(delivery.account_id)
         return tuple(found)
 
@@ -95,7 +112,11 @@ class MemorySpool:
         return False
 
     def _deliver(
-        self, delivery: MailboxDelivery, contents: tuple[bytes, str], memory_seconds: int, thread: tuple[str, tuple[str, ...]]
+        self,
+        delivery: MailboxDelivery,
+        contents: tuple[bytes, str],
+        memory_seconds: int,
+        thread: tuple[str, tuple[str, ...]],
     ) -> None:
         now_us = self._state.clock.now_us()
         if self._state.delivered.get(delivery.delivery_id, 0) > now_us:
@@ -107,7 +128,11 @@ class MemorySpool:
         self._state.delivered[delivery.delivery_id] = now_us + memory_seconds * 1_000_000
         name = rules.canonical_name(delivery.mailbox or rules.INBOX)
         if delivery.special_use is not None:
-            of_use = (mailbox.name for mailbox in account.mailboxes.values() if mailbox.special_use == delivery.special_use)
+            of_use = (
+                mailbox.name
+                for mailbox in account.mailboxes.values()
+                if mailbox.special_use == delivery.special_use
+            )
             name = min(of_use, default=name)
         if delivery.create:
             self._state.make_mailbox(account, name)
@@ -126,34 +151,36 @@ class MemorySpool:
             email_id="M" + rules.object_id(self._state.clock, self._state.dice),
             thread_id=self._state.thread_of(account, *thread),
         )
-        self._state.place(mailbox, [Message(row, octets)])
+        self._state.place(mailbox, [MemoryMessage(row, octets)])
 
     def _enqueue(self, acceptance: Acceptance, content: bytes) -> tuple[QueueJob, ...]:
         if acceptance.message_id in self._state.queue:
             raise RuntimeError(f"a message {acceptance.message_id} is in the queue already")
         message = QueueMessage(
-            acceptance.message_id,
-            dataclasses.replace(acceptance.envelope, recipients=()),
-            acceptance.prefix + content,
-            self._state.clock.now_us(),
-            acceptance.origin,
-            acceptance.account_id,
-            len(acceptance.prefix),
+            message_id=acceptance.message_id,
+            envelope=replace(acceptance.envelope, recipients=()),
+            octets=acceptance.prefix + content,
+            arrived_at_us=self._state.clock.now_us(),
+            origin=acceptance.origin,
+            account_id=acceptance.account_id,
+            prefix_octets=len(acceptance.prefix),
         )
         fresh: dict[tuple[str, Owner], list[QueueRow]] = {}
         for relay in acceptance.relays:
             row = QueueRow(
-                self._state.dice.new_id(),
-                relay.recipient,
-                relay.next_hop,
-                "held" if relay.held else "waiting",
-                relay.due_at_us,
-                relay.expires_at_us,
+                id=self._state.dice.new_id(),
+                recipient=relay.recipient,
+                next_hop=relay.next_hop,
+                state="held" if relay.held else "waiting",
+                due_at_us=relay.due_at_us,
+                expires_at_us=relay.expires_at_us,
             )
             message.rows.append(row)
             now_us = message.arrived_at_us
             # A fresh lease is given unless the recipient is held or early, or its destination is backing off.
-            is_ready = not relay.held and relay.due_at_us <= now_us and self._not_before_us(relay.next_hop) <= now_us
+            is_ready = (
+                not relay.held and relay.due_at_us <= now_us and self._not_before_us(relay.next_hop) <= now_us
+            )
             if relay.fresh_lease and is_ready:
                 fresh.setdefault((relay.next_hop, relay.fresh_lease), []).append(row)
         self._state.queue[message.message_id] = message
@@ -167,19 +194,21 @@ class MemorySpool:
             row.attempts += 1
             row.last_attempt_at_us = self._state.clock.now_us()
         return QueueJob(
-            message.message_id,
-            rows[0].next_hop,
-            message.envelope,
-            tuple(map(_queue_recipient, rows)),
-            len(message.octets),
-            message.arrived_at_us,
-            owner,
-            epoch,
-            message.origin,
-            message.account_id,
+            message_id=message.message_id,
+            next_hop=rows[0].next_hop,
+            envelope=message.envelope,
+            recipients=tuple(map(_queue_recipient, rows)),
+            size_octets=len(message.octets),
+            arrived_at_us=message.arrived_at_us,
+            owner=owner,
+            epoch=epoch,
+            origin=message.origin,
+            account_id=message.account_id,
         )
 
-    async def claim(self, owner: Owner, limit: int, *, per_next_hop: int = 1_000_000, busy: frozenset[str] = frozenset()) -> list[QueueJob]:
+    async def claim(
+        self, owner: Owner, limit: int, *, per_next_hop: int = 1_000_000, busy: frozenset[str] = frozenset()
+    ) -> list[QueueJob]:
         self._state.check_available()
         now_us = self._state.clock.now_us()
         ready: dict[tuple[int, str, str], list[QueueRow]] = {}
@@ -188,7 +217,9 @@ class MemorySpool:
                 if row.next_hop in busy or self._not_before_us(row.next_hop) > now_us:
                     continue
                 if row.state == "waiting" and row.due_at_us <= now_us:
-                    ready.setdefault((message.arrived_at_us, message.message_id, row.next_hop), []).append(row)
+                    ready.setdefault((message.arrived_at_us, message.message_id, row.next_hop), []).append(
+                        row
+                    )
         taken: Counter[str] = Counter()
         jobs: list[QueueJob] = []
         for (_, message_id, next_hop), rows in sorted(ready.items()):
@@ -206,11 +237,20 @@ class MemorySpool:
         return MemoryOctets(message.octets) if message else None
 
     async def settle(
-        self, job: QueueJob, outcomes: tuple[Outcome, ...], *, notices: tuple[Acceptance, ...] = (), not_before_us: int | None = None
+        self,
+        job: QueueJob,
+        outcomes: tuple[Outcome, ...],
+        *,
+        notices: tuple[Acceptance, ...] = (),
+        not_before_us: int | None = None,
     ) -> tuple[Acceptance, ...]:
         self._state.check_available()
         message = self._state.queue.get(job.message_id)
-        rows = {row.id: row for row in message.rows if row.state == "claimed" and row.epoch == job.epoch} if message else {}
+        rows = (
+            {row.id: row for row in message.rows if row.state == "claimed" and row.epoch == job.epoch}
+            if message
+            else {}
+        )
         if message is None or {r.id for r in job.recipients} != set(rows):
             raise StaleLease(job.message_id)
         if {outcome.recipient_id for outcome in outcomes} != set(rows):
@@ -229,10 +269,12 @@ class MemorySpool:
 
     def _back_off(self, next_hop: str, outcomes: tuple[Outcome, ...], not_before_us: int | None) -> None:
         if not_before_us is not None:
-            destination = self._state.destinations.setdefault(next_hop, Destination())
+            destination = self._state.destinations.setdefault(next_hop, MemoryDestination())
             destination.not_before_us = not_before_us
             destination.failures += 1
-            destination.last_error = next((str(o.reply) for o in outcomes if o.reply and o.result != "delivered"), "")
+            destination.last_error = next(
+                (str(o.reply) for o in outcomes if o.reply and o.result != "delivered"), ""
+            )
         elif any(outcome.result == "delivered" for outcome in outcomes):
             self._state.destinations.pop(next_hop, None)
 
@@ -250,7 +292,9 @@ class MemorySpool:
 
     def free(self, is_dead: Callable[[Owner], bool]) -> None:
         """Give back what a dead owner claimed; the third time it is parked."""
-        self._free([row for row in self._rows() if row.state == "claimed" and row.owner and is_dead(row.owner)])
+        self._free(
+            [row for row in self._rows() if row.state == "claimed" and row.owner and is_dead(row.owner)]
+        )
 
     def _free(self, freed: list[QueueRow]) -> int:
         for row in freed:
@@ -263,11 +307,19 @@ class MemorySpool:
     async def claims(self, owner: Owner) -> dict[int, str]:
         self._state.check_available()
         rows = ((message.message_id, row) for message in self._state.queue.values() for row in message.rows)
-        return {row.epoch: message_id for message_id, row in rows if row.state == "claimed" and row.owner == owner}
+        return {
+            row.epoch: message_id for message_id, row in rows if row.state == "claimed" and row.owner == owner
+        }
 
     async def give_back(self, owner: Owner, epochs: frozenset[int]) -> int:
         self._state.check_available()
-        return self._free([row for row in self._rows() if row.state == "claimed" and row.owner == owner and row.epoch in epochs])
+        return self._free(
+            [
+                row
+                for row in self._rows()
+                if row.state == "claimed" and row.owner == owner and row.epoch in epochs
+            ]
+        )
 
     async def tally(self, stuck_since_us: int) -> QueueTally:
         self._state.check_available()
@@ -276,7 +328,11 @@ class MemorySpool:
         return QueueTally(
             {state: states[state] for state in rules.QUEUED_STATES},
             tuple(_place(*each) for each in rows if each[1].state == "parked"),
-            tuple(_place(*each) for each in rows if each[1].state == "claimed" and each[1].last_attempt_at_us <= stuck_since_us),
+            tuple(
+                _place(*each)
+                for each in rows
+                if each[1].state == "claimed" and each[1].last_attempt_at_us <= stuck_since_us
+            ),
         )
 
     async def pull_in(self, now_us: int, longest_us: int) -> int:
@@ -292,7 +348,11 @@ class MemorySpool:
                 if row.state == "waiting" and row.due_at_us > now_us + longest_us:
                     row.due_at_us = now_us
                     count += 1
-        late = [hop for hop, destination in self._state.destinations.items() if destination.not_before_us > now_us + longest_us]
+        late = [
+            hop
+            for hop, destination in self._state.destinations.items()
+            if destination.not_before_us > now_us + longest_us
+        ]
         for hop in late:
             self._state.destinations[hop].not_before_us = 0
         if count or late:
@@ -315,7 +375,11 @@ class MemorySpool:
         return self._told(len(rows))
 
     async def hold(self, message_id: str, held: bool) -> int:
-        rows = [row for row in self._chosen(message_id) if row.state in (("waiting", "parked") if held else ("held",))]
+        rows = [
+            row
+            for row in self._chosen(message_id)
+            if row.state in (("waiting", "parked") if held else ("held",))
+        ]
         for row in rows:
             row.state = "held" if held else "waiting"
         return self._told(len(rows))
@@ -376,7 +440,10 @@ class MemorySpool:
         return 0
 
     async def destinations(self) -> list[DestinationState]:
-        return [DestinationState(name, d.not_before_us, d.failures, d.last_error) for name, d in sorted(self._state.destinations.items())]
+        return [
+            DestinationState(name, d.not_before_us, d.failures, d.last_error)
+            for name, d in sorted(self._state.destinations.items())
+        ]
 
 
 def _place(message_id: str, row: QueueRow) -> QueuePlace:
@@ -406,27 +473,27 @@ def _apply(row: QueueRow, outcome: Outcome) -> None:
 
 def _queue_recipient(row: QueueRow) -> QueueRecipient:
     return QueueRecipient(
-        row.id,
-        row.recipient,
-        row.state,
-        row.attempts,
-        row.due_at_us,
-        row.expires_at_us,
-        row.delay_notified,
-        row.last_reply,
-        row.last_attempt_at_us,
-        row.crashes,
+        id=row.id,
+        recipient=row.recipient,
+        state=row.state,
+        attempts=row.attempts,
+        due_at_us=row.due_at_us,
+        expires_at_us=row.expires_at_us,
+        delay_notified=row.delay_notified,
+        last_reply=row.last_reply,
+        last_attempt_at_us=row.last_attempt_at_us,
+        crashes=row.crashes,
     )
 
 
 def _queued(message: QueueMessage) -> QueuedMessage:
     return QueuedMessage(
-        message.message_id,
-        message.envelope,
-        tuple(map(_queue_recipient, message.rows)),
-        tuple(row.next_hop for row in message.rows),
-        len(message.octets),
-        message.arrived_at_us,
-        message.origin,
-        message.account_id,
+        message_id=message.message_id,
+        envelope=message.envelope,
+        recipients=tuple(map(_queue_recipient, message.rows)),
+        next_hops=tuple(row.next_hop for row in message.rows),
+        size_octets=len(message.octets),
+        arrived_at_us=message.arrived_at_us,
+        origin=message.origin,
+        account_id=message.account_id,
     )

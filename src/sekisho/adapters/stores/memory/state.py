@@ -13,12 +13,22 @@ from sekisho.ports.directory import Account, Alias, Domain, StoredPassword
 from sekisho.ports.guard import Case, Left, Sent
 from sekisho.ports.keys import DkimKey
 from sekisho.ports.leases import Owner
-from sekisho.ports.mailstore import DELETED, SEEN, FlagRow, MailboxInfo, MailboxRefused, MessageRow, NoSuchMailbox, OverQuota, SpecialUse
+from sekisho.ports.mailstore import (
+    DELETED,
+    SEEN,
+    FlagRow,
+    MailboxInfo,
+    MailboxRefused,
+    MessageRow,
+    NoSuchMailbox,
+    OverQuota,
+    SpecialUse,
+)
 from sekisho.ports.spool import RecipientState
 
 
 @dataclass(slots=True)
-class Message:
+class MemoryMessage:
     """One message in one mailbox. `octets` is prefix‖content."""
 
     row: MessageRow
@@ -28,8 +38,8 @@ class Message:
         return FlagRow(self.row.uid, self.row.modseq, self.row.flags, self.row.keywords)
 
 
-@dataclass(slots=True)
-class Mailbox:
+@dataclass(slots=True, kw_only=True)
+class MemoryMailbox:
     id: int
     account_id: int
     name: str
@@ -40,7 +50,7 @@ class Mailbox:
     highestmodseq: int = 1
     first_recent_uid: int = 1
     keywords: tuple[str, ...] = ()
-    messages: dict[int, Message] = field(default_factory=dict)  # ascending by UID
+    messages: dict[int, MemoryMessage] = field(default_factory=dict)  # ascending by UID
     tombstones: list[tuple[int, tuple[Run, ...]]] = field(default_factory=list)  # (modseq, UIDs)
 
 
@@ -51,7 +61,7 @@ class KeptScript:
     is_active: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class AccountState:
     account: Account
     password: StoredPassword
@@ -59,7 +69,7 @@ class AccountState:
     second_factor: SecondFactor | None = None
     used_octets: int = 0
     last_uidvalidity: int = 0
-    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
+    mailboxes: dict[str, MemoryMailbox] = field(default_factory=dict)
     subscriptions: set[str] = field(default_factory=set)
     past_uidvalidity: dict[str, int] = field(default_factory=dict)  # of names that are gone
     threads: dict[str, str] = field(default_factory=dict)  # message-id → thread id
@@ -67,7 +77,7 @@ class AccountState:
     scripts: dict[str, KeptScript] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class QueueRow:
     id: int
     recipient: Recipient
@@ -84,7 +94,7 @@ class QueueRow:
     last_attempt_at_us: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class QueueMessage:
     message_id: str
     envelope: Envelope
@@ -97,13 +107,13 @@ class QueueMessage:
 
 
 @dataclass(slots=True)
-class Destination:
+class MemoryDestination:
     not_before_us: int = 0
     failures: int = 0
     last_error: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class GuardAccount:
     bulk: bool = False
     recovery_address: str = ""
@@ -112,7 +122,7 @@ class GuardAccount:
     left: list[Left] = field(default_factory=list)
 
 
-class State:
+class MemoryState:
     def __init__(self, clock: Clock, dice: Dice, changes: Changes, mailboxes_per_account: int) -> None:
         self.clock, self.dice, self.changes = clock, dice, changes
         self.mailboxes_per_account = mailboxes_per_account
@@ -122,10 +132,10 @@ class State:
         self.aliases: dict[str, Alias] = {}
         self.server_keys: dict[str, bytes] = {}  # by purpose
         self.dkim_keys: dict[tuple[str, str], DkimKey] = {}  # (domain, selector) → key
-        self.mailboxes: dict[int, Mailbox] = {}
+        self.mailboxes: dict[int, MemoryMailbox] = {}
         self.delivered: dict[str, int] = {}  # delivery id → forgotten at, µs
         self.queue: dict[str, QueueMessage] = {}
-        self.destinations: dict[str, Destination] = {}
+        self.destinations: dict[str, MemoryDestination] = {}
         self.structures: dict[str, bytes] = {}
         self.guarded: dict[int, GuardAccount] = {}
         self.cases: dict[int, Case] = {}
@@ -143,27 +153,27 @@ class State:
         except KeyError:
             raise StoreUnavailable(f"account {account_id} is gone") from None
 
-    def mailbox(self, account_id: int, name: str) -> Mailbox:
+    def mailbox(self, account_id: int, name: str) -> MemoryMailbox:
         state = self.accounts.get(account_id)
         mailbox = state.mailboxes.get(rules.canonical_name(name)) if state else None
         if mailbox is None:
             raise NoSuchMailbox(name)
         return mailbox
 
-    def mailbox_by_id(self, mailbox_id: int) -> Mailbox:
+    def mailbox_by_id(self, mailbox_id: int) -> MemoryMailbox:
         try:
             return self.mailboxes[mailbox_id]
         except KeyError:
             raise NoSuchMailbox(str(mailbox_id)) from None
 
-    def add_mailbox(self, state: AccountState, name: str, special_use: SpecialUse | None) -> Mailbox:
-        mailbox = Mailbox(
-            self.dice.new_id(),
-            state.account.id,
-            name,
-            self.new_uidvalidity(state),
-            "F" + rules.object_id(self.clock, self.dice),
-            special_use,
+    def add_mailbox(self, state: AccountState, name: str, special_use: SpecialUse | None) -> MemoryMailbox:
+        mailbox = MemoryMailbox(
+            id=self.dice.new_id(),
+            account_id=state.account.id,
+            name=name,
+            uidvalidity=self.new_uidvalidity(state),
+            mailbox_id="F" + rules.object_id(self.clock, self.dice),
+            special_use=special_use,
         )
         state.mailboxes[name] = self.mailboxes[mailbox.id] = mailbox
         return mailbox
@@ -183,11 +193,13 @@ class State:
         state.last_uidvalidity = rules.next_uidvalidity(state.last_uidvalidity, self.clock.now_us())
         return state.last_uidvalidity
 
-    def forget_name(self, state: AccountState, mailbox: Mailbox) -> None:
+    def forget_name(self, state: AccountState, mailbox: MemoryMailbox) -> None:
         del state.mailboxes[mailbox.name]
-        state.past_uidvalidity[mailbox.name] = max(mailbox.uidvalidity, state.past_uidvalidity.get(mailbox.name, 0))
+        state.past_uidvalidity[mailbox.name] = max(
+            mailbox.uidvalidity, state.past_uidvalidity.get(mailbox.name, 0)
+        )
 
-    def info(self, mailbox: Mailbox) -> MailboxInfo:
+    def info(self, mailbox: MemoryMailbox) -> MailboxInfo:
         rows = [message.row for message in mailbox.messages.values()]
         return MailboxInfo(
             id=mailbox.id,
@@ -221,8 +233,9 @@ class State:
             state.threads.setdefault(key, thread_id)
         return thread_id
 
-    def place(self, mailbox: Mailbox, messages: list[Message]) -> list[int]:
-        """Give each message a UID and all of them one modseq in this mailbox; row.uid and row.modseq are set here."""
+    def place(self, mailbox: MemoryMailbox, messages: list[MemoryMessage]) -> list[int]:
+        """Give each message a UID and all of them one modseq in this mailbox; row.uid and row.modseq are set
+        here."""
         mailbox.highestmodseq += 1
         uids = []
         for message in messages:
@@ -232,11 +245,11 @@ class State:
             mailbox.uidnext += 1
             fields = {name: getattr(old, name) for name in old.__struct_fields__}
             row = MessageRow(**fields | {"uid": uid, "modseq": mailbox.highestmodseq, "keywords": keywords})
-            mailbox.messages[uid] = Message(row, message.octets)
+            mailbox.messages[uid] = MemoryMessage(row, message.octets)
             uids.append(uid)
         return uids
 
-    def remove(self, mailbox: Mailbox, uids: list[int]) -> UidSet:
+    def remove(self, mailbox: MemoryMailbox, uids: list[int]) -> UidSet:
         """Expunge: the octets are given back, a tombstone stays."""
         gone = UidSet.of(uids)
         if gone:

@@ -5,7 +5,7 @@ from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.memory.credentials import MemoryCredentials
 from sekisho.adapters.stores.memory.directory import MemoryDirectory
 from sekisho.adapters.stores.memory.greylist import MemoryGreylist
-from sekisho.adapters.stores.memory.guard import GuardSteps
+from sekisho.adapters.stores.memory.guard import MemoryGuardSteps
 from sekisho.adapters.stores.memory.guard_queue import MemoryGuard
 from sekisho.adapters.stores.memory.judgements import MemoryJudgements
 from sekisho.adapters.stores.memory.keys import MemoryKeys
@@ -16,24 +16,26 @@ from sekisho.adapters.stores.memory.reputation import MemoryReputation
 from sekisho.adapters.stores.memory.scripts import MemoryRemembered, MemoryScripts
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
 from sekisho.adapters.stores.memory.spool import MemorySpool
-from sekisho.adapters.stores.memory.state import State
+from sekisho.adapters.stores.memory.state import MemoryState
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 
 
 class MemoryStore:
-    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`, `judgements`, `lessons`,
-    `scripts`, `remembered` and `reputation` over one state in this process.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`,
+    `judgements`, `lessons`, `scripts`, `remembered` and `reputation` over one state in this process.
 
-    `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly full)
-    and `state.unavailable = "why"` (every write raises StoreUnavailable).
+    `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly
+    full) and `state.unavailable = "why"` (every write raises StoreUnavailable).
     """
 
-    def __init__(self, clock: Clock, dice: Dice, changes: Changes | None = None, mailboxes_per_account: int = 10_000) -> None:
+    def __init__(
+        self, clock: Clock, dice: Dice, changes: Changes | None = None, mailboxes_per_account: int = 10_000
+    ) -> None:
         self.changes: Changes = changes or LocalChanges()
-        self.state = State(clock, dice, self.changes, mailboxes_per_account)
-        guard = GuardSteps(self.state, GuardRules())
+        self.state = MemoryState(clock, dice, self.changes, mailboxes_per_account)
+        guard = MemoryGuardSteps(self.state, GuardRules())
         self.spool = MemorySpool(self.state, guard)
         self.guard = MemoryGuard(self.state, guard, self.spool)
         self.mail = MemoryMailStore(self.state)

@@ -10,13 +10,20 @@ from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.mailbox_tree import MailboxTree
 from sekisho.adapters.stores.sqlite.placing import NewMessage
-from sekisho.adapters.stores.sqlite.writer import Transaction
+from sekisho.adapters.stores.sqlite.writer import WriteTransaction
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.clock import Clock
 from sekisho.ports.guard import Release
 from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import MailboxExists, MailboxRefused, NoSuchMailbox, OverQuota
-from sekisho.ports.spool import Acceptance, Accepted, MailboxDelivery, QueueJob, QueueRecipient, RelayRecipient
+from sekisho.ports.spool import (
+    Acceptance,
+    Accepted,
+    MailboxDelivery,
+    QueueJob,
+    QueueRecipient,
+    RelayRecipient,
+)
 
 OF_USE = "SELECT name FROM mailbox WHERE account_id = ? AND special_use = ? ORDER BY name LIMIT 1"
 
@@ -29,11 +36,11 @@ class NothingTaken(Exception):
         self.over_quota = over_quota
 
 
-class Acceptor:
+class AcceptSteps:
     def __init__(self, clock: Clock, ids: Ids, guard: GuardSteps, tree: MailboxTree) -> None:
         self._clock, self._ids, self._guard, self._tree = clock, ids, guard, tree
 
-    def accept(self, tx: Transaction, acceptance: Acceptance) -> Accepted:
+    def accept(self, tx: WriteTransaction, acceptance: Acceptance) -> Accepted:
         """Raises NothingTaken for the sake of `one_of_each`."""
         decision = None
         if acceptance.outgoing is not None and self._guard.rules.mode != "off":
@@ -44,7 +51,11 @@ class Acceptor:
             acceptance = guarding.held_whole(acceptance, acceptance.kept_back, now_us)
             self._guard.note_kept_back(tx, acceptance.account_id or 0, [acceptance.message_id])
         relays, memory_seconds = acceptance.relays, acceptance.delivery_memory_seconds
-        if acceptance.repeatable and relays and self._is_repeated(tx, rules.relays_id(acceptance.message_id), memory_seconds, now_us):
+        if (
+            acceptance.repeatable
+            and relays
+            and self._is_repeated(tx, rules.relays_id(acceptance.message_id), memory_seconds, now_us)
+        ):
             relays = ()
         content = own_writer(acceptance.content)
         delivered: dict[int, None] = {}
@@ -69,16 +80,32 @@ class Acceptor:
         if refs:
             content_id = placing.add_content(tx, self._ids, content, refs)
             # Whoever locks several mailboxes does it in one order.
-            for delivery in sorted(wanted, key=lambda d: (d.account_id, d.mailbox or "")) if len(wanted) > 1 else wanted:
+            for delivery in (
+                sorted(wanted, key=lambda d: (d.account_id, d.mailbox or "")) if len(wanted) > 1 else wanted
+            ):
                 size = len(delivery.prefix) + content.size_octets
-                self._place(tx, delivery, (content_id, size), (acceptance.header_message_id, acceptance.references), now_us)
+                self._place(
+                    tx,
+                    delivery,
+                    (content_id, size),
+                    (acceptance.header_message_id, acceptance.references),
+                    now_us,
+                )
             if relays:
                 jobs = self._enqueue(tx, acceptance, content_id, now_us)
-        return Accepted(tuple(delivered), tuple(over_quota), jobs, decision)
+        return Accepted(
+            delivered_account_ids=tuple(delivered),
+            over_quota_account_ids=tuple(over_quota),
+            jobs=jobs,
+            decision=decision,
+        )
 
-    def deliver_queued(self, tx: Transaction, message_id: str, release: Release) -> int:
+    def deliver_queued(self, tx: WriteTransaction, message_id: str, release: Release) -> int:
         """Copies of a message that is in the queue, all or none; returns how many mailboxes were full."""
-        sql = "SELECT content_id, content.size_octets FROM queue_message JOIN content ON content.id = content_id WHERE message_id = ?"
+        sql = (
+            "SELECT content_id, content.size_octets FROM queue_message JOIN content ON content.id = "
+            "content_id WHERE message_id = ?"
+        )
         ((content_id, content_octets),) = tx.execute(sql, (message_id,)).fetchall()
         now_us = self._clock.now_us()
         tx.execute("SAVEPOINT copies")
@@ -89,36 +116,46 @@ class Acceptor:
                 size = len(delivery.prefix) + content_octets
                 placing.charge(tx, delivery.account_id, size)
                 tx.execute("UPDATE content SET refs = refs + 1 WHERE id = ?", (content_id,))
-                self._place(tx, delivery, (content_id, size), (release.header_message_id, release.references), now_us)
+                self._place(
+                    tx, delivery, (content_id, size), (release.header_message_id, release.references), now_us
+                )
         except OverQuota:
             tx.execute("ROLLBACK TO copies; RELEASE copies")
             return 1
         tx.execute("RELEASE copies")
         return 0
 
-    def _is_repeated(self, tx: Transaction, delivery_id: str, memory_seconds: int, now_us: int) -> bool:
+    def _is_repeated(self, tx: WriteTransaction, delivery_id: str, memory_seconds: int, now_us: int) -> bool:
         forget_at_us = now_us + memory_seconds * 1_000_000
         tx.execute(
-            "INSERT INTO delivery VALUES (?1, ?2) ON CONFLICT (delivery_id) DO UPDATE SET forget_at_us = ?2 WHERE forget_at_us <= ?3",
+            "INSERT INTO delivery (delivery_id, forget_at_us) VALUES (?1, ?2) ON CONFLICT "
+            "(delivery_id) DO UPDATE SET forget_at_us = "
+            "?2 WHERE forget_at_us <= ?3",
             (delivery_id, forget_at_us, now_us),
         )
         return not tx.touched()
 
     def _place(
-        self, tx: Transaction, delivery: MailboxDelivery, content: tuple[int, int], thread: tuple[str, tuple[str, ...]], now_us: int
+        self,
+        tx: WriteTransaction,
+        delivery: MailboxDelivery,
+        content: tuple[int, int],
+        thread: tuple[str, tuple[str, ...]],
+        now_us: int,
     ) -> None:
         """`content`: its id, and the size with the prefix; `thread`: Message-ID and references."""
         message = NewMessage(
-            delivery.account_id,
-            content[0],
-            content[1],
-            delivery.prefix,
-            delivery.flags,
-            delivery.keywords,
-            now_us,
-            0,
-            now_us,
-            *thread,
+            account_id=delivery.account_id,
+            content_id=content[0],
+            size_octets=content[1],
+            prefix=delivery.prefix,
+            flags=delivery.flags,
+            keywords=delivery.keywords,
+            internal_date_us=now_us,
+            internal_offset_minutes=0,
+            save_date_us=now_us,
+            message_id=thread[0],
+            references=thread[1],
         )
         name = rules.canonical_name(delivery.mailbox) if delivery.mailbox else rules.INBOX
         if delivery.special_use is not None:
@@ -129,7 +166,7 @@ class Acceptor:
         except NoSuchMailbox:
             placing.place(tx, self._ids, self._made(tx, delivery, name), [message])
 
-    def _made(self, tx: Transaction, delivery: MailboxDelivery, name: str) -> str:
+    def _made(self, tx: WriteTransaction, delivery: MailboxDelivery, name: str) -> str:
         """The mailbox that was made for it, or INBOX."""
         if delivery.create:
             try:
@@ -138,11 +175,14 @@ class Acceptor:
                 pass
         return rules.INBOX
 
-    def _enqueue(self, tx: Transaction, acceptance: Acceptance, content_id: int, now_us: int) -> tuple[QueueJob, ...]:
+    def _enqueue(
+        self, tx: WriteTransaction, acceptance: Acceptance, content_id: int, now_us: int
+    ) -> tuple[QueueJob, ...]:
         envelope = dataclasses.replace(acceptance.envelope, recipients=())
         size = len(acceptance.prefix) + acceptance.content.size_octets
         tx.execute(
-            "INSERT INTO queue_message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO queue_message (message_id, content_id, prefix, size_octets, "
+            "arrived_at_us, origin, account_id, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 acceptance.message_id,
                 content_id,
@@ -159,35 +199,52 @@ class Acceptor:
         for position, relay in enumerate(acceptance.relays):
             owner = relay.fresh_lease if self._may_go_now(tx, relay, now_us) else None
             epoch = epochs.setdefault((relay.next_hop, owner), self._ids.new()) if owner else 0
-            recipient = self._add_recipient(tx, acceptance.message_id, position, relay, owner, epoch, now_us)
+            recipient = self._add_recipient(
+                tx=tx,
+                message_id=acceptance.message_id,
+                position=position,
+                relay=relay,
+                owner=owner,
+                epoch=epoch,
+                now_us=now_us,
+            )
             if owner:
                 fresh.setdefault((relay.next_hop, owner), []).append(recipient)
         tx.changed(QueueChanged())
         return tuple(
             QueueJob(
-                acceptance.message_id,
-                next_hop,
-                envelope,
-                tuple(recipients),
-                size,
-                now_us,
-                owner,
-                epochs[next_hop, owner],
-                acceptance.origin,
-                acceptance.account_id,
+                message_id=acceptance.message_id,
+                next_hop=next_hop,
+                envelope=envelope,
+                recipients=tuple(recipients),
+                size_octets=size,
+                arrived_at_us=now_us,
+                owner=owner,
+                epoch=epochs[next_hop, owner],
+                origin=acceptance.origin,
+                account_id=acceptance.account_id,
             )
             for (next_hop, owner), recipients in fresh.items()
         )
 
-    def _may_go_now(self, tx: Transaction, relay: RelayRecipient, now_us: int) -> bool:
+    def _may_go_now(self, tx: WriteTransaction, relay: RelayRecipient, now_us: int) -> bool:
         """A fresh lease is given unless the recipient is held or early, or its destination is backing off."""
         if relay.fresh_lease is None or relay.held or relay.due_at_us > now_us:
             return False
-        found = tx.execute("SELECT 1 FROM destination WHERE next_hop = ? AND not_before_us > ?", (relay.next_hop, now_us))
+        found = tx.execute(
+            "SELECT 1 FROM destination WHERE next_hop = ? AND not_before_us > ?", (relay.next_hop, now_us)
+        )
         return not found.fetchall()
 
     def _add_recipient(
-        self, tx: Transaction, message_id: str, position: int, relay: RelayRecipient, owner: Owner | None, epoch: int, now_us: int
+        self,
+        tx: WriteTransaction,
+        message_id: str,
+        position: int,
+        relay: RelayRecipient,
+        owner: Owner | None,
+        epoch: int,
+        now_us: int,
     ) -> QueueRecipient:
         state = "claimed" if owner else "held" if relay.held else "waiting"
         attempts, key = (1, queue_rows.owner_key(owner)) if owner else (0, "")
@@ -210,7 +267,11 @@ class Acceptor:
                 text,
             )
             tx.execute(
-                "INSERT INTO queue_recipient VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, 0, '', ?11, ?12) "
+                "INSERT INTO queue_recipient (id, message_id, position, next_hop, state, "
+                "due_at_us, expires_at_us, attempts, crashes, owner, epoch, "
+                "delay_notified, last_reply, last_attempt_at_us, recipient) VALUES (?1, "
+                "?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, 0, '', "
+                "?11, ?12) "
                 "ON CONFLICT (id) DO NOTHING",
                 values,
             )
@@ -220,11 +281,11 @@ class Acceptor:
         if state == "waiting":
             announce(tx, relay.next_hop, relay.due_at_us)
         return QueueRecipient(
-            id_,
-            relay.recipient,
-            "claimed" if owner else "waiting",
-            attempts,
-            relay.due_at_us,
-            relay.expires_at_us,
+            id=id_,
+            recipient=relay.recipient,
+            state="claimed" if owner else "waiting",
+            attempts=attempts,
+            due_at_us=relay.due_at_us,
+            expires_at_us=relay.expires_at_us,
             last_attempt_at_us=last_us,
         )

@@ -12,5 +12,6 @@ class StoreAlarms:
     def __init__(self) -> None:
         # A database that refused, and how.
         self.unavailable: Callable[[Path, StoreUnavailable], None] = lambda _database, _error: None
-        # The writer of a database met what it cannot mend: it writes nothing any more, so the process should end.
+        # The writer of a database met what it cannot mend: it writes nothing any more, so the process should
+        # end.
         self.broken: Callable[[Path, BaseException], None] = lambda _database, _error: None

@@ -1,7 +1,7 @@
 """Backing up a running store, and restoring it.
 
-A backup is a folder: snapshots of the databases, then every file that the snapshot of mail.db names. Files are immutable,
-so that a hard link is as good as a copy while both lie on one disk.
+A backup is a folder: snapshots of the databases, then every file that the snapshot of mail.db names. Files
+are immutable, so that a hard link is as good as a copy while both lie on one disk.
 """
 
 import os
@@ -19,6 +19,7 @@ from sekisho.adapters.stores.sqlite.connection import check_version, connect, st
 from sekisho.adapters.stores.sqlite.ledger import LEDGER
 from sekisho.adapters.stores.sqlite.migrate import check_stamp, steps
 from sekisho.adapters.stores.sqlite.store import CONTENT, HINTS, MAIL
+from sekisho.core.terms.records import by_position
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 
@@ -35,7 +36,7 @@ class BackupRefused(Exception):
     """It cannot be done as asked; the message is a sentence for the operator."""
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     made_at_us: int
     schema: int
     messages: int
@@ -53,7 +54,8 @@ def place_of(content: Path, name: str) -> Path:
 
 @contextmanager
 def _private() -> Iterator[None]:
-    """Whatever is made within is for its owner only. The mask belongs to the whole process, which does nothing else meanwhile."""
+    """Whatever is made within is for its owner only. The mask belongs to the whole process, which does
+    nothing else meanwhile."""
     usual = os.umask(0o077)
     try:
         yield
@@ -62,11 +64,19 @@ def _private() -> Iterator[None]:
 
 
 def backup(
-    data_dir: Path, target: Path, clock: Clock, progress: Progress = no_progress, *, link: bool = True, as_owner: AsOwner = nullcontext
+    data_dir: Path,
+    target: Path,
+    clock: Clock,
+    progress: Progress = no_progress,
+    *,
+    link: bool = True,
+    as_owner: AsOwner = nullcontext,
 ) -> Manifest:
-    """Copy the store in `data_dir`, which may be running, to the new folder `target`; durable when it returns.
+    """Copy the store in `data_dir`, which may be running, to the new folder `target`; durable when it
+    returns.
 
-    `link` False copies files even where hard links would do; within `as_owner` the data is read. Raises BackupRefused, StoreUnavailable.
+    `link` False copies files even where hard links would do; within `as_owner` the data is read. Raises
+    BackupRefused, StoreUnavailable.
     """
     check_version()
     if not (data_dir / MAIL).exists():
@@ -88,7 +98,7 @@ def backup(
                 _gather(data_dir / CONTENT, part / CONTENT, names, progress, link=link, reading=as_owner)
         except BlockingIOError:
             raise BackupRefused("Another backup of this store is running.") from None
-        manifest = Manifest(clock.now_us(), schema, *_count(part / MAIL), len(names))
+        manifest = by_position(Manifest, clock.now_us(), schema, *_count(part / MAIL), len(names))
         (part / MANIFEST).write_bytes(msgspec.json.encode(manifest))
         _sync_tree(part)
         if target.exists():
@@ -107,7 +117,8 @@ def _snapshot(source: Path, target: Path, progress: Progress, as_owner: AsOwner)
         schema = int(reading.pragma("user_version") or 0)
     writing = apsw.Connection(str(target))
     try:
-        # The whole copy is synced afterwards: the reading, which the log of the database grows by, does not wait for that.
+        # The whole copy is synced afterwards: the reading, which the log of the database grows by, does not
+        # wait for that.
         writing.pragma("journal_mode", "off")
         writing.pragma("synchronous", "off")
         with writing.backup("main", reading, "main") as copy:
@@ -129,7 +140,8 @@ def _file_names(database: Path) -> list[str]:
         found = connection.execute("SELECT file FROM content WHERE file IS NOT NULL ORDER BY file").fetchall()
         names = [str(name) for (name,) in found]
         if strange := next((name for name in names if not _NAME.match(name)), None):
-            # Whoever may write the database must not choose which files a command of root's copies, and where to.
+            # Whoever may write the database must not choose which files a command of root's copies, and where
+            # to.
             raise StoreUnavailable(f"{database} names a content file that cannot be one: {strange!r}")
         return names
     finally:
@@ -188,13 +200,19 @@ def _link(source: Path, target: Path) -> bool:
 
 
 def restore(
-    source: Path, target: Path, clock: Clock, progress: Progress = no_progress, *, hold_queue: bool = True, as_owner: AsOwner = nullcontext
+    source: Path,
+    target: Path,
+    clock: Clock,
+    progress: Progress = no_progress,
+    *,
+    hold_queue: bool = True,
+    as_owner: AsOwner = nullcontext,
 ) -> Manifest:
     """Make the store that the backup `source` holds anew in `target`, where no store may be.
 
-    Mailboxes get a greater UIDVALIDITY, because UIDs given out after the backup may be given out again. `hold_queue`: what
-    waited to be sent is held, because it may have been sent since; within `as_owner` the data is written. Raises BackupRefused,
-    SchemaTooNew, StoreUnavailable.
+    Mailboxes get a greater UIDVALIDITY, because UIDs given out after the backup may be given out again.
+    `hold_queue`: what waited to be sent is held, because it may have been sent since; within `as_owner` the
+    data is written. Raises BackupRefused, SchemaTooNew, StoreUnavailable.
     """
     check_version()
     if not (source / MANIFEST).exists():
@@ -233,22 +251,30 @@ def _renew(database: Path, clock: Clock, *, hold_queue: bool) -> None:
         connection.execute("UPDATE account SET last_uidvalidity = max(last_uidvalidity, ?)", (seconds,))
         connection.execute(
             "UPDATE mailbox SET uidvalidity = new.value FROM (SELECT m.id AS id, a.last_uidvalidity + "
-            "row_number() OVER (PARTITION BY a.id ORDER BY m.uidvalidity) AS value FROM mailbox m JOIN account a ON a.id = m.account_id) "
+            "row_number() OVER (PARTITION BY a.id ORDER BY m.uidvalidity) AS value FROM mailbox m JOIN "
+            "account a ON a.id = m.account_id) "
             "AS new WHERE new.id = mailbox.id"
         )
         connection.execute(
-            "UPDATE account SET last_uidvalidity = (SELECT max(uidvalidity) FROM mailbox WHERE account_id = account.id) "
+            "UPDATE account SET last_uidvalidity = (SELECT max(uidvalidity) FROM mailbox WHERE account_id "
+            "= account.id) "
             "WHERE EXISTS (SELECT 1 FROM mailbox WHERE account_id = account.id)"
         )
         # Nobody who claimed work before the backup is alive now.
         connection.execute("UPDATE queue_recipient SET state = 'waiting', owner = '' WHERE state = 'claimed'")
         if hold_queue:
-            connection.execute("UPDATE queue_recipient SET state = 'held' WHERE state IN ('waiting', 'parked')")
+            connection.execute(
+                "UPDATE queue_recipient SET state = 'held' WHERE state IN ('waiting', 'parked')"
+            )
             connection.execute("DELETE FROM destination")
         else:
             connection.execute(
-                "INSERT INTO destination SELECT next_hop, min(due_at_us), 0, 0, '' FROM queue_recipient WHERE state = 'waiting' "
-                "GROUP BY next_hop ON CONFLICT (next_hop) DO UPDATE SET ready_at_us = excluded.ready_at_us, not_before_us = 0"
+                "INSERT INTO destination (next_hop, ready_at_us, not_before_us, failures, "
+                "last_error) SELECT next_hop, min(due_at_us), 0, 0, '' FROM "
+                "queue_recipient "
+                "WHERE state = 'waiting' "
+                "GROUP BY next_hop ON CONFLICT (next_hop) DO UPDATE SET ready_at_us = "
+                "excluded.ready_at_us, not_before_us = 0"
             )
         connection.execute("COMMIT")
     finally:

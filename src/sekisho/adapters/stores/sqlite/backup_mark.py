@@ -1,6 +1,8 @@
-"""While a backup runs, no file of a content that had a row is unlinked: its snapshot may name it. Such files go afterwards.
+"""While a backup runs, no file of a content that had a row is unlinked: its snapshot may name it. Such files
+go afterwards.
 
-Whoever unlinks asks first, file by file, and after the row was gone for everybody: a backup that begins later has a snapshot without it.
+Whoever unlinks asks first, file by file, and after the row was gone for everybody: a backup that begins later
+has a snapshot without it.
 """
 
 import fcntl
@@ -33,8 +35,11 @@ def is_backup_running(data_dir: Path) -> bool:
 
 
 @contextmanager
-def backup_mark(data_dir: Path, as_owner: Callable[[], AbstractContextManager[None]] = nullcontext) -> Iterator[None]:
-    """Raises BlockingIOError when another backup runs. The mark is made within `as_owner`, for the server must be able to open it.
+def backup_mark(
+    data_dir: Path, as_owner: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Iterator[None]:
+    """Raises BlockingIOError when another backup runs. The mark is made within `as_owner`, for the server
+    must be able to open it.
 
     It stays there: a name that is made anew could be held twice.
     """

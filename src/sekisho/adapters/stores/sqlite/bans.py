@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from sekisho.adapters.stores.sqlite.reader import Reader
-from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
+from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
+from sekisho.core.terms.records import by_position
 from sekisho.ports.bans import ANYBODY, Ban
 from sekisho.ports.clock import Clock
 
@@ -25,12 +26,18 @@ class SqliteBans:
         lengths = self._lengths_of(client.version)
         if not lengths:
             return []
-        networks = json.dumps([str(client.supernet(new_prefix=length)) for length in lengths if length <= client.prefixlen])
+        networks = json.dumps(
+            [str(client.supernet(new_prefix=length)) for length in lengths if length <= client.prefixlen]
+        )
         sql = (
-            f"SELECT {_COLUMNS} FROM ban WHERE network IN (SELECT value FROM json_each(?1)) AND account IN (?2, ?3) "
+            f"SELECT {_COLUMNS} FROM ban WHERE network IN (SELECT value FROM json_each(?1)) AND account IN "
+            f"(?2, ?3) "
             "AND (until_us = 0 OR until_us > ?4)"
         )
-        return [Ban(*row) for row in self._reader.ask(sql, (networks, ANYBODY, account, self._clock.now_us()))]
+        return [
+            by_position(Ban, *row)
+            for row in self._reader.ask(sql, (networks, ANYBODY, account, self._clock.now_us()))
+        ]
 
     def _lengths_of(self, family: int) -> list[int]:
         now = self._clock.monotonic()
@@ -44,24 +51,43 @@ class SqliteBans:
     async def put(self, ban: Ban) -> None:
         network, now_us = ip_network(ban.network), self._clock.now_us()
         row = (
-            ban.network, ban.account, ban.reason, ban.since_us, ban.until_us, ban.failures, ban.times, ban.by, ban.note,
-            network.version, network.prefixlen,
-        )  # fmt: skip
+            ban.network,
+            ban.account,
+            ban.reason,
+            ban.since_us,
+            ban.until_us,
+            ban.failures,
+            ban.times,
+            ban.by,
+            ban.note,
+            network.version,
+            network.prefixlen,
+        )
 
-        def step(tx: Transaction) -> None:
+        def step(tx: WriteTransaction) -> None:
             tx.execute("DELETE FROM ban WHERE until_us > 0 AND until_us <= ?", (now_us,))
             tx.execute("DELETE FROM ban WHERE network = ? AND account = ?", (ban.network, ban.account))
-            tx.execute("INSERT INTO ban VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            tx.execute(
+                "INSERT INTO ban (network, account, reason, since_us, until_us, "
+                "failures, times, made_by, note, family, length) VALUES (?, ?, ?, ?, ?, ?, "
+                "?, ?, ?, ?, ?)",
+                row,
+            )
 
         await self._writer.write(step)
         self._read_at = float("-inf")
 
     async def listing(self) -> list[Ban]:
-        sql = f"SELECT {_COLUMNS} FROM ban WHERE until_us = 0 OR until_us > ? ORDER BY since_us DESC, network, account"
+        sql = (
+            f"SELECT {_COLUMNS} FROM ban WHERE until_us = 0 OR until_us > ? ORDER BY since_us DESC, "
+            f"network, account"
+        )
         now_us = self._clock.now_us()
         rows = await self._reader.scan(lambda db: db.execute(sql, (now_us,)).fetchall())
-        return [Ban(*row) for row in rows]
+        return [by_position(Ban, *row) for row in rows]
 
     async def lift(self, bans: Sequence[Ban]) -> None:
         keys = [(ban.network, ban.account) for ban in bans]
-        await self._writer.write(lambda tx: tx.executemany("DELETE FROM ban WHERE network = ? AND account = ?", keys))
+        await self._writer.write(
+            lambda tx: tx.executemany("DELETE FROM ban WHERE network = ? AND account = ?", keys)
+        )

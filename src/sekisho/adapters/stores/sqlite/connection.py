@@ -1,4 +1,5 @@
-"""Opening SQLite: the version that is safe, the settings every connection has, and what its errors mean to callers."""
+"""Opening SQLite: the version that is safe, the settings every connection has, and what its errors mean to
+callers."""
 
 import errno
 import os
@@ -51,16 +52,19 @@ class UnsafeSqlite(Exception):
 
 
 def check_version(version: str | None = None) -> None:
-    """Refuse a SQLite with the WAL-reset fault: two connections that checkpoint and commit at once may lose commits.
+    """Refuse a SQLite with the WAL-reset fault: two connections that checkpoint and commit at once may lose
+    commits.
 
-    Versions 3.7.0 to 3.51.2 have it; it was mended in 3.51.3, and in 3.50.7 and 3.44.6 for the older lines. Raises UnsafeSqlite.
+    Versions 3.7.0 to 3.51.2 have it; it was mended in 3.51.3, and in 3.50.7 and 3.44.6 for the older lines.
+    Raises UnsafeSqlite.
     """
     text = version or apsw.sqlite_lib_version()
     number = tuple(map(int, text.split(".")[:3]))
     if number >= (3, 51, 3) or (3, 50, 7) <= number < (3, 51) or (3, 44, 6) <= number < (3, 45):
         return
     raise UnsafeSqlite(
-        f"apsw uses SQLite {text}, which can lose committed mail when several workers write (its WAL-reset fault). "
+        f"apsw uses SQLite {text}, which can lose committed mail when several workers write (its WAL-reset "
+        f"fault). "
         "Install an apsw whose SQLite is 3.51.3 or newer."
     )
 
@@ -87,7 +91,9 @@ def _is_without_room(error: BaseException, database: Path | None) -> bool:
         except OSError:
             return False
         return disk.f_bavail * disk.f_frsize < 16 * PAGE_OCTETS
-    return isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))
+    return isinstance(error, apsw.FullError) or (
+        isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    )
 
 
 @contextmanager
@@ -100,9 +106,14 @@ def store_errors(database: Path | None = None) -> Iterator[None]:
 
 
 def connect(
-    path: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", read_only: bool = False, vfs: str | None = None
+    path: Path,
+    *,
+    synchronous: Literal["FULL", "NORMAL"] = "FULL",
+    read_only: bool = False,
+    vfs: str | None = None,
 ) -> apsw.Connection:
-    """A connection in WAL mode that never checkpoints by itself. Call it after fork; raises StoreUnavailable."""
+    """A connection in WAL mode that never checkpoints by itself. Call it after fork; raises
+    StoreUnavailable."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with store_errors(path):
         connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=300)
@@ -116,7 +127,9 @@ def connect(
         if not read_only:
             connection.pragma("page_size", PAGE_OCTETS)
             if connection.pragma("journal_mode", "wal") != "wal":
-                raise StoreUnavailable(f"{path} does not allow write-ahead logging (is it on a network file system?)")
+                raise StoreUnavailable(
+                    f"{path} does not allow write-ahead logging (is it on a network file system?)"
+                )
             connection.pragma("synchronous", synchronous)
         connection.pragma("wal_autocheckpoint", 0)
         connection.pragma("temp_store", "memory")

@@ -1,7 +1,8 @@
-"""Contents: small ones stay in memory until they become a row, larger ones are files that are durable before the row is.
+"""Contents: small ones stay in memory until they become a row, larger ones are files that are durable before
+the row is.
 
-A file is written below `content/tmp`, synced, renamed into its place and the folder synced; only then may a transaction name it.
-What a crash leaves without a row is an orphan, swept after a day.
+A file is written below `content/tmp`, synced, renamed into its place and the folder synced; only then may a
+transaction name it. What a crash leaves without a row is an orphan, swept after a day.
 """
 
 import contextlib
@@ -53,7 +54,8 @@ class ContentFolder:
         return self.path / name[:2] / name[2:4] / name
 
     def settle(self, writers: Iterable["SqliteContentWriter"]) -> None:
-        """Make the files of these writers durable in their places, several at a time; raises StoreUnavailable."""
+        """Make the files of these writers durable in their places, several at a time; raises
+        StoreUnavailable."""
         pending = [writer for writer in writers if writer.is_unsettled]
         if not pending:
             return
@@ -82,13 +84,15 @@ class ContentFolder:
         upper, lower = self.path / name[:2], self.path / name[:2] / name[2:4]
         if lower in self._durable:
             return [lower]
-        # A sibling may have made the folders and died before it synced them: the first use syncs whoever made them.
+        # A sibling may have made the folders and died before it synced them: the first use syncs whoever made
+        # them.
         self.files.make_folder(upper)
         self.files.make_folder(lower)
         return [lower, upper, self.path]
 
     def remove(self, names: Iterable[str]) -> None:
-        """Unlink; what a running backup may need goes after it, what cannot be unlinked is left to the sweep."""
+        """Unlink; what a running backup may need goes after it, what cannot be unlinked is left to the
+        sweep."""
         names = self._postponed + list(names)
         for number, name in enumerate(names):
             if is_backup_running(self.path.parent):
@@ -189,7 +193,8 @@ class SqliteContentWriter:
         return None if self._descriptor >= 0 else bytes(self._buffer)
 
     def hold(self) -> None:
-        """From now on a transaction decides; `discard` waits for it. Raises StoreUnavailable when it was discarded before."""
+        """From now on a transaction decides; `discard` waits for it. Raises StoreUnavailable when it was
+        discarded before."""
         if self._stage is not _Stage.OPEN:
             raise StoreUnavailable("the content was given away or discarded before")
         self._stage = _Stage.HELD
@@ -199,9 +204,9 @@ class SqliteContentWriter:
         self._is_named = True
 
     def decide(self, outcome: Outcome) -> None:
-        """The transaction is over. A content that was committed without a row (all mailboxes full, delivered before) or refused goes at
-        once; after "undone" it may be given once more. One of which nobody knows whether its row is on the disk is left to the sweep,
-        which asks the database."""
+        """The transaction is over. A content that was committed without a row (all mailboxes full, delivered
+        before) or refused goes at once; after "undone" it may be given once more. One of which nobody knows
+        whether its row is on the disk is left to the sweep, which asks the database."""
         if self._stage is not _Stage.HELD:
             return
         if outcome == "doubtful" or (outcome == "committed" and self._is_named):
@@ -237,7 +242,9 @@ class SqliteContentWriter:
 class StoredOctets:
     """`MessageOctets`: prefix‖content. It keeps its file open, so that it stays readable after an expunge."""
 
-    def __init__(self, prefix: bytes, size_octets: int, octets: bytes | None, files: Files, descriptor: int = -1) -> None:
+    def __init__(
+        self, prefix: bytes, size_octets: int, octets: bytes | None, files: Files, descriptor: int = -1
+    ) -> None:
         self._prefix, self._octets, self._files, self._descriptor = prefix, octets, files, descriptor
         self.size_octets = len(prefix) + size_octets
 

@@ -1,4 +1,5 @@
-"""The few calls on the file system that durability stands on, in one place: a test replaces them to cut the power."""
+"""The few calls on the file system that durability stands on, in one place: a test replaces them to cut the
+power."""
 
 import os
 from pathlib import Path

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from sekisho.adapters.stores.sqlite.reader import Reader
-from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
-from sekisho.core.policy.greylist import GreylistRules, GreylistSummary, Tried, summarize
+from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
+from sekisho.core.policy.greylist import GreylistRules, GreylistSummary, GreylistTry, summarize
 from sekisho.ports.greylist import KnownTry
 
 _COLUMNS = "first_at_us, last_at_us, passed_at_us, tries"
@@ -25,14 +25,14 @@ class SqliteGreylist:
     def __init__(self, reader: Reader, writer: Writer) -> None:
         self._reader, self._writer = reader, writer
 
-    async def tried(self, key: str) -> Tried | None:
+    async def tried(self, key: str) -> GreylistTry | None:
         rows = self._reader.ask(_ONE, (key,))
-        return Tried(*rows[0]) if rows else None
+        return GreylistTry(*rows[0]) if rows else None
 
-    async def change(self, key: str, step: Callable[[Tried | None], Tried]) -> Tried:
-        def write(tx: Transaction) -> Tried:
+    async def change(self, key: str, step: Callable[[GreylistTry | None], GreylistTry]) -> GreylistTry:
+        def write(tx: WriteTransaction) -> GreylistTry:
             rows = tx.execute(_ONE, (key,)).fetchall()
-            tried = step(Tried(*rows[0]) if rows else None)
+            tried = step(GreylistTry(*rows[0]) if rows else None)
             tx.execute(_PUT, (key, tried.first_at_us, tried.last_at_us, tried.passed_at_us, tried.tries))
             return tried
 
@@ -42,11 +42,13 @@ class SqliteGreylist:
         where = "WHERE passed_at_us = 0 " if waiting else ""
         sql = f"SELECT key, {_COLUMNS} FROM greylist {where}ORDER BY last_at_us DESC, key LIMIT ?"
         rows = await self._reader.scan(lambda db: db.execute(sql, (limit,)).fetchall())
-        return [KnownTry(row[0], Tried(*row[1:])) for row in rows]
+        return [KnownTry(row[0], GreylistTry(*row[1:])) for row in rows]
 
     async def summary(self, since_us: int, now_us: int, rules: GreylistRules) -> GreylistSummary:
         sql = f"SELECT {_COLUMNS} FROM greylist WHERE first_at_us >= ?"
-        return await self._reader.scan(lambda db: summarize((Tried(*row) for row in db.execute(sql, (since_us,))), now_us, rules))
+        return await self._reader.scan(
+            lambda db: summarize((GreylistTry(*row) for row in db.execute(sql, (since_us,))), now_us, rules)
+        )
 
     async def never_came(self, after_us: int, before_us: int) -> int:
         sql = "SELECT count(*) FROM greylist WHERE passed_at_us = 0 AND first_at_us >= ? AND first_at_us < ?"
@@ -54,7 +56,7 @@ class SqliteGreylist:
         return int(rows[0][0])
 
     async def trim(self, before_us: int, keep: int) -> int:
-        def write(tx: Transaction) -> int:
+        def write(tx: WriteTransaction) -> int:
             tx.execute("DELETE FROM greylist WHERE last_at_us < ?", (before_us,))
             old = tx.touched()
             tx.execute(_TOO_MANY, (keep,))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from sekisho.adapters.stores import guarding
-from sekisho.adapters.stores.sqlite.acceptance import Acceptor
+from sekisho.adapters.stores.sqlite.acceptance import AcceptSteps
 from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.content import ContentFolder
 from sekisho.adapters.stores.sqlite.destinations import refresh
@@ -14,10 +14,11 @@ from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps, read_state, w
 from sekisho.adapters.stores.sqlite.octets import open_octets
 from sekisho.adapters.stores.sqlite.queueing import remove_message
 from sekisho.adapters.stores.sqlite.reader import Reader
-from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
+from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.verdict import Verdict
+from sekisho.core.terms.records import by_position
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import MessageOctets
@@ -28,7 +29,9 @@ CASE_COLUMNS = (
     "id, account_id, credential_id, action, opened_at_us, since_us, guard_case.score, reasons, "
     "announced_at_us, frozen_at_us, closed_at_us, ending, done"
 )
-SENT_COLUMNS = "message_id, account_id, credential_id, accepted_at_us, case_id, score, network, client, strangers"
+SENT_COLUMNS = (
+    "message_id, account_id, credential_id, accepted_at_us, case_id, score, network, client, strangers"
+)
 SWEEP_PORTION = 2_000
 
 _reasons = msgspec.json.Decoder(tuple[Reason, ...])
@@ -36,7 +39,15 @@ _sentences = msgspec.json.Decoder(tuple[str, ...])
 
 
 class SqliteGuard:
-    def __init__(self, reader: Reader, writer: Writer, folder: ContentFolder, steps: GuardSteps, acceptor: Acceptor, clock: Clock) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        writer: Writer,
+        folder: ContentFolder,
+        steps: GuardSteps,
+        acceptor: AcceptSteps,
+        clock: Clock,
+    ) -> None:
         self._reader, self._writer, self._folder = reader, writer, folder
         self._steps, self._acceptor, self._clock = steps, acceptor, clock
 
@@ -45,56 +56,84 @@ class SqliteGuard:
 
     async def holding(self, message_id: str) -> Case | None:
         join = "JOIN guard_sent USING (account_id, credential_id) WHERE message_id = ? AND closed_at_us = 0"
-        found = self._reader.read(lambda db: db.execute(f"SELECT {CASE_COLUMNS} FROM guard_case {join}", (message_id,)).fetchall())
+        found = self._reader.read(
+            lambda db: db.execute(f"SELECT {CASE_COLUMNS} FROM guard_case {join}", (message_id,)).fetchall()
+        )
         return _case(found[0]) if found else None
 
     async def open_case(self, account_id: int, credential_id: str) -> Case | None:
-        found = self._cases("WHERE account_id = ? AND credential_id = ? AND closed_at_us = 0", (account_id, credential_id))
+        found = self._cases(
+            "WHERE account_id = ? AND credential_id = ? AND closed_at_us = 0", (account_id, credential_id)
+        )
         return found[0] if found else None
 
     async def cases(self, account_id: int | None = None, *, only_open: bool = True) -> list[Case]:
-        where = "WHERE (?1 IS NULL OR account_id = ?1) AND (NOT ?2 OR closed_at_us = 0) ORDER BY opened_at_us DESC, id DESC"
+        where = (
+            "WHERE (?1 IS NULL OR account_id = ?1) AND (NOT ?2 OR closed_at_us = 0) ORDER BY "
+            "opened_at_us DESC, id DESC"
+        )
         return self._cases(where, (account_id, only_open))
 
     async def unfinished(self) -> list[Case]:
-        where = "WHERE closed_at_us = 0 AND (announced_at_us = 0 OR (action = 'freeze' AND frozen_at_us = 0)) ORDER BY opened_at_us"
+        where = (
+            "WHERE closed_at_us = 0 AND (announced_at_us = 0 OR (action = 'freeze' AND frozen_at_us = "
+            "0)) ORDER BY opened_at_us"
+        )
         return self._cases(where, ())
 
     def _cases(self, where: str, values: tuple[Any, ...]) -> list[Case]:
         sql = f"SELECT {CASE_COLUMNS} FROM guard_case {where}"
         return [_case(row) for row in self._reader.read(lambda db: db.execute(sql, values).fetchall())]
 
-    async def note(self, case_id: int, *, announced_at_us: int = 0, frozen_at_us: int = 0, done: tuple[str, ...] = ()) -> None:
-        def step(tx: Transaction) -> None:
+    async def note(
+        self, case_id: int, *, announced_at_us: int = 0, frozen_at_us: int = 0, done: tuple[str, ...] = ()
+    ) -> None:
+        def step(tx: WriteTransaction) -> None:
             sql = (
-                "UPDATE guard_case SET announced_at_us = max(announced_at_us, ?2), frozen_at_us = max(frozen_at_us, ?3) "
+                "UPDATE guard_case SET announced_at_us = max(announced_at_us, ?2), frozen_at_us = "
+                "max(frozen_at_us, ?3) "
                 "WHERE id = ?1 RETURNING done"
             )
             for (text,) in tx.execute(sql, (case_id, announced_at_us, frozen_at_us)).fetchall():
                 sentences = dict.fromkeys((*_sentences.decode(text), *done))
-                tx.execute("UPDATE guard_case SET done = ? WHERE id = ?", (msgspec.json.encode(list(sentences)).decode(), case_id))
+                tx.execute(
+                    "UPDATE guard_case SET done = ? WHERE id = ?",
+                    (msgspec.json.encode(list(sentences)).decode(), case_id),
+                )
 
         await self._writer.write(step)
 
     async def close_case(self, case_id: int, ending: Ending) -> None:
         now_us = self._clock.now_us()
 
-        def step(tx: Transaction) -> None:
-            sql = "UPDATE guard_case SET closed_at_us = ?, ending = ? WHERE id = ? AND closed_at_us = 0 RETURNING account_id, since_us"
+        def step(tx: WriteTransaction) -> None:
+            sql = (
+                "UPDATE guard_case SET closed_at_us = ?, ending = ? WHERE id = ? AND closed_at_us = 0 "
+                "RETURNING account_id, since_us"
+            )
             for account_id, since_us in tx.execute(sql, (now_us, ending, case_id)).fetchall():
-                found = tx.execute("SELECT state FROM guard_account WHERE account_id = ?", (account_id,)).fetchall()
+                found = tx.execute(
+                    "SELECT state FROM guard_account WHERE account_id = ?", (account_id,)
+                ).fetchall()
                 state = read_state(found[0][0] if found else b"")
                 guarding.end_case(state, ending, since_us, now_us)
                 write_state(tx, account_id, state)
                 if ending == "purged":
-                    tx.execute("DELETE FROM guard_known WHERE account_id = ? AND first_us >= ?", (account_id, since_us))
+                    tx.execute(
+                        "DELETE FROM guard_known WHERE account_id = ? AND first_us >= ?",
+                        (account_id, since_us),
+                    )
 
         await self._writer.write(step)
 
-    async def hold(self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason) -> Case:
+    async def hold(
+        self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason
+    ) -> Case:
         verdict = Verdict(action, reason.points, 0, (reason,))
         now_us = self._clock.now_us()
-        case_id = await self._writer.write(lambda tx: self._steps.open_case(tx, account_id, credential_id, verdict, now_us))
+        case_id = await self._writer.write(
+            lambda tx: self._steps.open_case(tx, account_id, credential_id, verdict, now_us)
+        )
         return self._cases("WHERE id = ?", (case_id,))[0]
 
     async def keep_back(self, account_id: int) -> int:
@@ -102,11 +141,16 @@ class SqliteGuard:
 
     async def held(self, account_id: int) -> list[Sent]:
         in_queue = "message_id IN (SELECT message_id FROM queue_message)"
-        return self._sent(f"WHERE account_id = ? AND case_id <> 0 AND {in_queue} ORDER BY accepted_at_us", (account_id,))
+        return self._sent(
+            f"WHERE account_id = ? AND case_id <> 0 AND {in_queue} ORDER BY accepted_at_us", (account_id,)
+        )
 
     async def held_accounts(self) -> dict[int, int]:
         in_queue = "message_id IN (SELECT message_id FROM queue_message)"
-        sql = f"SELECT account_id, count(*) FROM guard_sent WHERE case_id <> 0 AND {in_queue} GROUP BY account_id"
+        sql = (
+            f"SELECT account_id, count(*) FROM guard_sent WHERE case_id <> 0 AND {in_queue} GROUP BY "
+            f"account_id"
+        )
         return self._reader.read(lambda db: dict(db.execute(sql).fetchall()))
 
     async def sent_message(self, message_id: str) -> Sent | None:
@@ -114,17 +158,26 @@ class SqliteGuard:
         return found[0] if found else None
 
     async def sent(self, account_id: int, since_us: int) -> list[Sent]:
-        return self._sent("WHERE account_id = ? AND accepted_at_us >= ? ORDER BY accepted_at_us", (account_id, since_us))
+        return self._sent(
+            "WHERE account_id = ? AND accepted_at_us >= ? ORDER BY accepted_at_us", (account_id, since_us)
+        )
 
     def _sent(self, where: str, values: tuple[Any, ...]) -> list[Sent]:
         sql = f"SELECT {SENT_COLUMNS} FROM guard_sent {where}"
-        return [Sent(*row) for row in self._reader.read(lambda db: db.execute(sql, values).fetchall())]
+        return [
+            by_position(Sent, *row)
+            for row in self._reader.read(lambda db: db.execute(sql, values).fetchall())
+        ]
 
     async def left(self, account_id: int, since_us: int, limit: int = 10_000) -> list[Left]:
         sql = (
-            "SELECT address, at_us, message_id, result FROM guard_left WHERE account_id = ? AND at_us >= ? ORDER BY at_us, address LIMIT ?"
+            "SELECT address, at_us, message_id, result FROM guard_left WHERE account_id = ? AND at_us >= "
+            "? ORDER BY at_us, address LIMIT ?"
         )
-        return [Left(*row) for row in self._reader.read(lambda db: db.execute(sql, (account_id, since_us, limit)).fetchall())]
+        return [
+            Left(*row)
+            for row in self._reader.read(lambda db: db.execute(sql, (account_id, since_us, limit)).fetchall())
+        ]
 
     async def open_content(self, message_id: str) -> MessageOctets | None:
         sql = (
@@ -136,21 +189,28 @@ class SqliteGuard:
     async def release(self, message_id: str, release: Release) -> tuple[int, int]:
         return await self._writer.write(lambda tx: self._release(tx, message_id, release))
 
-    def _release(self, tx: Transaction, message_id: str, release: Release) -> tuple[int, int]:
+    def _release(self, tx: WriteTransaction, message_id: str, release: Release) -> tuple[int, int]:
         sql = "SELECT id, next_hop FROM queue_recipient WHERE message_id = ? AND state = 'held'"
         rows = tx.execute(sql, (message_id,)).fetchall()
         if not rows:
             return 0, 0
         # What is under way to others keeps the prefix that it began with: its octets are open already.
-        sql = "UPDATE queue_message SET prefix = ?1, size_octets = size_octets - length(prefix) + length(?1) WHERE message_id = ?2"
+        sql = (
+            "UPDATE queue_message SET prefix = ?1, size_octets = size_octets - length(prefix) + "
+            "length(?1) WHERE message_id = ?2"
+        )
         tx.execute(sql, (release.prefix, message_id))
         full = 0
         if any(next_hop == MAILBOX_HOP for _, next_hop in rows):
             full = self._acceptor.deliver_queued(tx, message_id, release)
             state = "held" if full else "delivered"
-            tx.execute("UPDATE queue_recipient SET state = ? WHERE message_id = ? AND next_hop = ?", (state, message_id, MAILBOX_HOP))
+            tx.execute(
+                "UPDATE queue_recipient SET state = ? WHERE message_id = ? AND next_hop = ?",
+                (state, message_id, MAILBOX_HOP),
+            )
         sql = (
-            "UPDATE queue_recipient SET state = 'waiting', due_at_us = ?2, expires_at_us = ?3, attempts = 0, delay_notified = 0 "
+            "UPDATE queue_recipient SET state = 'waiting', due_at_us = ?2, expires_at_us = ?3, attempts = "
+            "0, delay_notified = 0 "
             "WHERE message_id = ?1 AND state = 'held' AND next_hop <> ?4"
         )
         tx.execute(sql, (message_id, release.now_us, release.expires_at_us, MAILBOX_HOP))
@@ -159,7 +219,9 @@ class SqliteGuard:
         if not full:
             tx.execute("UPDATE guard_sent SET case_id = 0 WHERE message_id = ?", (message_id,))
         left = tx.execute(
-            "SELECT 1 FROM queue_recipient WHERE message_id = ? AND state NOT IN ('delivered', 'failed') LIMIT 1", (message_id,)
+            "SELECT 1 FROM queue_recipient WHERE message_id = ? AND state NOT IN ('delivered', 'failed') "
+            "LIMIT 1",
+            (message_id,),
         )
         if not left.fetchall():
             remove_message(tx, message_id)
@@ -169,13 +231,16 @@ class SqliteGuard:
     async def purge(self, account_id: int) -> tuple[int, int]:
         return await self._writer.write(lambda tx: self._purge(tx, account_id))
 
-    def _purge(self, tx: Transaction, account_id: int) -> tuple[int, int]:
+    def _purge(self, tx: WriteTransaction, account_id: int) -> tuple[int, int]:
         sql = "UPDATE guard_sent SET case_id = 0 WHERE account_id = ? AND case_id <> 0 RETURNING message_id"
         messages = [message_id for (message_id,) in tx.execute(sql, (account_id,)).fetchall()]
         removed = recipients = 0
         for message_id in messages:
             # One that is under way just now loses its lease: it is neither tried again nor written down.
-            sql = "SELECT next_hop FROM queue_recipient WHERE message_id = ? AND state NOT IN ('delivered', 'failed')"
+            sql = (
+                "SELECT next_hop FROM queue_recipient WHERE message_id = ? AND state NOT IN "
+                "('delivered', 'failed')"
+            )
             hops = [next_hop for (next_hop,) in tx.execute(sql, (message_id,)).fetchall()]
             recipients += len(hops)
             removed += 1
@@ -198,11 +263,19 @@ class SqliteGuard:
         return Watched(account_id, bool(bulk), address, read_state(octets))
 
     async def set_bulk(self, account_id: int, bulk: bool) -> None:
-        sql = "INSERT INTO guard_account VALUES (?1, ?2, '', x'') ON CONFLICT (account_id) DO UPDATE SET bulk = ?2"
+        sql = (
+            "INSERT INTO guard_account (account_id, bulk, recovery_address, state) VALUES (?1, "
+            "?2, '', x'') ON CONFLICT (account_id) DO UPDATE SET "
+            "bulk = ?2"
+        )
         await self._writer.write(lambda tx: tx.execute(sql, (account_id, int(bulk))))
 
     async def set_recovery_address(self, account_id: int, address: str) -> None:
-        sql = "INSERT INTO guard_account VALUES (?1, 0, ?2, x'') ON CONFLICT (account_id) DO UPDATE SET recovery_address = ?2"
+        sql = (
+            "INSERT INTO guard_account (account_id, bulk, recovery_address, state) VALUES (?1, "
+            "0, ?2, x'') ON CONFLICT (account_id) DO UPDATE SET "
+            "recovery_address = ?2"
+        )
         await self._writer.write(lambda tx: tx.execute(sql, (account_id, address)))
 
     async def sweep(self, now_us: int) -> None:
@@ -220,11 +293,13 @@ class SqliteGuard:
             old = f"SELECT {keys} FROM {table} WHERE {column} < ?{spared} LIMIT {SWEEP_PORTION}"
             match = " AND ".join(f"{key} = ?" for key in keys.split(", "))
             before_us = now_us - keep_us
-            while rows := await self._reader.scan(lambda db, old=old, before_us=before_us: db.execute(old, (before_us,)).fetchall()):  # type: ignore[misc]  # binds the loop's variables
+            while rows := await self._reader.scan(
+                lambda db, old=old, before_us=before_us: db.execute(old, (before_us,)).fetchall()  # type: ignore[misc]  # the loop's
+            ):
                 delete = f"DELETE FROM {table} WHERE {match}"
                 await self._writer.write(lambda tx, delete=delete, rows=rows: tx.executemany(delete, rows))  # type: ignore[misc]  # the same
 
 
 def _case(row: tuple[Any, ...]) -> Case:
     reasons, done = _reasons.decode(row[7]), _sentences.decode(row[12])
-    return Case(*(*row[:7], reasons, *row[8:12], done))
+    return by_position(Case, *(*row[:7], reasons, *row[8:12], done))

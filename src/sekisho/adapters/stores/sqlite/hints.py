@@ -6,7 +6,7 @@ from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite import queue_rows
 from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
-from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
+from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
 from sekisho.ports.clock import Clock
 from sekisho.ports.leases import Owner
 
@@ -23,7 +23,7 @@ class SqliteLeases:
         now_us = self._clock.now_us()
         until_us = now_us + int(ttl_seconds * 1_000_000)
 
-        def step(tx: Transaction) -> int | None:
+        def step(tx: WriteTransaction) -> int | None:
             key = queue_rows.owner_key(owner)
             found = tx.execute("SELECT owner, epoch, until_us FROM lease WHERE name = ?", (name,)).fetchall()
             held_by, epoch, held_until_us = found[0] if found else ("", 0, 0)
@@ -34,7 +34,9 @@ class SqliteLeases:
                 # The clock in it keeps epochs ascending although a power cut may have taken the last ones.
                 epoch = max(epoch + 1, now_us)
             tx.execute(
-                "INSERT INTO lease VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET owner = ?2, epoch = ?3, until_us = ?4",
+                "INSERT INTO lease (name, owner, epoch, until_us) VALUES (?1, ?2, ?3, ?4) ON "
+                "CONFLICT (name) DO UPDATE SET owner = ?2, "
+                "epoch = ?3, until_us = ?4",
                 (name, key, epoch, until_us),
             )
             return int(epoch)
@@ -66,12 +68,13 @@ class SqliteCounters:
     async def add(self, key: str, amount: int, window_seconds: int) -> int:
         now_us = self._clock.now_us()
 
-        def step(tx: Transaction) -> int:
+        def step(tx: WriteTransaction) -> int:
             sql = "SELECT start, current, previous FROM counter WHERE key = ? AND window_seconds = ?"
             found = tx.execute(sql, (key, window_seconds)).fetchall()
             row = rules.window_added(now_us, window_seconds, found[0] if found else None, amount)
             tx.execute(
-                "INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5) "
+                "INSERT INTO counter (key, window_seconds, start, current, previous) VALUES "
+                "(?1, ?2, ?3, ?4, ?5) "
                 "ON CONFLICT (key, window_seconds) DO UPDATE SET start = ?3, current = ?4, previous = ?5",
                 (key, window_seconds, *row),
             )
@@ -106,5 +109,9 @@ class Structures:
     async def save(self, structures: dict[str, bytes]) -> None:
         now_us = self._clock.now_us()
         rows = [(key, now_us, octets) for key, octets in structures.items()]
-        sql = "INSERT INTO structure VALUES (?, ?, ?) ON CONFLICT (content_id) DO UPDATE SET octets = excluded.octets"
+        sql = (
+            "INSERT INTO structure (content_id, saved_at_us, octets) VALUES (?, ?, ?) ON "
+            "CONFLICT (content_id) DO UPDATE SET octets = "
+            "excluded.octets"
+        )
         await self._writer.write(lambda tx: tx.executemany(sql, rows))

@@ -1,5 +1,5 @@
-"""Ids of rows: 42 bits of milliseconds, so that rows made together lie together, then 21 bits that start at random in each
-millisecond and count up; a clash with another worker's is tried again."""
+"""Ids of rows: 42 bits of milliseconds, so that rows made together lie together, then 21 bits that start at
+random in each millisecond and count up; a clash with another worker's is tried again."""
 
 from collections.abc import Callable
 

@@ -2,7 +2,8 @@
 
 from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.reader import Reader
-from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
+from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
+from sekisho.core.terms.records import by_position
 from sekisho.ports.keys import DkimKey
 
 _KEY = (
@@ -17,22 +18,30 @@ class SqliteKeys:
 
     async def dkim_keys(self, domain: str | None = None) -> list[DkimKey]:
         def read(db: Database) -> list[DkimKey]:
-            return [DkimKey(*row) for row in db.execute(_KEY, (domain,)).fetchall()]
+            return [by_position(DkimKey, *row) for row in db.execute(_KEY, (domain,)).fetchall()]
 
         return self._reader.read(read)
 
     async def put_dkim_keys(self, keys: tuple[DkimKey, ...]) -> None:
-        rows = [(k.domain, k.selector, k.algorithm, k.state, k.private_pem, k.created_at_us, k.changed_at_us) for k in keys]
+        rows = [
+            (k.domain, k.selector, k.algorithm, k.state, k.private_pem, k.created_at_us, k.changed_at_us)
+            for k in keys
+        ]
 
-        def step(tx: Transaction) -> None:
-            tx.executemany("INSERT OR REPLACE INTO dkim_key VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        def step(tx: WriteTransaction) -> None:
+            tx.executemany(
+                "INSERT OR REPLACE INTO dkim_key (domain, selector, algorithm, "
+                "state, private_pem, created_at_us, changed_at_us) VALUES (?, ?, ?, ?, ?, ?, "
+                "?)",
+                rows,
+            )
 
         await self._writer.write(step)
 
     async def remove_dkim_keys(self, keys: tuple[DkimKey, ...]) -> None:
         rows = [(key.domain, key.selector) for key in keys]
 
-        def step(tx: Transaction) -> None:
+        def step(tx: WriteTransaction) -> None:
             tx.executemany("DELETE FROM dkim_key WHERE domain = ? AND selector = ?", rows)
 
         await self._writer.write(step)

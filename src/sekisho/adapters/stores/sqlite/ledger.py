@@ -1,4 +1,5 @@
-"""ledger.db: everything decided, found again by id, address, message-id or client. Apart from mail.db, and never inside its lock."""
+"""ledger.db: everything decided, found again by id, address, message-id or client. Apart from mail.db, and
+never inside its lock."""
 
 import asyncio
 import fcntl
@@ -9,7 +10,14 @@ from pathlib import Path
 import msgspec
 
 from sekisho.adapters.stores.sqlite.connection import Database, check_version, connect, store_errors
-from sekisho.adapters.stores.sqlite.ledger_places import DAY_US, PLACE_BITS, POSTING_SHIFT, SEGMENT_ENTRIES, entry_id, key_hash
+from sekisho.adapters.stores.sqlite.ledger_places import (
+    DAY_US,
+    PLACE_BITS,
+    POSTING_SHIFT,
+    SEGMENT_ENTRIES,
+    entry_id,
+    key_hash,
+)
 from sekisho.adapters.stores.sqlite.ledger_writer import INTERVAL_SECONDS, LedgerWriter, Lost
 from sekisho.adapters.stores.sqlite.maintenance import CHECKPOINT_OCTETS, TRUNCATE_OCTETS, Checkpointer
 from sekisho.adapters.stores.sqlite.migrate import migrate
@@ -22,7 +30,10 @@ LEDGER, LEDGER_LOCK = "ledger.db", "ledger.lock"
 TRIM_ENTRIES = 2_000  # deleted in one transaction: a few ms
 TRIM_POSTINGS = 20_000
 TRIM_STEPS = 20  # in one round of the maintenance
-_OCTETS = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+_OCTETS = (
+    "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, "
+    "pragma_page_size"
+)
 _decode = msgspec.msgpack.Decoder(LedgerEntry).decode
 
 
@@ -35,13 +46,21 @@ class LedgerLimits(msgspec.Struct, frozen=True):
 
 
 class SqliteLedger:
-    """Implements `ports.ledger.Ledger` and `Recorder`. One per worker, opened after the fork; raises StoreUnavailable, SchemaTooNew.
+    """Implements `ports.ledger.Ledger` and `Recorder`. One per worker, opened after the fork; raises
+    StoreUnavailable, SchemaTooNew.
 
     `lost(count, why)` is called in another thread. `alone`: no other worker writes now.
     """
 
     def __init__(
-        self, data_dir: Path, clock: Clock, limits: LedgerLimits, lost: Lost, *, alone: bool = False, vfs: str | None = None
+        self,
+        data_dir: Path,
+        clock: Clock,
+        limits: LedgerLimits,
+        lost: Lost,
+        *,
+        alone: bool = False,
+        vfs: str | None = None,
     ) -> None:
         database, lock = data_dir / LEDGER, data_dir / LEDGER_LOCK
         _prepare(database, lock, vfs)
@@ -135,7 +154,9 @@ def _places(db: Database, key: str, since_us: int) -> Iterator[int]:
     """Newest first: what is fresh came after all that has moved."""
     hash_ = key_hash(key)
     mask = (1 << POSTING_SHIFT - PLACE_BITS) - 1
-    fresh = db.execute("SELECT place FROM fresh WHERE (place >> ?) & ? = ?", (PLACE_BITS, mask, hash_)).fetchall()
+    fresh = db.execute(
+        "SELECT place FROM fresh WHERE (place >> ?) & ? = ?", (PLACE_BITS, mask, hash_)
+    ).fetchall()
     yield from sorted((place for (place,) in fresh), reverse=True)
     sql = (
         "SELECT posting.place FROM segment CROSS JOIN posting "
@@ -147,7 +168,9 @@ def _places(db: Database, key: str, since_us: int) -> Iterator[int]:
 
 
 def _span(db: Database) -> LedgerSpan:
-    ((entries, oldest_at_us),) = db.execute("SELECT coalesce(sum(entries), 0), coalesce(min(first_at_us), 0) FROM segment").fetchall()
+    ((entries, oldest_at_us),) = db.execute(
+        "SELECT coalesce(sum(entries), 0), coalesce(min(first_at_us), 0) FROM segment"
+    ).fetchall()
     ((octets,),) = db.execute(_OCTETS).fetchall()
     return LedgerSpan(entries, oldest_at_us, octets)
 

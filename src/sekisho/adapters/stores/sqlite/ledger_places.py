@@ -1,7 +1,8 @@
 """Where an entry of the ledger lies, as one number, and where the keys that lead to it lie.
 
-An entry's id is its segment and its place in it; a posting puts the key's hash between the two. So the postings of
-one key in one segment stand side by side, and a segment's postings are a range of their own: what is old is cut off whole.
+An entry's id is its segment and its place in it; a posting puts the key's hash between the two. So the
+postings of one key in one segment stand side by side, and a segment's postings are a range of their own: what
+is old is cut off whole.
 """
 
 from zlib import crc32
@@ -14,7 +15,8 @@ DAY_US = 86_400_000_000
 
 
 def key_hash(key: str) -> int:
-    """Of a normal key. Keys with the same hash are told apart by the entry, so that quick matters more than collisions do."""
+    """Of a normal key. Keys with the same hash are told apart by the entry, so that quick matters more than
+    collisions do."""
     return crc32(key.encode("utf-8", "surrogatepass")) >> (32 - HASH_BITS)
 
 

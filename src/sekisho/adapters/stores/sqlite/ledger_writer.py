@@ -1,7 +1,9 @@
-"""Writing ledger.db: entries wait in memory for at most a second and go to the disk in one transaction, from a thread of their own.
+"""Writing ledger.db: entries wait in memory for at most a second and go to the disk in one transaction, from
+a thread of their own.
 
-The statements take whole arrays, so that the thread holds the interpreter for moments only, and each statement appends to
-the end of its table: what an entry costs is a few microseconds, whatever the size of the ledger.
+The statements take whole arrays, so that the thread holds the interpreter for moments only, and each
+statement appends to the end of its table: what an entry costs is a few microseconds, whatever the size of the
+ledger.
 """
 
 import fcntl
@@ -17,7 +19,13 @@ import apsw
 import msgspec
 
 from sekisho.adapters.stores.sqlite.connection import connect, store_errors
-from sekisho.adapters.stores.sqlite.ledger_places import DAY_US, PLACE_BITS, POSTING_SHIFT, SEGMENT_ENTRIES, key_hash
+from sekisho.adapters.stores.sqlite.ledger_places import (
+    DAY_US,
+    PLACE_BITS,
+    POSTING_SHIFT,
+    SEGMENT_ENTRIES,
+    key_hash,
+)
 from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Entry
@@ -37,7 +45,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class _Batch:
-    """What goes into one transaction. A posting is the hash of a key and the place of its entry, counted from the first one here."""
+    """What goes into one transaction. A posting is the hash of a key and the place of its entry, counted from
+    the first one here."""
 
     __slots__ = ("entries", "first_at_us", "last_at_us", "postings")
 
@@ -48,7 +57,9 @@ class _Batch:
 
     def add(self, at_us: int, octets: bytes, keys: tuple[str, ...]) -> None:
         place = len(self.entries)
-        self.postings.extend([hash_ << PLACE_BITS | place for hash_ in {key_hash(normal_key(key)) for key in keys if key}])
+        self.postings.extend(
+            [hash_ << PLACE_BITS | place for hash_ in {key_hash(normal_key(key)) for key in keys if key}]
+        )
         self.entries.append(octets)
         if at_us > self.last_at_us:
             self.last_at_us = at_us
@@ -59,7 +70,9 @@ class _Batch:
 class LedgerWriter:
     """Implements `ports.ledger.Recorder`. One per worker; `free_octets` of disk are left to the mail."""
 
-    def __init__(self, database: Path, lock: Path, *, free_octets: int, lost: Lost, vfs: str | None = None) -> None:
+    def __init__(
+        self, database: Path, lock: Path, *, free_octets: int, lost: Lost, vfs: str | None = None
+    ) -> None:
         self._database, self.free_octets, self._report = database, free_octets, lost
         self._connection = connect(database, synchronous="NORMAL", vfs=vfs)
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -73,7 +86,8 @@ class LedgerWriter:
         self._thread: threading.Thread | None = None
 
     def keep(self, at_us: int, entry: Entry) -> None:
-        """Everything that takes the interpreter is done here: a thread that competes for it would make the loop wait 5 ms."""
+        """Everything that takes the interpreter is done here: a thread that competes for it would make the
+        loop wait 5 ms."""
         try:
             octets, keys = _encoded(at_us, entry), (entry.id, *entry.about)
             with self._gathering:
@@ -121,7 +135,9 @@ class LedgerWriter:
                 try:
                     self._write(batch)
                 except Exception as error:  # whatever it is, mail goes on, and so does this thread
-                    self._lose(len(batch.entries), str(error) if isinstance(error, StoreUnavailable) else repr(error))
+                    self._lose(
+                        len(batch.entries), str(error) if isinstance(error, StoreUnavailable) else repr(error)
+                    )
             if self._lost:
                 lost, self._lost = self._lost, 0
                 self._report(lost, self._why_lost)
@@ -145,15 +161,18 @@ class LedgerWriter:
         number, place = self._place_for(len(batch.entries), batch.first_at_us, batch.last_at_us)
         # carray counts from 1.
         execute(
-            "INSERT INTO entry SELECT ?1 + rowid, value FROM carray(?2)",
+            "INSERT INTO entry (id, octets) SELECT ?1 + rowid, value FROM carray(?2)",
             ((number << PLACE_BITS | place) - 1, apsw.carray(tuple(batch.entries))),
         )
         if batch.postings:
             base = number << POSTING_SHIFT | place
-            execute("INSERT INTO fresh SELECT ?1 + value FROM carray(?2)", (base, apsw.carray(batch.postings)))
+            execute(
+                "INSERT INTO fresh (place) SELECT ?1 + value FROM carray(?2)",
+                (base, apsw.carray(batch.postings)),
+            )
         ((fresh,),) = execute("SELECT coalesce(max(rowid), 0) FROM fresh").fetchall()
         if fresh >= FRESH_MOST:
-            execute("INSERT OR IGNORE INTO posting SELECT place FROM fresh ORDER BY place")
+            execute("INSERT OR IGNORE INTO posting (place) SELECT place FROM fresh ORDER BY place")
             execute("DELETE FROM fresh")
         execute("COMMIT")
 
@@ -165,13 +184,17 @@ class LedgerWriter:
         if last and last[0][1] >= day and last[0][2] + count <= SEGMENT_ENTRIES:
             ((number, _, entries),) = last
             execute(
-                "UPDATE segment SET entries = entries + ?, first_at_us = min(first_at_us, ?), last_at_us = max(last_at_us, ?) "
+                "UPDATE segment SET entries = entries + ?, first_at_us = min(first_at_us, ?), last_at_us = "
+                "max(last_at_us, ?) "
                 "WHERE number = ?",
                 (count, first_at_us, last_at_us, number),
             )
             return int(number), int(entries)
         number = last[0][0] + 1 if last else 1
-        execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", (number, day, count, first_at_us, last_at_us))
+        execute(
+            "INSERT INTO segment (number, day, entries, first_at_us, last_at_us) VALUES (?, ?, ?, ?, ?)",
+            (number, day, count, first_at_us, last_at_us),
+        )
         return number, 0
 
     def close(self) -> None:
@@ -188,7 +211,7 @@ class LedgerWriter:
 
 
 def _encoded(at_us: int, entry: Entry) -> bytes:
-    kept = LedgerEntry(at_us, entry.kind, entry.id, entry.fields, entry.about)  # type: ignore[arg-type]  # any mapping will do
+    kept = LedgerEntry(at_us=at_us, kind=entry.kind, id=entry.id, fields=entry.fields, about=entry.about)  # type: ignore[arg-type]  # any mapping will do
     try:
         octets = _encode(kept)
     except (TypeError, ValueError, OverflowError):  # lone surrogates, or what is no value of a journal
@@ -198,8 +221,17 @@ def _encoded(at_us: int, entry: Entry) -> bytes:
 
 def _bounded(entry: LedgerEntry) -> LedgerEntry:
     """With every text short and encodable, and what is no value of a journal as text."""
-    fields = {str(name): value if isinstance(value, int | float | None) else _text(str(value)) for name, value in entry.fields.items()}
-    return LedgerEntry(entry.at_us, _text(entry.kind), _text(entry.id), fields, tuple(map(_text, entry.about)))
+    fields = {
+        str(name): value if isinstance(value, int | float | None) else _text(str(value))
+        for name, value in entry.fields.items()
+    }
+    return LedgerEntry(
+        at_us=entry.at_us,
+        kind=_text(entry.kind),
+        id=_text(entry.id),
+        fields=fields,
+        about=tuple(map(_text, entry.about)),
+    )
 
 
 def _text(text: str) -> str:

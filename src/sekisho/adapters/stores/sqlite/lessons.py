@@ -5,7 +5,8 @@ from typing import Any
 
 from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.reader import Reader
-from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
+from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
+from sekisho.core.terms.records import by_position
 from sekisho.ports.classifier import BookState, Tally, Taught
 from sekisho.ports.clock import Clock
 
@@ -30,7 +31,7 @@ class SqliteLessonBook:
         return changed
 
     async def forget(self, account_id: int | None = None, key: str | None = None) -> int:
-        def step(tx: Transaction) -> int:
+        def step(tx: WriteTransaction) -> int:
             tx.execute(
                 "DELETE FROM lesson WHERE (?1 IS NULL OR account_id = ?1) AND (?2 IS NULL OR key = ?2)",
                 (account_id, key),
@@ -38,7 +39,9 @@ class SqliteLessonBook:
             gone = tx.touched()
             if not gone:
                 return 0
-            tx.execute("UPDATE classifier SET generation = generation + 1, withdrawn = withdrawn + ?", (gone,))
+            tx.execute(
+                "UPDATE classifier SET generation = generation + 1, withdrawn = withdrawn + ?", (gone,)
+            )
             if not tx.execute("SELECT 1 FROM lesson LIMIT 1").fetchall():
                 tx.execute("DELETE FROM knowledge")
                 tx.execute("UPDATE classifier SET fitted = serial, withdrawn = 0")
@@ -47,10 +50,13 @@ class SqliteLessonBook:
         return await self._writer.write(step, is_long=True)
 
     def state(self) -> BookState:
-        return self._reader.read(lambda db: BookState(*db.execute(_STATE).fetchall()[0]))
+        return self._reader.read(lambda db: by_position(BookState, *db.execute(_STATE).fetchall()[0]))
 
     async def after(self, serial: int, limit: int) -> list[Taught]:
-        sql = "SELECT key, account_id, is_spam, features, is_private, at_us, serial FROM lesson WHERE serial > ? ORDER BY serial LIMIT ?"
+        sql = (
+            "SELECT key, account_id, is_spam, features, is_private, at_us, serial FROM lesson WHERE "
+            "serial > ? ORDER BY serial LIMIT ?"
+        )
 
         def question(db: Database) -> list[Taught]:
             return [_taught(row) for row in db.execute(sql, (serial, limit))]
@@ -64,19 +70,28 @@ class SqliteLessonBook:
     async def keep(self, knowledge: bytes, fitted: int) -> None:
         now_us = self._clock.now_us()
 
-        def step(tx: Transaction) -> None:
-            tx.execute("INSERT INTO knowledge VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET octets = ?1", (knowledge,))
-            tx.execute("UPDATE classifier SET fitted = ?, fitted_at_us = ?, withdrawn = 0, generation = generation + 1", (fitted, now_us))
+        def step(tx: WriteTransaction) -> None:
+            tx.execute(
+                "INSERT INTO knowledge (id, octets) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE "
+                "SET octets = ?1",
+                (knowledge,),
+            )
+            tx.execute(
+                "UPDATE classifier SET fitted = ?, fitted_at_us = ?, withdrawn = 0, generation = "
+                "generation + 1",
+                (fitted, now_us),
+            )
 
         await self._writer.write(step, is_long=True)
 
     async def trim(self, most: int) -> int:
         sql = (
             "DELETE FROM lesson WHERE is_spam = ?1 AND serial <= "
-            "coalesce((SELECT serial FROM lesson WHERE is_spam = ?1 ORDER BY serial DESC LIMIT 1 OFFSET ?2), 0)"
+            "coalesce((SELECT serial FROM lesson WHERE is_spam = ?1 ORDER BY serial DESC LIMIT 1 OFFSET "
+            "?2), 0)"
         )
 
-        def step(tx: Transaction) -> int:
+        def step(tx: WriteTransaction) -> int:
             gone = 0
             for is_spam in (0, 1):
                 tx.execute(sql, (is_spam, most))
@@ -90,12 +105,16 @@ class SqliteLessonBook:
     async def tally(self) -> list[Tally]:
         counts = "sum(1 - is_spam), sum(is_spam), sum(is_private), max(at_us)"
         sql = f"SELECT account_id, {counts} FROM lesson GROUP BY account_id ORDER BY account_id"
-        return [Tally(*row) for row in await self._reader.scan(lambda db: db.execute(sql).fetchall())]
+        return [
+            by_position(Tally, *row) for row in await self._reader.scan(lambda db: db.execute(sql).fetchall())
+        ]
 
 
-def _teach(tx: Transaction, lesson: Taught, now_us: int) -> bool:
+def _teach(tx: WriteTransaction, lesson: Taught, now_us: int) -> bool:
     values = (lesson.account_id, lesson.key)
-    known = tx.execute("SELECT is_spam, is_private FROM lesson WHERE account_id = ? AND key = ?", values).fetchall()
+    known = tx.execute(
+        "SELECT is_spam, is_private FROM lesson WHERE account_id = ? AND key = ?", values
+    ).fetchall()
     if known and (bool(known[0][0]), bool(known[0][1])) == (lesson.is_spam, lesson.is_private):
         return False
     if known:
@@ -104,7 +123,8 @@ def _teach(tx: Transaction, lesson: Taught, now_us: int) -> bool:
         "UPDATE classifier SET serial = serial + 1, withdrawn = withdrawn + ? RETURNING serial", (len(known),)
     ).fetchall()
     tx.execute(
-        "INSERT INTO lesson (serial, account_id, key, is_spam, is_private, at_us, features) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO lesson (serial, account_id, key, is_spam, is_private, at_us, features) VALUES (?, ?, "
+        "?, ?, ?, ?, ?)",
         (serial, *values, lesson.is_spam, lesson.is_private, now_us, lesson.features),
     )
     return True
@@ -112,4 +132,12 @@ def _teach(tx: Transaction, lesson: Taught, now_us: int) -> bool:
 
 def _taught(row: tuple[Any, ...]) -> Taught:
     key, account_id, is_spam, features, is_private, at_us, serial = row
-    return Taught(key, account_id, bool(is_spam), bytes(features), bool(is_private), at_us, serial)
+    return Taught(
+        key=key,
+        account_id=account_id,
+        is_spam=bool(is_spam),
+        features=bytes(features),
+        is_private=bool(is_private),
+        at_us=at_us,
+        serial=serial,
+    )

@@ -1,4 +1,5 @@
-"""Questions about mailboxes, on any connection. Several statements of one answer stand in one read transaction."""
+"""Questions about mailboxes, on any connection. Several statements of one answer stand in one read
+transaction."""
 
 import json
 from typing import Any
@@ -7,12 +8,15 @@ from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite import pruning, uidruns
 from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.ids import content_text, email_text, thread_text
+from sekisho.core.terms.records import by_position
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.mailstore import FlagRow, MailboxChanges, MailboxInfo, MessageRow, NoSuchMailbox, View
 
 _INFO = (
-    "SELECT id, account_id, name, uidvalidity, uidnext, highestmodseq, messages, unseen, deleted, size_octets, special_use, "
-    "EXISTS (SELECT 1 FROM subscription s WHERE s.account_id = mailbox.account_id AND s.name = mailbox.name), "
+    "SELECT id, account_id, name, uidvalidity, uidnext, highestmodseq, messages, unseen, deleted, "
+    "size_octets, special_use, "
+    "EXISTS (SELECT 1 FROM subscription s WHERE s.account_id = mailbox.account_id AND s.name = "
+    "mailbox.name), "
     "mailbox_id, first_recent_uid, tail_uid, keywords FROM mailbox "
 )
 _BY_NAME = _INFO + "WHERE account_id = ? AND name = ?"
@@ -20,7 +24,8 @@ _BY_ID = _INFO + "WHERE id = ?"
 _IN_ACCOUNT = _INFO + "WHERE account_id = ? ORDER BY name"
 _FLAGS = "SELECT uid, modseq, flags, keywords FROM message WHERE mailbox_id = ? AND "
 _ROWS = (
-    "SELECT uid, modseq, flags, keywords, internal_date_us, internal_offset_minutes, save_date_us, size_octets, content_id, "
+    "SELECT uid, modseq, flags, keywords, internal_date_us, internal_offset_minutes, save_date_us, "
+    "size_octets, content_id, "
     "prefix_octets, email_id, thread_id FROM message WHERE mailbox_id = ? AND uid BETWEEN ? AND ?"
 )
 
@@ -28,7 +33,7 @@ _ROWS = (
 def info(row: tuple[Any, ...]) -> MailboxInfo:
     """From a row of _INFO."""
     fields = (*row[:11], bool(row[11]), *row[12:14])
-    return MailboxInfo(*fields)
+    return by_position(MailboxInfo, *fields)
 
 
 def mailboxes(db: Database, account_id: int) -> list[MailboxInfo]:
@@ -62,7 +67,9 @@ def view(db: Database, account_id: int, name: str) -> View:
         sql = "SELECT min(uid) FROM message WHERE mailbox_id = ? AND (flags & 8) = 0"
         ((first_unseen,),) = db.execute(sql, (found.id,))
     recent = uids & UidSet(((found.first_recent_uid, rules.MAX_UID),))
-    return View(found, uids, recent, first_unseen, tuple(keywords.split()))
+    return View(
+        info=found, uids=uids, recent=recent, first_unseen_uid=first_unseen, keywords=tuple(keywords.split())
+    )
 
 
 def changes_since(db: Database, mailbox_id: int, modseq: int) -> MailboxChanges:
@@ -74,7 +81,10 @@ def changes_since(db: Database, mailbox_id: int, modseq: int) -> MailboxChanges:
     if modseq < pruning.floor_of(db, mailbox_id):
         vanished = UidSet(((1, found.uidnext - 1),)) - uids
     else:
-        graves = db.execute("SELECT first_uid, last_uid FROM tombstone WHERE mailbox_id = ? AND modseq > max(?, 0)", (mailbox_id, modseq))
+        graves = db.execute(
+            "SELECT first_uid, last_uid FROM tombstone WHERE mailbox_id = ? AND modseq > max(?, 0)",
+            (mailbox_id, modseq),
+        )
         vanished = UidSet.from_runs(graves.fetchall())
     changed = db.execute(_FLAGS + "modseq > ? ORDER BY uid", (mailbox_id, modseq))
     return MailboxChanges(found, uids, vanished, [flag_row(row) for row in changed])
@@ -96,21 +106,34 @@ def message_rows(db: Database, mailbox_id: int, uids: UidSet) -> list[MessageRow
     rows: list[MessageRow] = []
     for first, last in uids.runs:
         for row in db.execute(_ROWS, (mailbox_id, first, last)):
-            uid, modseq, flags, keywords, date, offset, saved, size, content_id, prefix, email_id, thread_id = row
+            (
+                uid,
+                modseq,
+                flags,
+                keywords,
+                date,
+                offset,
+                saved,
+                size,
+                content_id,
+                prefix,
+                email_id,
+                thread_id,
+            ) = row
             rows.append(
                 MessageRow(
-                    uid,
-                    modseq,
-                    flags,
-                    tuple(keywords.split()) if keywords else (),
-                    date,
-                    offset,
-                    saved,
-                    size,
-                    content_text(content_id),
-                    prefix,
-                    email_text(email_id),
-                    thread_text(thread_id),
+                    uid=uid,
+                    modseq=modseq,
+                    flags=flags,
+                    keywords=tuple(keywords.split()) if keywords else (),
+                    internal_date_us=date,
+                    internal_offset_minutes=offset,
+                    save_date_us=saved,
+                    size_octets=size,
+                    content_id=content_text(content_id),
+                    prefix_octets=prefix,
+                    email_id=email_text(email_id),
+                    thread_id=thread_text(thread_id),
                 )
             )
     return rows
@@ -124,6 +147,9 @@ def find(db: Database, mailbox_id: int, with_flags: int, without_flags: int) -> 
         where += " AND (flags & 8) = 0"
     elif with_flags & 4:
         where += " AND (flags & 4) = 4"
-    sql = f"SELECT json_group_array(uid) FROM (SELECT uid FROM message WHERE mailbox_id = ?1 AND {where} ORDER BY uid)"
+    sql = (
+        f"SELECT json_group_array(uid) FROM (SELECT uid FROM message WHERE mailbox_id = ?1 AND {where} "
+        f"ORDER BY uid)"
+    )
     ((uids,),) = db.execute(sql, (mailbox_id, with_flags, without_flags))
     return UidSet.of(json.loads(uids))

@@ -52,14 +52,20 @@ class SqliteMailStore:
         return self._reader.read(lambda db: mailbox_reads.mailboxes(db, account_id))
 
     async def mailbox(self, account_id: int, name: str) -> MailboxInfo:
-        return self._reader.read(lambda db: mailbox_reads.info(mailbox_reads.row_by_name(db, account_id, name)))
+        return self._reader.read(
+            lambda db: mailbox_reads.info(mailbox_reads.row_by_name(db, account_id, name))
+        )
 
-    async def create_mailbox(self, account_id: int, name: str, special_use: SpecialUse | None = None) -> MailboxInfo:
+    async def create_mailbox(
+        self, account_id: int, name: str, special_use: SpecialUse | None = None
+    ) -> MailboxInfo:
         return await self._writer.write(lambda tx: self._tree.create(tx, account_id, name, special_use))
 
     async def rename_mailbox(self, account_id: int, name: str, new_name: str) -> None:
         is_long = (await self.mailbox(account_id, name)).messages > LONG
-        await self._writer.write(lambda tx: self._tree.rename(tx, account_id, name, new_name), is_long=is_long)
+        await self._writer.write(
+            lambda tx: self._tree.rename(tx, account_id, name, new_name), is_long=is_long
+        )
 
     async def delete_mailbox(self, account_id: int, name: str) -> None:
         is_long = (await self.mailbox(account_id, name)).messages > LONG
@@ -97,7 +103,9 @@ class SqliteMailStore:
             return UidSet()
         if info.messages <= SCAN:
             return self._reader.read(lambda db: mailbox_reads.find(db, mailbox_id, with_flags, without_flags))
-        return await self._reader.scan(lambda db: mailbox_reads.find(db, mailbox_id, with_flags, without_flags))
+        return await self._reader.scan(
+            lambda db: mailbox_reads.find(db, mailbox_id, with_flags, without_flags)
+        )
 
     async def open(self, mailbox_id: int, uid: int) -> MessageOctets | None:
         return open_octets(self._reader.connection, self._folder, _CONTENT, (mailbox_id, uid))
@@ -108,9 +116,13 @@ class SqliteMailStore:
     async def save_structures(self, structures: dict[str, bytes]) -> None:
         await self._structures.save(structures)
 
-    async def append(self, account_id: int, name: str, messages: list[Appended]) -> tuple[int, tuple[int, ...]]:
+    async def append(
+        self, account_id: int, name: str, messages: list[Appended]
+    ) -> tuple[int, tuple[int, ...]]:
         return await self._writer.write(
-            lambda tx: mailbox_writes.append(tx, self._clock, self._ids, account_id, name, messages),
+            lambda tx: mailbox_writes.append(
+                tx=tx, clock=self._clock, ids=self._ids, account_id=account_id, name=name, messages=messages
+            ),
             [own_writer(message.content) for message in messages],
         )
 
@@ -124,7 +136,14 @@ class SqliteMailStore:
         unchanged_since: int | None = None,
     ) -> StoreResult:
         return await self._writer.write(
-            lambda tx: mailbox_writes.store_flags(tx, mailbox_id, uids, how, (flags, keywords), unchanged_since),
+            lambda tx: mailbox_writes.store_flags(
+                tx=tx,
+                mailbox_id=mailbox_id,
+                uids=uids,
+                how=how,
+                change=(flags, keywords),
+                unchanged_since=unchanged_since,
+            ),
             is_long=self._count(mailbox_id, uids) > LONG,
         )
 
@@ -135,13 +154,20 @@ class SqliteMailStore:
         messages = found[0][0] if found else 0
         return messages if uids is None else min(messages, len(uids))
 
-    async def copy(self, mailbox_id: int, uids: UidSet, account_id: int, target: str, *, move: bool = False) -> CopyResult:
+    async def copy(
+        self, mailbox_id: int, uids: UidSet, account_id: int, target: str, *, move: bool = False
+    ) -> CopyResult:
         return await self._writer.write(
-            lambda tx: mailbox_writes.copy(tx, self._clock, mailbox_id, uids, (account_id, target), move),
+            lambda tx: mailbox_writes.copy(
+                tx=tx, clock=self._clock, mailbox_id=mailbox_id, uids=uids, to=(account_id, target), move=move
+            ),
             is_long=self._count(mailbox_id, uids) > LONG,
         )
 
-    async def expunge(self, mailbox_id: int, uids: UidSet | None = None, *, only_deleted: bool = True) -> tuple[UidSet, int]:
+    async def expunge(
+        self, mailbox_id: int, uids: UidSet | None = None, *, only_deleted: bool = True
+    ) -> tuple[UidSet, int]:
         return await self._writer.write(
-            lambda tx: mailbox_writes.expunge(tx, mailbox_id, uids, only_deleted), is_long=self._count(mailbox_id, uids) > LONG
+            lambda tx: mailbox_writes.expunge(tx, mailbox_id, uids, only_deleted),
+            is_long=self._count(mailbox_id, uids) > LONG,
         )

@@ -48,7 +48,8 @@ class Checkpointer:
     def run(self, *, truncate: bool) -> None:
         """Most of the work beside the writers, the last pages while they wait. Raises StoreUnavailable.
 
-        Nobody waits under the lock for a reader: while one stands (a backup, a check) the log can only grow, and the next round goes on.
+        Nobody waits under the lock for a reader: while one stands (a backup, a check) the log can only grow,
+        and the next round goes on.
         """
         connection = connect(self._database, vfs=self._vfs)
         try:
@@ -60,7 +61,8 @@ class Checkpointer:
                 lock = os.open(self._lock, os.O_RDWR | os.O_CLOEXEC)
                 try:
                     for tried in range(TRIES):
-                        # A short question or a commit under way is over in a moment, which is waited for without the lock.
+                        # A short question or a commit under way is over in a moment, which is waited for
+                        # without the lock.
                         time.sleep(TRY_SECONDS if tried else 0)
                         if self._begin_anew(connection, lock, mode):
                             return
@@ -97,7 +99,14 @@ def _move_pages(connection: apsw.Connection) -> int:
 class Maintenance:
     """Each round is a duty of its own (`rounds`), of the one worker that has the lease."""
 
-    def __init__(self, clock: Clock, mail: tuple[Reader, Writer], hints: tuple[Reader, Writer], reserve: Reserve, vfs: str | None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        mail: tuple[Reader, Writer],
+        hints: tuple[Reader, Writer],
+        reserve: Reserve,
+        vfs: str | None,
+    ) -> None:
         self._clock, self._reserve = clock, reserve
         self._mail, self._hints = mail, hints
         self._checkpointers = [Checkpointer(writer.database, writer.lock, vfs) for _, writer in (mail, hints)]
@@ -153,13 +162,16 @@ class Maintenance:
         now_us = self._clock.now_us()
         sql = "DELETE FROM counter WHERE (start + 2) * window_seconds * 1000000 < ?"
         await self._hints[1].write(lambda tx: tx.execute(sql, (now_us,)), is_long=True)
-        await self._hints[1].write(lambda tx: tx.execute("DELETE FROM remembered WHERE forget_at_us <= ?", (now_us,)), is_long=True)
+        await self._hints[1].write(
+            lambda tx: tx.execute("DELETE FROM remembered WHERE forget_at_us <= ?", (now_us,)), is_long=True
+        )
 
     async def forget_structures(self) -> None:
         """Cached ones beyond what is kept."""
         sql = (
             "DELETE FROM structure WHERE content_id IN "
-            "(SELECT content_id FROM structure ORDER BY content_id LIMIT max(0, (SELECT count(*) FROM structure) - ?))"
+            "(SELECT content_id FROM structure ORDER BY content_id LIMIT max(0, (SELECT count(*) FROM "
+            "structure) - ?))"
         )
         await self._hints[1].write(lambda tx: tx.execute(sql, (STRUCTURES,)), is_long=True)
 
@@ -175,12 +187,17 @@ class Maintenance:
         """Files that no content names."""
         folder = self._mail[1].folder
         if folder is not None:
-            await asyncio.to_thread(sweep_orphans, self._mail[1].database, folder, time.time() - ORPHAN_SECONDS)
+            await asyncio.to_thread(
+                sweep_orphans, self._mail[1].database, folder, time.time() - ORPHAN_SECONDS
+            )
 
     async def forget_deliveries(self) -> None:
         """By key in portions: a scan that never holds the lock."""
         now_us, after = self._clock.now_us(), ""
-        sql = "SELECT delivery_id FROM delivery WHERE delivery_id > ? AND forget_at_us <= ? ORDER BY delivery_id LIMIT ?"
+        sql = (
+            "SELECT delivery_id FROM delivery WHERE delivery_id > ? AND forget_at_us <= ? ORDER BY "
+            "delivery_id LIMIT ?"
+        )
         while True:
             values = (after, now_us, PORTION)
             old = await self._mail[0].scan(lambda db, values=values: db.execute(sql, values).fetchall())  # type: ignore[misc]  # binds the loop's variable
@@ -188,7 +205,9 @@ class Maintenance:
                 return
             rows = [(key, now_us) for (key,) in old]
             await self._mail[1].write(
-                lambda tx, rows=rows: tx.executemany("DELETE FROM delivery WHERE delivery_id = ? AND forget_at_us <= ?", rows)  # type: ignore[misc]  # the same
+                lambda tx, rows=rows: tx.executemany(
+                    "DELETE FROM delivery WHERE delivery_id = ? AND forget_at_us <= ?", rows
+                )  # type: ignore[misc]  # the same
             )
             after = old[-1][0]
 
@@ -196,7 +215,8 @@ class Maintenance:
 def sweep_orphans(database: Path, folder: ContentFolder, before: float) -> int:
     """Remove files older than `before` (seconds since 1970) that no content row names; returns how many.
 
-    A file gets its row within seconds, so that a day is ample. As soon as a backup runs nothing is removed any more.
+    A file gets its row within seconds, so that a day is ample. As soon as a backup runs nothing is removed
+    any more.
     """
     removed = 0
     connection = connect(database)
@@ -204,9 +224,14 @@ def sweep_orphans(database: Path, folder: ContentFolder, before: float) -> int:
         with store_errors():
             for place in [folder.path / TEMPORARY, *folder.path.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]")]:
                 for entry in os.scandir(place):
-                    if not entry.is_file(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_mtime >= before:
+                    if (
+                        not entry.is_file(follow_symlinks=False)
+                        or entry.stat(follow_symlinks=False).st_mtime >= before
+                    ):
                         continue
-                    named = connection.execute("SELECT 1 FROM content WHERE file = ?", (entry.name,)).fetchall()
+                    named = connection.execute(
+                        "SELECT 1 FROM content WHERE file = ?", (entry.name,)
+                    ).fetchall()
                     if named and place.name != TEMPORARY:
                         continue
                     if is_backup_running(database.parent):

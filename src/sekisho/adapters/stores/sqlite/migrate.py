@@ -1,7 +1,8 @@
-"""Numbered migrations: each database carries the number of the last one that it went through (`user_version`).
+"""Numbered migrations: each database carries the number of the last one that it went through
+(`user_version`).
 
-One migration and its number are one transaction: after a crash it either happened or did not. Before an existing
-mail.db changes, a snapshot of it is laid beside it.
+One migration and its number are one transaction: after a crash it either happened or did not. Before an
+existing mail.db changes, a snapshot of it is laid beside it.
 """
 
 from pathlib import Path
@@ -20,8 +21,14 @@ class SchemaTooNew(Exception):
 
 def steps(database: DatabaseName) -> dict[int, str]:
     """Number → SQL, ascending."""
-    folder = Path(__file__).with_name("migrations") / database  # not importlib.resources: it imports late, when we may not any more
-    found = [(int(entry.name.removesuffix(".sql")), entry) for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    folder = (
+        Path(__file__).with_name("migrations") / database
+    )  # not importlib.resources: it imports late, when we may not any more
+    found = [
+        (int(entry.name.removesuffix(".sql")), entry)
+        for entry in folder.iterdir()
+        if entry.name.endswith(".sql")
+    ]
     return {number: entry.read_text("utf-8") for number, entry in sorted(found)}
 
 
@@ -30,13 +37,16 @@ def check_stamp(connection: apsw.Connection, path: Path, newest: int) -> int:
     stamp = int(connection.pragma("user_version") or 0)
     if stamp > newest:
         raise SchemaTooNew(
-            f"{path} has schema {stamp}, but this sekisho knows only up to {newest}: it was written by a newer version. "
+            f"{path} has schema {stamp}, but this sekisho knows only up to {newest}: it was written by a "
+            f"newer version. "
             "Install that version again, or restore a backup made before the upgrade."
         )
     return stamp
 
 
-def migrate(path: Path, database: DatabaseName, *, known: dict[int, str] | None = None, vfs: str | None = None) -> None:
+def migrate(
+    path: Path, database: DatabaseName, *, known: dict[int, str] | None = None, vfs: str | None = None
+) -> None:
     """Bring the database to the newest schema, making it if it is missing. The caller holds the store's lock.
 
     Raises SchemaTooNew, StoreUnavailable.

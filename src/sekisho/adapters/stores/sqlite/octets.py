@@ -5,8 +5,11 @@ from sekisho.adapters.stores.sqlite.content import PLAIN, ContentFolder, StoredO
 from sekisho.ports.content import StoreUnavailable
 
 
-def open_octets(reader: Database, folder: ContentFolder, sql: str, values: tuple[int | str, ...]) -> StoredOctets | None:
-    """`sql` selects prefix, codec, size, file, octets. A file that went between the row and its opening means: gone."""
+def open_octets(
+    reader: Database, folder: ContentFolder, sql: str, values: tuple[int | str, ...]
+) -> StoredOctets | None:
+    """`sql` selects prefix, codec, size, file, octets. A file that went between the row and its opening
+    means: gone."""
     for _ in range(2):
         with store_errors():
             found = reader.execute(sql, values).fetchall()
@@ -14,7 +17,9 @@ def open_octets(reader: Database, folder: ContentFolder, sql: str, values: tuple
             return None
         prefix, codec, size, file, octets = found[0]
         if codec != PLAIN:
-            raise StoreUnavailable(f"the content is written in codec {codec}, which this version does not know")
+            raise StoreUnavailable(
+                f"the content is written in codec {codec}, which this version does not know"
+            )
         if file is None:
             return StoredOctets(prefix, size, octets, folder.files)
         try:

@@ -1,4 +1,5 @@
-"""Putting messages into mailboxes: content, email, quota, thread, UID and modseq, all inside the caller's transaction."""
+"""Putting messages into mailboxes: content, email, quota, thread, UID and modseq, all inside the caller's
+transaction."""
 
 import hashlib
 from typing import NamedTuple
@@ -6,7 +7,7 @@ from typing import NamedTuple
 from sekisho.adapters.stores import rules
 from sekisho.adapters.stores.sqlite.content import PLAIN, SqliteContentWriter
 from sekisho.adapters.stores.sqlite.ids import Ids
-from sekisho.adapters.stores.sqlite.writer import Transaction
+from sekisho.adapters.stores.sqlite.writer import WriteTransaction
 from sekisho.ports.changes import AccountChanged
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.mailstore import DELETED, SEEN, NoSuchMailbox, OverQuota
@@ -17,12 +18,18 @@ CHARGE = (
 )
 # RFC 9051 §2.3.1.1, RFC 7162 §3.1: UID and modseq are given out by the statement that locks the mailbox.
 ALLOCATE = (
-    "UPDATE mailbox SET uidnext = uidnext + ?1, highestmodseq = highestmodseq + 1, messages = messages + ?1, unseen = unseen + ?2, "
-    "deleted = deleted + ?3, size_octets = size_octets + ?4 {} RETURNING id, uidnext, highestmodseq, keywords, uidvalidity"
+    "UPDATE mailbox SET uidnext = uidnext + ?1, highestmodseq = highestmodseq + 1, messages = messages + "
+    "?1, unseen = unseen + ?2, "
+    "deleted = deleted + ?3, size_octets = size_octets + ?4 {} RETURNING id, uidnext, highestmodseq, "
+    "keywords, uidvalidity"
 )
 ALLOCATE_BY_NAME = ALLOCATE.format("WHERE account_id = ?5 AND name = ?6")
 ALLOCATE_BY_ID = ALLOCATE.format("WHERE id = ?5")
-INSERT_MESSAGE = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_MESSAGE = (
+    "INSERT INTO message (mailbox_id, uid, modseq, flags, keywords, "
+    "internal_date_us, internal_offset_minutes, save_date_us, size_octets, prefix_octets, "
+    "content_id, email_id, thread_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 class NewMessage(NamedTuple):
@@ -41,12 +48,16 @@ class NewMessage(NamedTuple):
     references: tuple[str, ...]
 
 
-def add_content(tx: Transaction, ids: Ids, content: SqliteContentWriter, refs: int) -> int:
+def add_content(tx: WriteTransaction, ids: Ids, content: SqliteContentWriter, refs: int) -> int:
     octets = content.inline_octets()
     file, size = (content.name, content.size_octets) if octets is None else (None, len(octets))
 
     def insert(new: int) -> bool:
-        tx.execute("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING", (new, refs, PLAIN, size, file, octets))
+        tx.execute(
+            "INSERT INTO content (id, refs, codec, size_octets, file, octets) VALUES (?, ?, "
+            "?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            (new, refs, PLAIN, size, file, octets),
+        )
         return tx.touched() == 1
 
     id_ = ids.insert(insert)
@@ -54,15 +65,19 @@ def add_content(tx: Transaction, ids: Ids, content: SqliteContentWriter, refs: i
     return id_
 
 
-def add_email(tx: Transaction, ids: Ids, content_id: int, prefix: bytes) -> int:
+def add_email(tx: WriteTransaction, ids: Ids, content_id: int, prefix: bytes) -> int:
     def insert(new: int) -> bool:
-        tx.execute("INSERT INTO email VALUES (?, ?, 1, ?) ON CONFLICT (id) DO NOTHING", (new, content_id, prefix))
+        tx.execute(
+            "INSERT INTO email (id, content_id, refs, prefix) VALUES (?, ?, 1, ?) ON CONFLICT "
+            "(id) DO NOTHING",
+            (new, content_id, prefix),
+        )
         return tx.touched() == 1
 
     return ids.insert(insert)
 
 
-def charge(tx: Transaction, account_id: int, octets: int) -> None:
+def charge(tx: WriteTransaction, account_id: int, octets: int) -> None:
     """Count octets on the account; raises OverQuota, or StoreUnavailable when the account is gone."""
     tx.execute(CHARGE, (octets, account_id))
     if tx.touched():
@@ -73,9 +88,10 @@ def charge(tx: Transaction, account_id: int, octets: int) -> None:
 
 
 def allocate(
-    tx: Transaction, where: tuple[int, str] | tuple[int], counts: tuple[int, int, int, int]
+    tx: WriteTransaction, where: tuple[int, str] | tuple[int], counts: tuple[int, int, int, int]
 ) -> tuple[int, int, int, str, int] | None:
-    """(mailbox id, first UID, modseq, keywords, UIDVALIDITY) for (messages, unseen, deleted, octets); None without such a mailbox.
+    """(mailbox id, first UID, modseq, keywords, UIDVALIDITY) for (messages, unseen, deleted, octets); None
+    without such a mailbox.
 
     `where` is (account id, name) or (mailbox id,).
     """
@@ -88,7 +104,7 @@ def allocate(
     return mailbox_id, uidnext - counts[0], modseq, keywords, uidvalidity
 
 
-def thread_of(tx: Transaction, ids: Ids, message: NewMessage) -> int:
+def thread_of(tx: WriteTransaction, ids: Ids, message: NewMessage) -> int:
     """The thread within the account; its message-ids become known."""
     keys = list(dict.fromkeys(map(message_key, rules.thread_keys(message.message_id, message.references))))
     if not keys:
@@ -96,17 +112,21 @@ def thread_of(tx: Transaction, ids: Ids, message: NewMessage) -> int:
     thread_id = ids.new()
     if len(keys) == 1:
         sql = (
-            "INSERT INTO thread_ref VALUES (?, ?, ?) ON CONFLICT (account_id, key) DO UPDATE SET thread_id = thread_id RETURNING thread_id"
+            "INSERT INTO thread_ref (account_id, key, thread_id) VALUES (?, ?, ?) ON CONFLICT "
+            "(account_id, key) DO UPDATE SET "
+            "thread_id = thread_id RETURNING thread_id"
         )
         ((thread_id,),) = tx.execute(sql, (message.account_id, keys[0], thread_id))
         return int(thread_id)
     known: dict[int, int] = {}
     for key in keys:
-        for (found,) in tx.execute("SELECT thread_id FROM thread_ref WHERE account_id = ? AND key = ?", (message.account_id, key)):
+        for (found,) in tx.execute(
+            "SELECT thread_id FROM thread_ref WHERE account_id = ? AND key = ?", (message.account_id, key)
+        ):
             known[key] = found
     thread_id = next(iter(known.values()), thread_id)
     new = [(message.account_id, key, thread_id) for key in keys if key not in known]
-    tx.executemany("INSERT INTO thread_ref VALUES (?, ?, ?)", new)
+    tx.executemany("INSERT INTO thread_ref (account_id, key, thread_id) VALUES (?, ?, ?)", new)
     return thread_id
 
 
@@ -116,8 +136,9 @@ def message_key(text: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def place(tx: Transaction, ids: Ids, name: str, messages: list[NewMessage]) -> tuple[int, list[int]]:
-    """(UIDVALIDITY, UIDs) of messages of one account in its mailbox `name`; all get the same modseq. Raises NoSuchMailbox.
+def place(tx: WriteTransaction, ids: Ids, name: str, messages: list[NewMessage]) -> tuple[int, list[int]]:
+    """(UIDVALIDITY, UIDs) of messages of one account in its mailbox `name`; all get the same modseq. Raises
+    NoSuchMailbox.
 
     The octets are already charged, the contents already there.
     """
@@ -155,7 +176,7 @@ def place(tx: Transaction, ids: Ids, name: str, messages: list[NewMessage]) -> t
     return uidvalidity, list(range(first_uid, first_uid + len(messages)))
 
 
-def merge(tx: Transaction, mailbox_id: int, known: str, wanted: tuple[str, ...]) -> tuple[str, str]:
+def merge(tx: WriteTransaction, mailbox_id: int, known: str, wanted: tuple[str, ...]) -> tuple[str, str]:
     """(`wanted` as a row's text, the mailbox's keywords as its row's text, which is written when it grew)."""
     named, after = rules.merged_keywords(tuple(known.split()), wanted)
     joined = " ".join(after)
@@ -164,9 +185,11 @@ def merge(tx: Transaction, mailbox_id: int, known: str, wanted: tuple[str, ...])
     return " ".join(named), joined
 
 
-def drop_content_if_unused(tx: Transaction, content_id: int, refs: int) -> None:
+def drop_content_if_unused(tx: WriteTransaction, content_id: int, refs: int) -> None:
     """Take `refs` references away; with the last one the content goes, and its file after the commit."""
-    found = tx.execute("UPDATE content SET refs = refs - ? WHERE id = ? RETURNING refs, file", (refs, content_id)).fetchall()
+    found = tx.execute(
+        "UPDATE content SET refs = refs - ? WHERE id = ? RETURNING refs, file", (refs, content_id)
+    ).fetchall()
     for left, file in found:
         if left <= 0:
             tx.execute("DELETE FROM content WHERE id = ?", (content_id,))

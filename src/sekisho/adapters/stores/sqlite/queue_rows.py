@@ -8,7 +8,10 @@ from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.ports.leases import Owner
 from sekisho.ports.spool import QueueRecipient
 
-RECIPIENT_COLUMNS = "id, recipient, state, attempts, due_at_us, expires_at_us, delay_notified, last_reply, last_attempt_at_us, crashes"
+RECIPIENT_COLUMNS = (
+    "id, recipient, state, attempts, due_at_us, expires_at_us, delay_notified, last_reply, "
+    "last_attempt_at_us, crashes"
+)
 
 _encoder = msgspec.json.Encoder()
 _recipient = msgspec.json.Decoder(Recipient)
@@ -36,7 +39,18 @@ def address(text: str) -> str:
 def queue_recipient(row: tuple[Any, ...]) -> QueueRecipient:
     """From RECIPIENT_COLUMNS."""
     id_, recipient, state, attempts, due, expires, notified, reply, last, crashes = row
-    return QueueRecipient(id_, _recipient.decode(recipient), state, attempts, due, expires, bool(notified), reply, last, crashes)
+    return QueueRecipient(
+        id=id_,
+        recipient=_recipient.decode(recipient),
+        state=state,
+        attempts=attempts,
+        due_at_us=due,
+        expires_at_us=expires,
+        delay_notified=bool(notified),
+        last_reply=reply,
+        last_attempt_at_us=last,
+        crashes=crashes,
+    )
 
 
 def owner_key(owner: Owner) -> str:

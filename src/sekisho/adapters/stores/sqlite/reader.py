@@ -1,4 +1,5 @@
-"""Reading: short questions on the loop's own connection, scans in a small pool. No read transaction outlives a call."""
+"""Reading: short questions on the loop's own connection, scans in a small pool. No read transaction outlives
+a call."""
 
 import asyncio
 import threading
@@ -10,7 +11,13 @@ from typing import Any, TypeVar
 import apsw
 
 from sekisho.adapters.stores.sqlite.alarms import StoreAlarms
-from sekisho.adapters.stores.sqlite.connection import UNAVAILABLE, Database, connect, store_errors, unavailable
+from sekisho.adapters.stores.sqlite.connection import (
+    UNAVAILABLE,
+    Database,
+    connect,
+    store_errors,
+    unavailable,
+)
 from sekisho.ports.content import StoreUnavailable
 
 T = TypeVar("T")
@@ -56,7 +63,8 @@ class Reader:
         return told
 
     async def scan(self, question: Callable[[Database], T]) -> T:
-        """The same on a connection of the pool, for what takes longer. One statement is best: it lets the loop run."""
+        """The same on a connection of the pool, for what takes longer. One statement is best: it lets the
+        loop run."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(SCANNERS, "store-reader")
         try:

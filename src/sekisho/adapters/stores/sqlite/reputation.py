@@ -7,8 +7,9 @@ import msgspec
 
 from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.reader import Reader
-from sekisho.adapters.stores.sqlite.writer import Transaction, Writer
+from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
 from sekisho.core.policy.reputation import FORGOTTEN, NOTHING, History, ReputationRules, joined
+from sekisho.core.terms.records import by_position
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.reputation import Expected, Known
@@ -19,33 +20,45 @@ MOST_REMEMBERED = 20_000
 MOST_WAITING = 50_000  # histories with news, while the database cannot be written
 TRIM_PORTION = 2_000
 MOST_EXPECTED = 10_000
-_COLUMNS = "good, bad, at_us, first_at_us, messages, refused, junk, cleared, written, trusted_at_us, junk_at_us"
+_COLUMNS = (
+    "good, bad, at_us, first_at_us, messages, refused, junk, cleared, written, trusted_at_us, junk_at_us"
+)
 _SELECT = f"SELECT key, {_COLUMNS} FROM reputation "
 _SOME = _SELECT + "WHERE key IN (SELECT value FROM json_each(?))"
 # `core.policy.reputation.joined`, in the words of SQL.
 _JOIN = f"""
 INSERT INTO reputation (key, {_COLUMNS})
-SELECT value ->> 0, {", ".join(f"value ->> {number}" for number in range(1, 12))} FROM json_each(?1) WHERE true
+SELECT value ->> 0, {", ".join(f"value ->> {number}" for number in range(1, 12))}
+FROM json_each(?1) WHERE true
 ON CONFLICT (key) DO UPDATE SET
-    good = good * pow(2.0, -max(0, excluded.at_us - at_us) / ?2) + excluded.good * pow(2.0, -max(0, at_us - excluded.at_us) / ?2),
-    bad = bad * pow(2.0, -max(0, excluded.at_us - at_us) / ?2) + excluded.bad * pow(2.0, -max(0, at_us - excluded.at_us) / ?2),
+    good = good * pow(2.0, -max(0, excluded.at_us - at_us) / ?2)
+        + excluded.good * pow(2.0, -max(0, at_us - excluded.at_us) / ?2),
+    bad = bad * pow(2.0, -max(0, excluded.at_us - at_us) / ?2)
+        + excluded.bad * pow(2.0, -max(0, at_us - excluded.at_us) / ?2),
     at_us = max(at_us, excluded.at_us), first_at_us = min(first_at_us, excluded.first_at_us),
-    messages = messages + excluded.messages, refused = refused + excluded.refused, junk = junk + excluded.junk,
-    cleared = cleared + excluded.cleared, written = written + excluded.written,
-    trusted_at_us = max(trusted_at_us, excluded.trusted_at_us), junk_at_us = max(junk_at_us, excluded.junk_at_us)
+    messages = messages + excluded.messages, refused = refused + excluded.refused,
+    junk = junk + excluded.junk, cleared = cleared + excluded.cleared, written = written + excluded.written,
+    trusted_at_us = max(trusted_at_us, excluded.trusted_at_us),
+    junk_at_us = max(junk_at_us, excluded.junk_at_us)
 """
 _WEIGHT = "(max(0.0, good) + max(0.0, bad)) * pow(2.0, -max(0, ?1 - at_us) / ?2)"
-_LIGHTEST = f"SELECT key FROM reputation ORDER BY {_WEIGHT} LIMIT max(0, (SELECT count(*) FROM reputation) - ?3)"
+_LIGHTEST = (
+    f"SELECT key FROM reputation ORDER BY {_WEIGHT} LIMIT max(0, (SELECT count(*) FROM reputation) - ?3)"
+)
 _FORGOTTEN = f"SELECT key FROM reputation WHERE {_WEIGHT} < ?3"
 
 
 class SqliteReputation:
     """Implements `ports.reputation.Reputation`. One per worker."""
 
-    def __init__(self, reader: Reader, writer: Writer, clock: Clock, rules: ReputationRules | None = None) -> None:
+    def __init__(
+        self, reader: Reader, writer: Writer, clock: Clock, rules: ReputationRules | None = None
+    ) -> None:
         self._reader, self._writer, self._clock = reader, writer, clock
         self._rules = rules or ReputationRules()
-        self._remembered: dict[str, tuple[float, History]] = {}  # key → (read when, what is stored and the news since)
+        self._remembered: dict[
+            str, tuple[float, History]
+        ] = {}  # key → (read when, what is stored and the news since)
         self._news: dict[str, History] = {}
         self._leaving: dict[str, History] = {}  # news on their way to the disk
         self._expected: list[Expected] = []
@@ -71,7 +84,7 @@ class SqliteReputation:
     def _read(self, keys: list[str]) -> dict[str, History]:
         wanted = msgspec.json.encode(keys).decode()
         rows = self._reader.read(lambda db: db.execute(_SOME, (wanted,)).fetchall())
-        stored = {row[0]: History(*row[1:]) for row in rows}
+        stored = {row[0]: by_position(History, *row[1:]) for row in rows}
         if len(self._remembered) + len(keys) > MOST_REMEMBERED:
             self._remembered.clear()
         now = self._clock.monotonic()
@@ -104,9 +117,13 @@ class SqliteReputation:
             return
         self._leaving, self._news = self._news, {}
         try:
-            rows = msgspec.json.encode([(key, *msgspec.structs.astuple(history)) for key, history in self._leaving.items()]).decode()
+            rows = msgspec.json.encode(
+                [(key, *msgspec.structs.astuple(history)) for key, history in self._leaving.items()]
+            ).decode()
             half_life_us = float(self._rules.half_life_us)
-            await self._writer.write(lambda tx: tx.execute(_JOIN, (rows, half_life_us)), is_long=len(self._leaving) > TRIM_PORTION)
+            await self._writer.write(
+                lambda tx: tx.execute(_JOIN, (rows, half_life_us)), is_long=len(self._leaving) > TRIM_PORTION
+            )
         except StoreUnavailable:
             for key, history in self._leaving.items():
                 self._news[key] = self._joined(self._news[key], history) if key in self._news else history
@@ -118,12 +135,12 @@ class SqliteReputation:
         # The character after all that a key begins with.
         sql = _SELECT + "WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY at_us DESC, key LIMIT ?2"
         rows = await self._reader.scan(lambda db: db.execute(sql, (prefix, limit)).fetchall())
-        return [Known(row[0], History(*row[1:])) for row in rows]
+        return [Known(row[0], by_position(History, *row[1:])) for row in rows]
 
     async def forget(self, key: str) -> bool:
         await self.flush()
 
-        def step(tx: Transaction) -> bool:
+        def step(tx: WriteTransaction) -> bool:
             tx.execute("DELETE FROM reputation WHERE key = ?", (key,))
             return tx.touched() > 0
 
@@ -145,7 +162,7 @@ class SqliteReputation:
         for start in range(0, len(keys), TRIM_PORTION):
             portion = msgspec.json.encode(keys[start : start + TRIM_PORTION]).decode()
 
-            def step(tx: Transaction, portion: str = portion) -> int:
+            def step(tx: WriteTransaction, portion: str = portion) -> int:
                 tx.execute(sql, (portion, now_us))
                 return tx.touched()
 
@@ -155,11 +172,14 @@ class SqliteReputation:
     async def expect(self, expected: Expected) -> None:
         now_us = self._clock.now_us()
 
-        def step(tx: Transaction) -> None:
+        def step(tx: WriteTransaction) -> None:
             old = "DELETE FROM expected WHERE until_us <= ? OR (account_id = ? AND sender = ?)"
             tx.execute(old, (now_us, expected.account_id, expected.sender))
             if expected.until_us > now_us:
-                tx.execute("INSERT INTO expected VALUES (?, ?, ?)", (expected.account_id, expected.sender, expected.until_us))
+                tx.execute(
+                    "INSERT INTO expected (account_id, sender, until_us) VALUES (?, ?, ?)",
+                    (expected.account_id, expected.sender, expected.until_us),
+                )
 
         await self._writer.write(step)
         self._expected_at = float("-inf")

@@ -1,7 +1,9 @@
-"""Room that is kept back on the disk for the day it is full: then it is given up, so that people get in and can delete.
+"""Room that is kept back on the disk for the day it is full: then it is given up, so that people get in and
+can delete.
 
-The file `reserve` in the data folder says how it stands, to all workers: full size, it is there; empty, it was given up, and until there
-is room to make it anew no mail comes in; missing, it was never made (the disk is too small).
+The file `reserve` in the data folder says how it stands, to all workers: full size, it is there; empty, it
+was given up, and until there is room to make it anew no mail comes in; missing, it was never made (the disk
+is too small).
 """
 
 import contextlib

@@ -3,7 +3,7 @@
 import os
 
 from sekisho.adapters.stores.sqlite import queue_rows, queue_watch
-from sekisho.adapters.stores.sqlite.acceptance import Acceptor, NothingTaken
+from sekisho.adapters.stores.sqlite.acceptance import AcceptSteps, NothingTaken
 from sekisho.adapters.stores.sqlite.connection import Database, store_errors
 from sekisho.adapters.stores.sqlite.content import ContentFolder, SqliteContentWriter, own_writer
 from sekisho.adapters.stores.sqlite.octets import open_octets
@@ -13,7 +13,15 @@ from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.ports.content import ContentWriter, MessageOctets
 from sekisho.ports.leases import Owner
-from sekisho.ports.spool import Acceptance, Accepted, DestinationState, Outcome, QueuedMessage, QueueJob, QueueTally
+from sekisho.ports.spool import (
+    Acceptance,
+    Accepted,
+    DestinationState,
+    Outcome,
+    QueuedMessage,
+    QueueJob,
+    QueueTally,
+)
 
 
 class SqliteSpool:
@@ -24,7 +32,7 @@ class SqliteSpool:
         folder: ContentFolder,
         reserve: Reserve,
         free_disk_octets: int,
-        steps: tuple[Acceptor, Queueing],
+        steps: tuple[AcceptSteps, Queueing],
     ) -> None:
         self._reader, self._writer, self._folder = reader, writer, folder
         self._reserve, self.free_disk_octets = reserve, free_disk_octets
@@ -35,9 +43,13 @@ class SqliteSpool:
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         try:
-            return await self._writer.write(lambda tx: self._acceptor.accept(tx, acceptance), (own_writer(acceptance.content),))
+            return await self._writer.write(
+                lambda tx: self._acceptor.accept(tx, acceptance), (own_writer(acceptance.content),)
+            )
         except NothingTaken as nothing:
-            return Accepted((), nothing.over_quota, nothing_taken=True)
+            return Accepted(
+                delivered_account_ids=(), over_quota_account_ids=nothing.over_quota, nothing_taken=True
+            )
 
     async def has_room(self) -> bool:
         if self._reserve.is_given_up:
@@ -47,7 +59,9 @@ class SqliteSpool:
         has_inodes = disk.f_files == 0 or disk.f_favail > 1000
         return disk.f_bavail * disk.f_frsize >= self.free_disk_octets and has_inodes
 
-    async def claim(self, owner: Owner, limit: int, *, per_next_hop: int = 1_000_000, busy: frozenset[str] = frozenset()) -> list[QueueJob]:
+    async def claim(
+        self, owner: Owner, limit: int, *, per_next_hop: int = 1_000_000, busy: frozenset[str] = frozenset()
+    ) -> list[QueueJob]:
         next_due_us = await self.next_due_at_us(busy)
         if next_due_us is None or next_due_us > self._queueing.clock.now_us():
             return []
@@ -61,10 +75,17 @@ class SqliteSpool:
         return open_octets(self._reader.connection, self._folder, sql, (message_id,))
 
     async def settle(
-        self, job: QueueJob, outcomes: tuple[Outcome, ...], *, notices: tuple[Acceptance, ...] = (), not_before_us: int | None = None
+        self,
+        job: QueueJob,
+        outcomes: tuple[Outcome, ...],
+        *,
+        notices: tuple[Acceptance, ...] = (),
+        not_before_us: int | None = None,
     ) -> tuple[Acceptance, ...]:
         contents = [own_writer(notice.content) for notice in notices]
-        return await self._writer.write(lambda tx: self._queueing.settle(tx, job, outcomes, notices, not_before_us), contents)
+        return await self._writer.write(
+            lambda tx: self._queueing.settle(tx, job, outcomes, notices, not_before_us), contents
+        )
 
     async def next_due_at_us(self, busy: frozenset[str] = frozenset()) -> int | None:
         sql = (
@@ -86,7 +107,11 @@ class SqliteSpool:
 
     async def pull_in(self, now_us: int, longest_us: int) -> int:
         late = await self._reader.scan(lambda db: queue_watch.too_late(db, now_us, longest_us))
-        return await self._writer.write(lambda tx: queue_watch.pull_in(tx, late, now_us, longest_us)) if late else 0
+        return (
+            await self._writer.write(lambda tx: queue_watch.pull_in(tx, late, now_us, longest_us))
+            if late
+            else 0
+        )
 
     async def queue(self, limit: int = 1000) -> list[QueuedMessage]:
         return self._queued("", (), limit)
@@ -100,22 +125,27 @@ class SqliteSpool:
             "SELECT message_id, envelope, size_octets, arrived_at_us, origin, account_id FROM queue_message "
             f"{where} ORDER BY arrived_at_us, message_id LIMIT {int(limit)}"
         )
-        recipients = f"SELECT {queue_rows.RECIPIENT_COLUMNS}, next_hop FROM queue_recipient WHERE message_id = ? ORDER BY position"
+        recipients = (
+            f"SELECT {queue_rows.RECIPIENT_COLUMNS}, next_hop FROM queue_recipient WHERE "
+            f"message_id = ? ORDER BY position"
+        )
 
         def read(db: Database) -> list[QueuedMessage]:
             found = []
-            for message_id, envelope, size, arrived, origin, account_id in db.execute(messages, values).fetchall():
+            for message_id, envelope, size, arrived, origin, account_id in db.execute(
+                messages, values
+            ).fetchall():
                 rows = db.execute(recipients, (message_id,)).fetchall()
                 found.append(
                     QueuedMessage(
-                        message_id,
-                        queue_rows.envelope(envelope),
-                        tuple(queue_rows.queue_recipient(row[:-1]) for row in rows),
-                        tuple(row[-1] for row in rows),
-                        size,
-                        arrived,
-                        origin,
-                        account_id,
+                        message_id=message_id,
+                        envelope=queue_rows.envelope(envelope),
+                        recipients=tuple(queue_rows.queue_recipient(row[:-1]) for row in rows),
+                        next_hops=tuple(row[-1] for row in rows),
+                        size_octets=size,
+                        arrived_at_us=arrived,
+                        origin=origin,
+                        account_id=account_id,
                     )
                 )
             return found
@@ -132,5 +162,8 @@ class SqliteSpool:
         return await self._writer.write(lambda tx: self._queueing.drop(tx, message_id))
 
     async def destinations(self) -> list[DestinationState]:
-        sql = "SELECT next_hop, not_before_us, failures, last_error FROM destination WHERE failures > 0 ORDER BY next_hop"
+        sql = (
+            "SELECT next_hop, not_before_us, failures, last_error FROM destination WHERE failures > 0 "
+            "ORDER BY next_hop"
+        )
         return self._reader.read(lambda db: [DestinationState(*row) for row in db.execute(sql)])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from sekisho.adapters.stores.sqlite.acceptance import Acceptor
+from sekisho.adapters.stores.sqlite.acceptance import AcceptSteps
 from sekisho.adapters.stores.sqlite.alarms import StoreAlarms
 from sekisho.adapters.stores.sqlite.bans import SqliteBans
 from sekisho.adapters.stores.sqlite.connection import NoRoom, check_version, store_errors
@@ -46,7 +46,7 @@ MAIL, HINTS, CONTENT = "mail.db", "hints.db", "content"
 MAIL_LOCK, HINTS_LOCK = "mail.lock", "hints.lock"
 
 
-class StoreSettings(Struct, frozen=True):
+class StoreSettings(Struct, frozen=True, kw_only=True):
     free_disk_octets: int = 268_435_456
     mailboxes_per_account: int = 10_000
     vfs: str | None = None  # SQLite's own; a test names another
@@ -55,10 +55,11 @@ class StoreSettings(Struct, frozen=True):
 
 
 def prepare(data_dir: Path, settings: StoreSettings | None = None) -> None:
-    """Make or migrate what lies in `data_dir`. Called once before the workers are forked, and harmless at any time.
+    """Make or migrate what lies in `data_dir`. Called once before the workers are forked, and harmless at any
+    time.
 
-    On a full disk the reserve is given up for it. Raises UnsafeSqlite, SchemaTooNew (both with a sentence for the operator),
-    StoreUnavailable.
+    On a full disk the reserve is given up for it. Raises UnsafeSqlite, SchemaTooNew (both with a sentence for
+    the operator), StoreUnavailable.
     """
     try:
         _prepare(data_dir, settings)
@@ -96,8 +97,8 @@ def _close_to_others(data_dir: Path) -> None:
 
 
 class SqliteStore:
-    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`, `judgements`, `lessons`,
-    `scripts`, `remembered` and `reputation` of one worker.
+    """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`,
+    `judgements`, `lessons`, `scripts`, `remembered` and `reputation` of one worker.
 
     Open it after fork; it belongs to one event loop.
 
@@ -121,6 +122,50 @@ class SqliteStore:
         self.folder.prepare()
         reserve = self._reserve = Reserve(data_dir, settings.free_disk_octets)
         ids = Ids(clock, dice)
+        self._open(settings, metrics)
+        guard = GuardSteps(clock, ids, settings.guard)
+        tree = self._tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
+        acceptor = AcceptSteps(clock, ids, guard, tree)
+        queueing = Queueing(clock, ids, acceptor, guard)
+        structures = Structures(self.hints_reader, self.hints_writer, clock)
+        self.spool = SqliteSpool(
+            reader=self.reader,
+            writer=self.writer,
+            folder=self.folder,
+            reserve=reserve,
+            free_disk_octets=settings.free_disk_octets,
+            steps=(acceptor, queueing),
+        )
+        self.mail = SqliteMailStore(
+            reader=self.reader,
+            writer=self.writer,
+            folder=self.folder,
+            structures=structures,
+            tree=tree,
+            clock=clock,
+            ids=ids,
+        )
+        self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
+        self.credentials = SqliteCredentials(self.reader, self.writer, dice)
+        self.keys = SqliteKeys(self.reader, self.writer)
+        self.scripts = SqliteScripts(self.reader, self.writer, clock)
+        self.remembered = SqliteRemembered(self.hints_reader, self.hints_writer)
+        self.guard = SqliteGuard(
+            reader=self.reader,
+            writer=self.writer,
+            folder=self.folder,
+            steps=guard,
+            acceptor=acceptor,
+            clock=clock,
+        )
+        self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
+        mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
+        self.maintenance = Maintenance(clock, mail, hints, reserve, settings.vfs)
+        self._take_hints(clock)
+        self.use(settings)
+
+    def _open(self, settings: StoreSettings, metrics: Metrics | None) -> None:
+        data_dir, changes = self.data_dir, self.changes
         self.reader = Reader(data_dir / MAIL, settings.vfs)
         self.hints_reader = Reader(data_dir / HINTS, settings.vfs)
         self.writer = Writer(
@@ -133,28 +178,20 @@ class SqliteStore:
             vfs=settings.vfs,
         )
         self.hints_writer = Writer(
-            data_dir / HINTS, data_dir / HINTS_LOCK, synchronous="NORMAL", changes=changes, metrics=metrics, vfs=settings.vfs
+            data_dir / HINTS,
+            data_dir / HINTS_LOCK,
+            synchronous="NORMAL",
+            changes=changes,
+            metrics=metrics,
+            vfs=settings.vfs,
         )
-        self.writer.reserve = self.hints_writer.reserve = reserve
+        self.writer.reserve = self.hints_writer.reserve = self._reserve
         self.alarms = StoreAlarms()
         for part in (self.reader, self.hints_reader, self.writer, self.hints_writer):
             part.alarms = self.alarms
-        guard = GuardSteps(clock, ids, settings.guard)
-        tree = self._tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
-        acceptor = Acceptor(clock, ids, guard, tree)
-        queueing = Queueing(clock, ids, acceptor, guard)
-        structures = Structures(self.hints_reader, self.hints_writer, clock)
-        self.spool = SqliteSpool(self.reader, self.writer, self.folder, reserve, settings.free_disk_octets, (acceptor, queueing))
-        self.mail = SqliteMailStore(self.reader, self.writer, self.folder, structures, tree, clock, ids)
-        self.directory = SqliteDirectory(self.reader, self.writer, tree, clock, dice)
-        self.credentials = SqliteCredentials(self.reader, self.writer, dice)
-        self.keys = SqliteKeys(self.reader, self.writer)
-        self.scripts = SqliteScripts(self.reader, self.writer, clock)
-        self.remembered = SqliteRemembered(self.hints_reader, self.hints_writer)
-        self.guard = SqliteGuard(self.reader, self.writer, self.folder, guard, acceptor, clock)
-        self.leases = SqliteLeases(self.hints_writer, self.writer, queueing, clock)
-        mail, hints = (self.reader, self.writer), (self.hints_reader, self.hints_writer)
-        self.maintenance = Maintenance(clock, mail, hints, reserve, settings.vfs)
+
+    def _take_hints(self, clock: Clock) -> None:
+        """What may be lost: counters, bans, what was learned and heard."""
         self.counters = StandbyCounters(SqliteCounters(self.hints_reader, self.hints_writer, clock), clock)
         self.bans = StandbyBans(SqliteBans(self.hints_reader, self.hints_writer, clock), clock)
         self.lessons = SqliteLessonBook(self.hints_reader, self.hints_writer, clock)
@@ -162,10 +199,10 @@ class SqliteStore:
         self.judgements = SqliteJudgements(self.hints_writer, clock)
         self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
         self.greylist = SqliteGreylist(self.hints_reader, self.hints_writer)
-        self.use(settings)
 
     def use(self, settings: StoreSettings) -> None:
-        """Other settings from now on; `vfs` stays. The store outlives them: it is open, and others hold its parts."""
+        """Other settings from now on; `vfs` stays. The store outlives them: it is open, and others hold its
+        parts."""
         self.spool.free_disk_octets = self._reserve.low_water_octets = settings.free_disk_octets
         self._tree.most = settings.mailboxes_per_account
         self.guard.use(settings.guard)

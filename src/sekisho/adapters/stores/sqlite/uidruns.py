@@ -1,10 +1,11 @@
-"""The UIDs of a mailbox: an open run at the end, which an append lengthens by moving `uidnext`, and chunk rows of runs before it."""
+"""The UIDs of a mailbox: an open run at the end, which an append lengthens by moving `uidnext`, and chunk
+rows of runs before it."""
 
 import itertools
 import struct
 
 from sekisho.adapters.stores.sqlite.connection import Database
-from sekisho.adapters.stores.sqlite.writer import Transaction
+from sekisho.adapters.stores.sqlite.writer import WriteTransaction
 from sekisho.core.terms.uidset import Run, UidSet
 
 MAX_RUNS = 256  # in one chunk
@@ -35,7 +36,7 @@ def _is_proper(runs: list[Run]) -> bool:
     return all(before[1] + 1 < after[0] for before, after in itertools.pairwise(runs))
 
 
-def remove(tx: Transaction, mailbox_id: int, gone: UidSet) -> None:
+def remove(tx: WriteTransaction, mailbox_id: int, gone: UidSet) -> None:
     """Take UIDs out; touches only the chunks they lie in."""
     ((tail_uid, uidnext),) = tx.execute("SELECT tail_uid, uidnext FROM mailbox WHERE id = ?", (mailbox_id,))
     if gone.last >= tail_uid:
@@ -50,22 +51,28 @@ def remove(tx: Transaction, mailbox_id: int, gone: UidSet) -> None:
         runs = decode(octets)
         left = (UidSet(runs) - gone).runs
         if left != runs:
-            tx.execute("DELETE FROM uid_chunk WHERE mailbox_id = ? AND first_uid = ?", (mailbox_id, first_uid))
+            tx.execute(
+                "DELETE FROM uid_chunk WHERE mailbox_id = ? AND first_uid = ?", (mailbox_id, first_uid)
+            )
             _insert(tx, mailbox_id, left)
 
 
-def _insert(tx: Transaction, mailbox_id: int, runs: tuple[Run, ...]) -> None:
+def _insert(tx: WriteTransaction, mailbox_id: int, runs: tuple[Run, ...]) -> None:
     for start in range(0, len(runs), MAX_RUNS):
         part = runs[start : start + MAX_RUNS]
-        tx.execute("INSERT INTO uid_chunk (mailbox_id, first_uid, runs) VALUES (?, ?, ?)", (mailbox_id, part[0][0], encode(part)))
+        tx.execute(
+            "INSERT INTO uid_chunk (mailbox_id, first_uid, runs) VALUES (?, ?, ?)",
+            (mailbox_id, part[0][0], encode(part)),
+        )
 
 
-def _close_tail(tx: Transaction, mailbox_id: int, tail_uid: int, uidnext: int) -> None:
+def _close_tail(tx: WriteTransaction, mailbox_id: int, tail_uid: int, uidnext: int) -> None:
     """Write the open run into the last chunk, or into a new one when that is full."""
     tx.execute("UPDATE mailbox SET tail_uid = uidnext WHERE id = ?", (mailbox_id,))
     run = (tail_uid, uidnext - 1)
     last = tx.execute(
-        "SELECT first_uid, runs FROM uid_chunk WHERE mailbox_id = ? ORDER BY first_uid DESC LIMIT 1", (mailbox_id,)
+        "SELECT first_uid, runs FROM uid_chunk WHERE mailbox_id = ? ORDER BY first_uid DESC LIMIT 1",
+        (mailbox_id,),
     ).fetchall()
     if last:
         first_uid, octets = last[0]
@@ -75,6 +82,9 @@ def _close_tail(tx: Transaction, mailbox_id: int, tail_uid: int, uidnext: int) -
         else:
             runs = (*runs, run)
         if len(runs) <= MAX_RUNS:
-            tx.execute("UPDATE uid_chunk SET runs = ? WHERE mailbox_id = ? AND first_uid = ?", (encode(runs), mailbox_id, first_uid))
+            tx.execute(
+                "UPDATE uid_chunk SET runs = ? WHERE mailbox_id = ? AND first_uid = ?",
+                (encode(runs), mailbox_id, first_uid),
+            )
             return
     _insert(tx, mailbox_id, (run,))

@@ -1,4 +1,5 @@
-"""Checking a store: is the database sound, is every content there, and do all counts agree with what they count?"""
+"""Checking a store: is the database sound, is every content there, and do all counts agree with what they
+count?"""
 
 import os
 from collections.abc import Callable
@@ -26,22 +27,26 @@ _CHECKS: tuple[tuple[str, str], ...] = (
         (
             "SELECT name, messages, unseen, deleted, size_octets, n, u, d, s FROM mailbox LEFT JOIN "
             "(SELECT mailbox_id AS mid, count(*) AS n, "
-            "sum((flags & 8) = 0) AS u, sum((flags & 4) = 4) AS d, sum(size_octets) AS s FROM message GROUP BY mailbox_id) ON mid = id "
-            "WHERE messages <> ifnull(n, 0) OR unseen <> ifnull(u, 0) OR deleted <> ifnull(d, 0) OR mailbox.size_octets <> ifnull(s, 0)"
+            "sum((flags & 8) = 0) AS u, sum((flags & 4) = 4) AS d, sum(size_octets) AS s FROM message "
+            "GROUP BY mailbox_id) ON mid = id "
+            "WHERE messages <> ifnull(n, 0) OR unseen <> ifnull(u, 0) OR deleted <> ifnull(d, 0) OR "
+            "mailbox.size_octets <> ifnull(s, 0)"
         ),
     ),
     (
         "account {} counts {} octets, but its mailboxes have {}",
         (
             "SELECT account_id, used_octets, ifnull(s, 0) FROM account_usage LEFT JOIN "
-            "(SELECT account_id AS aid, sum(size_octets) AS s FROM mailbox GROUP BY account_id) ON aid = account_id "
+            "(SELECT account_id AS aid, sum(size_octets) AS s FROM mailbox GROUP BY account_id) ON aid = "
+            "account_id "
             "WHERE used_octets <> ifnull(s, 0)"
         ),
     ),
     (
         "mailbox {} has UID {} or a modseq {} that it has not given out yet",
         (
-            "SELECT name, max(uid), max(modseq) FROM message JOIN mailbox ON mailbox.id = message.mailbox_id GROUP BY mailbox.id "
+            "SELECT name, max(uid), max(modseq) FROM message JOIN mailbox ON mailbox.id = "
+            "message.mailbox_id GROUP BY mailbox.id "
             "HAVING max(uid) >= uidnext OR max(modseq) > highestmodseq"
         ),
     ),
@@ -58,7 +63,8 @@ _CHECKS: tuple[tuple[str, str], ...] = (
         (
             "SELECT mailbox_id, uid, message.size_octets, length(prefix) + content.size_octets FROM message "
             "JOIN email ON email.id = email_id "
-            "JOIN content ON content.id = message.content_id WHERE message.size_octets <> length(prefix) + content.size_octets"
+            "JOIN content ON content.id = message.content_id WHERE message.size_octets <> length(prefix) + "
+            "content.size_octets"
         ),
     ),
     (
@@ -80,14 +86,19 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     (
         "content {} counts {} users, but {} name it",
         (
-            "SELECT content.id, refs, ifnull(n, 0) FROM content LEFT JOIN (SELECT content_id AS cid, count(*) AS n FROM "
-            "(SELECT content_id FROM email UNION ALL SELECT content_id FROM queue_message) GROUP BY content_id) ON cid = content.id "
+            "SELECT content.id, refs, ifnull(n, 0) FROM content LEFT JOIN (SELECT content_id AS cid, "
+            "count(*) AS n FROM "
+            "(SELECT content_id FROM email UNION ALL SELECT content_id FROM queue_message) GROUP BY "
+            "content_id) ON cid = content.id "
             "WHERE refs <> ifnull(n, 0)"
         ),
     ),
     (
         "content {} says {} octets, but its row has {}",
-        "SELECT id, size_octets, length(octets) FROM content WHERE file IS NULL AND size_octets <> ifnull(length(octets), -1)",
+        (
+            "SELECT id, size_octets, length(octets) FROM content WHERE file IS NULL AND size_octets <> "
+            "ifnull(length(octets), -1)"
+        ),
     ),
     (
         "queued message {} names a content that is not there",
@@ -95,21 +106,27 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ),
     (
         "a recipient of {} is queued without its message",
-        "SELECT DISTINCT message_id FROM queue_recipient WHERE message_id NOT IN (SELECT message_id FROM queue_message)",
+        (
+            "SELECT DISTINCT message_id FROM queue_recipient WHERE message_id NOT IN (SELECT message_id FROM "
+            "queue_message)"
+        ),
     ),
     (
         "mail waits for {}, but its destination is not ready at that time",
         (
-            "SELECT r.next_hop FROM queue_recipient r LEFT JOIN destination d USING (next_hop) WHERE r.state = 'waiting' "
-            "GROUP BY r.next_hop HAVING ifnull(d.ready_at_us, -1) <> max(min(r.due_at_us), ifnull(d.not_before_us, 0))"
+            "SELECT r.next_hop FROM queue_recipient r LEFT JOIN destination d USING (next_hop) WHERE "
+            "r.state = 'waiting' "
+            "GROUP BY r.next_hop HAVING ifnull(d.ready_at_us, -1) <> max(min(r.due_at_us), "
+            "ifnull(d.not_before_us, 0))"
         ),
     ),
 )
 
 
 def verify(data_dir: Path, progress: Progress = no_progress) -> list[str]:
-    """Sentences about what is wrong; an empty list is a sound store. Safe beside running workers: it reads in short transactions, for
-    as long as one stands the log of the database only grows, and looks again before it calls a file missing that may just have gone.
+    """Sentences about what is wrong; an empty list is a sound store. Safe beside running workers: it reads in
+    short transactions, for as long as one stands the log of the database only grows, and looks again before
+    it calls a file missing that may just have gone.
 
     Raises SchemaTooNew, StoreUnavailable.
     """
@@ -119,7 +136,11 @@ def verify(data_dir: Path, progress: Progress = no_progress) -> list[str]:
         with store_errors(data_dir / MAIL):
             try:
                 check_stamp(db, data_dir / MAIL, max(steps("mail")))
-                problems = [f"the database is damaged: {text}" for (text,) in db.execute("PRAGMA integrity_check") if text != "ok"]
+                problems = [
+                    f"the database is damaged: {text}"
+                    for (text,) in db.execute("PRAGMA integrity_check")
+                    if text != "ok"
+                ]
             except (apsw.CorruptError, apsw.NotADBError) as error:
                 problems = [f"the database is damaged: {error}"]
             try:
@@ -163,12 +184,16 @@ def _wrong_runs(db: Database) -> list[str]:
 
 def _wrong_runs_of(db: Database, mailbox_id: int) -> list[str]:
     problems = []
-    for name, tail_uid, uidnext in db.execute("SELECT name, tail_uid, uidnext FROM mailbox WHERE id = ?", (mailbox_id,)).fetchall():
+    for name, tail_uid, uidnext in db.execute(
+        "SELECT name, tail_uid, uidnext FROM mailbox WHERE id = ?", (mailbox_id,)
+    ).fetchall():
         rows = db.execute("SELECT uid FROM message WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
         there = UidSet.of(uid for (uid,) in rows)
         kept = uidruns.read(db, mailbox_id, tail_uid, uidnext)
         if kept != there:
-            problems.append(f"mailbox {name} lists the UIDs {kept - there} that are not there, and lacks {there - kept}")
+            problems.append(
+                f"mailbox {name} lists the UIDs {kept - there} that are not there, and lacks {there - kept}"
+            )
     return problems
 
 
@@ -196,7 +221,11 @@ def _wrong_file(content: Path, row: tuple[int, int, int, str]) -> str:
         found = _read_all(path)
     except OSError as error:
         return f"content {id_}: {path} cannot be read: {error.strerror}"
-    return f"content {id_} says {size} octets, but {path} has {found}" if codec == PLAIN and found != size else ""
+    return (
+        f"content {id_} says {size} octets, but {path} has {found}"
+        if codec == PLAIN and found != size
+        else ""
+    )
 
 
 def _is_still_there(db: Database, row: tuple[int, int, int, str]) -> bool:

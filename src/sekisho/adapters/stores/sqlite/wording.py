@@ -10,9 +10,18 @@ def sentence(text: str) -> str:
 
 DatabaseError = apsw.Error
 _SENTENCES: tuple[tuple[type[apsw.Error], str], ...] = (
-    (apsw.CantOpenError, sentence("a database cannot be opened: is it a file that the user of the server may read and write?")),
-    (apsw.PermissionsError, sentence("a database cannot be opened: is it a file that the user of the server may read and write?")),
-    (apsw.ReadOnlyError, sentence("a database cannot be written: run this as root or as the user of the server")),
+    (
+        apsw.CantOpenError,
+        sentence("a database cannot be opened: is it a file that the user of the server may read and write?"),
+    ),
+    (
+        apsw.PermissionsError,
+        sentence("a database cannot be opened: is it a file that the user of the server may read and write?"),
+    ),
+    (
+        apsw.ReadOnlyError,
+        sentence("a database cannot be written: run this as root or as the user of the server"),
+    ),
     (apsw.NotADBError, sentence("a database is damaged: it is none; restore a backup")),
     (apsw.CorruptError, sentence("a database is damaged: restore a backup")),
     (apsw.FullError, sentence("the disk is full")),
@@ -24,4 +33,6 @@ _SENTENCES: tuple[tuple[type[apsw.Error], str], ...] = (
 
 def reason_of(error: BaseException) -> str:
     """A sentence without its full stop; SQLite's own words for what is rare."""
-    return next((text for kind, text in _SENTENCES if isinstance(error, kind)), f"{type(error).__name__}: {error}")
+    return next(
+        (text for kind, text in _SENTENCES if isinstance(error, kind)), f"{type(error).__name__}: {error}"
+    )

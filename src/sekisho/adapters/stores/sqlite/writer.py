@@ -1,12 +1,13 @@
 """Group commit: everything that waits to be written goes into one transaction and one fsync.
 
-The steps run on the loop, where the interpreter lock is at hand (a thread would have to win it back after every statement); only
-what waits for the disk or for a sibling, that is syncing contents, the lock and COMMIT, happens in one thread of the writer.
-`flock` queues the workers fairly, where SQLite's busy handler polls; it is let go before COMMIT, so that the next worker gets
-ready meanwhile and at most one of them polls.
+The steps run on the loop, where the interpreter lock is at hand (a thread would have to win it back after
+every statement); only what waits for the disk or for a sibling, that is syncing contents, the lock and
+COMMIT, happens in one thread of the writer. `flock` queues the workers fairly, where SQLite's busy handler
+polls; it is let go before COMMIT, so that the next worker gets ready meanwhile and at most one of them polls.
 
-What goes wrong in a step or with the disk belongs to who asked for the write. Anything else is a fault of the writer itself, which then
-fails all that waits, writes nothing any more and says so (`StoreAlarms.broken`): the process should end, and another begin.
+What goes wrong in a step or with the disk belongs to who asked for the write. Anything else is a fault of the
+writer itself, which then fails all that waits, writes nothing any more and says so (`StoreAlarms.broken`):
+the process should end, and another begin.
 """
 
 import asyncio
@@ -23,7 +24,13 @@ from typing import Any, Literal, TypeVar
 import apsw
 
 from sekisho.adapters.stores.sqlite.alarms import StoreAlarms
-from sekisho.adapters.stores.sqlite.connection import BUSY_TIMEOUT_MS, UNAVAILABLE, NoRoom, connect, unavailable
+from sekisho.adapters.stores.sqlite.connection import (
+    BUSY_TIMEOUT_MS,
+    UNAVAILABLE,
+    NoRoom,
+    connect,
+    unavailable,
+)
 from sekisho.adapters.stores.sqlite.content import ContentFolder, Outcome, SqliteContentWriter
 from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.ports.changes import Change, Changes
@@ -31,8 +38,8 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.metrics import Metrics
 
 T = TypeVar("T")
-# Where several worked at once, more will come in a moment, the more of them the longer: waiting for them costs less than the
-# COMMITs that it saves (measured with 20 connections, bench/README.md).
+# Where several worked at once, more will come in a moment, the more of them the longer: waiting for them
+# costs less than the COMMITs that it saves (measured with 20 connections, bench/README.md).
 GATHER_EACH_SECONDS = 0.0008
 GATHER_SECONDS = 0.005
 GATHER_UNTIL = 12
@@ -41,7 +48,7 @@ BROKEN = "the writer of the database is broken"
 GIVEN_UP = "the database gave the whole transaction up"
 
 
-class Transaction:
+class WriteTransaction:
     """What a step works with. `changes` and `garbage` (files to unlink) take effect only if it is committed.
 
     `touched()` is the number of rows that the last statement changed.
@@ -60,13 +67,19 @@ class Transaction:
         self.changes[change] = None
 
 
-Step = Callable[[Transaction], T]
+Step = Callable[[WriteTransaction], T]
 
 
 class _Work:
     __slots__ = ("contents", "error", "future", "is_long", "is_second_try", "result", "step")
 
-    def __init__(self, step: Step[Any], contents: Sequence[SqliteContentWriter], is_long: bool, future: "asyncio.Future[Any]") -> None:
+    def __init__(
+        self,
+        step: Step[Any],
+        contents: Sequence[SqliteContentWriter],
+        is_long: bool,
+        future: "asyncio.Future[Any]",
+    ) -> None:
         self.step, self.contents, self.is_long, self.future = step, contents, is_long, future
         self.result: Any = None
         self.error: BaseException | None = None
@@ -106,11 +119,13 @@ class Writer:
         self.commits = 0
         self._began = 0.0
 
-    async def write(self, step: Step[T], contents: Sequence[SqliteContentWriter] = (), *, is_long: bool = False) -> T:
+    async def write(
+        self, step: Step[T], contents: Sequence[SqliteContentWriter] = (), *, is_long: bool = False
+    ) -> T:
         """Run `step` inside the next transaction; returns when it is durable.
 
-        `contents` become durable before it. `is_long`: a step of more than a few ms, which runs alone, in the thread.
-        Raises what the step raised, or StoreUnavailable; then nothing of it was written.
+        `contents` become durable before it. `is_long`: a step of more than a few ms, which runs alone, in the
+        thread. Raises what the step raised, or StoreUnavailable; then nothing of it was written.
         """
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
@@ -175,7 +190,9 @@ class Writer:
         self._in_hand = batch
         if batch[0].is_long:
             self._jobs.put(lambda: self._do_all(batch))
-        elif not any(content.is_unsettled for work in batch for content in work.contents) and self._try_lock():
+        elif (
+            not any(content.is_unsettled for work in batch for content in work.contents) and self._try_lock()
+        ):
             self._run(batch)
         else:
             self._jobs.put(lambda: self._prepare(batch))
@@ -199,7 +216,11 @@ class Writer:
     def _run(self, batch: list[_Work]) -> None:
         """The transaction is open: run the steps and hand COMMIT to the thread."""
         if self._waiting and len(batch) < MAX_BATCH:
-            late = [w for w in self._waiting if not w.is_long and not any(content.is_unsettled for content in w.contents)]
+            late = [
+                w
+                for w in self._waiting
+                if not w.is_long and not any(content.is_unsettled for content in w.contents)
+            ]
             batch += late
             taken = set(map(id, late))
             self._waiting = [work for work in self._waiting if id(work) not in taken]
@@ -210,11 +231,20 @@ class Writer:
         else:
             self._finish(batch, transactions, self._try_commit())
 
-    def _finish(self, batch: list[_Work], transactions: list[Transaction], error: BaseException | None) -> None:
+    def _finish(
+        self, batch: list[_Work], transactions: list[WriteTransaction], error: BaseException | None
+    ) -> None:
         if self._alarm(batch, error):
             self._try_again(batch, error)
-        # An I/O error of COMMIT may mean that all is in the log, only not surely: after a crash it could be there.
-        ending: Outcome = "committed" if error is None else "doubtful" if isinstance(error.__cause__, apsw.IOError) else "undone"
+        # An I/O error of COMMIT may mean that all is in the log, only not surely: after a crash it could be
+        # there.
+        ending: Outcome = (
+            "committed"
+            if error is None
+            else "doubtful"
+            if isinstance(error.__cause__, apsw.IOError)
+            else "undone"
+        )
         for work in batch:
             outcome = work.error or error
             for content in work.contents:
@@ -233,20 +263,30 @@ class Writer:
             for change in {change: None for transaction in transactions for change in transaction.changes}:
                 self._changes.publish(change)
         if len(self._waiting) < GATHER_UNTIL and len(batch) > 1 and self._syncs and self._loop is not None:
-            self._loop.call_later(min(GATHER_EACH_SECONDS * len(batch), GATHER_SECONDS), self._guarded, self._go_on)
+            self._loop.call_later(
+                min(GATHER_EACH_SECONDS * len(batch), GATHER_SECONDS), self._guarded, self._go_on
+            )
         else:
             self._go_on()
 
     def _alarm(self, batch: list[_Work], error: BaseException | None) -> bool:
         """Tell of a disk that refused, once for all that waited for it. Is it full?"""
         faults = [error, *(work.error for work in batch)]
-        told = next((fault for fault in faults if isinstance(fault, StoreUnavailable) and fault.__cause__ is not None), None)
+        told = next(
+            (
+                fault
+                for fault in faults
+                if isinstance(fault, StoreUnavailable) and fault.__cause__ is not None
+            ),
+            None,
+        )
         if told is not None:
             self.alarms.unavailable(self.database, told)
         return any(isinstance(fault, NoRoom) for fault in faults)
 
     def _try_again(self, batch: list[_Work], error: BaseException | None) -> None:
-        """The disk is full: what brings no content in (logins, flags, expunging, the queue) gets the reserve and a second try."""
+        """The disk is full: what brings no content in (logins, flags, expunging, the queue) gets the reserve
+        and a second try."""
         failed = [work for work in batch if isinstance(work.error or error, StoreUnavailable)]
         again = [work for work in failed if not work.contents and not work.is_second_try]
         if not again or self.reserve is None or not self.reserve.give_up():
@@ -266,7 +306,7 @@ class Writer:
 
     # --- both sides
 
-    def _run_steps(self, batch: list[_Work]) -> list[Transaction]:
+    def _run_steps(self, batch: list[_Work]) -> list[WriteTransaction]:
         execute = self._connection.execute
         transactions = []
         self._began = time.perf_counter()
@@ -274,10 +314,11 @@ class Writer:
             if work.error is not None:
                 continue
             if not self._connection.in_transaction:
-                # An earlier step met a fault after which SQLite rolled everything back: a savepoint would now commit by itself.
+                # An earlier step met a fault after which SQLite rolled everything back: a savepoint would now
+                # commit by itself.
                 work.error = StoreUnavailable(GIVEN_UP)
                 continue
-            transaction = Transaction(self._connection)
+            transaction = WriteTransaction(self._connection)
             try:
                 execute("SAVEPOINT step")
                 work.result = work.step(transaction)
@@ -348,7 +389,8 @@ class Writer:
         return True
 
     def _settle(self, batch: list[_Work]) -> None:
-        """Make contents durable. What does not become so fails alone: whoever deletes while the disk is full brings no content."""
+        """Make contents durable. What does not become so fails alone: whoever deletes while the disk is full
+        brings no content."""
         try:
             if self.folder is not None:
                 self.folder.settle([content for work in batch for content in work.contents])
@@ -367,7 +409,7 @@ class Writer:
             self._unlock()
             self._commit(batch, transactions)
 
-    def _commit(self, batch: list[_Work], transactions: list[Transaction]) -> None:
+    def _commit(self, batch: list[_Work], transactions: list[WriteTransaction]) -> None:
         error = self._try_commit()
         self._tell(self._finish, batch, transactions, error)
         if error is None and self.folder is not None:
@@ -389,7 +431,8 @@ class Writer:
 
 
 def _ending(work: _Work, of_all: Outcome) -> Outcome:
-    """How it ended for the contents of this step: what its own rules refused is not asked for again, what the disk refused may be."""
+    """How it ended for the contents of this step: what its own rules refused is not asked for again, what the
+    disk refused may be."""
     if work.error is None:
         return of_all
     return "undone" if isinstance(work.error, StoreUnavailable) else "refused"

@@ -29,7 +29,8 @@ class ArcSet(NamedTuple):
 
 
 def collect_sets(header: HeaderSection) -> list[ArcSet]:
-    """Instance 1 first; empty if the message has no ARC field at all. Raises `ChainError` (RFC 8617 §5.2 step 3)."""
+    """Instance 1 first; empty if the message has no ARC field at all. Raises `ChainError` (RFC 8617 §5.2 step
+    3)."""
     by_name: dict[bytes, dict[int, Field]] = {}
     for name in (RESULTS, MESSAGE_SIGNATURE, SEAL):
         fields = by_name[name] = {}
@@ -45,7 +46,10 @@ def collect_sets(header: HeaderSection) -> list[ArcSet]:
     for name, fields in by_name.items():
         if set(fields) != expected:
             raise ChainError(f"the {name.decode()} fields are not numbered from 1 to {count}")
-    return [ArcSet(by_name[RESULTS][i], by_name[MESSAGE_SIGNATURE][i], by_name[SEAL][i]) for i in range(1, count + 1)]
+    return [
+        ArcSet(by_name[RESULTS][i], by_name[MESSAGE_SIGNATURE][i], by_name[SEAL][i])
+        for i in range(1, count + 1)
+    ]
 
 
 def highest_instance(header: HeaderSection) -> int:
@@ -74,7 +78,8 @@ def _instance(header: HeaderSection, field: Field) -> int:
 
 
 def sealed_octets(header: HeaderSection, canonical: CanonicalHeader, sets: list[ArcSet]) -> bytes:
-    """What the seal of the last of these sets covers: all of them in order, that seal without its b= and CRLF (RFC 8617 §5.1.1)."""
+    """What the seal of the last of these sets covers: all of them in order, that seal without its b= and CRLF
+    (RFC 8617 §5.1.1)."""
     fields = [field for arc_set in sets for field in arc_set]
     last = fields.pop()
     parts = [canonical.field(field, "relaxed") for field in fields]

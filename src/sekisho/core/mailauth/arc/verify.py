@@ -1,4 +1,5 @@
-"""Validating a chain of ARC seals (RFC 8617 §5.2). What a chain is worth is the business of policy: it is a hint at most."""
+"""Validating a chain of ARC seals (RFC 8617 §5.2). What a chain is worth is the business of policy: it is a
+hint at most."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -24,13 +25,14 @@ from sekisho.core.terms.dns import Resolver
 ChainStatus = Literal["none", "pass", "fail"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArcEvidence:
-    """The chain validation status (RFC 8617 §4.4). `sealers`: d= of each seal, instance 1 first, as far as they could be read.
+    """The chain validation status (RFC 8617 §4.4). `sealers`: d= of each seal, instance 1 first, as far as
+    they could be read.
 
-    `is_temporary`: fail only because DNS did not answer, which RFC 8617 §5.2 does not tell apart. `was_failed`: the last
-    seal itself says cv=fail, so that nobody adds another. `seen`: the value of each ARC-Authentication-Results, in the order of the
-    seals, if the chain passes.
+    `is_temporary`: fail only because DNS did not answer, which RFC 8617 §5.2 does not tell apart.
+    `was_failed`: the last seal itself says cv=fail, so that nobody adds another. `seen`: the value of each
+    ARC-Authentication-Results, in the order of the seals, if the chain passes.
     """
 
     result: ChainStatus
@@ -68,7 +70,7 @@ class ArcVerifier:
             raise _Failed("too many header fields")
         self._sets = collect_sets(self._header)
         if not self._sets:
-            self._early = ArcEvidence("none")
+            self._early = ArcEvidence(result="none")
             return
         for number, arc_set in enumerate(self._sets, 1):
             self._seals.append(self._read_seal(number, arc_set.seal))
@@ -108,7 +110,23 @@ class ArcVerifier:
         domain, selector = parse_domain_and_selector(tags[b"d"], tags[b"s"])
         octets = decode_base64_tag(tags[b"b"], "b")
         spec = BodyHashSpec("relaxed", hash_name)  # not used: a seal covers no body
-        return Signature(key_type, hash_name, octets, b"", "relaxed", "relaxed", domain, selector, "", domain, (), None, None, None, spec)
+        return Signature(
+            key_type=key_type,
+            hash_name=hash_name,
+            signature=octets,
+            body_hash=b"",
+            header_canonicalization="relaxed",
+            body_canonicalization="relaxed",
+            domain=domain,
+            selector=selector,
+            identity="",
+            identity_domain=domain,
+            signed_names=(),
+            limit_octets=None,
+            signed_at=None,
+            expires_at=None,
+            body_spec=spec,
+        )
 
     @property
     def wants_body(self) -> bool:
@@ -152,7 +170,9 @@ class ArcVerifier:
             raise _Failed("l= is not the length of the body")
         keys = await fetch_keys(signature, resolver, STRICT)
         field = self._sets[-1].message_signature
-        octets = self._canonical.signed_octets(field, signature.signed_names, signature.header_canonicalization)
+        octets = self._canonical.signed_octets(
+            field, signature.signed_names, signature.header_canonicalization
+        )
         if signing_key(keys, signature, octets) is None:
             raise _Failed("the newest message signature did not verify")
 
@@ -162,12 +182,22 @@ class ArcVerifier:
         if signing_key(keys, seal, sealed_octets(self._header, self._canonical, self._sets[:number])) is None:
             raise _Failed(f"seal {number} did not verify")
 
-    def _evidence(self, result: ChainStatus, reason: str, *, is_temporary: bool = False, was_failed: bool = False) -> ArcEvidence:
+    def _evidence(
+        self, result: ChainStatus, reason: str, *, is_temporary: bool = False, was_failed: bool = False
+    ) -> ArcEvidence:
         sealers = tuple(seal.domain for seal in self._seals)
         seen: tuple[bytes, ...] = ()
         if result == "pass":
             seen = tuple(self._header.octets[one.results.value : one.results.end] for one in self._sets)
-        return ArcEvidence(result, reason, len(self._sets), sealers, is_temporary, was_failed, seen)
+        return ArcEvidence(
+            result=result,
+            reason=reason,
+            instances=len(self._sets),
+            sealers=sealers,
+            is_temporary=is_temporary,
+            was_failed=was_failed,
+            seen=seen,
+        )
 
 
 async def verify_chain(message: bytes, resolver: Resolver, now_seconds: int) -> ArcEvidence:

@@ -20,7 +20,8 @@ def relax_field(name: bytes, value: bytes) -> bytes:
 
 
 def relax_values(values: list[bytes]) -> list[bytes]:
-    """What `relax_field` makes of each value, for all of them in one go: joined by an octet that is in none of them."""
+    """What `relax_field` makes of each value, for all of them in one go: joined by an octet that is in none
+    of them."""
     joined = b"\0".join(values)
     if joined.count(b"\0") != len(values) - 1:
         return [relax_field(b"", value)[1:] for value in values]
@@ -29,7 +30,8 @@ def relax_values(values: list[bytes]) -> list[bytes]:
 
 
 def _collapse_spaces(octets: bytes) -> bytes:
-    """Runs of spaces become one. Most text has none; `rfind` sees that in half the time that `in` and `replace` take."""
+    """Runs of spaces become one. Most text has none; `rfind` sees that in half the time that `in` and
+    `replace` take."""
     if octets.rfind(b"  ") < 0:
         return octets
     if octets.rfind(_SOME) >= 0:
@@ -52,9 +54,11 @@ def _relax_lines(octets: bytes) -> bytes:
 
 
 class BodyCanonicalizer:
-    """Feed a body in pieces; the pieces that come back, with that of `finish`, are its canonical form (RFC 6376 §3.4.3, §3.4.4).
+    """Feed a body in pieces; the pieces that come back, with that of `finish`, are its canonical form (RFC
+    6376 §3.4.3, §3.4.4).
 
-    What it holds back is counted, not kept: empty lines that may turn out to be the last ones, one space, one CR.
+    What it holds back is counted, not kept: empty lines that may turn out to be the last ones, one space, one
+    CR.
     """
 
     def __init__(self, canonicalization: Canonicalization) -> None:
@@ -102,7 +106,8 @@ def _before_line_ends(data: bytes, end: int) -> int:
     if data[end - 3 : end - 2] not in _LINE_END_OCTETS:
         return end - 2  # one line end, as nearly always
     run_start = len(data[:end].rstrip(b"\r\n"))
-    # In the run, whatever follows the last doubled CR or LF alternates; of it, the part from a CR on is CRLFs.
+    # In the run, whatever follows the last doubled CR or LF alternates; of it, the part from a CR on is
+    # CRLFs.
     broken = max(data.rfind(b"\r\r", run_start, end), data.rfind(b"\n\n", run_start, end))
     start = run_start if broken < 0 else broken + 1
     return start + 1 if data.startswith(b"\n", start) else start
@@ -117,7 +122,8 @@ class BodyHashSpec(NamedTuple):
 
 
 class _Stream:
-    """One canonicalisation of the body and the hashes over it: those without a limit, and those that end at l=."""
+    """One canonicalisation of the body and the hashes over it: those without a limit, and those that end at
+    l=."""
 
     def __init__(self, canonicalization: Canonicalization) -> None:
         self.canonicalizer = BodyCanonicalizer(canonicalization)
@@ -136,7 +142,8 @@ class _Stream:
 
 
 class BodyHashes:
-    """All hashes of one body in one pass: each canonicalisation is done once, however many signatures want it."""
+    """All hashes of one body in one pass: each canonicalisation is done once, however many signatures want
+    it."""
 
     def __init__(self, specs: Iterable[BodyHashSpec]) -> None:
         self._hashes: dict[BodyHashSpec, hashlib._Hash] = {}

@@ -27,8 +27,9 @@ class DkimEvidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DkimPolicy:
-    """What is acceptable. The defaults are RFC 8301's; anything weaker is for examining old mail only. `allows_top_level`: signatures by
-    d= without a dot, which could speak for everybody below it (RFC 6376 §8.13)."""
+    """What is acceptable. The defaults are RFC 8301's; anything weaker is for examining old mail only.
+    `allows_top_level`: signatures by d= without a dot, which could speak for everybody below it (RFC 6376
+    §8.13)."""
 
     min_rsa_bits: int = 1024
     allows_sha1: bool = False

@@ -4,7 +4,9 @@ from sekisho.core.mailauth.dkim.canonical import Canonicalization, relax_field, 
 from sekisho.core.mailauth.dkim.signature import remove_signature_value
 from sekisho.core.message.header import Field, HeaderSection
 
-MAX_AT_ONCE = 16_384  # beyond, each field is made canonical once for all signatures: ten may cover the same huge one
+MAX_AT_ONCE = (
+    16_384  # beyond, each field is made canonical once for all signatures: ten may cover the same huge one
+)
 
 
 def _octets_of(fields: list[Field]) -> int:
@@ -29,10 +31,13 @@ class CanonicalHeader:
             self._relaxed[field.start] = relaxed
         return relaxed
 
-    def fields(self, own: Field | None, names: tuple[bytes, ...], canonicalization: Canonicalization) -> list[bytes]:
+    def fields(
+        self, own: Field | None, names: tuple[bytes, ...], canonicalization: Canonicalization
+    ) -> list[bytes]:
         """What h= names: each instance once, bottom-up, never the signature's `own` field.
 
-        A name that is listed more often than it occurs adds nothing: then its later insertion breaks the signature.
+        A name that is listed more often than it occurs adds nothing: then its later insertion breaks the
+        signature.
         """
         chosen = self._choose(own, names)
         if canonicalization == "simple":
@@ -57,15 +62,25 @@ class CanonicalHeader:
                     chosen.append(fields[-number])
         return chosen
 
-    def signed_octets(self, own: Field, names: tuple[bytes, ...], canonicalization: Canonicalization) -> bytes:
+    def signed_octets(
+        self, own: Field, names: tuple[bytes, ...], canonicalization: Canonicalization
+    ) -> bytes:
         """The named fields, then the signature field itself without its b= and CRLF."""
         octets = self._header.octets
         value = remove_signature_value(octets[own.value : own.end])
         if canonicalization == "simple":
-            return b"".join([*self.fields(own, names, "simple"), octets[own.start : own.value], value.removesuffix(b"\r\n")])
+            return b"".join(
+                [
+                    *self.fields(own, names, "simple"),
+                    octets[own.start : own.value],
+                    value.removesuffix(b"\r\n"),
+                ]
+            )
         chosen = self._choose(own, names)
         if _octets_of(chosen) > MAX_AT_ONCE:
-            return b"".join([*[self.field(field, "relaxed") for field in chosen], relax_field(own.name, value)])
+            return b"".join(
+                [*[self.field(field, "relaxed") for field in chosen], relax_field(own.name, value)]
+            )
         values = relax_values([*[octets[field.value : field.end] for field in chosen], value])
         chosen.append(own)
         return b"\r\n".join([field.name + b":" + value for field, value in zip(chosen, values, strict=True)])

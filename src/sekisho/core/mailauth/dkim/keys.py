@@ -26,7 +26,7 @@ class KeyRecordError(ValueError):
     """The record gives no usable key; the text is a short reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
     """A usable key. `hash_names` None: all. `is_strict`: t=s, `is_testing`: t=y."""
 
@@ -67,11 +67,25 @@ def _parse(record: bytes) -> KeyRecord:
         raise KeyRecordError("p= is not base64") from error
     if kind == b"rsa":
         key = _load_rsa(octets)
-        return KeyRecord("rsa", key, key.key_size, hash_names, "y" in flags, "s" in flags)
+        return KeyRecord(
+            key_type="rsa",
+            key=key,
+            bits=key.key_size,
+            hash_names=hash_names,
+            is_testing="y" in flags,
+            is_strict="s" in flags,
+        )
     if kind == b"ed25519":
         if len(octets) != 32:
             raise KeyRecordError("p= is not an Ed25519 key")
-        return KeyRecord("ed25519", Ed25519PublicKey.from_public_bytes(octets), 256, hash_names, "y" in flags, "s" in flags)
+        return KeyRecord(
+            key_type="ed25519",
+            key=Ed25519PublicKey.from_public_bytes(octets),
+            bits=256,
+            hash_names=hash_names,
+            is_testing="y" in flags,
+            is_strict="s" in flags,
+        )
     raise KeyRecordError("unknown key type")
 
 
@@ -92,8 +106,11 @@ def _load_rsa(octets: bytes) -> RSAPublicKey:
     return key
 
 
-def is_signed_by(record: KeyRecord, hash_name: HashName, signature: bytes, signed: bytes, digest: bytes) -> bool:
-    """Does the signature fit? RSA signs the octets `signed`; Ed25519 signs their SHA-256 `digest` (RFC 8463 §3)."""
+def is_signed_by(
+    record: KeyRecord, hash_name: HashName, signature: bytes, signed: bytes, digest: bytes
+) -> bool:
+    """Does the signature fit? RSA signs the octets `signed`; Ed25519 signs their SHA-256 `digest` (RFC 8463
+    §3)."""
     try:
         if record.key_type == "rsa":
             cast(RSAPublicKey, record.key).verify(signature, signed, _PADDING, _HASHES[hash_name])

@@ -1,7 +1,7 @@
 """Signing (RFC 6376 §5, RFC 8463): relaxed/relaxed, oversigned, with t= and x=, never with l=.
 
-The body is hashed while it streams (`SigningBody`), so a message of any size needs no memory. A signature is deterministic:
-the same message, key and time give the same octets.
+The body is hashed while it streams (`SigningBody`), so a message of any size needs no memory. A signature is
+deterministic: the same message, key and time give the same octets.
 """
 
 import hashlib
@@ -21,14 +21,23 @@ from sekisho.core.terms.base64 import encode_base64
 MIN_RSA_BITS = 2048  # RFC 8301 §3.2: SHOULD
 # RFC 6376 §3.5 x=: the queue's lifetime and two days more (STANDARDS K-05).
 LIFETIME_SECONDS = 7 * 86_400
-# Each is listed once more than it occurs, absent ones too, so that none can be added later (RFC 6376 §5.4, §8.15).
+# Each is listed once more than it occurs, absent ones too, so that none can be added later (RFC 6376 §5.4,
+# §8.15).
 OVERSIGNED = (
     "From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",
     "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-ID", "Content-Description",
-    "List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive",
+    "List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post",
+    "List-Owner", "List-Archive",
 )  # fmt: skip
 # Signed as often as they occur; a relay may add its own.
-SIGNED_IF_PRESENT = ("Auto-Submitted", "Resent-From", "Resent-To", "Resent-Cc", "Resent-Date", "Resent-Message-ID")
+SIGNED_IF_PRESENT = (
+    "Auto-Submitted",
+    "Resent-From",
+    "Resent-To",
+    "Resent-Cc",
+    "Resent-Date",
+    "Resent-Message-ID",
+)
 _SPEC = BodyHashSpec("relaxed", "sha256")
 _LINE_OCTETS = 74
 
@@ -92,10 +101,20 @@ class DkimSigner:
         if isinstance(self.key, RSAPrivateKey):
             octets = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             return f"v=DKIM1; k=rsa; p={encode_base64(octets).decode()}"
-        return f"v=DKIM1; k=ed25519; p={encode_base64(public.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()}"
+        return (
+            f"v=DKIM1; k=ed25519; "
+            f"p={encode_base64(public.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()}"
+        )
 
-    def sign(self, header: HeaderSection, body_hash: bytes, now_seconds: int, lifetime_seconds: int = LIFETIME_SECONDS) -> bytes:
-        """The DKIM-Signature field, CRLF at its end, to be put on top of the section; raises `SigningRefused`."""
+    def sign(
+        self,
+        header: HeaderSection,
+        body_hash: bytes,
+        now_seconds: int,
+        lifetime_seconds: int = LIFETIME_SECONDS,
+    ) -> bytes:
+        """The DKIM-Signature field, CRLF at its end, to be put on top of the section; raises
+        `SigningRefused`."""
         names = names_to_sign(header)
         value = b"".join(
             (
@@ -108,7 +127,9 @@ class DkimSigner:
             )
         )
         lower = tuple(name.lower().encode() for name in names)
-        signed = b"".join(CanonicalHeader(header).fields(None, lower, "relaxed")) + relax_field(b"dkim-signature", value)
+        signed = b"".join(CanonicalHeader(header).fields(None, lower, "relaxed")) + relax_field(
+            b"dkim-signature", value
+        )
         signature = encode_base64(self.sign_octets(signed))
         lines = [signature[start : start + _LINE_OCTETS] for start in range(0, len(signature), _LINE_OCTETS)]
         return b"DKIM-Signature:" + value + b"\r\n\t".join(lines) + b"\r\n"
@@ -121,7 +142,8 @@ class DkimSigner:
 
 
 def names_to_sign(header: HeaderSection) -> list[str]:
-    """h=; raises `SigningRefused` unless there is exactly one From (a second one would be signed for a stranger)."""
+    """h=; raises `SigningRefused` unless there is exactly one From (a second one would be signed for a
+    stranger)."""
     if header.count(b"from") != 1:
         raise SigningRefused("a message is signed only with exactly one From field")
     if header.too_many:
@@ -148,7 +170,10 @@ def _fold_names(names: list[str]) -> bytes:
 def sign_message(signers: list[DkimSigner], message: bytes, now_seconds: int) -> bytes:
     """The signature fields of a whole message, to be put in front of it; raises `SigningRefused`."""
     if message.count(b"\n") != message.count(b"\r\n"):
-        raise SigningRefused("the message has lines that end in a bare LF, which do not survive the way; convert them to CRLF first")
+        raise SigningRefused(
+            "the message has lines that end in a bare LF, which do not survive the way; convert them to "
+            "CRLF first"
+        )
     header = HeaderSection(message)
     body = SigningBody()
     body.feed(message[header.body :])

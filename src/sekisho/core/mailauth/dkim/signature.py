@@ -55,13 +55,16 @@ class Signature(NamedTuple):
         return f"{self.selector}._domainkey.{self.domain}"
 
 
-def parse_signature(tags: dict[bytes, bytes], *, is_arc: bool = False, versions: tuple[bytes, ...] = (b"1",)) -> Signature:
-    """Raises `SignatureError`. In an ARC-Message-Signature i= is the instance, and c= may be left out, for it is always relaxed
-    (RFC 8617 §4.1.2)."""
+def parse_signature(
+    tags: dict[bytes, bytes], *, is_arc: bool = False, versions: tuple[bytes, ...] = (b"1",)
+) -> Signature:
+    """Raises `SignatureError`. In an ARC-Message-Signature i= is the instance, and c= may be left out, for it
+    is always relaxed (RFC 8617 §4.1.2)."""
     for name in _REQUIRED:
         if not tags.get(name):
             raise SignatureError(f"no {name.decode()}=")
-    # RFC 6376 §3.5 wants v=1. A named leniency: signers of before RFC 4871 left it out, and their signatures say the same.
+    # RFC 6376 §3.5 wants v=1. A named leniency: signers of before RFC 4871 left it out, and their signatures
+    # say the same.
     if tags.get(b"v", b"1") not in versions:
         raise SignatureError("unknown version")
     key_type, hash_name = parse_algorithm(tags[b"a"])
@@ -83,28 +86,29 @@ def parse_signature(tags: dict[bytes, bytes], *, is_arc: bool = False, versions:
     if len(body_hash) != _BODY_HASH_OCTETS[hash_name]:
         raise SignatureError("bh= has the wrong length")
     return Signature(
-        key_type,
-        hash_name,
-        decode_base64_tag(tags[b"b"], "b"),
-        body_hash,
-        header_canonicalization,
-        body_canonicalization,
-        domain,
-        selector,
-        identity,
-        identity_domain,
-        _parse_signed_names(tags[b"h"]),
-        limit_octets,
-        signed_at,
-        expires_at,
-        BodyHashSpec(body_canonicalization, hash_name, limit_octets),
+        key_type=key_type,
+        hash_name=hash_name,
+        signature=decode_base64_tag(tags[b"b"], "b"),
+        body_hash=body_hash,
+        header_canonicalization=header_canonicalization,
+        body_canonicalization=body_canonicalization,
+        domain=domain,
+        selector=selector,
+        identity=identity,
+        identity_domain=identity_domain,
+        signed_names=_parse_signed_names(tags[b"h"]),
+        limit_octets=limit_octets,
+        signed_at=signed_at,
+        expires_at=expires_at,
+        body_spec=BodyHashSpec(body_canonicalization, hash_name, limit_octets),
     )
 
 
 def remove_signature_value(value: bytes) -> bytes:
     """The field's value with the value of b= taken out, white space around it included (RFC 6376 §3.5).
 
-    `value` was read by `parse_tags`: there is one b= in it, most often written without white space before the sign.
+    `value` was read by `parse_tags`: there is one b= in it, most often written without white space before the
+    sign.
     """
     start = value.find(b"b=")
     while start >= 0:
@@ -149,7 +153,9 @@ def parse_domain_and_selector(domain_octets: bytes, selector_octets: bytes) -> t
         raise SignatureError("d= is not a domain") from error
     try:
         selector_text = selector_octets.decode("utf-8")
-        selector = selector_text.lower() if selector_text.isascii() else parse_domain(selector_text, literals=False)
+        selector = (
+            selector_text.lower() if selector_text.isascii() else parse_domain(selector_text, literals=False)
+        )
     except (AddressError, UnicodeDecodeError) as error:
         raise SignatureError("s= is not a selector") from error
     if not _SELECTOR.match(selector):
@@ -197,8 +203,11 @@ def _parse_number(tags: dict[bytes, bytes], name: bytes) -> int | None:
 
 
 def _parse_signed_names(value: bytes) -> tuple[bytes, ...]:
-    """h=. There are few different ones in the world: each is read once, unless it is so long that remembering it would cost."""
-    return _read_signed_names(value) if len(value) <= MAX_KEPT_OCTETS else _read_signed_names.__wrapped__(value)
+    """h=. There are few different ones in the world: each is read once, unless it is so long that remembering
+    it would cost."""
+    return (
+        _read_signed_names(value) if len(value) <= MAX_KEPT_OCTETS else _read_signed_names.__wrapped__(value)
+    )
 
 
 @lru_cache(maxsize=1024)

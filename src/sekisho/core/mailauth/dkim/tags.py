@@ -15,7 +15,8 @@ class TagError(ValueError):
 
 
 def parse_tags(text: bytes) -> dict[bytes, bytes]:
-    """Tag names to values, outer white space removed; raises `TagError`. Names are case-sensitive and occur once."""
+    """Tag names to values, outer white space removed; raises `TagError`. Names are case-sensitive and occur
+    once."""
     specs = text.count(b";") + 1
     if len(text) > MAX_TAG_LIST_OCTETS or specs > MAX_TAGS:
         raise TagError("too long")

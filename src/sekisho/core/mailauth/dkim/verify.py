@@ -1,7 +1,8 @@
 """Verifying the signatures of a message (RFC 6376 §6, RFC 8301, RFC 8463).
 
-`DkimVerifier` takes the header section, then the body in pieces, then a resolver; only `finish` waits, and only for the resolver.
-A signature that cannot be evaluated because DNS did not answer is temperror, never anything else.
+`DkimVerifier` takes the header section, then the body in pieces, then a resolver; only `finish` waits, and
+only for the resolver. A signature that cannot be evaluated because DNS did not answer is temperror, never
+anything else.
 """
 
 import hashlib
@@ -21,15 +22,28 @@ MAX_SIGNATURES = 10
 MAX_KEYS = 4  # at one name are tried
 MAX_KEY_RECORDS = 16  # are looked at for them
 _START_OCTETS = 64  # of b=: enough for header.b, folded as it may be
-# RFC 5322 §3.6 and RFC 2045 allow these once. A second one is shown by some readers and signed by others (RFC 6376 §8.15).
+# RFC 5322 §3.6 and RFC 2045 allow these once. A second one is shown by some readers and signed by others (RFC
+# 6376 §8.15).
 SINGLETON_FIELDS = (
-    b"from", b"sender", b"reply-to", b"to", b"cc", b"message-id", b"in-reply-to", b"references", b"subject", b"date",
-    b"mime-version", b"content-type", b"content-transfer-encoding",
-)  # fmt: skip
+    b"from",
+    b"sender",
+    b"reply-to",
+    b"to",
+    b"cc",
+    b"message-id",
+    b"in-reply-to",
+    b"references",
+    b"subject",
+    b"date",
+    b"mime-version",
+    b"content-type",
+    b"content-transfer-encoding",
+)
 
 
 class _Candidate(NamedTuple):
-    """A signature field. `signature` None: it could not be read; `refusal`: the result that is certain already, and why."""
+    """A signature field. `signature` None: it could not be read; `refusal`: the result that is certain
+    already, and why."""
 
     field: Field
     start: str  # of its b=
@@ -47,22 +61,33 @@ class KeyProblem(Exception):
 
 
 class DkimVerifier:
-    """One message. `now_seconds`: seconds since 1970, for x=. `author_domain`: whose signatures go first when there are too many."""
+    """One message. `now_seconds`: seconds since 1970, for x=. `author_domain`: whose signatures go first when
+    there are too many."""
 
-    def __init__(self, header: HeaderSection, now_seconds: int, *, author_domain: str = "", policy: DkimPolicy = STRICT) -> None:
+    def __init__(
+        self, header: HeaderSection, now_seconds: int, *, author_domain: str = "", policy: DkimPolicy = STRICT
+    ) -> None:
         self._canonical = CanonicalHeader(header)
         self._policy = policy
         self._candidates = [
-            _examine(header, field, now_seconds, policy) for field in _choose(header.all(b"dkim-signature"), header, author_domain)
+            _examine(header, field, now_seconds, policy)
+            for field in _choose(header.all(b"dkim-signature"), header, author_domain)
         ]
-        specs = [c.signature.body_spec for c in self._candidates if c.signature is not None and c.refusal is None]
+        specs = [
+            c.signature.body_spec for c in self._candidates if c.signature is not None and c.refusal is None
+        ]
         self._hashes = BodyHashes(specs)
-        self.wants_body = bool(specs)  # False if no signature can pass whatever the body is: `feed` may then be left out
+        self.wants_body = bool(
+            specs
+        )  # False if no signature can pass whatever the body is: `feed` may then be left out
 
     @property
     def key_names(self) -> tuple[str, ...]:
-        """The TXT names that `finish` will ask for, so that they can be asked for while the body still comes."""
-        return tuple(dict.fromkeys(c.signature.key_name for c in self._candidates if c.signature and c.refusal is None))
+        """The TXT names that `finish` will ask for, so that they can be asked for while the body still
+        comes."""
+        return tuple(
+            dict.fromkeys(c.signature.key_name for c in self._candidates if c.signature and c.refusal is None)
+        )
 
     def feed(self, octets: bytes) -> None:
         """The next octets of the body, with CRLF line ends."""
@@ -86,7 +111,9 @@ class DkimVerifier:
             keys = await fetch_keys(signature, resolver, self._policy)
         except KeyProblem as problem:
             return _evidence(candidate, problem.result, problem.reason)
-        octets = self._canonical.signed_octets(candidate.field, signature.signed_names, signature.header_canonicalization)
+        octets = self._canonical.signed_octets(
+            candidate.field, signature.signed_names, signature.header_canonicalization
+        )
         key = signing_key(keys, signature, octets)
         if key is None:
             return _evidence(candidate, "fail", "signature did not verify", keys[0])
@@ -97,17 +124,25 @@ class DkimVerifier:
 
 
 def _choose(fields: list[Field], header: HeaderSection, author_domain: str) -> list[Field]:
-    """At most MAX_SIGNATURES, those of the author's domain and its relatives first, then the newest (topmost)."""
+    """At most MAX_SIGNATURES, those of the author's domain and its relatives first, then the newest
+    (topmost)."""
     if len(fields) <= MAX_SIGNATURES:
         return fields
 
     def is_foreign(field: Field) -> bool:
         try:
-            domain = parse_tags(header.octets[field.value : field.end]).get(b"d", b"").decode("utf-8", "replace").lower()
+            domain = (
+                parse_tags(header.octets[field.value : field.end])
+                .get(b"d", b"")
+                .decode("utf-8", "replace")
+                .lower()
+            )
         except TagError:
             return True
         own = author_domain.lower()
-        return not (own and domain and (own == domain or own.endswith("." + domain) or domain.endswith("." + own)))
+        return not (
+            own and domain and (own == domain or own.endswith("." + domain) or domain.endswith("." + own))
+        )
 
     return sorted(fields[: 10 * MAX_SIGNATURES], key=is_foreign)[:MAX_SIGNATURES]
 
@@ -126,7 +161,9 @@ def _examine(header: HeaderSection, field: Field, now_seconds: int, policy: Dkim
     return _Candidate(field, start, signature, _refusal(header, signature, now_seconds, policy))
 
 
-def _refusal(header: HeaderSection, signature: Signature, now_seconds: int, policy: DkimPolicy) -> tuple[DkimResult, str] | None:
+def _refusal(
+    header: HeaderSection, signature: Signature, now_seconds: int, policy: DkimPolicy
+) -> tuple[DkimResult, str] | None:
     """Why a well-formed signature cannot pass, whatever it covers."""
     if signature.hash_name == "sha1" and not policy.allows_sha1:
         return "policy", "rsa-sha1 is not acceptable"  # RFC 8301 §3.1
@@ -148,7 +185,8 @@ def _refusal(header: HeaderSection, signature: Signature, now_seconds: int, poli
 async def fetch_keys(signature: Signature, resolver: Resolver, policy: DkimPolicy) -> list[KeyRecord]:
     """The keys that may have made this signature, one at least; raises `KeyProblem`.
 
-    RFC 6376 §3.6.2.2 wants one record at a name; where there are more, as while keys are changed, each is tried (§6.1.2), in no order.
+    RFC 6376 §3.6.2.2 wants one record at a name; where there are more, as while keys are changed, each is
+    tried (§6.1.2), in no order.
     """
     answer = await resolver.resolve(signature.key_name, "TXT")
     records = [record for record in answer.records if isinstance(record, bytes)][:MAX_KEY_RECORDS]
@@ -187,37 +225,51 @@ def _problem(key: KeyRecord, signature: Signature, policy: DkimPolicy) -> tuple[
 def signing_key(keys: list[KeyRecord], signature: Signature, octets: bytes) -> KeyRecord | None:
     """The key with which the signature verifies over the canonical octets."""
     digest = hashlib.sha256(octets).digest() if signature.key_type == "ed25519" else b""
-    return next((key for key in keys if is_signed_by(key, signature.hash_name, signature.signature, octets, digest)), None)
+    return next(
+        (key for key in keys if is_signed_by(key, signature.hash_name, signature.signature, octets, digest)),
+        None,
+    )
 
 
 def line_end_hint(message: bytes) -> str:
-    """What is added to the reason of a failure over a whole message whose lines do not end as RFC 5322 §2.3 wants."""
+    """What is added to the reason of a failure over a whole message whose lines do not end as RFC 5322 §2.3
+    wants."""
     if message.count(b"\n") == message.count(b"\r\n"):
         return ""
-    return "; the message has lines that end in a bare LF: convert them to CRLF first, as they were when it was signed"
+    return (
+        "; the message has lines that end in a bare LF: convert them to CRLF first, as they were when "
+        "it was signed"
+    )
 
 
-def _evidence(candidate: _Candidate, result: DkimResult, reason: str, key: KeyRecord | None = None) -> DkimEvidence:
+def _evidence(
+    candidate: _Candidate, result: DkimResult, reason: str, key: KeyRecord | None = None
+) -> DkimEvidence:
     signature = candidate.signature
     if signature is None:
         return DkimEvidence(result, reason, signature_start=candidate.start)
     return DkimEvidence(
-        result,
-        reason,
-        signature.domain,
-        signature.selector,
-        signature.identity,
-        f"{signature.key_type}-{signature.hash_name}",
-        candidate.start,
-        key.bits if key else 0,
-        key.is_testing if key else False,
-        signature.signed_at,
-        signature.expires_at,
+        result=result,
+        reason=reason,
+        domain=signature.domain,
+        selector=signature.selector,
+        identity=signature.identity,
+        algorithm=f"{signature.key_type}-{signature.hash_name}",
+        signature_start=candidate.start,
+        key_bits=key.bits if key else 0,
+        is_testing=key.is_testing if key else False,
+        signed_at=signature.signed_at,
+        expires_at=signature.expires_at,
     )
 
 
 async def verify_message(
-    message: bytes, resolver: Resolver, now_seconds: int, *, author_domain: str = "", policy: DkimPolicy = STRICT
+    message: bytes,
+    resolver: Resolver,
+    now_seconds: int,
+    *,
+    author_domain: str = "",
+    policy: DkimPolicy = STRICT,
 ) -> tuple[DkimEvidence, ...]:
     """A whole message (CRLF line ends; where it has others, the reason of a failure says so) at once."""
     header = HeaderSection(message)
@@ -230,7 +282,14 @@ async def verify_message(
 
 
 def verify_message_now(
-    message: bytes, resolver: Resolver, now_seconds: int, *, author_domain: str = "", policy: DkimPolicy = STRICT
+    message: bytes,
+    resolver: Resolver,
+    now_seconds: int,
+    *,
+    author_domain: str = "",
+    policy: DkimPolicy = STRICT,
 ) -> tuple[DkimEvidence, ...]:
     """`verify_message` for a resolver that answers without waiting (`synchronous.LookupResolver`)."""
-    return run_synchronously(verify_message(message, resolver, now_seconds, author_domain=author_domain, policy=policy))
+    return run_synchronously(
+        verify_message(message, resolver, now_seconds, author_domain=author_domain, policy=policy)
+    )

@@ -11,13 +11,24 @@ _OF_FAILURE: dict[Policy, int] = {"none": 2, "quarantine": 5, "reject": 6}
 
 
 async def evaluate_authors(
-    resolver: Resolver, author_domains: Sequence[str], *, spf_domain: str | None = None, dkim_domains: Iterable[str] = ()
+    resolver: Resolver,
+    author_domains: Sequence[str],
+    *,
+    spf_domain: str | None = None,
+    dkim_domains: Iterable[str] = (),
 ) -> DmarcFinding:
-    """`evaluate_dmarc` for a From with any number of domains; the caller bounds it. It passes only if it does for all of them."""
+    """`evaluate_dmarc` for a From with any number of domains; the caller bounds it. It passes only if it does
+    for all of them."""
     domains, passing = list(dict.fromkeys(author_domains)), list(dkim_domains)
     if len(domains) < 2:
         return await evaluate_dmarc(resolver, domains, spf_domain=spf_domain, dkim_domains=passing)
-    return max([await evaluate_dmarc(resolver, [each], spf_domain=spf_domain, dkim_domains=passing) for each in domains], key=severity)
+    return max(
+        [
+            await evaluate_dmarc(resolver, [each], spf_domain=spf_domain, dkim_domains=passing)
+            for each in domains
+        ],
+        key=severity,
+    )
 
 
 def severity(finding: DmarcFinding) -> int:

@@ -24,10 +24,11 @@ _POLICIES: tuple[Policy, ...] = ("none", "quarantine", "reject")  # mild to hars
 class DmarcFinding(NamedTuple):
     """The result with all that a policy and an aggregate report (RFC 9990) need.
 
-    `policy` is what the domain owner asks for this author domain, one level milder while `record.testing` (§4.7); `requested` the
-    same before that; `tag` where it was read. `policy_domain` is where the record stands. `organizational_domain` is the author's,
-    "" where it did not have to be found. `spf_aligned` and `dkim_aligned` are the authenticated domains that align; `not_asked` those
-    of which it was not asked any more, since another did.
+    `policy` is what the domain owner asks for this author domain, one level milder while `record.testing`
+    (§4.7); `requested` the same before that; `tag` where it was read. `policy_domain` is where the record
+    stands. `organizational_domain` is the author's, "" where it did not have to be found. `spf_aligned` and
+    `dkim_aligned` are the authenticated domains that align; `not_asked` those of which it was not asked any
+    more, since another did.
     """
 
     result: DmarcResult
@@ -46,10 +47,14 @@ class DmarcFinding(NamedTuple):
 
 
 async def evaluate_dmarc(
-    resolver: Resolver, author_domains: Sequence[str], *, spf_domain: str | None = None, dkim_domains: Iterable[str] = ()
+    resolver: Resolver,
+    author_domains: Sequence[str],
+    *,
+    spf_domain: str | None = None,
+    dkim_domains: Iterable[str] = (),
 ) -> DmarcFinding:
-    """`author_domains`: the domains of the one From field; `spf_domain`: that of MAIL FROM if SPF says pass (RFC 9989 §4.4.2, never
-    HELO's); `dkim_domains`: d= of the signatures that pass.
+    """`author_domains`: the domains of the one From field; `spf_domain`: that of MAIL FROM if SPF says pass
+    (RFC 9989 §4.4.2, never HELO's); `dkim_domains`: d= of the signatures that pass.
     """
     try:
         domains = {parse_domain(domain, literals=False) for domain in author_domains}
@@ -69,14 +74,21 @@ async def evaluate_dmarc(
 
 
 def evaluate_dmarc_now(
-    resolver: Resolver, author_domains: Sequence[str], *, spf_domain: str | None = None, dkim_domains: Iterable[str] = ()
+    resolver: Resolver,
+    author_domains: Sequence[str],
+    *,
+    spf_domain: str | None = None,
+    dkim_domains: Iterable[str] = (),
 ) -> DmarcFinding:
     """`evaluate_dmarc` for a resolver that answers without waiting (`synchronous.LookupResolver`)."""
-    return run_synchronously(evaluate_dmarc(resolver, author_domains, spf_domain=spf_domain, dkim_domains=dkim_domains))
+    return run_synchronously(
+        evaluate_dmarc(resolver, author_domains, spf_domain=spf_domain, dkim_domains=dkim_domains)
+    )
 
 
 async def organizational_domain(resolver: Resolver, domain: str) -> str | None:
-    """Of a domain in A-labels (RFC 9989 §4.10.2): itself where no record says otherwise; None if DNS could not say."""
+    """Of a domain in A-labels (RFC 9989 §4.10.2): itself where no record says otherwise; None if DNS could
+    not say."""
     try:
         return await _Walks(resolver).organization(domain)
     except _Unknown:
@@ -118,7 +130,8 @@ class _Walks:
         return record
 
     async def walk(self, domain: str) -> list[_Found]:
-        """The names with a record from `domain` up to the root, longest first (RFC 9989 §4.10). Raises _Unknown."""
+        """The names with a record from `domain` up to the root, longest first (RFC 9989 §4.10). Raises
+        _Unknown."""
         if domain not in self._walked:
             found: list[_Found] = []
             target = domain
@@ -138,14 +151,17 @@ class _Walks:
         if domain not in self._organizations:
             found = await self.walk(domain)
             name, record = found[-1] if found else (domain, None)
-            if record is not None and record.psd == "y" and name != domain:  # then it is the domain one label below
+            if (
+                record is not None and record.psd == "y" and name != domain
+            ):  # then it is the domain one label below
                 name = ".".join(domain.split(".")[-name.count(".") - 2 :])
             self._organizations[domain] = name
         return self._organizations[domain]
 
     async def are_one_organization(self, author: str, domain: str) -> bool:
-        """Whether the walks from both names end at one (RFC 9989 §3.2.10.2), by no more questions than that takes: above the name that
-        they have in common both see the same, so that any record there, or at it, says yes. Raises _Unknown and _NotAsked."""
+        """Whether the walks from both names end at one (RFC 9989 §3.2.10.2), by no more questions than that
+        takes: above the name that they have in common both see the same, so that any record there, or at it,
+        says yes. Raises _Unknown and _NotAsked."""
         labels, others = author.split("."), domain.split(".")
         if max(len(labels), len(others)) >= MAX_LABELS:  # such walks skip names
             return await self.organization(author) == await self.organization(domain)
@@ -182,9 +198,17 @@ async def _discover(walks: _Walks, author: str) -> DmarcFinding:
             domain, record = next(reversed(found.items()))
     if record is None:
         return DmarcFinding("none", author, problem="no DMARC record applies to the domain")
-    finding = DmarcFinding("none", author, domain, organization, record)
+    finding = DmarcFinding(
+        result="none",
+        author_domain=author,
+        policy_domain=domain,
+        organizational_domain=organization,
+        record=record,
+    )
     if not record.is_usable:
-        return finding._replace(record=None, problem=f"the DMARC record of {domain} has no valid policy and asks for no reports")
+        return finding._replace(
+            record=None, problem=f"the DMARC record of {domain} has no valid policy and asks for no reports"
+        )
     return finding
 
 
@@ -201,22 +225,28 @@ async def _choose_policy(walks: _Walks, finding: DmarcFinding) -> DmarcFinding:
         if record.np is not None and record.np != requested:
             exists = await _exists(walks.resolver, finding.author_domain)
             # Where DNS cannot say whether the name exists, the milder of the two counts.
-            if exists is False or (exists is None and _POLICIES.index(record.np) < _POLICIES.index(requested)):
+            if exists is False or (
+                exists is None and _POLICIES.index(record.np) < _POLICIES.index(requested)
+            ):
                 requested, tag = record.np, "np"
     policy = _POLICIES[max(0, _POLICIES.index(requested) - 1)] if record.testing else requested
     return finding._replace(policy=policy, requested=requested, tag=tag, author_exists=exists)
 
 
 async def _exists(resolver: Resolver, domain: str) -> bool | None:
-    """RFC 9989 §3.2.13: NXDOMAIN for the name itself (not for where an alias leads); None if DNS cannot say."""
+    """RFC 9989 §3.2.13: NXDOMAIN for the name itself (not for where an alias leads); None if DNS cannot
+    say."""
     answer = await resolver.resolve(domain, "A")
     if answer.is_unknown:
         return None
     return answer.status is not DnsStatus.NXDOMAIN or answer.canonical_name not in ("", domain)
 
 
-async def _align(walks: _Walks, finding: DmarcFinding, spf_domain: str | None, dkim_domains: Iterable[str]) -> DmarcFinding:
-    """RFC 9989 §4.4, §5.3.4, §5.3.5: pass if any authenticated domain aligns; once one does, nothing more is asked."""
+async def _align(
+    walks: _Walks, finding: DmarcFinding, spf_domain: str | None, dkim_domains: Iterable[str]
+) -> DmarcFinding:
+    """RFC 9989 §4.4, §5.3.4, §5.3.5: pass if any authenticated domain aligns; once one does, nothing more is
+    asked."""
     record, author = finding.record, finding.author_domain
     assert record is not None  # the caller has one
     candidates = [(spf_domain, record.aspf)] if spf_domain else []
@@ -225,8 +255,14 @@ async def _align(walks: _Walks, finding: DmarcFinding, spf_domain: str | None, d
     aligned = {domain: domain == author for domain in domains}
     walks.may_ask = not aligned.get(author, False)
     problem, not_asked = "", []
-    shared = {domain: _labels_in_common(domain, author) for domain, (_, mode) in zip(domains, candidates, strict=True) if mode == "r"}
-    for domain in sorted((each for each in shared if shared[each] and each != author), key=lambda each: (-shared[each], each)):
+    shared = {
+        domain: _labels_in_common(domain, author)
+        for domain, (_, mode) in zip(domains, candidates, strict=True)
+        if mode == "r"
+    }
+    for domain in sorted(
+        (each for each in shared if shared[each] and each != author), key=lambda each: (-shared[each], each)
+    ):
         try:
             aligned[domain] = await walks.are_one_organization(author, domain)
         except _Unknown as unknown:
@@ -234,7 +270,10 @@ async def _align(walks: _Walks, finding: DmarcFinding, spf_domain: str | None, d
         except _NotAsked:
             not_asked.append(domain)
         walks.may_ask = walks.may_ask and not aligned[domain]
-    results = [aligned[domain] and (domain == author or mode == "r") for domain, (_, mode) in zip(domains, candidates, strict=True)]
+    results = [
+        aligned[domain] and (domain == author or mode == "r")
+        for domain, (_, mode) in zip(domains, candidates, strict=True)
+    ]
     found = [domain for domain, good in zip(domains, results, strict=True) if good]
     spf_aligned = found.pop(0) if spf_domain and results[0] else ""
     passed = bool(spf_aligned or found)
@@ -249,7 +288,8 @@ async def _align(walks: _Walks, finding: DmarcFinding, spf_domain: str | None, d
 
 
 def _valid(text: str) -> str:
-    """An authenticated domain in the form of authors' domains; "" for what is none: no domain, no alignment (THREATS 40)."""
+    """An authenticated domain in the form of authors' domains; "" for what is none: no domain, no alignment
+    (THREATS 40)."""
     try:
         return parse_domain(text, literals=False)
     except AddressError:

@@ -15,8 +15,11 @@ MAX_URIS = 20
 # RFC 9989 §4.8 dmarc-version: the name in any case, the value exactly so; then a separator or the end.
 _VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _TAG = re.compile(r"([A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*([ -:<-~\t]*?)[ \t]*\Z")
-# RFC 3986 §3 with the characters of RFC 3986 §2; `!` and `,` must be encoded (RFC 9989 §4.8), the old size suffix is dropped.
-_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*:[A-Za-z0-9\-._~%:/?#\[\]@$&'()*+;=]+)(?:![0-9]+[kmgt]?)?\Z", re.IGNORECASE)
+# RFC 3986 §3 with the characters of RFC 3986 §2; `!` and `,` must be encoded (RFC 9989 §4.8), the old size
+# suffix is dropped.
+_URI = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.\-]*:[A-Za-z0-9\-._~%:/?#\[\]@$&'()*+;=]+)(?:![0-9]+[kmgt]?)?\Z", re.IGNORECASE
+)
 _FAILURE_OPTIONS = re.compile(r"[01ds](?::[01ds])*\Z")
 _KNOWN = frozenset(("v", "p", "sp", "np", "psd", "t", "adkim", "aspf", "rua", "ruf", "fo"))
 _POLICIES = ("none", "quarantine", "reject")
@@ -24,9 +27,10 @@ _POLICIES = ("none", "quarantine", "reject")
 Word = TypeVar("Word", bound=str)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DmarcRecord:
-    """One record as published. `p`, `sp` and `np` are None where absent or not valid (`is_faulty` tells of the latter)."""
+    """One record as published. `p`, `sp` and `np` are None where absent or not valid (`is_faulty` tells of
+    the latter)."""
 
     text: str
     p: Policy | None = None
@@ -43,7 +47,8 @@ class DmarcRecord:
 
     @property
     def is_usable(self) -> bool:
-        """May DMARC be applied with it? A faulty record counts as p=none, but only if it asks for reports (§4.10.1)."""
+        """May DMARC be applied with it? A faulty record counts as p=none, but only if it asks for reports
+        (§4.10.1)."""
         return not self.is_faulty or bool(self.rua)
 
 
@@ -53,7 +58,8 @@ def is_dmarc_record(octets: bytes) -> bool:
 
 
 def parse_record(octets: bytes) -> DmarcRecord | None:
-    """One that `is_dmarc_record`; None if a tag is there twice, which makes all of it invalid (RFC 6376 §3.2)."""
+    """One that `is_dmarc_record`; None if a tag is there twice, which makes all of it invalid (RFC 6376
+    §3.2)."""
     return _parse(octets[:MAX_RECORD_OCTETS])
 
 

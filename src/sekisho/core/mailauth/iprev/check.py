@@ -13,7 +13,8 @@ MAX_NAMES = 10
 
 @dataclass(frozen=True, slots=True)
 class IprevFinding:
-    """`name` is the first name that leads back ("" unless pass); `claimed` are the names of the PTR records, at most ten."""
+    """`name` is the first name that leads back ("" unless pass); `claimed` are the names of the PTR records,
+    at most ten."""
 
     result: IprevResult
     address: IPv4Address | IPv6Address

@@ -9,7 +9,15 @@ from typing import cast
 from sekisho.core.mailauth.spf.macros import MacroError, MacroString, parse_macro_string, shorten_domain
 from sekisho.core.mailauth.spf.names import to_checked_domain, to_query_name
 from sekisho.core.mailauth.spf.record import Directive, Record, RecordError, is_spf_record, parse_record
-from sekisho.core.mailauth.spf.terms import MAX_NAMES_PER_TERM, Identity, LookupBudget, SpfClient, SpfEvidence, SpfFinding, SpfResult
+from sekisho.core.mailauth.spf.terms import (
+    MAX_NAMES_PER_TERM,
+    Identity,
+    LookupBudget,
+    SpfClient,
+    SpfEvidence,
+    SpfFinding,
+    SpfResult,
+)
 from sekisho.core.mailauth.synchronous import run_synchronously
 from sekisho.core.terms.dns import Answer, DnsStatus, Mx, RecordType, Resolver
 
@@ -19,40 +27,65 @@ MAX_EXPLANATION_CHARACTERS = 500
 async def check_message(resolver: Resolver, client: SpfClient, reverse_path: str) -> SpfEvidence:
     """Both identities with one budget of lookups. `reverse_path` is `local@domain`, or "" for the null path.
 
-    MAIL FROM is checked first, with the full limits of RFC 7208 §4.6.4, so that its result never depends on what HELO
-    used up; HELO then has what is left, and is temperror, not permerror, if that is too little.
+    MAIL FROM is checked first, with the full limits of RFC 7208 §4.6.4, so that its result never depends on
+    what HELO used up; HELO then has what is left, and is temperror, not permerror, if that is too little.
     """
     budget = LookupBudget()
     mailfrom = await check_host(resolver, client, reverse_path or f"postmaster@{client.helo}", budget=budget)
     if not reverse_path:
-        helo = SpfFinding("helo", mailfrom.domain, mailfrom.result, mailfrom.term, mailfrom.explanation, mailfrom.problem)
+        helo = SpfFinding(
+            identity="helo",
+            domain=mailfrom.domain,
+            result=mailfrom.result,
+            term=mailfrom.term,
+            explanation=mailfrom.explanation,
+            problem=mailfrom.problem,
+        )
         return SpfEvidence(mailfrom, helo)
     spent = budget.terms_left < LookupBudget().terms_left or budget.voids_left < LookupBudget().voids_left
     budget.terms_left, budget.voids_left = max(0, budget.terms_left), max(0, budget.voids_left)
     helo = await check_host(resolver, client, f"postmaster@{client.helo}", identity="helo", budget=budget)
     if spent and helo.result == "permerror" and (budget.terms_left < 0 or budget.voids_left < 0):
-        helo = SpfFinding("helo", helo.domain, "temperror", problem="MAIL FROM has used up this message's lookups")
+        helo = SpfFinding(
+            identity="helo",
+            domain=helo.domain,
+            result="temperror",
+            problem="MAIL FROM has used up this message's lookups",
+        )
     return SpfEvidence(mailfrom, helo)
 
 
 async def check_host(
-    resolver: Resolver, client: SpfClient, sender: str, *, identity: Identity = "mailfrom", budget: LookupBudget | None = None
+    resolver: Resolver,
+    client: SpfClient,
+    sender: str,
+    *,
+    identity: Identity = "mailfrom",
+    budget: LookupBudget | None = None,
 ) -> SpfFinding:
-    """One identity: `sender` is `local@domain` (RFC 7208 §4.1). Without a `budget` the limits count for this check alone."""
+    """One identity: `sender` is `local@domain` (RFC 7208 §4.1). Without a `budget` the limits count for this
+    check alone."""
     local, _, domain_text = sender.rpartition("@")
     domain = to_checked_domain(domain_text)
     if domain is None:
-        return SpfFinding(identity, domain_text, "none", problem="the domain is malformed or has only one label")
+        return SpfFinding(
+            identity=identity,
+            domain=domain_text,
+            result="none",
+            problem="the domain is malformed or has only one label",
+        )
     sender = f"{local or 'postmaster'}@{domain_text}"  # RFC 7208 §4.3
     evaluation = _Evaluation(resolver, client, sender, budget or LookupBudget())
     try:
         result, term, record_domain, record = await evaluation.check(domain)
     except _Ended as end:
-        return SpfFinding(identity, domain, end.result, problem=str(end))
+        return SpfFinding(identity=identity, domain=domain, result=end.result, problem=str(end))
     if record is None:
-        return SpfFinding(identity, domain, "none", problem="the domain publishes no SPF record")
+        return SpfFinding(
+            identity=identity, domain=domain, result="none", problem="the domain publishes no SPF record"
+        )
     explanation = await evaluation.explain(record, record_domain) if result == "fail" else None
-    return SpfFinding(identity, domain, result, term, explanation)
+    return SpfFinding(identity=identity, domain=domain, result=result, term=term, explanation=explanation)
 
 
 def check_message_now(resolver: Resolver, client: SpfClient, reverse_path: str) -> SpfEvidence:
@@ -77,7 +110,8 @@ def _permerror(problem: str) -> _Ended:
     return _Ended("permerror", problem)
 
 
-# What `check` found: result, the term that matched, the domain whose record decided, that record (None: there is none).
+# What `check` found: result, the term that matched, the domain whose record decided, that record (None: there
+# is none).
 _Found = tuple[SpfResult, str, str, Record | None]
 
 
@@ -162,7 +196,8 @@ class _Evaluation:
         return self._holds(answer, directive)
 
     async def _mx(self, target: str, directive: Directive) -> bool:
-        """RFC 7208 §5.4: never the implicit MX. A term counts as void once, however many of its lookups are (§4.6.4)."""
+        """RFC 7208 §5.4: never the implicit MX. A term counts as void once, however many of its lookups are
+        (§4.6.4)."""
         answer = await self._ask(target, "MX")
         self._count_void(answer)
         if len(answer.records) > MAX_NAMES_PER_TERM:
@@ -183,10 +218,14 @@ class _Evaluation:
         """RFC 7208 §5.5: a validated name at or below the target."""
         if target is None:
             return False
-        return any(name == target or name.endswith("." + target) for name in await self._validated_names(count_void=True))
+        return any(
+            name == target or name.endswith("." + target)
+            for name in await self._validated_names(count_void=True)
+        )
 
     async def _validated_names(self, *, count_void: bool) -> list[str]:
-        """The client's names that lead back to it, of the first ten; DNS errors only make the list shorter (§5.5)."""
+        """The client's names that lead back to it, of the first ten; DNS errors only make the list shorter
+        (§5.5)."""
         if self._validated is None:
             self._validated = []
             answer = await self._resolver.resolve(self._client.address.reverse_pointer, "PTR")
@@ -201,7 +240,10 @@ class _Evaluation:
     def _holds(self, answer: Answer, directive: Directive) -> bool:
         shift = directive.shift if self._is_ipv4 else directive.shift6
         number = self._number >> shift
-        return any(int(address) >> shift == number for address in cast(tuple[IPv4Address | IPv6Address, ...], answer.records))
+        return any(
+            int(address) >> shift == number
+            for address in cast(tuple[IPv4Address | IPv6Address, ...], answer.records)
+        )
 
     async def _ask_addresses(self, name: str) -> Answer:
         return await self._ask(name, "A" if self._is_ipv4 else "AAAA")
@@ -209,7 +251,9 @@ class _Evaluation:
     async def _ask(self, name: str, rtype: RecordType) -> Answer:
         answer = await self._resolver.resolve(name, rtype)
         if answer.is_unknown:
-            raise _Ended("temperror", f"the {rtype} records of {name} could not be had: {answer.status.value}")  # RFC 7208 §4.4, §5
+            raise _Ended(
+                "temperror", f"the {rtype} records of {name} could not be had: {answer.status.value}"
+            )  # RFC 7208 §4.4, §5
         return answer
 
     def _count_term(self) -> None:
@@ -249,7 +293,8 @@ class _Evaluation:
         return values
 
     async def _best_name(self, domain: str) -> str:
-        """RFC 7208 §7.3 p: the domain itself, else a name below it, else any validated name, else "unknown"."""
+        """RFC 7208 §7.3 p: the domain itself, else a name below it, else any validated name, else
+        "unknown"."""
         names = await self._validated_names(count_void=False)
         below = [name for name in names if name.endswith("." + domain)]
         return domain if domain in names else (below or names or ["unknown"])[0]

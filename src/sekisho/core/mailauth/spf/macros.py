@@ -19,7 +19,7 @@ class MacroError(ValueError):
     """The text is no macro-string or no domain-spec."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Macro:
     letter: str  # lower-case
     parts: int  # keep so many on the right; 0: all
@@ -44,7 +44,9 @@ class MacroString:
         """`values` holds a text for every letter used."""
         if self.literal is not None:
             return self.literal
-        return "".join(token if isinstance(token, str) else _expand(token, values[token.letter]) for token in self.tokens)
+        return "".join(
+            token if isinstance(token, str) else _expand(token, values[token.letter]) for token in self.tokens
+        )
 
 
 def parse_macro_string(text: str, kind: Literal["domain", "explanation", "modifier"]) -> MacroString:
@@ -63,7 +65,15 @@ def parse_macro_string(text: str, kind: Literal["domain", "explanation", "modifi
             if digits and not digits.strip("0"):
                 raise MacroError("a macro that keeps 0 parts")
             parts = int(digits or 0) if len(digits) <= 3 else MAX_PARTS
-            tokens.append(Macro(letter.lower(), parts, bool(reverse), delimiters or ".", letter.isupper()))
+            tokens.append(
+                Macro(
+                    letter=letter.lower(),
+                    parts=parts,
+                    reverse=bool(reverse),
+                    delimiters=delimiters or ".",
+                    escape=letter.isupper(),
+                )
+            )
         elif percent:
             tokens.append(_PERCENT[percent])
         else:
@@ -73,7 +83,9 @@ def parse_macro_string(text: str, kind: Literal["domain", "explanation", "modifi
     if kind == "domain":
         _check_domain_end(text, tokens)
     whole = "".join(token for token in tokens if isinstance(token, str))
-    return MacroString(text, tuple(tokens), whole if all(isinstance(token, str) for token in tokens) else None)
+    return MacroString(
+        text, tuple(tokens), whole if all(isinstance(token, str) for token in tokens) else None
+    )
 
 
 def _check_domain_end(text: str, tokens: list[str | Macro]) -> None:
@@ -97,7 +109,8 @@ def _expand(macro: Macro, value: str) -> str:
 
 
 def shorten_domain(name: str) -> str:
-    """An expanded domain-spec as a name: no trailing dot, labels dropped on the left until it fits (RFC 7208 §7.3)."""
+    """An expanded domain-spec as a name: no trailing dot, labels dropped on the left until it fits (RFC 7208
+    §7.3)."""
     name = name.removesuffix(".")
     excess = len(name) - MAX_DOMAIN_OCTETS
     if excess <= 0:

@@ -21,7 +21,8 @@ def to_query_name(text: str) -> str | None:
 
 
 def to_checked_domain(text: str) -> str | None:
-    """The domain of an identity or include as A-labels, or None where RFC 7208 §4.3 says `none`: malformed, or one label."""
+    """The domain of an identity or include as A-labels, or None where RFC 7208 §4.3 says `none`: malformed,
+    or one label."""
     if not text.isascii():
         try:
             text = idna.encode(text, uts46=True).decode("ascii")

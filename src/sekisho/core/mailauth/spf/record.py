@@ -16,7 +16,9 @@ _VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
 _QUALIFIERS: dict[str, Qualified] = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 # RFC 7208 §12 modifier: name "=" macro-string; tried first, because no mechanism has "=" before ":" or "/".
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9\-_.]*)=(.*)\Z", re.DOTALL)
-_MECHANISM = re.compile(r"([+\-?~]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?:(:)(.*?))?((?:/.*)?)\Z", re.IGNORECASE | re.DOTALL)
+_MECHANISM = re.compile(
+    r"([+\-?~]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?:(:)(.*?))?((?:/.*)?)\Z", re.IGNORECASE | re.DOTALL
+)
 # RFC 7208 §5.6: no leading zeros in a prefix length.
 _CIDR4 = re.compile(r"/(0|[1-9][0-9]?)\Z")
 _CIDR6 = re.compile(r"/(0|[1-9][0-9]{0,2})\Z")
@@ -27,11 +29,12 @@ class RecordError(ValueError):
     """The record is a syntax error: permerror (RFC 7208 §4.6). The message says where."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Directive:
     """One mechanism and what it means if it matches.
 
-    ip4 and ip6: `network` is the address shifted right by `shift`. a and mx: compare after shifting by `shift` or `shift6`.
+    ip4 and ip6: `network` is the address shifted right by `shift`. a and mx: compare after shifting by
+    `shift` or `shift6`.
     """
 
     result: Qualified
@@ -106,7 +109,7 @@ def _parse_directive(term: str) -> Directive:
     if name == "all":
         if value:
             raise RecordError(f"the term {term[:80]!r} takes no value")
-        return Directive(result, name, term)
+        return Directive(result=result, name=name, text=term)
     if name in ("ip4", "ip6"):
         if not match[3]:
             raise RecordError(f"the term {term[:80]!r} lacks its network")
@@ -114,11 +117,13 @@ def _parse_directive(term: str) -> Directive:
     if name in ("include", "exists"):
         if not match[3]:
             raise RecordError(f"the term {term[:80]!r} lacks its domain")
-        return Directive(result, name, term, parse_macro_string(value, "domain"))
+        return Directive(result=result, name=name, text=term, domain=parse_macro_string(value, "domain"))
     if name == "ptr":
         if match[5] and not match[3]:
             raise RecordError(f"the term {term[:80]!r} cannot be read")
-        return Directive(result, name, term, parse_macro_string(value, "domain") if value else None)
+        return Directive(
+            result=result, name=name, text=term, domain=parse_macro_string(value, "domain") if value else None
+        )
     return _parse_host(result, name, term, value if match[3] else "", "" if match[3] else value)
 
 
@@ -133,7 +138,9 @@ def _parse_host(result: Qualified, name: MechanismName, term: str, value: str, l
     if value and not match[1]:
         raise RecordError(f"the term {term[:80]!r} has nothing after the colon")
     domain = parse_macro_string(match[1], "domain") if value else None
-    return Directive(result, name, term, domain, 0, 32 - length, 128 - length6)
+    return Directive(
+        result=result, name=name, text=term, domain=domain, network=0, shift=32 - length, shift6=128 - length6
+    )
 
 
 def _parse_network(result: Qualified, name: MechanismName, term: str, value: str) -> Directive:
@@ -151,4 +158,6 @@ def _parse_network(result: Qualified, name: MechanismName, term: str, value: str
     if "%" in text:
         raise RecordError(f"the term {term[:80]!r} has no IP address")
     shift = width - length
-    return Directive(result, name, term, None, int(address) >> shift, shift)
+    return Directive(
+        result=result, name=name, text=term, domain=None, network=int(address) >> shift, shift=shift
+    )

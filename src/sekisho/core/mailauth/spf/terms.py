@@ -14,7 +14,8 @@ MAX_NAMES_PER_TERM = 10  # RFC 7208 §4.6.4: of mx and ptr
 
 @dataclass(frozen=True, slots=True)
 class SpfClient:
-    """Who speaks. `receiver` and `now_seconds` are only for the macros r and t of explanations (RFC 7208 §7.3)."""
+    """Who speaks. `receiver` and `now_seconds` are only for the macros r and t of explanations (RFC 7208
+    §7.3)."""
 
     address: IPv4Address | IPv6Address
     helo: str
@@ -29,18 +30,20 @@ class SpfClient:
 
 @dataclass(slots=True)
 class LookupBudget:
-    """Lookup terms and void lookups used so far. One object may be shared by all checks of a message (THREATS 47)."""
+    """Lookup terms and void lookups used so far. One object may be shared by all checks of a message (THREATS
+    47)."""
 
     terms_left: int = MAX_LOOKUP_TERMS
     voids_left: int = MAX_VOID_LOOKUPS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpfFinding:
     """One identity's result.
 
-    `term` is the directive that matched ("" for the default and for errors). `explanation` is the domain owner's text for a
-    fail, to be marked as theirs (RFC 7208 §6.2); None means that they gave none. `problem` is a sentence for errors and none.
+    `term` is the directive that matched ("" for the default and for errors). `explanation` is the domain
+    owner's text for a fail, to be marked as theirs (RFC 7208 §6.2); None means that they gave none. `problem`
+    is a sentence for errors and none.
     """
 
     identity: Identity
@@ -53,7 +56,8 @@ class SpfFinding:
 
 @dataclass(frozen=True, slots=True)
 class SpfEvidence:
-    """Both identities of a message. With a null reverse-path `mailfrom` is about postmaster@HELO (RFC 7208 §2.4)."""
+    """Both identities of a message. With a null reverse-path `mailfrom` is about postmaster@HELO (RFC 7208
+    §2.4)."""
 
     mailfrom: SpfFinding
-    helo: SpfFinding = field(default_factory=lambda: SpfFinding("helo", "", "none"))
+    helo: SpfFinding = field(default_factory=lambda: SpfFinding(identity="helo", domain="", result="none"))

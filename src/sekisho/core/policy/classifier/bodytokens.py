@@ -1,4 +1,5 @@
-"""What the body of a message says: its words, and apart from them its build (parts, markup, links) as tokens for statistics."""
+"""What the body of a message says: its words, and apart from them its build (parts, markup, links) as tokens
+for statistics."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -44,7 +45,9 @@ class TextBody(NamedTuple):
     octets: bytes
 
 
-def body_tokens(parts: Iterable[Part], size: int, bodies: Iterable[TextBody], author: str, add: Add, add_word: Add) -> None:
+def body_tokens(
+    parts: Iterable[Part], size: int, bodies: Iterable[TextBody], author: str, add: Add, add_word: Add
+) -> None:
     """`author`: the organisation that From names; `add` takes the build, `add_word` the words."""
     _build(list(parts), size, add)
     left, kinds, hosts = MAX_CHARACTERS, set(), Hosts(author)
@@ -70,7 +73,11 @@ def decoded(body: TextBody) -> str:
     encoding = body.part.encoding
     charset = body.part.parameter(b"charset") or b""
     is_plain = encoding not in (b"base64", b"quoted-printable")
-    if is_plain and charset.lower() in (b"", b"us-ascii") and (b"\x1b" in body.octets or not body.octets.isascii()):
+    if (
+        is_plain
+        and charset.lower() in (b"", b"us-ascii")
+        and (b"\x1b" in body.octets or not body.octets.isascii())
+    ):
         charset = _guessed(body.octets)
     return BodyDecoder(encoding, charset or b"utf-8").feed(body.octets, final=True)
 
@@ -132,7 +139,9 @@ class Hosts:
         host = self._one(match[1], match[2])
         named = _NAMED_HOST.search(shown[:200].lower())
         if host and named:
-            self._tokens.add("u:as shown" if organisation(named[0]) == organisation(host) else "u:not as shown")
+            self._tokens.add(
+                "u:as shown" if organisation(named[0]) == organisation(host) else "u:not as shown"
+            )
 
     def _one(self, rest: str | None, address: str | None) -> str:
         tokens = self._tokens
@@ -169,7 +178,16 @@ class Hosts:
         add(f"u#{self._count.bit_length()}")
         add(f"uh#{len(self._found).bit_length()}")
         if self._found and self._author:
-            add("ua:" + ("all" if self._found == {self._author} else "some" if self._author in self._found else "none"))
+            add(
+                "ua:"
+                + (
+                    "all"
+                    if self._found == {self._author}
+                    else "some"
+                    if self._author in self._found
+                    else "none"
+                )
+            )
 
 
 def _markup(page: Hypertext, is_html: bool, hosts: Hosts, add: Add) -> None:
@@ -193,7 +211,8 @@ def _markup(page: Hypertext, is_html: bool, hosts: Hosts, add: Add) -> None:
             add("hid:" + word)
 
 
-# The patterns below cost a millisecond for a long text, a search for what each of them needs costs microseconds.
+# The patterns below cost a millisecond for a long text, a search for what each of them needs costs
+# microseconds.
 
 
 def _holds_url(text: str) -> bool:

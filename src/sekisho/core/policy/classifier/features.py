@@ -1,4 +1,5 @@
-"""A message to the classifier: tokens, and their hashes, which are all that is kept of a message that was learned."""
+"""A message to the classifier: tokens, and their hashes, which are all that is kept of a message that was
+learned."""
 
 import zlib
 from array import array
@@ -12,10 +13,11 @@ _DILUTION = 0.85
 _SALT_SEED = 3
 
 
-class View(NamedTuple):
-    """`weight`: of the view beside the other; `power`: how much more a telling token counts than another; `lean`: how far a token counts
-    by its own odds, before the fit looks at which tokens come together. All measured by cross validation (bench/classifier.py): the build
-    tells by a few sure signs, the words by many weak ones."""
+class ClassifierView(NamedTuple):
+    """`weight`: of the view beside the other; `power`: how much more a telling token counts than another;
+    `lean`: how far a token counts by its own odds, before the fit looks at which tokens come together. All
+    measured by cross validation (bench/classifier.py): the build tells by a few sure signs, the words by many
+    weak ones."""
 
     seed: int
     weight: float
@@ -27,13 +29,14 @@ class View(NamedTuple):
         return self.weight / float(max(count, 1) ** _DILUTION)
 
 
-BUILD = View(1, 2.45, 2.0, 0.015)
-WORDS = View(2, 3.43, 1.4, 0.03)
+BUILD = ClassifierView(1, 2.45, 2.0, 0.015)
+WORDS = ClassifierView(2, 3.43, 1.4, 0.03)
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Each token once, in the order found. `build`: how the message is made and came here; `words`: what it says."""
+    """Each token once, in the order found. `build`: how the message is made and came here; `words`: what it
+    says."""
 
     build: tuple[str, ...]
     words: tuple[str, ...]
@@ -47,7 +50,7 @@ class Features:
     words: "array[int]"
 
     @property
-    def views(self) -> "tuple[tuple[View, array[int]], ...]":
+    def views(self) -> "tuple[tuple[ClassifierView, array[int]], ...]":
         return (BUILD, self.build), (WORDS, self.words)
 
     def to_octets(self) -> bytes:
@@ -71,7 +74,7 @@ def salt_of(account_id: int) -> int:
     return zlib.crc32(account_id.to_bytes(8, "little", signed=True), _SALT_SEED)
 
 
-def _hashes(tokens: tuple[str, ...], view: View) -> "array[int]":
+def _hashes(tokens: tuple[str, ...], view: ClassifierView) -> "array[int]":
     crc32, seed = zlib.crc32, view.seed
     return array("I", [crc32(token.encode("utf-8", "replace"), seed) for token in tokens[:MAX_TOKENS]])
 

@@ -1,6 +1,8 @@
-"""Fitting the classifier to everything it was taught: a support vector machine by dual coordinate descent (Hsieh et al. 2008).
+"""Fitting the classifier to everything it was taught: a support vector machine by dual coordinate descent
+(Hsieh et al. 2008).
 
-In slices, so that a server can go on with its mail in between. The same lessons in the same order give the same knowledge.
+In slices, so that a server can go on with its mail in between. The same lessons in the same order give the
+same knowledge.
 """
 
 from array import array
@@ -8,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import copysign
 
-from sekisho.core.policy.classifier.features import View, salt_of
+from sekisho.core.policy.classifier.features import ClassifierView, salt_of
 from sekisho.core.policy.classifier.knowledge import OWN_SHARE, SOFTNESS, Knowledge, Lesson, odds_of
 
 MIN_BITS, MAX_BITS = 16, 20
@@ -19,9 +21,10 @@ _STILL = 0.001
 _SPARSE = 8  # places per feature that there should be
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Example:
-    """A lesson ready for fitting. `places` index the dense weights; `parts`: (from, to, share) stretches of them."""
+    """A lesson ready for fitting. `places` index the dense weights; `parts`: (from, to, share) stretches of
+    them."""
 
     places: "array[int]"
     parts: tuple[tuple[int, int, float], ...]
@@ -56,7 +59,7 @@ class Fitting:
     def _count(self) -> Iterator[float]:
         """How often each feature, an account's own ones too, is in spam and in ham: its pace."""
         counts: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        views: dict[int, View] = {}
+        views: dict[int, ClassifierView] = {}
         totals = [0, 0]
         for number, lesson in enumerate(self._lessons):
             if not number % _SLICE:
@@ -93,7 +96,13 @@ class Fitting:
                 places.extend([self._place(each ^ salt) for each in hashes])
                 parts.append((begin, len(places), part))
                 own += part * part * sum(map(self._paces.__getitem__, places[begin:]))
-        return _Example(places, tuple(parts), 1.0 if lesson.is_spam else -1.0, lesson.is_private, own + SOFTNESS)
+        return _Example(
+            places=places,
+            parts=tuple(parts),
+            side=1.0 if lesson.is_spam else -1.0,
+            is_private=lesson.is_private,
+            own=own + SOFTNESS,
+        )
 
     def _place(self, feature: int) -> int:
         known = self._ids.get(feature)

@@ -17,8 +17,10 @@ MAX_VALUE_OCTETS = 1000
 # Added by the mailbox or its reader, not by who sent the message.
 STORE_FIELDS = frozenset(
     (
-        b"return-path", b"delivered-to", b"delivery-date", b"x-original-to", b"envelope-to", b"status", b"x-status", b"x-keywords",
-        b"x-uid", b"x-uidl", b"lines", b"content-length", b"x-mozilla-status", b"x-mozilla-status2", b"x-gmail-labels",
+        b"return-path", b"delivered-to", b"delivery-date", b"x-original-to", b"envelope-to", b"status",
+        b"x-status", b"x-keywords",
+        b"x-uid", b"x-uidl", b"lines", b"content-length", b"x-mozilla-status", b"x-mozilla-status2",
+        b"x-gmail-labels",
         b"authentication-results", b"received-spf",
     )
 )  # fmt: skip
@@ -26,8 +28,10 @@ STORE_FIELDS = frozenset(
 FILTER_FIELDS = (b"x-spam", b"x-rspam", b"x-bogosity", b"x-dspam", b"x-junk", b"x-sekisho")
 _READ_APART = frozenset(
     (
-        b"received", b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to", b"in-reply-to", b"references",
-        b"content-type", b"content-transfer-encoding", b"mime-version", b"dkim-signature", b"arc-seal", b"arc-message-signature",
+        b"received", b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to", b"in-reply-to",
+        b"references",
+        b"content-type", b"content-transfer-encoding", b"mime-version", b"dkim-signature", b"arc-seal",
+        b"arc-message-signature",
         b"arc-authentication-results", b"x-google-dkim-signature", b"return-path",
     )
 )  # fmt: skip
@@ -40,7 +44,8 @@ _ENCODED = re.compile(rb"=\?([\w\-]{1,40})\?")
 
 
 def shape(text: str, limit: int = 40) -> str:
-    """What a text looks like: `Ab3d-77` is `Aa9a-9`. Programs that write mail are known by the shapes they write."""
+    """What a text looks like: `Ab3d-77` is `Aa9a-9`. Programs that write mail are known by the shapes they
+    write."""
     text = text[: limit * 4]
     return _DIGITS.sub("9", _SMALLS.sub("a", _CAPITALS.sub("A", text)))[:limit]
 
@@ -48,7 +53,8 @@ def shape(text: str, limit: int = 40) -> str:
 def header_tokens(header: HeaderSection, add: Add, client: Hop | None = None) -> str:
     """Hands each token to `add`; gives back the organisation that From names, or "".
 
-    `client`: who handed the message to us, where that is known apart from the header; else the topmost host outside is looked for.
+    `client`: who handed the message to us, where that is known apart from the header; else the topmost host
+    outside is looked for.
     """
     return _Reader(header, add, client).read()
 
@@ -58,7 +64,8 @@ def _is_ours(name: bytes) -> bool:
 
 
 def _outside(hops: Iterable[Hop]) -> list[Hop]:
-    """Without what the recipient's own side wrote: fetching, filtering and the name of the host that took the message."""
+    """Without what the recipient's own side wrote: fetching, filtering and the name of the host that took the
+    message."""
     outside = list(dropwhile(lambda hop: hop.is_private or not hop.address, hops))
     if outside:
         outside[0] = replace(outside[0], by="", zone="", protocol="")
@@ -149,7 +156,18 @@ class _Reader:
         add, text = self._add, self._text(b"from")
         found = _ADDRESS.search(text)
         name, bracket, _ = text.partition("<")
-        add("from:" + ("only" if not bracket else "quoted" if name.lstrip().startswith('"') else "bare" if name.strip() else "empty"))
+        add(
+            "from:"
+            + (
+                "only"
+                if not bracket
+                else "quoted"
+                if name.lstrip().startswith('"')
+                else "bare"
+                if name.strip()
+                else "empty"
+            )
+        )
         for word in words(name if bracket else "")[:20]:
             add("fn:" + word)
         if not found:

@@ -1,10 +1,11 @@
 """What the classifier knows, and what it says about a message.
 
-A linear margin over hashed tokens, fitted so that what was learned lies beyond 1 (spam) or -1 (ham). The pace of each token is its log
-odds between spam and ham (NB-SVM: Wang and Manning 2012): what tells the two apart counts, what is merely frequent does not. The fit
-begins where each token says what its odds say (naive Bayes), and goes no further from there than the lessons ask. What an
-account teaches is learned twice, for everybody and under the account's own name in the same table (Weinberger et al. 2009); so one
-person's taste is followed in that person's mail at once, and in that of others only as far as the rest agrees.
+A linear margin over hashed tokens, fitted so that what was learned lies beyond 1 (spam) or -1 (ham). The pace
+of each token is its log odds between spam and ham (NB-SVM: Wang and Manning 2012): what tells the two apart
+counts, what is merely frequent does not. The fit begins where each token says what its odds say (naive
+Bayes), and goes no further from there than the lessons ask. What an account teaches is learned twice, for
+everybody and under the account's own name in the same table (Weinberger et al. 2009); so one person's taste
+is followed in that person's mail at once, and in that of others only as far as the rest agrees.
 """
 
 import zlib
@@ -14,10 +15,11 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 from math import log
 
-from sekisho.core.policy.classifier.features import Features, Tokens, View, features_of, salt_of
+from sekisho.core.policy.classifier.features import ClassifierView, Features, Tokens, features_of, salt_of
 
 MIN_LESSONS = 100  # of ham and of spam each, before anything is said
-JUNK_SCORE = 0.25  # from here on a message is junk: cross validation loses no more than 0.05 % of ham (bench/classifier.py)
+# from here on a message is junk: cross validation loses no more than 0.05 % of ham (bench/classifier.py)
+JUNK_SCORE = 0.25
 SUSPECT_SCORE = 0.0  # below it nobody asks why: less than the least that an operator may call junk
 MUCH_HAM = 1000  # lessons from which on nothing is held back
 CAUTION = 60.0
@@ -41,7 +43,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Teachings:
     """A token and what it adds to the score."""
 
     token: str
@@ -50,14 +52,16 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """`score`: -1 is what ham is like, 1 what spam is like. `telling`: the tokens that said most, spam's first."""
+    """`score`: -1 is what ham is like, 1 what spam is like. `telling`: the tokens that said most, spam's
+    first."""
 
     score: float
-    telling: tuple[Told, ...] = ()
+    telling: tuple[Teachings, ...] = ()
 
 
 def odds_of(spam: int, ham: int, spams: int, hams: int) -> float:
-    """Of a token that was in `spam` of `spams` and `ham` of `hams` messages: the logarithm of its odds, smoothed. Spam's are above 0."""
+    """Of a token that was in `spam` of `spams` and `ham` of `hams` messages: the logarithm of its odds,
+    smoothed. Spam's are above 0."""
     a = SMOOTHING
     return log((spam + a) * (hams + 2 * a) / ((ham + a) * (spams + 2 * a)))
 
@@ -67,11 +71,12 @@ def pace_of(spam: int, ham: int, spams: int, hams: int, power: float) -> float:
 
 
 def caution_of(hams: int) -> float:
-    """What is taken off while there is little ham to compare with: then more of what comes is of a kind never seen."""
+    """What is taken off while there is little ham to compare with: then more of what comes is of a kind never
+    seen."""
     return max(0.0, CAUTION / max(hams, 1) - CAUTION / MUCH_HAM)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Knowledge:
     """Two tables of 2 to the `bits` places. Learns in place; everything else is a question."""
 
@@ -86,7 +91,7 @@ class Knowledge:
     @classmethod
     def empty(cls, bits: int = 16) -> "Knowledge":
         size = 4 << bits
-        return cls(bits, array("f", bytes(size)), array("f", bytes(size)))
+        return cls(bits=bits, weights=array("f", bytes(size)), paces=array("f", bytes(size)))
 
     @property
     def is_enough(self) -> bool:
@@ -110,12 +115,17 @@ class Knowledge:
         return self._explained(tokens, features_of(tokens), account_id, most)
 
     def opinions(self, tokens: Tokens, account_ids: Iterable[int]) -> dict[int, Opinion]:
-        """By account, 0 for everybody. Only of what may be spam are the telling tokens looked for: that costs as much as the score."""
+        """By account, 0 for everybody. Only of what may be spam are the telling tokens looked for: that costs
+        as much as the score."""
         features = features_of(tokens)
         found: dict[int, Opinion] = {}
         for account_id in account_ids:
             score = self.score(features, account_id)
-            found[account_id] = Opinion(score) if score < SUSPECT_SCORE else self._explained(tokens, features, account_id, _MAX_TELLING)
+            found[account_id] = (
+                Opinion(score)
+                if score < SUSPECT_SCORE
+                else self._explained(tokens, features, account_id, _MAX_TELLING)
+            )
         return found
 
     def _explained(self, tokens: Tokens, features: Features, account_id: int, most: int) -> Opinion:
@@ -125,11 +135,11 @@ class Knowledge:
         told = [(max(-CLIP, min(CLIP, said)), name) for said, name in told]
         most_spam = nlargest(most, (each for each in told if each[0] > _LEAST_TELLING))
         most_ham = nlargest(most, ((-said, name) for said, name in told if said < -_LEAST_TELLING))
-        telling = [Told(name[:_MAX_TELLING_LENGTH], round(said, 3)) for said, name in most_spam]
-        telling += [Told(name[:_MAX_TELLING_LENGTH], -round(said, 3)) for said, name in most_ham]
+        telling = [Teachings(name[:_MAX_TELLING_LENGTH], round(said, 3)) for said, name in most_spam]
+        telling += [Teachings(name[:_MAX_TELLING_LENGTH], -round(said, 3)) for said, name in most_ham]
         return Opinion(self.bias + sum(said for said, _ in told) - caution_of(self.hams), tuple(telling))
 
-    def _said(self, view: View, hashes: Sequence[int], account_id: int) -> list[float]:
+    def _said(self, view: ClassifierView, hashes: Sequence[int], account_id: int) -> list[float]:
         weights, mask, part = self.weights, len(self.weights) - 1, view.share(len(hashes))
         if account_id not in self.accounts:
             return [weights[each & mask] * part for each in hashes]
@@ -164,7 +174,9 @@ class Knowledge:
         salt = salt_of(lesson.account_id)
         for view, hashes in lesson.features.views:
             part = view.share(len(hashes))
-            fresh = pace_of(lesson.is_spam, not lesson.is_spam, max(self.spams, 1), max(self.hams, 1), view.power)
+            fresh = pace_of(
+                lesson.is_spam, not lesson.is_spam, max(self.spams, 1), max(self.hams, 1), view.power
+            )
             for each in hashes:
                 if not lesson.is_private:
                     yield each & mask, part, paces[each & mask] or fresh
@@ -175,7 +187,10 @@ class Knowledge:
     # --- keeping
 
     def to_octets(self) -> bytes:
-        head = f"{self.bits} {self.bias!r} {self.spams} {self.hams} {','.join(map(str, sorted(self.accounts)))}\n"
+        head = (
+            f"{self.bits} {self.bias!r} {self.spams} {self.hams} "
+            f"{','.join(map(str, sorted(self.accounts)))}\n"
+        )
         return zlib.compress(head.encode() + self.weights.tobytes() + self.paces.tobytes(), 1)
 
     @classmethod
@@ -193,4 +208,12 @@ class Knowledge:
         weights.frombytes(tables[:size])
         paces.frombytes(tables[size:])
         known = {int(each) for each in accounts.split(",") if each}
-        return cls(int(bits), weights, paces, float(bias), int(spams), int(hams), known)
+        return cls(
+            bits=int(bits),
+            weights=weights,
+            paces=paces,
+            bias=float(bias),
+            spams=int(spams),
+            hams=int(hams),
+            accounts=known,
+        )

@@ -27,22 +27,39 @@ def text_ranges(structure: Structure) -> list[tuple[int, int, int]]:
     return found
 
 
-def read_tokens(header: HeaderSection, structure: Structure, size: int, bodies: Iterable[TextBody], client: Hop | None = None) -> Tokens:
-    """`size`: octets of the message; `bodies`: what stands at `text_ranges`; `client` as in `header_tokens`."""
+def read_tokens(
+    header: HeaderSection,
+    structure: Structure,
+    size: int,
+    bodies: Iterable[TextBody],
+    client: Hop | None = None,
+) -> Tokens:
+    """`size`: octets of the message; `bodies`: what stands at `text_ranges`; `client` as in
+    `header_tokens`."""
     build: dict[str, None] = {}
     words: dict[str, None] = {}
     author = header_tokens(header, build.setdefault, client)
-    body_tokens(structure.parts, size, bodies, author, build.setdefault, words.setdefault)
+    body_tokens(
+        parts=structure.parts,
+        size=size,
+        bodies=bodies,
+        author=author,
+        add=build.setdefault,
+        add_word=words.setdefault,
+    )
     return Tokens(tuple(build), tuple(words))
 
 
 def read_message(octets: bytes) -> Tokens:
     """Of a message in memory, whichever its line ends."""
     structure = scan(octets)
-    bodies = [TextBody(structure.parts[index], octets[begin : begin + length]) for index, begin, length in text_ranges(structure)]
+    bodies = [
+        TextBody(structure.parts[index], octets[begin : begin + length])
+        for index, begin, length in text_ranges(structure)
+    ]
     return read_tokens(HeaderSection(octets), structure, len(octets), bodies)
 
 
 def client_hop(hello: str, name: str, address: str) -> Hop:
     """The host that handed a message to us. `name`: its verified reverse name or ""."""
-    return Hop(hello.strip("[]").lower(), name.lower(), address)
+    return Hop(hello=hello.strip("[]").lower(), name=name.lower(), address=address)

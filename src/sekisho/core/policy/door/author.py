@@ -16,8 +16,8 @@ OWN_DOMAIN, UNREADABLE, DMARC, SHOWN = "own-domain", "unreadable-from", "dmarc",
 IMPERSONATED, ARC_TRUSTED = "impersonated-name", "arc-trusted"
 Consequence = Literal["nothing", "unknown", "quarantine", "reject", "unreadable"]
 
-# Every result word and what the domain asks for. RFC 9989 §5.4: p=none changes nothing; RFC 9989 §11.5: what DMARC cannot be applied to,
-# since nobody can tell whose it is, is no reason to let it in.
+# Every result word and what the domain asks for. RFC 9989 §5.4: p=none changes nothing; RFC 9989 §11.5: what
+# DMARC cannot be applied to, since nobody can tell whose it is, is no reason to let it in.
 DMARC_ROWS: Mapping[DmarcResult, Mapping[Policy, Consequence]] = {
     "pass": {"none": "nothing", "quarantine": "nothing", "reject": "nothing"},
     "fail": {"none": "nothing", "quarantine": "quarantine", "reject": "reject"},
@@ -36,7 +36,9 @@ def unreadable(evidence: Evidence) -> str:
     """Why nobody can tell who wrote the message; "" if somebody can."""
     if evidence.authorship is not None and evidence.authorship.problem:
         return evidence.authorship.problem
-    return evidence.dmarc.problem if evidence.dmarc is not None and dmarc_says(evidence) == "unreadable" else ""
+    return (
+        evidence.dmarc.problem if evidence.dmarc is not None and dmarc_says(evidence) == "unreadable" else ""
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Shown:
 
 
 def shows_another(evidence: Evidence) -> Shown | None:
-    """A name of ours, whatever it publishes, or any other that asks for something where DMARC fails for it."""
+    """A name of ours, whatever it publishes, or any other that asks for something where DMARC fails for
+    it."""
     finding = evidence.authorship
     if finding is None:
         return None
@@ -57,11 +60,20 @@ def shows_another(evidence: Evidence) -> Shown | None:
             return Shown(f"From shows {domain}, which is ours, but is from {finding.author}", True)
     for domain in finding.own_senders:
         if not is_authenticated(evidence, domain):
-            return Shown(f"Sender names {domain}, which is ours, but the message is from {finding.author}", True)
+            return Shown(
+                f"Sender names {domain}, which is ours, but the message is from {finding.author}", True
+            )
     for shown in finding.shown:
         if DMARC_ROWS[shown.result][shown.policy] in ("quarantine", "reject"):
-            return Shown(f"From shows {shown.author_domain}, whose policy is {shown.policy}, but is from {finding.author}")
-    return Shown(f"From shows more domains than are looked at, and is from {finding.author}") if finding.too_many_shown else None
+            return Shown(
+                f"From shows {shown.author_domain}, whose policy is {shown.policy}, but is from "
+                f"{finding.author}"
+            )
+    return (
+        Shown(f"From shows more domains than are looked at, and is from {finding.author}")
+        if finding.too_many_shown
+        else None
+    )
 
 
 def is_authenticated(evidence: Evidence, domain: str) -> bool | None:
@@ -72,46 +84,77 @@ def is_authenticated(evidence: Evidence, domain: str) -> bool | None:
         passing.append(spf.mailfrom.domain)
     if any(name.lower() == domain or name.lower().endswith("." + domain) for name in passing):
         return True
-    is_unknown = spf is None or spf.mailfrom.result == "temperror" or any(one.result == "temperror" for one in dkim)
+    is_unknown = (
+        spf is None or spf.mailfrom.result == "temperror" or any(one.result == "temperror" for one in dkim)
+    )
     return None if is_unknown else False
 
 
 def through_list(evidence: Evidence) -> bool:
     """Does the mailing list that List-Id names sign for itself?"""
     name = evidence.list_id
-    passing = [one.domain.lower() for one in evidence.dkim or () if one.result == "pass" and "." in one.domain]
+    passing = [
+        one.domain.lower() for one in evidence.dkim or () if one.result == "pass" and "." in one.domain
+    ]
     return bool(name) and any(name == domain or name.endswith("." + domain) for domain in passing)
 
 
 def _judge_own_domains(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
-    """A stranger may not write in the name of a domain of ours, whatever that domain publishes. While the DNS does not say who speaks for
-    the message it comes again: to let it in would open our name to everybody with a broken zone."""
+    """A stranger may not write in the name of a domain of ours, whatever that domain publishes. While the DNS
+    does not say who speaks for the message it comes again: to let it in would open our name to everybody with
+    a broken zone."""
     for domain in evidence.own_authors:
         known = is_authenticated(evidence, domain)
         if known or evidence.spf is None or sealed_pass(evidence.arc, domain, rules.trusted_sealers):
             continue
         because = f"From names {domain}, which is ours, and neither SPF nor DKIM speaks for it"
         if through_list(evidence):
-            return DoorVerdict("junk", OWN_DOMAIN, f"{because}; it came through the list {evidence.list_id}")
+            return DoorVerdict(
+                action="junk",
+                rule=OWN_DOMAIN,
+                because=f"{because}; it came through the list {evidence.list_id}",
+            )
         if known is None or unread_seal(evidence.arc, rules.trusted_sealers):
-            reply = Reply.of(451, "4.7.0", f"The DNS does not say now whether the message may name {domain} in From; try again later")
-            return DoorVerdict("defer", OWN_DOMAIN, f"{because}; but one of the checks could not be finished", reply)
+            reply = Reply.of(
+                451,
+                "4.7.0",
+                f"The DNS does not say now whether the message may name {domain} in From; try again later",
+            )
+            return DoorVerdict(
+                action="defer",
+                rule=OWN_DOMAIN,
+                because=f"{because}; but one of the checks could not be finished",
+                reply=reply,
+            )
         text = f"Mail in the name of {domain} is taken only from its own users; log in to send it (SPF, DKIM)"
-        return DoorVerdict("refuse", OWN_DOMAIN, because, Reply.of(550, "5.7.1", text))
+        return DoorVerdict(
+            action="refuse", rule=OWN_DOMAIN, because=because, reply=Reply.of(550, "5.7.1", text)
+        )
     return None
 
 
 def _judge_unreadable(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
-    """Whom each mail program shows another author for is nobody's mail. Notices and the roles' mail are lost to nobody: into Junk."""
+    """Whom each mail program shows another author for is nobody's mail. Notices and the roles' mail are lost
+    to nobody: into Junk."""
     because, finding = unreadable(evidence), evidence.authorship
     if not because:
         return None
-    if rules.refuses_unreadable and not is_for_roles(evidence) and not (finding is not None and finding.is_notice):
+    if (
+        rules.refuses_unreadable
+        and not is_for_roles(evidence)
+        and not (finding is not None and finding.is_notice)
+    ):
         # RFC 5322 §3.6: one From; RFC 9989 §11.5
         text = f"The message must say in one From field who wrote it, as Name <local@domain>: {because}"
-        return DoorVerdict("refuse", UNREADABLE, because, Reply.of(550, "5.7.1", text))
+        return DoorVerdict(
+            action="refuse", rule=UNREADABLE, because=because, reply=Reply.of(550, "5.7.1", text)
+        )
     harsher = _judge_dmarc(evidence, rules) if rules.mode(DMARC) == "enforce" else None
-    return DoorVerdict("junk", UNREADABLE, because) if harsher is None or harsher.action == "junk" else None
+    return (
+        DoorVerdict(action="junk", rule=UNREADABLE, because=because)
+        if harsher is None or harsher.action == "junk"
+        else None
+    )
 
 
 def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
@@ -122,27 +165,45 @@ def _judge_dmarc(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     if says == "unknown":
         if rules.on_temperror == "accept":
             return None
-        reply = Reply.of(451, "4.7.0", f"The DNS does not say now whether DMARC passes for {domain}; try again later")
-        return DoorVerdict("defer", "dmarc-temperror", finding.problem, reply)
+        reply = Reply.of(
+            451, "4.7.0", f"The DNS does not say now whether DMARC passes for {domain}; try again later"
+        )
+        return DoorVerdict(action="defer", rule="dmarc-temperror", because=finding.problem, reply=reply)
     because = f"DMARC fails for {domain}, whose policy is {finding.policy}"
     if sealed_pass(evidence.arc, domain, rules.trusted_sealers):
         return None
     if says == "quarantine":
-        return DoorVerdict("junk", "dmarc-quarantine", because)
+        return DoorVerdict(action="junk", rule="dmarc-quarantine", because=because)
     # RFC 9989 §7.4: p=reject alone is no reason to reject; a list that signs for itself is a reason not to.
     if through_list(evidence):
-        return DoorVerdict("junk", "dmarc-list", f"{because}; it came through the list {evidence.list_id}")
+        return DoorVerdict(
+            action="junk",
+            rule="dmarc-list",
+            because=f"{because}; it came through the list {evidence.list_id}",
+        )
     if sealer := unread_seal(evidence.arc, rules.trusted_sealers):
-        reply = Reply.of(451, "4.7.0", f"The DNS does not say now whether the seal of {sealer} holds; try again later")
-        return DoorVerdict("defer", "dmarc-temperror", f"{because}; the seal of {sealer} could not be checked", reply)
+        reply = Reply.of(
+            451, "4.7.0", f"The DNS does not say now whether the seal of {sealer} holds; try again later"
+        )
+        return DoorVerdict(
+            action="defer",
+            rule="dmarc-temperror",
+            because=f"{because}; the seal of {sealer} could not be checked",
+            reply=reply,
+        )
     if _could_pass(evidence, domain):
-        return DoorVerdict("junk", "dmarc-unknown", f"{because}; one of the checks could not be finished")
+        return DoorVerdict(
+            action="junk", rule="dmarc-unknown", because=f"{because}; one of the checks could not be finished"
+        )
     text = f"DMARC: the message is not authenticated as {domain}, whose policy is to reject such mail"
-    return DoorVerdict("refuse", "dmarc-reject", because, Reply.of(550, "5.7.1", text))
+    return DoorVerdict(
+        action="refuse", rule="dmarc-reject", because=because, reply=Reply.of(550, "5.7.1", text)
+    )
 
 
 def _could_pass(evidence: Evidence, author_domain: str) -> bool:
-    """Is a check unfinished that may have passed for the author's organization? One for another's name tells nothing about the author."""
+    """Is a check unfinished that may have passed for the author's organization? One for another's name tells
+    nothing about the author."""
     unfinished = [one.domain for one in evidence.dkim or () if one.result == "temperror"]
     if evidence.spf is not None and evidence.spf.mailfrom.result == "temperror":
         unfinished.append(evidence.spf.mailfrom.domain)
@@ -151,22 +212,26 @@ def _could_pass(evidence: Evidence, author_domain: str) -> bool:
 
 
 def _judge_shown(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
-    """Marked in any case; not put into Junk where a mailing list signs for itself, nor a foreign name by whoever is known well here. For
-    a name of ours only the recipient's own trust counts: everybody knows the hosts of free mail."""
+    """Marked in any case; not put into Junk where a mailing list signs for itself, nor a foreign name by
+    whoever is known well here. For a name of ours only the recipient's own trust counts: everybody knows the
+    hosts of free mail."""
     shown, known = shows_another(evidence), evidence.reputation
     if shown is None or through_list(evidence):
         return None
     if not shown.is_ours and known is not None and vouching(known, rules.experience):
         return None
-    return DoorVerdict("junk", SHOWN, shown.because)
+    return DoorVerdict(action="junk", rule=SHOWN, because=shown.because)
 
 
 def _judge_impersonation(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
-    """A name of ours on a foreign address is marked in any case; where nothing speaks for that address, it goes into Junk."""
+    """A name of ours on a foreign address is marked in any case; where nothing speaks for that address, it
+    goes into Junk."""
     finding = evidence.impersonated
     if finding is None or is_authenticated(evidence, finding.author.rpartition("@")[2]) is not False:
         return None
-    return DoorVerdict("junk", IMPERSONATED, f"{finding.explain()}, for whom neither SPF nor DKIM speaks")
+    return DoorVerdict(
+        action="junk", rule=IMPERSONATED, because=f"{finding.explain()}, for whom neither SPF nor DKIM speaks"
+    )
 
 
 def _judge_sealed(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
@@ -178,13 +243,34 @@ def _judge_sealed(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     if spared is None:
         return None
     domains = (*evidence.own_authors, evidence.dmarc.author_domain if evidence.dmarc is not None else "")
-    sealer = next((found for domain in domains if (found := sealed_pass(evidence.arc, domain, rules.trusted_sealers))), "")
-    return DoorVerdict("accept", ARC_TRUSTED, f"{sealer} saw it pass; without that, {spared.rule}: {spared.because}") if sealer else None
+    sealer = next(
+        (found for domain in domains if (found := sealed_pass(evidence.arc, domain, rules.trusted_sealers))),
+        "",
+    )
+    return (
+        DoorVerdict(
+            action="accept",
+            rule=ARC_TRUSTED,
+            because=f"{sealer} saw it pass; without that, {spared.rule}: {spared.because}",
+        )
+        if sealer
+        else None
+    )
 
 
 RULES = by_name(
-    Rule(OWN_DOMAIN, "Strangers may not write in the name of a domain of ours.", "door.own_domains", _judge_own_domains),
-    Rule(UNREADABLE, "Mail whose author nobody can tell is turned away.", "door.unreadable_from", _judge_unreadable),
+    Rule(
+        OWN_DOMAIN,
+        "Strangers may not write in the name of a domain of ours.",
+        "door.own_domains",
+        _judge_own_domains,
+    ),
+    Rule(
+        UNREADABLE,
+        "Mail whose author nobody can tell is turned away.",
+        "door.unreadable_from",
+        _judge_unreadable,
+    ),
     Rule(DMARC, "What fails DMARC is treated as its domain asks.", "door.dmarc", _judge_dmarc),
     Rule(
         IMPERSONATED,
@@ -198,5 +284,10 @@ RULES = by_name(
         "door.shown_authors",
         _judge_shown,
     ),
-    Rule(ARC_TRUSTED, "What failed DMARC only behind a sealer that you trust is taken.", "door.trusted_sealers", _judge_sealed),
+    Rule(
+        ARC_TRUSTED,
+        "What failed DMARC only behind a sealer that you trust is taken.",
+        "door.trusted_sealers",
+        _judge_sealed,
+    ),
 )

@@ -1,4 +1,5 @@
-"""The rules that speak before there is a message: at the greeting, at MAIL, at RCPT. They see the connection and what its network did."""
+"""The rules that speak before there is a message: at the greeting, at MAIL, at RCPT. They see the connection
+and what its network did."""
 
 from collections.abc import Callable
 
@@ -13,20 +14,32 @@ ERROR_FLOOD, HARVEST = "error-flood", "address-harvest"
 
 
 def _judge_early(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
-    """RFC 5321 §4.3.1: the client waits for the greeting. Whoever does not is no mail server that listens to answers."""
+    """RFC 5321 §4.3.1: the client waits for the greeting. Whoever does not is no mail server that listens to
+    answers."""
     if evidence.early is None or not evidence.early.before_greeting:
         return None
     text = "You spoke before the greeting; wait for it and come back"
-    return DoorVerdict("disconnect", EARLY_TALKER, "it spoke before the greeting", Reply.of(421, "4.5.1", text))
+    return DoorVerdict(
+        action="disconnect",
+        rule=EARLY_TALKER,
+        because="it spoke before the greeting",
+        reply=Reply.of(421, "4.5.1", text),
+    )
 
 
 def _judge_helo(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
-    """Not for a name that does not fit its address, which RFC 5321 §4.1.4 forbids, but for one that is ours (§7.9)."""
+    """Not for a name that does not fit its address, which RFC 5321 §4.1.4 forbids, but for one that is ours
+    (§7.9)."""
     finding = evidence.helo
     if finding is None or finding.is_forged is not True or finding.forgery not in ("own-name", "own-domain"):
         return None
     text = f"{finding.name} is a name of this server; say EHLO with your own, or log in to send mail"
-    return DoorVerdict("refuse", HELO_FORGED, f"it called itself {finding.name}", Reply.of(550, "5.7.1", text))
+    return DoorVerdict(
+        action="refuse",
+        rule=HELO_FORGED,
+        because=f"it called itself {finding.name}",
+        reply=Reply.of(550, "5.7.1", text),
+    )
 
 
 def _beyond(rule: str, measure: Measure, reply: Reply) -> Callable[[Evidence, DoorRules], DoorVerdict | None]:
@@ -34,7 +47,9 @@ def _beyond(rule: str, measure: Measure, reply: Reply) -> Callable[[Evidence, Do
         because = evidence.rate.explain(measure, rules.limits) if evidence.rate is not None else ""
         if not because:
             return None
-        return DoorVerdict("disconnect" if reply.code == 421 else "defer", rule, because, reply)
+        return DoorVerdict(
+            action="disconnect" if reply.code == 421 else "defer", rule=rule, because=because, reply=reply
+        )
 
     return judge
 
@@ -44,53 +59,73 @@ RATE_RULES = (CONNECTION_RATE, MESSAGE_RATE, RECIPIENT_RATE, ERROR_FLOOD, HARVES
 # In this order within a stage.
 CONNECTION_RULES: tuple[Rule, ...] = (
     Rule(
-        EARLY_TALKER,
-        "Who speaks before the greeting is sent away.",
-        "door.early_talkers",
-        _judge_early,
-        "greeting",
+        name=EARLY_TALKER,
+        says="Who speaks before the greeting is sent away.",
+        setting="door.early_talkers",
+        judge=_judge_early,
+        stage="greeting",
     ),
     Rule(
-        ERROR_FLOOD,
-        "Networks that make very many errors have to wait.",
-        "door.rates.mode",
-        _beyond(ERROR_FLOOD, "errors", Reply.of(421, "4.7.0", "Too many errors came from your network lately; come back later")),
-        "greeting",
+        name=ERROR_FLOOD,
+        says="Networks that make very many errors have to wait.",
+        setting="door.rates.mode",
+        judge=_beyond(
+            ERROR_FLOOD,
+            "errors",
+            Reply.of(421, "4.7.0", "Too many errors came from your network lately; come back later"),
+        ),
+        stage="greeting",
     ),
     Rule(
-        HARVEST,
-        "Networks that try very many recipients that do not exist have to wait.",
-        "door.rates.mode",
-        _beyond(HARVEST, "refused", Reply.of(421, "4.7.0", "Too many refused recipients from your network lately; come back later")),
-        "greeting",
+        name=HARVEST,
+        says="Networks that try very many recipients that do not exist have to wait.",
+        setting="door.rates.mode",
+        judge=_beyond(
+            HARVEST,
+            "refused",
+            Reply.of(421, "4.7.0", "Too many refused recipients from your network lately; come back later"),
+        ),
+        stage="greeting",
     ),
     Rule(
-        CONNECTION_RATE,
-        "Networks that connect far too often have to wait.",
-        "door.rates.mode",
-        _beyond(CONNECTION_RATE, "connections", Reply.of(421, "4.7.0", "Too many connections from your network lately; come back later")),
-        "greeting",
+        name=CONNECTION_RATE,
+        says="Networks that connect far too often have to wait.",
+        setting="door.rates.mode",
+        judge=_beyond(
+            CONNECTION_RATE,
+            "connections",
+            Reply.of(421, "4.7.0", "Too many connections from your network lately; come back later"),
+        ),
+        stage="greeting",
     ),
     Rule(
-        MESSAGE_RATE,
-        "Networks that send far too many messages have to wait.",
-        "door.rates.mode",
-        _beyond(MESSAGE_RATE, "messages", Reply.of(421, "4.7.0", "Too many messages from your network lately; come back later")),
-        "sender",
+        name=MESSAGE_RATE,
+        says="Networks that send far too many messages have to wait.",
+        setting="door.rates.mode",
+        judge=_beyond(
+            MESSAGE_RATE,
+            "messages",
+            Reply.of(421, "4.7.0", "Too many messages from your network lately; come back later"),
+        ),
+        stage="sender",
     ),
     Rule(
-        HELO_FORGED,
-        "Strangers may not call themselves by a name of this server.",
-        "door.helo_forged",
-        _judge_helo,
-        "recipient",
+        name=HELO_FORGED,
+        says="Strangers may not call themselves by a name of this server.",
+        setting="door.helo_forged",
+        judge=_judge_helo,
+        stage="recipient",
     ),
     Rule(
-        RECIPIENT_RATE,
-        "Networks that name far too many recipients have to wait.",
-        "door.rates.mode",
-        _beyond(RECIPIENT_RATE, "recipients", Reply.of(450, "4.7.0", "Too many recipients from your network lately; try again later")),
-        "recipient",
+        name=RECIPIENT_RATE,
+        says="Networks that name far too many recipients have to wait.",
+        setting="door.rates.mode",
+        judge=_beyond(
+            RECIPIENT_RATE,
+            "recipients",
+            Reply.of(450, "4.7.0", "Too many recipients from your network lately; try again later"),
+        ),
+        stage="recipient",
     ),
 )
 AT_GREETING = tuple(rule for rule in CONNECTION_RULES if rule.stage == "greeting")

@@ -15,8 +15,13 @@ def _judge_virus(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
         return None
     because = f"ClamAV found {virus}"
     if rules.content.refuses_viruses and not is_for_roles(evidence):
-        return DoorVerdict("refuse", VIRUS, because, Reply.of(550, "5.7.1", "A virus was found in the message"))
-    return DoorVerdict("junk", VIRUS, because)
+        return DoorVerdict(
+            action="refuse",
+            rule=VIRUS,
+            because=because,
+            reply=Reply.of(550, "5.7.1", "A virus was found in the message"),
+        )
+    return DoorVerdict(action="junk", rule=VIRUS, because=because)
 
 
 def _judge_attachments(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
@@ -26,15 +31,22 @@ def _judge_attachments(evidence: Evidence, rules: DoorRules) -> DoorVerdict | No
     because = told_of(found)
     if rules.content.refuses_attachments and not is_for_roles(evidence):
         text = f"An attachment of this kind ({found[0].danger}) is not taken here; send a link to it instead"
-        return DoorVerdict("refuse", ATTACHMENT, because, Reply.of(550, "5.7.1", text))
-    return DoorVerdict("junk", ATTACHMENT, because)
+        return DoorVerdict(
+            action="refuse", rule=ATTACHMENT, because=because, reply=Reply.of(550, "5.7.1", text)
+        )
+    return DoorVerdict(action="junk", rule=ATTACHMENT, because=because)
 
 
 def _judge_rspamd(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     action, because = rspamd_says(evidence.rspamd, rules.content)
     if action == "refuse" and not is_for_roles(evidence):
-        return DoorVerdict("refuse", RSPAMD, because, Reply.of(550, "5.7.1", "The message looks like unwanted mail; write to postmaster"))
-    return DoorVerdict("junk", RSPAMD, because) if action else None
+        return DoorVerdict(
+            action="refuse",
+            rule=RSPAMD,
+            because=because,
+            reply=Reply.of(550, "5.7.1", "The message looks like unwanted mail; write to postmaster"),
+        )
+    return DoorVerdict(action="junk", rule=RSPAMD, because=because) if action else None
 
 
 def _judge_words(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
@@ -43,12 +55,23 @@ def _judge_words(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
         return None
     is_known = known is not None and bool(vouching(known, rules.experience))
     junk = junk_by_words(finding, rules.content, is_known=is_known)
-    return DoorVerdict("junk", CONTENT, junk[0], spared=junk[1]) if junk is not None else None
+    return (
+        DoorVerdict(action="junk", rule=CONTENT, because=junk[0], spared=junk[1])
+        if junk is not None
+        else None
+    )
 
 
 RULES = by_name(
     Rule(VIRUS, "What ClamAV finds a virus in is turned away.", "content.clamav_action", _judge_virus),
-    Rule(ATTACHMENT, "Attachments that do something when opened are kept away.", "content.attachments", _judge_attachments),
+    Rule(
+        ATTACHMENT,
+        "Attachments that do something when opened are kept away.",
+        "content.attachments",
+        _judge_attachments,
+    ),
     Rule(RSPAMD, "What rspamd calls spam goes into Junk.", "content.rspamd_action", _judge_rspamd),
-    Rule(CONTENT, "What reads like junk that people sorted goes into Junk.", "content.classifier", _judge_words),
+    Rule(
+        CONTENT, "What reads like junk that people sorted goes into Junk.", "content.classifier", _judge_words
+    ),
 )

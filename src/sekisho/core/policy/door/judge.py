@@ -1,4 +1,5 @@
-"""The verdict at the door, from evidence alone. What could not be known may defer, never reject (DESIGN §2 law 3)."""
+"""The verdict at the door, from evidence alone. What could not be known may defer, never reject (DESIGN §2
+law 3)."""
 
 from dataclasses import replace
 
@@ -7,7 +8,15 @@ from sekisho.core.policy.door import author, content, stranger
 from sekisho.core.policy.door.author import ARC_TRUSTED, DMARC, IMPERSONATED, OWN_DOMAIN, SHOWN, UNREADABLE
 from sekisho.core.policy.door.content import ATTACHMENT, CONTENT, RSPAMD, VIRUS
 from sekisho.core.policy.door.rule import ACCEPTED, DoorRules, DoorVerdict, Rule
-from sekisho.core.policy.door.stranger import DNSBL, FORWARDING, GREYLIST, REPUTATION, SENDER, effect, trusting
+from sekisho.core.policy.door.stranger import (
+    DNSBL,
+    FORWARDING,
+    GREYLIST,
+    REPUTATION,
+    SENDER,
+    effect,
+    trusting,
+)
 from sekisho.core.policy.evidence import Evidence
 
 TRUSTED = "trusted-sender"
@@ -15,8 +24,8 @@ TRUSTED = "trusted-sender"
 TRUST_HELPS = frozenset((DNSBL, REPUTATION, GREYLIST))
 # Nobody vouches for a stranger under our own name, nor for a program: friends are hijacked too.
 _NEVER_SPARED = frozenset((OWN_DOMAIN, UNREADABLE, VIRUS, ATTACHMENT))
-# In this order. Whatever is first to speak, in mode enforce, decides; what only accuses by suspicion stands last. A new rule: its row in
-# its family, its name here.
+# In this order. Whatever is first to speak, in mode enforce, decides; what only accuses by suspicion stands
+# last. A new rule: its row in its family, its name here.
 ORDER = (
     VIRUS,
     OWN_DOMAIN,
@@ -39,11 +48,14 @@ RULES: tuple[Rule, ...] = tuple(_FAMILIES[name] for name in ORDER)
 
 
 def judge(evidence: Evidence, rules: DoorRules, among: tuple[Rule, ...] | None = None) -> DoorVerdict:
-    """The first rule that has something to say decides; of `RULES`, those about a message, unless others are named."""
+    """The first rule that has something to say decides; of `RULES`, those about a message, unless others are
+    named."""
     verdict = _first(evidence, rules, RULES if among is None else among)
     if rules.mode(GREYLIST) != "enforce" or evidence.greylist is None or verdict.action == "refuse":
         return verdict
-    return replace(verdict, greylist=effect(evidence.greylist, rules.waiting, has_to_wait=verdict.rule == GREYLIST))
+    return replace(
+        verdict, greylist=effect(evidence.greylist, rules.waiting, has_to_wait=verdict.rule == GREYLIST)
+    )
 
 
 def _first(evidence: Evidence, rules: DoorRules, among: tuple[Rule, ...]) -> DoorVerdict:
@@ -55,7 +67,9 @@ def _first(evidence: Evidence, rules: DoorRules, among: tuple[Rule, ...]) -> Doo
             continue
         if mode == "enforce":
             return _spared(verdict, evidence, rules)
-        observed = observed or DoorVerdict("accept", verdict.rule, verdict.because, observed=True)
+        observed = observed or DoorVerdict(
+            action="accept", rule=verdict.rule, because=verdict.because, observed=True
+        )
     return observed or ACCEPTED
 
 
@@ -68,5 +82,7 @@ def _spared(verdict: DoorVerdict, evidence: Evidence, rules: DoorRules) -> DoorV
     trusted, pairs = trusting(evidence.reputation), evidence.reputation.pairs
     if trusted and len(trusted) == len(pairs):
         told = next(str(pairs[account_id]) for account_id in trusted)
-        return DoorVerdict("accept", TRUSTED, f"{told}; without that, {verdict.rule}: {verdict.because}")
+        return DoorVerdict(
+            action="accept", rule=TRUSTED, because=f"{told}; without that, {verdict.rule}: {verdict.because}"
+        )
     return replace(verdict, spared=verdict.spared | trusted)

@@ -18,8 +18,9 @@ Action = Literal["accept", "junk", "defer", "refuse", "disconnect"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorRules:
-    """The operator's choices. `modes`: by the name of the rule; one that is not named is enforced. A rule in "observe" is only written
-    down, one that is "off" not even asked. `on_temperror`: when DNS cannot say whether DMARC passes."""
+    """The operator's choices. `modes`: by the name of the rule; one that is not named is enforced. A rule in
+    "observe" is only written down, one that is "off" not even asked. `on_temperror`: when DNS cannot say
+    whether DMARC passes."""
 
     modes: Mapping[str, Mode] = field(default_factory=dict)
     on_temperror: Literal["accept", "defer"] = "accept"
@@ -36,12 +37,12 @@ class DoorRules:
         return self.modes.get(name, "enforce")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoorVerdict:
     """`rule` spoke ("" if none did); `reply` is there for defer, refuse and disconnect (421, then we close).
 
-    `observed`: it would have acted, had it been enforced. `spared`: accounts whose copy goes into INBOX although the action is "junk".
-    `greylist`: what is to be remembered of the sender.
+    `observed`: it would have acted, had it been enforced. `spared`: accounts whose copy goes into INBOX
+    although the action is "junk". `greylist`: what is to be remembered of the sender.
     """
 
     action: Action = "accept"
@@ -57,8 +58,8 @@ ACCEPTED = DoorVerdict()
 
 
 class Rule(NamedTuple):
-    """`name`: in journal, `why` and `DoorRules.modes`; `says` is for people; `setting` names where its mode is set; `judge` gives None when
-    the rule has nothing to say.
+    """`name`: in journal, `why` and `DoorRules.modes`; `says` is for people; `setting` names where its mode
+    is set; `judge` gives None when the rule has nothing to say.
 
     `stage` is when it is asked: at the greeting, at MAIL, at RCPT, or about a whole message.
     """

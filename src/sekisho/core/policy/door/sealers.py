@@ -1,4 +1,5 @@
-"""What trusted sealers saw of a message before somebody on the way changed it (RFC 8617 §7.2.1, RFC 9989 §5.4)."""
+"""What trusted sealers saw of a message before somebody on the way changed it (RFC 8617 §7.2.1, RFC 9989
+§5.4)."""
 
 from collections.abc import Container
 
@@ -9,7 +10,8 @@ from sekisho.core.message.authentication_results import MethodResult, parse_auth
 def sealed_pass(arc: ArcEvidence | None, domain: str, trusted: Container[str]) -> str:
     """The trusted sealer that saw the message pass for this author domain, "" if none did.
 
-    From the last seal back, as long as each sealer is trusted: whoever stands behind a stranger's seal was told by the stranger.
+    From the last seal back, as long as each sealer is trusted: whoever stands behind a stranger's seal was
+    told by the stranger.
     """
     if arc is None or arc.result != "pass":
         return ""
@@ -22,7 +24,8 @@ def sealed_pass(arc: ArcEvidence | None, domain: str, trusted: Container[str]) -
 
 
 def unread_seal(arc: ArcEvidence | None, trusted: Container[str]) -> str:
-    """The trusted sealer whose seal, the last, could not be checked because the DNS did not answer; else ""."""
+    """The trusted sealer whose seal, the last, could not be checked because the DNS did not answer; else
+    ""."""
     if arc is None or not arc.is_temporary or not arc.sealers or arc.sealers[-1].lower() not in trusted:
         return ""
     return arc.sealers[-1]
@@ -40,6 +43,12 @@ def _speaks_for(result: MethodResult, domain: str) -> bool:
         return False
     if result.method == "dmarc":
         return (result.value("header", "from") or "").lower() == domain
-    found = result.value("header", "d") if result.method == "dkim" else result.value("smtp", "mailfrom") if result.method == "spf" else None
+    found = (
+        result.value("header", "d")
+        if result.method == "dkim"
+        else result.value("smtp", "mailfrom")
+        if result.method == "spf"
+        else None
+    )
     name = (found or "").rpartition("@")[2].lower()
     return name == domain or name.endswith("." + domain)

@@ -1,7 +1,8 @@
 """Who brings the message: what speaks for and against a sender that may be a stranger.
 
-Whoever is written in MAIL FROM gets what we have to say about a message: if a stranger forged it, somebody who never wrote here
-(backscatter, RFC 5321 §6.2). So strangers are told only where SPF or DKIM speaks for that name.
+Whoever is written in MAIL FROM gets what we have to say about a message: if a stranger forged it, somebody
+who never wrote here (backscatter, RFC 5321 §6.2). So strangers are told only where SPF or DKIM speaks for
+that name.
 """
 
 from typing import Literal
@@ -10,7 +11,14 @@ from sekisho.core.policy.dnsbl import is_enough
 from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule, by_name, is_for_roles
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greylist import GreylistEffect, GreylistFinding, GreylistRules, spell, state_of
-from sekisho.core.policy.reputation import ReputationFinding, ReputationRules, Standing, is_bad, is_good, is_in_line
+from sekisho.core.policy.reputation import (
+    ReputationFinding,
+    ReputationRules,
+    Standing,
+    is_bad,
+    is_good,
+    is_in_line,
+)
 from sekisho.core.terms.envelope import Voucher
 from sekisho.core.terms.reply import Reply
 
@@ -20,10 +28,12 @@ VoucherStanding = Voucher | Literal["unknown"]
 
 
 def voucher(evidence: Evidence) -> VoucherStanding:
-    """What speaks for the domain of the reverse path: "spf", "dkim", or "" for nothing. "unknown": the DNS did not say.
+    """What speaks for the domain of the reverse path: "spf", "dkim", or "" for nothing. "unknown": the DNS
+    did not say.
 
-    DKIM does if d= is that domain or stands above it. Not below, as DMARC's relaxed alignment would have it (RFC 9989 §5.1): who was given
-    a name under a domain may sign there, and speaks for the domain no more than for its other guests.
+    DKIM does if d= is that domain or stands above it. Not below, as DMARC's relaxed alignment would have it
+    (RFC 9989 §5.1): who was given a name under a domain may sign there, and speaks for the domain no more
+    than for its other guests.
     """
     domain, spf = evidence.reverse_domain, evidence.spf
     if not domain or spf is None:
@@ -45,8 +55,8 @@ def _is_above(name: str, domain: str) -> bool:
 def forwarding(evidence: Evidence) -> tuple[Literal["refuse", "defer"], str] | None:
     """What becomes of a message that only goes elsewhere, by an alias, and why; None: it goes.
 
-    Where the message goes next, SPF would find us instead of the sender; what it calls forged here is refused while the client still
-    waits for an answer: sent on and turned away there, it could be told to nobody.
+    Where the message goes next, SPF would find us instead of the sender; what it calls forged here is refused
+    while the client still waits for an answer: sent on and turned away there, it could be told to nobody.
     """
     if not evidence.leads_away or evidence.spf is None or not evidence.reverse_domain:
         return None
@@ -62,7 +72,8 @@ def forwarding(evidence: Evidence) -> tuple[Literal["refuse", "defer"], str] | N
 def vouching(finding: ReputationFinding, rules: ReputationRules) -> str:
     """Why the sender is known and need not wait, nor be doubted for one suspicion; "" if it is a stranger.
 
-    Only what could not be forged speaks here: the client's own address, an authenticated organization, a pair.
+    Only what could not be forged speaks here: the client's own address, an authenticated organization, a
+    pair.
     """
     for pair in finding.pairs.values():
         if pair.history.is_trusted or is_good(pair, rules):
@@ -74,8 +85,9 @@ def vouching(finding: ReputationFinding, rules: ReputationRules) -> str:
 
 
 def spares_waiting(finding: ReputationFinding, rules: ReputationRules) -> str:
-    """Why the message need not wait, "" if nothing speaks for it. Waiting is all that is spared: so a good network, and an address
-    that somebody here wrote to, are enough although nothing proves that it is its owner who writes."""
+    """Why the message need not wait, "" if nothing speaks for it. Waiting is all that is spared: so a good
+    network, and an address that somebody here wrote to, are enough although nothing proves that it is its
+    owner who writes."""
     if finding.roles:
         return "it is for postmaster or abuse"
     if finding.expecting:
@@ -94,8 +106,8 @@ def _written(standing: Standing | None, rules: ReputationRules) -> str:
 def against(finding: ReputationFinding, rules: ReputationRules, account_id: int) -> Standing | None:
     """The bad history that speaks against this account's copy. A role's mail is never judged by reputation.
 
-    An authenticated organization is judged by itself, wherever its mail comes from; others by the host that they come from. Neighbours
-    in its network are not their fault: see `speaks_against`.
+    An authenticated organization is judged by itself, wherever its mail comes from; others by the host that
+    they come from. Neighbours in its network are not their fault: see `speaks_against`.
     """
     pair = finding.pairs.get(account_id)
     if account_id in finding.roles or (pair is not None and pair.history.is_trusted):
@@ -108,7 +120,8 @@ def against(finding: ReputationFinding, rules: ReputationRules, account_id: int)
 
 
 def speaks_against(finding: ReputationFinding, rules: ReputationRules) -> str:
-    """A bad history as a second opinion, beside one DNSBL for example; "" if there is none. Here the whole network speaks too."""
+    """A bad history as a second opinion, beside one DNSBL for example; "" if there is none. Here the whole
+    network speaks too."""
     if finding.roles or vouching(finding, rules):
         return ""
     for standing in (finding.domain, finding.client, finding.network):
@@ -118,12 +131,14 @@ def speaks_against(finding: ReputationFinding, rules: ReputationRules) -> str:
 
 
 def trusting(finding: ReputationFinding) -> frozenset[int]:
-    """Accounts whose user wrote to the author, or took mail of theirs out of Junk, and never objected since."""
+    """Accounts whose user wrote to the author, or took mail of theirs out of Junk, and never objected
+    since."""
     return frozenset(account_id for account_id, pair in finding.pairs.items() if pair.history.is_trusted)
 
 
 def suspicion(evidence: Evidence, experience: ReputationRules) -> str:
-    """What all speaks against the sender; "" if one thing speaks for it, or could not be known, or was not asked."""
+    """What all speaks against the sender; "" if one thing speaks for it, or could not be known, or was not
+    asked."""
     s25r, known = evidence.s25r, evidence.reputation
     if s25r is None or not s25r.is_suspicious or known is None or known.problem:
         return ""
@@ -147,7 +162,11 @@ def is_author_proven(evidence: Evidence) -> bool | None:
     author = dmarc.author_domain
     if author and any(is_in_line(domain, author) for domain in proven_domains(evidence)):
         return True
-    is_unknown = spf.mailfrom.result == "temperror" or dmarc.result == "temperror" or any(one.result == "temperror" for one in dkim)
+    is_unknown = (
+        spf.mailfrom.result == "temperror"
+        or dmarc.result == "temperror"
+        or any(one.result == "temperror" for one in dkim)
+    )
     return None if is_unknown else False
 
 
@@ -160,15 +179,19 @@ def proven_domains(evidence: Evidence) -> list[str]:
 
 
 def is_met(finding: ReputationFinding) -> bool:
-    """Did mail of this client, domain or pair come in before, and was it taken, more often than not? The network alone is no history."""
+    """Did mail of this client, domain or pair come in before, and was it taken, more often than not? The
+    network alone is no history."""
     standings: list[Standing | None] = [finding.client, finding.domain, *finding.pairs.values()]
     return any(
-        one.score >= 0.5 and (one.history.messages > one.history.refused or one.history.is_trusted) for one in standings if one is not None
+        one.score >= 0.5 and (one.history.messages > one.history.refused or one.history.is_trusted)
+        for one in standings
+        if one is not None
     )
 
 
 def waits(finding: GreylistFinding | None, rules: GreylistRules) -> str:
-    """Where the sender stands if it has to wait, else "": also what could not be known, and what looks like a code, waits for nobody."""
+    """Where the sender stands if it has to wait, else "": also what could not be known, and what looks like a
+    code, waits for nobody."""
     if finding is None or finding.problem or finding.code or not finding.key:
         return ""
     state = state_of(finding.tried, finding.now_us, rules)
@@ -179,7 +202,9 @@ def waits(finding: GreylistFinding | None, rules: GreylistRules) -> str:
     return ""
 
 
-def effect(finding: GreylistFinding | None, rules: GreylistRules, *, has_to_wait: bool) -> GreylistEffect | None:
+def effect(
+    finding: GreylistFinding | None, rules: GreylistRules, *, has_to_wait: bool
+) -> GreylistEffect | None:
     """What is to be remembered after a verdict that does not turn the sender away."""
     if finding is None or finding.problem or not finding.key:
         return None
@@ -199,8 +224,18 @@ def judge_sender(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
         return None
     because = f"there is no domain {finding.domain}"
     if rules.refuses_senders:
-        return DoorVerdict("refuse", SENDER, because, Reply.of(550, "5.1.8", f"The DNS says that {finding.domain} does not exist"))
-    return DoorVerdict("defer", SENDER, because, Reply.of(450, "4.1.8", f"The DNS says now that {finding.domain} does not exist"))
+        return DoorVerdict(
+            action="refuse",
+            rule=SENDER,
+            because=because,
+            reply=Reply.of(550, "5.1.8", f"The DNS says that {finding.domain} does not exist"),
+        )
+    return DoorVerdict(
+        action="defer",
+        rule=SENDER,
+        because=because,
+        reply=Reply.of(450, "4.1.8", f"The DNS says now that {finding.domain} does not exist"),
+    )
 
 
 def _judge_forwarding(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
@@ -210,14 +245,22 @@ def _judge_forwarding(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | No
     action, because = found
     domain = evidence.reverse_domain
     if action == "defer":
-        text = f"Mail to this address goes elsewhere, and the DNS does not say now whether it is from {domain}; try again later"
-        return DoorVerdict("defer", FORWARDING, because, Reply.of(451, "4.7.0", text))
-    text = f"Mail to this address goes elsewhere, and SPF says that this is not from {domain}; it is not sent on"
-    return DoorVerdict("refuse", FORWARDING, because, Reply.of(550, "5.7.1", text))
+        text = (
+            f"Mail to this address goes elsewhere, and the DNS does not say now whether it is from "
+            f"{domain}; try again later"
+        )
+        return DoorVerdict(
+            action="defer", rule=FORWARDING, because=because, reply=Reply.of(451, "4.7.0", text)
+        )
+    text = (
+        f"Mail to this address goes elsewhere, and SPF says that this is not from {domain}; it is not sent on"
+    )
+    return DoorVerdict(action="refuse", rule=FORWARDING, because=because, reply=Reply.of(550, "5.7.1", text))
 
 
 def _judge_dnsbl(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
-    """Lists that agree turn a client away; one alone needs our own bad history beside it. Known senders and the roles are spared."""
+    """Lists that agree turn a client away; one alone needs our own bad history beside it. Known senders and
+    the roles are spared."""
     finding, known = evidence.dnsbl, evidence.reputation
     if finding is None or not finding.listed:
         return None
@@ -229,10 +272,17 @@ def _judge_dnsbl(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     because = finding.explain() + (f"; and our own experience: {against_it}" if against_it else "")
     zones = ", ".join(one.zone for one in finding.listed)
     if known is not None and known.problem:  # a friend of ours might be among them
-        reply = Reply.of(451, "4.7.1", f"The host or domain is on {zones}, and whether it is known here cannot be looked up now")
-        return DoorVerdict("defer", DNSBL, because, reply)
-    text = f"The host or domain is on {zones}; have it taken off there, or write to postmaster, who is always reached"
-    return DoorVerdict("refuse", DNSBL, because, Reply.of(550, "5.7.1", text))
+        reply = Reply.of(
+            451,
+            "4.7.1",
+            f"The host or domain is on {zones}, and whether it is known here cannot be looked up now",
+        )
+        return DoorVerdict(action="defer", rule=DNSBL, because=because, reply=reply)
+    text = (
+        f"The host or domain is on {zones}; have it taken off there, or write to postmaster, who is "
+        f"always reached"
+    )
+    return DoorVerdict(action="refuse", rule=DNSBL, because=because, reply=Reply.of(550, "5.7.1", text))
 
 
 def _judge_greylist(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
@@ -240,8 +290,13 @@ def _judge_greylist(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     because = suspicion(evidence, rules.experience) if where else ""
     if not because:
         return None
-    text = "The sender is new here and its host shows no papers (SPF, DKIM, reverse name); try again in some minutes"
-    return DoorVerdict("defer", GREYLIST, f"{because}; {where}", Reply.of(451, "4.7.1", text))
+    text = (
+        "The sender is new here and its host shows no papers (SPF, DKIM, reverse name); try again in "
+        "some minutes"
+    )
+    return DoorVerdict(
+        action="defer", rule=GREYLIST, because=f"{because}; {where}", reply=Reply.of(451, "4.7.1", text)
+    )
 
 
 def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
@@ -254,15 +309,40 @@ def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | Non
         return None
     spared = frozenset(account_id for account_id, standing in speaking.items() if standing is None)
     if experience.bad_action == "defer" and not spared:
-        text = "Too much unwanted mail came from there lately; write to postmaster if you think that this is a mistake"
-        return DoorVerdict("defer", REPUTATION, str(told), Reply.of(451, "4.7.1", text))
-    return DoorVerdict("junk", REPUTATION, str(told), spared=spared)
+        text = (
+            "Too much unwanted mail came from there lately; write to postmaster if you think that this "
+            "is a mistake"
+        )
+        return DoorVerdict(
+            action="defer", rule=REPUTATION, because=str(told), reply=Reply.of(451, "4.7.1", text)
+        )
+    return DoorVerdict(action="junk", rule=REPUTATION, because=str(told), spared=spared)
 
 
 RULES = by_name(
-    Rule(SENDER, "Mail from a domain that does not exist is put off, or turned away.", "door.sender_domain", judge_sender),
-    Rule(FORWARDING, "What SPF calls forged is not sent on to an address elsewhere.", "door.forwarding", _judge_forwarding),
+    Rule(
+        SENDER,
+        "Mail from a domain that does not exist is put off, or turned away.",
+        "door.sender_domain",
+        judge_sender,
+    ),
+    Rule(
+        FORWARDING,
+        "What SPF calls forged is not sent on to an address elsewhere.",
+        "door.forwarding",
+        _judge_forwarding,
+    ),
     Rule(DNSBL, "Clients that several blocklists agree on are turned away.", "door.dnsbl", _judge_dnsbl),
-    Rule(GREYLIST, "Strangers that nothing speaks for are asked to come again.", "greylist.mode", _judge_greylist),
-    Rule(REPUTATION, "Mail from where only bad came before goes into Junk.", "reputation.bad_history", _judge_reputation),
+    Rule(
+        GREYLIST,
+        "Strangers that nothing speaks for are asked to come again.",
+        "greylist.mode",
+        _judge_greylist,
+    ),
+    Rule(
+        REPUTATION,
+        "Mail from where only bad came before goes into Junk.",
+        "reputation.bad_history",
+        _judge_reputation,
+    ),
 )

@@ -1,4 +1,5 @@
-"""How the guard's memory of an account changes: with a message, with what became of it, and when an operator spoke. Changes in place."""
+"""How the guard's memory of an account changes: with a message, with what became of it, and when an operator
+spoke. Changes in place."""
 
 from collections.abc import Hashable
 from typing import TypeVar
@@ -30,8 +31,13 @@ RUSH_US = 600_000_000
 STRANGER = 3  # strangers are counted in thirds, fan-out in quarters: whole numbers add up exactly
 ANSWERED_AT_HOME, ANSWERED_AWAY = 1, 2
 FAN_OUT = 4
-PERSONAL = 10  # so many recipients of one message count whole; of more, as an invitation has, a part: it is one deed, not many
-CIRCULAR_AT_HOME, CIRCULAR_AWAY = 1, 2  # of a stranger's three thirds; from a strange place it is less likely an invitation
+# so many recipients of one message count whole; of more, as an invitation has, a part: it is one deed, not
+# many
+PERSONAL = 10
+CIRCULAR_AT_HOME, CIRCULAR_AWAY = (
+    1,
+    2,
+)  # of a stranger's three thirds; from a strange place it is less likely an invitation
 SETTLED_DAYS = 3  # what was done on the last days does not yet count as usual: a thief may have done it
 ROBUST_DAYS = 10  # of so many days the highest is left out: one odd day makes no habit
 FAMILIAR_DAYS = 3  # met on so many days, something is familiar
@@ -46,12 +52,12 @@ def hours_of(state: State, at_us: int) -> tuple[Hour, Hour]:
     if not hours or hours[-1].number < number:
         state.hours = [hour for hour in hours if hour.number > number - WINDOW_HOURS]
         state.window = _sum(state.hours, number)
-        state.hours.append(Hour(number))
+        state.hours.append(Hour(number=number))
     return state.hours[-1], state.window
 
 
 def _sum(hours: list[Hour], number: int) -> Hour:
-    total = Hour(number)
+    total = Hour(number=number)
     for hour in hours:
         total.messages += hour.messages
         total.recipients += hour.recipients
@@ -88,13 +94,16 @@ def _usual(values: list[int]) -> int:
 
 
 def is_answer(state: State, sending: Sending) -> bool:
-    """Somebody who wrote first is answered. Believed once for each thread: a thief could answer one for ever."""
+    """Somebody who wrote first is answered. Believed once for each thread: a thief could answer one for
+    ever."""
     return sending.answers and sending.remote_recipients == 1 and sending.thread not in state.threads
 
 
 def stranger_weight(strangers: int, *, at_home: bool = True) -> int:
     """In thirds."""
-    return STRANGER * min(strangers, PERSONAL) + (CIRCULAR_AT_HOME if at_home else CIRCULAR_AWAY) * max(0, strangers - PERSONAL)
+    return STRANGER * min(strangers, PERSONAL) + (CIRCULAR_AT_HOME if at_home else CIRCULAR_AWAY) * max(
+        0, strangers - PERSONAL
+    )
 
 
 def fan_out_weight(recipients: int) -> int:
@@ -102,13 +111,17 @@ def fan_out_weight(recipients: int) -> int:
     return FAN_OUT * min(recipients, PERSONAL) + max(0, recipients - PERSONAL)
 
 
-def count_sending(state: State, sending: Sending, reach: Reach, *, at_home: bool = True, is_odd: bool = False) -> None:
-    """Debit the message: budgets, windows, repeated content. What is familiar does not change. `at_home`: its network is familiar, or
-    nothing is yet. `is_odd`: the network or the program is strange."""
+def count_sending(
+    state: State, sending: Sending, reach: Reach, *, at_home: bool = True, is_odd: bool = False
+) -> None:
+    """Debit the message: budgets, windows, repeated content. What is familiar does not change. `at_home`: its
+    network is familiar, or nothing is yet. `is_odd`: the network or the program is strange."""
     now_us = sending.at_us
     answered = is_answer(state, sending)
     one_answer = ANSWERED_AT_HOME if at_home else ANSWERED_AWAY
-    strangers = reach.strangers * one_answer if answered else stranger_weight(reach.strangers, at_home=at_home)
+    strangers = (
+        reach.strangers * one_answer if answered else stranger_weight(reach.strangers, at_home=at_home)
+    )
     fresh = is_odd and any(not link.quoted and link.key not in state.links for link in sending.links)
     fan_out = fan_out_weight(sending.local_recipients + reach.house + reach.known)
     recipients = sending.local_recipients + sending.remote_recipients
@@ -136,7 +149,11 @@ def count_sending(state: State, sending: Sending, reach: Reach, *, at_home: bool
     for domain in () if answered else reach.domains:
         _put_last(state.domains, domain, minute, MAX_DOMAINS)
     # Who answers people that wrote first may give all of them the same answer.
-    repeated = () if answered and reach.strangers and not is_odd else (*sending.contents, *(link.key for link in sending.links))
+    repeated = (
+        ()
+        if answered and reach.strangers and not is_odd
+        else (*sending.contents, *(link.key for link in sending.links))
+    )
     for content in repeated:
         _put_last(state.contents, content, state.contents.get(content, minute * COUNTS) + 1, MAX_CONTENTS)
 
@@ -160,7 +177,9 @@ def learn_context(state: State, sending: Sending) -> None:
         state.by_hour = [count // 2 for count in by_hour]
 
 
-def count_outcomes(state: State, at_us: int, *, delivered: int = 0, bounced: int = 0, complaints: int = 0) -> None:
+def count_outcomes(
+    state: State, at_us: int, *, delivered: int = 0, bounced: int = 0, complaints: int = 0
+) -> None:
     """What other hosts said to recipients of this account's mail."""
     for count in hours_of(state, at_us):
         count.delivered += delivered
@@ -174,7 +193,8 @@ def note_context(state: State, at_us: int, points: int) -> None:
 
 
 def pardon(state: State, now_us: int) -> None:
-    """It was the owner: the windows begin anew, and what was done and met lately counts as usual from now on."""
+    """It was the owner: the windows begin anew, and what was done and met lately counts as usual from now
+    on."""
     today = now_us // DAY_US
     recent = [day for day in state.days if day.number > today - SETTLED_DAYS]
     state.pardoned_strangers = max((day.strangers for day in recent), default=0)
@@ -204,7 +224,7 @@ def unlearn(state: State, since_us: int) -> None:
 
 
 def _begin_anew(state: State) -> None:
-    state.hours, state.window, state.domains, state.threads = [], Hour(0), {}, {}
+    state.hours, state.window, state.domains, state.threads = [], Hour(number=0), {}, {}
     state.rush_us = state.rush = 0
     state.budget_day = state.first_time = state.recipients = 0
 

@@ -1,4 +1,5 @@
-"""What the guard looks for in a message: hosts that it links to, and keys by which the same text is recognised in another message.
+"""What the guard looks for in a message: hosts that it links to, and keys by which the same text is
+recognised in another message.
 
 Coarse and cheap: only the beginning is looked at, whole buffers at a time, and nothing is kept but keys.
 """
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from sekisho.core.message.address_list import parse_address_list
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.policy.takeover.sending import Link, short_key
+from sekisho.core.policy.takeover.sending import SentLink, short_key
 from sekisho.core.terms.address import Address
 
 LOOKED_AT = 65_536  # octets of a message
@@ -27,18 +28,23 @@ _TEXT_PART = re.compile(rb"\ncontent-type:[ \t]*text/(?:plain|html)")
 _ENCODING = re.compile(rb"\ncontent-transfer-encoding:[ \t]*([a-z0-9\-]+)")
 _ANSWER = re.compile(rb"\s*(?:re|aw|sv|fw|fwd|wg|antw)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
 _NOISE = b" \t\r\n0123456789"
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-_QUOTE = re.compile(rb"<blockquote|gmail_quote|divrplyfwdmsg|-----original message-----")  # from there on others speak
+_NOT_BASE64 = bytes(
+    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+)
+_QUOTE = re.compile(
+    rb"<blockquote|gmail_quote|divrplyfwdmsg|-----original message-----"
+)  # from there on others speak
 _SIGNATURE = b"\n-- \r\n"
 
 
 class ContentFacts(NamedTuple):
-    links: tuple[Link, ...]
+    links: tuple[SentLink, ...]
     contents: tuple[int, ...]
 
 
 class Author(NamedTuple):
-    """`identities`: keys of the author as From writes it, and of where answers would go; `reply_elsewhere`: that address, "" if here."""
+    """`identities`: keys of the author as From writes it, and of where answers would go; `reply_elsewhere`:
+    that address, "" if here."""
 
     identities: tuple[int, ...]
     reply_elsewhere: str
@@ -78,7 +84,11 @@ def _texts(header: HeaderSection, octets: bytes) -> bytes:
     body = octets[header.body :]
     kind = (header.first(b"content-type") or b"text/plain").lower()
     if not kind.startswith(b"multipart/"):
-        return _decoded(body, header.first(b"content-transfer-encoding") or b"") if kind.startswith(b"text/") else b""
+        return (
+            _decoded(body, header.first(b"content-transfer-encoding") or b"")
+            if kind.startswith(b"text/")
+            else b""
+        )
     found: list[bytes] = []
     lower = body.lower()
     for match in _TEXT_PART.finditer(lower):
@@ -89,7 +99,9 @@ def _texts(header: HeaderSection, octets: bytes) -> bytes:
         delimiter = b"\r\n" + body[start : body.find(b"\r\n", start)]
         end = body.find(delimiter, empty)
         encoding = _ENCODING.search(lower, start, empty)
-        found.append(_decoded(body[empty + 4 : end if end >= 0 else len(body)], encoding[1] if encoding else b""))
+        found.append(
+            _decoded(body[empty + 4 : end if end >= 0 else len(body)], encoding[1] if encoding else b"")
+        )
         if len(found) == MAX_PARTS:
             break
     return b"\r\n\r\n".join(found)
@@ -103,7 +115,7 @@ def _decoded(octets: bytes, encoding: bytes) -> bytes:
     return binascii.a2b_qp(octets) if encoding == b"quoted-printable" else octets
 
 
-def _links(text: bytes) -> tuple[Link, ...]:
+def _links(text: bytes) -> tuple[SentLink, ...]:
     hosts: dict[bytes, bool] = {}
     quote: int | None = None
     for match in _LINK.finditer(text):
@@ -116,11 +128,15 @@ def _links(text: bytes) -> tuple[Link, ...]:
         hosts[host] = hosts.get(host, True) and is_quoted
         if len(hosts) == MAX_LINKS:
             break
-    return tuple(Link(short_key(b"link" + host), host.decode("utf-8", "replace"), quoted) for host, quoted in hosts.items())
+    return tuple(
+        SentLink(short_key(b"link" + host), host.decode("utf-8", "replace"), quoted)
+        for host, quoted in hosts.items()
+    )
 
 
 def _contents(header: HeaderSection, text: bytes) -> tuple[int, ...]:
-    """Keys of the subject, of the text and of its longest paragraph, without what a template fills in: digits and spaces."""
+    """Keys of the subject, of the text and of its longest paragraph, without what a template fills in: digits
+    and spaces."""
     keys: list[int] = []
     subject = header.first(b"subject") or b""
     if len(subject) >= MIN_SUBJECT and not _ANSWER.match(subject):

@@ -4,9 +4,11 @@ import re
 
 from sekisho.core.terms.reply import EnhancedStatus, Reply
 
-# The providers' own words (STANDARDS R-02): rate by reputation, blocked for spam. Greylisting and plain rate limits are not among them.
+# The providers' own words (STANDARDS R-02): rate by reputation, blocked for spam. Greylisting and plain rate
+# limits are not among them.
 _COMPLAINT = re.compile(
-    r"\b4\.7\.28\b|\b4\.7\.65[01]\b|\bS3150\b|\bS3140\b|\bTSS0[4-9]\b|\bCS01\b|\bBL2[13]\b|\bspam(?!haus)|unsolicited|\bjunk mail\b"
+    r"\b4\.7\.28\b|\b4\.7\.65[01]\b|\bS3150\b|\bS3140\b|\bTSS0[4-9]\b|\bCS01\b|\bBL2[13]\b|\bspam(?!haus)|u"
+    r"nsolicited|\bjunk mail\b"
     r"|likely suspicious|low reputation",
     re.IGNORECASE,
 )

@@ -6,10 +6,11 @@ from typing import Literal
 Mode = Literal["enforce", "observe", "off"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardRules:
-    """`usual_strangers`, `usual_fan_out`: what is always in order on one day, whatever the account did before; the newcomer's hold while
-    there is no history to compare with. `ignored`: names of signals that do not count."""
+    """`usual_strangers`, `usual_fan_out`: what is always in order on one day, whatever the account did
+    before; the newcomer's hold while there is no history to compare with. `ignored`: names of signals that do
+    not count."""
 
     mode: Mode = "enforce"
     slow_us: int = 60_000_000

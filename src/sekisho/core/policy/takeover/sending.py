@@ -1,4 +1,5 @@
-"""What the guard knows of one message at submission: from where, by what, to how many, with which words. Facts; nothing is judged here."""
+"""What the guard knows of one message at submission: from where, by what, to how many, with which words.
+Facts; nothing is judged here."""
 
 import ipaddress
 import re
@@ -17,13 +18,14 @@ _MAX_CLIENT = 60
 
 
 class Said(Struct, frozen=True, array_like=True):
-    """What a check of the content says against a message, as advice. `check` is the name of a signal; `what`: names and numbers."""
+    """What a check of the content says against a message, as advice. `check` is the name of a signal; `what`:
+    names and numbers."""
 
     check: Literal["virus", "rspamd", "attachment", "content"]
     what: str
 
 
-class Link(Struct, frozen=True, array_like=True):
+class SentLink(Struct, frozen=True, array_like=True):
     """A host that the message links to. `quoted`: only in what it quotes from the message that it answers."""
 
     key: int
@@ -31,12 +33,14 @@ class Link(Struct, frozen=True, array_like=True):
     quoted: bool = False
 
 
-class Sending(Struct, frozen=True, array_like=True):
-    """One submitted message. `network` and `client` are "" where there is none to know (the local submission socket).
+class Sending(Struct, frozen=True, array_like=True, kw_only=True):
+    """One submitted message. `network` and `client` are "" where there is none to know (the local submission
+    socket).
 
-    `hidden` counts recipients elsewhere that neither To nor Cc names. `thread` is the key of the message it answers, 0 without;
-    `answers`: its account holds that message. `contents` are keys of the parts that repeat when one text goes to many. `identities`:
-    keys of the author's name and of a Reply-To that leads away.
+    `hidden` counts recipients elsewhere that neither To nor Cc names. `thread` is the key of the message it
+    answers, 0 without; `answers`: its account holds that message. `contents` are keys of the parts that
+    repeat when one text goes to many. `identities`: keys of the author's name and of a Reply-To that leads
+    away.
     """
 
     message_id: str
@@ -53,17 +57,20 @@ class Sending(Struct, frozen=True, array_like=True):
     answers: bool = False
     identities: tuple[int, ...] = ()
     reply_elsewhere: str = ""
-    links: tuple[Link, ...] = ()
+    links: tuple[SentLink, ...] = ()
     contents: tuple[int, ...] = ()
     said: tuple[Said, ...] = ()
-    days_read: int = 0  # days before this one on which the account logged in from that network, to read or to send
+    days_read: int = (
+        0  # days before this one on which the account logged in from that network, to read or to send
+    )
 
 
-class Reach(Struct, frozen=True, array_like=True):
+class Reach(Struct, frozen=True, array_like=True, kw_only=True):
     """Whom it goes to, as the account and the house know them. Only recipients elsewhere are counted.
 
-    `strangers`: nobody here ever wrote to them; `house`: other accounts did, this one not; `known`: this account did; `dormant`: of
-    those, how many it did not write to for a month. `domains`: keys of the strangers' domains.
+    `strangers`: nobody here ever wrote to them; `house`: other accounts did, this one not; `known`: this
+    account did; `dormant`: of those, how many it did not write to for a month. `domains`: keys of the
+    strangers' domains.
     """
 
     strangers: int = 0

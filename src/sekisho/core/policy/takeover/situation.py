@@ -12,7 +12,7 @@ ODD = 0.5  # from here on a place or program counts as strange
 BUSY_DAY = 40  # messages that are in order on any day
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Familiarity:
     """How strange the context is, each 0 (familiar) to 1 (never met)."""
 
@@ -30,10 +30,10 @@ class Familiarity:
         return max(self.network, 0.75 * self.client)
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """`window`: sums of the last 24 hours. `maturity`: 0 without history to compare places and programs with, 1 with enough of it;
-    `settled`: the same for amounts, which take longer to learn."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingSituation:
+    """`window`: sums of the last 24 hours. `maturity`: 0 without history to compare places and programs with,
+    1 with enough of it; `settled`: the same for amounts, which take longer to learn."""
 
     rules: GuardRules
     state: State
@@ -52,7 +52,10 @@ class Situation:
     @property
     def allowed_strangers(self) -> float:
         usual = max(self.state.usual_strangers, self.state.pardoned_strangers if self._is_pardoned else 0)
-        return max(_between(self.rules.newcomer_strangers, self.rules.usual_strangers, self.settled), 2 * usual / STRANGER)
+        return max(
+            _between(self.rules.newcomer_strangers, self.rules.usual_strangers, self.settled),
+            2 * usual / STRANGER,
+        )
 
     @property
     def fan_out(self) -> float:
@@ -61,7 +64,9 @@ class Situation:
     @property
     def allowed_fan_out(self) -> float:
         usual = max(self.state.usual_fan_out, self.state.pardoned_fan_out if self._is_pardoned else 0)
-        return max(_between(self.rules.newcomer_fan_out, self.rules.usual_fan_out, self.settled), 2 * usual / FAN_OUT)
+        return max(
+            _between(self.rules.newcomer_fan_out, self.rules.usual_fan_out, self.settled), 2 * usual / FAN_OUT
+        )
 
     @property
     def allowed_messages(self) -> int:
@@ -78,13 +83,13 @@ def familiarity_of(state: State, sending: Sending) -> Familiarity:
     identities = [_strangeness(state.identities.get(key)) for key in sending.identities]
     unknown = [link.host for link in sending.links if _is_new(state.links.get(link.key), now_us)]
     return Familiarity(
-        _network(state, sending) if sending.network else 0.0,
-        _strangeness(state.clients.get(sending.client)) if sending.client else 0.0,
-        _hour(state, now_us),
-        _strangeness(state.credentials.get(sending.credential_id)),
-        max(identities, default=0.0),
-        unknown[0] if unknown else "",
-        _new_networks(state, sending),
+        network=_network(state, sending) if sending.network else 0.0,
+        client=_strangeness(state.clients.get(sending.client)) if sending.client else 0.0,
+        hour=_hour(state, now_us),
+        credential=_strangeness(state.credentials.get(sending.credential_id)),
+        identity=max(identities, default=0.0),
+        link=unknown[0] if unknown else "",
+        new_networks=_new_networks(state, sending),
     )
 
 
@@ -108,10 +113,15 @@ def _is_new(first_minute: int | None, now_us: int) -> bool:
 
 def _network(state: State, sending: Sending) -> float:
     """Who reads from a place day after day may send from there."""
-    strangeness = min(_strangeness(state.networks.get(sending.network)), _strangeness(Seen(0, 0, max(1, sending.days_read))))
+    strangeness = min(
+        _strangeness(state.networks.get(sending.network)), _strangeness(Seen(0, 0, max(1, sending.days_read)))
+    )
     if strangeness:
         wide = wide_network(sending.network)
-        near = min((_strangeness(seen) for name, seen in state.networks.items() if wide_network(name) == wide), default=1.0)
+        near = min(
+            (_strangeness(seen) for name, seen in state.networks.items() if wide_network(name) == wide),
+            default=1.0,
+        )
         strangeness = min(strangeness, 0.5 + near / 2)
     return strangeness
 
@@ -119,7 +129,11 @@ def _network(state: State, sending: Sending) -> float:
 def _new_networks(state: State, sending: Sending) -> int:
     since_us = sending.at_us - HOUR_US
     here = state.networks.get(sending.network)
-    if not sending.network or sending.days_read >= FAMILIAR_DAYS or (here is not None and here.first_us < since_us):
+    if (
+        not sending.network
+        or sending.days_read >= FAMILIAR_DAYS
+        or (here is not None and here.first_us < since_us)
+    ):
         return 0
     return sum(seen.first_us >= since_us for seen in state.networks.values()) + (here is None)
 
@@ -135,5 +149,6 @@ def _hour(state: State, now_us: int) -> float:
 
 
 def _between(newcomer: float, settled: float, part: float) -> float:
-    """Falls from one to the other by the same factor each day: the first days take most of the newcomer's freedom away."""
+    """Falls from one to the other by the same factor each day: the first days take most of the newcomer's
+    freedom away."""
     return float(newcomer * (settled / newcomer) ** part)

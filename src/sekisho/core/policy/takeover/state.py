@@ -1,7 +1,7 @@
 """What the guard remembers of one account: bounded, small enough to be read and written with each message.
 
-Losing it would make every context unfamiliar and every recipient new, so it lies beside the mail. Times are µs, days and hours are numbers
-of UTC days and hours since 1970.
+Losing it would make every context unfamiliar and every recipient new, so it lies beside the mail. Times are
+µs, days and hours are numbers of UTC days and hours since 1970.
 """
 
 from msgspec import Struct, field
@@ -41,7 +41,7 @@ class Day(Struct, array_like=True):
     fan_out: int = 0
 
 
-class Hour(Struct, array_like=True):
+class Hour(Struct, array_like=True, kw_only=True):
     number: int
     messages: int = 0
     recipients: int = 0
@@ -55,8 +55,9 @@ class Hour(Struct, array_like=True):
     fresh: int = 0  # messages from a strange place or program with a link to where the account never linked
 
 
-class State(Struct, array_like=True):
-    """`pardoned_us`: an operator said that what was before is in order; as much on a day counts as usual for a while."""
+class State(Struct, array_like=True, kw_only=True):
+    """`pardoned_us`: an operator said that what was before is in order; as much on a day counts as usual for
+    a while."""
 
     messages: int = 0
     pardoned_us: int = 0
@@ -68,7 +69,7 @@ class State(Struct, array_like=True):
     usual_strangers: int = 0
     usual_fan_out: int = 0
     hours: list[Hour] = field(default_factory=list)
-    window: Hour = field(default_factory=lambda: Hour(0))  # the sum of `hours`
+    window: Hour = field(default_factory=lambda: Hour(number=0))  # the sum of `hours`
     by_hour: list[int] = field(default_factory=lambda: [0] * 24)
     networks: dict[str, Seen] = field(default_factory=dict)
     clients: dict[str, Seen] = field(default_factory=dict)
@@ -76,7 +77,9 @@ class State(Struct, array_like=True):
     identities: dict[int, Seen] = field(default_factory=dict)
     # Those used last stand last. Numbers decode ten times faster than records, and these are many.
     links: dict[int, int] = field(default_factory=dict)  # → when first, minutes
-    contents: dict[int, int] = field(default_factory=dict)  # → when first, minutes, times `COUNTS`, plus how often
+    contents: dict[int, int] = field(
+        default_factory=dict
+    )  # → when first, minutes, times `COUNTS`, plus how often
     domains: dict[int, int] = field(default_factory=dict)  # of strangers → when last, minutes
     threads: dict[int, int] = field(default_factory=dict)  # answered with a stranger → when last, minutes
     rush_us: int = 0  # start of the present ten minutes

@@ -14,17 +14,28 @@ _DAY = 86_400
 _DEFAULT_DAYS = 7
 # RFC 5230 §4.6, RFC 3834 §2: robots and lists, by how they are called.
 _ROBOT = re.compile(
-    r"(?:mailer-daemon|listserv|majordomo|postmaster|no-?reply|do-?not-?reply|owner-.*|.*-owner|.*-request|.*-bounces?(?:\+.*)?|bounces?[+-].*)\Z",
+    r"(?:mailer-daemon|listserv|majordomo|postmaster|no-?reply|do-?not-?reply|owner-.*|.*-owner|.*-request"
+    r"|.*-bounces?(?:\+.*)?|bounces?[+-].*)\Z",
     re.IGNORECASE,
 )
 _BULK = frozenset((b"bulk", b"list", b"junk"))
 _TO_FIELDS = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
-_LIST_FIELDS = ("list-id", "list-help", "list-subscribe", "list-unsubscribe", "list-post", "list-owner", "list-archive")
+_LIST_FIELDS = (
+    "list-id",
+    "list-help",
+    "list-subscribe",
+    "list-unsubscribe",
+    "list-post",
+    "list-owner",
+    "list-archive",
+)
 
 
 def _vacation(machine: Machine, node: Node) -> None:
     if machine.has_answered:
-        machine.fail("vacation may run only once. Let one test decide which answer is given.")  # RFC 5230 §4.7
+        machine.fail(
+            "vacation may run only once. Let one test decide which answer is given."
+        )  # RFC 5230 §4.7
     machine.has_answered = True
     addresses = machine.texts(node.tags["addresses"]) if "addresses" in node.tags else []
     mine = machine.situation.owner_addresses | {(bare_address(each) or each).lower() for each in addresses}
@@ -58,7 +69,10 @@ def may_answer(machine: Machine, mine: frozenset[str]) -> bool:
         return False
     if any(fields.first(name) is not None for name in _LIST_FIELDS):
         return False
-    if any(each.raw.partition(b";")[0].split(b"(")[0].strip().lower() != b"no" for each in fields.named("auto-submitted")):
+    if any(
+        each.raw.partition(b";")[0].split(b"(")[0].strip().lower() != b"no"
+        for each in fields.named("auto-submitted")
+    ):
         return False
     if any(each.raw.strip().lower() in _BULK for each in fields.named("precedence")):
         return False
@@ -78,7 +92,8 @@ def _answers_for(machine: Machine, mine: frozenset[str]) -> str:
 
 
 def _key(node: Node, sender: str) -> bytes:
-    """RFC 5230 §4.2: who was answered with what; a :handle says that answers are the same. As written, so that ${…} makes no new answer."""
+    """RFC 5230 §4.2: who was answered with what; a :handle says that answers are the same. As written, so
+    that ${…} makes no new answer."""
     if "handle" in node.tags:
         what = f"handle {node.tags['handle']!r}"
     else:
@@ -90,7 +105,9 @@ def _seconds(machine: Machine, node: Node) -> int:
     limits, days = machine.limits, machine.number(node, "days")
     seconds = machine.number(node, "seconds")
     if seconds is None:
-        seconds = max(days if days is not None else _DEFAULT_DAYS, 1) * _DAY  # RFC 5230 §4.1: at least one day
+        seconds = (
+            max(days if days is not None else _DEFAULT_DAYS, 1) * _DAY
+        )  # RFC 5230 §4.1: at least one day
     return min(max(seconds, limits.vacation_min_seconds), limits.vacation_max_seconds)
 
 
@@ -130,7 +147,8 @@ def _check_vacation(compiler: Compiler, node: Node) -> None:
         head = reason.partition("\r\n\r\n")[0]
         if not head.isascii():
             compiler.fault(
-                node.line, "The header fields of a :mime answer must be ASCII. Put an empty line before the text."
+                node.line,
+                "The header fields of a :mime answer must be ASCII. Put an empty line before the text.",
             )  # RFC 5230 §4.3
 
 

@@ -1,4 +1,5 @@
-"""The language of RFC 5228, with :copy (RFC 3894), and what other extensions add to its commands and tests."""
+"""The language of RFC 5228, with :copy (RFC 3894), and what other extensions add to its commands and
+tests."""
 
 import re
 
@@ -59,7 +60,13 @@ def is_address(text: str) -> bool:
         return False
     local, _, domain = text.rpartition("@")
     plain = local if not local.startswith('"') else ""
-    return not (plain.startswith(".") or plain.endswith(".") or ".." in plain or "." in (domain[0], domain[-1]) or ".." in domain)
+    return not (
+        plain.startswith(".")
+        or plain.endswith(".")
+        or ".." in plain
+        or "." in (domain[0], domain[-1])
+        or ".." in domain
+    )
 
 
 def bare_address(text: str) -> str:
@@ -99,7 +106,9 @@ def _fileinto(machine: Machine, node: Node) -> None:
         machine.fail(fault, mailbox=mailbox)
     use = machine.tag(node, "specialuse") or ""
     if use and not ATTRIBUTE.match(use):
-        machine.fail('"{use}" is no special use of a mailbox. Those that are begin with a backslash.', use=use)
+        machine.fail(
+            '"{use}" is no special use of a mailbox. Those that are begin with a backslash.', use=use
+        )
     action = FileInto(
         mailbox=mailbox,
         flags=flags_of(machine, node),
@@ -132,13 +141,17 @@ def _redirect(machine: Machine, node: Node) -> None:
     address = bare_address(text)
     if not address:
         machine.fail('"{address}" is no address that mail can be redirected to.', address=text)
-    machine.do(Redirect(address=address, edits=tuple(machine.fields.edits)), cancels_keep="copy" not in node.tags)
+    machine.do(
+        Redirect(address=address, edits=tuple(machine.fields.edits)), cancels_keep="copy" not in node.tags
+    )
 
 
 def _check_redirect(compiler: Compiler, node: Node) -> None:
     address = compiler.constant(node.arguments[0])
     if address is not None and not bare_address(address):
-        compiler.fault(node.line, '"{address}" is no address that mail can be redirected to.', address=address)
+        compiler.fault(
+            node.line, '"{address}" is no address that mail can be redirected to.', address=address
+        )
 
 
 # --- tests
@@ -165,7 +178,8 @@ def _allof(machine: Machine, node: Node) -> bool:
 
 
 def address_parts(machine: Machine, node: Node, addresses: list[MailAddress]) -> list[str]:
-    """RFC 5228 §2.7.4, RFC 5233 §4: what the test compares of each. What is no address has no parts but the whole."""
+    """RFC 5228 §2.7.4, RFC 5233 §4: what the test compares of each. What is no address has no parts but the
+    whole."""
     if "localpart" in node.tags:
         return [each.local for each in addresses if each.domain]
     if "domain" in node.tags:
@@ -185,14 +199,18 @@ def _address(machine: Machine, node: Node) -> bool:
             for each in chosen_fields(machine, node, name):
                 machine.spend(len(each.octets) * 4)
                 addresses += read_addresses(each.raw.decode("utf-8", "surrogateescape"))
-    return machine.matches(node.match, address_parts(machine, node, addresses), machine.texts(node.arguments[1]))
+    return machine.matches(
+        node.match, address_parts(machine, node, addresses), machine.texts(node.arguments[1])
+    )
 
 
 def _check_address(compiler: Compiler, node: Node) -> None:
     names = node.arguments[0]
     for name in names if isinstance(names, tuple) else ():
         if isinstance(name, str) and name.lower() not in ADDRESS_FIELDS:
-            compiler.fault(node.line, 'The field "{name}" holds no addresses. Use the test header for it.', name=name)
+            compiler.fault(
+                node.line, 'The field "{name}" holds no addresses. Use the test header for it.', name=name
+            )
 
 
 _ENVELOPE_PARTS = ("from", "to", "orig_to", "auth")
@@ -214,7 +232,8 @@ def _envelope(machine: Machine, node: Node) -> bool:
         if name.lower() == "auth":
             found += [value] if "domain" not in node.tags and "detail" not in node.tags else []
         elif not value:
-            # RFC 5228 §5.4: the null path is the empty string, whatever part is asked for; RFC 5233 §4: it has no detail.
+            # RFC 5228 §5.4: the null path is the empty string, whatever part is asked for; RFC 5233 §4: it
+            # has no detail.
             found += [""] if "detail" not in node.tags else []
         else:
             found += address_parts(machine, node, [read_path(value)])

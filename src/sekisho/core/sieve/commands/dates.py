@@ -30,7 +30,11 @@ def _part(machine: Machine, node: Node, moment: datetime, place: int) -> bool:
 
 
 def _date(machine: Machine, node: Node) -> bool:
-    found = pick(machine.fields.named(machine.text(node.arguments[0])), machine.number(node, "index"), last="last" in node.tags)
+    found = pick(
+        machine.fields.named(machine.text(node.arguments[0])),
+        machine.number(node, "index"),
+        last="last" in node.tags,
+    )
     part = machine.text(node.arguments[1]).lower()
     values: list[str] = []
     for field in found[: machine.limits.parts]:
@@ -51,7 +55,12 @@ def _currentdate(machine: Machine, node: Node) -> bool:
 def _check(compiler: Compiler, node: Node) -> None:
     part = compiler.constant(node.arguments[-2])
     if part is not None and part.lower() not in DATE_PARTS:
-        compiler.fault(node.line, '"{part}" is no part of a date. Parts are {parts}.', part=part, parts=", ".join(sorted(DATE_PARTS)))
+        compiler.fault(
+            node.line,
+            '"{part}" is no part of a date. Parts are {parts}.',
+            part=part,
+            parts=", ".join(sorted(DATE_PARTS)),
+        )
     zone = compiler.constant(node.tags.get("zone", 0))
     if zone is not None and read_zone(zone) is None:
         compiler.fault(node.line, '"{zone}" is no time zone. Write it as "+0900".', zone=zone)

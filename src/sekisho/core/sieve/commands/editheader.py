@@ -8,7 +8,9 @@ from sekisho.core.sieve.machine import Machine
 from sekisho.core.sieve.script import MATCH_TAGS, Node, Spec, Tag
 
 # RFC 5293 §6: what tells where a message came from, and what keeps robots apart.
-PROTECTED = frozenset(("received", "auto-submitted", "return-path", "authentication-results", "arc-authentication-results"))
+PROTECTED = frozenset(
+    ("received", "auto-submitted", "return-path", "authentication-results", "arc-authentication-results")
+)
 _MAX_VALUE = 2000
 
 
@@ -41,7 +43,9 @@ def _deleteheader(machine: Machine, node: Node) -> None:
     machine.fields.delete([place for place, _ in places])
 
 
-def _matching(machine: Machine, node: Node, places: list[tuple[int, SeenField]], keys: list[str]) -> list[tuple[int, SeenField]]:
+def _matching(
+    machine: Machine, node: Node, places: list[tuple[int, SeenField]], keys: list[str]
+) -> list[tuple[int, SeenField]]:
     """RFC 5293 §5: with :count, all of them or none."""
     if node.match.kind == "count":
         return places if machine.matches(node.match, [field.text for _, field in places], keys) else []
@@ -55,7 +59,10 @@ def _matching(machine: Machine, node: Node, places: list[tuple[int, SeenField]],
 def _spend_edits(machine: Machine, number: int) -> None:
     machine.spend(sum(len(field.octets) for field in machine.fields._fields) // 8)
     if len(machine.fields.edits) + number > machine.limits.header_edits:
-        machine.fail("The script makes more than {limit} changes to the header section.", limit=machine.limits.header_edits)
+        machine.fail(
+            "The script makes more than {limit} changes to the header section.",
+            limit=machine.limits.header_edits,
+        )
 
 
 def _check(compiler: Compiler, node: Node) -> None:
@@ -65,7 +72,14 @@ def _check(compiler: Compiler, node: Node) -> None:
 
 
 EDITHEADER = (
-    Spec(name="addheader", capability="editheader", arguments=("string", "string"), tags=(Tag("last"),), run=_addheader, check=_check),
+    Spec(
+        name="addheader",
+        capability="editheader",
+        arguments=("string", "string"),
+        tags=(Tag("last"),),
+        run=_addheader,
+        check=_check,
+    ),
     Spec(
         name="deleteheader",
         capability="editheader",

@@ -14,7 +14,8 @@ _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~\[}]{1,100}\Z")  # RFC 
 
 
 def read_flags(texts: Iterable[str], limit: int) -> tuple[str, ...]:
-    """RFC 5232 §2: a string may hold several; each once, whatever its case; what cannot be a flag is left out."""
+    """RFC 5232 §2: a string may hold several; each once, whatever its case; what cannot be a flag is left
+    out."""
     found: dict[str, str] = {}
     for text in texts:
         for flag in text.split():
@@ -36,7 +37,9 @@ def flags_of(machine: Machine, node: Node) -> tuple[str, ...]:
 
 
 def _get(machine: Machine, name: str | None) -> tuple[str, ...]:
-    return machine.flags if name is None else read_flags([machine.variable(name.lower())], machine.limits.flags)
+    return (
+        machine.flags if name is None else read_flags([machine.variable(name.lower())], machine.limits.flags)
+    )
 
 
 def _set(machine: Machine, name: str | None, flags: tuple[str, ...]) -> None:
@@ -74,7 +77,9 @@ def _hasflag(machine: Machine, node: Node) -> bool:
         flags = [flag for name in machine.texts(node.arguments[0]) for flag in _get(machine, name)]
     keys = machine.texts(node.arguments[-1])
     if node.match.kind not in ("count", "value"):
-        keys = [each for key in keys for each in (key.split() or ([""] if node.match.kind == "contains" else []))]
+        keys = [
+            each for key in keys for each in (key.split() or ([""] if node.match.kind == "contains" else []))
+        ]
     return machine.matches(node.match, flags, keys)
 
 
@@ -82,7 +87,11 @@ def _check_variable(compiler: Compiler, node: Node) -> None:
     if len(node.arguments) < 2:
         return
     if "variables" not in compiler.required:
-        compiler.fault(node.line, '{name} with a variable needs require "variables" at the top of the script.', name=node.spec.name)
+        compiler.fault(
+            node.line,
+            '{name} with a variable needs require "variables" at the top of the script.',
+            name=node.spec.name,
+        )
         return
     names = node.arguments[0]
     for name in names if isinstance(names, tuple) else (names,):

@@ -6,7 +6,9 @@ from sekisho.core.sieve.compiler import Compiler, included_script
 from sekisho.core.sieve.machine import Machine, Returned, Scope
 from sekisho.core.sieve.script import Node, Spec, Tag
 
-SCRIPT_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029/]{1,128}\Z")  # RFC 5804 §1.6; no slash, so that no name is a path
+SCRIPT_NAME = re.compile(
+    r"[^\x00-\x1f\x7f-\x9f\u2028\u2029/]{1,128}\Z"
+)  # RFC 5804 §1.6; no slash, so that no name is a path
 
 
 def _location(node: Node) -> str:
@@ -39,7 +41,9 @@ def _check_include(compiler: Compiler, node: Node) -> None:
     if name is None or not SCRIPT_NAME.match(name):
         compiler.fault(node.line, '"{name}" is no name of a script.', name=str(name))
         return
-    node.included = included_script(compiler, _location(node), name, node.line, optional="optional" in node.tags)
+    node.included = included_script(
+        compiler, _location(node), name, node.line, optional="optional" in node.tags
+    )
 
 
 def _return(machine: Machine, node: Node) -> None:

@@ -4,7 +4,7 @@ from sekisho.core.sieve.commands.body import part_text
 from sekisho.core.sieve.commands.parts import current_part, descendants, is_leaf, structure_of
 from sekisho.core.sieve.commands.variables import MODIFIERS, check_variable, modified
 from sekisho.core.sieve.compiler import Compiler
-from sekisho.core.sieve.machine import Broken, Machine
+from sekisho.core.sieve.machine import Machine, ScriptBroken
 from sekisho.core.sieve.script import Node, Spec, Tag
 
 
@@ -12,14 +12,16 @@ def _foreverypart(machine: Machine, node: Node) -> None:
     structure = structure_of(machine)
     numbers = descendants(structure, current_part(machine))
     if machine.part_stack:
-        numbers = numbers[1:]  # an inner loop goes through what is inside the part that the outer one stands at
+        numbers = numbers[
+            1:
+        ]  # an inner loop goes through what is inside the part that the outer one stands at
     name = machine.tag(node, "name") or ""
     for number in numbers[: machine.limits.parts]:
         machine.spend()
         machine.part_stack.append((number, name))
         try:
             machine.run_nodes(node.block)
-        except Broken as broken:
+        except ScriptBroken as broken:
             if broken.name and broken.name != name:
                 raise
             return
@@ -36,7 +38,7 @@ def _check_loop(compiler: Compiler, node: Node) -> None:
 
 
 def _break(machine: Machine, node: Node) -> None:
-    raise Broken(machine.tag(node, "name") or "")
+    raise ScriptBroken(machine.tag(node, "name") or "")
 
 
 def _check_break(compiler: Compiler, node: Node) -> None:
@@ -56,7 +58,9 @@ def _extracttext(machine: Machine, node: Node) -> None:
     first = machine.number(node, "first")
     text = text[: machine.limits.string_octets if first is None else first]
     machine.spend(len(text))
-    machine.set_variable(machine.text(node.arguments[0]), modified(machine, node, text[: machine.limits.string_octets]))
+    machine.set_variable(
+        machine.text(node.arguments[0]), modified(machine, node, text[: machine.limits.string_octets])
+    )
 
 
 def _check_extract(compiler: Compiler, node: Node) -> None:
@@ -67,9 +71,16 @@ def _check_extract(compiler: Compiler, node: Node) -> None:
 
 LOOPS = (
     Spec(
-        name="foreverypart", capability="foreverypart", tags=(Tag("name", "string"),), has_block=True, run=_foreverypart, check=_check_loop
+        name="foreverypart",
+        capability="foreverypart",
+        tags=(Tag("name", "string"),),
+        has_block=True,
+        run=_foreverypart,
+        check=_check_loop,
     ),
-    Spec(name="break", capability="foreverypart", tags=(Tag("name", "string"),), run=_break, check=_check_break),
+    Spec(
+        name="break", capability="foreverypart", tags=(Tag("name", "string"),), run=_break, check=_check_break
+    ),
     Spec(
         name="extracttext",
         capability="extracttext variables",

@@ -62,7 +62,9 @@ def read_mailto(uri: str, limit: int) -> MailTo | str:
     if match is None:
         return sentence('"{uri}" is no URI. Write it as "mailto:somebody@example.org".')
     if match[0].lower() != "mailto:":
-        return sentence('Notices can go by mail only, not to "{uri}". Write it as "mailto:somebody@example.org".')
+        return sentence(
+            'Notices can go by mail only, not to "{uri}". Write it as "mailto:somebody@example.org".'
+        )
     rest = uri[match.end() :].partition("#")[0]
     if len(uri) > _MAX_URI or _BAD_ESCAPE.search(rest) or _UNSAFE.search(rest):
         return sentence('"{uri}" holds characters that must be written as %XX in a URI.')
@@ -103,7 +105,10 @@ def _notify(machine: Machine, node: Node) -> None:
     if sender and not bare_address(sender):
         machine.fail('"{address}" is no address that a notice can come from.', address=sender)
     # RFC 5436 §2.7.1: never about what is itself a notice.
-    if any(each.raw.strip().lower().startswith(b"auto-notified") for each in machine.fields.named("auto-submitted")):
+    if any(
+        each.raw.strip().lower().startswith(b"auto-notified")
+        for each in machine.fields.named("auto-submitted")
+    ):
         return
     message = machine.tag(node, "message")
     action = Notify(
@@ -149,11 +154,22 @@ NOTIFY = (
         name="notify",
         capability="enotify",
         arguments=("string",),
-        tags=(Tag("from", "string"), Tag("importance", "string"), Tag("options", "strings"), Tag("message", "string")),
+        tags=(
+            Tag("from", "string"),
+            Tag("importance", "string"),
+            Tag("options", "strings"),
+            Tag("message", "string"),
+        ),
         run=_notify,
         check=_check_notify,
     ),
-    Spec(name="valid_notify_method", is_test=True, capability="enotify", arguments=("strings",), run=_valid_method),
+    Spec(
+        name="valid_notify_method",
+        is_test=True,
+        capability="enotify",
+        arguments=("strings",),
+        run=_valid_method,
+    ),
     Spec(
         name="notify_method_capability",
         is_test=True,

@@ -23,7 +23,8 @@ def chosen_fields(machine: Machine, node: Node, name: str) -> list[SeenField]:
 
 
 def pick(found: list[SeenField], index: int | None, *, last: bool) -> list[SeenField]:
-    """RFC 5260 §6: the field at `index`, counted from 1 from the top, or from the bottom with :last; all of them without an index."""
+    """RFC 5260 §6: the field at `index`, counted from 1 from the top, or from the bottom with :last; all of
+    them without an index."""
     if index is None:
         return found
     if not 1 <= index <= len(found):
@@ -60,7 +61,10 @@ def _part_headers(machine: Machine, *, anychild: bool) -> list[FieldList]:
         return [machine.fields]
     structure = structure_of(machine)
     numbers = descendants(structure, start)[: machine.limits.parts] if anychild else [start]
-    return [machine.fields if number == 0 else FieldList(part_header(machine, structure.parts[number])) for number in numbers]
+    return [
+        machine.fields if number == 0 else FieldList(part_header(machine, structure.parts[number]))
+        for number in numbers
+    ]
 
 
 def part_header(machine: Machine, part: Part) -> HeaderSection:
@@ -70,7 +74,8 @@ def part_header(machine: Machine, part: Part) -> HeaderSection:
 
 
 def field_values(machine: Machine, node: Node, name: str, field: SeenField) -> list[str]:
-    """What `header` compares of a field: its text, or what :type, :subtype, :contenttype and :param take out of it (RFC 5703 §4.1)."""
+    """What `header` compares of a field: its text, or what :type, :subtype, :contenttype and :param take out
+    of it (RFC 5703 §4.1)."""
     if not {"type", "subtype", "contenttype", "param"} & node.tags.keys():
         return [field.text]
     name = name.lower()
@@ -98,7 +103,9 @@ def _parameter(parameters: Parameters, name: str) -> list[str]:
     found: list[str] = []
     for form in forms_of(parameters, name.encode("utf-8", "replace"))[:1]:
         found.append(
-            decode_field(form.octets) if form.charset is None else form.octets.decode(charset_codec(form.charset or b"utf-8"), "replace")
+            decode_field(form.octets)
+            if form.charset is None
+            else form.octets.decode(charset_codec(form.charset or b"utf-8"), "replace")
         )
     return found
 

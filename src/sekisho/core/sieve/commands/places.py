@@ -1,8 +1,9 @@
-"""What is around the message: mailboxes (RFC 5490, RFC 8579), the environment (RFC 5183), messages seen before (RFC 7352)."""
+"""What is around the message: mailboxes (RFC 5490, RFC 8579), the environment (RFC 5183), messages seen
+before (RFC 7352)."""
 
 import hashlib
 
-from sekisho.core.sieve.actions import Seen
+from sekisho.core.sieve.actions import SeenBefore
 from sekisho.core.sieve.commands.base import ATTRIBUTE
 from sekisho.core.sieve.compiler import FIELD_NAME, Compiler
 from sekisho.core.sieve.machine import Machine
@@ -19,14 +20,20 @@ def _specialuse_exists(machine: Machine, node: Node) -> bool:
     mailbox = machine.text(node.arguments[0]) if len(node.arguments) == 2 else None
     if mailbox is not None and not machine.situation.mailbox_exists(mailbox):
         return False
-    return all(machine.situation.special_use_exists(mailbox, use) for use in machine.texts(node.arguments[-1]))
+    return all(
+        machine.situation.special_use_exists(mailbox, use) for use in machine.texts(node.arguments[-1])
+    )
 
 
 def _check_uses(compiler: Compiler, node: Node) -> None:
     uses = node.arguments[-1]
     for use in uses if isinstance(uses, tuple) else ():
         if isinstance(use, str) and not ATTRIBUTE.match(use):
-            compiler.fault(node.line, '"{use}" is no special use of a mailbox. Those that are begin with a backslash.', use=use)
+            compiler.fault(
+                node.line,
+                '"{use}" is no special use of a mailbox. Those that are begin with a backslash.',
+                use=use,
+            )
 
 
 def _environment(machine: Machine, node: Node) -> bool:
@@ -50,10 +57,12 @@ def _duplicate(machine: Machine, node: Node) -> bool:
     seconds = min(_DEFAULT_SECONDS if seconds is None else seconds, machine.limits.duplicate_max_seconds)
     found = machine.situation.is_duplicate(key)
     if not found or "last" in node.tags:
-        seen = Seen(key, seconds)
+        seen = SeenBefore(key, seconds)
         if seen not in machine.result.seen:
             if len(machine.result.seen) >= machine.limits.actions:
-                machine.fail("The script asks for duplicates more than {limit} times.", limit=machine.limits.actions)
+                machine.fail(
+                    "The script asks for duplicates more than {limit} times.", limit=machine.limits.actions
+                )
             machine.result.seen.append(seen)
     return found
 
@@ -65,7 +74,9 @@ def _check_duplicate(compiler: Compiler, node: Node) -> None:
 
 
 PLACES = (
-    Spec(name="mailboxexists", is_test=True, capability="mailbox", arguments=("strings",), run=_mailboxexists),
+    Spec(
+        name="mailboxexists", is_test=True, capability="mailbox", arguments=("strings",), run=_mailboxexists
+    ),
     Spec(
         name="specialuse_exists",
         is_test=True,
@@ -75,7 +86,14 @@ PLACES = (
         run=_specialuse_exists,
         check=_check_uses,
     ),
-    Spec(name="environment", is_test=True, capability="environment", arguments=("string", "strings"), tags=MATCH_TAGS, run=_environment),
+    Spec(
+        name="environment",
+        is_test=True,
+        capability="environment",
+        arguments=("string", "strings"),
+        tags=MATCH_TAGS,
+        run=_environment,
+    ),
     Spec(
         name="duplicate",
         is_test=True,

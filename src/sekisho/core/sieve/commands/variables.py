@@ -55,10 +55,13 @@ def check_variable(compiler: Compiler, node: Node) -> None:
     if name is None or not is_variable_name(name):
         compiler.fault(
             node.line,
-            '"{name}" is no name of a variable. Names have letters, digits and _, and begin with none of the digits.',
+            '"{name}" is no name of a variable. Names have letters, digits and _, and begin with none of '
+            "the digits.",
             name=str(name),
         )
-    elif "." in name and not (name.lower().startswith("global.") and name.count(".") == 1 and "include" in compiler.required):
+    elif "." in name and not (
+        name.lower().startswith("global.") and name.count(".") == 1 and "include" in compiler.required
+    ):
         compiler.fault(node.line, 'The variable "{name}" cannot be set.', name=name)
     else:
         compiler.variables.add(name.lower())
@@ -83,7 +86,9 @@ def _check_global(compiler: Compiler, node: Node) -> None:
             compiler.fault(node.line, '"{name}" is no name of a variable.', name=str(name))
         elif name.lower() in compiler.variables - compiler.globals:
             compiler.fault(
-                node.line, "The variable {name} was used before it is made global. Put global first.", name=name
+                node.line,
+                "The variable {name} was used before it is made global. Put global first.",
+                name=name,
             )  # RFC 6609 §3.4.1
         else:
             compiler.variables.add(name.lower())
@@ -91,7 +96,27 @@ def _check_global(compiler: Compiler, node: Node) -> None:
 
 
 VARIABLES = (
-    Spec(name="set", capability="variables", arguments=("string", "string"), tags=MODIFIERS, run=_set, check=check_variable),
-    Spec(name="string", is_test=True, capability="variables", arguments=("strings", "strings"), tags=MATCH_TAGS, run=_string),
-    Spec(name="global", capability="include variables", arguments=("strings",), run=_global, check=_check_global),
+    Spec(
+        name="set",
+        capability="variables",
+        arguments=("string", "string"),
+        tags=MODIFIERS,
+        run=_set,
+        check=check_variable,
+    ),
+    Spec(
+        name="string",
+        is_test=True,
+        capability="variables",
+        arguments=("strings", "strings"),
+        tags=MATCH_TAGS,
+        run=_string,
+    ),
+    Spec(
+        name="global",
+        capability="include variables",
+        arguments=("strings",),
+        run=_global,
+        check=_check_global,
+    ),
 )

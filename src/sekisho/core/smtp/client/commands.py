@@ -13,7 +13,8 @@ _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _MAILMAX = re.compile(r"(?:^| )MAILMAX=([0-9]{1,6})(?= |$)", re.IGNORECASE)
 _RCPTMAX = re.compile(r"(?:^| )RCPTMAX=([0-9]{1,6})(?= |$)", re.IGNORECASE)
-# RFC 5321 §4.5.3.1.8: every server takes as many in one transaction; §4.5.3.1.10 retries in such portions too.
+# RFC 5321 §4.5.3.1.8: every server takes as many in one transaction; §4.5.3.1.10 retries in such portions
+# too.
 RECIPIENTS_PER_TRANSACTION = 100
 
 
@@ -42,19 +43,33 @@ def transactions_per_session(extensions: Extensions) -> int | None:
 def find_obstacle(envelope: Envelope, extensions: Extensions) -> Reply | None:
     """Why this server cannot be given this envelope at all, as our own reply; None if it can.
 
-    `envelope.body` and `envelope.smtputf8` must say what the content really needs. 8-bit content is neither re-encoded
-    (that breaks signatures, DESIGN law 6) nor sent to a server that does not announce 8BITMIME.
+    `envelope.body` and `envelope.smtputf8` must say what the content really needs. 8-bit content is neither
+    re-encoded (that breaks signatures, DESIGN law 6) nor sent to a server that does not announce 8BITMIME.
     """
     if envelope.smtputf8 and "SMTPUTF8" not in extensions:
         # RFC 6531 §3.2: the client must not send it.
-        return Reply.of(550, "5.6.7", "The next server does not take internationalised mail (SMTPUTF8), which this message needs")
+        return Reply.of(
+            550,
+            "5.6.7",
+            "The next server does not take internationalised mail (SMTPUTF8), which this message needs",
+        )
     if envelope.body == "8BITMIME" and "8BITMIME" not in extensions:
         # RFC 6152 §3
-        return Reply.of(554, "5.6.3", "The next server does not take 8-bit content (8BITMIME), which this message has")
+        return Reply.of(
+            554, "5.6.3", "The next server does not take 8-bit content (8BITMIME), which this message has"
+        )
     size_limit = _NUMBER.fullmatch(extensions.get("SIZE", ""))
-    if size_limit and envelope.declared_octets is not None and 0 < int(size_limit[0]) < envelope.declared_octets:
+    if (
+        size_limit
+        and envelope.declared_octets is not None
+        and 0 < int(size_limit[0]) < envelope.declared_octets
+    ):
         # RFC 1870 §5: no need to send what is known to be refused.
-        return Reply.of(552, "5.3.4", f"The message has {envelope.declared_octets} octets, the next server takes {size_limit[0]}")
+        return Reply.of(
+            552,
+            "5.3.4",
+            f"The message has {envelope.declared_octets} octets, the next server takes {size_limit[0]}",
+        )
     return None
 
 

@@ -1,4 +1,5 @@
-"""Content on its way out through DATA: checked once more, dots doubled, over whole buffers (RFC 5321 §4.5.2)."""
+"""Content on its way out through DATA: checked once more, dots doubled, over whole buffers (RFC 5321
+§4.5.2)."""
 
 
 class ContentError(Exception):

@@ -7,9 +7,9 @@
                                          or TransactionDone at once
     machine.quit()                     → Closed
 
-What `data_to_send()` gives must be written before more is read, and all that came must be handed in before a method is called
-that says something: a reply that is here before its command was given is no reply to it (RFC 5321 §4.2.1 pairs them in order), and
-ends the session. After `Closed` nothing is sent any more.
+What `data_to_send()` gives must be written before more is read, and all that came must be handed in before a
+method is called that says something: a reply that is here before its command was given is no reply to it (RFC
+5321 §4.2.1 pairs them in order), and ends the session. After `Closed` nothing is sent any more.
 """
 
 import enum
@@ -52,9 +52,9 @@ class ContentWanted:
 class TransactionDone:
     """How it ended, parallel to the envelope's recipients.
 
-    `replies`: the last word about each, None where the connection ended before one came. `postponed`: those that the
-    server took as too many for one transaction (RFC 5321 §4.5.3.1.10). `refused_at_mail`: nothing was said about
-    recipients. `may_be_delivered`: everything was sent, the answer is missing.
+    `replies`: the last word about each, None where the connection ended before one came. `postponed`: those
+    that the server took as too many for one transaction (RFC 5321 §4.5.3.1.10). `refused_at_mail`: nothing
+    was said about recipients. `may_be_delivered`: everything was sent, the answer is missing.
     """
 
     replies: tuple[Reply | None, ...]
@@ -65,7 +65,8 @@ class TransactionDone:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The session is over. `reply`: what the server said about it, if anything; `reason`: why, for the journal."""
+    """The session is over. `reply`: what the server said about it, if anything; `reason`: why, for the
+    journal."""
 
     reply: Reply | None
     reason: str
@@ -198,8 +199,8 @@ class ClientMachine:
     def end_content(self) -> None:
         """That was all of it; raises `ContentError` like `send_content`.
 
-        What the server said before is no answer to the final dot: it ends the session, and of what it only began to say the rest
-        is waited for. Then the dot is not sent.
+        What the server said before is no answer to the final dot: it ends the session, and of what it only
+        began to say the rest is waited for. Then the dot is not sent.
         """
         if self._encoder is None or self._transaction is None:
             raise RuntimeError("no content is wanted")
@@ -224,7 +225,8 @@ class ClientMachine:
 
     @property
     def awaits_final_reply(self) -> bool:
-        """Is the content sent and its reply missing? Breaking off now leaves it open whether it was delivered."""
+        """Is the content sent and its reply missing? Breaking off now leaves it open whether it was
+        delivered."""
         return self._transaction is not None and self._transaction.is_sent
 
     # Inside
@@ -321,7 +323,9 @@ class ClientMachine:
         else:
             self._close(reply, f"the server refused {awaited.value.upper()}")
 
-    def _on_transaction_reply(self, transaction: "_Transaction", awaited: Awaited, recipient: int, reply: Reply) -> None:
+    def _on_transaction_reply(
+        self, transaction: "_Transaction", awaited: Awaited, recipient: int, reply: Reply
+    ) -> None:
         if awaited is Awaited.MAIL:
             self._needs_rset = reply.is_positive
             if not reply.is_positive:
@@ -404,8 +408,8 @@ class _Transaction:
             self.accepted.append(number)
             return
         self.replies[number] = reply
-        # RFC 5321 §4.5.3.1.10: 452, or 552 from old servers, is "too many" and temporary, unless its status says
-        # that it is about something else (RFC 3463 §3.6: X.5.3 is too many recipients).
+        # RFC 5321 §4.5.3.1.10: 452, or 552 from old servers, is "too many" and temporary, unless its status
+        # says that it is about something else (RFC 3463 §3.6: X.5.3 is too many recipients).
         if (
             reply.code in (452, 552)
             and self.accepted
@@ -428,5 +432,8 @@ class _Transaction:
 
     def done(self) -> TransactionDone:
         return TransactionDone(
-            tuple(self.replies), frozenset(self.postponed), self.refused_at_mail, may_be_delivered=self.is_sent and bool(self.accepted)
+            tuple(self.replies),
+            frozenset(self.postponed),
+            self.refused_at_mail,
+            may_be_delivered=self.is_sent and bool(self.accepted),
         )

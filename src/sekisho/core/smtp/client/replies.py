@@ -1,4 +1,5 @@
-"""Replies of other servers, read totally: every octet sequence gives replies, waits for more, or is a `ReplyError`.
+"""Replies of other servers, read totally: every octet sequence gives replies, waits for more, or is a
+`ReplyError`.
 
 What comes out is bounded and printable, so it can go into a DSN, a queue row or a log line (THREATS 8, 21).
 """
@@ -17,7 +18,9 @@ MAX_REPLY_OCTETS = 32768
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r\n")
 # RFC 2034 §4: on every line, and of the class of the code.
 _STATUS = re.compile(r"([245]\.(?:0|[1-9][0-9]{0,2})\.(?:0|[1-9][0-9]{0,2}))(?:[ \t]+|\Z)")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffc]")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffc]"
+)
 
 
 _enhanced_status = lru_cache(maxsize=512)(EnhancedStatus.from_text)  # the same few all day
@@ -88,7 +91,9 @@ class ReplyParser:
         self._lines.append(text)
 
     def _take(self) -> Reply:
-        reply = Reply(int(self._code), self._enhanced, tuple(self._lines), "answered")
+        reply = Reply(
+            code=int(self._code), enhanced=self._enhanced, lines=tuple(self._lines), cause="answered"
+        )
         self._lines = []
         self._enhanced = None
         self._octets = 0

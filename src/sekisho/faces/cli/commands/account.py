@@ -12,7 +12,7 @@ from sekisho.faces.cli.commands.account_factor import factor
 from sekisho.faces.cli.commands.account_import import import_accounts
 from sekisho.faces.cli.commands.credential import EndDate, credential_command, last_day
 from sekisho.faces.cli.commands.logins import logins
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, pass_shell, when
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -35,21 +35,24 @@ class Size(click.ParamType[int]):
 
 def password_option(command: Callable[..., Any]) -> Callable[..., Any]:
     weak = click.option("--allow-weak", is_flag=True, help="Accept any password; for tests only.")
-    return click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")(weak(command))
+    return click.option(
+        "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
+    )(weak(command))
 
 
 def ask_password(shell: Shell, from_stdin: bool) -> str:
-    """The password, typed twice without echo, or one line of standard input; never an argument (others could read it)."""
+    """The password, typed twice without echo, or one line of standard input; never an argument (others could
+    read it)."""
     if from_stdin:
         line = sys.stdin.readline()
         if not line:
-            raise CommandFailed("Standard input ended before a password.", exits.USAGE)
+            raise CommandError("Standard input ended before a password.", exits.USAGE)
         return line.rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise CommandFailed("There is no terminal to ask for the password; use --password-stdin.", exits.USAGE)
+        raise CommandError("There is no terminal to ask for the password; use --password-stdin.", exits.USAGE)
     first: str = click.prompt(shell.say("Password"), hide_input=True)
     if click.prompt(shell.say("The same again"), hide_input=True) != first:
-        raise CommandFailed("The two passwords differ; nothing was changed.")
+        raise CommandError("The two passwords differ; nothing was changed.")
     return first
 
 
@@ -73,7 +76,14 @@ account_command.add_command(logins)
 @json_option
 @pass_shell
 def add(
-    shell: Shell, address: str, name: str, quota: int, password_stdin: bool, allow_weak: bool, config_file: Path, as_json: bool
+    shell: Shell,
+    address: str,
+    name: str,
+    quota: int,
+    password_stdin: bool,
+    allow_weak: bool,
+    config_file: Path,
+    as_json: bool,
 ) -> None:
     """Make the account ADDRESS; its password is asked for."""
     from sekisho.admin.accounts import AccountRequest, AddAccount
@@ -82,7 +92,16 @@ def add(
         ask("account.check_new", AccountRequest(address))
     password = ask_password(shell, password_stdin)
     with shell.operator(config_file) as ask:
-        account = ask("account.add", AddAccount(address, password, name, quota, allow_weak))
+        account = ask(
+            "account.add",
+            AddAccount(
+                address=address,
+                password=password,
+                display_name=name,
+                quota_octets=quota,
+                allow_weak=allow_weak,
+            ),
+        )
     shell.report(account, as_json, "{address} has a mailbox now.", address=account.address)
 
 
@@ -102,7 +121,13 @@ def list_(shell: Shell, domain: str | None, config_file: Path, as_json: bool) ->
         return
     say = shell.say
     rows = [
-        (a.address, say(state_word(a.state)), octets(a.used_octets), octets(a.quota_octets) if a.quota_octets else "-", a.display_name)
+        (
+            a.address,
+            say(state_word(a.state)),
+            octets(a.used_octets),
+            octets(a.quota_octets) if a.quota_octets else "-",
+            a.display_name,
+        )
         for a in accounts
     ]
     shell.print_table((say("Address"), say("State"), say("Used"), say("Quota"), say("Name")), rows)
@@ -154,7 +179,9 @@ def show(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
 @config_option
 @json_option
 @pass_shell
-def passwd(shell: Shell, address: str, password_stdin: bool, allow_weak: bool, config_file: Path, as_json: bool) -> None:
+def passwd(
+    shell: Shell, address: str, password_stdin: bool, allow_weak: bool, config_file: Path, as_json: bool
+) -> None:
     """Give the account a new password; it is asked for."""
     from sekisho.admin.accounts import AccountRequest, SetPassword
 
@@ -173,18 +200,29 @@ def passwd(shell: Shell, address: str, password_stdin: bool, allow_weak: bool, c
 @json_option
 @pass_shell
 def state_(shell: Shell, address: str, state: str, config_file: Path, as_json: bool) -> None:
-    """Let the account log in and send (active), not log in (login-disabled), or have all it sends held (sending-held)."""
+    """Let the account log in and send (active), not log in (login-disabled), or have all it sends held
+    (sending-held)."""
     from sekisho.admin.accounts import SetState
     from sekisho.admin.guard import ShowGuarded
 
     with shell.operator(config_file) as ask:
         account = ask("account.state", SetState(address, state.replace("-", "_")))  # type: ignore[arg-type]  # click checked the choice
         held = ask("guard.show", ShowGuarded(address, 0)).held_messages
-    shell.report(account, as_json, "{address}: {state}.", address=account.address, state=shell.say(state_word(account.state)))
+    shell.report(
+        account,
+        as_json,
+        "{address}: {state}.",
+        address=account.address,
+        state=shell.say(state_word(account.state)),
+    )
     if held and not as_json:
         values = {"count": held, "address": account.address}
         click.echo(
-            shell.say("{count} messages of it are held: sekisho guard show {address}; then sekisho guard release or purge.", **values)
+            shell.say(
+                "{count} messages of it are held: sekisho guard show {address}; then sekisho guard "
+                "release or purge.",
+                **values,
+            )
         )
 
 
@@ -201,7 +239,13 @@ def expire(shell: Shell, address: str, day: int, config_file: Path, as_json: boo
     with shell.operator(config_file) as ask:
         account = ask("account.expire", SetExpiry(address, day))
     if account.expires_at_us:
-        shell.report(account, as_json, "{address}: the last day is {day}.", address=account.address, day=last_day(account.expires_at_us))
+        shell.report(
+            account,
+            as_json,
+            "{address}: the last day is {day}.",
+            address=account.address,
+            day=last_day(account.expires_at_us),
+        )
     else:
         shell.report(account, as_json, "{address} does not end.", address=account.address)
 
@@ -220,7 +264,12 @@ def quota_(shell: Shell, address: str, size: int, config_file: Path, as_json: bo
         account = ask("account.quota", SetQuota(address, size))
     limit = octets(account.quota_octets) if account.quota_octets else "-"
     shell.report(
-        account, as_json, "{address}: {used} of {limit} used.", address=account.address, used=octets(account.used_octets), limit=limit
+        account,
+        as_json,
+        "{address}: {used} of {limit} used.",
+        address=account.address,
+        used=octets(account.used_octets),
+        limit=limit,
     )
 
 
@@ -243,7 +292,10 @@ def remove(shell: Shell, address: str, purge: bool, yes: bool, config_file: Path
         shell.report(account, as_json, "{address} and its mail are gone.", address=account.address)
     else:
         shell.report(
-            account, as_json, "{address} is deleted; to bring it back: sekisho account undelete {address}", address=account.address
+            account,
+            as_json,
+            "{address} is deleted; to bring it back: sekisho account undelete {address}",
+            address=account.address,
         )
 
 
@@ -279,40 +331,64 @@ def bulk(shell: Shell, address: str, switch: str, config_file: Path, as_json: bo
         shell.report(rights, as_json, "{address} may not send newsletters.", address=rights.address)
 
 
-@account_command.command("recovery", epilog="Example: sekisho account recovery taro@example.org taro@example.net")
+@account_command.command(
+    "recovery", epilog="Example: sekisho account recovery taro@example.org taro@example.net"
+)
 @click.argument("address")
 @click.argument("second", required=False, default="")
 @config_option
 @json_option
 @pass_shell
 def recovery(shell: Shell, address: str, second: str, config_file: Path, as_json: bool) -> None:
-    """Tell the owner at the address SECOND too when mail of the account is held; without SECOND: only in the mailbox."""
+    """Tell the owner at the address SECOND too when mail of the account is held; without SECOND: only in the
+    mailbox."""
     from sekisho.admin.guard import SetRecovery
 
     with shell.operator(config_file) as ask:
         rights = ask("guard.recovery", SetRecovery(address, second))
     told = rights.recovery_address
     if told:
-        shell.report(rights, as_json, "The owner of {address} is told at {second} too.", address=rights.address, second=told)
+        shell.report(
+            rights,
+            as_json,
+            "The owner of {address} is told at {second} too.",
+            address=rights.address,
+            second=told,
+        )
     else:
-        shell.report(rights, as_json, "The owner of {address} is told in the mailbox only.", address=rights.address)
+        shell.report(
+            rights, as_json, "The owner of {address} is told in the mailbox only.", address=rights.address
+        )
 
 
-@account_command.command("may-send-as", epilog="Example: sekisho account may-send-as hanako@example.org chair@example.org")
+@account_command.command(
+    "may-send-as", epilog="Example: sekisho account may-send-as hanako@example.org chair@example.org"
+)
 @click.argument("address")
 @click.argument("sender")
 @click.option("--revoke", is_flag=True, help="Take the right away.")
 @config_option
 @json_option
 @pass_shell
-def may_send_as(shell: Shell, address: str, sender: str, revoke: bool, config_file: Path, as_json: bool) -> None:
-    """Let the account send in the name of SENDER too: an address here, or @DOMAIN for all of a domain here."""
+def may_send_as(
+    shell: Shell, address: str, sender: str, revoke: bool, config_file: Path, as_json: bool
+) -> None:
+    """Let the account send in the name of SENDER too: an address here, or @DOMAIN for all of a domain
+    here."""
     from sekisho.admin.accounts import GrantSender
 
     with shell.operator(config_file) as ask:
         details = ask("account.may_send_as", GrantSender(address, sender, revoke))
     rights = ", ".join(details.may_send_as)
     if rights:
-        shell.report(details, as_json, "{address} may also send as {rights}.", address=details.account.address, rights=rights)
+        shell.report(
+            details,
+            as_json,
+            "{address} may also send as {rights}.",
+            address=details.account.address,
+            rights=rights,
+        )
     else:
-        shell.report(details, as_json, "{address} may send only in its own name.", address=details.account.address)
+        shell.report(
+            details, as_json, "{address} may send only in its own name.", address=details.account.address
+        )

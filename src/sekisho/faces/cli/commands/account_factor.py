@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def factor(shell: Shell, address: str, action: str, code: str, config_file: Path, as_json: bool) -> None:
     """Ask for a code of a telephone app beside the account's password. Mail programs then need app passwords.
 
-    enable shows the secret for the app; confirm CODE switches it on; check CODE tells whether it is the owner who reads out the code.
+    enable shows the secret for the app; confirm CODE switches it on; check CODE tells whether it is the owner
+    who reads out the code.
     """
     if action in ("confirm", "check") and not code:
         if not sys.stdin.isatty():
@@ -39,9 +40,15 @@ def factor(shell: Shell, address: str, action: str, code: str, config_file: Path
         _print_codes(shell, result)
     elif action == "check":
         if result.by == "code":
-            click.echo(shell.say("The code is right: it is the telephone of {address}.", address=result.address))
+            click.echo(
+                shell.say("The code is right: it is the telephone of {address}.", address=result.address)
+            )
         else:
-            click.echo(shell.say("The recovery code is right and used up; {count} are left.", count=result.recovery_left))
+            click.echo(
+                shell.say(
+                    "The recovery code is right and used up; {count} are left.", count=result.recovery_left
+                )
+            )
     elif action == "disable":
         click.echo(shell.say("{address} no longer needs a second factor.", address=result.address))
     else:
@@ -66,7 +73,8 @@ def _print_secret(shell: Shell, begun: "FactorBegun") -> None:
     shell.print_fields(((say("Secret"), begun.secret), (say("For the app"), begun.uri)))
     click.echo(
         say(
-            "Read it into the telephone's app, then confirm with a code: sekisho account factor {address} confirm CODE",
+            "Read it into the telephone's app, then confirm with a code: sekisho account factor {address} "
+            "confirm CODE",
             address=begun.address,
         )
     )
@@ -74,15 +82,26 @@ def _print_secret(shell: Shell, begun: "FactorBegun") -> None:
 
 def _print_codes(shell: Shell, confirmed: "FactorConfirmed") -> None:
     say = shell.say
-    click.echo(say("{address} has a second factor now. Recovery codes, each for one use, shown only now:", address=confirmed.address))
+    click.echo(
+        say(
+            "{address} has a second factor now. Recovery codes, each for one use, shown only now:",
+            address=confirmed.address,
+        )
+    )
     for code in confirmed.recovery_codes:
         click.echo(f"  {code}")
     if confirmed.app_passwords:
-        click.echo(say("Mail programs log in with app passwords only from now on; there are {count}.", count=confirmed.app_passwords))
+        click.echo(
+            say(
+                "Mail programs log in with app passwords only from now on; there are {count}.",
+                count=confirmed.app_passwords,
+            )
+        )
     else:
         click.echo(
             say(
-                "Mail programs cannot log in again until they have app passwords: sekisho account credential add {address} phone",
+                "Mail programs cannot log in again until they have app passwords: sekisho account "
+                "credential add {address} phone",
                 address=confirmed.address,
             )
         )
@@ -93,5 +112,8 @@ def _print_state(shell: Shell, view: "FactorView") -> None:
     word = {"off": say("off"), "begun": say("begun, not confirmed"), "on": say("on")}[view.state]
     fields = [(say("Address"), view.address), (say("Second factor"), word)]
     if view.state == "on":
-        fields += [(say("Since"), when(view.confirmed_at_us)), (say("Recovery codes left"), str(view.recovery_left))]
+        fields += [
+            (say("Since"), when(view.confirmed_at_us)),
+            (say("Recovery codes left"), str(view.recovery_left)),
+        ]
     shell.print_fields([*fields, (say("App passwords"), str(view.app_passwords))])

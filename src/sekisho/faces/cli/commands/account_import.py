@@ -5,23 +5,37 @@ from pathlib import Path
 import click
 
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell
 
 _BATCH = 50
 
 
-@click.command("import", epilog="Example: sekisho account import /etc/dovecot/users --domain example.org --dry-run")
+@click.command(
+    "import", epilog="Example: sekisho account import /etc/dovecot/users --domain example.org --dry-run"
+)
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @click.option("--domain", default="", help="Domain of names that have none.")
-@click.option("--also", multiple=True, metavar="SCHEME", help="Import hashes of this broken scheme too; can be given several times.")
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="SCHEME",
+    help="Import hashes of this broken scheme too; can be given several times.",
+)
 @click.option("--replace", is_flag=True, help="Give accounts that exist already the password in the file.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be imported.")
 @config_option
 @json_option
 @pass_shell
 def import_accounts(
-    shell: Shell, file: Path, domain: str, also: tuple[str, ...], replace: bool, dry_run: bool, config_file: Path, as_json: bool
+    shell: Shell,
+    file: Path,
+    domain: str,
+    also: tuple[str, ...],
+    replace: bool,
+    dry_run: bool,
+    config_file: Path,
+    as_json: bool,
 ) -> int:
     """Make the accounts of FILE, a passwd-file of Dovecot or a copy of /etc/shadow, with their passwords.
 
@@ -35,7 +49,17 @@ def import_accounts(
     with shell.operator(config_file) as ask:
         lines = _read(file)
         for first in range(0, len(lines), _BATCH):
-            done += ask("account.import", ImportAccounts(lines[first : first + _BATCH], first + 1, domain, schemes, replace, dry_run))
+            done += ask(
+                "account.import",
+                ImportAccounts(
+                    lines=lines[first : first + _BATCH],
+                    first=first + 1,
+                    domain=domain,
+                    also=schemes,
+                    replace=replace,
+                    dry_run=dry_run,
+                ),
+            )
     taken = sum(d.taken for d in done)
     code = exits.OK if taken else exits.FAILED
     if as_json:
@@ -43,7 +67,10 @@ def import_accounts(
         return code
     say = shell.say
     yes, no = say("would be taken") if dry_run else say("taken"), say("not taken")
-    rows = [(d.line, d.name, d.scheme or "-", yes if d.taken else f"{no}: {say(d.text, **d.values)}") for d in done]
+    rows = [
+        (d.line, d.name, d.scheme or "-", yes if d.taken else f"{no}: {say(d.text, **d.values)}")
+        for d in done
+    ]
     shell.print_table((say("Line"), say("Name"), say("Scheme"), say("Result")), rows)
     if dry_run:
         click.echo(say("{taken} of {count} accounts would be imported.", taken=taken, count=len(done)))
@@ -57,7 +84,10 @@ def _read(file: Path) -> list[str]:
         with click.open_file(str(file), encoding="utf-8", errors="replace") as opened:
             text: str = opened.read()
     except OSError as error:
-        raise CommandFailed(
-            "{path} cannot be read: {reason}.", exits.FAILED, path=str(file), reason=error.strerror or str(error)
+        raise CommandError(
+            "{path} cannot be read: {reason}.",
+            exits.FAILED,
+            path=str(file),
+            reason=error.strerror or str(error),
         ) from error
     return text.split("\n")

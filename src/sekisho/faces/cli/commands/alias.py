@@ -12,7 +12,9 @@ def alias_command() -> None:
     """Addresses that lead to other addresses."""
 
 
-@alias_command.command("add", epilog="Example: sekisho alias add info@example.org taro@example.org hanako@example.org")
+@alias_command.command(
+    "add", epilog="Example: sekisho alias add info@example.org taro@example.org hanako@example.org"
+)
 @click.argument("address")
 @click.argument("targets", nargs=-1, required=True)
 @click.option("--no-send", is_flag=True, help="Its targets may not use it as a sender.")
@@ -20,13 +22,27 @@ def alias_command() -> None:
 @config_option
 @json_option
 @pass_shell
-def add(shell: Shell, address: str, targets: tuple[str, ...], no_send: bool, replace: bool, config_file: Path, as_json: bool) -> None:
+def add(
+    shell: Shell,
+    address: str,
+    targets: tuple[str, ...],
+    no_send: bool,
+    replace: bool,
+    config_file: Path,
+    as_json: bool,
+) -> None:
     """Let mail to ADDRESS go to TARGETS, here or elsewhere."""
     from sekisho.admin.aliases import AddAlias
 
     with shell.operator(config_file) as ask:
         alias = ask("alias.add", AddAlias(address, targets, not no_send, replace))
-    shell.report(alias, as_json, "{address} leads to {targets}.", address=alias.address, targets=", ".join(alias.targets))
+    shell.report(
+        alias,
+        as_json,
+        "{address} leads to {targets}.",
+        address=alias.address,
+        targets=", ".join(alias.targets),
+    )
 
 
 @alias_command.command("list", epilog="Example: sekisho alias list --domain example.org")
@@ -44,7 +60,10 @@ def list_(shell: Shell, domain: str | None, config_file: Path, as_json: bool) ->
         shell.print_json(aliases)
         return
     say = shell.say
-    rows = [(alias.address, ", ".join(alias.targets), say("yes") if alias.may_send else say("no")) for alias in aliases]
+    rows = [
+        (alias.address, ", ".join(alias.targets), say("yes") if alias.may_send else say("no"))
+        for alias in aliases
+    ]
     shell.print_table((say("Address"), say("Leads to"), say("May send")), rows)
 
 

@@ -42,7 +42,16 @@ def list_(shell: Shell, config_file: Path, as_json: bool) -> None:
 
 def _print_bans(shell: Shell, bans: list[Any]) -> None:
     say = shell.say
-    columns = (say("Network"), say("Account"), say("Reason"), say("Failures"), say("Since"), say("Until"), say("By"), say("Note"))
+    columns = (
+        say("Network"),
+        say("Account"),
+        say("Reason"),
+        say("Failures"),
+        say("Since"),
+        say("Until"),
+        say("By"),
+        say("Note"),
+    )
     rows = [
         (
             ban.network,
@@ -65,7 +74,8 @@ def _print_bans(shell: Shell, bans: list[Any]) -> None:
 @json_option
 @pass_shell
 def show(shell: Shell, network: str, config_file: Path, as_json: bool) -> None:
-    """Show what is banned in and around NETWORK (or an address), what counts against it, and what was tried from there."""
+    """Show what is banned in and around NETWORK (or an address), what counts against it, and what was tried
+    from there."""
     from sekisho.admin.bans import ShowBans
 
     with shell.operator(config_file) as ask:
@@ -88,7 +98,8 @@ def show(shell: Shell, network: str, config_file: Path, as_json: bool) -> None:
         )
     for tried in details.tried:
         click.echo(
-            f"  {when(tried.at_us)}  {printable(tried.client)}  {tried.service}  {printable(tried.username)}  {printable(tried.cause)}"
+            f"  {when(tried.at_us)}  {printable(tried.client)}  {tried.service}  "
+            f"{printable(tried.username)}  {printable(tried.cause)}"
         )
 
 
@@ -109,26 +120,45 @@ def lift(shell: Shell, network: str, account: str, config_file: Path, as_json: b
         return
     for ban in lifted:
         if ban.account:
-            click.echo(shell.say("{network} may log in as {account} again.", network=ban.network, account=printable(ban.account)))
+            click.echo(
+                shell.say(
+                    "{network} may log in as {account} again.",
+                    network=ban.network,
+                    account=printable(ban.account),
+                )
+            )
         else:
             click.echo(shell.say("{network} may log in again.", network=ban.network))
 
 
-@bans_command.command("add", epilog="Example: sekisho bans add 198.51.100.0/24 --for 7d --note 'guesses for weeks'")
+@bans_command.command(
+    "add", epilog="Example: sekisho bans add 198.51.100.0/24 --for 7d --note 'guesses for weeks'"
+)
 @click.argument("network")
 @click.option("--account", default="", help="Ban it from this account only.")
-@click.option("--for", "seconds", type=Span(), default=0, help="How long, such as 12h or 7d; without it: until it is lifted.")
+@click.option(
+    "--for",
+    "seconds",
+    type=Span(),
+    default=0,
+    help="How long, such as 12h or 7d; without it: until it is lifted.",
+)
 @click.option("--note", default="", help="Why, for whoever looks later.")
 @config_option
 @json_option
 @pass_shell
-def add(shell: Shell, network: str, account: str, seconds: int, note: str, config_file: Path, as_json: bool) -> None:
-    """Ban NETWORK from logging in, also those who logged in from there before. Sessions that are open stay open."""
+def add(
+    shell: Shell, network: str, account: str, seconds: int, note: str, config_file: Path, as_json: bool
+) -> None:
+    """Ban NETWORK from logging in, also those who logged in from there before. Sessions that are open stay
+    open."""
     from sekisho.admin.bans import AddBan
 
     with shell.operator(config_file) as ask:
         ban = ask("bans.add", AddBan(network, account, seconds, note))
     if ban.until_us:
-        shell.report(ban, as_json, "{network} is banned until {until}.", network=ban.network, until=when(ban.until_us))
+        shell.report(
+            ban, as_json, "{network} is banned until {until}.", network=ban.network, until=when(ban.until_us)
+        )
     else:
         shell.report(ban, as_json, "{network} is banned until the ban is lifted.", network=ban.network)

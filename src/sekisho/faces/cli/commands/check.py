@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.faces.cli.shell import (
     DEFAULT_CONFIG,
     Shell,
@@ -30,7 +30,9 @@ _MARKS = {"good": "✓", "hint": "·", "unknown": "?", "bad": "✗"}
 class IpAddress(click.ParamType[IPv4Address | IPv6Address]):
     name = "address"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Address | IPv6Address:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> IPv4Address | IPv6Address:
         try:
             return ip_address(value)
         except ValueError:
@@ -42,26 +44,50 @@ def check_command() -> None:
     """What others find out about your mail: SPF, DKIM, DMARC, reverse names."""
 
 
-@check_command.command("message", epilog="Example: sekisho check message mail.eml --ip 192.0.2.25 --helo mx.example.org")
+@check_command.command(
+    "message", epilog="Example: sekisho check message mail.eml --ip 192.0.2.25 --helo mx.example.org"
+)
 @click.argument("file", type=click.File("rb"))
 @click.option("--ip", type=IpAddress(), help="The address that hands the message in.")
 @click.option("--helo", metavar="NAME", help="The name it gives in EHLO; default: its reverse name.")
-@click.option("--mail-from", metavar="ADDRESS", help="The sender in the envelope, <> for none; default: what Return-Path says.")
+@click.option(
+    "--mail-from",
+    metavar="ADDRESS",
+    help="The sender in the envelope, <> for none; default: what Return-Path says.",
+)
 @resolver_option
 @config_option
 @json_option
 @pass_shell
 def message(
-    shell: Shell, file: Any, ip: Any, helo: str | None, mail_from: str | None, resolver: str | None, config_file: Path, as_json: bool
+    shell: Shell,
+    file: Any,
+    ip: Any,
+    helo: str | None,
+    mail_from: str | None,
+    resolver: str | None,
+    config_file: Path,
+    as_json: bool,
 ) -> int:
-    """Check a message as a receiver does. FILE is the message with its header section, "-" for standard input."""
+    """Check a message as a receiver does. FILE is the message with its header section, "-" for standard
+    input."""
     from sekisho.admin.check.message import CheckMessage, check_message
 
     config = _config(shell, config_file)
-    request = CheckMessage(file.read(), ip, helo, mail_from, config.hostname if config else "receiver.invalid")
-    report = shell.app.look_up(resolver_settings(config, resolver), lambda found: check_message(found, request, int(time.time())))
+    request = CheckMessage(
+        octets=file.read(),
+        client=ip,
+        hello=helo,
+        reverse_path=mail_from,
+        receiver=config.hostname if config else "receiver.invalid",
+    )
+    report = shell.app.look_up(
+        resolver_settings(config, resolver), lambda found: check_message(found, request, int(time.time()))
+    )
     if as_json:
-        shell.print_json({**_for_machines(shell, report.findings), "authentication_results": report.authentication_results})
+        shell.print_json(
+            {**_for_machines(shell, report.findings), "authentication_results": report.authentication_results}
+        )
     else:
         _print_findings(shell, report.findings)
         click.echo("\n" + printable_lines(report.authentication_results))
@@ -71,23 +97,44 @@ def message(
 @check_command.command("domain", epilog="Example: sekisho check domain example.org")
 @click.argument("name")
 @click.option(
-    "--ip", "addresses", type=IpAddress(), multiple=True, help="Address that its mail is sent from; default: the addresses of hostname."
+    "--ip",
+    "addresses",
+    type=IpAddress(),
+    multiple=True,
+    help="Address that its mail is sent from; default: the addresses of hostname.",
 )
-@click.option("--selector", "selectors", multiple=True, help="Look at this DKIM key too; may be given several times.")
+@click.option(
+    "--selector", "selectors", multiple=True, help="Look at this DKIM key too; may be given several times."
+)
 @resolver_option
 @config_option
 @json_option
 @pass_shell
 def domain(
-    shell: Shell, name: str, addresses: Any, selectors: tuple[str, ...], resolver: str | None, config_file: Path, as_json: bool
+    shell: Shell,
+    name: str,
+    addresses: Any,
+    selectors: tuple[str, ...],
+    resolver: str | None,
+    config_file: Path,
+    as_json: bool,
 ) -> int:
     """Check what the DNS says of a domain and of the server that sends its mail."""
     from sekisho.admin.check.domain import CheckDomain, check_domain
 
     config = _config(shell, config_file)
     is_ours, keys = _ask_store(shell, config_file, name) if config else (False, [])
-    request = CheckDomain(name, config.hostname if config else "", is_ours, addresses, keys, selectors)
-    report = shell.app.look_up(resolver_settings(config, resolver), lambda found: check_domain(found, request))
+    request = CheckDomain(
+        name=name,
+        hostname=config.hostname if config else "",
+        is_ours=is_ours,
+        addresses=addresses,
+        keys=keys,
+        selectors=selectors,
+    )
+    report = shell.app.look_up(
+        resolver_settings(config, resolver), lambda found: check_domain(found, request)
+    )
     if as_json:
         shell.print_json({"domain": report.domain, **_for_machines(shell, report.findings)})
     else:
@@ -96,7 +143,8 @@ def domain(
 
 
 def _config(shell: Shell, config_file: Path) -> "Config | None":
-    """None if there is no configuration, or none for our eyes, and nobody named one: then this machine is no server for us."""
+    """None if there is no configuration, or none for our eyes, and nobody named one: then this machine is no
+    server for us."""
     source = click.get_current_context().get_parameter_source("config_file")
     if source is click.core.ParameterSource.DEFAULT and not os.access(DEFAULT_CONFIG, os.R_OK):
         return None
@@ -104,7 +152,8 @@ def _config(shell: Shell, config_file: Path) -> "Config | None":
 
 
 def _ask_store(shell: Shell, config_file: Path, name: str) -> tuple[bool, Any]:
-    """Is the domain served here, and which keys does it have? A store out of reach is no reason not to look at the DNS."""
+    """Is the domain served here, and which keys does it have? A store out of reach is no reason not to look
+    at the DNS."""
     from sekisho.admin.context import parse_domain_name
     from sekisho.admin.dkim import ListKeys
     from sekisho.admin.domains import Nothing
@@ -114,7 +163,7 @@ def _ask_store(shell: Shell, config_file: Path, name: str) -> tuple[bool, Any]:
         with shell.operator(config_file) as ask:
             is_ours = any(domain.name == domain_name for domain in ask("domain.list", Nothing()))
             return is_ours, ask("dkim.list", ListKeys(domain_name)) if is_ours else []
-    except CommandFailed as failed:
+    except CommandError as failed:
         click.echo(f"sekisho: {printable(shell.say(failed.text, **failed.values))}", err=True)
         return False, None
 
@@ -127,7 +176,9 @@ def _print_findings(shell: Shell, findings: list[Any]) -> None:
             click.echo(f"    → {shell.say(finding.remedy, **values)}")
     bad, unknown = _count(findings, "bad"), _count(findings, "unknown")
     if bad:
-        sentence = shell.say("{count} things are wrong.", count=bad) if bad > 1 else shell.say("One thing is wrong.")
+        sentence = (
+            shell.say("{count} things are wrong.", count=bad) if bad > 1 else shell.say("One thing is wrong.")
+        )
     else:
         sentence = (
             shell.say("The DNS did not say everything; ask again later, or look at the resolver.")

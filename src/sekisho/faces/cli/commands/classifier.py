@@ -9,7 +9,7 @@ import click
 
 from sekisho.faces.cli import exits, mailfiles
 from sekisho.faces.cli.commands.storage import progress_bar
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.faces.cli.shell import Ask, Shell, config_option, json_option, pass_shell, when
 
 _BATCH = 200
@@ -22,16 +22,30 @@ def classifier_command() -> None:
     """What tells spam from ham by their words and build."""
 
 
-@classifier_command.command("train", epilog="Example: sekisho classifier train --ham ~/Maildir/.Archive --spam ~/spam.mbox")
-@click.option("--ham", multiple=True, type=_PLACE, help="Folder, Maildir or mbox of wanted mail, - for standard input; may be repeated.")
+@classifier_command.command(
+    "train", epilog="Example: sekisho classifier train --ham ~/Maildir/.Archive --spam ~/spam.mbox"
+)
+@click.option(
+    "--ham",
+    multiple=True,
+    type=_PLACE,
+    help="Folder, Maildir or mbox of wanted mail, - for standard input; may be repeated.",
+)
 @click.option("--spam", multiple=True, type=_PLACE, help="The same of unwanted mail.")
 @click.option("--account", help="Teach for this account's mail first.")
 @config_option
 @json_option
 @pass_shell
-def train(shell: Shell, ham: tuple[Path, ...], spam: tuple[Path, ...], account: str | None, config_file: Path, as_json: bool) -> int:
+def train(
+    shell: Shell,
+    ham: tuple[Path, ...],
+    spam: tuple[Path, ...],
+    account: str | None,
+    config_file: Path,
+    as_json: bool,
+) -> int:
     """Learn from mail that is sorted already. A message that is known is not learned twice."""
-    from sekisho.admin.classifier import Nothing
+    from sekisho.admin.classifier import ClassifierIdle
 
     if not ham and not spam:
         raise click.UsageError(shell.say("Name at least one --ham or --spam."))
@@ -41,19 +55,22 @@ def train(shell: Shell, ham: tuple[Path, ...], spam: tuple[Path, ...], account: 
     with shell.operator(config_file) as ask, progress_bar(shell) as progress:
         lessons = shell.say("lessons")
         counts = _teach(ask, places, account, lambda done, total: progress(lessons, done, total))
-        fitted = ask("classifier.fit", Nothing())
+        fitted = ask("classifier.fit", ClassifierIdle())
     result = {"read": counts, "known": {"ham": fitted.ham, "spam": fitted.spam}, "seconds": fitted.seconds}
     values = {**counts, "known_ham": fitted.ham, "known_spam": fitted.spam}
     shell.report(
         result,
         as_json,
-        "Read {ham} messages of ham and {spam} of spam, {changed} of them new. Known now: {known_ham} of ham, {known_spam} of spam.",
+        "Read {ham} messages of ham and {spam} of spam, {changed} of them new. Known now: {known_ham} of "
+        "ham, {known_spam} of spam.",
         **values,
     )
     return exits.OK if counts["ham"] + counts["spam"] else exits.FAILED
 
 
-def _teach(ask: Ask, places: list[tuple[Path, bool]], account: str | None, progress: Callable[[int, int], None]) -> dict[str, int]:
+def _teach(
+    ask: Ask, places: list[tuple[Path, bool]], account: str | None, progress: Callable[[int, int], None]
+) -> dict[str, int]:
     from sekisho.admin.classifier import LessonRequest, Teach
 
     total = sum(file.stat().st_size for file, _ in places if str(file) != "-")
@@ -95,23 +112,42 @@ def _lesson(octets: bytes, is_spam: bool) -> Any:
 @pass_shell
 def status(shell: Shell, config_file: Path, as_json: bool) -> None:
     """How much it learned, and whether that is enough."""
-    from sekisho.admin.classifier import Nothing
+    from sekisho.admin.classifier import ClassifierIdle
 
     with shell.operator(config_file) as ask:
-        found = ask("classifier.status", Nothing())
+        found = ask("classifier.status", ClassifierIdle())
     if as_json:
         shell.print_json(found)
         return
     if found.is_ready:
-        click.echo(shell.say("It knows {ham} messages of ham and {spam} of spam.", ham=found.ham, spam=found.spam))
+        click.echo(
+            shell.say("It knows {ham} messages of ham and {spam} of spam.", ham=found.ham, spam=found.spam)
+        )
     else:
         values = {"ham": found.ham, "spam": found.spam, "needed": found.needed}
         click.echo(
-            shell.say("It knows {ham} messages of ham and {spam} of spam, and says nothing before it knows {needed} of each.", **values)
+            shell.say(
+                "It knows {ham} messages of ham and {spam} of spam, and says nothing before it knows "
+                "{needed} of each.",
+                **values,
+            )
         )
-    click.echo(shell.say("Last fitted: {time}; changes since: {news}.", time=when(found.fitted_at_us), news=found.news))
-    columns = [shell.say("taught by"), shell.say("ham"), shell.say("spam"), shell.say("private"), shell.say("last")]
-    rows = [(each.account or shell.say("operator"), each.ham, each.spam, each.private, when(each.latest_at_us)) for each in found.accounts]
+    click.echo(
+        shell.say(
+            "Last fitted: {time}; changes since: {news}.", time=when(found.fitted_at_us), news=found.news
+        )
+    )
+    columns = [
+        shell.say("taught by"),
+        shell.say("ham"),
+        shell.say("spam"),
+        shell.say("private"),
+        shell.say("last"),
+    ]
+    rows = [
+        (each.account or shell.say("operator"), each.ham, each.spam, each.private, when(each.latest_at_us))
+        for each in found.accounts
+    ]
     if rows:
         shell.print_table(columns, rows)
 
@@ -133,17 +169,24 @@ def explain(shell: Shell, file: Path, account: str | None, config_file: Path, as
     with shell.operator(config_file) as ask:
         found = ask("classifier.explain", AskClassifier(list(tokens.build), list(tokens.words), account))
     if not found.is_ready:
-        raise CommandFailed("The classifier has not learned enough to say anything: see `sekisho classifier status`.")
+        raise CommandError(
+            "The classifier has not learned enough to say anything: see `sekisho classifier status`."
+        )
     is_junk = found.score >= config.content.junk_score
     if as_json:
-        shell.print_json({"is_junk": is_junk, "score": found.score, "overall": found.overall, "telling": found.telling})
+        shell.print_json(
+            {"is_junk": is_junk, "score": found.score, "overall": found.overall, "telling": found.telling}
+        )
         return
     values = {"score": f"{found.score:.2f}", "limit": f"{config.content.junk_score:.2f}"}
     if is_junk:
         click.echo(shell.say("Junk: its score is {score} (junk from {limit}).", **values))
     else:
         click.echo(shell.say("Not junk: its score is {score} (junk from {limit}).", **values))
-    shell.print_table([shell.say("weight"), shell.say("token")], [(f"{each.weight:+.3f}", each.token) for each in found.telling])
+    shell.print_table(
+        [shell.say("weight"), shell.say("token")],
+        [(f"{each.weight:+.3f}", each.token) for each in found.telling],
+    )
 
 
 @classifier_command.command("forget", epilog="Example: sekisho classifier forget --account alice@example.org")
@@ -153,7 +196,9 @@ def explain(shell: Shell, file: Path, account: str | None, config_file: Path, as
 @config_option
 @json_option
 @pass_shell
-def forget(shell: Shell, account: str | None, everything: bool, yes: bool, config_file: Path, as_json: bool) -> None:
+def forget(
+    shell: Shell, account: str | None, everything: bool, yes: bool, config_file: Path, as_json: bool
+) -> None:
     """Take lessons back."""
     from sekisho.admin.classifier import Forget
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell
 
 
@@ -21,7 +21,8 @@ def config_command() -> None:
 @click.option("--offline", is_flag=True, help="Look at the file only, not at the accounts it names.")
 @pass_shell
 def check(shell: Shell, config_file: Path, as_json: bool, offline: bool) -> int:
-    """Print everything that is wrong with the configuration. Exit code 78 if a server would not start with it."""
+    """Print everything that is wrong with the configuration. Exit code 78 if a server would not start with
+    it."""
     from sekisho.config.load import load
     from sekisho.config.problems import ConfigError
 
@@ -51,10 +52,16 @@ def _owner_problems(shell: Shell, config_file: Path) -> list[Any]:
 
     try:
         with shell.operator(config_file) as ask:
-            return [Problem(found.path, found.text, found.advice, found.values) for found in ask("roles.check", Nothing())]
-    except CommandFailed as failed:
+            return [
+                Problem(path=found.path, text=found.text, advice=found.advice, values=found.values)
+                for found in ask("roles.check", Nothing())
+            ]
+    except CommandError as failed:
         unknown = Problem(
-            "roles", "Whether the owners exist could not be checked: {reason}", "", {"reason": shell.say(failed.text, **failed.values)}
+            path="roles",
+            text="Whether the owners exist could not be checked: {reason}",
+            advice="",
+            values={"reason": shell.say(failed.text, **failed.values)},
         )
         return [replace(unknown, severity="warning")]
 

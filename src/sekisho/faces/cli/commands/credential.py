@@ -34,15 +34,31 @@ def credential_command() -> None:
     """App passwords of devices, and credentials of programs."""
 
 
-@credential_command.command("add", epilog="Example: sekisho account credential add taro@example.org phone --scope imap")
+@credential_command.command(
+    "add", epilog="Example: sekisho account credential add taro@example.org phone --scope imap"
+)
 @click.argument("address")
 @click.argument("label")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(["imap", "pop3", "smtp"]), help="Only for this use; can be given several times."
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(["imap", "pop3", "smtp"]),
+    help="Only for this use; can be given several times.",
 )
 @click.option("--expires", "expires_at_us", type=EndDate(), default=0, help="Last day, such as 2027-03-31.")
-@click.option("--network", "networks", multiple=True, help="Only from this network, such as 192.0.2.0/24; can be given several times.")
-@click.option("--service", default="", metavar="SENDER", help="For a program that sends as SENDER and does nothing else.")
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    help="Only from this network, such as 192.0.2.0/24; can be given several times.",
+)
+@click.option(
+    "--service",
+    default="",
+    metavar="SENDER",
+    help="For a program that sends as SENDER and does nothing else.",
+)
 @config_option
 @json_option
 @pass_shell
@@ -51,7 +67,7 @@ def add(shell: Shell, /, address: str, label: str, config_file: Path, as_json: b
     from sekisho.admin.credentials import AddCredential
 
     with shell.operator(config_file) as ask:
-        made = ask("credential.add", AddCredential(address, label, **bounds))
+        made = ask("credential.add", AddCredential(address=address, label=label, **bounds))
     if as_json:
         shell.print_json(made)
         return
@@ -65,7 +81,12 @@ def add(shell: Shell, /, address: str, label: str, config_file: Path, as_json: b
             (say("Last day"), last_day(made.credential.expires_at_us)),
         )
     )
-    click.echo(say("This password is not shown again. Type it into that one device or program, and write it down nowhere."))
+    click.echo(
+        say(
+            "This password is not shown again. Type it into that one device or program, and write it down "
+            "nowhere."
+        )
+    )
 
 
 @credential_command.command("list", epilog="Example: sekisho account credential list taro@example.org")
@@ -99,7 +120,9 @@ def list_(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
     shell.print_table(head, rows)
 
 
-@credential_command.command("disable", epilog="Example: sekisho account credential disable taro@example.org phone")
+@credential_command.command(
+    "disable", epilog="Example: sekisho account credential disable taro@example.org phone"
+)
 @click.argument("address")
 @click.argument("credential")
 @config_option
@@ -111,10 +134,18 @@ def disable(shell: Shell, address: str, credential: str, config_file: Path, as_j
 
     with shell.operator(config_file) as ask:
         done = ask("credential.disable", OneCredential(address, credential))
-    shell.report(done, as_json, "{address}: {credential} is off.", address=done.address, credential=_name(done.credential))
+    shell.report(
+        done,
+        as_json,
+        "{address}: {credential} is off.",
+        address=done.address,
+        credential=_name(done.credential),
+    )
 
 
-@credential_command.command("enable", epilog="Example: sekisho account credential enable taro@example.org phone")
+@credential_command.command(
+    "enable", epilog="Example: sekisho account credential enable taro@example.org phone"
+)
 @click.argument("address")
 @click.argument("credential")
 @config_option
@@ -126,10 +157,18 @@ def enable(shell: Shell, address: str, credential: str, config_file: Path, as_js
 
     with shell.operator(config_file) as ask:
         done = ask("credential.enable", OneCredential(address, credential))
-    shell.report(done, as_json, "{address}: {credential} is on.", address=done.address, credential=_name(done.credential))
+    shell.report(
+        done,
+        as_json,
+        "{address}: {credential} is on.",
+        address=done.address,
+        credential=_name(done.credential),
+    )
 
 
-@credential_command.command("remove", epilog="Example: sekisho account credential remove taro@example.org phone")
+@credential_command.command(
+    "remove", epilog="Example: sekisho account credential remove taro@example.org phone"
+)
 @click.argument("address")
 @click.argument("credential")
 @config_option
@@ -141,7 +180,13 @@ def remove(shell: Shell, address: str, credential: str, config_file: Path, as_js
 
     with shell.operator(config_file) as ask:
         done = ask("credential.remove", OneCredential(address, credential))
-    shell.report(done, as_json, "{address}: {credential} is gone.", address=done.address, credential=_name(done.credential))
+    shell.report(
+        done,
+        as_json,
+        "{address}: {credential} is gone.",
+        address=done.address,
+        credential=_name(done.credential),
+    )
 
 
 def last_day(end_us: int) -> str:

@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
-from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell, printable, resolver_option, resolver_settings, when
+from sekisho.faces.cli.handle import CommandError
+from sekisho.faces.cli.shell import (
+    Shell,
+    config_option,
+    json_option,
+    pass_shell,
+    printable,
+    resolver_option,
+    resolver_settings,
+    when,
+)
 
 if TYPE_CHECKING:
     from sekisho.config.schema import ResolverSettings
@@ -43,7 +52,9 @@ def add(shell: Shell, domain: str, algorithm: Any, config_file: Path, as_json: b
         shell.print_json(key)
         return
     click.echo(zone_line(key))
-    click.echo(shell.say("Publish this record; once the DNS has it: sekisho dkim rotate {domain}", domain=key.domain))
+    click.echo(
+        shell.say("Publish this record; once the DNS has it: sekisho dkim rotate {domain}", domain=key.domain)
+    )
 
 
 @dkim_command.command("list", epilog="Example: sekisho dkim list example.org")
@@ -62,7 +73,10 @@ def list_(shell: Shell, domain: str | None, config_file: Path, as_json: bool) ->
         return
     say = shell.say
     columns = (say("Domain"), say("Selector"), say("Algorithm"), say("State"), say("Since"))
-    shell.print_table(columns, [(key.domain, key.selector, key.algorithm, key.state, when(key.changed_at_us)) for key in keys])
+    shell.print_table(
+        columns,
+        [(key.domain, key.selector, key.algorithm, key.state, when(key.changed_at_us)) for key in keys],
+    )
 
 
 @dkim_command.command("publish", epilog="Example: sekisho dkim publish example.org")
@@ -77,7 +91,7 @@ def publish(shell: Shell, domain: str, config_file: Path, as_json: bool) -> None
     with shell.operator(config_file) as ask:
         keys = ask("dkim.list", ListKeys(domain))
     if not keys:
-        raise CommandFailed("{domain} has no key; make one: sekisho dkim add {domain}", domain=domain)
+        raise CommandError("{domain} has no key; make one: sekisho dkim add {domain}", domain=domain)
     if as_json:
         shell.print_json(keys)
         return
@@ -87,12 +101,16 @@ def publish(shell: Shell, domain: str, config_file: Path, as_json: bool) -> None
 
 @dkim_command.command("rotate", epilog="Example: sekisho dkim rotate example.org")
 @click.argument("domain")
-@click.option("--force", is_flag=True, help="Also if the DNS does not show the key: mail will fail DKIM until it does.")
+@click.option(
+    "--force", is_flag=True, help="Also if the DNS does not show the key: mail will fail DKIM until it does."
+)
 @resolver_option
 @config_option
 @json_option
 @pass_shell
-def rotate(shell: Shell, domain: str, force: bool, resolver: str | None, config_file: Path, as_json: bool) -> None:
+def rotate(
+    shell: Shell, domain: str, force: bool, resolver: str | None, config_file: Path, as_json: bool
+) -> None:
     """Sign with the next key of DOMAIN from now on. The DNS is asked first: it must have the key's record."""
     from sekisho.admin.dkim import ListKeys, RotateKeys
 
@@ -106,11 +124,17 @@ def rotate(shell: Shell, domain: str, force: bool, resolver: str | None, config_
     shell.report(keys, as_json, "Mail is signed with {selectors} now.", selectors=selectors)
     old = [key.name for key in keys if key.state == "retired"]
     if old and not as_json:
-        click.echo(shell.say("Leave the old record in the DNS for a week, for mail under way: {names}", names=", ".join(old)))
+        click.echo(
+            shell.say(
+                "Leave the old record in the DNS for a week, for mail under way: {names}",
+                names=", ".join(old),
+            )
+        )
 
 
 def _published(shell: Shell, settings: "ResolverSettings", keys: list[Any], force: bool) -> list[str]:
-    """Selectors of the keys that the DNS has. Without `force` raises CommandFailed for one that it has not."""
+    """Selectors of the keys that the DNS has. Without `force` raises CommandFailed for one that it has
+    not."""
     from sekisho.admin.check.published import what_keeps_from_signing
 
     async def look(found: "Resolver") -> list[Any]:
@@ -121,14 +145,20 @@ def _published(shell: Shell, settings: "ResolverSettings", keys: list[Any], forc
         if not force:
             if finding.remedy:
                 click.echo(printable(shell.say(finding.remedy, **finding.values)), err=True)
-            raise CommandFailed(finding.text, exits.UNKNOWN if finding.level == "unknown" else exits.FAILED, **finding.values)
+            raise CommandError(
+                finding.text, exits.UNKNOWN if finding.level == "unknown" else exits.FAILED, **finding.values
+            )
         click.echo(printable(shell.say(finding.text, **finding.values)), err=True)
     return [key.selector for key, finding in zip(keys, problems, strict=True) if finding is None]
 
 
 @dkim_command.command("retire", epilog="Example: sekisho dkim retire example.org")
 @click.argument("domain")
-@click.option("--force", is_flag=True, help="Also keys that signed until less than a week ago; their records must stay in the DNS.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also keys that signed until less than a week ago; their records must stay in the DNS.",
+)
 @config_option
 @json_option
 @pass_shell
@@ -141,7 +171,10 @@ def retire(shell: Shell, domain: str, force: bool, config_file: Path, as_json: b
     names = ", ".join(key.name for key in keys)
     if force:
         shell.report(
-            keys, as_json, "The keys are gone; leave these records in the DNS for a week, for mail under way: {names}", names=names
+            keys,
+            as_json,
+            "The keys are gone; leave these records in the DNS for a week, for mail under way: {names}",
+            names=names,
         )
     else:
         shell.report(keys, as_json, "The keys are gone; these records can be removed: {names}", names=names)
@@ -150,5 +183,7 @@ def retire(shell: Shell, domain: str, force: bool, config_file: Path, as_json: b
 def zone_line(key: Any) -> str:
     """The TXT record in zone file form, in strings of at most 255 octets."""
     record = key.record
-    strings = " ".join(f'"{record[start : start + _STRING_OCTETS]}"' for start in range(0, len(record), _STRING_OCTETS))
+    strings = " ".join(
+        f'"{record[start : start + _STRING_OCTETS]}"' for start in range(0, len(record), _STRING_OCTETS)
+    )
     return f"{key.name}. IN TXT {strings}"

@@ -15,12 +15,19 @@ def domain_command() -> None:
 
 @domain_command.command("add", epilog="Example: sekisho domain add example.org")
 @click.argument("name")
-@click.option("--separators", default="+", show_default=True, help="Signs between a user and a detail (taro+list@); '' switches that off.")
+@click.option(
+    "--separators",
+    default="+",
+    show_default=True,
+    help="Signs between a user and a detail (taro+list@); '' switches that off.",
+)
 @click.option("--catch-all", help="Address that gets the mail to names that do not exist.")
 @config_option
 @json_option
 @pass_shell
-def add(shell: Shell, name: str, separators: str, catch_all: str | None, config_file: Path, as_json: bool) -> None:
+def add(
+    shell: Shell, name: str, separators: str, catch_all: str | None, config_file: Path, as_json: bool
+) -> None:
     """Accept mail for the domain NAME from now on."""
     from sekisho.admin.domains import AddDomain
 
@@ -44,7 +51,13 @@ def list_(shell: Shell, config_file: Path, as_json: bool) -> None:
         return
     say = shell.say
     columns = (say("Domain"), say("Catch-all"), say("Separators"), say("Since"))
-    shell.print_table(columns, [(d.name, d.catch_all or "-", d.subaddress_separators or "-", when(d.created_at_us)) for d in domains])
+    shell.print_table(
+        columns,
+        [
+            (d.name, d.catch_all or "-", d.subaddress_separators or "-", when(d.created_at_us))
+            for d in domains
+        ],
+    )
 
 
 @domain_command.command("show", epilog="Example: sekisho domain show example.org")
@@ -87,7 +100,8 @@ def _print_details(shell: Shell, details: Any) -> None:
 @json_option
 @pass_shell
 def remove(shell: Shell, name: str, yes: bool, config_file: Path, as_json: bool) -> None:
-    """Accept no more mail for the domain NAME, and delete its DKIM keys. It must have no accounts and aliases left."""
+    """Accept no more mail for the domain NAME, and delete its DKIM keys. It must have no accounts and aliases
+    left."""
     from sekisho.admin.dkim import ListKeys
     from sekisho.admin.domains import DomainRequest
 
@@ -97,10 +111,21 @@ def remove(shell: Shell, name: str, yes: bool, config_file: Path, as_json: bool)
     # What still has accounts or aliases is refused below, and need not be asked about.
     if not yes and not details.accounts and not details.aliases:
         values = {"name": details.domain.name, "count": len(keys)}
-        click.confirm(shell.say("Refuse all mail to {name} from now on, and lose its {count} DKIM keys for good?", **values), abort=True)
+        click.confirm(
+            shell.say(
+                "Refuse all mail to {name} from now on, and lose its {count} DKIM keys for good?", **values
+            ),
+            abort=True,
+        )
     with shell.operator(config_file) as ask:
         domain = ask("domain.remove", DomainRequest(name))
     shell.report(domain, as_json, "Mail for {name} is refused now.", name=domain.name)
     if keys and not as_json:
         names = ", ".join(key.name for key in keys)
-        click.echo(shell.say("Its keys are gone too; leave these records in the DNS for a week, for mail under way: {names}", names=names))
+        click.echo(
+            shell.say(
+                "Its keys are gone too; leave these records in the DNS for a week, for mail under way: "
+                "{names}",
+                names=names,
+            )
+        )

@@ -35,19 +35,34 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
         told = [(rule, {"en": rule.says, "ja": japanese(rule.says)}) for rule in every]
         shell.print_json(
             [
-                {"name": rule.name, "stage": rule.stage, "mode": chosen.mode(rule.name), "setting": rule.setting, "says": says}
+                {
+                    "name": rule.name,
+                    "stage": rule.stage,
+                    "mode": chosen.mode(rule.name),
+                    "setting": rule.setting,
+                    "says": says,
+                }
                 for rule, says in told
             ]
         )
         return
     say = shell.say
-    rows = [(rule.name, say(rule.stage), say(chosen.mode(rule.name)), rule.setting, say(rule.says)) for rule in every]
+    rows = [
+        (rule.name, say(rule.stage), say(chosen.mode(rule.name)), rule.setting, say(rule.says))
+        for rule in every
+    ]
     shell.print_table((say("Rule"), say("Asked at"), say("Mode"), say("Setting"), say("What it does")), rows)
 
 
 @door_command.command("greylist", epilog="Example: sekisho door greylist --since 7d --limit 20")
 @click.option("--since", type=Span(), help="Only senders that came first in the last 30m, 12h, 7d, 2w …")
-@click.option("--limit", type=click.IntRange(0, 10_000), default=0, show_default=True, help="Name so many that did not come back.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    show_default=True,
+    help="Name so many that did not come back.",
+)
 @config_option
 @json_option
 @pass_shell
@@ -62,8 +77,18 @@ def greylist(shell: Shell, since: int | None, limit: int, config_file: Path, as_
         shell.print_json(found)
         return
     say = shell.say
-    values = {"delayed": found.delayed, "back": found.came_back, "waiting": found.waiting, "never": found.never}
-    click.echo(say("{delayed} senders were asked to come again: {back} did, {never} did not, {waiting} still may.", **values))
+    values = {
+        "delayed": found.delayed,
+        "back": found.came_back,
+        "waiting": found.waiting,
+        "never": found.never,
+    }
+    click.echo(
+        say(
+            "{delayed} senders were asked to come again: {back} did, {never} did not, {waiting} still may.",
+            **values,
+        )
+    )
     before = 0
     for seconds, count in found.within:
         bounds = {"count": count, "less": _minutes(before), "most": _minutes(seconds)}

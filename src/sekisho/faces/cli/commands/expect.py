@@ -7,14 +7,22 @@ import click
 from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell, printable, when
 
 
-@click.command("expect", epilog="Example: sekisho expect hanako@example.org --minutes 30 --from shop.example.com")
+@click.command(
+    "expect", epilog="Example: sekisho expect hanako@example.org --minutes 30 --from shop.example.com"
+)
 @click.argument("address", required=False)
-@click.option("--minutes", type=click.IntRange(0, 10_080), default=10, show_default=True, help="For so long; 0 ends it.")
-@click.option("--from", "sender", default="", help="Only from this address, or this domain and the hosts below it.")
+@click.option(
+    "--minutes", type=click.IntRange(0, 10_080), default=10, show_default=True, help="For so long; 0 ends it."
+)
+@click.option(
+    "--from", "sender", default="", help="Only from this address, or this domain and the hosts below it."
+)
 @config_option
 @json_option
 @pass_shell
-def expect_command(shell: Shell, address: str | None, minutes: int, sender: str, config_file: Path, as_json: bool) -> None:
+def expect_command(
+    shell: Shell, address: str | None, minutes: int, sender: str, config_file: Path, as_json: bool
+) -> None:
     """Say that ADDRESS waits for mail: none to it is delayed meanwhile.
 
     Without ADDRESS: list who waits now.
@@ -23,17 +31,27 @@ def expect_command(shell: Shell, address: str | None, minutes: int, sender: str,
     from sekisho.admin.door import Expect
 
     with shell.operator(config_file) as ask:
-        rows = ask("door.expect", Expect(address, minutes, sender)) if address else ask("door.expected", Nothing())
+        rows = (
+            ask("door.expect", Expect(address, minutes, sender))
+            if address
+            else ask("door.expected", Nothing())
+        )
     if as_json:
         shell.print_json(rows)
         return
     say = shell.say
     if not address:
         columns = (say("Account"), say("From"), say("Until"))
-        shell.print_table(columns, [(row.account, _whom(row.sender) or say("anybody"), when(row.until_us)) for row in rows])
+        shell.print_table(
+            columns, [(row.account, _whom(row.sender) or say("anybody"), when(row.until_us)) for row in rows]
+        )
         return
     for row in rows:
-        values = {"account": printable(row.account), "sender": printable(_whom(row.sender)), "time": when(row.until_us)}
+        values = {
+            "account": printable(row.account),
+            "sender": printable(_whom(row.sender)),
+            "time": when(row.until_us),
+        }
         if not minutes:
             click.echo(say("{account} waits for that mail no longer.", **values))
         elif row.sender:

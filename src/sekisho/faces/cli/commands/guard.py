@@ -27,29 +27,62 @@ def list_(shell: Shell, config_file: Path, as_json: bool) -> None:
         shell.print_json(rows)
         return
     say = shell.say
-    columns = (say("Account"), say("Since"), say("Credential"), say("Points"), say("Held messages"), say("State"))
+    columns = (
+        say("Account"),
+        say("Since"),
+        say("Credential"),
+        say("Points"),
+        say("Held messages"),
+        say("State"),
+    )
     shell.print_table(
         columns,
         [
-            (r.address, when(r.opened_at_us), r.credential_id or "-", r.score or "-", r.held_messages, say(_state(r.action, r.frozen)))
+            (
+                r.address,
+                when(r.opened_at_us),
+                r.credential_id or "-",
+                r.score or "-",
+                r.held_messages,
+                say(_state(r.action, r.frozen)),
+            )
             for r in rows
         ],
     )
 
 
 # Every word that a state is shown by.
-WORDS = ("frozen", "held", "about to be frozen", "sending held", "mail still held", "released", "purged", "forgiven", "yes", "no")
+WORDS = (
+    "frozen",
+    "held",
+    "about to be frozen",
+    "sending held",
+    "mail still held",
+    "released",
+    "purged",
+    "forgiven",
+    "yes",
+    "no",
+)
 
 
 def _state(action: str, frozen: bool) -> str:
     if frozen:
         return "frozen"
-    return {"hold": "held", "freeze": "about to be frozen", "sending_held": "sending held"}.get(action, "mail still held")
+    return {"hold": "held", "freeze": "about to be frozen", "sending_held": "sending held"}.get(
+        action, "mail still held"
+    )
 
 
 @guard_command.command("show", epilog="Example: sekisho guard show taro@example.org")
 @click.argument("address")
-@click.option("--limit", type=click.IntRange(0, 10_000), default=100, show_default=True, help="Most held messages to show.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0, 10_000),
+    default=100,
+    show_default=True,
+    help="Most held messages to show.",
+)
 @config_option
 @json_option
 @pass_shell
@@ -70,7 +103,11 @@ def show(shell: Shell, address: str, limit: int, config_file: Path, as_json: boo
     if details.left:
         click.echo(f"\n{shell.say('Had mail already')} ({len(details.left)}):")
         for left in details.left:
-            click.echo(f"  {when(left.at_us)}  {printable(left.address)}{'' if left.result == 'delivered' else '  ' + shell.say('failed')}")
+            click.echo(
+                f"  {when(left.at_us)}  "
+                f"{printable(left.address)}"
+                f"{'' if left.result == 'delivered' else '  ' + shell.say('failed')}"
+            )
 
 
 def _print_account(shell: Shell, details: Any) -> None:
@@ -80,7 +117,10 @@ def _print_account(shell: Shell, details: Any) -> None:
             (say("Account"), details.account.address),
             (say("Bulk right"), say("yes") if details.bulk else say("no")),
             (say("Second address"), details.recovery_address or "-"),
-            (say("Usual networks"), ", ".join(f"{name} ({days})" for name, days in usual.networks[:8]) or "-"),
+            (
+                say("Usual networks"),
+                ", ".join(f"{name} ({days})" for name, days in usual.networks[:8]) or "-",
+            ),
             (say("Usual programs"), "; ".join(f"{name} ({days})" for name, days in usual.clients[:5]) or "-"),
             (say("First-time recipients today"), usual.today_first_time),
             (say("Recipients today"), usual.today_recipients),
@@ -115,7 +155,10 @@ def _print_held(shell: Shell, details: Any) -> None:
         shown = message.recipients[:3]
         more = f" (+{len(message.recipients) - len(shown)})" if len(message.recipients) > len(shown) else ""
         to = f"{', '.join(map(printable, shown))}{more}"
-        click.echo(f"  {when(message.accepted_at_us)}  {octets(message.size_octets):>9}  {to}  {printable(message.subject)}")
+        click.echo(
+            f"  {when(message.accepted_at_us)}  {octets(message.size_octets):>9}  {to}  "
+            f"{printable(message.subject)}"
+        )
 
 
 @guard_command.command("release", epilog="Example: sekisho guard release taro@example.org")
@@ -124,16 +167,24 @@ def _print_held(shell: Shell, details: Any) -> None:
 @json_option
 @pass_shell
 def release(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
-    """It was the owner: let the held mail go, thaw the credential, and take what was done as usual from now on."""
+    """It was the owner: let the held mail go, thaw the credential, and take what was done as usual from now
+    on."""
     from sekisho.admin.guard import GuardRequest
 
     with shell.operator(config_file) as ask:
         done = ask("guard.release", GuardRequest(address))
     values = {"address": done.address, "messages": done.messages, "recipients": done.recipients}
-    shell.report(done, as_json, "{messages} messages of {address} go now, to {recipients} recipients.", **values)
+    shell.report(
+        done, as_json, "{messages} messages of {address} go now, to {recipients} recipients.", **values
+    )
     _report_done(shell, done, as_json)
     if done.full and not as_json:
-        click.echo(shell.say("{full} of them wait on for a full mailbox here; release again when there is room.", full=done.full))
+        click.echo(
+            shell.say(
+                "{full} of them wait on for a full mailbox here; release again when there is room.",
+                full=done.full,
+            )
+        )
 
 
 @guard_command.command("purge", epilog="Example: sekisho guard purge taro@example.org")
@@ -143,7 +194,9 @@ def release(shell: Shell, address: str, config_file: Path, as_json: bool) -> Non
 @config_option
 @json_option
 @pass_shell
-def purge(shell: Shell, address: str, keep_credential: bool, yes: bool, config_file: Path, as_json: bool) -> None:
+def purge(
+    shell: Shell, address: str, keep_credential: bool, yes: bool, config_file: Path, as_json: bool
+) -> None:
     """It was a thief: remove the held mail for good, and freeze the credential if it is not frozen."""
     from sekisho.admin.guard import PurgeHeld
 
@@ -152,10 +205,19 @@ def purge(shell: Shell, address: str, keep_credential: bool, yes: bool, config_f
     with shell.operator(config_file) as ask:
         done = ask("guard.purge", PurgeHeld(address, keep_credential))
     values = {"address": done.address, "messages": done.messages, "recipients": done.recipients}
-    shell.report(done, as_json, "{messages} held messages of {address} are gone; {recipients} recipients were spared.", **values)
+    shell.report(
+        done,
+        as_json,
+        "{messages} held messages of {address} are gone; {recipients} recipients were spared.",
+        **values,
+    )
     _report_done(shell, done, as_json)
     if not as_json:
-        click.echo(shell.say("Then give the owner a new password: sekisho account passwd {address}.", address=done.address))
+        click.echo(
+            shell.say(
+                "Then give the owner a new password: sekisho account passwd {address}.", address=done.address
+            )
+        )
 
 
 @guard_command.command("forgive", epilog="Example: sekisho guard forgive taro@example.org")
@@ -169,7 +231,13 @@ def forgive(shell: Shell, address: str, config_file: Path, as_json: bool) -> Non
 
     with shell.operator(config_file) as ask:
         done = ask("guard.forgive", GuardRequest(address))
-    shell.report(done, as_json, "{address} may send again; {messages} messages stay held.", address=done.address, messages=done.messages)
+    shell.report(
+        done,
+        as_json,
+        "{address} may send again; {messages} messages stay held.",
+        address=done.address,
+        messages=done.messages,
+    )
     _report_done(shell, done, as_json)
 
 

@@ -16,7 +16,9 @@ def queue_command() -> None:
 
 
 @queue_command.command("list", epilog="Example: sekisho queue list --json")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Most messages to show.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Most messages to show."
+)
 @config_option
 @json_option
 @pass_shell
@@ -44,7 +46,16 @@ def list_(shell: Shell, limit: int, config_file: Path, as_json: bool) -> None:
         for m in messages
         for r in m.recipients
     ]
-    columns = (say("Message"), say("Arrived"), say("Size"), say("From"), say("To"), say("State"), say("Attempts"), say("Next attempt"))
+    columns = (
+        say("Message"),
+        say("Arrived"),
+        say("Size"),
+        say("From"),
+        say("To"),
+        say("State"),
+        say("Attempts"),
+        say("Next attempt"),
+    )
     shell.print_table(columns, rows)
 
 
@@ -67,7 +78,9 @@ def show(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> Non
 
 def next_attempt(shell: Shell, recipient: Any) -> str:
     """ "now" for what is tried as soon as there is room."""
-    return shell.say("now") if 0 < recipient.due_at_us <= time.time() * 1_000_000 else when(recipient.due_at_us)
+    return (
+        shell.say("now") if 0 < recipient.due_at_us <= time.time() * 1_000_000 else when(recipient.due_at_us)
+    )
 
 
 def _print_message(shell: Shell, message: Any) -> None:
@@ -155,7 +168,9 @@ def release(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> 
 def drop(shell: Shell, message_id: str, yes: bool, config_file: Path, as_json: bool) -> int:
     """Remove a message from the queue. Its sender is not told."""
     if not yes:
-        click.confirm(shell.say("Remove {id} from the queue without telling its sender?", id=message_id), abort=True)
+        click.confirm(
+            shell.say("Remove {id} from the queue without telling its sender?", id=message_id), abort=True
+        )
     changed = _change(shell, "queue.drop", message_id, config_file)
     shell.report(changed, as_json, "Recipients that were removed: {count}", count=changed.recipients)
     return exits.OK if changed.recipients else exits.FAILED

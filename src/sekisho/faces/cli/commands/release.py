@@ -17,20 +17,26 @@ def release_command(shell: Shell, id_: str, config_file: Path, as_json: bool) ->
 
     ID is that of the message: the reply to its sender has it, and `sekisho why ADDRESS` shows it.
     """
-    from sekisho.admin.release import Release
+    from sekisho.admin.release import ReleaseRequest
 
     with shell.operator(config_file) as ask:
-        released = ask("door.release", Release(id_))
+        released = ask("door.release", ReleaseRequest(id_))
     if as_json:
         shell.print_json(released)
         return
     say = shell.say
-    values = {"sender": printable(released.sender), "network": released.network, "accounts": ", ".join(released.moved or released.trusted)}
+    values = {
+        "sender": printable(released.sender),
+        "network": released.network,
+        "accounts": ", ".join(released.moved or released.trusted),
+    }
     if released.moved:
         click.echo(say("Moved to INBOX for {accounts}; they trust the sender from now on.", **values))
         return
     if released.network:
-        click.echo(say("{accounts} trust {sender} from now on, as long as its mail comes from {network}.", **values))
+        click.echo(
+            say("{accounts} trust {sender} from now on, as long as its mail comes from {network}.", **values)
+        )
     else:
         click.echo(say("{accounts} trust {sender} from now on.", **values))
     if released.temporary:

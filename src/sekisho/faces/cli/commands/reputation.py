@@ -18,8 +18,18 @@ def reputation_command() -> None:
 
 
 @reputation_command.command("list", epilog="Example: sekisho reputation list --kind domain")
-@click.option("--kind", type=click.Choice(["client", "network", "domain", "pair", "written"]), help="Only those of this kind.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many, the latest.")
+@click.option(
+    "--kind",
+    type=click.Choice(["client", "network", "domain", "pair", "written"]),
+    help="Only those of this kind.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many, the latest.",
+)
 @config_option
 @json_option
 @pass_shell
@@ -38,7 +48,14 @@ def list_(shell: Shell, kind: str | None, limit: int, config_file: Path, as_json
 
 
 def _row(shell: Shell, row: Any) -> tuple[object, ...]:
-    return _key(row), shell.say(row.judged), f"{row.score:.2f}", row.messages, row.refused + row.junk, when(row.at_us)
+    return (
+        _key(row),
+        shell.say(row.judged),
+        f"{row.score:.2f}",
+        row.messages,
+        row.refused + row.junk,
+        when(row.at_us),
+    )
 
 
 def _key(row: Any) -> str:
@@ -72,19 +89,52 @@ def _print_details(shell: Shell, details: Any) -> None:
     say = shell.say
     for row in details.rows:
         click.echo(printable(_key(row)))
-        values = {"messages": row.messages, "refused": row.refused, "first": when(row.first_at_us), "last": when(row.at_us)}
-        click.echo("  " + say("{messages} messages from {first} to {last}; {refused} refused or put into Junk at the door.", **values))
+        values = {
+            "messages": row.messages,
+            "refused": row.refused,
+            "first": when(row.first_at_us),
+            "last": when(row.at_us),
+        }
+        click.echo(
+            "  "
+            + say(
+                "{messages} messages from {first} to {last}; {refused} refused or put into Junk at the door.",
+                **values,
+            )
+        )
         people = {"junk": row.junk, "cleared": row.cleared, "written": row.written}
         if any(people.values()):
-            click.echo("  " + say("By people: {junk} moved into Junk, {cleared} taken out of it, {written} letters sent to it.", **people))
-        numbers = {"good": f"{row.good:.2f}", "bad": f"{row.bad:.2f}", "score": f"{row.score:.2f}", "judged": say(row.judged)}
-        click.echo("  " + say("What is left of it today: {good} good, {bad} bad; score {score}: {judged}.", **numbers))
+            click.echo(
+                "  "
+                + say(
+                    "By people: {junk} moved into Junk, {cleared} taken out of it, {written} letters sent "
+                    "to it.",
+                    **people,
+                )
+            )
+        numbers = {
+            "good": f"{row.good:.2f}",
+            "bad": f"{row.bad:.2f}",
+            "score": f"{row.score:.2f}",
+            "judged": say(row.judged),
+        }
+        click.echo(
+            "  "
+            + say("What is left of it today: {good} good, {bad} bad; score {score}: {judged}.", **numbers)
+        )
     limits = {
-        "good_score": f"{details.good_score:g}", "good_weight": f"{details.good_weight:g}", "days": f"{details.half_life_days:g}",
+        "good_score": f"{details.good_score:g}", "good_weight": f"{details.good_weight:g}",
+        "days": f"{details.half_life_days:g}",
         "bad_score": f"{details.bad_score:g}", "bad_weight": f"{details.bad_weight:g}",
     }  # fmt: skip
     click.echo(say("The score is (good + 1) / (good + bad + 2); both halve every {days} days.", **limits))
-    click.echo(say("Good: from {good_score} with {good_weight} in all; bad: up to {bad_score} with {bad_weight} in all.", **limits))
+    click.echo(
+        say(
+            "Good: from {good_score} with {good_weight} in all; bad: up to {bad_score} with {bad_weight} "
+            "in all.",
+            **limits,
+        )
+    )
 
 
 @reputation_command.command("forget", epilog="Example: sekisho reputation forget domain:shop.example")

@@ -10,7 +10,8 @@ from sekisho.faces.cli import exits
 from sekisho.faces.cli.handle import TryReady
 from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shell
 
-PROGRAM = "SEKISHO_PROGRAM"  # how whoever started it calls this program, if it is not on the search path (./run says ./sekisho)
+# how whoever started it calls this program, if it is not on the search path (./run says ./sekisho)
+PROGRAM = "SEKISHO_PROGRAM"
 DEFAULT_TRY_DIR = Path("sekisho-try")
 
 
@@ -33,20 +34,28 @@ def serve_command(shell: Shell, config_file: Path) -> int:
 
 @click.command("try", epilog="Example: sekisho try --dir /tmp/sekisho --base-port 20000")
 @click.option(
-    "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_TRY_DIR, show_default=True, help="Where it lives."
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_TRY_DIR,
+    show_default=True,
+    help="Where it lives.",
 )
 @click.option(
     "--base-port",
     type=click.IntRange(0, 64000),
     default=None,
-    help="Ports are this number plus the usual port (10000: 10025, 10143, …); 0: free ones. Default: 10000, or as at the first start.",
+    help="Ports are this number plus the usual port (10000: 10025, 10143, …); 0: free ones. Default: "
+    "10000, or as at the first start.",
 )
 @json_option
 @pass_shell
 def try_command(shell: Shell, folder: Path, base_port: int | None, as_json: bool) -> int:
-    """Run a complete server on loopback, with high ports, the domain example.test, two accounts and certificates of its own.
+    """Run a complete server on loopback, with high ports, the domain example.test, two accounts and
+    certificates of its own.
 
-    The folder is made at the first start and used again later; it also holds a sekisho.toml for `sekisho serve -c`.
+    The folder is made at the first start and used again later; it also holds a sekisho.toml for `sekisho
+    serve -c`.
     """
 
     def announce(ready: TryReady) -> None:

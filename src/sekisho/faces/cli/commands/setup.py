@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.faces.cli.shell import DEFAULT_CONFIG, Shell, pass_shell, printable
 
-# The server's user runs commands with it, and programs of the machine find the socket of sendmail(1) by it; it holds no secret yet.
+# The server's user runs commands with it, and programs of the machine find the socket of sendmail(1) by it;
+# it holds no secret yet.
 _READABLE, _PASSABLE = 0o644, 0o755
 
 
@@ -19,16 +20,35 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(_PASSABLE)
 
 
-@click.command("setup", epilog="Example: sekisho setup mx.example.org --owner taro@example.org -c sekisho.toml")
+@click.command(
+    "setup", epilog="Example: sekisho setup mx.example.org --owner taro@example.org -c sekisho.toml"
+)
 @click.argument("hostname")
 @click.option(
-    "-c", "--config", "config_file", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True, help="File to write."
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    help="File to write.",
 )
 @click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=Path("/var/lib/sekisho"), show_default=True, help="Where mail will live."
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    default=Path("/var/lib/sekisho"),
+    show_default=True,
+    help="Where mail will live.",
 )
-@click.option("--owner", help="Account that reads the mail to postmaster and abuse; default: postmaster at the host's domain.")
-@click.option("--cert-file", type=click.Path(path_type=Path), help="PEM chain; default: where certbot puts it for HOSTNAME.")
+@click.option(
+    "--owner",
+    help="Account that reads the mail to postmaster and abuse; default: postmaster at the host's domain.",
+)
+@click.option(
+    "--cert-file",
+    type=click.Path(path_type=Path),
+    help="PEM chain; default: where certbot puts it for HOSTNAME.",
+)
 @click.option("--key-file", type=click.Path(path_type=Path), help="PEM private key; default: likewise.")
 @click.option("--user", default="sekisho", show_default=True, help="System user of the workers.")
 @pass_shell
@@ -42,14 +62,15 @@ def setup_command(
     key_file: Path | None,
     user: str,
 ) -> None:
-    """Write a first configuration file, with comments, for the server HOSTNAME. An existing file is never overwritten."""
+    """Write a first configuration file, with comments, for the server HOSTNAME. An existing file is never
+    overwritten."""
     from sekisho.admin.context import parse_address
     from sekisho.config.checks import problems_of_hostname
     from sekisho.config.write import USUAL_PORTS, Starter, render
 
     for problem in problems_of_hostname(hostname):
         click.echo(printable(shell.say(problem.advice, **problem.values)), err=True)
-        raise CommandFailed(problem.text, **problem.values)
+        raise CommandError(problem.text, **problem.values)
     domain = hostname.partition(".")[2]
     address = str(parse_address(owner)) if owner else ""
     live = Path("/etc/letsencrypt/live") / hostname
@@ -69,9 +90,11 @@ def setup_command(
     )
     try:
         _make_folder(config_file.absolute().parent)
-        with open(os.open(config_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
+        with open(
+            os.open(config_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8"
+        ) as file:
             os.fchmod(file.fileno(), _READABLE)
             file.write(text)
     except FileExistsError as error:
-        raise CommandFailed("{path} exists already; nothing was written.", path=str(config_file)) from error
+        raise CommandError("{path} exists already; nothing was written.", path=str(config_file)) from error
     click.echo(shell.say("Wrote {path}. Read it, then: sekisho config check -c {path}", path=config_file))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sekisho.faces.cli import exits
-from sekisho.faces.cli.handle import CommandFailed
+from sekisho.faces.cli.handle import CommandError
 from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, pass_shell, printable, when
 
 if TYPE_CHECKING:
@@ -26,25 +26,43 @@ def sieve_command() -> None:
 @sieve_command.command("put", epilog="Example: sekisho sieve put taro@example.org rules.sieve --activate")
 @click.argument("address")
 @click.argument("file", type=click.File("rb"))
-@click.option("--name", default="", help="What it is called; default: the name of the file without its ending.")
+@click.option(
+    "--name", default="", help="What it is called; default: the name of the file without its ending."
+)
 @click.option("--activate", is_flag=True, help="Run it from now on, instead of any other.")
 @config_option
 @json_option
 @pass_shell
-def put(shell: Shell, address: str, file: Any, name: str, activate: bool, config_file: Path, as_json: bool) -> int:
+def put(
+    shell: Shell, address: str, file: Any, name: str, activate: bool, config_file: Path, as_json: bool
+) -> int:
     """Keep FILE as a script of ADDRESS, "-" for standard input. A script with faults is not kept."""
     from sekisho.admin.sieve import PutScript
 
     text = file.read(_MOST_OCTETS + 1)
     if _compiled(shell, text, as_json) is None:
         return exits.PROBLEMS
-    request = PutScript(address, name or Path(file.name).stem.strip("<>-") or "main", text.decode("utf-8"), activate)
+    request = PutScript(
+        address, name or Path(file.name).stem.strip("<>-") or "main", text.decode("utf-8"), activate
+    )
     with shell.operator(config_file) as ask:
         changed = ask("sieve.put", request)
     if changed.is_active:
-        shell.report(changed, as_json, "{address} has the script {name}, and it is active.", address=changed.address, name=changed.name)
+        shell.report(
+            changed,
+            as_json,
+            "{address} has the script {name}, and it is active.",
+            address=changed.address,
+            name=changed.name,
+        )
     else:
-        shell.report(changed, as_json, "{address} has the script {name}, which is not active.", address=changed.address, name=changed.name)
+        shell.report(
+            changed,
+            as_json,
+            "{address} has the script {name}, which is not active.",
+            address=changed.address,
+            name=changed.name,
+        )
     return exits.OK
 
 
@@ -82,7 +100,15 @@ def list_scripts(shell: Shell, address: str, config_file: Path, as_json: bool) -
         shell.print_json(found)
         return
     say = shell.say
-    rows = [(each.name, say("active") if each.is_active else "-", octets(each.size_octets), when(each.changed_at_us)) for each in found]
+    rows = [
+        (
+            each.name,
+            say("active") if each.is_active else "-",
+            octets(each.size_octets),
+            when(each.changed_at_us),
+        )
+        for each in found
+    ]
     shell.print_table((say("Name"), say("State"), say("Size"), say("Changed")), rows)
 
 
@@ -93,7 +119,9 @@ def list_scripts(shell: Shell, address: str, config_file: Path, as_json: bool) -
 @config_option
 @json_option
 @pass_shell
-def activate_script(shell: Shell, address: str, name: str, none: bool, config_file: Path, as_json: bool) -> None:
+def activate_script(
+    shell: Shell, address: str, name: str, none: bool, config_file: Path, as_json: bool
+) -> None:
     """Run the script NAME of ADDRESS from now on, instead of any other."""
     from sekisho.admin.sieve import OneScript
 
@@ -102,7 +130,9 @@ def activate_script(shell: Shell, address: str, name: str, none: bool, config_fi
     with shell.operator(config_file) as ask:
         changed = ask("sieve.activate", OneScript(address, name))
     if name:
-        shell.report(changed, as_json, "The script {name} of {address} is active.", name=name, address=changed.address)
+        shell.report(
+            changed, as_json, "The script {name} of {address} is active.", name=name, address=changed.address
+        )
     else:
         shell.report(changed, as_json, "{address} has no active script.", address=changed.address)
 
@@ -119,7 +149,9 @@ def remove(shell: Shell, address: str, name: str, config_file: Path, as_json: bo
 
     with shell.operator(config_file) as ask:
         changed = ask("sieve.remove", OneScript(address, name))
-    shell.report(changed, as_json, "The script {name} of {address} is gone.", name=name, address=changed.address)
+    shell.report(
+        changed, as_json, "The script {name} of {address} is gone.", name=name, address=changed.address
+    )
 
 
 @sieve_command.command("check", epilog="Example: sekisho sieve check rules.sieve")
@@ -140,16 +172,25 @@ def check(shell: Shell, file: Any, as_json: bool) -> int:
     return exits.OK
 
 
-@sieve_command.command("test", epilog="Example: sekisho sieve test rules.sieve mail.eml --to taro@example.org")
+@sieve_command.command(
+    "test", epilog="Example: sekisho sieve test rules.sieve mail.eml --to taro@example.org"
+)
 @click.argument("file", type=click.File("rb"))
 @click.argument("message", type=click.File("rb"))
 @click.option(
-    "--from", "sender", metavar="ADDRESS", help="The sender in the envelope, <> for none; default: what Return-Path or From says."
+    "--from",
+    "sender",
+    metavar="ADDRESS",
+    help="The sender in the envelope, <> for none; default: what Return-Path or From says.",
 )
-@click.option("--to", "recipient", metavar="ADDRESS", help="The recipient in the envelope; default: what To says.")
+@click.option(
+    "--to", "recipient", metavar="ADDRESS", help="The recipient in the envelope; default: what To says."
+)
 @json_option
 @pass_shell
-def test_script(shell: Shell, file: Any, message: Any, sender: str | None, recipient: str | None, as_json: bool) -> int:
+def test_script(
+    shell: Shell, file: Any, message: Any, sender: str | None, recipient: str | None, as_json: bool
+) -> int:
     """Tell what a script would do with a message, and do nothing. Needs no server.
 
     MESSAGE is the message with its header section. The exit code is 5 if the script fails.
@@ -206,7 +247,9 @@ def _compiled(shell: Shell, text: bytes, as_json: bool) -> "Script | None":
     from sekisho.core.sieve.language import LANGUAGE
 
     if len(text) > _MOST_OCTETS:
-        raise CommandFailed("The script is larger than {limit} octets. Make it shorter.", exits.FAILED, limit=_MOST_OCTETS)
+        raise CommandError(
+            "The script is larger than {limit} octets. Make it shorter.", exits.FAILED, limit=_MOST_OCTETS
+        )
     try:
         return compile_script(text, LANGUAGE)
     except SieveError as error:
@@ -228,7 +271,9 @@ def _fault_record(shell: Shell, fault: "ScriptFault") -> dict[str, object]:
 
 
 def _print_fault(shell: Shell, fault: "ScriptFault") -> None:
-    click.echo(shell.say("Line {line}: {sentence}", line=fault.line, sentence=_sentence(shell, fault)), err=True)
+    click.echo(
+        shell.say("Line {line}: {sentence}", line=fault.line, sentence=_sentence(shell, fault)), err=True
+    )
 
 
 def _told(shell: Shell, action: "Action") -> str:
@@ -236,7 +281,9 @@ def _told(shell: Shell, action: "Action") -> str:
 
     say = shell.say
     if isinstance(action, actions.Keep):
-        text = say("Kept in INBOX, as nothing else was said.") if action.is_implicit else say("Kept in INBOX.")
+        text = (
+            say("Kept in INBOX, as nothing else was said.") if action.is_implicit else say("Kept in INBOX.")
+        )
     elif isinstance(action, actions.FileInto):
         text = say("Filed into {mailbox}.", mailbox=action.mailbox)
     elif isinstance(action, actions.Redirect):

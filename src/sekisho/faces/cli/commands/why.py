@@ -32,14 +32,19 @@ class Span(click.ParamType[int]):
 @click.command("why", epilog="Example: sekisho why k3q7w2ma-1")
 @click.argument("subject", metavar="ID|MESSAGE-ID|ADDRESS")
 @click.option("--since", type=Span(), help="Only what happened in the last 30m, 12h, 7d, 2w …")
-@click.option("--limit", type=click.IntRange(1, 300), default=20, show_default=True, help="Most answers to show.")
+@click.option(
+    "--limit", type=click.IntRange(1, 300), default=20, show_default=True, help="Most answers to show."
+)
 @config_option
 @json_option
 @pass_shell
-def why_command(shell: Shell, subject: str, since: int | None, limit: int, config_file: Path, as_json: bool) -> int:
+def why_command(
+    shell: Shell, subject: str, since: int | None, limit: int, config_file: Path, as_json: bool
+) -> int:
     """Tell what became of a message, or why it was refused, and what to do.
 
-    The argument is the id out of a reply or a log, a Message-ID, an address, a client's IP address, or a domain.
+    The argument is the id out of a reply or a log, a Message-ID, an address, a client's IP address, or a
+    domain.
     """
     from sekisho.admin.why.question import Why
 
@@ -47,7 +52,12 @@ def why_command(shell: Shell, subject: str, since: int | None, limit: int, confi
     with shell.operator(config_file) as ask:
         answer = ask("ledger.why", Why(subject, since_us, limit))
     if as_json:
-        shell.print_json({**msgspec.structs.asdict(answer), "stories": [_for_machines(shell, story) for story in answer.stories]})
+        shell.print_json(
+            {
+                **msgspec.structs.asdict(answer),
+                "stories": [_for_machines(shell, story) for story in answer.stories],
+            }
+        )
     elif answer.stories:
         _print_stories(shell, answer.stories)
     else:
@@ -57,7 +67,9 @@ def why_command(shell: Shell, subject: str, since: int | None, limit: int, confi
 
 def _nothing(shell: Shell, answer: Any) -> str:
     if not answer.reaches_back_to_us:
-        return shell.say("Nothing is known about {subject}: the ledger is empty.", subject=printable(answer.subject))
+        return shell.say(
+            "Nothing is known about {subject}: the ledger is empty.", subject=printable(answer.subject)
+        )
     return shell.say(
         "Nothing is known about {subject}; the ledger goes back to {date}.",
         subject=printable(answer.subject),
@@ -68,7 +80,9 @@ def _nothing(shell: Shell, answer: Any) -> str:
 def said(shell: Shell, sentence: Any) -> str:
     from sekisho.core.policy.takeover.wording import because_in
 
-    values = {name: when(value) if name in _TIMES else printable(value) for name, value in sentence.values.items()}
+    values = {
+        name: when(value) if name in _TIMES else printable(value) for name, value in sentence.values.items()
+    }
     if told := because_in(str(sentence.values.get("reasons", "")), shell.say.language):
         values["because"] = printable(told)
     return shell.say(sentence.text, **values)
@@ -106,17 +120,37 @@ def _print_stories(shell: Shell, stories: list[Any]) -> None:
         click.echo(say("This was seen {count} times.", count=first.times))
     if len(first.recipients) > 1:
         click.echo()
-        rows = [(one.address, say(one.state), one.attempts, when(one.due_at_us), one.remote, one.reply) for one in first.recipients]
-        shell.print_table((say("To"), say("State"), say("Attempts"), say("Next attempt"), say("Host"), say("Last reply")), rows)
+        rows = [
+            (one.address, say(one.state), one.attempts, when(one.due_at_us), one.remote, one.reply)
+            for one in first.recipients
+        ]
+        shell.print_table(
+            (say("To"), say("State"), say("Attempts"), say("Next attempt"), say("Host"), say("Last reply")),
+            rows,
+        )
     click.echo()
-    shell.print_table((say("Time"), say("Entry"), say("Id"), say("Evidence")), [_row(entry) for entry in first.entries])
+    shell.print_table(
+        (say("Time"), say("Entry"), say("Id"), say("Evidence")), [_row(entry) for entry in first.entries]
+    )
     if others:
         click.echo("\n" + say("Also known:"))
-        seen = [(when(story.at_us), story.id if story.id.isprintable() else "-", headline(shell, story)) for story in others]
+        seen = [
+            (when(story.at_us), story.id if story.id.isprintable() else "-", headline(shell, story))
+            for story in others
+        ]
         shell.print_table((say("Time"), say("Id"), say("What happened")), seen)
 
 
 def _row(entry: Any) -> tuple[str, str, str, str]:
     # "reasons" are what "because" says, for programs.
-    known = {name: value for name, value in entry.fields.items() if value not in ("", None, False) and name != "reasons"}
-    return when(entry.at_us), entry.kind, entry.id, "  ".join(f"{name}={value}" for name, value in known.items())
+    known = {
+        name: value
+        for name, value in entry.fields.items()
+        if value not in ("", None, False) and name != "reasons"
+    }
+    return (
+        when(entry.at_us),
+        entry.kind,
+        entry.id,
+        "  ".join(f"{name}={value}" for name, value in known.items()),
+    )

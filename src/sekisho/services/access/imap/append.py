@@ -13,7 +13,8 @@ _MAX_REFERENCES = 100
 
 
 async def append(session: ImapSession, begins: AppendBegins) -> Response:
-    """Decide, take the message, store it. The answer to a literal that comes unasked is given after it was skipped by the machine."""
+    """Decide, take the message, store it. The answer to a literal that comes unasked is given after it was
+    skipped by the machine."""
     try:
         writer = await _decide(session, begins)
     except BaseException:
@@ -31,7 +32,17 @@ async def append(session: ImapSession, begins: AppendBegins) -> Response:
         uidvalidity, uids = await session.context.ports.store.append(
             session.account_id,
             command.name,
-            [Appended(writer, command.flags, command.keywords, command.date_us, command.offset_minutes, message_id, references)],
+            [
+                Appended(
+                    content=writer,
+                    flags=command.flags,
+                    keywords=command.keywords,
+                    date_us=command.date_us,
+                    offset_minutes=command.offset_minutes,
+                    message_id=message_id,
+                    references=references,
+                )
+            ],
         )
     finally:
         writer.discard()
@@ -51,7 +62,11 @@ async def _decide(session: ImapSession, begins: AppendBegins) -> ContentWriter:
         raise CommandFailed(No("An empty message is not stored"))
     await context.ports.store.mailbox(account_id, begins.append.name)
     account = await context.ports.directory.account(account_id)
-    if account is not None and account.quota_octets and account.used_octets + begins.size_octets > account.quota_octets:
+    if (
+        account is not None
+        and account.quota_octets
+        and account.used_octets + begins.size_octets > account.quota_octets
+    ):
         raise CommandFailed(No("The mailbox is full", "OVERQUOTA"))
     if not await context.ports.spool.has_room():
         raise CommandFailed(No("The server has no room at the moment, try again later", "UNAVAILABLE"))
@@ -59,7 +74,8 @@ async def _decide(session: ImapSession, begins: AppendBegins) -> ContentWriter:
 
 
 async def _receive(session: ImapSession, writer: ContentWriter) -> Bad | StoreUnavailable | None:
-    """All pieces into the writer. A store that fails is remembered, so that the literal is still read to its end."""
+    """All pieces into the writer. A store that fails is remembered, so that the literal is still read to its
+    end."""
     failure: StoreUnavailable | None = None
     while True:
         event = await session.next_event()
@@ -83,7 +99,9 @@ def thread_fields(head: bytes) -> tuple[str, tuple[str, ...]]:
     """Message-ID and the ids of References and In-Reply-To, as the store threads by (RFC 5322 §3.6.4)."""
     header = HeaderSection(head)
     ids = [_ids(header.first(name) or b"") for name in (b"message-id", b"references", b"in-reply-to")]
-    return (ids[0][0] if ids[0] else ""), tuple(dict.fromkeys(ids[1][-_MAX_REFERENCES:] + ids[2][:_MAX_REFERENCES]))
+    return (ids[0][0] if ids[0] else ""), tuple(
+        dict.fromkeys(ids[1][-_MAX_REFERENCES:] + ids[2][:_MAX_REFERENCES])
+    )
 
 
 def _ids(value: bytes) -> list[str]:

@@ -26,7 +26,7 @@ class NobodyWatches:
         pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImapPorts:
     """The ports that IMAP stands on."""
 
@@ -43,7 +43,8 @@ class ImapPorts:
 
 
 class SharedViews:
-    """One `UidSet` per mailbox for all sessions that see the same (DESIGN §4). They are immutable: a change replaces them."""
+    """One `UidSet` per mailbox for all sessions that see the same (DESIGN §4). They are immutable: a change
+    replaces them."""
 
     def __init__(self) -> None:
         self._views: dict[int, UidSet] = {}
@@ -69,7 +70,7 @@ class SharedViews:
         return uids
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImapContext:
     ports: ImapPorts
     access: AccessSettings

@@ -1,4 +1,5 @@
-"""From a command's record to the function that answers it, and from failures to their response codes (RFC 5530)."""
+"""From a command's record to the function that answers it, and from failures to their response codes (RFC
+5530)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -85,7 +86,10 @@ async def _tell_news(session: ImapSession, command: Any) -> None:
     selected = session.selected
     if selected is None:
         return
-    if not selected.is_stale and session.context.ports.clock.monotonic() - selected.checked_at < RECHECK_SECONDS:
+    if (
+        not selected.is_stale
+        and session.context.ports.clock.monotonic() - selected.checked_at < RECHECK_SECONDS
+    ):
         return
     by_number = isinstance(command, c.Fetch | c.Store | c.Search) and not command.uid
     try:
@@ -141,7 +145,7 @@ _HANDLERS: dict[type, Handler] = {
     c.ClientId: _id,
     c.Enable: _enable,
     c.Authenticate: login.authenticate,
-    c.Login: login.log_in,
+    c.LoginCommand: login.log_in,
     c.Select: mailboxes.select,
     c.Create: mailboxes.create,
     c.Delete: mailboxes.delete,

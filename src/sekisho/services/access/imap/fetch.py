@@ -27,22 +27,38 @@ Getter = Callable[[Any, Digest | None], Any]
 
 
 class _Plan:
-    """How the items of one FETCH are answered. Most items fill one template per row; `slow` ones need the message's octets."""
+    """How the items of one FETCH are answered. Most items fill one template per row; `slow` ones need the
+    message's octets."""
 
-    def __init__(self, selected: Selected, items: Sequence[FetchItem], *, use_cached_fields: bool = True) -> None:
-        self.sets_seen = not selected.read_only and any(isinstance(item, Section) and not item.peek for item in items)
+    def __init__(
+        self, selected: Selected, items: Sequence[FetchItem], *, use_cached_fields: bool = True
+    ) -> None:
+        self.sets_seen = not selected.read_only and any(
+            isinstance(item, Section) and not item.peek for item in items
+        )
         if self.sets_seen and "FLAGS" not in items:
             items = ("FLAGS", *items)  # the change is told in the same answer (RFC 3501 §6.4.5)
         self.items = items
         self.texts = FlagTexts(selected.recent)
-        self.slow = [item for item in items if isinstance(item, Section) and not (use_cached_fields and _is_cached(item))]
+        self.slow = [
+            item
+            for item in items
+            if isinstance(item, Section) and not (use_cached_fields and _is_cached(item))
+        ]
         self.names = [item for item in items if item not in self.slow]
         self.uses_fields = any(isinstance(item, Section) for item in self.names)
-        self.uses_digest = any(section.part or section.kind for section in self.slow) or not _FROM_ROW.issuperset(self.names)
+        self.uses_digest = any(
+            section.part or section.kind for section in self.slow
+        ) or not _FROM_ROW.issuperset(self.names)
         self.uses_rows = bool(self.slow) or self.uses_digest or not _FROM_FLAG_ROW.issuperset(self.names)
         self.getters = [self._getter(item) for item in self.names]
-        labels = [item.label.replace(b"%", b"%%") if isinstance(item, Section) else item.encode() for item in self.names]
-        pieces = [label + b" " + _DIRECTIVE.get(item, b"%b") for label, item in zip(labels, self.names, strict=True)]
+        labels = [
+            item.label.replace(b"%", b"%%") if isinstance(item, Section) else item.encode()
+            for item in self.names
+        ]
+        pieces = [
+            label + b" " + _DIRECTIVE.get(item, b"%b") for label, item in zip(labels, self.names, strict=True)
+        ]
         self.head = b"* %d FETCH (" + b" ".join(pieces)
         self.template = self.head + b")\r\n"
 
@@ -72,7 +88,12 @@ _GETTERS: dict[str, Getter] = {
 
 def _is_cached(section: Section) -> bool:
     """Can the digest's fields answer it?"""
-    return section.kind == "HEADER.FIELDS" and not section.part and section.partial is None and section.names <= CACHED_FIELDS
+    return (
+        section.kind == "HEADER.FIELDS"
+        and not section.part
+        and section.partial is None
+        and section.names <= CACHED_FIELDS
+    )
 
 
 def _cached_section(section: Section) -> Getter:
@@ -104,7 +125,9 @@ async def _set_seen(session: ImapSession, selected: Selected, portion: UidSet) -
     unseen = portion & await store.find(selected.mailbox_id, without_flags=SEEN)
     if unseen:
         result = await store.store_flags(selected.mailbox_id, unseen, "add", SEEN, ())
-        if result.highestmodseq == selected.modseq + 1:  # nobody else was in between, and the answer tells the flags
+        if (
+            result.highestmodseq == selected.modseq + 1
+        ):  # nobody else was in between, and the answer tells the flags
             selected.modseq = result.highestmodseq
 
 
@@ -139,14 +162,28 @@ def _flag_answers(selected: Selected, plan: _Plan, rows: list[FlagRow]) -> bytes
     numbers, of = selected.numbers_of(rows), plan.texts.of
     names = plan.names
     if names == ["UID", "FLAGS"]:
-        return b"".join([b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (n, row.uid, of(row)) for n, row in zip(numbers, rows, strict=True)])
+        return b"".join(
+            [
+                b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (n, row.uid, of(row))
+                for n, row in zip(numbers, rows, strict=True)
+            ]
+        )
     if names == ["FLAGS", "UID"]:
-        return b"".join([b"* %d FETCH (FLAGS (%b) UID %d)\r\n" % (n, of(row), row.uid) for n, row in zip(numbers, rows, strict=True)])
+        return b"".join(
+            [
+                b"* %d FETCH (FLAGS (%b) UID %d)\r\n" % (n, of(row), row.uid)
+                for n, row in zip(numbers, rows, strict=True)
+            ]
+        )
     template, getters = plan.template, plan.getters
-    return b"".join([template % (n, *[get(row, None) for get in getters]) for n, row in zip(numbers, rows, strict=True)])
+    return b"".join(
+        [template % (n, *[get(row, None) for get in getters]) for n, row in zip(numbers, rows, strict=True)]
+    )
 
 
-async def _answer_slowly(session: ImapSession, selected: Selected, plan: _Plan, message: tuple[int, MessageRow, Digest | None]) -> int:
+async def _answer_slowly(
+    session: ImapSession, selected: Selected, plan: _Plan, message: tuple[int, MessageRow, Digest | None]
+) -> int:
     """One message whose octets are asked for: 1 if it was still there."""
     number, row, digest = message
     octets = await session.context.ports.store.open(selected.mailbox_id, row.uid)

@@ -21,8 +21,10 @@ _MAX_BAD_BEFORE_LOGIN = 10
 class ImapHandler:
     """`ports.stream.ConnectionHandler` for the listeners "imap" and "imaps"."""
 
-    def __init__(self, ports: ImapPorts, access: AccessSettings, login_settings: LoginSettings, hostname: str) -> None:
-        self._context = ImapContext(ports, access, login_settings, hostname)
+    def __init__(
+        self, ports: ImapPorts, access: AccessSettings, login_settings: LoginSettings, hostname: str
+    ) -> None:
+        self._context = ImapContext(ports=ports, access=access, login=login_settings, hostname=hostname)
         self._sessions: set[ImapSession] = set()
         self._watch: asyncio.Task[None] | None = None
         self._checks: asyncio.Task[None] | None = None
@@ -109,7 +111,9 @@ class ImapHandler:
 
 
 async def _serve(session: ImapSession) -> None:
-    session.send(b"* OK [CAPABILITY %b] %b is ready\r\n" % (session.capabilities, session.context.hostname.encode()))
+    session.send(
+        b"* OK [CAPABILITY %b] %b is ready\r\n" % (session.capabilities, session.context.hostname.encode())
+    )
     while (event := await session.next_event()) is not None:
         session.commands += 1
         if not await _answer(session, event):

@@ -1,6 +1,7 @@
 """IDLE (RFC 2177): the client waits, we tell.
 
-While it lasts there is no second task: the connection's own coroutine waits for DONE, and a hint starts a short one that looks.
+While it lasts there is no second task: the connection's own coroutine waits for DONE, and a hint starts a
+short one that looks.
 """
 
 import asyncio
@@ -82,7 +83,8 @@ class _Watcher:
                 # Nothing else of this session runs: EXPUNGE is allowed (RFC 2177 §3).
                 lines = await session.selected.catch_up(session.context, may_expunge=True)
                 session.send_all(lines)
-                # Waited for: what happens while the client does not read is told in one piece later, not kept line by line.
+                # Waited for: what happens while the client does not read is told in one piece later, not kept
+                # line by line.
                 await session.flush()
         except StoreUnavailable:
             self._again = True  # the next recheck tries again

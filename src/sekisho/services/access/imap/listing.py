@@ -1,4 +1,5 @@
-"""LIST and LSUB: which names, with which attributes (RFC 3501 §6.3.8–9, RFC 3348, RFC 5258, RFC 5819, RFC 6154)."""
+"""LIST and LSUB: which names, with which attributes (RFC 3501 §6.3.8–9, RFC 3348, RFC 5258, RFC 5819, RFC
+6154)."""
 
 from collections.abc import Iterable
 
@@ -25,11 +26,15 @@ async def list_mailboxes(session: ImapSession, command: ListMailboxes) -> Respon
             session.send(b'* LSUB (%b) "/" %b\r\n' % (attributes, formatting.mailbox(name)))
         return DONE
     infos = {info.name: info for info in await store.mailboxes(account_id)}
-    subscribed = set(await store.subscriptions(account_id)) if "SUBSCRIBED" in command.select | command.give else set()
+    subscribed = (
+        set(await store.subscriptions(account_id)) if "SUBSCRIBED" in command.select | command.give else set()
+    )
     chosen = _chosen(command, infos, subscribed)
     parents = _superiors(infos)
     above_chosen = _superiors(chosen) if "RECURSIVEMATCH" in command.select else set()
-    why = b' ("CHILDINFO" (%b))' % b" ".join(b'"%b"' % option.encode() for option in sorted(command.select & _CHOOSING))
+    why = b' ("CHILDINFO" (%b))' % b" ".join(
+        b'"%b"' % option.encode() for option in sorted(command.select & _CHOOSING)
+    )
     for name in sorted({*infos, *chosen, *above_chosen}):
         if not any(pattern.matches(name) for pattern in patterns):
             continue
@@ -86,11 +91,16 @@ def _superiors(names: Iterable[str]) -> set[str]:
 
 def _hides_child(name: str, chosen: set[str], patterns: list[ListPattern]) -> bool:
     """Has it a chosen inferior that no pattern matches?"""
-    return any(other.startswith(name + HIERARCHY_SEPARATOR) and not any(pattern.matches(other) for pattern in patterns) for other in chosen)
+    return any(
+        other.startswith(name + HIERARCHY_SEPARATOR)
+        and not any(pattern.matches(other) for pattern in patterns)
+        for other in chosen
+    )
 
 
 def _subscribed(names: list[str], pattern: ListPattern) -> list[tuple[str, bytes]]:
-    """Names to answer LSUB with; a parent that is not subscribed itself shows for its hidden child (RFC 3501 §6.3.9)."""
+    """Names to answer LSUB with; a parent that is not subscribed itself shows for its hidden child (RFC 3501
+    §6.3.9)."""
     found: dict[str, bytes] = {}
     for name in names:
         if pattern.matches(name):

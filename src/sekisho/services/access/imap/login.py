@@ -1,6 +1,6 @@
 """The not authenticated state: STARTTLS, LOGIN, AUTHENTICATE (RFC 3501 §6.2)."""
 
-from sekisho.core.imap.commands import Authenticate, Login
+from sekisho.core.imap.commands import Authenticate, LoginCommand
 from sekisho.core.imap.responses import Bad, No, Ok, Response
 from sekisho.core.sasl.exchange import Challenge
 from sekisho.core.terms.base64 import Base64Error, decode_base64, encode_base64
@@ -21,11 +21,14 @@ _REFUSALS = {
 
 
 async def start_tls(session: ImapSession) -> None:
-    """STARTTLS (RFC 3501 §6.2.1). Everything learned before it is forgotten; octets behind it end the connection (THREATS 2)."""
+    """STARTTLS (RFC 3501 §6.2.1). Everything learned before it is forgotten; octets behind it end the
+    connection (THREATS 2)."""
     if session.stream.tls is not None or not session.listener.can_starttls:
         raise CommandFailed(Bad("TLS is not to be had here or active already"))
     if session.machine.buffered_octets:
-        session.context.ports.metrics.count("sekisho_tls_handshakes_total", listener=session.listener.name, result="injected")
+        session.context.ports.metrics.count(
+            "sekisho_tls_handshakes_total", listener=session.listener.name, result="injected"
+        )
         session.stream.abort()
         raise SessionEnds("")
     session.machine.answer(Ok("Begin the TLS handshake now"))
@@ -33,7 +36,7 @@ async def start_tls(session: ImapSession) -> None:
     await session.stream.start_tls_server()
 
 
-async def log_in(session: ImapSession, command: Login) -> Response:
+async def log_in(session: ImapSession, command: LoginCommand) -> Response:
     """LOGIN (RFC 3501 §6.2.3)."""
     _check_privacy(session)
     try:
@@ -46,10 +49,14 @@ async def log_in(session: ImapSession, command: Login) -> Response:
 async def authenticate(session: ImapSession, command: Authenticate) -> Response:
     """AUTHENTICATE, with or without initial response (RFC 3501 §6.2.2, RFC 4959 §3)."""
     _check_privacy(session)
-    exchange = session.context.ports.authenticator.exchange(session.channel)  # a new one for each exchange (THREATS 13)
+    exchange = session.context.ports.authenticator.exchange(
+        session.channel
+    )  # a new one for each exchange (THREATS 13)
     initial = command.initial
     try:
-        answer = await exchange.begin(command.mechanism, None if initial is None else decode_base64(b"" if initial == b"=" else initial))
+        answer = await exchange.begin(
+            command.mechanism, None if initial is None else decode_base64(b"" if initial == b"=" else initial)
+        )
         while isinstance(answer, Challenge):
             session.machine.challenge(encode_base64(answer.octets))
             line = await session.next_line()

@@ -16,7 +16,9 @@ async def select(session: ImapSession, command: Select) -> Response:
     """SELECT and EXAMINE. A failed SELECT leaves no mailbox selected (RFC 3501 §6.3.1)."""
     account_id = session.account_id
     session.deselect()
-    view = await session.context.ports.store.view(account_id, command.name, claim_recent=not command.read_only)
+    view = await session.context.ports.store.view(
+        account_id, command.name, claim_recent=not command.read_only
+    )
     uids = session.context.views.share(view.info.id, view.uids)
     selected = Selected(view, uids, read_only=command.read_only, now=session.context.ports.clock.monotonic())
     session.select(selected)
@@ -26,7 +28,10 @@ async def select(session: ImapSession, command: Select) -> Response:
         number = uids.number_of(view.first_unseen_uid)
         if number is not None:
             lines.append(b"* OK [UNSEEN %d] First unseen message\r\n" % number)
-    lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT %d] Next UID\r\n" % (view.info.uidvalidity, view.info.uidnext))
+    lines.append(
+        b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT %d] Next UID\r\n"
+        % (view.info.uidvalidity, view.info.uidnext)
+    )
     session.send_all(lines)
     return Ok("Selected", "READ-ONLY") if command.read_only else Ok("Selected", "READ-WRITE")
 
@@ -37,7 +42,9 @@ async def create(session: ImapSession, command: Create) -> Response:
     if None in uses or len(uses) > 1:
         raise CommandFailed(No("This special use cannot be given", "USEATTR"))
     name = command.name.removesuffix(HIERARCHY_SEPARATOR)  # RFC 3501 §6.3.3
-    await session.context.ports.store.create_mailbox(session.account_id, check_name(name), uses[0] if uses else None)
+    await session.context.ports.store.create_mailbox(
+        session.account_id, check_name(name), uses[0] if uses else None
+    )
     return Ok("Created")
 
 
@@ -54,7 +61,11 @@ async def rename(session: ImapSession, command: Rename) -> Response:
     new_name = check_name(command.new_name.removesuffix(HIERARCHY_SEPARATOR))
     await session.context.ports.store.rename_mailbox(session.account_id, command.name, new_name)
     selected = session.selected
-    if selected is not None and command.name != "INBOX" and (selected.name + "/").startswith(command.name + "/"):
+    if (
+        selected is not None
+        and command.name != "INBOX"
+        and (selected.name + "/").startswith(command.name + "/")
+    ):
         selected.name = new_name + selected.name[len(command.name) :]
     if selected is not None:
         selected.is_stale = True

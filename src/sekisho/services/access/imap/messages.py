@@ -1,4 +1,5 @@
-"""Commands on messages of the selected mailbox that move no octets: STORE, COPY, MOVE, EXPUNGE, CLOSE (RFC 3501 §6.4)."""
+"""Commands on messages of the selected mailbox that move no octets: STORE, COPY, MOVE, EXPUNGE, CLOSE (RFC
+3501 §6.4)."""
 
 from collections.abc import Iterable
 
@@ -18,7 +19,8 @@ _READ_ONLY = No("The mailbox is open read-only")
 
 
 def resolve(selected: Selected, messages: SequenceSet, *, uid: bool) -> UidSet:
-    """The UIDs that a client names; raises CommandFailed for a number that is not there (RFC 3501 §9 `seq-number`)."""
+    """The UIDs that a client names; raises CommandFailed for a number that is not there (RFC 3501 §9
+    `seq-number`)."""
     if uid:
         return messages.uids(selected.uids)
     try:
@@ -32,7 +34,10 @@ def portions(uids: UidSet, rows: int) -> Iterable[UidSet]:
     count = len(uids)
     if count <= rows:
         return [uids] if count else []
-    return (UidSet(((uids.uid_at(start), uids.uid_at(min(start + rows - 1, count))),)) & uids for start in range(1, count + 1, rows))
+    return (
+        UidSet(((uids.uid_at(start), uids.uid_at(min(start + rows - 1, count))),)) & uids
+        for start in range(1, count + 1, rows)
+    )
 
 
 def writable(session: ImapSession) -> Selected:
@@ -48,12 +53,20 @@ async def store(session: ImapSession, command: Store) -> Response:
     uids = resolve(selected, command.messages, uid=command.uid)
     verdict = _judgement(command)
     # FLAGS may only repeat a keyword that is there already: that judges nothing.
-    before = await _having(session, selected, uids, verdict) if verdict and command.how == "replace" else UidSet()
-    result = await session.context.ports.store.store_flags(selected.mailbox_id, uids, command.how, command.flags, command.keywords)
+    before = (
+        await _having(session, selected, uids, verdict) if verdict and command.how == "replace" else UidSet()
+    )
+    result = await session.context.ports.store.store_flags(
+        selected.mailbox_id, uids, command.how, command.flags, command.keywords
+    )
     if verdict:
         judged = UidSet.of(row.uid for row in result.changed) - before
-        session.context.ports.junk.marked(session.account_id, selected.mailbox_id, judged, is_junk=verdict == _JUNK)
-    undisturbed = result.highestmodseq <= selected.modseq + 1  # each transaction raises it: nobody else was in between
+        session.context.ports.junk.marked(
+            session.account_id, selected.mailbox_id, judged, is_junk=verdict == _JUNK
+        )
+    undisturbed = (
+        result.highestmodseq <= selected.modseq + 1
+    )  # each transaction raises it: nobody else was in between
     told = {}
     session.send_all(selected.keyword_responses(result.changed))
     if not command.silent:
@@ -68,7 +81,11 @@ async def store(session: ImapSession, command: Store) -> Response:
 
 def _judgement(command: Store) -> str:
     """Which of the two keywords it sets, in lower case; "" for neither, or both."""
-    named = {keyword.lower() for keyword in command.keywords} & {_JUNK, _NOT_JUNK} if command.how != "remove" else set()
+    named = (
+        {keyword.lower() for keyword in command.keywords} & {_JUNK, _NOT_JUNK}
+        if command.how != "remove"
+        else set()
+    )
     return named.pop() if len(named) == 1 else ""
 
 
@@ -86,7 +103,9 @@ async def copy(session: ImapSession, command: Copy) -> Response:
     uids = resolve(selected, command.messages, uid=command.uid)
     if not uids:
         return Ok("Nothing to do")
-    result = await session.context.ports.store.copy(selected.mailbox_id, uids, session.account_id, command.target, move=command.move)
+    result = await session.context.ports.store.copy(
+        selected.mailbox_id, uids, session.account_id, command.target, move=command.move
+    )
     code = ""
     if result.source_uids:
         copies = UidSet.of(result.target_uids)

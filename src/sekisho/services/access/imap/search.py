@@ -1,4 +1,5 @@
-"""SEARCH (RFC 3501 §6.4.4): sets where the store knows the answer, rows and contents only for what is left."""
+"""SEARCH (RFC 3501 §6.4.4): sets where the store knows the answer, rows and contents only for what is
+left."""
 
 from collections.abc import Callable, Sequence
 
@@ -81,7 +82,9 @@ class _Evaluation:
                 return await self._find_keyword(key, among)
             case SizeKey():
                 larger, octets = key.larger, key.octets
-                return await self._find_rows(among, lambda row: row.size_octets > octets if larger else row.size_octets < octets)
+                return await self._find_rows(
+                    among, lambda row: row.size_octets > octets if larger else row.size_octets < octets
+                )
             case DateKey() if not key.sent:
                 return await self._find_rows(among, _date_test(key))
             case DateKey() | HeaderKey() | TextKey():
@@ -95,7 +98,9 @@ class _Evaluation:
                 present |= key.bit
             else:
                 absent |= key.bit
-        return among & await self._store.find(self._selected.mailbox_id, with_flags=present, without_flags=absent)
+        return among & await self._store.find(
+            self._selected.mailbox_id, with_flags=present, without_flags=absent
+        )
 
     async def _find_keyword(self, key: KeywordKey, among: UidSet) -> UidSet:
         wanted = key.keyword.lower()

@@ -1,4 +1,5 @@
-"""Looking into messages for SEARCH: decoded header fields from the digest, decoded text parts from the content."""
+"""Looking into messages for SEARCH: decoded header fields from the digest, decoded text parts from the
+content."""
 
 import datetime
 import re
@@ -18,7 +19,10 @@ _SPACE = re.compile(r"\s+")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _DATE = re.compile(r"\b([0-9]{1,2})\s+([A-Za-z]{3})[a-z]*\s+([0-9]{2,4})\b")
 _MONTHS = {
-    name: number for number, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
+    name: number
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+    )
 }
 
 
@@ -66,7 +70,11 @@ class _Look:
         if fields is None or name not in CACHED_FIELDS:
             octets = await self._open()
             fields = () if octets is None else tuple(split_fields(await self._header(octets)))
-        return [decode_field(_FOLD.sub(b"", field.partition(b":")[2]).strip()) for key, field in fields if key == name]
+        return [
+            decode_field(_FOLD.sub(b"", field.partition(b":")[2]).strip())
+            for key, field in fields
+            if key == name
+        ]
 
     async def _text_matches(self, key: TextKey) -> bool:
         octets = await self._open()
@@ -76,11 +84,18 @@ class _Look:
             return True
         if key.with_header:
             section = HeaderSection(await self._header(octets))
-            lines = [f"{field.name.decode('ascii', 'replace')}: {decode_field(section.value(field))}" for field in section.fields]
+            lines = [
+                f"{field.name.decode('ascii', 'replace')}: {decode_field(section.value(field))}"
+                for field in section.fields
+            ]
             if _holds(lines, key.text):
                 return True
         for part in parts_of(self._digest):
-            if part.kind == Kind.LEAF and part.type in (b"text", b"message") and await self._part_holds(octets, part, key.text):
+            if (
+                part.kind == Kind.LEAF
+                and part.type in (b"text", b"message")
+                and await self._part_holds(octets, part, key.text)
+            ):
                 return True
         return False
 

@@ -10,7 +10,9 @@ from sekisho.services.access.imap.session import ImapSession, SessionEnds
 RANGE_OCTETS = 65536
 
 
-async def send_section(session: ImapSession, section: Section, octets: MessageOctets, digest: Digest | None, prefix_octets: int) -> None:
+async def send_section(
+    session: ImapSession, section: Section, octets: MessageOctets, digest: Digest | None, prefix_octets: int
+) -> None:
     """The literal, or NIL for a part that is not there."""
     span = find_span(section, digest, prefix_octets, octets.size_octets)
     if span is None:
@@ -51,7 +53,9 @@ async def _read(octets: MessageOctets, start: int, length: int) -> bytes:
         raise SessionEnds("The mail store cannot be used at the moment, try again later") from error
 
 
-def find_span(section: Section, digest: Digest | None, prefix_octets: int, size_octets: int) -> tuple[int, int] | None:
+def find_span(
+    section: Section, digest: Digest | None, prefix_octets: int, size_octets: int
+) -> tuple[int, int] | None:
     """(first octet, behind the last) in prefix‖content, or None when the message has no such part."""
     if digest is None or (not section.part and section.kind == ""):
         return 0, size_octets  # BODY[] needs no digest

@@ -34,7 +34,8 @@ class FlagTexts:
 
 
 class Selected:
-    """`uids` is what the client counts by: it may still hold messages that `latest`, the store's truth, has lost."""
+    """`uids` is what the client counts by: it may still hold messages that `latest`, the store's truth, has
+    lost."""
 
     __slots__ = (
         "account_id",
@@ -68,7 +69,8 @@ class Selected:
         self.is_stale = False  # a hint came: look at the store before the next answer
 
     def expunge_responses(self, gone: UidSet) -> list[bytes]:
-        """EXPUNGE for each of `gone`, the last first: so each number is right when it is read (RFC 3501 §7.4.1)."""
+        """EXPUNGE for each of `gone`, the last first: so each number is right when it is read (RFC 3501
+        §7.4.1)."""
         lines: list[bytes] = []
         for first, last in reversed(gone.runs):
             number = self.uids.number_of(first)
@@ -100,13 +102,20 @@ class Selected:
     def keyword_responses(self, rows: list[FlagRow]) -> list[bytes]:
         """A new FLAGS response when keywords appear that the client has not heard of (RFC 3501 §7.2.6)."""
         known = {keyword.lower() for keyword in self.keywords}
-        new = {keyword.lower(): keyword for row in rows for keyword in row.keywords if keyword.lower() not in known}
+        new = {
+            keyword.lower(): keyword
+            for row in rows
+            for keyword in row.keywords
+            if keyword.lower() not in known
+        }
         if not new:
             return []
         self.keywords = (*self.keywords, *new.values())
         return flags_response(self.keywords, read_only=self.read_only)
 
-    async def catch_up(self, context: ImapContext, *, may_expunge: bool, told: Mapping[int, int] = _NOTHING) -> list[bytes]:
+    async def catch_up(
+        self, context: ImapContext, *, may_expunge: bool, told: Mapping[int, int] = _NOTHING
+    ) -> list[bytes]:
         """Look at the store and return the untagged responses that are due.
 
         `may_expunge`: RFC 3501 §7.4.1 forbids EXPUNGE in answers to FETCH, STORE and SEARCH by number.
@@ -118,9 +127,15 @@ class Selected:
             raise MailboxGone(self.name) from error
         self.is_stale = False
         self.checked_at = context.ports.clock.monotonic()
-        if changes.info.highestmodseq == self.modseq and self.uids is self.latest and changes.uids == self.latest:
+        if (
+            changes.info.highestmodseq == self.modseq
+            and self.uids is self.latest
+            and changes.uids == self.latest
+        ):
             return []
-        latest = self.latest if changes.uids == self.latest else context.views.share(self.mailbox_id, changes.uids)
+        latest = (
+            self.latest if changes.uids == self.latest else context.views.share(self.mailbox_id, changes.uids)
+        )
         new = latest - self.uids
         lines: list[bytes] = []
         known = self.uids
@@ -141,8 +156,11 @@ class Selected:
         return lines
 
     async def _claim_recent(self, context: ImapContext, changes: MailboxChanges, new: UidSet) -> None:
-        """Which of the new messages are \\Recent here (RFC 3501 §2.3.2): a session that only EXAMINEs claims nothing."""
-        unclaimed = UidSet(((changes.info.first_recent_uid, max(changes.info.first_recent_uid, new.last)),)) & new
+        """Which of the new messages are \\Recent here (RFC 3501 §2.3.2): a session that only EXAMINEs claims
+        nothing."""
+        unclaimed = (
+            UidSet(((changes.info.first_recent_uid, max(changes.info.first_recent_uid, new.last)),)) & new
+        )
         if not unclaimed:
             return
         if self.read_only:

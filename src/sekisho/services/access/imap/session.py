@@ -17,7 +17,10 @@ WRITE_TIMEOUT_SECONDS = 300.0
 
 # Before login only what is needed to get there (RFC 3501 §6.1.1 allows to announce less).
 _ALWAYS = b"IMAP4rev1 SASL-IR ID ENABLE"
-_LOGGED_IN = b" LITERAL+ IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE"
+_LOGGED_IN = (
+    b" LITERAL+ IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN LIST-EXTENDED LIST-STATUS "
+    b"SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE"
+)
 
 
 class CommandFailed(Exception):
@@ -107,7 +110,8 @@ class ImapSession:
     # --- input
 
     async def next_event(self) -> Event | None:
-        """The next event, reading as needed; None at the end of the connection. Raises SessionEnds, StreamError."""
+        """The next event, reading as needed; None at the end of the connection. Raises SessionEnds,
+        StreamError."""
         while True:
             event = self.machine.next_event()
             if event is not None:
@@ -128,7 +132,8 @@ class ImapSession:
         return event.octets if isinstance(event, ContinuationLine) else None
 
     async def read(self, timeout_seconds: float) -> bytes | None:
-        """Octets from the peer, b"" at the end, None when the time is up; raises SessionEnds after `interrupt`."""
+        """Octets from the peer, b"" at the end, None when the time is up; raises SessionEnds after
+        `interrupt`."""
         self._end_if_asked()
         self._reading_task = asyncio.current_task()
         try:
@@ -170,7 +175,9 @@ class ImapSession:
             mechanisms = self.context.ports.authenticator.mechanisms(self.channel)
             return _ALWAYS + b" LITERAL-" + "".join(f" AUTH={name}" for name in mechanisms).encode()
         # RFC 3501 §6.2.3: LOGINDISABLED until TLS protects the password.
-        return _ALWAYS + b" LITERAL-" + (b" STARTTLS" if self.listener.can_starttls else b"") + b" LOGINDISABLED"
+        return (
+            _ALWAYS + b" LITERAL-" + (b" STARTTLS" if self.listener.can_starttls else b"") + b" LOGINDISABLED"
+        )
 
     @property
     def channel(self) -> Channel:

@@ -43,7 +43,10 @@ class ManageSieveService:
         )
         channel = Channel("sieve", stream.peer.address, stream.tls)
         machine = ManageSieveMachine(
-            rules, tools.authenticator.mechanisms(channel), is_tls=stream.tls is not None, can_starttls=listener.can_starttls
+            rules,
+            tools.authenticator.mechanisms(channel),
+            is_tls=stream.tls is not None,
+            can_starttls=listener.can_starttls,
         )
         stopping = asyncio.ensure_future(tools.shutdown.wait())
         session = ManageSieveSession(

@@ -127,7 +127,9 @@ class ManageSieveSession:
                     await self.stream.start_tls_server()
                     self.machine.tls_started(self.authenticator.mechanisms(self._channel()))
             case LoginBegun(mechanism, initial):
-                self._exchange = self.authenticator.exchange(self._channel())  # THREATS 13: a new one each time
+                self._exchange = self.authenticator.exchange(
+                    self._channel()
+                )  # THREATS 13: a new one each time
                 self._take(await self._exchange.begin(mechanism, initial))
             case LoginAnswered(octets):
                 assert self._exchange is not None
@@ -177,7 +179,9 @@ class ManageSieveSession:
         match event.command:
             case "LISTSCRIPTS":
                 found = await desk.listing(account_id)
-                self.machine.ok(lines=[string(each.name) + (b" ACTIVE" if each.is_active else b"") for each in found])
+                self.machine.ok(
+                    lines=[string(each.name) + (b" ACTIVE" if each.is_active else b"") for each in found]
+                )
                 return
             case "GETSCRIPT":
                 octets = await desk.script(account_id, name)

@@ -1,7 +1,7 @@
 """POP3 for mail clients: the machine of core/pop3 between a stream, the authenticator and the store.
 
-One session sees its INBOX as it was at login, holds the maildrop's lock while its connection lives, and removes what it marked
-in one transaction at QUIT, or nothing.
+One session sees its INBOX as it was at login, holds the maildrop's lock while its connection lives, and
+removes what it marked in one transaction at QUIT, or nothing.
 """
 
 import asyncio

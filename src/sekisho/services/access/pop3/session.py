@@ -4,15 +4,15 @@ import asyncio
 
 from sekisho.core.pop3.events import (
     NEED_DATA,
-    Closed,
     Event,
-    Listing,
     PasswordLogin,
+    Pop3Closed,
+    Pop3SaslResponse,
     Quit,
     Retrieve,
     SaslAborted,
-    SaslResponse,
     SaslStarted,
+    ScanListing,
     StartTls,
 )
 from sekisho.core.pop3.machine import LoginRefusal, Pop3Machine
@@ -49,7 +49,12 @@ class Pop3Session:
     """`run` serves the connection; nothing of it outlives that call, the lock included."""
 
     def __init__(
-        self, tools: Pop3Tools, settings: Pop3Settings, stream: Stream, machine: Pop3Machine, stopping: "asyncio.Future[None]"
+        self,
+        tools: Pop3Tools,
+        settings: Pop3Settings,
+        stream: Stream,
+        machine: Pop3Machine,
+        stopping: "asyncio.Future[None]",
     ) -> None:
         self._tools = tools
         self._settings = settings
@@ -107,10 +112,10 @@ class Pop3Session:
     async def _serve(self) -> str:
         while True:
             event = self._machine.next_event()
-            if self._stopping.done() and not isinstance(event, Closed | Quit):
+            if self._stopping.done() and not isinstance(event, Pop3Closed | Quit):
                 self._machine.shut_down()
                 event = self._machine.next_event()
-            if isinstance(event, Closed):
+            if isinstance(event, Pop3Closed):
                 await self._flush()
                 return event.reason
             if event is NEED_DATA:
@@ -150,15 +155,17 @@ class Pop3Session:
                 proof = PasswordProof(username, password)
                 await self._take(await self._tools.authenticator.verify(channel_of(self._stream), proof))
             case SaslStarted(name, initial_response):  # RFC 5034 §4
-                self._exchange = self._tools.authenticator.exchange(channel_of(self._stream))  # THREATS 13: a new one each time
+                self._exchange = self._tools.authenticator.exchange(
+                    channel_of(self._stream)
+                )  # THREATS 13: a new one each time
                 await self._take(await self._exchange.begin(name, initial_response))
-            case SaslResponse(octets):
+            case Pop3SaslResponse(octets):
                 assert self._exchange is not None
                 await self._take(await self._exchange.respond(octets))
             case SaslAborted():
                 self._exchange = None
                 self._machine.resume()
-            case Listing(chunks):
+            case ScanListing(chunks):
                 await self._flush()
                 for chunk in chunks:
                     self._stream.write(chunk)
@@ -179,7 +186,7 @@ class Pop3Session:
         await self._stream.start_tls_server()
         self._machine.tls_started(self._tools.authenticator.mechanisms(channel_of(self._stream)))
 
-    # -- login ----------------------------------------------------------------------------------------------------------
+    # -- login -----------------------------------------------------------------------------------------------
 
     async def _take(self, answer: Answer) -> None:
         if isinstance(answer, Challenge):
@@ -225,7 +232,8 @@ class Pop3Session:
         return maildrop
 
     async def _is_still_welcome(self) -> bool:
-        """An open session does not outlive its account or its credential (THREATS 15): asked before mail is given out or removed."""
+        """An open session does not outlive its account or its credential (THREATS 15): asked before mail is
+        given out or removed."""
         if self._identity is None:
             return True
         try:
@@ -233,7 +241,7 @@ class Pop3Session:
         except StoreUnavailable:
             return True  # then no message can be read or removed either
 
-    # -- messages -------------------------------------------------------------------------------------------------------
+    # -- messages --------------------------------------------------------------------------------------------
 
     async def _retrieve(self, event: Retrieve) -> None:
         try:
@@ -271,7 +279,9 @@ class Pop3Session:
         is_done = True
         if deleted_uids:
             try:
-                removed, _ = await self._tools.store.expunge(self._mailbox_id, UidSet.of(deleted_uids), only_deleted=False)
+                removed, _ = await self._tools.store.expunge(
+                    self._mailbox_id, UidSet.of(deleted_uids), only_deleted=False
+                )
                 self._removed = len(removed)
             except (StoreUnavailable, NoSuchMailbox):
                 is_done = False

@@ -11,7 +11,7 @@ from sekisho.ports.mailstore import MailStore
 from sekisho.ports.stream import Shutdown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pop3Tools:
     """What the service works with."""
 
