@@ -7,6 +7,7 @@ from sekisho.adapters.stores.memory.directory import MemoryDirectory
 from sekisho.adapters.stores.memory.greylist import MemoryGreylist
 from sekisho.adapters.stores.memory.guard import MemoryGuardSteps
 from sekisho.adapters.stores.memory.guard_queue import MemoryGuard
+from sekisho.adapters.stores.memory.hoptls import MemoryHopSessions, MemoryKnownHosts, MemoryStsPolicies
 from sekisho.adapters.stores.memory.judgements import MemoryJudgements
 from sekisho.adapters.stores.memory.keys import MemoryKeys
 from sekisho.adapters.stores.memory.lessons import MemoryLessonBook
@@ -24,7 +25,8 @@ from sekisho.ports.clock import Clock, Dice
 
 class MemoryStore:
     """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`,
-    `judgements`, `lessons`, `scripts`, `remembered` and `reputation` over one state in this process.
+    `judgements`, `lessons`, `scripts`, `remembered`, `reputation`, `sts_policies`, `known_hosts` and
+    `hop_sessions` over one state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly
     full) and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -52,3 +54,6 @@ class MemoryStore:
         self.judgements = MemoryJudgements()
         self.reputation = MemoryReputation(clock)
         self.greylist = MemoryGreylist()
+        self.sts_policies = MemoryStsPolicies()
+        self.known_hosts = MemoryKnownHosts()
+        self.hop_sessions = MemoryHopSessions(clock)

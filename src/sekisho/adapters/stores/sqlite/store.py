@@ -19,6 +19,7 @@ from sekisho.adapters.stores.sqlite.greylist import SqliteGreylist
 from sekisho.adapters.stores.sqlite.guard import SqliteGuard
 from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps
 from sekisho.adapters.stores.sqlite.hints import SqliteCounters, SqliteLeases, Structures
+from sekisho.adapters.stores.sqlite.hoptls import SqliteHopSessions, SqliteKnownHosts, SqliteStsPolicies
 from sekisho.adapters.stores.sqlite.ids import Ids
 from sekisho.adapters.stores.sqlite.judgements import SqliteJudgements
 from sekisho.adapters.stores.sqlite.keys import SqliteKeys
@@ -98,7 +99,8 @@ def _close_to_others(data_dir: Path) -> None:
 
 class SqliteStore:
     """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`,
-    `judgements`, `lessons`, `scripts`, `remembered` and `reputation` of one worker.
+    `judgements`, `lessons`, `scripts`, `remembered`, `reputation`, `sts_policies`, `known_hosts` and
+    `hop_sessions` of one worker.
 
     Open it after fork; it belongs to one event loop.
 
@@ -199,6 +201,9 @@ class SqliteStore:
         self.judgements = SqliteJudgements(self.hints_writer, clock)
         self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
         self.greylist = SqliteGreylist(self.hints_reader, self.hints_writer)
+        self.sts_policies = SqliteStsPolicies(self.hints_reader, self.hints_writer)
+        self.known_hosts = SqliteKnownHosts(self.hints_reader, self.hints_writer)
+        self.hop_sessions = SqliteHopSessions(self.hints_reader, self.hints_writer, clock)
 
     def use(self, settings: StoreSettings) -> None:
         """Other settings from now on; `vfs` stays. The store outlives them: it is open, and others hold its
