@@ -23,12 +23,13 @@ from sekisho.adapters.clock import SystemClock, SystemDice
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.policy.takeover.judge import judge_by
 from sekisho.core.policy.takeover.rules import GuardRules
+from sekisho.core.policy.takeover.sending import Outgoing
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.directory import Domain
-from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Acceptance, RelayRecipient
 from sekisho.services.submission.seams import SubmissionContext, Submitted
 from sekisho.services.submission.takeover import TakeoverWatch
@@ -114,7 +115,7 @@ async def cpu_us(
 
 async def measure(arguments: argparse.Namespace, folder: Path) -> None:
     store = SqliteStore(folder, SystemClock(), SystemDice(), LocalChanges())
-    store.guard.use(RULES)
+    store.guard.use(judge_by(RULES))
     await store.directory.add_domain(Domain("example.test", 0))
     account = await store.directory.add_account(ALICE, "", "")
     bench = Bench(store, account.id, HEADER + LINE * (4096 // len(LINE)))

@@ -19,14 +19,14 @@ from tests.stores.making import acceptance, appended, delivery, relay
 
 from sekisho.adapters.clock import SystemClock
 from sekisho.adapters.stores.sqlite.verify import verify
+from sekisho.core.policy.takeover.judge import judge_by
 from sekisho.core.policy.takeover.rules import GuardRules
-from sekisho.core.policy.takeover.sending import Sending
+from sekisho.core.policy.takeover.sending import Outgoing, Sending
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.uidset import UidSet
 from sekisho.ports.directory import Account, Domain
 from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import DELETED
-from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Outcome, StaleLease
 
 SHARED = [name for name in BACKENDS if name != "memory"]
@@ -324,8 +324,10 @@ def test_a_budget_is_kept_by_many_at_once(backend: Any, runner: Any, tmp_path: P
 
     async def work(store: Any, account: Account, number: int) -> None:
         store.guard.use(
-            GuardRules(
-                recipients_per_day=40, usual_fan_out=1000, newcomer_fan_out=1000, newcomer_strangers=1000
+            judge_by(
+                GuardRules(
+                    recipients_per_day=40, usual_fan_out=1000, newcomer_fan_out=1000, newcomer_strangers=1000
+                )
             )
         )
 

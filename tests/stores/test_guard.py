@@ -6,96 +6,24 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from tests.stores.making import acceptance, delivery, relay
+from tests.stores.sending import DELIVERED, LATER, MESSAGE, NO_SUCH, OWNER, Sender, outcomes, states
 
+from sekisho.core.policy.takeover.judge import judge_by, oldest_kept
 from sekisho.core.policy.takeover.rules import GuardRules
-from sekisho.core.policy.takeover.sending import Sending, key_of
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.state import DAY_US
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Recipient
-from sekisho.core.terms.reply import Reply
 from sekisho.ports.directory import Account
 from sekisho.ports.guard import Release
-from sekisho.ports.leases import Owner
-from sekisho.ports.outgoing import MAILBOX_HOP, Outgoing
-from sekisho.ports.spool import Accepted, Outcome, QueueJob
+from sekisho.ports.outgoing import MAILBOX_HOP
+from sekisho.ports.spool import Accepted
 from sekisho.testing.clock import ManualClock
-
-OWNER = Owner("host", 0, 1)
-MESSAGE = b"From: alice@example.test\r\nSubject: hello\r\n\r\nhello\r\n"
-DELIVERED = Reply.of(250, "2.0.0", "queued")
-NO_SUCH = Reply.of(550, "5.1.1", "No such user")
-LATER = Reply.of(450, "4.2.1", "Busy")
-
-
-class Sender:
-    """Sends as one account with one credential."""
-
-    def __init__(
-        self, store: Any, clock: ManualClock, account: Account, credential: str = "password"
-    ) -> None:
-        self.store, self.clock, self.account, self.credential = store, clock, account, credential
-        self.number = 0
-
-    async def send(
-        self, *recipients: str, here: Account | None = None, fresh: bool = True, answered: str = ""
-    ) -> tuple[str, Accepted]:
-        self.number += 1
-        message_id = f"{self.account.id}-{self.credential}-{self.number}"
-        now_us = self.clock.now_us()
-        addresses = [Address.from_text(recipient) for recipient in recipients]
-        sending = Sending(
-            message_id=message_id,
-            account_id=self.account.id,
-            credential_id=self.credential,
-            at_us=now_us,
-            network="192.0.2.0/24",
-            client="mutt",
-            local_recipients=bool(here),
-            remote_recipients=len(recipients),
-            thread=key_of(answered) if answered else 0,
-        )
-        locals_ = (Recipient(Address.from_text(here.address)),) if here else ()
-        elsewhere = tuple((key_of(str(address)), key_of(address.domain)) for address in addresses)
-        relays = [
-            relay(address.local, address.domain, now_us, fresh_lease=OWNER if fresh else None)
-            for address in addresses
-        ]
-        deliveries = (delivery(here, delivery_id=f"{message_id}/{here.id}/0"),) if here else ()
-        item = acceptance(
-            self.store,
-            MESSAGE,
-            message_id=message_id,
-            relays=tuple(relays),
-            deliveries=deliveries,
-            origin="submission",
-            account_id=self.account.id,
-            outgoing=Outgoing(sending, elsewhere, locals_, answered),
-        )
-        return message_id, await self.store.spool.accept(item)
-
-    async def open_a_case(self) -> int:
-        case = await self.store.guard.hold(
-            self.account.id, self.credential, "hold", Reason("test", 100, "A test.")
-        )
-        return int(case.id)
 
 
 @pytest.fixture
 def sender(store: Any, clock: ManualClock, alice: Account) -> Sender:
     return Sender(store, clock, alice)
-
-
-async def states(store: Any, message_id: str) -> dict[str, str]:
-    message = await store.spool.queued(message_id)
-    return {str(row.recipient.address): row.state for row in message.recipients} if message else {}
-
-
-def outcomes(job: QueueJob, result: str, reply: Reply, **fields: Any) -> tuple[Outcome, ...]:
-    return tuple(
-        Outcome(recipient_id=recipient.id, result=result, reply=reply, **fields)
-        for recipient in job.recipients
-    )
 
 
 async def test_ordinary_mail_goes_at_once_and_its_recipients_become_known(
@@ -156,7 +84,7 @@ async def test_an_answer_to_a_message_that_the_account_holds_counts_less(
 async def test_over_the_budget_everything_of_the_credential_is_held(
     store: Any, clock: ManualClock, sender: Sender, bob: Account
 ) -> None:
-    store.guard.use(GuardRules(first_time_per_day=3))
+    store.guard.use(judge_by(GuardRules(first_time_per_day=3)))
     early, _ = await sender.send("r0@there.test", fresh=False)
     other_id, _ = await Sender(store, clock, sender.account, "phone").send("q@there.test", fresh=False)
     late, accepted = await sender.send("r1@there.test", "r2@there.test", "r3@there.test", here=bob)
@@ -191,11 +119,11 @@ async def test_over_the_budget_everything_of_the_credential_is_held(
 
 
 async def test_observing_only_writes_down(store: Any, sender: Sender) -> None:
-    store.guard.use(GuardRules(mode="observe", first_time_per_day=1))
+    store.guard.use(judge_by(GuardRules(mode="observe", first_time_per_day=1)))
     _, accepted = await sender.send("a@there.test", "b@there.test")
     assert accepted.decision.verdict.holds and not accepted.decision.case_id and len(accepted.jobs) == 1
     assert await store.guard.cases() == []
-    store.guard.use(GuardRules(mode="off"))
+    store.guard.use(judge_by(GuardRules(mode="off")))
     _, accepted = await sender.send("c@there.test")
     assert accepted.decision is None and len(await store.guard.sent(sender.account.id, 0)) == 1
 
@@ -273,7 +201,7 @@ async def test_what_is_purged_is_gone_and_unlearnt(
 
 
 async def test_forgiving_lets_mail_go_again(store: Any, sender: Sender) -> None:
-    store.guard.use(GuardRules(first_time_per_day=1))
+    store.guard.use(judge_by(GuardRules(first_time_per_day=1)))
     _, accepted = await sender.send("a@there.test", "b@there.test")
     await store.guard.close_case(accepted.decision.case_id, "forgiven")
     _, accepted = await sender.send("c@there.test")
@@ -284,7 +212,7 @@ async def test_forgiving_lets_mail_go_again(store: Any, sender: Sender) -> None:
 async def test_outcomes_are_remembered_and_bounces_open_a_case(
     store: Any, clock: ManualClock, sender: Sender
 ) -> None:
-    store.guard.use(GuardRules(hold_at=40))
+    store.guard.use(judge_by(GuardRules(hold_at=40)))
     waiting, _ = await sender.send("w@late.test", fresh=False)
     addresses = [f"gone{n}@there.test" for n in range(4)]
     clock.advance(700)  # another ten minutes
@@ -359,10 +287,10 @@ async def test_old_records_are_forgotten_but_not_what_is_held(
     case_id = await sender.open_a_case()
     held_id, _ = await sender.send("b@there.test")
     await store.guard.close_case(case_id, "forgiven")
-    await store.guard.sweep(clock.now_us())
+    await store.guard.sweep(oldest_kept(clock.now_us()))
     assert len(await store.guard.sent(sender.account.id, 0)) == 2
     clock.advance(800 * 86_400)
-    await store.guard.sweep(clock.now_us())
+    await store.guard.sweep(oldest_kept(clock.now_us()))
     assert [sent.message_id for sent in await store.guard.sent(sender.account.id, 0)] == [held_id]
     assert (
         await store.guard.left(sender.account.id, 0) == [] and await store.guard.cases(only_open=False) == []

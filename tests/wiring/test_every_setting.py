@@ -390,7 +390,7 @@ async def test_what_outlives_the_settings_follows_them(house: tuple[House, Plant
         and str(plant.resolver.now.servers[0].address) == "127.0.0.1:16"
     )
     assert (
-        plant.store.guard._steps.rules.mode == "observe"
+        plant.store.guard._steps.judge.args[0].mode == "observe"  # of `judge_by`
         and plant.authenticator._settings.failures_per_network == 17
     )
     assert plant.queue._ports.courier is services.queue[1].courier

@@ -9,9 +9,10 @@ from sekisho.admin.context import AdminRefused, Context, find_account, parse_add
 from sekisho.admin.domains import Nothing
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.text import decode_field
+from sekisho.core.policy.takeover.judge import Ending
 from sekisho.core.policy.takeover.state import State
 from sekisho.ports.directory import Account
-from sekisho.ports.guard import Case, Ending, Left, Sent
+from sekisho.ports.guard import Case, Left, Sent
 
 HEAD_OCTETS = 65_536
 AT_ONCE = 8  # messages released at the same time

@@ -10,14 +10,13 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from sekisho.core.policy.takeover.rules import GuardRules
+from sekisho.core.policy.takeover.judge import Ending, Hold, Oldest, TakeoverJudge
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.state import State
 from sekisho.ports.content import MessageOctets
 from sekisho.ports.spool import MailboxDelivery
 
 BY_OPERATOR = -1  # in place of a case: an operator holds the sending of the whole account
-Ending = Literal["", "released", "purged", "forgiven"]
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -30,7 +29,7 @@ class Case(Struct, frozen=True, kw_only=True):
     id: int
     account_id: int
     credential_id: str
-    action: Literal["hold", "freeze"]
+    action: Hold
     opened_at_us: int
     since_us: int
     score: int
@@ -88,8 +87,10 @@ class Release(Struct, frozen=True, kw_only=True):
 
 
 class Guard(Protocol):
-    def use(self, rules: GuardRules) -> None:
-        """From the next message on."""
+    def use(self, judge: TakeoverJudge) -> None:
+        """From the next message on it is asked, in the transaction, and what it says is done; the store
+        judges nothing itself (`core.policy.takeover.judge` says what it is told and what may be asked
+        for)."""
         ...
 
     async def holding(self, message_id: str) -> Case | None:
@@ -114,14 +115,12 @@ class Guard(Protocol):
         ...
 
     async def close_case(self, case_id: int, ending: Ending) -> None:
-        """Released or forgiven: what the account did counts as usual from now on. Purged: it is unlearnt.
-        Held mail stays held."""
+        """Once; what follows for the account's profile, the judge says. Held mail stays held."""
         ...
 
-    async def hold(
-        self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason
-    ) -> Case:
-        """Open a case whatever the score says (or give the open one)."""
+    async def hold(self, account_id: int, credential_id: str, action: Hold, reason: Reason) -> Case:
+        """Open a case whatever the score says (or give the open one). Raises LookupError where the judge
+        opens none."""
         ...
 
     async def keep_back(self, account_id: int) -> int:
@@ -163,6 +162,6 @@ class Guard(Protocol):
 
     async def set_recovery_address(self, account_id: int, address: str) -> None: ...
 
-    async def sweep(self, now_us: int) -> None:
-        """Forget what is too old to matter."""
+    async def sweep(self, oldest: Oldest) -> None:
+        """Forget what is from before."""
         ...

@@ -8,12 +8,13 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from sekisho.core.policy.takeover.sending import Outgoing
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import ContentWriter, MessageOctets
 from sekisho.ports.leases import Owner
 from sekisho.ports.mailstore import SpecialUse
-from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.ports.outgoing import Decision
 
 RecipientState = Literal["waiting", "claimed", "held", "parked", "delivered", "failed"]
 

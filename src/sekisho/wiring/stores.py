@@ -13,6 +13,7 @@ from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
 from sekisho.adapters.stores.sqlite.wording import DatabaseError, reason_of
 from sekisho.config.door import reputation_rules
 from sekisho.config.schema import Config
+from sekisho.core.policy.takeover.judge import judge_by
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
 from sekisho.ports.content import StoreUnavailable
@@ -31,7 +32,7 @@ def store_settings(config: Config) -> StoreSettings:
     return StoreSettings(
         free_disk_octets=limits.free_disk_octets,
         mailboxes_per_account=limits.mailboxes_per_account,
-        guard=config.guard.rules(),
+        judge=judge_by(config.guard.rules()),
         reputation=reputation_rules(config),
     )
 

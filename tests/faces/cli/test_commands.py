@@ -11,14 +11,13 @@ import pytest
 from tests.services.authentication.test_foreign import SHA512
 
 from sekisho.config.load import load
-from sekisho.core.policy.takeover.sending import Sending
+from sekisho.core.policy.takeover.sending import Outgoing, Sending
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.sasl.totp import totp_code
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.faces.cli import exits
 from sekisho.ports.journal import Entry
-from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Acceptance, RelayRecipient
 from sekisho.testing.clock import ManualClock
 

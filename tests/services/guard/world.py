@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from tests.services.smtp_world import HOSTNAME, OWNER, World, talk
 
 from sekisho.config.schema import QueueSettings, RelaySettings
+from sekisho.core.policy.takeover.judge import judge_by
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import MessageOctets
@@ -55,7 +56,7 @@ class GuardedWorld(World):
 
     async def fill(self) -> "GuardedWorld":
         await super().fill()
-        self.store.guard.use(self.rules)
+        self.store.guard.use(judge_by(self.rules))
         self.judge = TakeoverWatch(
             self.rules, self.clock, self.journal, self.metrics, places=self.store.places
         )

@@ -8,12 +8,12 @@ from tests.services.smtp_world import World, codes, talk
 
 from sekisho.config.schema import SubmissionSettings
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.policy.takeover.sending import Sending
+from sekisho.core.policy.takeover.sending import Outgoing, Sending
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Alias, Domain
 from sekisho.ports.guard import BY_OPERATOR
-from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.ports.outgoing import Decision
 from sekisho.services.smtp.refusal import Refusal
 from sekisho.services.submission.seams import OutboundVerdict, Submitted
 from sekisho.services.submission.sender import SenderRights

@@ -4,6 +4,7 @@ round, by one worker."""
 from dataclasses import dataclass
 
 from sekisho.core.message.date import format_date
+from sekisho.core.policy.takeover.judge import oldest_kept
 from sekisho.core.policy.takeover.wording import Facts, administrator_notice, owner_notice, reasons_told
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.core.terms.records import by_position
@@ -52,7 +53,7 @@ class CaseKeeper:
         now_us = self._ports.clock.now_us()
         if now_us - self._swept_us >= SWEEP_US:
             self._swept_us = now_us
-            await self._ports.guard.sweep(now_us)
+            await self._ports.guard.sweep(oldest_kept(now_us))
 
     async def _attend(self, case: Case) -> None:
         """Every step may be interrupted, and is then done again from the first: only the last one says that

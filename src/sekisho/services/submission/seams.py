@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.policy.takeover.sending import Said
+from sekisho.core.policy.takeover.sending import Outgoing, Said
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.content import ContentWriter
-from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.ports.outgoing import Decision
 from sekisho.ports.stream import IpAddress
 from sekisho.services.smtp.refusal import Refusal
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.message.references import header_message_id, header_references
 from sekisho.core.message.trace import format_return_path
+from sekisho.core.policy.takeover.sending import Outgoing
 from sekisho.core.smtp.events import Hello, SaslBegins, SaslDropped, SaslResponse
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.directory import Account
-from sekisho.ports.outgoing import Outgoing
 from sekisho.ports.spool import Acceptance
 from sekisho.services.sieve.service import as_offered
 from sekisho.services.sieve.sorting import SCRIPT_RULE, Offered

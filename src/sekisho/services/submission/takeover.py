@@ -9,6 +9,7 @@ from sekisho.core.message.references import header_references
 from sekisho.core.policy.takeover.content import LOOKED_AT, count_hidden, look_at_author, look_at_content
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.core.policy.takeover.sending import (
+    Outgoing,
     Said,
     Sending,
     client_of,
@@ -21,7 +22,7 @@ from sekisho.core.policy.takeover.wording import reasons_told
 from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.metrics import Metrics
-from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.ports.outgoing import Decision
 from sekisho.ports.places import Places
 from sekisho.services.submission.seams import ContentInspection, NoContentCheck, OutboundVerdict, Submitted
 

@@ -1,30 +1,37 @@
 """The guard of the memory store. No method awaits between reading and writing: each is one transaction."""
 
 from collections import Counter
-from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
-from sekisho.adapters.stores import guarding
 from sekisho.adapters.stores.memory.state import GuardAccount
 from sekisho.adapters.stores.memory.state import MemoryState as Everything
-from sekisho.core.policy.takeover.rules import GuardRules
-from sekisho.core.policy.takeover.sending import Reach
+from sekisho.core.policy.takeover.judge import (
+    CaseClosed,
+    Ending,
+    Hold,
+    HoldOrdered,
+    JobSettled,
+    Oldest,
+    OnRecord,
+    Ruling,
+    TakeoverJudge,
+)
+from sekisho.core.policy.takeover.sending import Outgoing
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.state import State
-from sekisho.core.policy.takeover.verdict import Verdict, consider, review
 from sekisho.ports.changes import QueueChanged
-from sekisho.ports.guard import BY_OPERATOR, Case, Ending, Left, Sent, Watched
-from sekisho.ports.outgoing import Decision, Outgoing
+from sekisho.ports.guard import BY_OPERATOR, Case, Left, Sent, Watched
+from sekisho.ports.outgoing import Decision
 from sekisho.ports.spool import Outcome, QueueJob
 
 
 class MemoryGuardSteps:
-    """What acceptance and settling do to the guard's memory."""
+    """What acceptance and settling do to the guard's memory. `judge` may be another at any time."""
 
-    def __init__(self, everything: Everything, rules: GuardRules) -> None:
-        self._all, self.rules = everything, rules
+    def __init__(self, everything: Everything, judge: TakeoverJudge) -> None:
+        self._all, self.judge = everything, judge
 
     def account(self, account_id: int) -> GuardAccount:
         return self._all.guarded.setdefault(account_id, GuardAccount())
@@ -33,55 +40,106 @@ class MemoryGuardSteps:
         octets = self.account(account_id).profile
         return msgspec.msgpack.decode(octets, type=State) if octets else State()
 
-    def save(self, account_id: int, profile: State) -> None:
-        self.account(account_id).profile = msgspec.msgpack.encode(profile)
+    def _on_record(self, account_id: int, credential_id: str, outgoing: Outgoing | None = None) -> OnRecord:
+        case = self.open_case_of(account_id, credential_id)
+        mine, others = self.account(account_id), self._all.guarded.values()
+        record = OnRecord(state=self.profile(account_id), bulk=mine.bulk, case=case.action if case else "")
+        if outgoing is None:
+            return record
+        keys = [key for key, _ in outgoing.elsewhere]
+        before_us = outgoing.house_before_us
+        return replace(
+            record,
+            known={key: mine.known[key][1] for key in keys if key in mine.known},
+            house={
+                key
+                for key in keys
+                if key not in mine.known
+                and any(key in other.known and other.known[key][0] < before_us for other in others)
+            },
+            has_answered=bool(outgoing.answered)
+            and outgoing.answered in self._all.accounts[account_id].threads,
+        )
 
-    def debit(self, outgoing: Outgoing) -> Decision:
+    def submit(self, outgoing: Outgoing) -> tuple[Ruling, Decision] | None:
+        """A message is accepted; None: the judge has nothing to say to it, and it is not written down."""
         sending = outgoing.sending
-        case = self.open_case_of(sending.account_id, sending.credential_id)
-        profile = self.profile(sending.account_id)
-        reach = self._meet(outgoing)
-        if (
-            guarding.may_answer(outgoing, reach)
-            and outgoing.answered in self._all.accounts[sending.account_id].threads
-        ):
-            sending = guarding.answering(sending)
-        account = self.account(sending.account_id)
-        verdict = consider(profile, sending, reach, self.rules, bulk=account.bulk, is_held=case is not None)
-        self.save(sending.account_id, profile)
-        case_id = case.id if case else 0
-        if self.rules.mode == "enforce" and verdict.holds:
-            case_id = self.open(sending.account_id, sending.credential_id, verdict, sending.at_us).id
+        account_id, credential_id, now_us = sending.account_id, sending.credential_id, sending.at_us
+        ruling = self.judge(outgoing, self._on_record(account_id, credential_id, outgoing))
+        if ruling is None:
+            return None
+        case = self._carry_out(account_id, credential_id, ruling, now_us)
+        known = self.account(account_id).known
+        for key in ruling.met:
+            known.setdefault(key, [now_us, now_us])[1] = now_us
+        held_by = case.id if case is not None and ruling.holds else 0
         sent = Sent(
             message_id=sending.message_id,
-            account_id=sending.account_id,
-            credential_id=sending.credential_id,
-            accepted_at_us=sending.at_us,
-            case_id=case_id,
-            score=verdict.score,
+            account_id=account_id,
+            credential_id=credential_id,
+            accepted_at_us=now_us,
+            case_id=held_by,
+            score=ruling.verdict.score,
             network=sending.network,
             client=sending.client,
-            strangers=reach.strangers,
+            strangers=ruling.strangers,
         )
         self._all.sent.setdefault(sending.message_id, sent)
-        return Decision(verdict, case_id)
+        return ruling, Decision(ruling.verdict, held_by)
 
-    def _meet(self, outgoing: Outgoing) -> Reach:
-        account_id, now_us = outgoing.sending.account_id, outgoing.sending.at_us
-        mine = self.account(account_id).known
-        known = {key: mine[key][1] for key, _ in outgoing.elsewhere if key in mine}
-        before_us = now_us - guarding.HOUSE_US
-        house = {
-            key
-            for key, _ in outgoing.elsewhere
-            if any(
-                key in other.known and other.known[key][0] < before_us for other in self._all.guarded.values()
-            )
-        }
-        reach = guarding.reach_of(outgoing, known, house, now_us)
-        for key in guarding.to_touch(outgoing, known, now_us):
-            mine.setdefault(key, [now_us, now_us])[1] = now_us
-        return reach
+    def order(self, order: HoldOrdered) -> Case | None:
+        """The open case, if there is one."""
+        ruling = self.judge(order, self._on_record(order.account_id, order.credential_id))
+        if ruling is None:
+            return self.open_case_of(order.account_id, order.credential_id)
+        return self._carry_out(order.account_id, order.credential_id, ruling, order.at_us)
+
+    def close(self, case: Case, ending: Ending, now_us: int) -> None:
+        self._all.cases[case.id] = replace(case, closed_at_us=now_us, ending=ending)
+        closed = CaseClosed(
+            account_id=case.account_id,
+            credential_id=case.credential_id,
+            at_us=now_us,
+            since_us=case.since_us,
+            ending=ending,
+        )
+        ruling = self.judge(closed, self._on_record(case.account_id, case.credential_id))
+        if ruling is not None:
+            self._carry_out(case.account_id, case.credential_id, ruling, now_us)
+
+    def _carry_out(self, account_id: int, credential_id: str, ruling: Ruling, now_us: int) -> Case | None:
+        """What every ruling may ask for; returns the case that is open then."""
+        account = self.account(account_id)
+        if ruling.state is not None:
+            account.profile = msgspec.msgpack.encode(ruling.state)
+        if (since_us := ruling.forget_since_us) is not None:
+            account.known = {key: times for key, times in account.known.items() if times[0] < since_us}
+        case, verdict = self.open_case_of(account_id, credential_id), ruling.verdict
+        if not ruling.case:
+            return case
+        if case is not None:
+            case = replace(case, action=ruling.case, score=verdict.score, reasons=verdict.reasons)
+            self._all.cases[case.id] = case
+            return case
+        return self._open(account_id, credential_id, ruling, now_us)
+
+    def _open(self, account_id: int, credential_id: str, ruling: Ruling, now_us: int) -> Case:
+        case = Case(
+            id=self._all.dice.new_id(),
+            account_id=account_id,
+            credential_id=credential_id,
+            action="freeze" if ruling.case == "freeze" else "hold",
+            opened_at_us=now_us,
+            since_us=ruling.since_us,
+            score=ruling.verdict.score,
+            reasons=ruling.verdict.reasons,
+        )
+        self._all.cases[case.id] = case
+        owner = (account_id, credential_id)
+        for sent in list(self._all.sent.values()):
+            if (sent.account_id, sent.credential_id) == owner and sent.accepted_at_us >= ruling.since_us:
+                self.hold_waiting(case.id, sent.message_id)
+        return case
 
     def open_case_of(self, account_id: int, credential_id: str) -> Case | None:
         found = (
@@ -90,35 +148,6 @@ class MemoryGuardSteps:
             if case.account_id == account_id and case.credential_id == credential_id
         )
         return next((case for case in found if not case.closed_at_us), None)
-
-    def open(self, account_id: int, credential_id: str, verdict: Verdict, now_us: int) -> Case:
-        action: Literal["hold", "freeze"] = "freeze" if verdict.action == "freeze" else "hold"
-        case = self.open_case_of(account_id, credential_id)
-        if case is not None:
-            if action == "freeze" and case.action == "hold":
-                case = self._all.cases[case.id] = replace(
-                    case, action=action, score=verdict.score, reasons=verdict.reasons
-                )
-            return case
-        since_us = now_us - guarding.SINCE_US
-        case = Case(
-            id=self._all.dice.new_id(),
-            account_id=account_id,
-            credential_id=credential_id,
-            action=action,
-            opened_at_us=now_us,
-            since_us=since_us,
-            score=verdict.score,
-            reasons=verdict.reasons,
-        )
-        self._all.cases[case.id] = case
-        for sent in list(self._all.sent.values()):
-            if (sent.account_id, sent.credential_id) == (
-                account_id,
-                credential_id,
-            ) and sent.accepted_at_us >= since_us:
-                self.hold_waiting(case.id, sent.message_id)
-        return case
 
     def hold_waiting(self, case_id: int, message_id: str) -> None:
         message = self._all.queue.get(message_id)
@@ -168,30 +197,30 @@ class MemoryGuardSteps:
         if submitter is not None and submitter.account.state == "sending_held":
             self.keep_back(submitter.account.id, job.message_id)
         sent = self._all.sent.get(job.message_id)
-        if self.rules.mode == "off" or job.account_id is None or sent is None:
+        if job.account_id is None or sent is None:
             return
         now_us = self._all.clock.now_us()
-        account = self.account(sent.account_id)
+        told = tuple((outcome.result, outcome.reply) for outcome in outcomes)
+        owner = (sent.account_id, sent.credential_id)
+        case = self.open_case_of(*owner)
+        ruling = self.judge(
+            JobSettled(account_id=owner[0], credential_id=owner[1], at_us=now_us, outcomes=told),
+            self._on_record(*owner),
+        )
+        if ruling is not None:
+            self._note_left(sent.account_id, job, outcomes, now_us)
+            case = self._carry_out(*owner, ruling, now_us)
+            if ruling.holds and case is not None:
+                self.hold_waiting(case.id, job.message_id)
+        if case is not None and any(outcome.result == "held" for outcome in outcomes):
+            self.mark(case.id, job.message_id)
+
+    def _note_left(self, account_id: int, job: QueueJob, outcomes: tuple[Outcome, ...], now_us: int) -> None:
         addresses = {recipient.id: str(recipient.recipient.address) for recipient in job.recipients}
+        left = self.account(account_id).left
         for outcome in outcomes:
             if outcome.result == "delivered" or outcome.result == "failed":
-                account.left.append(
-                    Left(addresses[outcome.recipient_id], now_us, job.message_id, outcome.result)
-                )
-        profile = self.profile(sent.account_id)
-        is_bad = guarding.count_job(profile, outcomes, now_us)
-        self.save(sent.account_id, profile)
-        case = self.open_case_of(sent.account_id, sent.credential_id)
-        if is_bad and case is None and self.rules.mode == "enforce":
-            verdict = review(
-                profile, sent.account_id, sent.credential_id, now_us, self.rules, bulk=account.bulk
-            )
-            if verdict.holds:
-                case = self.open(sent.account_id, sent.credential_id, verdict, now_us)
-        if case is not None:
-            self.hold_waiting(case.id, job.message_id)
-            if any(outcome.result == "held" for outcome in outcomes):
-                self.mark(case.id, job.message_id)
+                left.append(Left(addresses[outcome.recipient_id], now_us, job.message_id, outcome.result))
 
 
 class MemoryGuardRecords:
@@ -200,8 +229,8 @@ class MemoryGuardRecords:
     def __init__(self, everything: Everything, steps: MemoryGuardSteps) -> None:
         self._all, self._steps = everything, steps
 
-    def use(self, rules: GuardRules) -> None:
-        self._steps.rules = rules
+    def use(self, judge: TakeoverJudge) -> None:
+        self._steps.judge = judge
 
     async def holding(self, message_id: str) -> Case | None:
         sent = self._all.sent.get(message_id)
@@ -245,22 +274,21 @@ class MemoryGuardRecords:
         case = self._all.cases.get(case_id)
         if case is None or case.closed_at_us:
             return
-        now_us = self._all.clock.now_us()
-        self._all.cases[case_id] = replace(case, closed_at_us=now_us, ending=ending)
-        profile = self._steps.profile(case.account_id)
-        guarding.end_case(profile, ending, case.since_us, now_us)
-        self._steps.save(case.account_id, profile)
-        if ending == "purged":
-            account = self._steps.account(case.account_id)
-            account.known = {key: times for key, times in account.known.items() if times[0] < case.since_us}
+        self._steps.close(case, ending, self._all.clock.now_us())
 
-    async def hold(
-        self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason
-    ) -> Case:
+    async def hold(self, account_id: int, credential_id: str, action: Hold, reason: Reason) -> Case:
         self._all.check_available()
-        return self._steps.open(
-            account_id, credential_id, Verdict(action, reason.points, 0, (reason,)), self._all.clock.now_us()
+        order = HoldOrdered(
+            account_id=account_id,
+            credential_id=credential_id,
+            at_us=self._all.clock.now_us(),
+            action=action,
+            reason=reason,
         )
+        case = self._steps.order(order)
+        if case is None:
+            raise LookupError("the judge opened no case")
+        return case
 
     async def held(self, account_id: int) -> list[Sent]:
         return [sent for sent in self._of(account_id) if sent.case_id and sent.message_id in self._all.queue]
@@ -299,22 +327,20 @@ class MemoryGuardRecords:
         self._all.check_available()
         self._steps.account(account_id).recovery_address = address
 
-    async def sweep(self, now_us: int) -> None:
+    async def sweep(self, oldest: Oldest) -> None:
         self._all.check_available()
-        sent_us, left_us, known_us = (
-            now_us - keep for keep in (guarding.KEEP_SENT_US, guarding.KEEP_LEFT_US, guarding.KEEP_KNOWN_US)
-        )
         self._all.sent = {
             key: sent
             for key, sent in self._all.sent.items()
-            if sent.case_id or sent.accepted_at_us >= sent_us
+            if sent.case_id or sent.accepted_at_us >= oldest.sent_us
         }
-        cases_us = now_us - guarding.KEEP_CASES_US
         self._all.cases = {
             key: case
             for key, case in self._all.cases.items()
-            if not case.closed_at_us or case.opened_at_us >= cases_us
+            if not case.closed_at_us or case.opened_at_us >= oldest.cases_us
         }
         for account in self._all.guarded.values():
-            account.left = [left for left in account.left if left.at_us >= left_us]
-            account.known = {key: times for key, times in account.known.items() if times[1] >= known_us}
+            account.left = [left for left in account.left if left.at_us >= oldest.left_us]
+            account.known = {
+                key: times for key, times in account.known.items() if times[1] >= oldest.known_us
+            }

@@ -54,9 +54,9 @@ class MemorySpool:
 
     def _accept(self, acceptance: Acceptance) -> Accepted:
         decision = None
-        if acceptance.outgoing is not None and self._guard.rules.mode != "off":
-            decision = self._guard.debit(acceptance.outgoing)
-            acceptance = guarding.applied(acceptance, decision, self._guard.rules)
+        if (outgoing := acceptance.outgoing) and (ruled := self._guard.submit(outgoing)):
+            ruling, decision = ruled
+            acceptance = guarding.applied(acceptance, ruling)
         if acceptance.kept_back is not None:
             acceptance = guarding.held_whole(acceptance, acceptance.kept_back, self._state.clock.now_us())
             self._guard.note_kept_back(acceptance.account_id or 0, acceptance.message_id)

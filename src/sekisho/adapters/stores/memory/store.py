@@ -18,6 +18,7 @@ from sekisho.adapters.stores.memory.scripts import MemoryRemembered, MemoryScrip
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
 from sekisho.adapters.stores.memory.spool import MemorySpool
 from sekisho.adapters.stores.memory.state import MemoryState
+from sekisho.core.policy.takeover.judge import judge_by
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
@@ -37,7 +38,7 @@ class MemoryStore:
     ) -> None:
         self.changes: Changes = changes or LocalChanges()
         self.state = MemoryState(clock, dice, self.changes, mailboxes_per_account)
-        guard = MemoryGuardSteps(self.state, GuardRules())
+        guard = MemoryGuardSteps(self.state, judge_by(GuardRules()))
         self.spool = MemorySpool(self.state, guard)
         self.guard = MemoryGuard(self.state, guard, self.spool)
         self.mail = MemoryMailStore(self.state)

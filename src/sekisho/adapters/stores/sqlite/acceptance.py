@@ -43,9 +43,9 @@ class AcceptSteps:
     def accept(self, tx: WriteTransaction, acceptance: Acceptance) -> Accepted:
         """Raises NothingTaken for the sake of `one_of_each`."""
         decision = None
-        if acceptance.outgoing is not None and self._guard.rules.mode != "off":
-            decision = self._guard.debit(tx, acceptance.outgoing)
-            acceptance = guarding.applied(acceptance, decision, self._guard.rules)
+        if (outgoing := acceptance.outgoing) and (ruled := self._guard.submit(tx, outgoing)):
+            ruling, decision = ruled
+            acceptance = guarding.applied(acceptance, ruling)
         now_us = self._clock.now_us()
         if acceptance.kept_back is not None:
             acceptance = guarding.held_whole(acceptance, acceptance.kept_back, now_us)

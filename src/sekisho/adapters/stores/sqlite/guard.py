@@ -1,28 +1,26 @@
 """The port Guard over mail.db."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from sekisho.adapters.stores import guarding
 from sekisho.adapters.stores.sqlite.acceptance import AcceptSteps
 from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.content import ContentFolder
 from sekisho.adapters.stores.sqlite.destinations import refresh
-from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps, read_state, write_state
+from sekisho.adapters.stores.sqlite.guard_steps import GuardSteps, read_state
 from sekisho.adapters.stores.sqlite.octets import open_octets
 from sekisho.adapters.stores.sqlite.queueing import remove_message
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
-from sekisho.core.policy.takeover.rules import GuardRules
+from sekisho.core.policy.takeover.judge import Ending, Hold, HoldOrdered, Oldest, TakeoverJudge
 from sekisho.core.policy.takeover.signals import Reason
-from sekisho.core.policy.takeover.verdict import Verdict
 from sekisho.core.terms.records import by_position
 from sekisho.ports.changes import QueueChanged
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import MessageOctets
-from sekisho.ports.guard import Case, Ending, Left, Release, Sent, Watched
+from sekisho.ports.guard import Case, Left, Release, Sent, Watched
 from sekisho.ports.outgoing import MAILBOX_HOP
 
 CASE_COLUMNS = (
@@ -51,8 +49,8 @@ class SqliteGuard:
         self._reader, self._writer, self._folder = reader, writer, folder
         self._steps, self._acceptor, self._clock = steps, acceptor, clock
 
-    def use(self, rules: GuardRules) -> None:
-        self._steps.rules = rules
+    def use(self, judge: TakeoverJudge) -> None:
+        self._steps.judge = judge
 
     async def holding(self, message_id: str) -> Case | None:
         join = "JOIN guard_sent USING (account_id, credential_id) WHERE message_id = ? AND closed_at_us = 0"
@@ -105,36 +103,21 @@ class SqliteGuard:
 
     async def close_case(self, case_id: int, ending: Ending) -> None:
         now_us = self._clock.now_us()
+        await self._writer.write(lambda tx: self._steps.close(tx, case_id, ending, now_us))
 
-        def step(tx: WriteTransaction) -> None:
-            sql = (
-                "UPDATE guard_case SET closed_at_us = ?, ending = ? WHERE id = ? AND closed_at_us = 0 "
-                "RETURNING account_id, since_us"
-            )
-            for account_id, since_us in tx.execute(sql, (now_us, ending, case_id)).fetchall():
-                found = tx.execute(
-                    "SELECT state FROM guard_account WHERE account_id = ?", (account_id,)
-                ).fetchall()
-                state = read_state(found[0][0] if found else b"")
-                guarding.end_case(state, ending, since_us, now_us)
-                write_state(tx, account_id, state)
-                if ending == "purged":
-                    tx.execute(
-                        "DELETE FROM guard_known WHERE account_id = ? AND first_us >= ?",
-                        (account_id, since_us),
-                    )
-
-        await self._writer.write(step)
-
-    async def hold(
-        self, account_id: int, credential_id: str, action: Literal["hold", "freeze"], reason: Reason
-    ) -> Case:
-        verdict = Verdict(action, reason.points, 0, (reason,))
-        now_us = self._clock.now_us()
-        case_id = await self._writer.write(
-            lambda tx: self._steps.open_case(tx, account_id, credential_id, verdict, now_us)
+    async def hold(self, account_id: int, credential_id: str, action: Hold, reason: Reason) -> Case:
+        order = HoldOrdered(
+            account_id=account_id,
+            credential_id=credential_id,
+            at_us=self._clock.now_us(),
+            action=action,
+            reason=reason,
         )
-        return self._cases("WHERE id = ?", (case_id,))[0]
+        case_id = await self._writer.write(lambda tx: self._steps.order(tx, order))
+        found = self._cases("WHERE id = ?", (case_id,))
+        if not found:
+            raise LookupError("the judge opened no case")
+        return found[0]
 
     async def keep_back(self, account_id: int) -> int:
         return await self._writer.write(lambda tx: self._steps.keep_back(tx, account_id))
@@ -278,13 +261,13 @@ class SqliteGuard:
         )
         await self._writer.write(lambda tx: tx.execute(sql, (account_id, address)))
 
-    async def sweep(self, now_us: int) -> None:
+    async def sweep(self, oldest: Oldest) -> None:
         """In portions by key: nobody waits for the lock."""
-        for table, column, keep_us in (
-            ("guard_sent", "accepted_at_us", guarding.KEEP_SENT_US),
-            ("guard_left", "at_us", guarding.KEEP_LEFT_US),
-            ("guard_known", "last_us", guarding.KEEP_KNOWN_US),
-            ("guard_case", "opened_at_us", guarding.KEEP_CASES_US),
+        for table, column, before_us in (
+            ("guard_sent", "accepted_at_us", oldest.sent_us),
+            ("guard_left", "at_us", oldest.left_us),
+            ("guard_known", "last_us", oldest.known_us),
+            ("guard_case", "opened_at_us", oldest.cases_us),
         ):
             keys = {"guard_sent": "message_id", "guard_case": "id", "guard_known": "account_id, key"}.get(
                 table, "account_id, at_us, message_id, address"
@@ -292,7 +275,6 @@ class SqliteGuard:
             spared = {"guard_sent": " AND case_id = 0", "guard_case": " AND closed_at_us <> 0"}.get(table, "")
             old = f"SELECT {keys} FROM {table} WHERE {column} < ?{spared} LIMIT {SWEEP_PORTION}"
             match = " AND ".join(f"{key} = ?" for key in keys.split(", "))
-            before_us = now_us - keep_us
             while rows := await self._reader.scan(
                 lambda db, old=old, before_us=before_us: db.execute(old, (before_us,)).fetchall()  # type: ignore[misc]  # the loop's
             ):

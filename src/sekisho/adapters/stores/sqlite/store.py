@@ -38,6 +38,7 @@ from sekisho.adapters.stores.sqlite.spool import SqliteSpool
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.adapters.stores.standby import StandbyBans, StandbyCounters
 from sekisho.core.policy.reputation import ReputationRules
+from sekisho.core.policy.takeover.judge import TakeoverJudge, judge_by
 from sekisho.core.policy.takeover.rules import GuardRules
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
@@ -51,7 +52,7 @@ class StoreSettings(Struct, frozen=True, kw_only=True):
     free_disk_octets: int = 268_435_456
     mailboxes_per_account: int = 10_000
     vfs: str | None = None  # SQLite's own; a test names another
-    guard: GuardRules = GuardRules()
+    judge: TakeoverJudge = judge_by(GuardRules())
     reputation: ReputationRules = ReputationRules()
 
 
@@ -125,7 +126,7 @@ class SqliteStore:
         reserve = self._reserve = Reserve(data_dir, settings.free_disk_octets)
         ids = Ids(clock, dice)
         self._open(settings, metrics)
-        guard = GuardSteps(clock, ids, settings.guard)
+        guard = GuardSteps(clock, ids, settings.judge)
         tree = self._tree = MailboxTree(clock, dice, settings.mailboxes_per_account)
         acceptor = AcceptSteps(clock, ids, guard, tree)
         queueing = Queueing(clock, ids, acceptor, guard)
@@ -210,7 +211,7 @@ class SqliteStore:
         parts."""
         self.spool.free_disk_octets = self._reserve.low_water_octets = settings.free_disk_octets
         self._tree.most = settings.mailboxes_per_account
-        self.guard.use(settings.guard)
+        self.guard.use(settings.judge)
         self.reputation.use(settings.reputation)
 
     async def close(self) -> None:

@@ -9,7 +9,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from sekisho.core.policy.takeover.state import DAY_US
 from sekisho.core.terms.address import Address
+from sekisho.core.terms.envelope import Recipient
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -63,6 +65,26 @@ class Sending(Struct, frozen=True, array_like=True, kw_only=True):
     days_read: int = (
         0  # days before this one on which the account logged in from that network, to read or to send
     )
+
+
+class Outgoing(Struct, frozen=True):
+    """What the acceptance of a submitted message debits. `elsewhere`: keys of the recipients elsewhere and of
+    their domains.
+
+    `locals`: recipients whose mailboxes are here; they wait as rows with MAILBOX_HOP where the message is
+    held. `answered`: the Message-ID that it answers, or "".
+    """
+
+    sending: Sending
+    elsewhere: tuple[tuple[int, int], ...] = ()
+    locals: tuple[Recipient, ...] = ()
+    answered: str = ""
+
+    @property
+    def house_before_us(self) -> int:
+        """Whom another account first wrote to before is known to the house: today it may have been a
+        thief."""
+        return self.sending.at_us - DAY_US
 
 
 class Reach(Struct, frozen=True, array_like=True, kw_only=True):
