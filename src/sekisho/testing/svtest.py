@@ -28,7 +28,7 @@ from sekisho.core.sieve.language import WHOLE_LANGUAGE
 from sekisho.core.sieve.letters import Stamp, notice_letter, refusal_letter, vacation_letter
 from sekisho.core.sieve.limits import SieveLimits
 from sekisho.core.sieve.machine import Machine, Returned, Stopped
-from sekisho.core.sieve.script import INDEX_TAGS, MATCH_TAGS, Node, Script, Spec, Tag
+from sekisho.core.sieve.script import INDEX_TAGS, MATCH_TAGS, ArgumentKind, Node, Script, Spec, Tag
 from sekisho.core.sieve.situation import MailView, Situation
 
 _EMPTY = b"From: sender@example.org\r\nTo: recipient@example.org\r\n\r\n"
@@ -193,7 +193,10 @@ class SuiteRunner:
         changes = {known[name]: value}
         if name == "envelope.to":
             changes["original_recipient"] = value
-        machine.situation = self._world.situation = replace(situation, **changes)  # type: ignore[arg-type]
+        machine.situation = self._world.situation = replace(
+            situation,
+            **changes,  # type: ignore[arg-type]  # `known` names fields of text only
+        )
 
     def _config(self, machine: Machine, node: Node) -> None:
         name = machine.text(node.arguments[0])
@@ -370,9 +373,12 @@ class SuiteRunner:
         need = "vnd.dovecot.testsuite"
 
         def command(
-            name: str, run: Callable[[Machine, Node], bool | None], *arguments: str, optional: int = 0
+            name: str,
+            run: Callable[[Machine, Node], bool | None],
+            *arguments: ArgumentKind,
+            optional: int = 0,
         ) -> Spec:
-            return Spec(name=name, capability=need, arguments=arguments, optional=optional, run=run)  # type: ignore[arg-type]
+            return Spec(name=name, capability=need, arguments=arguments, optional=optional, run=run)
 
         return [
             Spec(name="test", capability=need, arguments=("string",), has_block=True, run=self._test),

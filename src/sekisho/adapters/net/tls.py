@@ -217,8 +217,8 @@ class _Chains:
             for name in material.names:
                 self._by_name.setdefault(name, context)
         self.default: ssl.SSLContext = contexts[0]
-        # mypy's stub wants SSLSocket here; with wrap_bio it is our SSLObject.
-        self.default.sni_callback = self._choose  # type: ignore[assignment]
+        # With wrap_bio it is called with our SSLObject.
+        self.default.sni_callback = self._choose  # type: ignore[assignment]  # the stub wants SSLSocket
 
     def _choose(self, tls: SniObject, name: str | None, _context: ssl.SSLContext) -> None:
         if name is None or not is_host_name(name := name.lower()):

@@ -342,7 +342,7 @@ class ManageSieveMachine:
         if len(words) != len(shape) or len(values) != len(shape):
             self._wrong("The command has other arguments")
             return None
-        return ScriptRequest(command=name.decode("ascii"), **values)  # type: ignore[arg-type]
+        return ScriptRequest(command=name.decode("ascii"), **values)  # type: ignore[arg-type]  # each of its kind
 
 
 def _value(kind: str, word: Word) -> str | bytes | int | None:
