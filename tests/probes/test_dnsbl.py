@@ -27,7 +27,7 @@ LISTS = (
 
 async def test_every_list_is_asked_what_it_can_tell() -> None:
     context = replace(_context("192.0.2.7", "joe@spam.example"), resolver=ZoneResolver(ZONE))
-    finding = await probe_dnsbl(context, LISTS)
+    finding = await probe_dnsbl(context, context.resolver, LISTS)
     assert finding.asked == 4
     assert [one.standing for one in finding.listings] == ["listed", "clean", "unknown", "listed"]
     assert finding.weight == 2.5
@@ -36,7 +36,7 @@ async def test_every_list_is_asked_what_it_can_tell() -> None:
 
 async def test_without_lists_or_questions_nothing_is_asked() -> None:
     context = replace(_context("192.0.2.7", ""), resolver=ZoneResolver(ZONE))
-    assert (await probe_dnsbl(context, ())).asked == 0
-    assert (await probe_dnsbl(context, LISTS[3:])).asked == 0  # no sender, no domain
+    assert (await probe_dnsbl(context, context.resolver, ())).asked == 0
+    assert (await probe_dnsbl(context, context.resolver, LISTS[3:])).asked == 0  # no sender, no domain
     six = replace(context, client=Endpoint(ip_address("2001:db8::7"), 25000))
-    assert (await probe_dnsbl(six, LISTS[:3])).asked == 0  # none of them lists IPv6
+    assert (await probe_dnsbl(six, six.resolver, LISTS[:3])).asked == 0  # none of them lists IPv6

@@ -55,7 +55,7 @@ def _context(
 
 
 async def _written(context: ProbeContext, dkim_domains: tuple[str, ...] = ()) -> list[str]:
-    spf, iprev = await probe_spf(context), await probe_iprev(context)
+    spf, iprev = await probe_spf(context, context.resolver), await probe_iprev(context, context.resolver)
     dmarc = await probe_dmarc(context.resolver, read_authorship(context.header), spf, dkim_domains)
     results = (
         *spf_results(spf, str(context.envelope.reverse_path), context.hello),
@@ -86,7 +86,8 @@ async def test_a_stranger_in_the_name_of_the_domain() -> None:
 
 async def test_null_reverse_path_is_about_helo_and_aligns_with_it() -> None:
     assert (await _written(_context(reverse_path="")))[0] == "spf=pass smtp.helo=mx.example.com;"
-    spf = await probe_spf(_context(reverse_path=""))
+    context = _context(reverse_path="")
+    spf = await probe_spf(context, context.resolver)
     assert (spf.mailfrom.result, spf.mailfrom.domain) == ("pass", "mx.example.com")  # RFC 7208 §2.4
 
 
@@ -130,7 +131,7 @@ async def test_several_domains_are_as_good_as_the_strictest_of_them(
     finding = await probe_dmarc(
         ZoneResolver(ZONE + SEVERAL),
         read_authorship(context.header),
-        await probe_spf(context),
+        await probe_spf(context, context.resolver),
         ["strict.example"],
     )
     assert (finding.result, finding.author_domain) == (result, domain)
@@ -142,6 +143,6 @@ async def test_a_sender_of_ours_beside_a_foreign_author_is_found() -> None:
     fields = b"From: joe@example.com\r\nSender: Boss <boss@sub.ours.example>, x@elsewhere.example\r\n\r\n"
     context = _context(header=fields)
     finding = await probe_authorship(
-        context, read_authorship(context.header), directory, await probe_spf(context), ()
+        context, read_authorship(context.header), directory, await probe_spf(context, context.resolver), ()
     )
     assert (finding.own_senders, finding.own_shown, finding.shown) == (("ours.example",), (), ())

@@ -19,6 +19,7 @@ from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import ShutdownSignal, WorkerContext
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.recent import SharedRecent
+from sekisho.adapters.process.versions import SharedVersion
 from sekisho.config.schema import Config
 from sekisho.wiring.plant import Shared
 from sekisho.wiring.setup import AUTH, CONTROL, LOCAL, METRICS, Setup, listener_names
@@ -100,7 +101,11 @@ async def worker(
         ready=ready.set,
     )
     shared = Shared(
-        SharedConnectionCounts(1, 100, 50), SharedMetrics(1), SharedRates(1, 60), SharedRecent(1, 16)
+        counts=SharedConnectionCounts(1, 100, 50),
+        metrics=SharedMetrics(1),
+        rates=SharedRates(1, 60),
+        recent=SharedRecent(1, 16),
+        directory=SharedVersion(1),
     )
     ports = {
         name: held[0].getsockname()[1] for name, held in sockets.items() if held[0].family == socket.AF_INET

@@ -30,6 +30,7 @@ from sekisho.adapters.process.metrics import SharedMetrics
 from sekisho.adapters.process.plan import ShutdownSignal, WorkerContext
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.recent import SharedRecent
+from sekisho.adapters.process.versions import SharedVersion
 from sekisho.adapters.stores.sqlite.ledger_writer import LedgerWriter
 from sekisho.config.reload import in_force, is_at_start
 from sekisho.config.schema import Config
@@ -322,7 +323,11 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     )
     async with AsyncExitStack() as stack:
         shared = Shared(
-            SharedConnectionCounts(1, 100, 50), SharedMetrics(1), SharedRates(1, 60), SharedRecent(1, 16)
+            counts=SharedConnectionCounts(1, 100, 50),
+            metrics=SharedMetrics(1),
+            rates=SharedRates(1, 60),
+            recent=SharedRecent(1, 16),
+            directory=SharedVersion(1),
         )
         hook = sys.unraisablehook
         plant = open_plant(house.setup(house.config()), shared, context, stack)

@@ -6,7 +6,7 @@ from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, evaluate_dmarc
 from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.authorship import MOST_NAMED, Authorship
 from sekisho.core.policy.authorship import AuthorshipFinding
-from sekisho.ports.directory import Directory
+from sekisho.ports.names import Names
 from sekisho.probes.context import ProbeContext
 
 _MOST_LABELS = 10  # of a domain that is served
@@ -16,7 +16,7 @@ MOST_SHOWN = 5  # whose policies are asked for
 async def probe_authorship(
     context: ProbeContext,
     authorship: Authorship,
-    directory: Directory | None,
+    directory: Names | None,
     spf: SpfEvidence,
     dkim_domains: Iterable[str],
 ) -> AuthorshipFinding:
@@ -58,13 +58,13 @@ async def _dmarc_of_each(
     )
 
 
-async def own_authors(context: ProbeContext, authorship: Authorship, directory: Directory) -> tuple[str, ...]:
+async def own_authors(context: ProbeContext, authorship: Authorship, directory: Names) -> tuple[str, ...]:
     """The domains of ours that stand for the authors' (THREATS 40)."""
     found = [await own_domain(directory, context.hostname, domain) for domain in authorship.domains]
     return tuple(dict.fromkeys(filter(None, found)))
 
 
-async def own_domain(directory: Directory, hostname: str, domain: str) -> str:
+async def own_domain(directory: Names, hostname: str, domain: str) -> str:
     """The domain served here that `domain` is, or is below; or our own host; "" for a foreign one."""
     labels = domain.split(".")[-_MOST_LABELS:]
     for at in range(

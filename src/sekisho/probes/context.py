@@ -7,6 +7,7 @@ from sekisho.core.terms.dns import Resolver
 from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.content import ContentWriter
 from sekisho.ports.stream import Endpoint
+from sekisho.probes.kept import KeptFindings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +27,4 @@ class ProbeContext:
     account_ids: tuple[int, ...] = ()  # that get a copy
     role_account_ids: frozenset[int] = frozenset()  # those of them that get it as postmaster or abuse
     message_id: str = ""  # our id of it
+    kept: KeptFindings | None = None  # what was found out lately

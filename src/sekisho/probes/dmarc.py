@@ -7,16 +7,23 @@ from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.authorship import MOST_AUTHOR_DOMAINS, Authorship
 from sekisho.core.terms.dns import Resolver
+from sekisho.probes.kept import KeptFindings
 
 
 async def probe_dmarc(
-    resolver: Resolver, authorship: Authorship, spf: SpfEvidence, dkim_domains: Iterable[str]
+    resolver: Resolver,
+    authorship: Authorship,
+    spf: SpfEvidence,
+    dkim_domains: Iterable[str],
+    kept: KeptFindings | None = None,
 ) -> DmarcFinding:
     """Of every domain that From names, or that a reader finds in one that cannot be read; `dkim_domains`: d=
     of the signatures that pass, aligned or not."""
     if authorship.problem and not 0 < len(authorship.domains) <= MOST_AUTHOR_DOMAINS:
         return DmarcFinding("permerror", problem=authorship.problem)
     spf_domain = spf.mailfrom.domain if spf.mailfrom.result == "pass" else None
+    if kept is not None:
+        return await kept.dmarc(resolver, authorship.domains, spf_domain, dkim_domains)
     return await evaluate_authors(
         resolver, authorship.domains, spf_domain=spf_domain, dkim_domains=dkim_domains
     )

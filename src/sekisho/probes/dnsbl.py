@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 from sekisho.core.policy.dnsbl import Blocklist, DnsblFinding, Listing, read_answer
+from sekisho.core.terms.dns import Resolver
 from sekisho.probes.budget import AtHandResolver
 from sekisho.probes.context import ProbeContext
 
 
-async def probe_dnsbl(context: ProbeContext, blocklists: Sequence[Blocklist]) -> DnsblFinding:
+async def probe_dnsbl(
+    context: ProbeContext, resolver: Resolver, blocklists: Sequence[Blocklist]
+) -> DnsblFinding:
     """All lists at once. `blocklists` are those that are fit now (`services.reception.blocklists`)."""
     sender = context.envelope.reverse_path.address
     questions = []
@@ -20,12 +23,14 @@ async def probe_dnsbl(context: ProbeContext, blocklists: Sequence[Blocklist]) ->
             questions.append((blocklist, name))
     if not questions:
         return DnsblFinding()
-    if isinstance(context.resolver, AtHandResolver):  # which never waits
-        return DnsblFinding(tuple([await _ask(context, *question) for question in questions]), len(questions))
+    if isinstance(resolver, AtHandResolver):  # which never waits
+        return DnsblFinding(
+            tuple([await _ask(resolver, *question) for question in questions]), len(questions)
+        )
     return DnsblFinding(
-        tuple(await asyncio.gather(*(_ask(context, *question) for question in questions))), len(questions)
+        tuple(await asyncio.gather(*(_ask(resolver, *question) for question in questions))), len(questions)
     )
 
 
-async def _ask(context: ProbeContext, blocklist: Blocklist, name: str) -> Listing:
-    return read_answer(blocklist, await context.resolver.resolve(name, "A"))
+async def _ask(resolver: Resolver, blocklist: Blocklist, name: str) -> Listing:
+    return read_answer(blocklist, await resolver.resolve(name, "A"))

@@ -4,12 +4,12 @@ from sekisho.core.mailauth.spf.check import check_host
 from sekisho.core.mailauth.spf.terms import SpfClient
 from sekisho.core.policy.greeting import HeloFinding, forgery_of_address, hello_address
 from sekisho.core.terms.dns import Resolver
-from sekisho.ports.directory import Directory
+from sekisho.ports.names import Names
 from sekisho.ports.stream import IpAddress
 
 
 async def probe_helo(
-    resolver: Resolver, directory: Directory, name: str, client: IpAddress, own: tuple[str, IpAddress]
+    resolver: Resolver, directory: Names, name: str, client: IpAddress, own: tuple[str, IpAddress]
 ) -> HeloFinding:
     """`name` in lower case; `own`: our host name, and the address that the client connected to. A host of
     ours may use a name that stands in the DNS with its address, or whose SPF record lets it: a web server

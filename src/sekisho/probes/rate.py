@@ -34,10 +34,15 @@ class RateProbe:
     def network(client: IpAddress) -> str:
         return address_keys(client)[2]
 
-    def is_passed(self, client: IpAddress, measures: Sequence[Measure]) -> bool:
-        """Could a rule have something to say? For nearly all clients not, and nothing more is asked."""
-        now_us, limits, rates = self._clock.now_us(), self._limits, self._rates
-        return any(limits.is_passed(measure, rates.total(measure, client, now_us)) for measure in measures)
+    def is_passed(
+        self, client: IpAddress, measure: Measure, count: int, besides: Sequence[Measure], now_us: int
+    ) -> bool:
+        """Could a rule have something to say, when so many were counted? For nearly all clients not, and
+        nothing more is asked."""
+        limits, rates = self._limits, self._rates
+        if limits.is_passed(measure, count):
+            return True
+        return any(limits.is_passed(other, rates.total(other, client, now_us)) for other in besides)
 
     async def look(self, client: IpAddress, measures: Sequence[Measure]) -> RateFinding:
         now_us = self._clock.now_us()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sekisho.core.terms.address import Address, AddressError
-from sekisho.ports.directory import Account, Alias, Directory, Domain
+from sekisho.ports.directory import Account, Alias, Domain
+from sekisho.ports.names import Names
 from sekisho.ports.stream import IpAddress
 
 MAX_ALIAS_DEPTH = 10
@@ -40,7 +41,7 @@ class RecipientProbe:
     """`role_owners` maps "postmaster" and "abuse" to the addresses of those who read that mail (config:
     roles)."""
 
-    def __init__(self, directory: Directory, hostname: str, role_owners: dict[str, str]) -> None:
+    def __init__(self, directory: Names, hostname: str, role_owners: dict[str, str]) -> None:
         self._directory = directory
         self._hostname = hostname
         self._role_owners = {role: Address.from_text(owner) for role, owner in role_owners.items()}
@@ -126,7 +127,7 @@ class Ownership:
     names: tuple[Address, ...]
 
 
-async def find_owner(directory: Directory, address: Address, domain: Domain) -> Ownership:
+async def find_owner(directory: Names, address: Address, domain: Domain) -> Ownership:
     """Whose `address` is, for mail that comes and for mail that goes alike: the first of its names that is an
     account or an alias decides.
 

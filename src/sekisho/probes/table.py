@@ -12,7 +12,9 @@ from sekisho.core.message.authorship import Authorship, read_authorship
 from sekisho.core.policy.dnsbl import Blocklist, DnsblFinding
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.s25r import check_s25r
-from sekisho.ports.directory import Directory
+from sekisho.core.policy.sender import SenderFinding
+from sekisho.core.terms.dns import Resolver
+from sekisho.ports.names import Names
 from sekisho.probes.authorship import own_authors, probe_authorship
 from sekisho.probes.budget import BudgetedResolver, NotAtHand
 from sekisho.probes.content import ContentEvidence, ContentProbe
@@ -46,7 +48,7 @@ _Found = tuple[IprevFinding, SpfEvidence, Signed, DnsblFinding, DmarcFinding]
 
 async def gather_evidence(
     context: ProbeContext,
-    directory: Directory | None,
+    directory: Names | None,
     probes: Probes = NO_PROBES,
     blocklists: Sequence[Blocklist] = (),
 ) -> Evidence:
@@ -64,7 +66,7 @@ async def gather_evidence(
     iprev, spf, (dkim, arc), dnsbl, dmarc = found
     own = await own_authors(context, authorship, directory) if directory is not None else ()
     shows = await probe_authorship(context, authorship, directory, spf, _passing(dkim))
-    sender = await probe_sender(context.resolver, context.envelope.reverse_path) if probes.sender else None
+    sender = await _existence(context) if probes.sender else None
     known = (
         await probes.reputation.look(context, addresses, Papers(spf, dkim, dmarc))
         if probes.reputation is not None
@@ -104,6 +106,11 @@ async def gather_evidence(
     return replace(evidence, greylist=greylist) if greylist is not None else evidence
 
 
+async def _existence(context: ProbeContext) -> SenderFinding | None:
+    ask = probe_sender if context.kept is None else context.kept.existence
+    return await ask(context.resolver, context.envelope.reverse_path)
+
+
 def _reverse_domain(context: ProbeContext) -> str:
     address = context.envelope.reverse_path.address
     return address.domain if address is not None else ""
@@ -116,15 +123,15 @@ async def _at_hand(
     one is not."""
     if not isinstance(context.resolver, BudgetedResolver):
         return None
-    context = replace(context, resolver=context.resolver.at_hand)
+    resolver = context.resolver.at_hand
     try:
         iprev, spf, dnsbl = (
-            await probe_iprev(context),
-            await probe_spf(context),
-            await probe_dnsbl(context, blocklists),
+            await probe_iprev(context, resolver),
+            await probe_spf(context, resolver),
+            await probe_dnsbl(context, resolver, blocklists),
         )
-        signed = await signatures.finish(context.resolver)
-        return iprev, spf, signed, dnsbl, await _ask_dmarc(context, authorship, spf, signed)
+        signed = await signatures.finish(resolver)
+        return iprev, spf, signed, dnsbl, await _ask_dmarc(context, resolver, authorship, spf, signed)
     except NotAtHand:
         return None
 
@@ -132,20 +139,21 @@ async def _at_hand(
 async def _ask(
     context: ProbeContext, authorship: Authorship, signatures: SignatureProbe, blocklists: Sequence[Blocklist]
 ) -> _Found:
+    resolver = context.resolver
     _, iprev, spf, signed, dnsbl = await asyncio.gather(
-        policies_at_hand(context.resolver, authorship),
-        probe_iprev(context),
-        probe_spf(context),
-        signatures.finish(context.resolver),
-        probe_dnsbl(context, blocklists),
+        policies_at_hand(resolver, authorship),
+        probe_iprev(context, resolver),
+        probe_spf(context, resolver),
+        signatures.finish(resolver),
+        probe_dnsbl(context, resolver, blocklists),
     )
-    return iprev, spf, signed, dnsbl, await _ask_dmarc(context, authorship, spf, signed)
+    return iprev, spf, signed, dnsbl, await _ask_dmarc(context, resolver, authorship, spf, signed)
 
 
 async def _ask_dmarc(
-    context: ProbeContext, authorship: Authorship, spf: SpfEvidence, signed: Signed
+    context: ProbeContext, resolver: Resolver, authorship: Authorship, spf: SpfEvidence, signed: Signed
 ) -> DmarcFinding:
-    return await probe_dmarc(context.resolver, authorship, spf, _passing(signed[0]))
+    return await probe_dmarc(resolver, authorship, spf, _passing(signed[0]), context.kept)
 
 
 def _passing(dkim: Sequence[DkimEvidence]) -> list[str]:

@@ -21,6 +21,7 @@ from sekisho.services.signing import NO_SIGNING, Signing
 
 # As much of a message as a notice may need.
 HEAD_OCTETS = max(MAX_FULL_OCTETS, MAX_HEADER_OCTETS)
+_DONE = EnhancedStatus(2, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,12 @@ def may_be_told(envelope: Envelope) -> bool:
 
 def delivered(recipients: Iterable[Recipient], now_us: int) -> tuple[DsnRecipient, ...]:
     """What is to be told after delivery into mailboxes here: those with NOTIFY=SUCCESS (RFC 3461 §4.1)."""
-    status = EnhancedStatus(2, 0, 0)
     return tuple(
-        DsnRecipient(recipient=recipient, action="delivered", status=status, last_attempt_at_us=now_us)
-        for recipient in recipients
-        if wants_success_notice(recipient.notify)
+        [
+            DsnRecipient(recipient=recipient, action="delivered", status=_DONE, last_attempt_at_us=now_us)
+            for recipient in recipients
+            if wants_success_notice(recipient.notify)
+        ]
     )
 
 

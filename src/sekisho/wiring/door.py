@@ -8,6 +8,7 @@ from sekisho.core.policy.door.stranger import GREYLIST, SENDER
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.content import ContentProbe
 from sekisho.probes.greylist import GreylistProbe
+from sekisho.probes.kept import KeptFindings
 from sekisho.probes.rate import RateProbe
 from sekisho.probes.reputation import ReputationProbe
 from sekisho.probes.table import Probes
@@ -30,7 +31,12 @@ def blocklist_watch(plant: Plant, config: Config) -> BlocklistWatch:
 
 
 def inspector(
-    plant: Plant, config: Config, experience: Experience, content: ContentProbe, watch: BlocklistWatch
+    plant: Plant,
+    config: Config,
+    experience: Experience,
+    content: ContentProbe,
+    watch: BlocklistWatch,
+    kept: KeptFindings,
 ) -> DoorInspector:
     rules, is_learning, store = door_rules(config), config.reputation.enabled, plant.store
     probes = Probes(
@@ -44,7 +50,7 @@ def inspector(
     )
     ports = GreylistPorts(store.greylist, plant.clock, plant.journal, plant.shared.metrics)
     tools = DoorTools(
-        directory=store.directory,
+        directory=plant.own_names,
         budgeted=lambda: BudgetedResolver(plant.resolver),
         clock=plant.clock,
         journal=plant.journal,
@@ -52,21 +58,23 @@ def inspector(
         experience=experience if is_learning else None,
         blocklists=lambda: watch.fit,
         greylisting=Greylisting(rules.waiting, config.greylist.tarpit_connections, ports),
+        kept=kept,
     )
     return DoorInspector(config.hostname, rules, config.door.unchecked_networks, tools)
 
 
-def connection_watch(plant: Plant, config: Config, experience: Experience) -> DoorWatch:
+def connection_watch(plant: Plant, config: Config, experience: Experience, kept: KeptFindings) -> DoorWatch:
     rules, clock, rates = door_rules(config), plant.clock, plant.shared.rates
     reputation = plant.store.reputation if config.reputation.enabled else None
     tools = WatchTools(
         rates=rates,
         probe=RateProbe(rates, rules.limits, clock, reputation, experience.rules),
-        directory=plant.store.directory,
+        directory=plant.own_names,
         budgeted=lambda: BudgetedResolver(plant.resolver, seconds=_GREETING_SECONDS),
         clock=clock,
         journal=plant.journal,
         metrics=plant.shared.metrics,
+        kept=kept,
         pause=sleep_by_clock,
     )
     return DoorWatch(

@@ -1,8 +1,8 @@
 """Queue and relay as the settings want them."""
 
-from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.schema import Config
 from sekisho.ports.leases import Owner
+from sekisho.ports.names import Names
 from sekisho.ports.stream import Endpoint
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.queue.surroundings import QueueRules
@@ -11,8 +11,8 @@ from sekisho.services.relay.relay import Relay
 from sekisho.services.relay.surroundings import RelayPorts
 
 
-def recipient_probe(store: SqliteStore, config: Config) -> RecipientProbe:
-    return RecipientProbe(store.directory, config.hostname, config.roles.model_dump())
+def recipient_probe(names: Names, config: Config) -> RecipientProbe:
+    return RecipientProbe(names, config.hostname, config.roles.model_dump())
 
 
 def queue_rules(owner: Owner, config: Config) -> QueueRules:

@@ -24,6 +24,8 @@ from sekisho.adapters.process.plan import WorkerContext
 from sekisho.adapters.process.privileges import open_log
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.recent import SharedRecent
+from sekisho.adapters.process.versions import SharedVersion
+from sekisho.adapters.remembering import RememberedNames
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.schema import Config
 from sekisho.core.policy.dnsbl import Health
@@ -53,7 +55,7 @@ from sekisho.wiring.stores import HOST, open_store
 from sekisho.wiring.troubles import StoreTroubles
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """Memory that the supervisor mapped before it forked."""
 
@@ -61,12 +63,14 @@ class Shared:
     metrics: SharedMetrics
     rates: SharedRates
     recent: SharedRecent
+    directory: SharedVersion
 
     def take_slot(self, slot: int) -> None:
         self.counts.take_slot(slot)
         self.metrics.take_slot(slot)
         self.rates.take_slot(slot)
         self.recent.take_slot(slot)
+        self.directory.take_slot(slot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,7 @@ class Plant:
     ledger: LedgerKeeper
     changes: DatagramChanges
     store: SqliteStore
+    own_names: RememberedNames
     resolver: ResolverSeat
     tls: ServerContexts
     signing: KeySigning
@@ -114,10 +119,9 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
     ledger = LedgerKeeper(log, clock, shared.metrics)
     stack.callback(ledger.close)
     catch_strays(ledger.journal, asyncio.get_running_loop())
-    changes = _open_changes(context, stack)
+    changes = _open_changes(context, shared.directory, stack)
     store = _open_store(config, (clock, dice), changes, shared.metrics, stack)
     _look_after(store, ledger.journal, clock, log, stack)
-    classifier = _open_classifier(store, clock, ledger.journal, shared.metrics, stack)
     resolver = ResolverSeat(StubResolver(config.resolver, clock))
     stack.push_async_callback(resolver.close)
     owner = Owner(HOST, context.slot, context.incarnation)
@@ -147,6 +151,7 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
         ledger=ledger,
         changes=changes,
         store=store,
+        own_names=RememberedNames(store.directory, shared.directory.now, clock),
         resolver=resolver,
         tls=ServerContexts(),
         signing=signing,
@@ -155,7 +160,7 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
         organizations=Organizations(clock),
         names=ImpersonationProbe(store.directory, clock),
         greylist=GreylistTidier(store.greylist, clock, shared.metrics),
-        classifier=classifier,
+        classifier=_open_classifier(store, clock, ledger.journal, shared.metrics, stack),
         teacher=Teacher(TeacherPorts(store.mail, store.judgements, ledger.journal, shared.metrics)),
         pool=pool,
         relay_ports=relay_ports,
@@ -172,7 +177,7 @@ def _queue_ports(
     return QueuePorts(
         spool=store.spool,
         courier=make_relay(ports, pool, config),
-        recipients=recipient_probe(store, config),
+        recipients=recipient_probe(store.directory, config),
         changes=changes,
         clock=ports.clock,
         dice=ports.dice,
@@ -224,8 +229,8 @@ def _open_classifier(
     return classifier
 
 
-def _open_changes(context: WorkerContext, stack: AsyncExitStack) -> DatagramChanges:
-    changes = DatagramChanges(context.changes_socket, context.sibling_sockets)
+def _open_changes(context: WorkerContext, version: SharedVersion, stack: AsyncExitStack) -> DatagramChanges:
+    changes = DatagramChanges(context.changes_socket, context.sibling_sockets, version.raise_)
     changes.start()
     stack.callback(changes.close)
     return changes

@@ -14,6 +14,7 @@ from sekisho.adapters.process.privileges import open_log, service_user
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.process.supervisor import Supervisor
+from sekisho.adapters.process.versions import SharedVersion
 from sekisho.adapters.process.worker import changes_socket
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.schema import Config
@@ -53,10 +54,11 @@ def _plan(
     config = setup.config
     workers = config.workers or len(os.sched_getaffinity(0))
     shared = Shared(
-        SharedConnectionCounts(workers, config.limits.connections, config.limits.connections_per_ip),
-        SharedMetrics(workers),
-        SharedRates(workers, config.door.rates.window_seconds),
-        SharedRecent(workers, max(SPRAYED_NAMES, config.login.sprayed_accounts)),
+        counts=SharedConnectionCounts(workers, config.limits.connections, config.limits.connections_per_ip),
+        metrics=SharedMetrics(workers),
+        rates=SharedRates(workers, config.door.rates.window_seconds),
+        recent=SharedRecent(workers, max(SPRAYED_NAMES, config.login.sprayed_accounts)),
+        directory=SharedVersion(workers),
     )
     listeners = [
         ListenSpec(name, listener.address, listener.port)

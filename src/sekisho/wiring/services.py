@@ -19,6 +19,7 @@ from sekisho.config.schema import Config
 from sekisho.ports.learning import Learner
 from sekisho.ports.stream import ConnectionHandler
 from sekisho.probes.content import ContentProbe
+from sekisho.probes.kept import KeptFindings
 from sekisho.probes.recipient import RecipientProbe
 from sekisho.services.access.imap.context import ImapPorts
 from sekisho.services.access.imap.handler import ImapHandler
@@ -36,6 +37,7 @@ from sekisho.services.reception.blocklists import BlocklistWatch
 from sekisho.services.reception.inspector import DoorInspector
 from sekisho.services.reception.reception import Reception
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
+from sekisho.services.reception.watch import DoorWatch
 from sekisho.services.sieve.desk import ScriptDesk
 from sekisho.services.sieve.service import Sieving
 from sekisho.services.submission.local import LocalSubmission
@@ -154,7 +156,7 @@ def _queue_ports(plant: Plant, config: Config) -> QueuePorts:
     return replace(
         plant.queue_ports,
         courier=relay,
-        recipients=recipient_probe(plant.store, config),
+        recipients=recipient_probe(plant.own_names, config),
         gate=gate(plant.store, config),
     )
 
@@ -216,9 +218,11 @@ def _handlers(
 ) -> dict[str, ConnectionHandler]:
     content = content_probe(config, plant.classifier)
     sieve = sieve_service(plant, config, recipients)
-    door = inspector(plant, config, experience, content, blocklists)
+    kept = KeptFindings(plant.clock.monotonic)
+    door = inspector(plant, config, experience, content, blocklists, kept=kept)
+    watch = connection_watch(plant, config, experience, kept)
     reception = _reception(
-        plant=plant, config=config, recipients=recipients, door=door, experience=experience, sieve=sieve
+        plant=plant, config=config, recipients=recipients, door=door, watch=watch, sieve=sieve
     )
     submission = _submission(
         plant=plant, config=config, recipients=recipients, content=content, experience=experience, sieve=sieve
@@ -283,7 +287,7 @@ def _reception(
     config: Config,
     recipients: RecipientProbe,
     door: DoorInspector,
-    experience: Experience,
+    watch: DoorWatch,
     sieve: Sieving,
 ) -> Reception:
     tools = ReceptionTools(
@@ -299,7 +303,7 @@ def _reception(
         started=plant.queue.take,
         signing=plant.signing,
         sleep=sleep_by_clock,
-        watch=connection_watch(plant, config, experience),
+        watch=watch,
         sieve=sieve,
     )
     settings = ReceptionConfig(

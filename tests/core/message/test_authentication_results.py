@@ -148,6 +148,16 @@ def test_garbage_is_read_or_not(value: bytes) -> None:
     find_forged(HeaderSection(b"Authentication-Results:" + value), OURS)
 
 
+def test_results_that_differ_only_in_what_is_not_compared_are_written_apart() -> None:
+    """A comment is no part of what makes two results equal, but of what is written."""
+    one, other = (
+        MethodResult(method="iprev", result="pass", comment=name) for name in ("a.example", "b.example")
+    )
+    assert one == other
+    written = [format_authentication_results("mx.example", (each,)) for each in (one, other, one)]
+    assert b"(a.example)" in written[0] and b"(b.example)" in written[1] and written[2] == written[0]
+
+
 def test_hostile_sizes_stay_cheap() -> None:
     for value in [
         b"(" * 1_000_000,

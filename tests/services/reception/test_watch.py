@@ -14,6 +14,7 @@ from sekisho.core.terms.dns import Resolver
 from sekisho.ports.directory import Domain
 from sekisho.ports.journal import Entry
 from sekisho.ports.reputation import Known
+from sekisho.probes.kept import KeptFindings
 from sekisho.probes.rate import RateProbe
 from sekisho.services.reception.watch import SLOW_SECONDS, SWIFT_REFUSALS, DoorWatch, WatchTools
 from sekisho.testing.zones import ZoneResolver
@@ -60,6 +61,7 @@ class Watched:
             clock=self.world.clock,
             journal=self.world.journal,
             metrics=self.world.metrics,
+            kept=KeptFindings(self.world.clock.monotonic),
             pause=pause,
         )
         self.world.watch = DoorWatch(HOSTNAME, self.rules, [ip_network(self.unchecked)], tools, self.delay)

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from sekisho.ports.stream import Endpoint, IpAddress
@@ -14,7 +15,12 @@ def endpoint_of(name: object) -> Endpoint:
     """From `getpeername()`; an IPv4 client of an IPv6 socket is an IPv4 client."""
     if not isinstance(name, tuple):
         return NOWHERE
-    return Endpoint(normal_address(ip_address(name[0].partition("%")[0])), name[1])
+    return Endpoint(_address_of(name[0]), name[1])
+
+
+@lru_cache(maxsize=4096)
+def _address_of(text: str) -> IpAddress:
+    return normal_address(ip_address(text.partition("%")[0]))
 
 
 def normal_address(address: IpAddress) -> IpAddress:

@@ -83,13 +83,13 @@ class SocketStream(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WAITING_OCTETS, low=WAITING_OCTETS // 4)
-        sock: Any = transport.get_extra_info("socket")
-        if sock is not None and sock.family == socket.AF_UNIX:
-            self.peer_uid = peer_uid_of(sock)
-        elif sock is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.peer = endpoint_of(transport.get_extra_info("peername"))
-        self.local = endpoint_of(transport.get_extra_info("sockname"))
+        # Both loops have set TCP_NODELAY; their socket object is dear, and only a Unix socket's is asked for.
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if not isinstance(peer, tuple):
+            sock: Any = transport.get_extra_info("socket")
+            if sock is not None and sock.family == socket.AF_UNIX:
+                self.peer_uid = peer_uid_of(sock)
+        self.peer, self.local = endpoint_of(peer), endpoint_of(local)
         if self._on_connected is not None:
             self._on_connected(self)
             self._on_connected = None

@@ -19,10 +19,11 @@ Wake = Callable[[], None]
 
 class DatagramChanges:
     """`ports.changes.Changes`. `own` is this worker's socket path, `siblings` those of the others; a missing
-    sibling is fine."""
+    sibling is fine. `directory_changed` is called inside `publish`, before anybody hears that the change is
+    done."""
 
-    def __init__(self, own: Path, siblings: tuple[Path, ...]) -> None:
-        self._own = own
+    def __init__(self, own: Path, siblings: tuple[Path, ...], directory_changed: Wake = lambda: None) -> None:
+        self._own, self._directory_changed = own, directory_changed
         self._siblings = tuple(str(path) for path in siblings)
         self._accounts: dict[int, list[Wake]] = {}
         self._queue: list[Wake] = []
@@ -49,6 +50,8 @@ class DatagramChanges:
         self._own.unlink(missing_ok=True)
 
     def publish(self, change: Change) -> None:
+        if isinstance(change, DirectoryChanged):
+            self._directory_changed()
         datagram = _encode(change)
         if self._loop is not None:
             self._loop.call_soon(self._deliver, datagram)

@@ -42,16 +42,21 @@ class SharedRates:
         self._window_us = window_seconds * 1_000_000
 
     def add(self, measure: Measure, client: IpAddress, amount: int, now_us: int) -> int:
+        one, other = self._cells_of(measure, client)
         window = now_us // self._window_us & _HIGHEST
-        for cell in self._cells_of(measure, client):
-            self._add(self._start + cell, window, amount)
-        return self.total(measure, client, now_us)
+        self._add(self._start + one, window, amount)
+        self._add(self._start + other, window, amount)
+        return self._total(one, other, now_us)
 
     def total(self, measure: Measure, client: IpAddress, now_us: int) -> int:
-        window, passed_us = divmod(now_us, self._window_us)
-        left = 1.0 - passed_us / self._window_us
         one, other = self._cells_of(measure, client)
-        return int(min(self._sum(one, window & _HIGHEST, left), self._sum(other, window & _HIGHEST, left)))
+        return self._total(one, other, now_us)
+
+    def _total(self, one: int, other: int, now_us: int) -> int:
+        window, passed_us = divmod(now_us, self._window_us)
+        window &= _HIGHEST
+        left = 1.0 - passed_us / self._window_us
+        return int(min(self._sum(one, window, left), self._sum(other, window, left)))
 
     def _cells_of(self, measure: Measure, client: IpAddress) -> tuple[int, int]:
         one, other = self._places(_network(client))

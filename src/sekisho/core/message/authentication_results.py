@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import idna
@@ -88,14 +89,31 @@ def format_authentication_results(authserv_id: str, results: tuple[MethodResult,
 
 
 def _format_result(result: MethodResult) -> str:
-    version = "" if result.version is None else f"/{result.version}"
-    parts = [f"{result.method}{version}={result.result}"]
-    if result.comment:
-        parts.append("(" + re.sub(r"[()\\]", "?", _UNSAFE.sub("?", result.comment)) + ")")
-    if result.reason is not None:
-        parts.append(f"reason={_format_quoted(result.reason)}")
-    parts += [f"{p.ptype}.{p.name}={_format_value(p.value)}" for p in result.properties]
+    words = (result.method, result.result, result.properties, result.reason, result.version, result.comment)
+    if result.method == "dkim":  # with a part of the signature, which does not come again
+        return _format_words(*words)
+    return _format_again(*words)
+
+
+def _format_words(
+    method: str,
+    result: str,
+    properties: tuple[Property, ...],
+    reason: str | None,
+    version: int | None,
+    note: str,
+) -> str:
+    parts = [f"{method}={result}" if version is None else f"{method}/{version}={result}"]
+    if note:
+        parts.append("(" + re.sub(r"[()\\]", "?", _UNSAFE.sub("?", note)) + ")")
+    if reason is not None:
+        parts.append(f"reason={_format_quoted(reason)}")
+    parts += [f"{p.ptype}.{p.name}={_format_value(p.value)}" for p in properties]
     return _fold(parts)
+
+
+# What was found out about a client and its sender stands on each of their messages.
+_format_again = lru_cache(maxsize=1024)(_format_words)
 
 
 def _fold(parts: list[str]) -> str:

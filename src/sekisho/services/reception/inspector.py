@@ -25,10 +25,11 @@ from sekisho.core.policy.reputation import Event
 from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
-from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.names import Names
 from sekisho.ports.stream import Endpoint
 from sekisho.probes.context import ProbeContext
+from sekisho.probes.kept import KeptFindings
 from sekisho.probes.sender import probe_sender
 from sekisho.probes.table import NO_PROBES, Probes, gather_evidence
 from sekisho.services.experience import Experience
@@ -46,7 +47,7 @@ class DoorTools:
     """`budgeted` gives each message a resolver of its own. `experience` learns the verdicts that it did not
     make itself."""
 
-    directory: Directory
+    directory: Names
     budgeted: Callable[[], Resolver]
     clock: Clock
     journal: Journal
@@ -54,6 +55,7 @@ class DoorTools:
     experience: Experience | None = None
     blocklists: Callable[[], Sequence[Blocklist]] = tuple
     greylisting: Greylisting | None = None
+    kept: KeptFindings | None = None
 
 
 class DoorInspector:
@@ -82,12 +84,11 @@ class DoorInspector:
     async def sender(self, client: Endpoint, reverse_path: ReversePath) -> Refusal | None:
         if self._rules.mode(SENDER) != "enforce" or self._is_unchecked(client):
             return None
-        finding = await probe_sender(self._tools.budgeted(), reverse_path)
-        if (
-            finding is not None
-            and finding.state == "missing"
-            and await self._tools.directory.domain(finding.domain) is not None
-        ):
+        ask = probe_sender if self._tools.kept is None else self._tools.kept.existence
+        finding = await ask(self._tools.budgeted(), reverse_path)
+        if finding is None or finding.state != "missing":
+            return None
+        if await self._tools.directory.domain(finding.domain) is not None:
             return None  # a domain of ours, whatever the DNS says of it
         verdict = judge_sender(Evidence(sender=finding), self._rules)
         if verdict is None or verdict.reply is None:
@@ -110,6 +111,7 @@ class DoorInspector:
             account_ids=arrival.account_ids,
             role_account_ids=arrival.role_account_ids,
             message_id=arrival.message_id,
+            kept=self._tools.kept,
         )
         tools = self._tools
         directory = tools.directory if self._rules.mode(OWN_DOMAIN) != "off" else None

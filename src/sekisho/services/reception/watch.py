@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from sekisho.core.mailauth.iprev.check import check_iprev
 from sekisho.core.policy.door.connection import (
     AT_GREETING,
     AT_MAIL,
@@ -24,11 +23,12 @@ from sekisho.core.policy.rates import Measure, RateFinding
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.clock import Clock
 from sekisho.ports.counters import Rates
-from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Journal
 from sekisho.ports.metrics import Metrics
+from sekisho.ports.names import Names
 from sekisho.ports.stream import Stream, StreamTimeout
 from sekisho.probes.helo import probe_helo
+from sekisho.probes.kept import KeptFindings
 from sekisho.probes.rate import RateProbe
 from sekisho.services.smtp.connection import Connection
 from sekisho.services.smtp.refusal import Refusal, Refusals
@@ -40,7 +40,7 @@ SAME_SECONDS = 60.0
 SWIFT_REFUSALS = 20
 SLOW_SECONDS = 1.0
 MOST_SLOWED = 200  # connections of one worker
-_AT_GREETING: tuple[Measure, ...] = ("connections", "errors", "refused")
+_BESIDES_CONNECTIONS: tuple[Measure, ...] = ("errors", "refused")
 _NOT_EARLY = EarlyFinding()
 
 
@@ -51,11 +51,12 @@ class WatchTools:
 
     rates: Rates
     probe: RateProbe
-    directory: Directory
+    directory: Names
     budgeted: Callable[[], Resolver]
     clock: Clock
     journal: Journal
     metrics: Metrics
+    kept: KeptFindings
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -126,7 +127,7 @@ class Visit:
             self._connection.stream.place.know()
         if watch.rules.mode(EARLY_TALKER) != "off" and await self._speaks_early(is_known=is_known):
             self.early = EarlyFinding(before_greeting=True)
-        rate = await self._count("connections", _AT_GREETING)
+        rate = await self._count("connections", _BESIDES_CONNECTIONS)
         if rate is None and not self.early.before_greeting:
             return None
         verdict = self._judge(AT_GREETING, Evidence(early=self.early, rate=rate))
@@ -148,7 +149,7 @@ class Visit:
         watch, tools, stream = self._watch, self._watch.tools, self._connection.stream
         if stream.has_input or not watch.greet_delay or is_known:
             return stream.has_input
-        name = await check_iprev(tools.budgeted(), self._client)
+        name = await tools.kept.iprev(tools.budgeted(), self._client)
         if name.result not in ("fail", "permerror"):
             return stream.has_input
         try:
@@ -166,12 +167,12 @@ class Visit:
             self.early = EarlyFinding(self.early.before_greeting, behind_hello=True)
 
     async def mail(self) -> Refusal | None:
-        rate = await self._count("messages", ("messages",))
+        rate = await self._count("messages")
         return self._turned(AT_MAIL, Evidence(rate=rate)) if rate is not None else None
 
     async def rcpt(self, *, is_role: bool) -> Refusal | None:
         """Of a recipient that exists. Postmaster and abuse are reached under any name."""
-        rate = await self._count("recipients", ("recipients",))
+        rate = await self._count("recipients")
         if self.helo is None and self._watch.rules.mode(HELO_FORGED) != "off":
             self.helo = await self._watch.look_at_hello(self._connection.hello.name, self._connection.stream)
         helo = self.helo if self.helo is not None and self.helo.forgery and not is_role else None
@@ -185,7 +186,7 @@ class Visit:
         """Count one that does not exist. From some of them on the answer is slow in coming."""
         watch = self._watch
         self._refused += 1
-        rate = await self._count("refused", ("refused",))
+        rate = await self._count("refused")
         if rate is not None and (refusal := self._turned(AT_REFUSED_RCPT, Evidence(rate=rate))) is not None:
             return refusal
         if (
@@ -205,15 +206,17 @@ class Visit:
         if errors and self._counts:
             self._watch.tools.rates.add("errors", self._client, errors, self._watch.tools.clock.now_us())
 
-    async def _count(self, measure: Measure, looked_at: Sequence[Measure]) -> RateFinding | None:
-        """Count one; what is known of the network, if it is too much for a stranger."""
+    async def _count(self, measure: Measure, besides: Sequence[Measure] = ()) -> RateFinding | None:
+        """Count one; what is known of the network, if that, or what was counted `besides`, is too much for a
+        stranger."""
         if not self._counts:
             return None
         tools = self._watch.tools
-        tools.rates.add(measure, self._client, 1, tools.clock.now_us())
-        if not tools.probe.is_passed(self._client, looked_at):
+        now_us = tools.clock.now_us()
+        count = tools.rates.add(measure, self._client, 1, now_us)
+        if not tools.probe.is_passed(self._client, measure, count, besides, now_us):
             return None
-        return await tools.probe.look(self._client, looked_at)
+        return await tools.probe.look(self._client, (measure, *besides))
 
     def _turned(self, among: tuple[Rule, ...], evidence: Evidence) -> Refusal | None:
         verdict = self._judge(among, evidence)

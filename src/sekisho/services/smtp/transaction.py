@@ -26,6 +26,8 @@ from sekisho.services.smtp.entries import about_message, recipients_of, subject_
 from sekisho.services.smtp.refusal import Refusal
 from sekisho.services.smtp.tools import ServiceConfig, ServiceTools
 
+ROOM_SECONDS = 0.25
+ROOM_OCTETS = 16_777_216  # as much as the reserve of the store
 _SUCCESS = EnhancedStatus(2, 0, 0)
 _NO_ROOM = Refusal.of(452, "4.3.1", "Not enough room for mail now; try again later")
 
@@ -66,11 +68,19 @@ class Acceptances:
             journal=tools.journal,
             signing=tools.signing,
         )
+        self._room_until, self._room_octets = float("-inf"), 0
         self._notices = SenderNotices(Notices(rules, ports), tools.spool, tools.journal)
 
     async def no_room(self) -> Refusal | None:
-        """At MAIL: the queue keeps the room that it needs to shrink (DESIGN §4 Disk)."""
-        return None if await self._tools.spool.has_room() else _NO_ROOM
+        """At MAIL: the queue keeps the room that it needs to shrink (DESIGN §4 Disk). That there is room is
+        believed for a moment, and only for so much mail."""
+        now = self._tools.clock.monotonic()
+        if now < self._room_until and self._room_octets > 0:
+            return None
+        if not await self._tools.spool.has_room():
+            return _NO_ROOM
+        self._room_until, self._room_octets = now + ROOM_SECONDS, ROOM_OCTETS
+        return None
 
     def open(self, gate: HeaderGate) -> IncomingContent:
         limits = self._config.limits
@@ -164,6 +174,7 @@ class Acceptances:
         )
         if accepted.jobs:
             tools.started(accepted.jobs)
+        self._room_octets -= octets
         connection.counts["accepted"] += 1
         tools.metrics.count("sekisho_messages_received_total", service=role, result="accepted")
         tools.metrics.count("sekisho_message_octets_total", octets, service=role)

@@ -24,13 +24,16 @@ from sekisho.core.terms.dns import Answer, DnsStatus, Mx, RecordType, Resolver
 MAX_EXPLANATION_CHARACTERS = 500
 
 
-async def check_message(resolver: Resolver, client: SpfClient, reverse_path: str) -> SpfEvidence:
+async def check_message(
+    resolver: Resolver, client: SpfClient, reverse_path: str, budget: LookupBudget | None = None
+) -> SpfEvidence:
     """Both identities with one budget of lookups. `reverse_path` is `local@domain`, or "" for the null path.
 
     MAIL FROM is checked first, with the full limits of RFC 7208 §4.6.4, so that its result never depends on
     what HELO used up; HELO then has what is left, and is temperror, not permerror, if that is too little.
+    `budget`: a new one, for who wants to know what became of it.
     """
-    budget = LookupBudget()
+    budget = budget or LookupBudget()
     mailfrom = await check_host(resolver, client, reverse_path or f"postmaster@{client.helo}", budget=budget)
     if not reverse_path:
         helo = SpfFinding(
@@ -288,7 +291,10 @@ class _Evaluation:
             "r": self._client.receiver,
             "t": str(self._client.now_seconds),
         }
-        if "p" in macros.letters:
+        letters = macros.letters
+        if "l" in letters or "s" in letters:
+            self._budget.is_personal = True
+        if "p" in letters:
             values["p"] = await self._best_name(domain)
         return values
 

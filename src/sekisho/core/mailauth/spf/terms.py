@@ -31,10 +31,13 @@ class SpfClient:
 @dataclass(slots=True)
 class LookupBudget:
     """Lookup terms and void lookups used so far. One object may be shared by all checks of a message (THREATS
-    47)."""
+    47). `is_personal`: a record asked for the local part of the sender, so that another one may fare
+    otherwise.
+    """
 
     terms_left: int = MAX_LOOKUP_TERMS
     voids_left: int = MAX_VOID_LOOKUPS
+    is_personal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,17 @@
+"""The part of the directory that is asked about nearly every message: which names are ours, and who is behind
+them."""
+
+from typing import Protocol
+
+from sekisho.core.terms.address import Address
+from sekisho.ports.directory import Account, Alias, Domain
+
+
+class Names(Protocol):
+    """As `ports.directory.Directory` answers. `used_octets` of an account without a quota may be old."""
+
+    async def domain(self, name: str) -> Domain | None: ...
+
+    async def account_by_address(self, address: Address) -> Account | None: ...
+
+    async def alias(self, address: Address) -> Alias | None: ...
