@@ -13,15 +13,15 @@ from sekisho.probes.kept import KeptFindings
 async def probe_dmarc(
     resolver: Resolver,
     authorship: Authorship,
-    spf: SpfEvidence,
+    spf: SpfEvidence | None,
     dkim_domains: Iterable[str],
     kept: KeptFindings | None = None,
 ) -> DmarcFinding:
     """Of every domain that From names, or that a reader finds in one that cannot be read; `dkim_domains`: d=
-    of the signatures that pass, aligned or not."""
+    of the signatures that pass, aligned or not; `spf` None: nobody says who hands it in."""
     if authorship.problem and not 0 < len(authorship.domains) <= MOST_AUTHOR_DOMAINS:
         return DmarcFinding("permerror", problem=authorship.problem)
-    spf_domain = spf.mailfrom.domain if spf.mailfrom.result == "pass" else None
+    spf_domain = spf.mailfrom.domain if spf is not None and spf.mailfrom.result == "pass" else None
     if kept is not None:
         return await kept.dmarc(resolver, authorship.domains, spf_domain, dkim_domains)
     return await evaluate_authors(

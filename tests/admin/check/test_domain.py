@@ -233,6 +233,40 @@ async def test_every_record_that_is_advised_lets_this_server_send(
             assert spf.result == "pass", (record, address)
 
 
+OUT = "7.2.0.192.in-addr.arpa PTR out.example.org\nout.example.org A 192.0.2.7\n"
+
+
+async def test_what_outgoing_connections_are_bound_to_is_looked_at() -> None:
+    """Of that IP version nothing else: receivers never see the others."""
+    found = await check(sources=(ip_address("192.0.2.7"),))
+    assert [one for one in problems(found) if "192.0.2.7 " in one[2]], problems(found)
+    said = " ".join(one.text.format(**one.values) for one in found if one.topic in ("PTR", "SPF"))
+    assert "192.0.2.7" in said and "192.0.2.25" not in said and "2001:db8::25" in said
+    spf = '"v=spf1 ip4:192.0.2.7 mx -all"'
+    found = await check((SPF, f"example.org TXT {spf}"), add=OUT, sources=(ip_address("192.0.2.7"),))
+    assert ("good", "MAIL FROM: 192.0.2.7 may send for example.org (ip4:192.0.2.7).") in [
+        (one.level, one.text.format(**one.values)) for one in found
+    ]
+
+
+async def test_every_record_that_is_advised_names_what_is_bound() -> None:
+    found = await check((SPF, ""), sources=(ip_address("192.0.2.7"),))
+    records = spf_records(found)
+    assert records and all("ip4:192.0.2.7" in record for record in records)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"sources": (ip_address("10.0.0.7"), ip_address("fd00::7"))},  # others see what it is translated to
+        {"sources": (ip_address("192.0.2.7"),), "addresses": (ip_address("192.0.2.25"),)},
+        {"sources": (ip_address("192.0.2.7"),), "is_ours": False},
+    ],
+)
+async def test_what_is_bound_does_not_count(asked: dict[str, Any]) -> None:
+    assert problems(await check(**asked)) == problems(await check(**(asked | {"sources": ()})))
+
+
 async def test_a_domain_of_ours_without_any_record_is_not_told_to_forbid_its_own_mail() -> None:
     report = await check_domain(
         ZoneResolver("example.org SOA ns.example.org root.example.org 1 2 3 4 60\n"),

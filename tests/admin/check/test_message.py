@@ -30,7 +30,14 @@ PLAIN = (
     b"<1@example.org>\r\n\r\nHello,  Bob\r\n"
 )
 SIGNED = sign_message([SIGNER], PLAIN, NOW) + PLAIN
+STRICT = ZONE + '_dmarc.strict.example TXT "v=DMARC1; p=reject"\n'
 CLIENT = ip_address("192.0.2.25")
+
+
+def _by(*others: bytes) -> bytes:
+    """Signed, with further authors."""
+    plain = PLAIN.replace(b"From: ", b"From: " + b", ".join(others) + b", ")
+    return sign_message([SIGNER], plain, NOW) + plain
 
 
 async def check(octets: bytes = SIGNED, zone: str = ZONE, **request: Any) -> MessageReport:
@@ -113,6 +120,9 @@ async def test_a_file_of_this_system_is_read_as_it_travelled() -> None:
         (PLAIN, ZONE.replace("ip4:192.0.2.0/24 ", ""), "bad", "DMARC", "nothing speaks for example.org"),
         (SIGNED, ZONE.replace("_dmarc", "_dmarx"), "hint", "DMARC", "publishes no DMARC record"),
         (SIGNED, ZONE + "$SERVFAIL _dmarc.example.org\n", "unknown", "DMARC", "did not say"),
+        (_by(b"Bob <b@strict.example>"), STRICT, "bad", "DMARC", "nothing speaks for strict.example"),
+        (_by(*(b"b@%d.example" % number for number in range(5))), ZONE, "bad", "FORM", "no author"),
+        (_by(b"b@[192.0.2.1]"), ZONE, "bad", "DMARC", "cannot be applied"),
         (b"From: b@example.org\r\n" + SIGNED, ZONE, "bad", "FORM", "from is there 2 times"),
         (b"From: b@example.org\r\n" + SIGNED, ZONE, "bad", "DMARC", "cannot be applied"),
         (SIGNED.replace(b"Date:", b"X-Date:"), ZONE, "bad", "FORM", "no Date field"),
@@ -123,6 +133,13 @@ async def test_a_file_of_this_system_is_read_as_it_travelled() -> None:
 async def test_what_is_wrong_is_said(octets: bytes, zone: str, level: str, topic: str, text: str) -> None:
     found = problems(await check(octets, zone))
     assert any((one[0], one[1]) == (level, topic) and text in one[2] for one in found), found
+
+
+async def test_of_several_authors_the_strictest_policy_counts_as_at_the_door() -> None:
+    """Each of them must be spoken for, and the answer is that of the domain that asks for most."""
+    report = await check(_by(b"Carol <c@quiet.example>", b"Bob <b@strict.example>"), STRICT)
+    assert "dmarc=fail" in report.authentication_results and "strict.example" in report.authentication_results
+    assert problems(await check(_by(b"Al <al@example.org>"))) == []
 
 
 async def test_a_second_signature_that_fails_is_only_a_hint() -> None:

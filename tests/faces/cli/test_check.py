@@ -49,6 +49,14 @@ def test_a_domain_of_this_server(served: Any) -> None:
     )
 
 
+def test_the_addresses_that_the_relay_binds(served: Any) -> None:
+    text = served.config_file.read_text()
+    served.config_file.write_text(f'{text}\n[relay]\nsource_ipv4 = "192.0.2.7"\n')
+    code, out, _ = served("check", "domain", "example.test")
+    assert code == exits.PROBLEMS and "192.0.2.7 has no reverse name" in out
+    assert "192.0.2.7" not in served("check", "domain", "example.test", "--ip", "192.0.2.25")[1]
+
+
 def test_for_machines(served: Any) -> None:
     served.app.zone += "$TIMEOUT _dmarc.example.test\n"
     code, out, _ = served("check", "domain", "example.test", "--json")

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from msgspec import Struct
 
 from sekisho.admin.check.finding import Finding
-from sekisho.admin.check.hosts import check_host_names
+from sekisho.admin.check.hosts import check_host_names, seen_from_outside
 from sekisho.admin.check.mx import check_mx
 from sekisho.admin.check.published import (
     check_dkim,
@@ -23,12 +23,14 @@ from sekisho.core.terms.dns import DnsStatus, Resolver
 
 class CheckDomain(Struct, frozen=True, kw_only=True):
     """`hostname`: of this server, "" if none is known. `is_ours`: does it serve the domain. `keys` None: they
-    could not be read."""
+    could not be read. `addresses`: that its mail comes from, if the operator says so; `sources`: to which the
+    server binds what it sends."""
 
     name: str
     hostname: str = ""
     is_ours: bool = False
     addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    sources: tuple[IPv4Address | IPv6Address, ...] = ()
     keys: list[KeyView] | None = []
     selectors: tuple[str, ...] = ()
 
@@ -69,10 +71,11 @@ async def check_domain(resolver: Resolver, request: CheckDomain) -> DomainReport
     # What this server serves sends and takes mail, whatever the DNS says yet; so may a domain whose server
     # did not answer.
     is_silent = not (takes_mail or request.is_ours or request.addresses or request.keys is None)
-    record = fitting_record(hostname, request.addresses)
     addresses = request.addresses
+    sources = seen_from_outside(request.sources) if request.is_ours and not addresses else ()
+    record = fitting_record(hostname, addresses or sources)
     if hostname or addresses:
-        addresses, of_hosts = await check_host_names(resolver, hostname, addresses, domain)
+        addresses, of_hosts = await check_host_names(resolver, hostname, addresses, domain, sources=sources)
         found += of_hosts
     found += await check_spf_record(resolver, domain, addresses, record, is_silent=is_silent)
     if request.is_ours or request.keys is None:

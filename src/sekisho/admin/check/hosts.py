@@ -31,33 +31,52 @@ _INSIDE = tuple(
 )
 
 
+def seen_from_outside(addresses: Sequence[IpAddress]) -> tuple[IpAddress, ...]:
+    """Those that are not of a network behind some translation, which tells others another one."""
+    return tuple(address for address in addresses if not any(address in network for network in _INSIDE))
+
+
+async def _sending_addresses(
+    resolver: Resolver, hostname: str, sources: Sequence[IpAddress]
+) -> tuple[list[IpAddress], Finding | None]:
+    bound = {source.version for source in sources}
+    answers = [await resolver.resolve(hostname, "A"), await resolver.resolve(hostname, "AAAA")]
+    addresses = [*sources] + [
+        record
+        for answer in answers
+        for record in answer.records
+        if isinstance(record, IPv4Address | IPv6Address) and record.version not in bound
+    ]
+    if not addresses and any(answer.is_unknown for answer in answers):
+        text = sentence("The DNS did not say the address of {hostname}, this server.")
+        return [], Finding.unknown("HOST", text, hostname=hostname)
+    if not addresses:
+        text = sentence("This server's name {hostname} has no address in the DNS.")
+        return [], Finding.bad("HOST", text, "Publish A and AAAA records for it.", hostname=hostname)
+    return addresses, None
+
+
 async def check_host_names(
-    resolver: Resolver, hostname: str, addresses: Sequence[IpAddress], domain: str
+    resolver: Resolver,
+    hostname: str,
+    addresses: Sequence[IpAddress],
+    domain: str,
+    *,
+    sources: Sequence[IpAddress] = (),
 ) -> tuple[tuple[IpAddress, ...], list[Finding]]:
     """The addresses looked at (those given, else those of the host's name) and what was found of each.
+
+    `sources`: which the server binds what it sends to; of their IP version the name's do not count.
 
     Where `domain` is the host's own name its SPF record is that of its mail, and is judged there: a second
     one would undo both.
     """
     found: list[Finding] = []
-    record = " ".join(("v=spf1 a", *map(mechanism, addresses), "-all"))
+    record = " ".join(("v=spf1 a", *map(mechanism, addresses or sources), "-all"))
     if not addresses:
-        answers = [await resolver.resolve(hostname, "A"), await resolver.resolve(hostname, "AAAA")]
-        addresses = [
-            record
-            for answer in answers
-            for record in answer.records
-            if isinstance(record, IPv4Address | IPv6Address)
-        ]
-        if not addresses and any(answer.is_unknown for answer in answers):
-            return (), [
-                Finding.unknown(
-                    "HOST", "The DNS did not say the address of {hostname}, this server.", hostname=hostname
-                )
-            ]
-        if not addresses:
-            text = sentence("This server's name {hostname} has no address in the DNS.")
-            return (), [Finding.bad("HOST", text, "Publish A and AAAA records for it.", hostname=hostname)]
+        addresses, missing = await _sending_addresses(resolver, hostname, sources)
+        if missing is not None:
+            return (), [missing]
     for address in addresses:
         if any(address in network for network in _INSIDE):
             found.append(

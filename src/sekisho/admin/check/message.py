@@ -13,16 +13,17 @@ from sekisho.admin.check.signatures import judge_arc, judge_dkim
 from sekisho.admin.context import AdminRefused
 from sekisho.core.mailauth.arc.verify import ArcVerifier
 from sekisho.core.mailauth.dkim.verify import SINGLETON_FIELDS, DkimVerifier
-from sekisho.core.mailauth.dmarc.evaluate import evaluate_dmarc
+from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.iprev.check import check_iprev
 from sekisho.core.mailauth.spf.check import check_message as check_spf
 from sekisho.core.mailauth.spf.terms import SpfClient
-from sekisho.core.message.address_list import parse_address_list
 from sekisho.core.message.authentication_results import format_authentication_results
+from sekisho.core.message.authorship import Authorship, read_authorship
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.terms.address import Address, AddressError
 from sekisho.core.terms.dns import Resolver
+from sekisho.probes.dmarc import probe_dmarc
 
 _BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 
@@ -51,8 +52,8 @@ async def check_message(resolver: Resolver, request: CheckMessage, now_seconds: 
     header = HeaderSection(octets)
     client = request.client
     reverse_path = _reverse_path(request, header)
-    authors = _authors(header)
-    author_domain = authors[0] if authors else ""
+    authorship = read_authorship(header)
+    author_domain = authorship.domains[0] if authorship.domains else ""
     iprev = await check_iprev(resolver, client) if client else None
     hello = request.hello or (iprev.name if iprev else "") or f"[{client}]"
     spf = None
@@ -67,13 +68,15 @@ async def check_message(resolver: Resolver, request: CheckMessage, now_seconds: 
             verifier.feed(octets[header.body :])
     dkim, arc = await dkim_verifier.finish(resolver), await arc_verifier.finish(resolver)
     passing = [one.domain for one in dkim if one.result == "pass"]
-    spf_domain = spf.mailfrom.domain if spf and spf.mailfrom.result == "pass" else None
-    dmarc = await evaluate_dmarc(resolver, authors, spf_domain=spf_domain, dkim_domains=passing)
+    if authorship.problem:  # which the door refuses, whatever passes
+        dmarc = DmarcFinding("permerror", problem=authorship.problem)
+    else:
+        dmarc = await probe_dmarc(resolver, authorship, spf, passing)
     evidence = Evidence(iprev=iprev, spf=spf, dkim=dkim, arc=arc, dmarc=dmarc)
     results = evidence.method_results(reverse_path or "", hello)
     return MessageReport(
         [
-            *_judge_form(header, authors),
+            *_judge_form(header, authorship),
             *judge_iprev(iprev, request.hello or ""),
             *judge_spf(spf, client, reverse_path),
             *judge_dkim(dkim, author_domain),
@@ -109,13 +112,7 @@ def _reverse_path(request: CheckMessage, header: HeaderSection) -> str | None:
         ) from error
 
 
-def _authors(header: HeaderSection) -> tuple[str, ...]:
-    if header.count(b"from") != 1 or header.too_many:
-        return ()
-    return tuple(address.domain for address in parse_address_list(header.first(b"from") or b"") or ())
-
-
-def _judge_form(header: HeaderSection, authors: tuple[str, ...]) -> list[Finding]:
+def _judge_form(header: HeaderSection, authorship: Authorship) -> list[Finding]:
     """RFC 5322 §3.6: what must be there, and what may be there only once."""
     found: list[Finding] = []
     if not header.is_complete:
@@ -148,7 +145,7 @@ def _judge_form(header: HeaderSection, authors: tuple[str, ...]) -> list[Finding
                     count=times,
                 )
             )
-    if header.count(b"from") == 1 and not authors:
+    if header.count(b"from") == 1 and authorship.problem:
         found.append(
             Finding.bad(
                 "FORM", "From names no author that can be read.", "Write it as: From: Name <local@domain>"

@@ -97,6 +97,32 @@ async def test_restore_may_leave_the_queue_running(tmp_path: Path, clock: Manual
     await store.close()
 
 
+@pytest.mark.parametrize(
+    "place", ["file/copy", "file/deep/copy", "/proc/nothing/copy", "x" * 300, "gone/copy"]
+)
+async def test_an_impossible_place_is_a_sentence(tmp_path: Path, clock: ManualClock, place: str) -> None:
+    store, _ = await filled(tmp_path, clock)
+    await store.close()
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to(tmp_path / "far" / "away")
+    with pytest.raises(BackupRefused, match=r"No folder .* can be made: .* Choose a place") as told:
+        backup(tmp_path / "data", tmp_path / place, clock)
+    assert "Errno" not in str(told.value)
+
+
+async def test_it_may_go_into_the_empty_folder_where_one_stands(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = await filled(tmp_path, clock)
+    await store.close()
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    backup(tmp_path / "data", Path("."), clock)
+    assert (tmp_path / "copy" / "mail.db").exists()
+    with pytest.raises(BackupRefused, match="choose another"):
+        backup(tmp_path / "data", Path("/"), clock)
+
+
 async def test_refusals_are_sentences(tmp_path: Path, clock: ManualClock) -> None:
     store, _ = await filled(tmp_path, clock)
     await store.close()

@@ -79,15 +79,11 @@ def backup(
     BackupRefused, StoreUnavailable.
     """
     check_version()
+    target = Path(os.path.abspath(target))  # "." has no name to put one beside
     if not (data_dir / MAIL).exists():
         raise BackupRefused(f"{data_dir} holds no store: {MAIL} is missing.")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BackupRefused(f"{target} exists already and is not an empty folder: choose another.")
-    part = target.with_name(target.name + ".part")
     with store_errors(), _private():
-        if part.exists():
-            shutil.rmtree(part)
-        part.mkdir(mode=0o700, parents=True)
+        part = _new_folder(target)
         try:
             with backup_mark(data_dir, as_owner):
                 schema = _snapshot(data_dir / MAIL, part / MAIL, progress, as_owner)
@@ -106,6 +102,23 @@ def backup(
         part.rename(target)
         _sync(target.parent)
     return manifest
+
+
+def _new_folder(target: Path) -> Path:
+    """Beside `target`, whose place it takes at the end. Raises BackupRefused."""
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise BackupRefused(f"{target} exists already and is not an empty folder: choose another.")
+        part = target.with_name(target.name + ".part")
+        if part.exists():
+            shutil.rmtree(part)
+        part.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise BackupRefused(
+            f"No folder {target} can be made: {error.strerror}. Choose a place that exists, and in which you "
+            "may write."
+        ) from error
+    return part
 
 
 def _snapshot(source: Path, target: Path, progress: Progress, as_owner: AsOwner) -> int:

@@ -101,7 +101,8 @@ def message(
     "addresses",
     type=IpAddress(),
     multiple=True,
-    help="Address that its mail is sent from; default: the addresses of hostname.",
+    help="Address that its mail is sent from; default: relay.source_ipv4 and source_ipv6, else the "
+    "addresses of hostname.",
 )
 @click.option(
     "--selector", "selectors", multiple=True, help="Look at this DKIM key too; may be given several times."
@@ -129,6 +130,7 @@ def domain(
         hostname=config.hostname if config else "",
         is_ours=is_ours,
         addresses=addresses,
+        sources=_sources(config),
         keys=keys,
         selectors=selectors,
     )
@@ -140,6 +142,11 @@ def domain(
     else:
         _print_findings(shell, report.findings)
     return _exit_code(report.findings)
+
+
+def _sources(config: "Config | None") -> tuple[Any, ...]:
+    """What outgoing connections are bound to."""
+    return tuple(filter(None, (config.relay.source_ipv4, config.relay.source_ipv6))) if config else ()
 
 
 def _config(shell: Shell, config_file: Path) -> "Config | None":
