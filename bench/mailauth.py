@@ -42,8 +42,8 @@ from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.dns import Answer, DnsStatus, RecordType
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.ports.stream import Endpoint
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.budget import BudgetedResolver
-from sekisho.services.reception.inspection import Arrival
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.testing.records import MemoryJournal
 
@@ -211,7 +211,6 @@ def _inspection(signed: bytes, answers: dict[tuple[str, str], Answer]) -> Callab
     tools = DoorTools(
         directory=store.directory,
         budgeted=lambda: BudgetedResolver(cache),
-        clock=SystemClock(),
         journal=MemoryJournal(),
     )
     inspector = DoorInspector("mx.example.net", DoorRules(), (), tools)
@@ -230,13 +229,14 @@ def _inspection(signed: bytes, answers: dict[tuple[str, str], Answer]) -> Callab
             found = await inspector.inspect(
                 Arrival(
                     message_id="m1",
+                    at_us=SystemClock().now_us(),
+                    hostname="mx.example.net",
                     envelope=envelope,
                     header=header,
                     content=content,
                     body_offset=header.body,
                     client=client,
                     hello=CLIENT.helo,
-                    tls=None,
                 )
             )
             if b"dmarc=pass" not in found.fields:

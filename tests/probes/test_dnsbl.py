@@ -3,7 +3,7 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
-from tests.probes.test_mailauth_probes import _context
+from tests.probes.test_mailauth_probes import _arrival
 
 from sekisho.core.policy.dnsbl import Blocklist, CodeRange
 from sekisho.ports.stream import Endpoint
@@ -26,8 +26,8 @@ LISTS = (
 
 
 async def test_every_list_is_asked_what_it_can_tell() -> None:
-    context = replace(_context("192.0.2.7", "joe@spam.example"), resolver=ZoneResolver(ZONE))
-    finding = await probe_dnsbl(context, context.resolver, LISTS)
+    arrival = _arrival("192.0.2.7", "joe@spam.example")
+    finding = await probe_dnsbl(arrival, ZoneResolver(ZONE), LISTS)
     assert finding.asked == 4
     assert [one.standing for one in finding.listings] == ["listed", "clean", "unknown", "listed"]
     assert finding.weight == 2.5
@@ -35,8 +35,8 @@ async def test_every_list_is_asked_what_it_can_tell() -> None:
 
 
 async def test_without_lists_or_questions_nothing_is_asked() -> None:
-    context = replace(_context("192.0.2.7", ""), resolver=ZoneResolver(ZONE))
-    assert (await probe_dnsbl(context, context.resolver, ())).asked == 0
-    assert (await probe_dnsbl(context, context.resolver, LISTS[3:])).asked == 0  # no sender, no domain
-    six = replace(context, client=Endpoint(ip_address("2001:db8::7"), 25000))
-    assert (await probe_dnsbl(six, six.resolver, LISTS[:3])).asked == 0  # none of them lists IPv6
+    arrival = _arrival("192.0.2.7", "")
+    assert (await probe_dnsbl(arrival, ZoneResolver(ZONE), ())).asked == 0
+    assert (await probe_dnsbl(arrival, ZoneResolver(ZONE), LISTS[3:])).asked == 0  # no sender, no domain
+    six = replace(arrival, client=Endpoint(ip_address("2001:db8::7"), 25000))
+    assert (await probe_dnsbl(six, ZoneResolver(ZONE), LISTS[:3])).asked == 0  # none of them lists IPv6

@@ -13,8 +13,8 @@ from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.content import ContentWriter
 from sekisho.ports.directory import Domain
 from sekisho.ports.stream import Endpoint
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.authorship import probe_authorship
-from sekisho.probes.context import ProbeContext
 from sekisho.probes.dmarc import probe_dmarc
 from sekisho.probes.iprev import probe_iprev
 from sekisho.probes.spf import probe_spf
@@ -29,6 +29,7 @@ mx.example.com          TXT "v=spf1 a -all"
 1.2.0.192.in-addr.arpa  PTR mx.example.com
 """
 
+RESOLVER = ZoneResolver(ZONE)
 SEVERAL = """
 _dmarc.mild.example     TXT "v=DMARC1; p=none"
 _dmarc.strict.example   TXT "v=DMARC1; p=reject"
@@ -36,38 +37,37 @@ $TIMEOUT _dmarc.broken.example
 """
 
 
-def _context(
+def _arrival(
     client: str = "192.0.2.1",
     reverse_path: str = "joe@example.com",
     header: bytes = b"From: joe@example.com\r\n\r\n",
-) -> ProbeContext:
+) -> Arrival:
     path = ReversePath(Address.from_text(reverse_path) if reverse_path else None)
-    return ProbeContext(
+    return Arrival(
         client=Endpoint(ip_address(client), 25000),
         hello="mx.example.com",
         envelope=Envelope(reverse_path=path),
         header=HeaderSection(header),
         content=cast(ContentWriter, None),  # none of these probes reads the body
-        resolver=ZoneResolver(ZONE),
         hostname="mx.example.org",
-        now_us=1_800_000_000_000_000,
+        at_us=1_800_000_000_000_000,
     )
 
 
-async def _written(context: ProbeContext, dkim_domains: tuple[str, ...] = ()) -> list[str]:
-    spf, iprev = await probe_spf(context, context.resolver), await probe_iprev(context, context.resolver)
-    dmarc = await probe_dmarc(context.resolver, read_authorship(context.header), spf, dkim_domains)
+async def _written(arrival: Arrival, dkim_domains: tuple[str, ...] = ()) -> list[str]:
+    spf, iprev = await probe_spf(arrival, RESOLVER), await probe_iprev(arrival, RESOLVER)
+    dmarc = await probe_dmarc(RESOLVER, read_authorship(arrival.header), spf, dkim_domains)
     results = (
-        *spf_results(spf, str(context.envelope.reverse_path), context.hello),
+        *spf_results(spf, str(arrival.envelope.reverse_path), arrival.hello),
         iprev_result(iprev),
         dmarc_result(dmarc),
     )
-    field = format_authentication_results(context.hostname, results).decode()
+    field = format_authentication_results(arrival.hostname, results).decode()
     return [line.strip() for line in field.replace("\r\n\t  ", " ").split("\r\n\t")[1:]]
 
 
 async def test_everything_passes() -> None:
-    assert await _written(_context()) == [
+    assert await _written(_arrival()) == [
         "spf=pass smtp.mailfrom=joe@example.com;",
         "spf=pass smtp.helo=mx.example.com;",
         "iprev=pass (mx.example.com) policy.iprev=192.0.2.1;",
@@ -76,7 +76,7 @@ async def test_everything_passes() -> None:
 
 
 async def test_a_stranger_in_the_name_of_the_domain() -> None:
-    assert await _written(_context("192.0.2.66")) == [
+    assert await _written(_arrival("192.0.2.66")) == [
         "spf=fail smtp.mailfrom=joe@example.com;",
         "spf=fail smtp.helo=mx.example.com;",
         "iprev=permerror policy.iprev=192.0.2.66;",
@@ -85,14 +85,13 @@ async def test_a_stranger_in_the_name_of_the_domain() -> None:
 
 
 async def test_null_reverse_path_is_about_helo_and_aligns_with_it() -> None:
-    assert (await _written(_context(reverse_path="")))[0] == "spf=pass smtp.helo=mx.example.com;"
-    context = _context(reverse_path="")
-    spf = await probe_spf(context, context.resolver)
+    assert (await _written(_arrival(reverse_path="")))[0] == "spf=pass smtp.helo=mx.example.com;"
+    spf = await probe_spf(_arrival(reverse_path=""), RESOLVER)
     assert (spf.mailfrom.result, spf.mailfrom.domain) == ("pass", "mx.example.com")  # RFC 7208 §2.4
 
 
 async def test_dkim_alone_can_pass() -> None:
-    assert (await _written(_context("192.0.2.66"), ("example.com",)))[
+    assert (await _written(_arrival("192.0.2.66"), ("example.com",)))[
         -1
     ] == "dmarc=pass header.from=example.com policy.dmarc=reject"
 
@@ -127,11 +126,11 @@ async def test_several_domains_are_as_good_as_the_strictest_of_them(
     author: str, result: str, domain: str
 ) -> None:
     """RFC 9989 §11.5."""
-    context = _context("192.0.2.66", header=f"From: {author}\r\n\r\n".encode())
+    arrival = _arrival("192.0.2.66", header=f"From: {author}\r\n\r\n".encode())
     finding = await probe_dmarc(
         ZoneResolver(ZONE + SEVERAL),
-        read_authorship(context.header),
-        await probe_spf(context, context.resolver),
+        read_authorship(arrival.header),
+        await probe_spf(arrival, RESOLVER),
         ["strict.example"],
     )
     assert (finding.result, finding.author_domain) == (result, domain)
@@ -141,8 +140,13 @@ async def test_a_sender_of_ours_beside_a_foreign_author_is_found() -> None:
     directory = MemoryStore(ManualClock(), SeededDice()).directory
     await directory.add_domain(Domain("ours.example", 0))
     fields = b"From: joe@example.com\r\nSender: Boss <boss@sub.ours.example>, x@elsewhere.example\r\n\r\n"
-    context = _context(header=fields)
+    arrival = _arrival(header=fields)
     finding = await probe_authorship(
-        context, read_authorship(context.header), directory, await probe_spf(context, context.resolver), ()
+        arrival,
+        RESOLVER,
+        read_authorship(arrival.header),
+        directory,
+        spf=await probe_spf(arrival, RESOLVER),
+        dkim_domains=(),
     )
     assert (finding.own_senders, finding.own_shown, finding.shown) == (("ours.example",), (), ())

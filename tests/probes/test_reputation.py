@@ -14,8 +14,8 @@ from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.reputation import Expected
 from sekisho.ports.stream import Endpoint
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.budget import BudgetedResolver
-from sekisho.probes.context import ProbeContext
 from sekisho.probes.reputation import Organizations, Papers, ReputationProbe, passing_domains
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.zones import ZoneResolver
@@ -71,19 +71,20 @@ async def look(
     store = MemoryStore(ManualClock(), SeededDice())
     for one in expected:
         await store.reputation.expect(one)
-    context = ProbeContext(
+    arrival = Arrival(
         client=CLIENT,
         hello="mx.shop.example",
         envelope=Envelope(reverse_path=path(reverse_path)),
         header=HeaderSection(b"From: a@shop.example\r\n\r\n"),
         content=store.spool.open_content(),
-        resolver=BudgetedResolver(ZoneResolver(ZONE)),
         hostname="mx.example.org",
-        now_us=store.state.clock.now_us(),
+        at_us=store.state.clock.now_us(),
         account_ids=(1, 2),
     )
     probe = ReputationProbe(store.reputation, Organizations(ManualClock()), ReputationRules())
-    return await probe.look(context, (Address.from_text("a@shop.example"),), papers)
+    return await probe.look(
+        arrival, BudgetedResolver(ZoneResolver(ZONE)), (Address.from_text("a@shop.example"),), papers
+    )
 
 
 async def test_where_dmarc_failed_nobody_vouches() -> None:

@@ -18,8 +18,8 @@ from sekisho.core.terms.dns import Answer, RecordType
 from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.directory import Domain
 from sekisho.ports.stream import Endpoint
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.budget import BudgetedResolver
-from sekisho.probes.context import ProbeContext
 from sekisho.probes.table import gather_evidence
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.zones import ZoneResolver
@@ -82,18 +82,17 @@ async def gather(resolver: Cached, content: Content) -> Evidence:
     store = MemoryStore(ManualClock(), SeededDice())
     await store.directory.add_domain(Domain("example.com", 0))
     header = HeaderSection(MESSAGE)
-    context = ProbeContext(
+    arrival = Arrival(
         client=Endpoint(ip_address("192.0.2.1"), 25000),
         hello="mx.example.com",
         envelope=Envelope(reverse_path=ReversePath(Address.from_text("joe@example.com"))),
         header=header,
         content=content,
-        resolver=BudgetedResolver(resolver),
         hostname="mx.example.org",
-        now_us=NOW * 1_000_000,
+        at_us=NOW * 1_000_000,
         body_offset=header.body,
     )
-    return await gather_evidence(context, store.directory, blocklists=LISTS)
+    return await gather_evidence(arrival, BudgetedResolver(resolver), store.directory, blocklists=LISTS)
 
 
 @pytest.mark.parametrize(

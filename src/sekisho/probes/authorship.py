@@ -6,17 +6,20 @@ from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding, evaluate_dmarc
 from sekisho.core.mailauth.spf.terms import SpfEvidence
 from sekisho.core.message.authorship import MOST_NAMED, Authorship
 from sekisho.core.policy.authorship import AuthorshipFinding
+from sekisho.core.terms.dns import Resolver
 from sekisho.ports.names import Names
-from sekisho.probes.context import ProbeContext
+from sekisho.probes.arrival import Arrival
 
 _MOST_LABELS = 10  # of a domain that is served
 MOST_SHOWN = 5  # whose policies are asked for
 
 
 async def probe_authorship(
-    context: ProbeContext,
+    arrival: Arrival,
+    resolver: Resolver,
     authorship: Authorship,
     directory: Names | None,
+    *,
     spf: SpfEvidence,
     dkim_domains: Iterable[str],
 ) -> AuthorshipFinding:
@@ -25,13 +28,13 @@ async def probe_authorship(
     own: dict[str, None] = {}
     foreign: list[str] = []
     for domain in authorship.shown:
-        served = await own_domain(directory, context.hostname, domain) if directory is not None else ""
+        served = await own_domain(directory, arrival.hostname, domain) if directory is not None else ""
         if served:
             own[served] = None
         elif "." in domain:
             foreign.append(domain)
     senders = (
-        [await own_domain(directory, context.hostname, domain) for domain in authorship.senders]
+        [await own_domain(directory, arrival.hostname, domain) for domain in authorship.senders]
         if directory is not None
         else []
     )
@@ -40,27 +43,27 @@ async def probe_authorship(
         author=author,
         own_shown=tuple(own),
         own_senders=tuple(dict.fromkeys(filter(None, senders))),
-        shown=await _dmarc_of_each(context, foreign[:MOST_SHOWN], spf, list(dkim_domains)),
+        shown=await _dmarc_of_each(resolver, foreign[:MOST_SHOWN], spf, list(dkim_domains)),
         too_many_shown=len(foreign) > MOST_SHOWN or len(authorship.shown) >= MOST_NAMED,
-        is_notice=context.envelope.reverse_path.is_null,
+        is_notice=arrival.envelope.reverse_path.is_null,
     )
 
 
 async def _dmarc_of_each(
-    context: ProbeContext, domains: list[str], spf: SpfEvidence, dkim_domains: list[str]
+    resolver: Resolver, domains: list[str], spf: SpfEvidence, dkim_domains: list[str]
 ) -> tuple[DmarcFinding, ...]:
     spf_domain = spf.mailfrom.domain if spf.mailfrom.result == "pass" else None
     return tuple(
         [
-            await evaluate_dmarc(context.resolver, [each], spf_domain=spf_domain, dkim_domains=dkim_domains)
+            await evaluate_dmarc(resolver, [each], spf_domain=spf_domain, dkim_domains=dkim_domains)
             for each in domains
         ]
     )
 
 
-async def own_authors(context: ProbeContext, authorship: Authorship, directory: Names) -> tuple[str, ...]:
+async def own_authors(arrival: Arrival, authorship: Authorship, directory: Names) -> tuple[str, ...]:
     """The domains of ours that stand for the authors' (THREATS 40)."""
-    found = [await own_domain(directory, context.hostname, domain) for domain in authorship.domains]
+    found = [await own_domain(directory, arrival.hostname, domain) for domain in authorship.domains]
     return tuple(dict.fromkeys(filter(None, found)))
 
 

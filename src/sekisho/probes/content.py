@@ -10,8 +10,8 @@ from sekisho.core.policy.classifier.reading import client_hop, read_tokens
 from sekisho.core.policy.content import ClamavFinding, ContentFinding, RspamdFinding
 from sekisho.ports.classifier import Classifier, Verdicts
 from sekisho.ports.scanners import Circumstances, SpamScanner, VirusScanner
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.attachments import probe_attachments
-from sekisho.probes.context import ProbeContext
 from sekisho.probes.reading import Read, read_parts
 
 # The test string of spam filters (spamassassin.apache.org/gtube), in two pieces: this file is no spam.
@@ -37,26 +37,26 @@ class ContentProbe:
     clamav: VirusScanner | None = None
     scanner_octets: int = 26_214_400
 
-    async def look(self, context: ProbeContext, client_name: str) -> ContentEvidence:
+    async def look(self, arrival: Arrival, client_name: str) -> ContentEvidence:
         """`client_name`: the verified reverse name of the client, or ""."""
         if (
             self.rspamd is None and self.clamav is None
         ):  # gathering costs three tasks, a thirtieth of all that a message costs
-            return ContentEvidence(await self._look_inside(context, client_name))
-        size = context.content.size_octets
+            return ContentEvidence(await self._look_inside(arrival, client_name))
+        size = arrival.content.size_octets
         content, rspamd, clamav = await asyncio.gather(
-            self._look_inside(context, client_name),
-            self._ask_rspamd(context, client_name, size),
-            self._ask_clamav(context, size),
+            self._look_inside(arrival, client_name),
+            self._ask_rspamd(arrival, client_name, size),
+            self._ask_clamav(arrival, size),
         )
         return ContentEvidence(content, rspamd, clamav)
 
-    async def _look_inside(self, context: ProbeContext, client_name: str) -> ContentFinding | None:
+    async def _look_inside(self, arrival: Arrival, client_name: str) -> ContentFinding | None:
         if self.classifier is None and not self.looks_at_attachments:
             return None
-        client = client_hop(context.hello, client_name, str(context.client.address))
+        client = client_hop(arrival.hello, client_name, str(arrival.client.address))
         return await self.inside(
-            context.content.read, context.header, client, context.account_ids, context.role_account_ids
+            arrival.content.read, arrival.header, client, arrival.account_ids, arrival.role_account_ids
         )
 
     async def inside(
@@ -93,25 +93,25 @@ class ContentProbe:
             is_test=is_test,
         )
 
-    async def _ask_rspamd(self, context: ProbeContext, client_name: str, size: int) -> RspamdFinding | None:
+    async def _ask_rspamd(self, arrival: Arrival, client_name: str, size: int) -> RspamdFinding | None:
         if self.rspamd is None:
             return None
         if size > self.scanner_octets:
             return RspamdFinding(problem="the message is larger than scanner_octets")
-        envelope = context.envelope
+        envelope = arrival.envelope
         about = Circumstances(
-            message_id=context.message_id,
-            client=str(context.client.address),
+            message_id=arrival.message_id,
+            client=str(arrival.client.address),
             client_name=client_name,
-            hello=context.hello,
+            hello=arrival.hello,
             reverse_path=str(envelope.reverse_path),
             recipients=tuple(str(recipient.address) for recipient in envelope.recipients),
         )
-        return await self.rspamd.scan(context.content.read, size, about)
+        return await self.rspamd.scan(arrival.content.read, size, about)
 
-    async def _ask_clamav(self, context: ProbeContext, size: int) -> ClamavFinding | None:
+    async def _ask_clamav(self, arrival: Arrival, size: int) -> ClamavFinding | None:
         if self.clamav is None:
             return None
         if size > self.scanner_octets:
             return ClamavFinding(problem="the message is larger than scanner_octets")
-        return await self.clamav.scan(context.content.read, size)
+        return await self.clamav.scan(arrival.content.read, size)

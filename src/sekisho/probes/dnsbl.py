@@ -5,18 +5,16 @@ from collections.abc import Sequence
 
 from sekisho.core.policy.dnsbl import Blocklist, DnsblFinding, Listing, read_answer
 from sekisho.core.terms.dns import Resolver
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.budget import AtHandResolver
-from sekisho.probes.context import ProbeContext
 
 
-async def probe_dnsbl(
-    context: ProbeContext, resolver: Resolver, blocklists: Sequence[Blocklist]
-) -> DnsblFinding:
+async def probe_dnsbl(arrival: Arrival, resolver: Resolver, blocklists: Sequence[Blocklist]) -> DnsblFinding:
     """All lists at once. `blocklists` are those that are fit now (`services.reception.blocklists`)."""
-    sender = context.envelope.reverse_path.address
+    sender = arrival.envelope.reverse_path.address
     questions = []
     for blocklist in blocklists:
-        name = blocklist.question(context.client.address) or blocklist.domain_question(
+        name = blocklist.question(arrival.client.address) or blocklist.domain_question(
             sender.domain if sender else ""
         )
         if name is not None:

@@ -11,7 +11,7 @@ from sekisho.core.policy.onetime import MAX_CHARACTERS, one_time_words
 from sekisho.core.policy.reputation import ReputationRules
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.greylist import Greylist
-from sekisho.probes.context import ProbeContext
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.reading import read_parts
 from sekisho.probes.reputation import address_keys
 
@@ -25,33 +25,33 @@ class GreylistProbe:
     def __init__(self, greylist: Greylist, experience: ReputationRules) -> None:
         self._greylist, self._experience = greylist, experience
 
-    async def look(self, context: ProbeContext, evidence: Evidence) -> GreylistFinding | None:
+    async def look(self, arrival: Arrival, evidence: Evidence) -> GreylistFinding | None:
         """`evidence`: all the rest. None: nobody has to ask."""
         if not suspicion(evidence, self._experience):
             return None
-        key = key_of(context, evidence)
-        code = await _code_in(context)
+        key = key_of(arrival, evidence)
+        code = await _code_in(arrival)
         if code:
-            return GreylistFinding(key=key, now_us=context.now_us, code=code)
+            return GreylistFinding(key=key, now_us=arrival.at_us, code=code)
         try:
-            return GreylistFinding(key=key, tried=await self._greylist.tried(key), now_us=context.now_us)
+            return GreylistFinding(key=key, tried=await self._greylist.tried(key), now_us=arrival.at_us)
         except StoreUnavailable as error:
             return GreylistFinding(problem=str(error))
 
 
-def key_of(context: ProbeContext, evidence: Evidence) -> str:
+def key_of(arrival: Arrival, evidence: Evidence) -> str:
     """A retry has the same one, wherever in the sender's network it comes from."""
     proven = proven_domains(evidence)
     if proven:
         return domain_key(proven[0])
-    sender = context.envelope.reverse_path.address
-    _, _, network = address_keys(context.client.address)
+    sender = arrival.envelope.reverse_path.address
+    _, _, network = address_keys(arrival.client.address)
     return network_key(network, sender.domain if sender is not None else "<>")
 
 
-async def _code_in(context: ProbeContext) -> str:
+async def _code_in(arrival: Arrival) -> str:
     """The words by which the message looks like a code or a confirmation, "" without."""
-    message = await read_parts(context.content.read)
+    message = await read_parts(arrival.content.read)
     texts: list[str] = []
     has_link = False
     for body in message.bodies[:_MOST_BODIES]:
@@ -63,5 +63,5 @@ async def _code_in(context: ProbeContext) -> str:
         has_link = has_link or any(scheme in text for scheme in _LINKS)
         texts.append(text[:MAX_CHARACTERS])
     return one_time_words(
-        decode_field(context.header.first(b"subject") or b""), "\n".join(texts), has_link=has_link
+        decode_field(arrival.header.first(b"subject") or b""), "\n".join(texts), has_link=has_link
     )

@@ -2,10 +2,11 @@
 
 from sekisho.core.mailauth.iprev.check import IprevFinding, check_iprev
 from sekisho.core.terms.dns import Resolver
-from sekisho.probes.context import ProbeContext
+from sekisho.probes.arrival import Arrival
+from sekisho.probes.kept import KeptFindings
 
 
-async def probe_iprev(context: ProbeContext, resolver: Resolver) -> IprevFinding:
-    if context.kept is not None:
-        return await context.kept.iprev(resolver, context.client.address)
-    return await check_iprev(resolver, context.client.address)
+async def probe_iprev(arrival: Arrival, resolver: Resolver, kept: KeptFindings | None = None) -> IprevFinding:
+    if kept is not None:
+        return await kept.iprev(resolver, arrival.client.address)
+    return await check_iprev(resolver, arrival.client.address)

@@ -29,7 +29,7 @@ from sekisho.ports.clock import Clock
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.reputation import Reputation
 from sekisho.ports.stream import IpAddress
-from sekisho.probes.context import ProbeContext
+from sekisho.probes.arrival import Arrival
 
 REMEMBER_SECONDS = 600.0  # which organization a domain belongs to
 MOST_REMEMBERED = 10_000
@@ -128,39 +128,37 @@ class ReputationProbe:
         )
 
     async def look(
-        self, context: ProbeContext, authors: tuple[Address, ...], papers: Papers
+        self, arrival: Arrival, resolver: Resolver, authors: tuple[Address, ...], papers: Papers
     ) -> ReputationFinding:
         """`authors`: the addresses in From; with more than one, or none, there is no author to know."""
         author = authors[0] if len(authors) == 1 else None
         organization = ""
         has_failed = papers.dmarc is not None and papers.dmarc.result == "fail"
         if author is not None and author.domain and not author.is_literal and not has_failed:
-            passing = passing_domains(context.envelope.reverse_path, papers.spf, papers.dkim)
-            organization = await self._organizations.vouched(context.resolver, author.domain, passing)
+            passing = passing_domains(arrival.envelope.reverse_path, papers.spf, papers.dkim)
+            organization = await self._organizations.vouched(resolver, author.domain, passing)
         try:
-            return await self._find(context, author, organization)
+            return await self._find(arrival, author, organization)
         except StoreUnavailable as error:
-            client, network, _ = address_keys(context.client.address)
+            client, network, _ = address_keys(arrival.client.address)
             return ReputationFinding(
-                client=self._unknown(client, context),
-                network=self._unknown(network, context),
+                client=self._unknown(client, arrival),
+                network=self._unknown(network, arrival),
                 problem=str(error),
             )
 
-    def _unknown(self, key: str, context: ProbeContext) -> Standing:
-        return standing(key, NOTHING, context.now_us, self._half_life_us)
+    def _unknown(self, key: str, arrival: Arrival) -> Standing:
+        return standing(key, NOTHING, arrival.at_us, self._half_life_us)
 
-    async def _find(
-        self, context: ProbeContext, author: Address | None, organization: str
-    ) -> ReputationFinding:
-        client, network, place = address_keys(context.client.address)
+    async def _find(self, arrival: Arrival, author: Address | None, organization: str) -> ReputationFinding:
+        client, network, place = address_keys(arrival.client.address)
         name = str(author.canonical) if author is not None else ""
-        sender = context.envelope.reverse_path.address
+        sender = arrival.envelope.reverse_path.address
         domain = domain_key(organization) if organization else ""
         where = "" if organization else place
         pairs = {
             account_id: pair_key(name, account_id, where) if name else ""
-            for account_id in context.account_ids
+            for account_id in arrival.account_ids
         }
         names = list(
             dict.fromkeys(str(address.canonical) for address in (author, sender) if address is not None)
@@ -179,7 +177,7 @@ class ReputationProbe:
         expected = await self._reputation.expected()
 
         def as_it_counts(key: str) -> Standing:
-            return standing(key, found.get(key, NOTHING), context.now_us, self._half_life_us)
+            return standing(key, found.get(key, NOTHING), arrival.at_us, self._half_life_us)
 
         return ReputationFinding(
             client=as_it_counts(client),
@@ -193,7 +191,7 @@ class ReputationProbe:
             expecting=frozenset(
                 one.account_id
                 for one in expected
-                if one.account_id in context.account_ids and is_awaited(one.sender, names)
+                if one.account_id in arrival.account_ids and is_awaited(one.sender, names)
             ),
-            roles=context.role_account_ids,
+            roles=arrival.role_account_ids,
         )

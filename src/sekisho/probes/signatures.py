@@ -8,7 +8,7 @@ from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dkim.verify import DkimVerifier
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.terms.dns import Resolver
-from sekisho.probes.context import ProbeContext
+from sekisho.probes.arrival import Arrival
 
 _PIECE_OCTETS = 65_536
 _LIST_ID = re.compile(rb"<([^<> \t]{1,255})>[ \t]*\Z")  # RFC 2919 §3
@@ -22,15 +22,15 @@ class SignatureProbe:
     """The body is read once, in pieces, and only if a signature could still pass. `author_domain`: whose
     signatures go first."""
 
-    def __init__(self, context: ProbeContext, author_domain: str) -> None:
-        header, now_seconds = context.header, context.now_us // 1_000_000
+    def __init__(self, arrival: Arrival, author_domain: str) -> None:
+        header, now_seconds = arrival.header, arrival.at_us // 1_000_000
         self._dkim = (
             DkimVerifier(header, now_seconds, author_domain=author_domain)
             if header.count(b"dkim-signature")
             else None
         )
         self._arc = ArcVerifier(header, now_seconds) if _has_chain(header) else None
-        self._content, self._offset = context.content, context.body_offset
+        self._content, self._offset = arrival.content, arrival.body_offset
         self._readers = [
             verifier for verifier in (self._dkim, self._arc) if verifier is not None and verifier.wants_body
         ]

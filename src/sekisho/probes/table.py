@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
@@ -15,16 +16,16 @@ from sekisho.core.policy.s25r import check_s25r
 from sekisho.core.policy.sender import SenderFinding
 from sekisho.core.terms.dns import Resolver
 from sekisho.ports.names import Names
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.authorship import own_authors, probe_authorship
 from sekisho.probes.budget import BudgetedResolver, NotAtHand
 from sekisho.probes.content import ContentEvidence, ContentProbe
-from sekisho.probes.context import ProbeContext
 from sekisho.probes.dmarc import policies_at_hand, probe_dmarc
 from sekisho.probes.dnsbl import probe_dnsbl
 from sekisho.probes.greylist import GreylistProbe
 from sekisho.probes.impersonation import ImpersonationProbe
 from sekisho.probes.iprev import probe_iprev
-from sekisho.probes.recipient import ROLES
+from sekisho.probes.kept import KeptFindings
 from sekisho.probes.reputation import Papers, ReputationProbe
 from sekisho.probes.sender import probe_sender
 from sekisho.probes.signatures import SignatureProbe, Signed, list_id
@@ -47,38 +48,41 @@ _Found = tuple[IprevFinding, SpfEvidence, Signed, DnsblFinding, DmarcFinding]
 
 
 async def gather_evidence(
-    context: ProbeContext,
+    arrival: Arrival,
+    resolver: Resolver,
     directory: Names | None,
     probes: Probes = NO_PROBES,
     blocklists: Sequence[Blocklist] = (),
+    kept: KeptFindings | None = None,
 ) -> Evidence:
     """iprev, SPF and the signatures side by side, then DMARC and our own experience over them, the content,
     and last whether the sender was asked to come again, which only matters if all the rest is suspicious.
 
-    `directory` None: nobody asks which domains in From are ours.
+    `resolver`: the message's own, with its budget; `kept`: what was found out lately. `directory` None:
+    nobody asks which domains in From are ours.
     """
-    authorship = read_authorship(context.header)
+    authorship = read_authorship(arrival.header)
     addresses = authorship.addresses
-    signatures = SignatureProbe(context, authorship.domains[0] if authorship.domains else "")
-    found = await _at_hand(context, authorship, signatures, blocklists) or await _ask(
-        context, authorship, signatures, blocklists
-    )
+    sources = _sources(arrival, authorship, blocklists, kept)
+    found = await _at_hand(sources, resolver) or await _ask(sources, resolver)
     iprev, spf, (dkim, arc), dnsbl, dmarc = found
-    own = await own_authors(context, authorship, directory) if directory is not None else ()
-    shows = await probe_authorship(context, authorship, directory, spf, _passing(dkim))
-    sender = await _existence(context) if probes.sender else None
+    own = await own_authors(arrival, authorship, directory) if directory is not None else ()
+    shows = await probe_authorship(
+        arrival, resolver, authorship, directory, spf=spf, dkim_domains=_passing(dkim)
+    )
+    sender = await _existence(arrival, resolver, kept) if probes.sender else None
     known = (
-        await probes.reputation.look(context, addresses, Papers(spf, dkim, dmarc))
+        await probes.reputation.look(arrival, resolver, addresses, Papers(spf, dkim, dmarc))
         if probes.reputation is not None
         else None
     )
     shown = (
-        await probes.names.look(context.header, addresses[0], known)
+        await probes.names.look(arrival.header, addresses[0], known)
         if probes.names is not None and len(addresses) == 1
         else None
     )
     inside = (
-        await probes.content.look(context, iprev.name) if probes.content is not None else ContentEvidence()
+        await probes.content.look(arrival, iprev.name) if probes.content is not None else ContentEvidence()
     )
     evidence = Evidence(
         iprev=iprev,
@@ -87,7 +91,7 @@ async def gather_evidence(
         arc=arc,
         dmarc=dmarc,
         own_authors=own,
-        list_id=list_id(context.header),
+        list_id=list_id(arrival.header),
         reputation=known,
         dnsbl=dnsbl,
         s25r=check_s25r(iprev),
@@ -96,64 +100,71 @@ async def gather_evidence(
         clamav=inside.clamav,
         sender=sender,
         impersonated=shown,
-        roles=context.role_account_ids,
-        reverse_domain=_reverse_domain(context),
-        leads_away=not context.account_ids
-        and not any(r.address.local_canonical in ROLES for r in context.envelope.recipients),
+        roles=arrival.role_account_ids,
+        reverse_domain=arrival.reverse_domain,
+        leads_away=arrival.leads_away,
         authorship=shows,
     )
-    greylist = await probes.greylist.look(context, evidence) if probes.greylist is not None else None
+    greylist = await probes.greylist.look(arrival, evidence) if probes.greylist is not None else None
     return replace(evidence, greylist=greylist) if greylist is not None else evidence
 
 
-async def _existence(context: ProbeContext) -> SenderFinding | None:
-    ask = probe_sender if context.kept is None else context.kept.existence
-    return await ask(context.resolver, context.envelope.reverse_path)
+async def _existence(arrival: Arrival, resolver: Resolver, kept: KeptFindings | None) -> SenderFinding | None:
+    ask = kept.existence if kept is not None else probe_sender
+    return await ask(resolver, arrival.envelope.reverse_path)
 
 
-def _reverse_domain(context: ProbeContext) -> str:
-    address = context.envelope.reverse_path.address
-    return address.domain if address is not None else ""
+class _Sources(NamedTuple):
+    """What the questions to the DNS are about."""
+
+    arrival: Arrival
+    authorship: Authorship
+    signatures: SignatureProbe
+    blocklists: Sequence[Blocklist]
+    kept: KeptFindings | None
 
 
-async def _at_hand(
-    context: ProbeContext, authorship: Authorship, signatures: SignatureProbe, blocklists: Sequence[Blocklist]
-) -> _Found | None:
+def _sources(
+    arrival: Arrival, authorship: Authorship, blocklists: Sequence[Blocklist], kept: KeptFindings | None
+) -> _Sources:
+    signatures = SignatureProbe(arrival, authorship.domains[0] if authorship.domains else "")
+    return _Sources(
+        arrival=arrival,
+        authorship=authorship,
+        signatures=signatures,
+        blocklists=blocklists,
+        kept=kept,
+    )
+
+
+async def _at_hand(sources: _Sources, resolver: Resolver) -> _Found | None:
     """One after the other, without a task: most mail is from those whose answers are in the cache. None if
     one is not."""
-    if not isinstance(context.resolver, BudgetedResolver):
+    if not isinstance(resolver, BudgetedResolver):
         return None
-    resolver = context.resolver.at_hand
+    arrival, authorship, signatures, blocklists, kept = sources
+    cached = resolver.at_hand
     try:
-        iprev, spf, dnsbl = (
-            await probe_iprev(context, resolver),
-            await probe_spf(context, resolver),
-            await probe_dnsbl(context, resolver, blocklists),
-        )
-        signed = await signatures.finish(resolver)
-        return iprev, spf, signed, dnsbl, await _ask_dmarc(context, resolver, authorship, spf, signed)
+        iprev, spf = await probe_iprev(arrival, cached, kept), await probe_spf(arrival, cached, kept)
+        dnsbl = await probe_dnsbl(arrival, cached, blocklists)
+        signed = await signatures.finish(cached)
+        dmarc = await probe_dmarc(cached, authorship, spf, _passing(signed[0]), kept)
+        return iprev, spf, signed, dnsbl, dmarc
     except NotAtHand:
         return None
 
 
-async def _ask(
-    context: ProbeContext, authorship: Authorship, signatures: SignatureProbe, blocklists: Sequence[Blocklist]
-) -> _Found:
-    resolver = context.resolver
+async def _ask(sources: _Sources, resolver: Resolver) -> _Found:
+    arrival, authorship, signatures, blocklists, kept = sources
     _, iprev, spf, signed, dnsbl = await asyncio.gather(
         policies_at_hand(resolver, authorship),
-        probe_iprev(context, resolver),
-        probe_spf(context, resolver),
+        probe_iprev(arrival, resolver, kept),
+        probe_spf(arrival, resolver, kept),
         signatures.finish(resolver),
-        probe_dnsbl(context, resolver, blocklists),
+        probe_dnsbl(arrival, resolver, blocklists),
     )
-    return iprev, spf, signed, dnsbl, await _ask_dmarc(context, resolver, authorship, spf, signed)
-
-
-async def _ask_dmarc(
-    context: ProbeContext, resolver: Resolver, authorship: Authorship, spf: SpfEvidence, signed: Signed
-) -> DmarcFinding:
-    return await probe_dmarc(resolver, authorship, spf, _passing(signed[0]), context.kept)
+    dmarc = await probe_dmarc(resolver, authorship, spf, _passing(signed[0]), kept)
+    return iprev, spf, signed, dnsbl, dmarc
 
 
 def _passing(dkim: Sequence[DkimEvidence]) -> list[str]:

@@ -52,7 +52,6 @@ def inspector(
     tools = DoorTools(
         directory=plant.own_names,
         budgeted=lambda: BudgetedResolver(plant.resolver),
-        clock=plant.clock,
         journal=plant.journal,
         probes=probes,
         experience=experience if is_learning else None,

@@ -41,7 +41,6 @@ def inspect(world: World, **probe: Any) -> None:
     tools = DoorTools(
         directory=world.store.directory,
         budgeted=lambda: BudgetedResolver(resolver),
-        clock=world.clock,
         journal=world.journal,
         probes=Probes(content=content),
     )

@@ -46,7 +46,6 @@ class Scene:
         tools = DoorTools(
             directory=store.directory,
             budgeted=lambda: BudgetedResolver(resolver),
-            clock=world.clock,
             journal=world.journal,
             probes=Probes(reputation=probe),
             experience=experience,

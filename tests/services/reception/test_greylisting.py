@@ -67,7 +67,6 @@ class GreyWorld(World):
         tools = DoorTools(
             directory=store.directory,
             budgeted=lambda: BudgetedResolver(resolver),
-            clock=self.clock,
             journal=self.journal,
             probes=probes,
             experience=experience,

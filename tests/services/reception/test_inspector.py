@@ -49,7 +49,6 @@ def _world(rules: DoorRules | None = None, unchecked: str = "") -> World:
         DoorTools(
             directory=world.store.directory,
             budgeted=lambda: BudgetedResolver(resolver),
-            clock=world.clock,
             journal=world.journal,
         ),
     )
@@ -108,7 +107,6 @@ async def test_an_address_of_ours_as_a_name_is_marked_and_junk() -> None:
     tools = DoorTools(
         directory=directory,
         budgeted=lambda: BudgetedResolver(resolver),
-        clock=world.clock,
         journal=world.journal,
         probes=probes,
     )

@@ -16,8 +16,10 @@ from sekisho.core.terms.address import Address
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.stream import ConnectionLost, IpAddress
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.recipient import Resolution
-from sekisho.services.reception.inspection import Arrival, Inspection, NoInspection
+from sekisho.services.reception.inspection import Inspection, NoInspection
+from sekisho.services.reception.outwaiting import Outwait
 from sekisho.services.smtp.refusal import Refusal
 from sekisho.testing.stream import MemoryStream
 
@@ -28,7 +30,7 @@ MAIL = b"MAIL FROM:<a@b.example>\r\n"
 class Vouching(NoInspection):
     """SPF speaks for everybody."""
 
-    async def inspect(self, arrival: Arrival) -> Inspection:
+    async def inspect(self, arrival: Arrival, outwait: Outwait | None = None) -> Inspection:
         return Inspection(vouched="spf")
 
 
@@ -574,7 +576,7 @@ class Suspicious(NoInspection):
     def cuts(self, header: HeaderSection) -> list[Any]:
         return header.all(b"authentication-results")
 
-    async def inspect(self, arrival: Arrival) -> Inspection:
+    async def inspect(self, arrival: Arrival, outwait: Outwait | None = None) -> Inspection:
         assert arrival.hello == "client.example" and str(arrival.client.address) == "192.0.2.7"
         if arrival.header.first(b"subject") == b"spam":
             return Inspection(

@@ -39,7 +39,6 @@ async def _world(rules: DoorRules | None = None) -> World:
     tools = DoorTools(
         directory=world.store.directory,
         budgeted=lambda: BudgetedResolver(resolver),
-        clock=world.clock,
         journal=world.journal,
         probes=probes,
     )

@@ -16,7 +16,8 @@ from sekisho.ports.journal import Entry
 from sekisho.ports.reputation import Known
 from sekisho.probes.kept import KeptFindings
 from sekisho.probes.rate import RateProbe
-from sekisho.services.reception.watch import SLOW_SECONDS, SWIFT_REFUSALS, DoorWatch, WatchTools
+from sekisho.services.reception.visit import SLOW_SECONDS, SWIFT_REFUSALS
+from sekisho.services.reception.watch import DoorWatch, WatchTools
 from sekisho.testing.zones import ZoneResolver
 
 LIMITS = RateLimits(

@@ -13,7 +13,9 @@ from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.journal import Entry
-from sekisho.services.reception.inspection import Arrival, Inspection, NoInspection
+from sekisho.probes.arrival import Arrival
+from sekisho.services.reception.inspection import Inspection, NoInspection
+from sekisho.services.reception.outwaiting import Outwait
 from sekisho.services.smtp.connection import Connection, SessionTools
 from sekisho.services.smtp.refusal import Refusal, Refusals
 from sekisho.testing.clock import SeededDice
@@ -29,7 +31,7 @@ MESSAGE = (
 
 
 class Refusing(NoInspection):
-    async def inspect(self, arrival: Arrival) -> Inspection:
+    async def inspect(self, arrival: Arrival, outwait: Outwait | None = None) -> Inspection:
         return Inspection(refusal=Refusal.of(550, "5.7.1", "Not today"))
 
 

@@ -1,7 +1,6 @@
 """Greylisting at work: what verdicts want remembered, the counters, and the clients that may wait for their
 reply instead (taRgrey)."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sekisho.core.policy.greylist import (
@@ -18,9 +17,8 @@ from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.greylist import Greylist
 from sekisho.ports.journal import Journal
 from sekisho.ports.metrics import Metrics
+from sekisho.services.reception.outwaiting import Outwait
 
-# Does the client still wait for its reply after so many seconds?
-Outwait = Callable[[float], Awaitable[bool]]
 _BOUND_NAMES = ("2m", "5m", "15m", "1h", "4h", "24h")
 _SEEN_AGAIN_US = 3_600 * SECOND_US  # who is known is written down once an hour at most
 

@@ -1,36 +1,16 @@
 """The seam between the end of a message and its acceptance: mail authentication, door policy and the fields
 they add stand here."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from sekisho.core.message.header import Field, HeaderSection
 from sekisho.core.terms.address import ReversePath
-from sekisho.core.terms.envelope import Envelope, Voucher
-from sekisho.ports.content import ContentWriter
-from sekisho.ports.stream import Endpoint, TlsInfo
+from sekisho.core.terms.envelope import Voucher
+from sekisho.ports.stream import Endpoint
+from sekisho.probes.arrival import Arrival
+from sekisho.services.reception.outwaiting import Outwait
 from sekisho.services.smtp.refusal import Refusal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """Everything that is known about a message before it is accepted. `header` indexes the section as it was
-    received."""
-
-    message_id: str
-    envelope: Envelope
-    header: HeaderSection
-    content: ContentWriter
-    body_offset: int  # of the body in `content`
-    client: Endpoint
-    hello: str
-    tls: TlsInfo | None
-    account_ids: tuple[int, ...] = ()  # that get a copy
-    role_account_ids: frozenset[int] = frozenset()  # those of them that get it as postmaster or abuse
-    outwait: Callable[[float], Awaitable[bool]] | None = (
-        None  # does the client still wait for its reply after so many seconds?
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +38,9 @@ class Inspector(Protocol):
         every recipient of the transaction but the roles."""
         ...
 
-    async def inspect(self, arrival: Arrival) -> Inspection: ...
+    async def inspect(self, arrival: Arrival, outwait: Outwait | None = None) -> Inspection:
+        """`outwait` None: nobody can tell whether the client still waits."""
+        ...
 
 
 class NoInspection:
@@ -70,5 +52,5 @@ class NoInspection:
     async def sender(self, client: Endpoint, reverse_path: ReversePath) -> Refusal | None:
         return None
 
-    async def inspect(self, arrival: Arrival) -> Inspection:
+    async def inspect(self, arrival: Arrival, outwait: Outwait | None = None) -> Inspection:
         return Inspection()

@@ -24,17 +24,18 @@ from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.reputation import Event
 from sekisho.core.terms.address import ReversePath
 from sekisho.core.terms.dns import Resolver
-from sekisho.ports.clock import Clock
-from sekisho.ports.journal import Entry, Journal, JournalValue
+from sekisho.ports.journal import Journal
 from sekisho.ports.names import Names
 from sekisho.ports.stream import Endpoint
-from sekisho.probes.context import ProbeContext
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.kept import KeptFindings
 from sekisho.probes.sender import probe_sender
 from sekisho.probes.table import NO_PROBES, Probes, gather_evidence
 from sekisho.services.experience import Experience
+from sekisho.services.reception.entries import evidence_entry
 from sekisho.services.reception.greylisting import Greylisting
-from sekisho.services.reception.inspection import Arrival, Inspection
+from sekisho.services.reception.inspection import Inspection
+from sekisho.services.reception.outwaiting import Outwait
 from sekisho.services.smtp.refusal import Refusal
 
 # What they found is about the host, and about the domain in MAIL FROM, which nothing proves.
@@ -49,7 +50,6 @@ class DoorTools:
 
     directory: Names
     budgeted: Callable[[], Resolver]
-    clock: Clock
     journal: Journal
     probes: Probes = NO_PROBES
     experience: Experience | None = None
@@ -95,32 +95,19 @@ class DoorInspector:
             return None
         return Refusal(reply=verdict.reply, rule=verdict.rule, because=verdict.because)
 
-    async def inspect(self, arrival: Arrival) -> Inspection:
+    async def inspect(self, arrival: Arrival, outwait: Outwait | None = None) -> Inspection:
         if self._is_unchecked(arrival.client):
             return Inspection(fields=self._nothing_checked)
-        context = ProbeContext(
-            client=arrival.client,
-            hello=arrival.hello,
-            envelope=arrival.envelope,
-            header=arrival.header,
-            content=arrival.content,
-            body_offset=arrival.body_offset,
-            resolver=self._tools.budgeted(),
-            hostname=self._hostname,
-            now_us=self._tools.clock.now_us(),
-            account_ids=arrival.account_ids,
-            role_account_ids=arrival.role_account_ids,
-            message_id=arrival.message_id,
-            kept=self._tools.kept,
-        )
         tools = self._tools
         directory = tools.directory if self._rules.mode(OWN_DOMAIN) != "off" else None
-        evidence = await gather_evidence(context, directory, tools.probes, tools.blocklists())
-        verdict = await self._remember(arrival, evidence, judge(evidence, self._rules))
+        evidence = await gather_evidence(
+            arrival, tools.budgeted(), directory, tools.probes, tools.blocklists(), kept=tools.kept
+        )
+        verdict = await self._remember(evidence, judge(evidence, self._rules), outwait)
         self._learn(evidence, verdict)
         warning = self._warning(evidence)
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
-        self._record(arrival, evidence, verdict)
+        tools.journal.record(evidence_entry(arrival, evidence, verdict))
         return Inspection(
             refusal=_refusal(verdict),
             fields=warning + format_authentication_results(self._hostname, results),
@@ -144,7 +131,9 @@ class DoorInspector:
             return b""
         return format_warning(SHOWN, shown.because)
 
-    async def _remember(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> DoorVerdict:
+    async def _remember(
+        self, evidence: Evidence, verdict: DoorVerdict, outwait: Outwait | None
+    ) -> DoorVerdict:
         """What the verdict wants remembered of the sender. One that could not be written down, or that waits
         for its reply instead, does not have to come again: then the other rules decide."""
         greylisting, finding = self._tools.greylisting, evidence.greylist
@@ -157,7 +146,7 @@ class DoorInspector:
         is_noted = await greylisting.apply(verdict.greylist, finding.tried)
         if verdict.rule != GREYLIST:
             return verdict
-        if is_noted and (arrival.outwait is None or not await greylisting.hold(finding.key, arrival.outwait)):
+        if is_noted and (outwait is None or not await greylisting.hold(finding.key, outwait)):
             return verdict
         return judge(evidence, replace(self._rules, modes={**self._rules.modes, GREYLIST: "off"}))
 
@@ -175,81 +164,9 @@ class DoorInspector:
             )  # else whoever sends signed mail again, from a listed host, spoils its author's name
         experience.met(known, event)
 
-    def _record(self, arrival: Arrival, evidence: Evidence, verdict: DoorVerdict) -> None:
-        fields: dict[str, JournalValue] = {
-            "client": str(arrival.client.address),
-            "verdict": verdict.action,
-            "rule": verdict.rule,
-            "because": verdict.because,
-            "observed": verdict.observed,
-        }
-        if evidence.iprev is not None:
-            fields |= {"iprev": evidence.iprev.result, "client_name": evidence.iprev.name}
-        if evidence.spf is not None:
-            fields |= {
-                "spf": evidence.spf.mailfrom.result,
-                "spf_domain": evidence.spf.mailfrom.domain,
-                "spf_helo": evidence.spf.helo.result,
-            }
-        if evidence.dkim is not None:
-            fields["dkim"] = " ".join(f"{one.result}:{one.domain}" for one in evidence.dkim) or "none"
-        if evidence.arc is not None:
-            fields["arc"] = evidence.arc.result
-        if evidence.dmarc is not None:
-            dmarc = evidence.dmarc
-            fields |= {
-                "dmarc": dmarc.result,
-                "dmarc_policy": dmarc.policy,
-                "author_domain": dmarc.author_domain,
-            }
-        if standing := voucher(evidence):
-            fields["vouched"] = standing
-        if evidence.authorship is not None:
-            shown = shows_another(evidence)
-            fields |= {"unreadable": evidence.authorship.problem} if evidence.authorship.problem else {}
-            fields |= {"shown": shown.because} if shown is not None else {}
-        if evidence.list_id:
-            fields["list_id"] = evidence.list_id
-        if evidence.impersonated is not None:
-            fields["impersonated"] = evidence.impersonated.explain()
-        if evidence.s25r is not None and evidence.s25r.is_suspicious:
-            fields["s25r"] = evidence.s25r.explain()
-        if evidence.dnsbl is not None and evidence.dnsbl.asked:
-            fields["dnsbl"] = evidence.dnsbl.explain()
-        if evidence.sender is not None and evidence.sender.state != "exists":
-            fields["sender_domain"] = evidence.sender.state
-        if evidence.greylist is not None:
-            fields |= {"greylist": evidence.greylist.explain(), "greylist_key": evidence.greylist.key}
-        fields |= _of_content(evidence)
-        if evidence.reputation is not None:
-            known = evidence.reputation
-            fields |= {
-                "reputation": known.summary,
-                "spared": len(verdict.spared),
-                "author": known.author,
-                "organization": known.organization,
-            }
-        self._tools.journal.record(Entry("reception.evidence", arrival.message_id, fields))
-
 
 def _refusal(verdict: DoorVerdict) -> Refusal | None:
     """The entry of the evidence, which has the same id, names the rule."""
     if verdict.reply is None:
         return None
     return Refusal(reply=verdict.reply, because=f"{verdict.rule}: {verdict.because}" if verdict.rule else "")
-
-
-def _of_content(evidence: Evidence) -> dict[str, JournalValue]:
-    fields: dict[str, JournalValue] = {}
-    if evidence.content is not None:
-        fields["content"] = evidence.content.explain()
-        if evidence.content.overall is not None:
-            fields["content_score"] = round(evidence.content.overall.score, 3)
-    if evidence.rspamd is not None:
-        fields["rspamd"] = (
-            evidence.rspamd.problem
-            or f"{evidence.rspamd.action}, {evidence.rspamd.score:g} of {evidence.rspamd.required:g}"
-        )
-    if evidence.clamav is not None:
-        fields["clamav"] = evidence.clamav.problem or evidence.clamav.virus or "clean"
-    return fields

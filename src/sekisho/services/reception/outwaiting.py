@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable
 
 from sekisho.ports.stream import Shutdown, Stream, StreamError
 
+# Does the client still wait for its reply after so many seconds?
+Outwait = Callable[[float], Awaitable[bool]]
+
 
 async def outwait(
     stream: Stream, seconds: float, sleep: Callable[[float], Awaitable[None]], shutdown: Shutdown

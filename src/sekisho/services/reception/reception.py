@@ -5,6 +5,7 @@ from dataclasses import replace
 from sekisho.ports.stream import ListenerInfo, Stream
 from sekisho.services.reception.stranger import Stranger
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
+from sekisho.services.reception.visit import Visit
 from sekisho.services.smtp.service import SmtpService, server_settings
 from sekisho.services.smtp.session import Timeouts
 
@@ -31,10 +32,9 @@ class Reception:
     async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
         tools, service = self._tools, self._service
         refusals = service.refusals(stream)
-        visit = tools.watch.visit(refusals) if tools.watch is not None else None
-        decider = Stranger(
-            tools, self._config.limits.received_fields, service.acceptances, refusals.connection, visit
-        )
+        is_watched = tools.watch is not None and tools.watch.watches(stream.peer.address)
+        visit = Visit(tools.watch, refusals) if tools.watch is not None and is_watched else None
+        decider = Stranger(tools, self._config, service.acceptances, refusals.connection, visit)
         try:
             await service.serve(refusals, decider, can_starttls=listener.can_starttls)
         finally:

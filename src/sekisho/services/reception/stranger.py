@@ -10,12 +10,13 @@ from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.directory import Account
 from sekisho.ports.spool import Acceptance, MailboxDelivery
+from sekisho.probes.arrival import Arrival
 from sekisho.probes.recipient import ROLES, Resolution
 from sekisho.services.notices import may_be_told
-from sekisho.services.reception.inspection import Arrival, Inspection
+from sekisho.services.reception.inspection import Inspection
 from sekisho.services.reception.outwaiting import outwait
-from sekisho.services.reception.tools import ReceptionTools
-from sekisho.services.reception.watch import Visit
+from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
+from sekisho.services.reception.visit import Visit
 from sekisho.services.sieve.sorting import SCRIPT_RULE, Offered
 from sekisho.services.smtp.acceptance import FULL, Destination, accounts_of, deliveries_of, groups_of
 from sekisho.services.smtp.connection import Connection
@@ -35,13 +36,12 @@ class Stranger:
     def __init__(
         self,
         tools: ReceptionTools,
-        received_fields: int,
+        config: ReceptionConfig,
         acceptances: Acceptances,
         connection: Connection,
         visit: Visit | None,
     ) -> None:
-        self._tools = tools
-        self._received_fields = received_fields
+        self._tools, self._config = tools, config
         self._acceptances = acceptances
         self._connection = connection
         self._visit = visit
@@ -104,7 +104,7 @@ class Stranger:
         return self._acceptances.open(self._look_at_header)
 
     def _look_at_header(self, header: HeaderSection) -> HeaderVerdict:
-        if is_looping(header, self._received_fields):
+        if is_looping(header, self._config.limits.received_fields):
             return HeaderVerdict(_LOOP)
         # RFC 5321 §4.4: the Return-Path of final delivery is ours.
         cuts = header.all(b"return-path") + self._tools.inspector.cuts(header)
@@ -114,13 +114,11 @@ class Stranger:
         assert content.header is not None
         acceptances, now_us = self._acceptances, self._tools.clock.now_us()
         message_id = acceptances.new_message_id()
-        envelope = transaction.envelope
-        inspection = await self._tools.inspector.inspect(
-            self._arrival(transaction, envelope, content, content.header, message_id)
-        )
+        arrival = self._arrival(transaction, content, message_id, now_us)
+        inspection = await self._tools.inspector.inspect(arrival, self._outwait)
         if inspection.refusal is not None:
             return replace(inspection.refusal, id=message_id)
-        envelope = replace(envelope, vouched=inspection.vouched)
+        envelope = replace(arrival.envelope, vouched=inspection.vouched)
         received = acceptances.received(
             self._connection, envelope, message_id, now_us, client_name=inspection.client_name
         )
@@ -155,26 +153,22 @@ class Stranger:
         return refusal or acceptances.conclude(self._connection, acceptance, accepted, content.header)
 
     def _arrival(
-        self,
-        transaction: MailTransaction,
-        envelope: Envelope,
-        content: IncomingContent,
-        header: HeaderSection,
-        message_id: str,
+        self, transaction: MailTransaction, content: IncomingContent, message_id: str, now_us: int
     ) -> Arrival:
-        stream, destinations = self._connection.stream, transaction.destinations
+        assert content.header is not None
+        client, destinations = self._connection.stream.peer, transaction.destinations
         return Arrival(
             message_id=message_id,
-            envelope=envelope,
-            header=header,
+            at_us=now_us,
+            hostname=self._config.hostname,
+            client=client,
+            hello=self._connection.hello.name,
+            envelope=transaction.envelope,
+            header=content.header,
             content=content.writer,
             body_offset=content.body_offset,
-            client=stream.peer,
-            hello=self._connection.hello.name,
-            tls=stream.tls,
             account_ids=accounts_of(destinations),
             role_account_ids=frozenset(accounts_of(destinations, ROLES)),
-            outwait=self._outwait,
         )
 
     async def _outwait(self, seconds: float) -> bool:

@@ -1,7 +1,7 @@
-"""What reception and submission are both built with."""
+"""What reception and submission are both built with; each adds what is its own."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.schema import Limits, QueueSettings
@@ -13,47 +13,31 @@ from sekisho.ports.metrics import Metrics
 from sekisho.ports.spool import QueueJob, Spool
 from sekisho.ports.stream import Shutdown
 from sekisho.probes.recipient import RecipientProbe
-from sekisho.services.signing import Signing
+from sekisho.services.signing import NO_SIGNING, Signing
 
 
-class ServiceTools(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTools:
     """`started` gets the queue work that was claimed with the acceptance; `owner` claims it, or gives
-    None: whoever has time then. `signing`: of notices."""
+    None: whoever has time then."""
 
-    @property
-    def spool(self) -> Spool: ...
-    @property
-    def recipients(self) -> RecipientProbe: ...
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def dice(self) -> Dice: ...
-    @property
-    def journal(self) -> Journal: ...
-    @property
-    def metrics(self) -> Metrics: ...
-    @property
-    def shutdown(self) -> Shutdown: ...
-    @property
-    def owner(self) -> Callable[[], Owner | None]: ...
-    @property
-    def started(self) -> Callable[[tuple[QueueJob, ...]], None]: ...
-    @property
-    def signing(self) -> Signing: ...
+    spool: Spool
+    recipients: RecipientProbe
+    clock: Clock
+    dice: Dice
+    journal: Journal
+    metrics: Metrics
+    shutdown: Shutdown
+    owner: Callable[[], Owner | None] = lambda: None
+    started: Callable[[tuple[QueueJob, ...]], None] = lambda jobs: None
+    signing: Signing = NO_SIGNING  # of notices
 
 
-class ServiceConfig(Protocol):
-    """`routes`: config: relay.routes. `language`: of notices."""
-
-    @property
-    def hostname(self) -> str: ...
-    @property
-    def limits(self) -> Limits: ...
-    @property
-    def queue(self) -> QueueSettings: ...
-    @property
-    def routes(self) -> Mapping[str, str]: ...
-    @property
-    def language(self) -> Language: ...
-    @property
-    def ledger(self) -> LedgerSettings: ...
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    hostname: str
+    limits: Limits
+    queue: QueueSettings
+    routes: Mapping[str, str] = field(default_factory=dict)  # config: relay.routes
+    language: Language = "en"  # of notices
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)

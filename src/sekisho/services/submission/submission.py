@@ -10,7 +10,7 @@ from sekisho.services.smtp.service import SmtpService, server_settings
 from sekisho.services.smtp.session import Timeouts
 from sekisho.services.submission.login import SubmissionLogin
 from sekisho.services.submission.sender import SenderRights
-from sekisho.services.submission.submitter import Submitter, SubmitterRules
+from sekisho.services.submission.submitter import Submitter
 from sekisho.services.submission.tools import SubmissionConfig, SubmissionTools
 
 
@@ -34,9 +34,6 @@ class Submission:
             loose_dot_domains=frozenset(config.loose_dot_domains),
         )
         self._service = SmtpService(tools, config, timeouts, machine)
-        self._rules = SubmitterRules(
-            config.limits.received_fields, config.loose_dot_domains, settings.hide_client_address
-        )
         self._rights = SenderRights(tools.directory)
 
     async def __call__(self, stream: Stream, listener: ListenerInfo) -> None:
@@ -56,5 +53,5 @@ class Submission:
         login = SubmissionLogin(
             self._tools.authenticator, connection, self._config.login.failures_per_connection, identity
         )
-        decider = Submitter(self._tools, self._rules, self._service.acceptances, login, self._rights)
+        decider = Submitter(self._tools, self._config, self._service.acceptances, login, self._rights)
         await self._service.serve(refusals, decider, can_starttls=listener.can_starttls)

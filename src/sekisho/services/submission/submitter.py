@@ -1,27 +1,22 @@
 """What submission decides about one connection: who is there, and may it send this?"""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sekisho.core.message.header import HeaderSection
-from sekisho.core.message.references import header_message_id, header_references
-from sekisho.core.message.trace import format_return_path
-from sekisho.core.policy.takeover.sending import Outgoing
 from sekisho.core.smtp.events import Hello, SaslBegins, SaslDropped, SaslResponse
 from sekisho.core.terms.envelope import Envelope, Recipient
 from sekisho.core.terms.reply import Reply
 from sekisho.ports.directory import Account
-from sekisho.ports.spool import Acceptance
-from sekisho.services.sieve.service import as_offered
-from sekisho.services.sieve.sorting import SCRIPT_RULE, Offered
-from sekisho.services.smtp.acceptance import FULL, Destination, deliveries_of
+from sekisho.services.smtp.acceptance import FULL, Destination
 from sekisho.services.smtp.content import HeaderVerdict, IncomingContent
 from sekisho.services.smtp.refusal import Refusal
 from sekisho.services.smtp.transaction import Acceptances, MailTransaction
+from sekisho.services.submission.departure import Departure
 from sekisho.services.submission.fixups import FixupStamp, author_addresses, check_header, fixed_header
 from sekisho.services.submission.login import SubmissionLogin
 from sekisho.services.submission.seams import SubmissionContext, Submitted
 from sekisho.services.submission.sender import SenderRights
-from sekisho.services.submission.tools import SubmissionTools
+from sekisho.services.submission.tools import SubmissionConfig, SubmissionTools
 
 _NO_SUCH_USER = Refusal.of(550, "5.1.1", "No such recipient here", "no-such-recipient")
 _LITERAL = Refusal.of(550, "5.1.2", "Mail to address literals is not sent; use a domain", "address-literal")
@@ -31,28 +26,22 @@ _NOT_QUALIFIED = Refusal.of(
 _LOGGED_OUT = Refusal.of(421, "4.7.0", "This login is no longer valid; log in again")
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitterRules:
-    received_fields: int
-    loose_dot_domains: tuple[str, ...]
-    hide_client_address: bool
-
-
 class Submitter:
     """Implements `services.smtp.session.Decider`."""
 
     def __init__(
         self,
         tools: SubmissionTools,
-        rules: SubmitterRules,
+        config: SubmissionConfig,
         acceptances: Acceptances,
         login: SubmissionLogin,
         rights: SenderRights,
     ) -> None:
-        self._tools, self._rules = tools, rules
+        self._tools, self._config = tools, config
         self._acceptances = acceptances
         self._login, self._rights = login, rights
         self._connection = login.connection
+        self._departure = Departure(tools, config, acceptances, login)
         self._account: Account | None = None  # of the transaction
         self._message_id = ""
 
@@ -107,7 +96,7 @@ class Submitter:
         return self._acceptances.open(self._look_at_header)
 
     def _look_at_header(self, header: HeaderSection) -> HeaderVerdict:
-        refusal = check_header(header, self._rules.received_fields)
+        refusal = check_header(header, self._config.limits.received_fields)
         if refusal is not None:
             return HeaderVerdict(refusal)
         assert self._account is not None
@@ -119,18 +108,14 @@ class Submitter:
         if isinstance(submitted, Refusal):
             return replace(submitted, id=self._message_id)
         assert self._account is not None
-        if self._account.state == "sending_held":
-            return await self._accept(transaction, submitted, content, None, is_kept_back=True)
-        verdict = await self._tools.judge.judge(submitted)
-        if verdict.refusal is not None:
-            return replace(verdict.refusal, id=self._message_id)
-        return await self._accept(transaction, submitted, content, verdict.outgoing)
+        is_kept_back = self._account.state == "sending_held"
+        return await self._departure.send(transaction, submitted, content, is_kept_back=is_kept_back)
 
     async def _submitted(self, transaction: MailTransaction, content: IncomingContent) -> Submitted | Refusal:
         """Everybody whom the message names as its author or sender is the account."""
         account, identity = self._account, self._login.identity
         assert content.header is not None and account is not None and identity is not None
-        authors = author_addresses(content.header, self._rules.loose_dot_domains)
+        authors = author_addresses(content.header, self._config.loose_dot_domains)
         if isinstance(authors, Refusal):
             return authors
         for name, address in authors:
@@ -152,76 +137,4 @@ class Submitter:
             ),
             elsewhere=tuple(d.recipient.address for d in destinations if d.remotes == (d.recipient.address,)),
             locals=tuple(d.recipient for d in destinations if d.account_ids),
-        )
-
-    async def _accept(
-        self,
-        transaction: MailTransaction,
-        submitted: Submitted,
-        content: IncomingContent,
-        outgoing: Outgoing | None,
-        *,
-        is_kept_back: bool = False,
-    ) -> Refusal | Reply:
-        """`is_kept_back`: an operator holds what the account sends; it hears of success all the same, as with
-        the guard."""
-        tools, acceptances = self._tools, self._acceptances
-        envelope, now_us = submitted.envelope, tools.clock.now_us()
-        is_local, destinations = self._login.is_local, transaction.destinations
-        received = acceptances.received(
-            self._connection,
-            envelope,
-            submitted.message_id,
-            now_us,
-            hides_client=self._rules.hide_client_address,
-            is_local=is_local,
-        )
-        prefix = received + await tools.signer.sign(submitted)
-        offered = self._offered(submitted, destinations, prefix)
-        wanted = as_offered(offered) if is_kept_back else await tools.sieve.sort(offered)
-        if wanted.refusal is not None:
-            return Refusal(
-                reply=wanted.refusal, rule=SCRIPT_RULE, because=wanted.because, id=submitted.message_id
-            )
-        acceptance = Acceptance(
-            message_id=submitted.message_id,
-            envelope=envelope,
-            content=submitted.content,
-            prefix=prefix,
-            deliveries=wanted.deliveries,
-            relays=acceptances.relays(wanted.destinations, now_us),
-            origin="local" if is_local else "submission",
-            account_id=submitted.identity.account_id,
-            header_message_id=header_message_id(submitted.header),
-            references=header_references(submitted.header),
-            outgoing=outgoing,
-            kept_back=submitted.locals if is_kept_back else None,
-        )
-        accepted = await tools.spool.accept(acceptance)
-        if accepted.decision is not None and not is_kept_back:
-            tools.judge.decided(submitted, accepted.decision)
-        # Of what is held nobody is told: nothing was delivered.
-        if not is_kept_back and (accepted.decision is None or not accepted.decision.case_id):
-            tools.correspondence.wrote(
-                submitted.identity.account_id, [one for d in destinations for one in d.remotes]
-            )
-            refusal = await acceptances.tell(transaction, acceptance, accepted, content)
-            if refusal is not None:
-                return refusal
-            await tools.sieve.follow(offered, wanted)
-        return acceptances.conclude(self._connection, acceptance, accepted, submitted.header)
-
-    def _offered(self, submitted: Submitted, destinations: list[Destination], prefix: bytes) -> Offered:
-        """For the scripts of recipients here. Who wrote it is known better than any paper could tell."""
-        return Offered(
-            message_id=submitted.message_id,
-            envelope=replace(submitted.envelope, vouched="dkim"),
-            destinations=tuple(destinations),
-            header=submitted.header,
-            content=submitted.content,
-            deliveries=deliveries_of(
-                submitted.message_id,
-                destinations,
-                format_return_path(submitted.envelope.reverse_path) + prefix,
-            ),
         )
