@@ -14,6 +14,7 @@ from sekisho.config.guard import GuardSettings
 from sekisho.config.issuers import IssuerSettings
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.rates import RateSettings
+from sekisho.config.relaytls import RelayTlsSettings
 from sekisho.config.reputation import ReputationSettings
 from sekisho.config.section import AT_START, LocalPath, Octets, Port, Seconds, SettingsSection
 from sekisho.config.sieve import SieveSettings
@@ -285,6 +286,7 @@ class RelaySettings(SettingsSection):
         description='Next hop ("host:port") for the domain of a recipient, instead of its MX hosts; "*" '
         "stands for all other domains.",
     )
+    tls: RelayTlsSettings = RelayTlsSettings()
 
 
 class QueueSettings(SettingsSection):

@@ -67,8 +67,16 @@ class PlaintextInjected(StreamError):
     """Octets stood between STARTTLS and the handshake; the connection is already aborted (THREATS 2, 3)."""
 
 
+CertificateFault = Literal["", "expired", "mismatch", "untrusted"]
+
+
 class TlsFailed(StreamError):
-    """The handshake failed; the connection is already aborted. `str()` says why, for the log only."""
+    """The handshake failed; the connection is already aborted. `str()` says why, for the log only; `fault`:
+    what was wrong with the other side's certificate, "" if it was something else."""
+
+    def __init__(self, why: str = "", *, fault: CertificateFault = "") -> None:
+        super().__init__(why)
+        self.fault = fault
 
 
 class Place:

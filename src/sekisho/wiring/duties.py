@@ -8,12 +8,15 @@ from sekisho.adapters.process.metrics import PUBLISH_SECONDS
 from sekisho.services.queue.queue import RECHECK_SECONDS
 from sekisho.wiring.clocks import follow_lab_clock
 from sekisho.wiring.dutykeeper import Duty
+from sekisho.wiring.hop import tidy_hop
 from sekisho.wiring.plant import Plant
 from sekisho.wiring.resolverwatch import ResolverWatch
 from sekisho.wiring.services import Services
 
 FLUSH_SECONDS = 2.0  # experience with senders, which another worker may need
 ROUND_SECONDS = 2.0  # what people wait for: frozen credentials, letters, a fit
+COUNT_SECONDS = 10.0  # sessions with other hosts, which only reports ask for
+REFRESH_SECONDS = 60.0
 HOUSE_SECONDS = 3600.0
 PROBE_SECONDS = 3600.0
 JUDGEMENTS = 500_000  # that are remembered; 60 octets each
@@ -39,6 +42,7 @@ def duties(hands: Hands, slot: int) -> tuple[Duty, ...]:
         Duty(name="metrics.publish", work=plant.shared.metrics.publish_news, every=PUBLISH_SECONDS),
         Duty(name="teacher.teach", work=plant.teacher.run),
         Duty(name="reputation.flush", work=plant.store.reputation.flush, every=FLUSH_SECONDS),
+        Duty(name="hop.count", work=plant.store.hop_sessions.flush, every=COUNT_SECONDS),
         Duty(
             name=BLOCKLISTS,
             work=lambda: now().blocklists.look(),
@@ -77,6 +81,8 @@ def _of_one_worker(plant: Plant, now: Callable[[], Services]) -> tuple[Duty, ...
             by_one=True,
         ),
         Duty(name="reputation.trim", work=trim_reputation, every=HOUSE_SECONDS, by_one=True),
+        Duty(name="hop.refresh", work=plant.sts_desk.refresh, every=REFRESH_SECONDS, by_one=True),
+        Duty(name="hop.tidy", work=lambda: tidy_hop(store, plant.clock), every=HOUSE_SECONDS, by_one=True),
         Duty(name="greylist.tidy", work=tidy_greylist, every=HOUSE_SECONDS, by_one=True),
     )
 

@@ -42,12 +42,14 @@ from sekisho.services.queue.queue import Queue
 from sekisho.services.queue.surroundings import QueuePorts
 from sekisho.services.reception.tidying import GreylistTidier
 from sekisho.services.relay.pool import Pool
+from sekisho.services.relay.stsdesk import StsDesk
 from sekisho.services.relay.surroundings import RelayPorts
 from sekisho.services.signing import KeySigning
 from sekisho.services.teaching import Teacher, TeacherPorts
 from sekisho.wiring.clocks import server_clock
 from sekisho.wiring.crowd import make_crowd
 from sekisho.wiring.experience import write_down_the_last
+from sekisho.wiring.hop import open_hop
 from sekisho.wiring.ledger import LedgerKeeper
 from sekisho.wiring.outbound import make_relay, queue_rules, recipient_probe
 from sekisho.wiring.setup import Setup
@@ -100,6 +102,7 @@ class Plant:
     classifier: LiveClassifier
     teacher: Teacher
     pool: Pool
+    sts_desk: StsDesk
     relay_ports: RelayPorts
     queue_ports: QueuePorts
     login_tools: AuthenticationTools
@@ -126,14 +129,7 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
     stack.push_async_callback(resolver.close)
     owner = Owner(HOST, context.slot, context.incarnation)
     pool, signing = Pool(), KeySigning(store.keys, clock, ledger.journal)
-    relay_ports = RelayPorts(
-        resolver=resolver,
-        dialer=AsyncioDialer(ClientContexts()),
-        clock=clock,
-        dice=dice,
-        journal=ledger.journal,
-        metrics=shared.metrics,
-    )
+    relay_ports, sts_desk = _relay_ports(store, resolver, ledger.journal, shared.metrics, stack)
     login_tools = _login_tools(store, changes, (clock, dice), ledger.journal, shared)
     queue_ports = _queue_ports(
         ports=relay_ports, pool=pool, signing=signing, store=store, changes=changes, config=config
@@ -163,6 +159,7 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
         classifier=_open_classifier(store, clock, ledger.journal, shared.metrics, stack),
         teacher=Teacher(TeacherPorts(store.mail, store.judgements, ledger.journal, shared.metrics)),
         pool=pool,
+        sts_desk=sts_desk,
         relay_ports=relay_ports,
         queue_ports=queue_ports,
         login_tools=login_tools,
@@ -185,6 +182,27 @@ def _queue_ports(
         metrics=ports.metrics,
         signing=signing,
     )
+
+
+def _relay_ports(
+    store: SqliteStore,
+    resolver: ResolverSeat,
+    journal: Journal,
+    metrics: SharedMetrics,
+    stack: AsyncExitStack,
+) -> tuple[RelayPorts, StsDesk]:
+    clock, tls = server_clock(), ClientContexts()
+    hop, sts_desk = open_hop(store, resolver, tls, (clock, journal), stack)
+    ports = RelayPorts(
+        resolver=resolver,
+        dialer=AsyncioDialer(tls),
+        clock=clock,
+        dice=SystemDice(),
+        journal=journal,
+        metrics=metrics,
+        hop=hop,
+    )
+    return ports, sts_desk
 
 
 def _open_log(config: Config, clock: Clock, slot: int, stack: AsyncExitStack) -> StructlogJournal:

@@ -407,7 +407,7 @@ class SocketStream(asyncio.BufferedProtocol):
         try:
             done = tls.handshake()
         except ssl.SSLError as error:
-            failure = TlsFailed(tls.reason(error))
+            failure = TlsFailed(tls.reason(error), fault=tls.fault(error))
             self._lost = str(failure)
             self._send(tls.take())  # the alert that tells the peer why
             self._transport.close()

@@ -11,12 +11,14 @@ from typing import Any, Literal, Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from sekisho.ports.stream import ClientCertificate, TlsInfo
+from sekisho.ports.stream import CertificateFault, ClientCertificate, TlsInfo
 
 RECORD_OCTETS = 16384  # the largest plaintext of one record (RFC 8446 §5.1)
 # What goes into one record. An idle IMAP connection that once gave out a message costs 24 KB instead of 46; a
 # MB takes 0.4 ms CPU more.
 PIECE_OCTETS = 4096
+# X509_V_ERR_… of OpenSSL: not yet valid, expired; another name, another address.
+_FAULTS: dict[int, CertificateFault] = {9: "expired", 10: "expired", 62: "mismatch", 64: "mismatch"}
 
 
 class ServerTls(Protocol):
@@ -55,6 +57,13 @@ class TlsLayer:
         self.server_side = server_side
         self.begun = False  # the peer has sent something
         self.ended = False  # the peer said close_notify
+
+    @staticmethod
+    def fault(error: ssl.SSLError) -> CertificateFault:
+        """What was wrong with the peer's certificate, "" if the failure was another."""
+        if not isinstance(error, ssl.SSLCertVerificationError):
+            return ""
+        return _FAULTS.get(error.verify_code, "untrusted")
 
     @staticmethod
     def reason(error: ssl.SSLError) -> str:

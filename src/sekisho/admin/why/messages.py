@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sekisho.admin.why.sentences import OBSTACLES, RULES, Wording, wording_of_rule
 from sekisho.admin.why.story import RecipientView, Story, Told, named, story, values_of
+from sekisho.admin.why.ways import WAYS
 from sekisho.ports.journal import JournalValue
 from sekisho.ports.ledger import LedgerEntry
 from sekisho.ports.spool import QueuedMessage
@@ -97,6 +98,7 @@ def _recipients(entries: Sequence[LedgerEntry], queued: QueuedMessage | None) ->
                 attempts=last.attempts,
                 at_us=entry.at_us,
                 cause=last.cause,
+                policy=last.policy,
             )
     for row in queued.recipients if queued is not None else ():
         address = str(row.recipient.address)
@@ -113,6 +115,8 @@ def _recipients(entries: Sequence[LedgerEntry], queued: QueuedMessage | None) ->
             at_us=row.last_attempt_at_us,
             due_at_us=due_at_us,
             cause=cause,
+            policy=last.policy,
+            proof=last.proof,
         )
     return list(found.values())
 
@@ -128,6 +132,8 @@ def _attempted(address: str, entry: LedgerEntry) -> RecipientView:
         attempts=attempts if isinstance(attempts, int) else 0,
         at_us=entry.at_us,
         cause=str(fields.get("cause", "")),
+        policy=str(fields.get("policy", "")),
+        proof=str(fields.get("proof", "")),
     )
 
 
@@ -157,6 +163,8 @@ def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]
         }
         if first.state == "waiting" and not first.attempts:
             return _FIRST_ATTEMPT
+        if first.state == "delivered" and (way := WAYS.get((first.policy, first.proof))) is not None:
+            return Told(_TAKEN.verdict, _TAKEN.what, way)
         is_about_it = told.wording in (_FAILED, _EXPIRED, _WAITS)
         return (
             Told(told.verdict, told.what, _because(first, told.wording))
@@ -168,9 +176,10 @@ def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]
 
 def _because(recipient: RecipientView, wording: Wording) -> Wording:
     """With the sentence for what kept the message."""
-    why = OBSTACLES.get(recipient.cause, OBSTACLES[""]).why
-    is_ours = wording is _FAILED and recipient.cause not in ("answered", "")
-    return Wording(why, (_NOWHERE if is_ours else wording).remedy)
+    obstacle = OBSTACLES.get(recipient.cause, OBSTACLES[""])
+    if wording is not _FAILED or recipient.cause in ("answered", ""):
+        return Wording(obstacle.why, wording.remedy)
+    return Wording(obstacle.why, obstacle.remedy or _NOWHERE.remedy)
 
 
 def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> Told:
@@ -204,6 +213,9 @@ _UNTOLD = Wording(
     "",
     "Nobody was told: {because}; if {sender} is forged, a notice would reach somebody who never wrote here. "
     "If the sender is honest, its domain should publish SPF or sign with DKIM.",
+)
+_TAKEN = Told(
+    "delivered", "The message from {sender} to {recipients} was taken by {remote} on {when} ({reply})"
 )
 _FIRST_ATTEMPT = Told(
     "waiting", "The message from {sender} to {recipients} waits for its first attempt, on {due}."

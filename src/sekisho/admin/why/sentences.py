@@ -231,6 +231,17 @@ OBSTACLES: Mapping[str, Wording] = {
     "broken": Wording("the session was cut before an answer came ({reply})."),
     "tls": Wording("no encryption could be agreed on ({reply})."),
     "dns": Wording("the DNS does not say where its mail goes ({reply})."),
+    "dane": Wording("its host must prove itself by DANE, and did not ({reply})."),
+    "mta-sts": Wording("its MTA-STS policy asks for a host with a valid certificate ({reply})."),
+    "requiretls": Wording(
+        "it may travel over proved connections only (REQUIRETLS), and there is none ({reply}).",
+        "The sender got a notice. It can be sent again without REQUIRETLS, or another way.",
+    ),
+    "known-tls": Wording(
+        "its host always encrypted lately, and now does not ({reply}).",
+        "The sender got a notice. Sent again with the field TLS-Required: No, it goes all the same; "
+        "relay.tls.known_hosts says what is expected of such hosts.",
+    ),
     "nowhere": Wording("the DNS names no server for it ({reply})."),
     "": Wording("the last attempt ended with: {reply}"),
 }

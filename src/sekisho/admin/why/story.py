@@ -49,6 +49,8 @@ class RecipientView(Struct, frozen=True, kw_only=True):
     at_us: int = 0
     due_at_us: int = 0
     cause: str = ""  # core.terms.reply.Cause of the reply; "" too where the ledger does not tell
+    policy: str = ""  # core.tlspolicy.demand: what was asked of the host, and what the session proved
+    proof: str = ""
 
 
 class Story(Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ class Envelope:
     §6).
 
     `vouched`: what speaks for the domain of the reverse path, found out at the door and kept with the
-    message; "" for nothing.
+    message; "" for nothing. `requiretls`: only over TLS to proved hosts, all the way (RFC 8689 §2).
     """
 
     reverse_path: ReversePath
@@ -35,3 +35,4 @@ class Envelope:
     envid: str | None = None
     declared_octets: int | None = None
     vouched: Voucher = ""
+    requiretls: bool = False

@@ -7,8 +7,22 @@ from typing import Literal
 from sekisho.core.terms.reference import Reference
 
 # answered: heard from the other side. no-connection, silent, broken, tls: of the way there; dns: it said
-# nothing; nowhere: it said that there is no way. "": something of our own.
-Cause = Literal["", "answered", "no-connection", "silent", "broken", "tls", "dns", "nowhere"]
+# nothing; nowhere: it said that there is no way. dane, mta-sts, requiretls, known-tls: the way was not as
+# safe as that one asks. "": something of our own.
+Cause = Literal[
+    "",
+    "answered",
+    "no-connection",
+    "silent",
+    "broken",
+    "tls",
+    "dns",
+    "nowhere",
+    "dane",
+    "mta-sts",
+    "requiretls",
+    "known-tls",
+]
 _UNSAFE = re.compile(r"[^\x20-\x7e\u0080-\U0010ffff]")
 # RFC 5321 §4.5.3.1.5: 512 octets with the code and CRLF.
 MAX_REPLY_LINE_OCTETS = 512

@@ -10,10 +10,13 @@ from sekisho.core.smtp.client.commands import Extensions, find_obstacle, recipie
 from sekisho.core.smtp.client.machine import TransactionDone
 from sekisho.core.terms.envelope import Envelope, Notify
 from sekisho.core.terms.reply import Reply
+from sekisho.core.tlspolicy.demand import HostUnusable, TlsDemand
+from sekisho.core.tlspolicy.wishes import TlsWishes, wishes_of
 from sekisho.ports.content import MessageOctets, StoreUnavailable
-from sekisho.ports.journal import Entry
+from sekisho.ports.journal import Entry, JournalValue
 from sekisho.ports.spool import Outcome, QueueJob, QueueRecipient
 from sekisho.services.relay.discovery import Discovery
+from sekisho.services.relay.hop import HopMessage
 from sekisho.services.relay.session import (
     CHUNK_OCTETS,
     BrokenContent,
@@ -44,6 +47,7 @@ class DeliveryAttempt:
         self._outcomes: dict[int, Outcome] = {}
         self._failures: list[tuple[Reply, str]] = []
         self._refused_by: set[Target] = set()  # a temporary no to MAIL: not asked again now
+        self._security = around.security(self._about(TlsWishes()))
         self._session: RelaySession | None = None  # while a transaction runs
         self._started = around.clock.monotonic()
 
@@ -51,7 +55,7 @@ class DeliveryAttempt:
         """Everything; the next hop's slot is held by the caller."""
         try:
             await self._read_head()
-            session = self._around.pool.take(self._job.next_hop)
+            session = self._around.pool.take(self._job.next_hop, self._security.fits)
             if session is not None:
                 await self._use(session)
                 if session.target not in self._refused_by:
@@ -106,6 +110,8 @@ class DeliveryAttempt:
         head = self._head = await self._octets.read(0, CHUNK_OCTETS)
         if not head and self._octets.size_octets:
             raise StoreUnavailable("the stored message is empty")
+        wishes = wishes_of(head, requiretls=self._job.envelope.requiretls)
+        self._security = self._around.security(self._about(wishes))
         if head.isascii():
             self._is_8bit = False if len(head) >= self._octets.size_octets else None
         else:
@@ -113,6 +119,9 @@ class DeliveryAttempt:
             self._header_needs_smtputf8 = (
                 self._job.envelope.smtputf8 and not head[: HeaderSection(head).end].isascii()
             )
+
+    def _about(self, wishes: TlsWishes) -> HopMessage:
+        return HopMessage(id=self._job.message_id, wishes=wishes, arrived_at_us=self._job.arrived_at_us)
 
     async def _try_targets(self) -> None:
         """RFC 5321 §5.1: in order, until one takes the message; a host that cannot be talked to is passed
@@ -127,38 +136,52 @@ class DeliveryAttempt:
                     continue
                 if target in self._refused_by:
                     continue
+                demand = await self._security.judge(discovery.facts, target.endpoint.port)
+                if isinstance(demand, HostUnusable):
+                    if (demand.reply, target.host) not in self._failures:
+                        self._failures.append((demand.reply, target.host))
+                    continue
                 tried += 1
-                await self._try_target(target, discovery)
+                await self._try_target(target, demand, discovery)
                 if not self._pending or tried >= MAX_TARGETS:
                     break
         self._failures[:0] = [(reply, "") for reply in discovery.failures]
 
-    async def _try_target(self, target: Target, discovery: Discovery) -> None:
+    async def _try_target(self, target: Target, demand: TlsDemand, discovery: Discovery) -> None:
         try:
-            while await self._use(self._around.pool.take_target(target) or await self._open(target)):
+            while await self._use(self._reuse(target, demand) or await self._open(target, demand)):
                 pass  # the session carried all it may, and there is more
         except IsOurselves:
             discovery.is_ourselves()
         except HostFailed as failure:
-            self._failures.append((failure.reply, str(target)))
+            self._failures.append((self._security.failed(target, demand, failure), str(target)))
 
-    async def _open(self, target: Target) -> RelaySession:
-        """With TLS where offered; if only the handshake fails, once more without (RFC 7435 §3):
-        opportunistic."""
+    def _reuse(self, target: Target, demand: TlsDemand) -> RelaySession | None:
+        session = self._around.pool.take_target(target, lambda one: self._security.satisfies(demand, one))
+        if session is not None:
+            session.demand = demand
+        return session
+
+    async def _open(self, target: Target, demand: TlsDemand) -> RelaySession:
+        """As it is demanded. Where nothing is, with TLS if it is offered, and if only the handshake fails,
+        once more without (RFC 7435 §3)."""
+        around, id_ = self._around, self._job.message_id
         try:
-            return await self._around.open_session(target, message_id=self._job.message_id, use_tls=True)
+            session = await around.open_session(target, message_id=id_, demand=demand)
         except HostFailed as failure:
-            if not failure.in_handshake:
+            if demand.needs_tls or not failure.in_handshake:
                 raise
             why = str(failure.__cause__ or failure.reply)
-        self._around.journal.record(
-            Entry(
-                "relay.tls_failed",
-                self._job.message_id,
-                {"next_hop": self._job.next_hop, "remote": str(target), "error": why},
-            )
-        )
-        return await self._around.open_session(target, message_id=self._job.message_id, use_tls=False)
+            fields = {"next_hop": self._job.next_hop, "remote": str(target), "error": why}
+            around.journal.record(Entry("relay.tls_failed", id_, fields))
+            if demand.tries_pkix:
+                # RFC 8461 §5: in testing the certificate is looked at, and its failure is no reason for
+                # anything.
+                self._security.tested(target, failure.failure, why)
+                return await self._open(target, replace(demand, tries_pkix=False))
+            session = await around.open_session(target, message_id=id_, demand=demand, use_tls=False)
+        await self._security.opened(session)
+        return session
 
     async def _use(self, session: RelaySession) -> bool:
         """Transactions until nobody is left whom this host would take. True: only the session's limit stood
@@ -166,6 +189,11 @@ class DeliveryAttempt:
         self._session = session
         if session.is_over:
             self._failures.append((_ended_early(session), session.name))
+        elif (lack := self._security.lacks_requiretls(session)) is not None:
+            self._failures.append((lack, session.name))
+            self._session = None
+            self._around.pool.give_back(self._job.next_hop, session)
+            return False
         while self._pending and not session.is_over and not session.is_spent:
             if self._is_8bit is None and "8BITMIME" not in session.extensions:
                 self._is_8bit = await self._has_8bit_rest()
@@ -337,12 +365,20 @@ class DeliveryAttempt:
                     "age_seconds": max(0, around.clock.now_us() - job.arrived_at_us) / SECOND_US,
                     "took_seconds": round(around.clock.monotonic() - self._started, 3),
                     "tls": self._session.tls_version if self._session is not None else None,
+                    **self._way(),
                     "interrupted": outcome.interrupted,
                     "may_be_duplicate": may_be_duplicate,
                 },
                 (str(recipient.recipient.address), job.next_hop),
             )
         )
+
+    def _way(self) -> dict[str, JournalValue]:
+        """Under which policy the attempt was, and what was proved."""
+        if self._session is not None:
+            return {"policy": self._session.demand.source, "proof": self._session.proof}
+        demand = self._security.demand
+        return {"policy": demand.source, "proof": ""} if demand is not None else {}
 
 
 def _ended_early(session: RelaySession) -> Reply:

@@ -15,8 +15,9 @@ from sekisho.core.policy.routing import (
     routing_loop,
     without_us,
 )
-from sekisho.core.terms.dns import Mx, Resolver
+from sekisho.core.terms.dns import Answer, Mx, Resolver
 from sekisho.core.terms.reply import Reply
+from sekisho.core.tlspolicy.demand import HostFacts
 from sekisho.ports.clock import Dice
 from sekisho.ports.stream import Endpoint, IpAddress
 from sekisho.services.relay.session import Target
@@ -38,6 +39,9 @@ class Discovery:
         self._dice = dice
         self._hosts: list[Mx] = []
         self._current = Mx(0, "")
+        self._policy_domain = self._next_hop
+        self._mx_secure = False
+        self._found: tuple[Answer, ...] = ()  # the addresses of the host at hand
         self.failures: list[Reply] = []
 
     async def targets(self) -> AsyncGenerator[Target, None]:
@@ -47,15 +51,18 @@ class Discovery:
         fixed: IpAddress | None = None
         if route is not None:
             self._hosts, port, fixed = [Mx(0, route.host)], route.port, _literal(route.host)
+            # RFC 8461 §3.4: a smart host's own policy counts. Its name comes from the operator: nothing is
+            # more secure (RFC 7672 §2.2.1).
+            self._policy_domain, self._mx_secure = ("" if fixed else route.host), fixed is None
         elif is_address_literal(self._next_hop):
             self.failures.append(
                 Reply.of(550, "5.1.2", f"Mail to the address literal {self._next_hop} is not sent")
             )
             return
         else:
-            chosen = choose_mx(
-                await self._resolver.resolve(self._next_hop, "MX"), self._own_name, self._dice.shuffle
-            )
+            answer = await self._resolver.resolve(self._next_hop, "MX")
+            self._mx_secure = answer.secure
+            chosen = choose_mx(answer, self._own_name, self._dice.shuffle)
             if isinstance(chosen, Reply):
                 self.failures.append(chosen)
                 return
@@ -66,6 +73,17 @@ class Discovery:
                 yield Target(self._current.host, Endpoint(address, port))
                 if self._current.preference < 0:
                     break
+
+    @property
+    def facts(self) -> HostFacts:
+        """What the DNS said about the host of the target given last; its TLSA records are not asked for
+        yet."""
+        return HostFacts(
+            host=self._current.host,
+            next_hop=self._policy_domain,
+            mx_secure=self._mx_secure,
+            addresses=self._found,
+        )
 
     def is_ourselves(self) -> None:
         """The target given last is this server: discard its preference and all worse ones (RFC 5321 §5.1)."""
@@ -82,6 +100,7 @@ class Discovery:
         else:
             v6, v4 = None, await self._resolver.resolve(host, "A")
             found = choose_addresses(None, v4)
+        self._found = tuple(answer for answer in (v6, v4) if answer is not None)
         if not found:
             self.failures.append(explain_no_address(host, v6, v4))
         return found

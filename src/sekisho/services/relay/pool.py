@@ -2,11 +2,15 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from sekisho.services.relay.session import RelaySession, Target
 
 IDLE_SECONDS = 5.0
 CLOSE_SECONDS = 0.7  # at shutdown, for all goodbyes together
+
+
+Fits = Callable[[RelaySession], bool]
 
 
 class _Hop:
@@ -54,23 +58,27 @@ class Pool:
         if not hop.users and not hop.idle:
             self._hops.pop(next_hop, None)
 
-    def take(self, next_hop: str) -> RelaySession | None:
-        """An idle session to this next hop."""
+    def take(self, next_hop: str, fits: Fits) -> RelaySession | None:
+        """An idle session to this next hop that `fits`; those that do not stay."""
         hop = self._hops.get(next_hop)
-        while hop is not None and hop.idle:
-            session, timer = hop.idle.pop()
+        for entry in list(reversed(hop.idle)) if hop is not None else ():
+            session, timer = entry
+            if session.is_usable and not fits(session):
+                continue
+            assert hop is not None
             timer.cancel()
+            hop.idle.remove(entry)
             if session.is_usable:
                 return session
             self.dismiss(session)
         return None
 
-    def take_target(self, target: Target) -> RelaySession | None:
+    def take_target(self, target: Target, fits: Fits) -> RelaySession | None:
         """An idle session to the same host and address, opened for another domain that it serves."""
         for next_hop, hop in list(self._hops.items()):
             for entry in hop.idle:
                 session, timer = entry
-                if session.target == target and session.is_usable:
+                if session.target == target and session.is_usable and fits(session):
                     timer.cancel()
                     hop.idle.remove(entry)
                     self._drop_if_unused(next_hop, hop)

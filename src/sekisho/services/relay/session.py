@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from sekisho.config.schema import RelaySettings
 from sekisho.core.smtp.client.commands import Extensions, transactions_per_session
@@ -20,8 +21,11 @@ from sekisho.core.smtp.client.machine import (
 )
 from sekisho.core.terms.envelope import Envelope
 from sekisho.core.terms.reply import Reply
+from sekisho.core.tlspolicy.demand import Proof, SeenTls, TlsDemand, failed_handshake, lack_of, proof_of
+from sekisho.ports.clock import Clock
 from sekisho.ports.content import MessageOctets, StoreUnavailable
 from sekisho.ports.stream import (
+    CertificateFault,
     ConnectionLost,
     Dialer,
     Endpoint,
@@ -36,18 +40,26 @@ CHUNK_OCTETS = 65536
 GOODBYE_SECONDS = 3.0
 # Before the final dot: turns of the loop in which it takes from the kernel what the server said too early.
 PEEK_TURNS = 2
+_FAILURES: dict[CertificateFault, str] = {
+    "": "validation-failure",
+    "expired": "certificate-expired",
+    "mismatch": "certificate-host-mismatch",
+    "untrusted": "certificate-not-trusted",
+}
 # One exchange (an envelope of 100 recipients, say) may not last longer, however slowly the replies drip.
 MAX_WAIT_SECONDS = 1800.0
 
 
 class HostFailed(Exception):
     """No session with that address. `reply`: the server's words or our own; `in_handshake`: TLS is to
-    blame."""
+    blame, and without it there may be one; `failure`: what TLS reports call it (RFC 8460 §4.3), "" if TLS
+    is not to blame."""
 
-    def __init__(self, reply: Reply, *, in_handshake: bool = False) -> None:
+    def __init__(self, reply: Reply, *, in_handshake: bool = False, failure: str = "") -> None:
         super().__init__(str(reply))
         self.reply = reply
         self.in_handshake = in_handshake
+        self.failure = failure
 
 
 class IsOurselves(Exception):
@@ -69,14 +81,35 @@ class Target:
         return f"{self.host} [{self.endpoint.address}]"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTerms:
+    """What a session must be. `use_tls` False: only where nothing is demanded, after a handshake that
+    failed."""
+
+    demand: TlsDemand
+    clock: Clock
+    use_tls: bool = True
+
+    @property
+    def verify(self) -> Literal["none", "pkix"]:
+        return "pkix" if self.demand.level == "pkix" or self.demand.tries_pkix else "none"
+
+
 class RelaySession:
     """EHLO to QUIT. `used`: transactions begun; `last_reason`: why it closed; `tls_refused`: how STARTTLS was
-    answered, if not with 220."""
+    answered, if not with 220; `demand`: what it had to be, and is."""
 
     def __init__(
-        self, target: Target, stream: Stream, machine: ClientMachine, settings: RelaySettings
+        self,
+        target: Target,
+        stream: Stream,
+        machine: ClientMachine,
+        settings: RelaySettings,
+        terms: SessionTerms,
     ) -> None:
         self.target = target
+        self.demand = terms.demand
+        self._terms = terms
         self.name = str(target)
         self.used = 0
         self.last_reason = ""
@@ -93,10 +126,13 @@ class RelaySession:
         ehlo_name: str,
         settings: RelaySettings,
         dialer: Dialer,
-        use_tls: bool,
+        terms: SessionTerms,
         is_ourselves: Callable[[Stream], bool],
     ) -> "RelaySession":
-        """Connect, greet, and start TLS where it is offered; raises `HostFailed`, `IsOurselves`."""
+        """Connect, greet, and start TLS where it is offered; raises `HostFailed`, `IsOurselves`.
+
+        A session that is not what `terms` demand is never given.
+        """
         source = settings.source_ipv6 if target.endpoint.address.version == 6 else settings.source_ipv4
         try:
             stream = await dialer.connect(
@@ -114,18 +150,18 @@ class RelaySession:
         if is_ourselves(stream):
             stream.abort()
             raise IsOurselves(str(target))
-        session = cls(target, stream, ClientMachine(ehlo_name), settings)
+        session = cls(target, stream, ClientMachine(ehlo_name), settings, terms)
         try:
-            await session._begin(use_tls)
+            await session._begin()
         except BaseException:
             stream.abort()
             raise
         return session
 
-    async def _begin(self, use_tls: bool) -> None:
+    async def _begin(self) -> None:
         settings = self._settings
         event = await self._advance(settings.greeting_timeout_seconds)
-        if isinstance(event, Ready) and use_tls and "STARTTLS" in event.extensions:
+        if isinstance(event, Ready) and self._terms.use_tls and "STARTTLS" in event.extensions:
             self._machine.start_tls()
             event = await self._advance(settings.command_timeout_seconds)
             if isinstance(event, TlsReady):
@@ -138,27 +174,40 @@ class RelaySession:
                     reply = Reply.of(
                         451, "4.4.2", f"{self.name} answered STARTTLS with: {event.reply}", cause="tls"
                     )
-                    raise HostFailed(reply, in_handshake=True)
+                    raise HostFailed(reply, in_handshake=True, failure="validation-failure")
         if isinstance(event, Closed):
             broken = Reply.of(
                 451, "4.4.2", f"The session with {self.name} failed: {event.reason}", cause="broken"
             )
             raise HostFailed(event.reply or broken)
+        self._check()
+
+    def _check(self) -> None:
+        """RFC 7672 §2.2, RFC 8461 §4.2: nothing is said to a host that is not what it must be."""
+        lack = lack_of(self.demand, self.seen, self._terms.clock.now_us())
+        if lack is not None:
+            raise HostFailed(lack.reply, failure=lack.failure)
 
     async def _shake_hands(self) -> None:
-        """Opportunistic: encrypted, not authenticated (RFC 7435 §3). The stream refuses octets that came
-        before (THREATS 3)."""
+        """Where nothing is demanded: encrypted, not authenticated (RFC 7435 §3). The stream refuses octets
+        that came before (THREATS 3)."""
+        demand = self.demand
         try:
             await self._stream.start_tls_client(
-                self.target.host, timeout_seconds=self._settings.command_timeout_seconds
+                demand.server_name,
+                verify=self._terms.verify,
+                timeout_seconds=self._settings.command_timeout_seconds,
             )
         except (TlsFailed, ConnectionLost, StreamTimeout) as error:
+            failure = _FAILURES[error.fault] if isinstance(error, TlsFailed) else "validation-failure"
+            if demand.needs_tls:
+                raise HostFailed(failed_handshake(demand, failure).reply, failure=failure) from error
             reply = Reply.of(451, "4.4.2", f"The TLS handshake with {self.name} failed", cause="tls")
-            raise HostFailed(reply, in_handshake=True) from error
+            raise HostFailed(reply, in_handshake=True, failure=failure) from error
         except StreamError as error:
-            raise HostFailed(
-                Reply.of(451, "4.4.2", f"{self.name} spoke before the TLS handshake", cause="tls")
-            ) from error
+            reply = Reply.of(451, "4.4.2", f"{self.name} spoke before the TLS handshake", cause="tls")
+            raise HostFailed(reply, failure="validation-failure") from error
+        self._check()
         self._machine.tls_started()
 
     async def _advance(self, timeout_seconds: float) -> Event:
@@ -203,6 +252,20 @@ class RelaySession:
     @property
     def extensions(self) -> Extensions:
         return self._machine.extensions
+
+    @property
+    def seen(self) -> SeenTls:
+        """What TLS it has."""
+        tls = self._stream.tls
+        if tls is None:
+            return SeenTls()
+        return SeenTls(
+            version=tls.version, chain=tls.peer_chain, verified=tls.verified, server_name=tls.sni or ""
+        )
+
+    @property
+    def proof(self) -> Proof:
+        return proof_of(self.demand, self.seen)
 
     @property
     def tls_version(self) -> str:
