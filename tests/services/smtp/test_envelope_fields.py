@@ -30,6 +30,7 @@ WANTED: dict[str, Any] = {
     "envid": "QQ314159",
     "declared_octets": 4711,
     "vouched": "spf",  # no parameter of MAIL: reception finds it out
+    "requiretls": True,
 }
 OK = Reply.of(250, "2.0.0", "OK")
 
