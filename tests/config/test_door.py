@@ -111,7 +111,8 @@ def test_every_rule_has_a_mode_and_a_setting_that_exists() -> None:
     assert door_modes(config()).keys() == {rule.name for rule in every}
     for rule in every:
         above, _, last = rule.setting.rpartition(".")
-        assert type(setting_of(config(), above)).model_fields[last].description, rule.setting
+        section: Any = type(setting_of(config(), above))
+        assert section.model_fields[last].description, rule.setting
 
 
 def test_every_rule_has_its_place() -> None:

@@ -80,7 +80,7 @@ class Load:
             if await session.reply() != 235:
                 return
         left = self.dice.randint(1, 12)
-        current = self._begin(session, sender, choose)
+        current: tuple[int, tuple[str, ...]] | None = self._begin(session, sender, choose)
         while current is not None:
             number, recipients = current
             replies = [await session.reply() for _ in range(len(recipients) + 2)]

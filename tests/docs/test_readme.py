@@ -10,7 +10,8 @@ import click
 import pytest
 from tests.docs.test_guide import _problem
 
-from sekisho.adapters.tryout import DEFAULT_BASE_PORT, DOMAIN, LOCAL_PARTS, USUAL_PORTS
+from sekisho.adapters.tryout import DEFAULT_BASE_PORT, DOMAIN, LOCAL_PARTS
+from sekisho.config.write import USUAL_PORTS
 from sekisho.faces.cli.handle import AppHandle
 from sekisho.faces.cli.main import build_cli
 from sekisho.faces.i18n.catalogue import catalogue

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from tests.system import server as whole
@@ -147,7 +147,7 @@ def test_under_stress_the_silent_are_sent_away(server: Server) -> None:
 @pytest.fixture
 def poor_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """One that may open 256 files."""
-    real = subprocess.Popen
+    real: Any = subprocess.Popen
 
     class Limited(real):  # type: ignore[type-arg]
         def __init__(self, command: list[str], **more: object) -> None:

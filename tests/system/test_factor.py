@@ -67,7 +67,12 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(tmp_path: Path) -
         secret = server.command("account", "credential", "add", alice.address, "phone")["secret"]
         phone = Account(alice.address, secret)
         found: list[bytes] = []
-        wait_until(lambda: bool(found.extend(messages(server, phone)) or found), lambda: server.log)
+
+        def arrived() -> bool:
+            found.extend(messages(server, phone))
+            return bool(found)
+
+        wait_until(arrived, lambda: server.log)
         assert len(found) == 1 and b"Subject: Your mail program needs an app password" in found[0]
         text = base64.b64decode(found[0].partition(b"\r\n\r\n")[2])
         assert f"sekisho account credential add {alice.address} phone".encode() in text

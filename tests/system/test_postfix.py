@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.peers.debian import IN_CI
@@ -222,7 +223,7 @@ def test_a_megabyte_each_way(world: World) -> None:
 
 def _reports(message: bytes) -> list[email.message.Message]:
     """The fields of each recipient in a delivery status notification (RFC 3464 §2)."""
-    parsed = email.message_from_bytes(message)
+    parsed: Any = email.message_from_bytes(message)
     assert parsed.get_content_type() == "multipart/report"
     assert parsed.get_param("report-type") == "delivery-status"
     _, status, *_ = parsed.get_payload()

@@ -8,6 +8,7 @@ import poplib
 import smtplib
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -40,7 +41,7 @@ def by_imap(server: Server, first: bytes) -> list[bytes]:
 
 
 def by_pop3(server: Server, first: bytes) -> list[bytes]:
-    connection = poplib.POP3_SSL("localhost", server.ports["pop3s"], context=trust(server))
+    connection: Any = poplib.POP3_SSL("localhost", server.ports["pop3s"], context=trust(server))
     assert "OAUTHBEARER" in connection.capa()["SASL"]
     try:
         said = [connection._shortcmd("AUTH OAUTHBEARER " + base64.b64encode(first).decode())]

@@ -76,7 +76,7 @@ def reply_to(
         if isinstance(error, smtplib.SMTPRecipientsRefused):
             code, text = error.recipients[recipient]
             return f"{code} {text.decode()}"
-        assert isinstance(error.smtp_error, bytes)
+        assert isinstance(error, smtplib.SMTPResponseException) and isinstance(error.smtp_error, bytes)
         return f"{error.smtp_code} {error.smtp_error.decode()}"
 
 

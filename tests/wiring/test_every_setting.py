@@ -395,7 +395,8 @@ async def test_what_outlives_the_settings_follows_them(house: tuple[House, Plant
         and str(plant.resolver.now.servers[0].address) == "127.0.0.1:16"
     )
     assert (
-        plant.store.guard._steps.judge.args[0].mode == "observe"  # of `judge_by`
+        plant.store.guard._steps.judge.args[0].mode  # type: ignore[attr-defined]
+        == "observe"  # of `judge_by`
         and plant.authenticator._settings.failures_per_network == 17
     )
     assert plant.queue._ports.courier is services.queue[1].courier

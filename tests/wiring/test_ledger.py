@@ -20,21 +20,25 @@ def config(folder: Path, free_disk_octets: int = 0, **ledger: Any) -> Config:
     )
 
 
+def opened(link: LedgerKeeper) -> Any:
+    return link.ledger
+
+
 async def test_settings_open_bound_and_close_it(tmp_path: Path) -> None:
     link = LedgerKeeper(MemoryJournal(), ManualClock(), alone=True)
     link.use(config(tmp_path, enabled=False))
-    assert link.ledger is None and not (tmp_path / LEDGER).exists()
+    assert opened(link) is None and not (tmp_path / LEDGER).exists()
     link.use(config(tmp_path, keep_days=5))
     assert link.ledger is not None
     link.journal.record(Entry("reception.refused", "x"))
     await link.ledger.settle()
     assert len(await link.ledger.find("x")) == 1
-    opened = link.ledger
+    before = link.ledger
     link.use(config(tmp_path, keep_days=6))
-    assert link.ledger is opened and opened.limits.keep_days == 6
+    assert opened(link) is before and before.limits.keep_days == 6
     await link.keep_house()
     link.use(config(tmp_path, enabled=False))
-    assert link.ledger is None and link.journal.recorder is None
+    assert opened(link) is None and link.journal.recorder is None
     await link.keep_house()
 
 

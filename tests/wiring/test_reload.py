@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.wiring.inprocess import Running, settings, worker
 
+import sekisho.wiring.services as services_module
 import sekisho.wiring.worker as worker_module
 from sekisho.adapters.stores.memory.changes import LocalChanges
 from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings
@@ -99,7 +101,7 @@ async def test_a_configuration_of_which_nothing_can_be_built_leaves_the_one_befo
     async with worker(
         tmp_path, setup(tmp_path, limits={"free_disk_octets": 0, "message_octets": 1_000_000})
     ) as running:
-        build = worker_module.build
+        build = services_module.build
 
         def broken(*arguments: Any) -> Any:
             build(*arguments)
@@ -109,7 +111,7 @@ async def test_a_configuration_of_which_nothing_can_be_built_leaves_the_one_befo
         other = setup(
             tmp_path, limits={"free_disk_octets": 0, "message_octets": 2_000_000, "connections_per_ip": 1}
         )
-        running.context.reloads.put_nowait(worker_module.msgspec.msgpack.encode(other))
+        running.context.reloads.put_nowait(msgspec.msgpack.encode(other))
         await running.until(lambda: bool(running.entries("duty.failed")))
         assert running.entries("worker.reloaded") == []
         clients = [await Client.connect(running) for _ in range(2)]  # nothing of it is in force

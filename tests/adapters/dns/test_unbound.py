@@ -88,7 +88,7 @@ class _Authority(asyncio.DatagramProtocol):
 def _signed_zone() -> tuple[dns.zone.Zone, str]:
     zone = dns.zone.from_text(SIGNED, "signed.example.", relativize=False)
     private = ec.generate_private_key(ec.SECP256R1())
-    key = dns.dnssec.make_dnskey(private.public_key(), dns.dnssec.Algorithm.ECDSAP256SHA256, flags=257)
+    key = dns.dnssec.make_dnskey(private.public_key(), dns.dnssectypes.Algorithm.ECDSAP256SHA256, flags=257)
     dns.dnssec.sign_zone(zone, keys=[(private, key)], lifetime=86_400, add_dnskey=True, dnskey_ttl=300)
     ds = dns.dnssec.make_ds(zone.origin or dns.name.root, key, "SHA256")
     with zone.writer() as change:  # what was signed is not what is served

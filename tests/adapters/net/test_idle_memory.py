@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.adapters.net.conftest import Papers
@@ -74,7 +75,7 @@ def test_an_idle_connection_forgets_its_messages(
     (tmp_path / "cert").write_bytes(papers.materials[0].cert_pem)
     (tmp_path / "key").write_bytes(papers.materials[0].key_pem)
     arguments = [sys.executable, "-c", SERVER, event_loop, str(tmp_path / "cert"), str(tmp_path / "key")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     with subprocess.Popen(
         arguments, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, **pipes
     ) as server:

@@ -166,7 +166,7 @@ async def test_many_small_writes_become_one(wire: Wire) -> None:
             sent.append(bytes(octets))
             real(octets)
 
-    server._transport = Spy()
+    server._transport = Spy()  # type: ignore[assignment]
     for _ in range(50):
         server.write(b"250 OK\r\n")
     assert await read_exactly(client, 400) == b"250 OK\r\n" * 50

@@ -68,7 +68,7 @@ def stranger() -> ssl.SSLContext:
 def names_in(side: ssl.SSLObject) -> str:
     der = side.getpeercert(binary_form=True)
     assert der is not None
-    return ",".join(tls_module.certificate_names(tls_module.x509.load_der_x509_certificate(der)))
+    return ",".join(tls_module.certificate_names(x509.load_der_x509_certificate(der)))
 
 
 def test_certificate_names_are_read(papers: Papers, tmp_path: Path) -> None:

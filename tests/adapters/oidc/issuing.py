@@ -19,7 +19,7 @@ PRIVATE: dict[str, Any] = {"RS256": RSA, "ES256": EC, "EdDSA": ED}
 
 
 def jwk(key: Any, kid: str | None, **fields: Any) -> dict[str, Any]:
-    algorithm = {"RSAPrivateKey": RSAAlgorithm, "ECPrivateKey": ECAlgorithm}.get(
+    algorithm: Any = {"RSAPrivateKey": RSAAlgorithm, "ECPrivateKey": ECAlgorithm}.get(
         type(key).__name__.lstrip("_"), OKPAlgorithm
     )
     made: dict[str, Any] = json.loads(algorithm.to_jwk(key.public_key()))

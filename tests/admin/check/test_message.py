@@ -180,10 +180,10 @@ async def test_a_chain_of_seals() -> None:
     )
     arc = [one for one in (await check(chain + PLAIN)).findings if one.topic == "ARC"]
     assert [(one.level, one.values["sealers"]) for one in arc] == [("good", "example.org")]
-    (arc,) = [
+    (broken,) = [
         one for one in (await check(chain + PLAIN.replace(b"Hello", b"Hallo"))).findings if one.topic == "ARC"
     ]
-    assert arc.level == "hint"
+    assert broken.level == "hint"
     dead = await check(chain + PLAIN, ZONE + "$SERVFAIL s1._domainkey.example.org\n")
     assert ("unknown", "ARC") in [one[:2] for one in problems(dead)]
 

@@ -3,6 +3,7 @@
 import email
 import email.policy
 from email.message import Message
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -46,7 +47,7 @@ def notice(*recipients: DsnRecipient, **more: object) -> Dsn:
     return Dsn(**(fields | more))  # type: ignore[arg-type]  # test shorthand
 
 
-def parts(composed: ComposedDsn) -> tuple[Message, list[Message]]:
+def parts(composed: ComposedDsn) -> tuple[Message, list[Any]]:
     message = email.message_from_bytes(composed.octets)
     assert message.get_content_type() == "multipart/report"
     assert message.get_param("report-type") == "delivery-status"

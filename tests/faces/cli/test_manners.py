@@ -15,7 +15,6 @@ from sekisho.adapters.tryout import prepare
 from sekisho.app import App
 from sekisho.core.terms.address import Address
 from sekisho.faces.cli import exits
-from sekisho.faces.cli import shell as shells
 from sekisho.faces.cli.main import run
 from sekisho.faces.cli.shell import Shell
 from sekisho.faces.i18n.catalogue import Catalogue
@@ -108,7 +107,7 @@ def test_what_is_copied_stays_whole_in_tables(
     columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setattr(shells.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     rows = [
         (
             LONG,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -188,5 +189,5 @@ class World:
     ) -> Identity | LoginFailure:
         return await self.authenticator.verify(Channel(service, client, TLS), proof)
 
-    def cause(self) -> object:
+    def cause(self) -> Any:
         return self.journal.entries[-1].fields["cause"]

@@ -18,10 +18,10 @@ class ReadingWorld(GuardedWorld):
 
     async def fill(self) -> "ReadingWorld":
         await super().fill()
-        self.notices = self.made("en", 2)
+        self.notices = self.notices_in("en", 2)
         return self
 
-    def made(self, language: Language, per_day: int) -> LoginNotices:
+    def notices_in(self, language: Language, per_day: int) -> LoginNotices:
         rules = LetterRules("mx.local.example", language, {}, DAY * 1_000_000)
         store = self.store
         letter_writer = LetterWriter(rules, store.spool, self.recipients, NO_SIGNING, self.clock)
@@ -120,10 +120,10 @@ async def test_several_places_are_one_letter_and_a_day_has_few_of_them(world: Re
 async def test_in_japanese_and_not_at_all(world: ReadingWorld) -> None:
     await world.log_in("192.0.2.0/24")
     world.clock.advance(DAY)
-    world.notices = world.made("en", 0)
+    world.notices = world.notices_in("en", 0)
     await world.log_in("198.51.100.0/24")
     assert await world.told() == []
-    world.notices = world.made("ja", 2)
+    world.notices = world.notices_in("ja", 2)
     await world.log_in("203.0.113.0/24")
     ((subject, text),) = await world.told()
     assert (

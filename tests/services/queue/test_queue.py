@@ -3,6 +3,7 @@
 import asyncio
 import email
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -216,7 +217,8 @@ async def test_delivered_and_gone(world: World, fresh: bool) -> None:
 async def test_deferred_waits_longer_and_longer_then_expires(world: World) -> None:
     world.courier.says["*"] = LATER
     await world.put(recipient("bob@there.example", "FAILURE"))
-    attempts, waits = 1, []
+    attempts = 1
+    waits: list[float] = []
     await world.settled()
     while await world.store.spool.queue():
         state, done, wait = await world.row()
@@ -224,8 +226,8 @@ async def test_deferred_waits_longer_and_longer_then_expires(world: World) -> No
         waits.append(wait / 1e6)
         attempts += 1
         await world.again(wait / 1e6, attempts)
-    for wait, nominal in zip(waits, (300, 900, 1800, 3600, 7200, 10800, 10800), strict=False):
-        assert nominal * 0.8 <= wait <= nominal * 1.2
+    for waited, nominal in zip(waits, (300, 900, 1800, 3600, 7200, 10800, 10800), strict=False):
+        assert nominal * 0.8 <= waited <= nominal * 1.2
     assert abs(sum(waits) - 432_000) < 1
     (notice,) = await world.inbox()
     assert notice["Return-Path"] == "<>" and notice["Subject"] == "Your message could not be delivered"
@@ -252,7 +254,8 @@ async def test_one_failure_notice_for_several_recipients(world: World) -> None:
     )
     await world.settled()
     (notice,) = await world.inbox()
-    whole, *groups = notice.get_payload()[1].get_payload()
+    fields: Any = notice.get_payload()[1]
+    whole, *groups = fields.get_payload()
     assert whole["Original-Envelope-Id"] == "E1"
     assert [group["Final-Recipient"] for group in groups] == [
         "rfc822; no1@there.example",

@@ -23,7 +23,7 @@ def _watch(zone: str, *blocklists: Blocklist) -> tuple[BlocklistWatch, MemoryJou
 
 async def test_only_fit_lists_are_asked() -> None:
     watch, journal, metrics = _watch(ZONE, GOOD, WILD, REFUSING)
-    assert watch.fit == ()  # nothing is proven yet
+    assert not watch.fit  # nothing is proven yet
     await watch.look()
     assert watch.fit == (GOOD,)
     assert sorted((entry.kind, entry.fields["zone"]) for entry in journal.entries) == [

@@ -285,7 +285,7 @@ async def test_a_notice_that_cannot_be_kept_does_not_undo_the_acceptance() -> No
         world.store.state.unavailable = "disk full"
         return accepted
 
-    world.store.spool.accept = fill_up  # type: ignore[method-assign]  # the disk fills up behind the acceptance
+    world.store.spool.accept = fill_up  # type: ignore[assignment]  # the disk fills up behind the acceptance
     client = world.connect()
     await talk(client, b"", HELLO, MAIL, b"RCPT TO:<user@local.example> NOTIFY=SUCCESS\r\n", b"DATA\r\n")
     assert codes(await talk(client, b"\r\nx\r\n.\r\n")) == [250]
@@ -302,7 +302,7 @@ async def test_a_dead_store_and_an_own_bug_are_temporary() -> None:
     async def broken(*_: object) -> Any:
         raise KeyError("secret internals")
 
-    world.store.spool.accept = broken  # type: ignore[method-assign]  # the bug of this test
+    world.store.spool.accept = broken  # type: ignore[assignment]  # the bug of this test
     answer = await deliver(world, b"\r\nx", "user@local.example")
     assert answer[0].startswith("451 4.3.0 Internal error fault-1; try again later (id ")
     assert len(world.journal.faults) == 1
@@ -386,9 +386,9 @@ async def test_the_session_goes_on_after_an_own_bug() -> None:
     async def broken(*_: object) -> Any:
         raise KeyError("x")
 
-    world.recipients.resolve = broken  # type: ignore[method-assign]  # the bug of this test
+    world.recipients.resolve = broken  # type: ignore[assignment]  # the bug of this test
     assert codes(await talk(client, MAIL, rcpt("user@local.example"))) == [250, 451]
-    world.recipients.resolve = real  # type: ignore[method-assign]  # and its end
+    world.recipients.resolve = real  # type: ignore[assignment]  # and its end
     assert codes(await talk(client, rcpt("user@local.example"))) == [250]
 
 

@@ -66,7 +66,7 @@ async def test_an_answer_goes_out_after_the_message_is_ours(world: World) -> Non
     ] == ["a@b.example"]
     world.store.state.unavailable = "no disk"
     assert codes(await deliver(world, CONTENT, "user@local.example")) == [452]
-    world.store.state.unavailable = None
+    world.store.state.unavailable = ""
     assert len(await world.store.spool.queue()) == 1
 
 

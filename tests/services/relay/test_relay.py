@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -248,7 +249,13 @@ async def test_lost_after_the_final_dot_is_not_sent_elsewhere() -> None:
 
 
 async def test_too_many_recipients_go_in_further_transactions() -> None:
-    full = [b"250 ok\r\n", b"250 ok\r\n", b"452 4.5.3 too many\r\n", b"552 too many\r\n", b"250 ok\r\n"]
+    full: Any = [
+        b"250 ok\r\n",
+        b"250 ok\r\n",
+        b"452 4.5.3 too many\r\n",
+        b"552 too many\r\n",
+        b"250 ok\r\n",
+    ]
     server = RemoteServer(answers={"RCPT": full})
     world = World({MX1: server})
     outcomes = await world.send(*[f"u{number}@example.com" for number in range(4)])

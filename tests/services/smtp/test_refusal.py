@@ -164,7 +164,7 @@ async def test_what_nobody_wrote_down_is_written_down() -> None:
     async def broken(*_: object) -> Any:
         raise StoreUnavailable("disk full")
 
-    world.recipients.resolve = broken  # type: ignore[method-assign]
+    world.recipients.resolve = broken  # type: ignore[assignment]
     entry = entry_of(world, await said(world, HELLO, MAIL, RCPT))
     assert (entry.kind, entry.fields["command"], entry.fields["argument"]) == (
         "reception.command_refused",
@@ -176,7 +176,7 @@ async def test_what_nobody_wrote_down_is_written_down() -> None:
     async def no_room() -> bool:
         return False
 
-    world.store.spool.has_room = no_room  # type: ignore[method-assign]
+    world.store.spool.has_room = no_room  # type: ignore[assignment]
     entry = entry_of(world, await said(world, HELLO, MAIL))
     assert (entry.fields["command"], entry.fields["argument"]) == ("MAIL", "a@b.example")
 
@@ -269,7 +269,7 @@ async def test_the_store_and_bugs_at_the_end_of_data(error: Exception) -> None:
     async def broken(*_: object) -> Any:
         raise error
 
-    world.store.spool.accept = broken  # type: ignore[method-assign]
+    world.store.spool.accept = broken  # type: ignore[assignment]
     line = await said(world, HELLO, MAIL, RCPT, b"DATA\r\n", MESSAGE)
     assert "secret" not in line
     assert entry_of(world, line).fields["command"] == "DATA"

@@ -67,7 +67,7 @@ def test_key(scenario: dict) -> DkimSigner:
     return signer
 
 
-test_key.__test__ = False
+test_key.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("case", "test", "scenario"), SIGNING, ids=[case for case, _, _ in SIGNING])

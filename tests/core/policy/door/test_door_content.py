@@ -160,7 +160,7 @@ def test_what_could_not_be_known_refuses_nothing(
         clamav=ClamavFinding("Eicar", "no answer"),
     )
     rules = DoorRules(
-        modes={"content-junk": mode},
+        modes={"content-junk": mode},  # type: ignore[dict-item]
         content=ContentRules(refuses_attachments=refuses, refuses_for_rspamd=refuses),
     )  # type: ignore[arg-type]
     assert judge(evidence, rules).action in ("accept", "junk")

@@ -62,7 +62,8 @@ async def listening(server: Any) -> AsyncIterator[Ports]:
         listeners.append(listener)
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    yield Ports(*ports, context)
+    imap, imaps = ports
+    yield Ports(imap, imaps, context)
     for listener in listeners:
         await listener.finish(0.0)
     crowd.close()

@@ -44,7 +44,7 @@ class School:
         self.alice = server.accounts["alice@example.test"].id
         self.task = asyncio.create_task(self.teacher.run())
 
-    async def lessons(self) -> list[tuple[bool, bool, bytes]]:
+    async def lessons(self) -> list[list[bool | bytes]]:
         """What was heard since the last call, all of it of alice."""
         await self.teacher.settle()
         heard, self.pupil.heard = self.pupil.heard, []
