@@ -101,6 +101,16 @@ async def test_one_notice_for_each_action_by_the_configured_route(store: MemoryS
     )
 
 
+@pytest.mark.parametrize("requiretls", [True, False])
+async def test_a_notice_goes_as_safe_a_way_as_its_message(store: MemoryStore, requiretls: bool) -> None:
+    """RFC 8689 §5: with REQUIRETLS too, and with the header section only."""
+    told = failed([recipient("a@here.example")], FULL, 5)
+    (notice,) = await make(store).about(message("eve@far.example", ret="FULL", requiretls=requiretls), told)
+    await store.spool.accept(notice)
+    assert notice.envelope.requiretls == requiretls
+    assert (b"\r\n\r\nbody" in notice.content.octets()) != requiretls  # type: ignore[attr-defined]  # memory
+
+
 async def test_the_sender_may_be_an_alias(store: MemoryStore) -> None:
     account = await store.directory.add_account(Address.from_text("alice@here.example"), "", "")
     await store.directory.put_alias(Alias("info@here.example", ("alice@here.example", "x@far.example")))

@@ -40,14 +40,16 @@ class Letter:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenLetter:
-    """A whole message; the rest as of a `Letter`."""
+    """A whole message; the rest as of a `Letter`. `requiretls`: it answers a message that had REQUIRETLS (RFC
+    8689 §6.1)."""
 
     id: str
     to: Address
     author_domain: str
     octets: bytes
+    requiretls: bool = False
 
 
 class LetterWriter:
@@ -62,7 +64,9 @@ class LetterWriter:
         """Accepted for delivery, now or before? False when nobody has that address, or the mailbox is full.
         Raises StoreUnavailable."""
         octets = _compose(letter, self._rules.hostname, self._clock.now_us())
-        return await self.send_written(WrittenLetter(letter.id, letter.to, letter.author_domain, octets))
+        return await self.send_written(
+            WrittenLetter(id=letter.id, to=letter.to, author_domain=letter.author_domain, octets=octets)
+        )
 
     async def send_written(self, letter: WrittenLetter) -> bool:
         """The same for one that is composed already."""
@@ -83,6 +87,7 @@ class LetterWriter:
                     recipients=(Recipient(letter.to),),
                     body="7BIT",
                     smtputf8=letter.to.needs_smtputf8,
+                    requiretls=letter.requiretls,
                 ),
                 content=content,
                 prefix=signature,

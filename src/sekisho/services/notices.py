@@ -163,6 +163,7 @@ class Notices:
                 recipients=(Recipient(to),),
                 body=composed.body,
                 smtputf8=composed.smtputf8,
+                requiretls=message.envelope.requiretls,
             ),  # RFC 3464 §2: from <>
             content=content,
             prefix=signature,
@@ -217,10 +218,11 @@ def _is_whole(message: NoticedMessage, action: Action) -> bool:
     """RFC 3461 §4.3: RET says what a failure notice carries; the others carry the header section.
 
     Strangers get no more than that: else whoever can have a message fail here sends it, whole, under our
-    name.
+    name. RFC 8689 §5: with REQUIRETLS nobody does.
     """
     return (
         action == "failed"
+        and not message.envelope.requiretls
         and message.is_ours
         and message.envelope.ret == "FULL"
         and message.size_octets == len(message.head)

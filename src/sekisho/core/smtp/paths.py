@@ -50,13 +50,14 @@ def refuse(code: int, enhanced: str, text: str) -> SyntaxRefused:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathRules:
     """What the session allows: `utf8` is the SMTPUTF8 of this transaction, `dsn` and `sasl` which parameters
-    were offered."""
+    were offered, `tls` whether it is encrypted."""
 
     message_octets: int
     dsn: bool = True
     utf8_offered: bool = True
     sasl_offered: bool = False
     extended: bool = True  # EHLO was said
+    tls: bool = False
     loose_domains: Container[str] = ()
 
 
@@ -211,6 +212,14 @@ def _envid(value: str | None, rules: PathRules) -> dict[str, Any]:
     return {"envid": decode_xtext(value, "ENVID")}
 
 
+def _requiretls(value: str | None, rules: PathRules) -> dict[str, Any]:
+    if not rules.tls:  # RFC 8689 §2
+        raise refuse(530, "5.7.10", "REQUIRETLS needs TLS here too: STARTTLS first")
+    if value is not None:
+        raise refuse(501, "5.5.4", "REQUIRETLS takes no value")
+    return {"requiretls": True}
+
+
 def _sasl_identity(value: str | None, rules: PathRules) -> dict[str, Any]:
     """RFC 4954 §5: parsed, and taken as `<>`, because nobody here is trusted to vouch for others."""
     if not rules.sasl_offered:
@@ -266,6 +275,7 @@ _MAIL_PARAMETERS: dict[str, _Parser] = {
     "SMTPUTF8": _smtputf8,
     "RET": _ret,
     "ENVID": _envid,
+    "REQUIRETLS": _requiretls,
     "AUTH": _sasl_identity,
 }
 _RCPT_PARAMETERS: dict[str, _Parser] = {"NOTIFY": _notify, "ORCPT": _orcpt}

@@ -43,30 +43,31 @@ class ServerSettings:
     mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
     any_hello_name: bool = False
     loose_dot_domains: Container[str] = ()
-    # What is made of the settings once, not for each session: path rules without and with EHLO, answers to
-    # EHLO.
-    _rules: tuple[PathRules, PathRules] = field(init=False, repr=False, compare=False)
+    # What is made of the settings once, not for each session: path rules by EHLO and TLS, answers to EHLO.
+    _rules: dict[tuple[bool, bool], PathRules] = field(init=False, repr=False, compare=False)
     _hellos: dict[tuple[bool, bool, tuple[str, ...]], bytes] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         sasl = self.role == "submission"
-        plain, extended = (
-            PathRules(
+        rules = {
+            (ehlo, tls): PathRules(
                 message_octets=self.message_octets,
                 dsn=self.dsn,
                 utf8_offered=self.smtputf8,
                 sasl_offered=sasl,
                 extended=ehlo,
+                tls=tls,
                 loose_domains=self.loose_dot_domains,
             )
             for ehlo in (False, True)
-        )
-        object.__setattr__(self, "_rules", (plain, extended))
+            for tls in (False, True)
+        }
+        object.__setattr__(self, "_rules", rules)
 
-    def path_rules(self, extended: bool) -> PathRules:
-        return self._rules[extended]
+    def path_rules(self, extended: bool, tls: bool) -> PathRules:
+        return self._rules[extended, tls]
 
     def hello_wire(self, tls: bool, authenticated: bool, mechanisms: tuple[str, ...]) -> bytes:
         """The answer to EHLO: no enhanced status there (RFC 2034 §4)."""
@@ -132,7 +133,7 @@ class Session:
 
     @property
     def rules(self) -> PathRules:
-        return self.settings.path_rules(self.extended)
+        return self.settings.path_rules(self.extended, self.tls)
 
     def referring(self, reply: Reply) -> Reply:
         """A refusal that follows from our limits and not from the client's grammar, as its reader may ask
@@ -191,6 +192,8 @@ def extensions(
         lines.append("CHUNKING")
     if settings.dsn:
         lines.append("DSN")
+    if tls:  # RFC 8689 §2: only inside TLS
+        lines.append("REQUIRETLS")
     lines.append(f"LIMITS MAILMAX={settings.transactions} RCPTMAX={settings.recipients}")  # RFC 9422 §4
     lines.append("HELP")
     return tuple(lines)

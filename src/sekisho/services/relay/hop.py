@@ -31,6 +31,10 @@ from sekisho.ports.journal import Entry, Journal
 from sekisho.services.relay.session import HostFailed, RelaySession, Target
 from sekisho.services.relay.stsdesk import StsFinding
 
+# Of the results of RFC 8460 §4.3, those that speak of the host, and not of a bad moment.
+_FINAL = frozenset(
+    ("starttls-not-supported", "certificate-host-mismatch", "certificate-expired", "certificate-not-trusted")
+)
 KNOWN_SECONDS = 30 * 86_400  # so long a host is expected to have TLS again
 
 
@@ -192,6 +196,9 @@ class HopSecurity:
         """Counts it, and says what holds: the failure's reply, or after too long a wait the last word."""
         if failure.failure:
             self._count(target.host, failure.failure, failure.reply.text, str(target.endpoint.address))
+        if self._message.wishes.requires and failure.failure in _FINAL:
+            # RFC 8689 §4.2.1: what such a host cannot do is a reason to give the message back.
+            return Reply.of(550, "5.7.10", f"REQUIRETLS: {failure.reply.text}", cause="requiretls")
         if demand.source != "known-host" or not failure.failure:
             return failure.reply
         self._lapsed(target.host, str(target))

@@ -164,7 +164,13 @@ class Aftermath:
             return
         letter_id = f"{offered.message_id}-{ran.account_id}-{what}"
         await self._ports.letters.send_written(
-            WrittenLetter(letter_id, address, author.rpartition("@")[2], octets)
+            WrittenLetter(
+                id=letter_id,
+                to=address,
+                author_domain=author.rpartition("@")[2],
+                octets=octets,
+                requiretls=offered.envelope.requiretls,
+            )
         )
 
     async def _tell_owner(self, offered: Offered, ran: Ran) -> None:

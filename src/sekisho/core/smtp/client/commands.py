@@ -58,6 +58,9 @@ def find_obstacle(envelope: Envelope, extensions: Extensions) -> Reply | None:
         return Reply.of(
             554, "5.6.3", "The next server does not take 8-bit content (8BITMIME), which this message has"
         )
+    if envelope.requiretls and "REQUIRETLS" not in extensions:
+        # RFC 8689 §4.2.1; who the host is was looked at before.
+        return Reply.of(550, "5.7.30", "The next server does not take REQUIRETLS, which this message has")
     size_limit = _NUMBER.fullmatch(extensions.get("SIZE", ""))
     if (
         size_limit
@@ -82,6 +85,8 @@ def mail_command(envelope: Envelope, extensions: Extensions) -> bytes:
         line += " BODY=8BITMIME"
     if envelope.smtputf8:
         line += " SMTPUTF8"
+    if envelope.requiretls:  # RFC 8689 §4.2.1; `find_obstacle` saw that it is offered
+        line += " REQUIRETLS"
     if "DSN" in extensions:  # RFC 3461 §5.1: unchanged to who understands it, not at all to others
         if envelope.ret is not None:
             line += f" RET={envelope.ret}"
