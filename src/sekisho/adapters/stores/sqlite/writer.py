@@ -1,5 +1,8 @@
 """Group commit: everything that waits to be written goes into one transaction and one fsync.
 
+A group that is to be durable waits until the loop is idle (`gathering`), so that it holds what all who are at
+work now have to write; one that is not synced costs little, and begins at once.
+
 The steps run on the loop, where the interpreter lock is at hand (a thread would have to win it back after
 every statement); only what waits for the disk or for a sibling, that is syncing contents, the lock and
 COMMIT, happens in one thread of the writer. `flock` queues the workers fairly, where SQLite's busy handler
@@ -32,17 +35,13 @@ from sekisho.adapters.stores.sqlite.connection import (
     unavailable,
 )
 from sekisho.adapters.stores.sqlite.content import ContentFolder, Outcome, SqliteContentWriter
+from sekisho.adapters.stores.sqlite.gathering import Gathering
 from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.ports.changes import Change, Changes
 from sekisho.ports.content import StoreUnavailable
 from sekisho.ports.metrics import Metrics
 
 T = TypeVar("T")
-# Where several worked at once, more will come in a moment, the more of them the longer: waiting for them
-# costs less than the COMMITs that it saves (measured with 20 connections, bench/README.md).
-GATHER_EACH_SECONDS = 0.0008
-GATHER_SECONDS = 0.005
-GATHER_UNTIL = 12
 MAX_BATCH = 500
 BROKEN = "the writer of the database is broken"
 GIVEN_UP = "the database gave the whole transaction up"
@@ -107,6 +106,7 @@ class Writer:
         self._syncs = synchronous == "FULL"
         self._changes, self._metrics = changes, metrics
         self.alarms = StoreAlarms()
+        self.gathering = Gathering()
         self._broken: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[_Work] = []
@@ -140,7 +140,7 @@ class Writer:
         self._waiting.append(work)
         if not self._is_busy:
             self._is_busy = True
-            loop.call_soon(self._guarded, self._begin)
+            self._gather(loop)
         result: T = await work.future
         return result
 
@@ -262,12 +262,7 @@ class Writer:
                 self._metrics.observe("sekisho_store_commit_seconds", time.perf_counter() - self._began)
             for change in {change: None for transaction in transactions for change in transaction.changes}:
                 self._changes.publish(change)
-        if len(self._waiting) < GATHER_UNTIL and len(batch) > 1 and self._syncs and self._loop is not None:
-            self._loop.call_later(
-                min(GATHER_EACH_SECONDS * len(batch), GATHER_SECONDS), self._guarded, self._go_on
-            )
-        else:
-            self._go_on()
+        self._go_on()
 
     def _alarm(self, batch: list[_Work], error: BaseException | None) -> bool:
         """Tell of a disk that refused, once for all that waited for it. Is it full?"""
@@ -296,9 +291,19 @@ class Writer:
             work.error, work.result, work.is_second_try = None, None, True
         self._waiting = again + self._waiting
 
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._syncs:
+            self.gathering.begin(loop, self._begin_guarded)
+        else:
+            loop.call_soon(self._begin_guarded)
+
+    def _begin_guarded(self) -> None:
+        if self._broken is None:  # else all that waited was told
+            self._guarded(self._begin)
+
     def _go_on(self) -> None:
-        if self._waiting:
-            self._begin()
+        if self._waiting and self._loop is not None:
+            self._gather(self._loop)
         else:
             self._is_busy = False
             if self._idle is not None:
