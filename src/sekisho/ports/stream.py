@@ -123,6 +123,11 @@ class Stream(Protocol):
         ...
 
     @property
+    def may_have_input(self) -> bool:
+        """False: nothing has arrived, and a turn of the loop would bring no input."""
+        ...
+
+    @property
     def is_closing(self) -> bool: ...
 
     def write(self, octets: bytes) -> None:

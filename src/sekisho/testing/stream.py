@@ -57,6 +57,10 @@ class MemoryStream:
     def has_input(self) -> bool:
         return bool(self._unread or self._incoming)
 
+    @property
+    def may_have_input(self) -> bool:
+        return True  # the other end may be about to write
+
     async def _wait(self) -> None:
         if not self._expired:  # else `expire` came before anybody waited
             self._wake.clear()

@@ -37,6 +37,28 @@ async def test_octets_go_both_ways(pair) -> None:
     assert not server.has_input
 
 
+async def arrives(stream) -> bool:
+    for _ in range(100_000):
+        if stream.may_have_input:
+            return True
+        await asyncio.sleep(0)
+    return False
+
+
+async def test_what_lies_in_the_kernel_is_noticed(pair) -> None:
+    server, client = pair
+    assert not server.may_have_input
+    server._transport.pause_reading()
+    client.write(b"too early")
+    assert await arrives(server)
+    assert not server.has_input
+    server._transport.resume_reading()
+    assert await server.read(30) == b"too early"
+    assert not server.may_have_input
+    client.abort()
+    assert await arrives(server)
+
+
 async def test_nodelay_is_set(pair) -> None:
     for stream in pair:
         assert (

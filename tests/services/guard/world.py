@@ -1,5 +1,6 @@
 """The small server of `smtp_world` with a guard, its letters, and a queue whose courier only takes notes."""
 
+import asyncio
 import base64
 from dataclasses import dataclass, field
 
@@ -142,4 +143,6 @@ class GuardedWorld(World):
         jobs, self.jobs = [*self.jobs], []
         jobs += await self.store.spool.claim(OWNER, 10_000)
         for job in jobs:
-            await self.queue._deliver(job)
+            self.queue.take((job,))
+            while self.queue._tasks:
+                await asyncio.wait(set(self.queue._tasks))

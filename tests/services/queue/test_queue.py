@@ -563,6 +563,86 @@ async def test_a_slow_next_hop_does_not_fill_the_queue() -> None:
     await world.stop()
 
 
+async def test_what_is_claimed_ahead_of_a_slow_next_hop_leaves_room_for_others() -> None:
+    world = World(concurrency=4, connections_per_next_hop=1)
+    await world.start()
+    gates = [asyncio.Event() for _ in range(20)]
+    slow = iter(gates)
+    world.courier.gate = lambda job: next(slow) if job.next_hop == "slow.example" else None
+    for _ in range(20):
+        await world.put(next_hop="slow.example")
+    for number, gate in enumerate(gates, 1):
+        await world.until(lambda number=number: len(world.courier.carried) == number)  # type: ignore[misc]  # bound
+        assert len(world.queue._ready.get("slow.example", ())) <= 4 and world.queue._ready_count <= 4
+        gate.set()
+    await world.settled(20)
+    await world.stop()
+
+
+async def test_a_connection_does_not_wait_for_what_it_carried_to_be_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(concurrency=20, connections_per_next_hop=1)
+    await world.start()
+    gate, settle = asyncio.Event(), world.store.spool.settle
+
+    async def slow_settle(*arguments: Any, **more: Any) -> Any:
+        await gate.wait()
+        return await settle(*arguments, **more)
+
+    monkeypatch.setattr(world.store.spool, "settle", slow_settle)
+    for _ in range(8):
+        await world.put(next_hop="there.example", fresh=True)
+    await world.until(lambda: len(world.courier.carried) == queue_module.UNSETTLED)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    # A crash now would double these, and no more than these.
+    assert len(world.courier.carried) == queue_module.UNSETTLED == 2 and world.courier.most_running == 1
+    gate.set()
+    await world.settled(8)
+    assert await world.store.spool.queue() == [] and world.courier.most_running == 1
+    await world.stop()
+
+
+async def test_a_free_connection_goes_on_in_the_same_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(concurrency=20, connections_per_next_hop=1)
+    await world.start()
+    over: list[str] = []  # attempts whose turn is over
+    seen: list[int] = []
+    carry = world.courier.carry
+
+    async def watched(job: QueueJob, octets: MessageOctets) -> tuple[Outcome, ...]:
+        seen.append(len(over))
+        outcomes = await carry(job, octets)
+        asyncio.get_running_loop().call_soon(over.append, job.message_id)
+        return outcomes
+
+    monkeypatch.setattr(world.courier, "carry", watched)
+    for _ in range(4):
+        await world.put(next_hop="there.example", fresh=True)
+    await world.settled(4)
+    assert seen == [0, 0, 1, 2]
+    await world.stop()
+
+
+async def test_a_backlog_is_claimed_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for hints nor for anything else is there a pause between its portions."""
+    monkeypatch.setattr(queue_module, "GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_module, "RECHECK_SECONDS", 3600.0)
+    world = World(concurrency=100, connections_per_next_hop=1)
+    await world.start()
+    for _ in range(30):
+        await world.put(next_hop="there.example")
+    await world.stop()
+    world.shutdown, later = ManualShutdown(), Queue(world.queue._rules, world.queue._ports)
+    world.run = asyncio.create_task(later.run(world.shutdown))
+    await world.until(lambda: len(world.courier.carried) == 30 and not later._tasks)
+    assert await world.store.spool.queue() == []
+    await world.stop()
+
+
 async def test_what_is_accepted_while_stopping_is_given_back(world: World) -> None:
     await world.stop()
     await world.put(fresh=True)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, cast
 
-from sekisho.adapters.net.endpoints import NOWHERE, endpoint_of, peer_uid_of
+from sekisho.adapters.net.endpoints import NOWHERE, endpoint_of, has_arrived, peer_uid_of
 from sekisho.adapters.net.settle import settle
 from sekisho.adapters.net.tlslayer import PIECE_OCTETS, RECORD_OCTETS, ClientTls, ServerTls, TlsLayer
 from sekisho.ports.stream import (
@@ -150,6 +150,10 @@ class SocketStream(asyncio.BufferedProtocol):
         return bool(self._chunks)
 
     @property
+    def may_have_input(self) -> bool:
+        return bool(self._chunks or self._lost or self._ended) or has_arrived(self._transport)
+
+    @property
     def is_closing(self) -> bool:
         return self._closing or self._lost is not None
 
@@ -243,12 +247,8 @@ class SocketStream(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         """Hand to the transport what it takes; while it says pause, or a handshake runs, octets wait here."""
-        if (
-            not self._out
-            or self._writing_paused
-            or self._handshake is not None
-            or self._transport.is_closing()
-        ):
+        waits = self._writing_paused or self._handshake is not None
+        if not self._out or waits or self._transport.is_closing():
             return
         pieces = self._out
         octets = pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -3,7 +3,8 @@ it."""
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from sekisho.core.policy.retry import SECOND_US
 from sekisho.core.terms.reply import Reply
@@ -24,7 +25,11 @@ LAST_TRIES = 5  # of writing down within SETTLE_SECONDS, while the worker ends
 SETTLE_RETRY_SECONDS = 2.0
 SETTLE_RETRY_MOST_SECONDS = 60.0
 FAULTS_UNTIL_PLAIN = 3  # then what cannot be told is not told, but what was delivered is written down
-PORTION = 4  # jobs of one next hop claimed at once, for each of its connections
+# For each connection of a next hop: so many of its jobs are claimed at once, with so many left here more are
+# claimed, and so many may be carried without being written down as carried. A crash may double the last.
+PORTION = 4
+LOW = 2
+UNSETTLED = 2
 
 
 class Queue:
@@ -36,11 +41,13 @@ class Queue:
         self._settler = Settler(rules, ports)
         self._ready: dict[str, deque[QueueJob]] = {}  # by next hop, in turn
         self._ready_count = 0
-        self._running: dict[str, int] = {}  # per next hop
+        self._running: dict[str, int] = {}  # per next hop: jobs that have a connection, or soon
+        self._unsettled: dict[str, int] = {}  # these, and those that are being written down
         self._tasks: set[asyncio.Task[None]] = set()
         self._carrying: set[asyncio.Task[None]] = set()  # those that may be interrupted: a settle may not
         self._wake = asyncio.Event()
         self._was_full = False
+        self._is_short = asyncio.Event()  # of what was left out of the last claim there is little left
         self._busy: frozenset[str] = frozenset()  # next hops left out of the last claim
         self._stopping = asyncio.Event()
         self._in_hand: set[int] = set()  # epochs of the claims that wait or are worked on here
@@ -91,6 +98,7 @@ class Queue:
 
     async def _watch(self, shutdown: Shutdown) -> None:
         await shutdown.wait()
+        self._is_short.set()
         self._wake.set()
 
     async def _wait(self, seconds: float) -> None:
@@ -101,7 +109,8 @@ class Queue:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
             if not self._was_full:
-                await asyncio.sleep(GATHER_SECONDS)
+                async with asyncio.timeout(GATHER_SECONDS):
+                    await self._is_short.wait()
         except TimeoutError:
             pass
         self._wake.clear()
@@ -109,15 +118,16 @@ class Queue:
     async def _claim_due(self) -> float:
         """Take what is due, as far as there is room; gives the seconds until somebody should look again.
 
-        Half the room again may wait here. Of a next hop that has jobs waiting here no more are taken: it
+        Half the room again may wait here. Of a next hop that has enough waiting here no more are taken: it
         holds up no other.
         """
         ports, rules = self._ports, self._rules
         room = rules.concurrency + rules.concurrency // 2 - len(self._tasks) - self._ready_count
         self._was_full = room <= 0
+        self._is_short.clear()
         if self._was_full:
             return RECHECK_SECONDS
-        busy = self._busy = frozenset(self._ready)
+        busy = self._busy = frozenset(hop for hop in self._ready if not self._runs_low(hop))
         try:
             due_at_us = await ports.spool.next_due_at_us(busy)
             if due_at_us is None:
@@ -125,9 +135,9 @@ class Queue:
             left_us = due_at_us - ports.clock.now_us()
             if left_us > 0:
                 return min(left_us / SECOND_US, RECHECK_SECONDS)
-            jobs = await ports.spool.claim(
-                rules.owner, room, per_next_hop=PORTION * rules.per_next_hop, busy=busy
-            )
+            have = max((len(jobs) for hop, jobs in self._ready.items() if hop not in busy), default=0)
+            portion = PORTION * rules.per_next_hop - have
+            jobs = await ports.spool.claim(rules.owner, room, per_next_hop=portion, busy=busy)
         except StoreUnavailable as error:
             ports.journal.record(Entry("queue.store_unavailable", "", {"error": str(error)}))
             return RECHECK_SECONDS
@@ -139,19 +149,29 @@ class Queue:
         return 0.0 if jobs else 1.0
 
     def _start_ready(self) -> None:
-        while len(self._tasks) < self._rules.concurrency and not self._stopping.is_set():
-            job = self._next_job()
+        while len(self._tasks) < self._rules.concurrency:
+            job = self._take_up()
             if job is None:
                 return
-            self._running[job.next_hop] = self._running.get(job.next_hop, 0) + 1
-            task = asyncio.get_running_loop().create_task(self._work(job))
-            self._tasks.add(task)
-            task.add_done_callback(self._on_done)
+            self._spawn(self._work(job))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
+    def _take_up(self) -> QueueJob | None:
+        job = None if self._stopping.is_set() else self._next_job()
+        if job is not None:
+            for counts in (self._running, self._unsettled):
+                counts[job.next_hop] = counts.get(job.next_hop, 0) + 1
+        return job
 
     def _next_job(self) -> QueueJob | None:
         """Next hops take turns; each has as many jobs running as the relay opens connections to it."""
+        most = self._rules.per_next_hop
         for next_hop, jobs in self._ready.items():
-            if self._running.get(next_hop, 0) >= self._rules.per_next_hop:
+            if self._running.get(next_hop, 0) >= most or self._unsettled.get(next_hop, 0) >= UNSETTLED * most:
                 continue
             job = jobs.popleft()
             self._ready_count -= 1
@@ -164,38 +184,55 @@ class Queue:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._start_ready()
-        if self._was_full or not self._busy.issubset(self._ready):
+        if any(map(self._runs_low, self._busy)):
+            self._is_short.set()
+        if self._was_full or self._is_short.is_set():
             self._wake.set()
 
-    async def _work(self, job: QueueJob) -> None:
-        """One job from content to settled. Whatever fails here, the queue goes on (law 8), and the job has an
-        outcome."""
+    def _runs_low(self, next_hop: str) -> bool:
+        return len(self._ready.get(next_hop, ())) <= LOW * self._rules.per_next_hop
+
+    async def _work(self, first: QueueJob) -> None:
+        """One job after the other. A connection that is free goes on in the same turn of the loop, while
+        another task writes down what it carried."""
+        job: QueueJob | None = first
+        while job is not None:
+            done = job
+            try:
+                octets, outcomes = await self._attempt(done)
+            except BaseException:
+                self._let_go(done)
+                raise
+            finally:
+                _count_down(self._running, done.next_hop)
+            job = self._take_up() if len(self._tasks) < self._rules.concurrency else None
+            if job is None:
+                await self._end(done, octets, outcomes)
+            else:
+                self._spawn(self._end(done, octets, outcomes))
+
+    async def _end(self, job: QueueJob, octets: MessageOctets, outcomes: tuple[Outcome, ...]) -> None:
+        """Whatever fails here, the queue goes on (law 8)."""
         try:
-            await self._deliver(job)
+            await self._settle(job, octets, outcomes)
         except StaleLease:
             kind = "queue.stale_lease" if await self._is_there(job) else "queue.gone"
             self._ports.journal.record(Entry(kind, job.message_id, {"next_hop": job.next_hop}))
         except Exception as error:
-            self._ports.journal.fault(
-                "queue.work", error
-            )  # nothing above lets one through; the claim is given back as lost
+            # Nothing above lets one through; the claim is given back as lost.
+            self._ports.journal.fault("queue.work", error)
         finally:
-            self._in_hand.discard(job.epoch)
-            left = self._running[job.next_hop] - 1
-            if left:
-                self._running[job.next_hop] = left
-            else:
-                del self._running[job.next_hop]
+            self._let_go(job)
+
+    def _let_go(self, job: QueueJob) -> None:
+        self._in_hand.discard(job.epoch)
+        _count_down(self._unsettled, job.next_hop)
 
     async def _is_there(self, job: QueueJob) -> bool:
         try:
             return await self._ports.spool.queued(job.message_id) is not None
         except StoreUnavailable:
             return True
-
-    async def _deliver(self, job: QueueJob) -> None:
-        octets, outcomes = await self._attempt(job)
-        await self._settle(job, octets, outcomes)
 
     async def _attempt(self, job: QueueJob) -> tuple[MessageOctets, tuple[Outcome, ...]]:
         """Never raises: what fails before the courier has the job puts it off, what fails with him is his
@@ -367,6 +404,12 @@ class Queue:
             pass
         finally:
             self._in_hand.discard(job.epoch)
+
+
+def _count_down(counts: dict[str, int], next_hop: str) -> None:
+    counts[next_hop] -= 1
+    if not counts[next_hop]:
+        del counts[next_hop]
 
 
 def _interrupted(job: QueueJob) -> tuple[Outcome, ...]:

@@ -345,9 +345,10 @@ class RelaySession:
             chunk = await octets.read(offset, CHUNK_OCTETS)
             if not chunk:
                 raise StoreUnavailable("the stored message is shorter than it should be")
-        for _ in range(PEEK_TURNS):
-            await asyncio.sleep(0)
-        await self._hear()
+        if stream.may_have_input:
+            for _ in range(PEEK_TURNS):
+                await asyncio.sleep(0)
+            await self._hear()
         if not machine.is_closed:
             machine.end_content()
 
