@@ -309,8 +309,8 @@ def profile(server: Server, per_connection: int, arguments: argparse.Namespace) 
                 shares[place] = shares.get(place, 0) + int(number)
         total = sum(int(number) for _, _, number in stacks)
         print(f"-- {title}")
-        for place, number in sorted(shares.items(), key=lambda item: -item[1])[:60]:
-            print(f"{number / total:6.1%}  {place}")
+        for place, count in sorted(shares.items(), key=lambda item: -item[1])[:60]:
+            print(f"{count / total:6.1%}  {place}")
 
 
 def _file(stack: str) -> str:
