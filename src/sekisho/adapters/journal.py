@@ -31,6 +31,8 @@ _NEEDS_QUOTES = re.compile(r'[\s"=]|^$')
 
 def escape(text: str, limit: int = VALUE_CHARACTERS) -> str:
     """Bounded, with control characters as \\xNN or \\uNNNN."""
+    if len(text) <= limit and text.isprintable():
+        return text  # as nearly all are: nothing that `_UNSAFE` names is printable
     if len(text) > limit:
         text = text[:limit] + "…"
     return _UNSAFE.sub(_escape_one, text) if _UNSAFE.search(text) else text
