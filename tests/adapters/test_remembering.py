@@ -5,10 +5,11 @@ from pathlib import Path
 
 from sekisho.adapters.process.changes import DatagramChanges
 from sekisho.adapters.process.versions import SharedVersion
-from sekisho.adapters.remembering import LOOK_AGAIN_SECONDS, MOST_ROWS, RememberedNames
+from sekisho.adapters.remembering import LOOK_AGAIN_SECONDS, MOST_ROWS, RememberedNames, RememberedScripts
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Account, AccountState, Alias, Domain
+from sekisho.ports.scripts import ScriptLimits
 from sekisho.testing.clock import ManualClock, SeededDice
 
 ANN = Address.from_text("ann@local.example")
@@ -114,7 +115,7 @@ async def test_a_change_by_another_worker_is_seen_once_its_caller_is_told(tmp_pa
     clock, version = ManualClock(), SharedVersion(2)
     stores = []
     for slot in range(2):
-        changes = DatagramChanges(tmp_path / f"{slot}.sock", (), version.raise_)
+        changes = DatagramChanges(tmp_path / f"{slot}.sock", (), directory_changed=version.raise_)
         stores.append(SqliteStore(tmp_path / "data", clock, SeededDice(slot), changes))
     here, there = stores
     names = RememberedNames(here.directory, version.now, clock)
@@ -136,6 +137,33 @@ async def test_a_change_by_another_worker_is_seen_once_its_caller_is_told(tmp_pa
         assert await names.account_by_address(ANN) is None
         await there.directory.remove_domain("local.example")
         assert await names.domain("local.example") is None
+    finally:
+        for store in stores:
+            await store.close()
+
+
+async def test_a_script_that_another_worker_activates_runs_at_once(tmp_path: Path) -> None:
+    clock, version = ManualClock(), SharedVersion(2)
+    stores = []
+    for slot in range(2):
+        changes = DatagramChanges(tmp_path / f"{slot}.sock", (), scripts_changed=version.raise_)
+        stores.append(SqliteStore(tmp_path / "data", clock, SeededDice(slot), changes))
+    here, there = stores
+    scripts = RememberedScripts(here.scripts, version.now, clock)
+    try:
+        await there.directory.add_domain(Domain("local.example", 0))
+        account = await there.directory.add_account(ANN, "", "")
+        assert await scripts.active(account.id) is None
+        await there.scripts.put(account.id, "main", b"keep;", ScriptLimits())
+        assert await scripts.active(account.id) is None
+        await there.scripts.activate(account.id, "main")
+        found = await scripts.active(account.id)
+        assert found is not None and found.scripts == {"main": b"keep;"}
+        await there.scripts.put(account.id, "main", b"stop;", ScriptLimits())
+        found = await scripts.active(account.id)
+        assert found is not None and found.scripts == {"main": b"stop;"}
+        await there.scripts.activate(account.id, "")
+        assert await scripts.active(account.id) is None
     finally:
         for store in stores:
             await store.close()

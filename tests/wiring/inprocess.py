@@ -106,6 +106,7 @@ async def worker(
         rates=SharedRates(1, 60),
         recent=SharedRecent(1, 16),
         directory=SharedVersion(1),
+        scripts=SharedVersion(1),
     )
     ports = {
         name: held[0].getsockname()[1] for name, held in sockets.items() if held[0].family == socket.AF_INET

@@ -328,6 +328,7 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             rates=SharedRates(1, 60),
             recent=SharedRecent(1, 16),
             directory=SharedVersion(1),
+            scripts=SharedVersion(1),
         )
         hook = sys.unraisablehook
         plant = open_plant(house.setup(house.config()), shared, context, stack)

@@ -12,6 +12,7 @@ from sekisho.core.terms.address import Address
 from sekisho.ports.clock import Clock
 from sekisho.ports.directory import Account, Alias, Domain
 from sekisho.ports.names import Names
+from sekisho.ports.scripts import ActiveScripts, Scripts
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -65,6 +66,22 @@ class RememberedNames:
 
     async def alias(self, address: Address) -> Alias | None:
         return await self._aliases.get((address.local, address.domain), lambda: self._names.alias(address))
+
+
+class RememberedScripts:
+    """Implements `ports.scripts.ScriptsToRun`. One per worker; who has no active script, as most, is
+    remembered. Scripts themselves may be large, and are read."""
+
+    def __init__(self, scripts: Scripts, version: Callable[[], bytes], clock: Clock) -> None:
+        self._scripts = scripts
+        self._active: _Rows[int, ActiveScripts | None] = _Rows(version, clock)
+
+    async def active(self, account_id: int) -> ActiveScripts | None:
+        return await self._active.get(account_id, lambda: self._scripts.active(account_id), _is_none)
+
+
+def _is_none(active: ActiveScripts | None) -> bool:
+    return active is None
 
 
 def _has_no_quota(account: Account | None) -> bool:

@@ -20,7 +20,12 @@ class DirectoryChanged:
     """Accounts, domains, aliases or passwords changed: caches are stale."""
 
 
-Change = AccountChanged | QueueChanged | DirectoryChanged
+@dataclass(frozen=True, slots=True)
+class ScriptsChanged:
+    """Somebody's scripts changed. Nobody waits for it: who remembers scripts looks at their version."""
+
+
+Change = AccountChanged | QueueChanged | DirectoryChanged | ScriptsChanged
 
 
 class Changes(Protocol):

@@ -38,7 +38,15 @@ class ActiveScripts(Struct, frozen=True):
     scripts: dict[str, bytes]
 
 
-class Scripts(Protocol):
+class ScriptsToRun(Protocol):
+    """What is asked with every message."""
+
+    async def active(self, account_id: int) -> ActiveScripts | None:
+        """None where none is active: mostly, and then it costs an indexed row."""
+        ...
+
+
+class Scripts(ScriptsToRun, Protocol):
     """Names are Unicode, compared as they are (RFC 5804 §1.6). At most one script of an account is active.
     Writes are durable."""
 
@@ -47,10 +55,6 @@ class Scripts(Protocol):
         ...
 
     async def script(self, account_id: int, name: str) -> bytes | None: ...
-
-    async def active(self, account_id: int) -> ActiveScripts | None:
-        """None where none is active: mostly, and then it costs an indexed row."""
-        ...
 
     async def put(self, account_id: int, name: str, octets: bytes, limits: ScriptLimits) -> None:
         """Add or replace; raises ScriptsRefused beyond the limits or without the account."""

@@ -25,7 +25,7 @@ from sekisho.adapters.process.privileges import open_log
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.process.versions import SharedVersion
-from sekisho.adapters.remembering import RememberedNames
+from sekisho.adapters.remembering import RememberedNames, RememberedScripts
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.schema import Config
 from sekisho.core.policy.dnsbl import Health
@@ -66,6 +66,7 @@ class Shared:
     rates: SharedRates
     recent: SharedRecent
     directory: SharedVersion
+    scripts: SharedVersion
 
     def take_slot(self, slot: int) -> None:
         self.counts.take_slot(slot)
@@ -73,6 +74,7 @@ class Shared:
         self.rates.take_slot(slot)
         self.recent.take_slot(slot)
         self.directory.take_slot(slot)
+        self.scripts.take_slot(slot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ class Plant:
     changes: DatagramChanges
     store: SqliteStore
     own_names: RememberedNames
+    active_scripts: RememberedScripts
     resolver: ResolverSeat
     tls: ServerContexts
     signing: KeySigning
@@ -122,7 +125,7 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
     ledger = LedgerKeeper(log, clock, shared.metrics)
     stack.callback(ledger.close)
     catch_strays(ledger.journal, asyncio.get_running_loop())
-    changes = _open_changes(context, shared.directory, stack)
+    changes = _open_changes(context, shared, stack)
     store = _open_store(config, (clock, dice), changes, shared.metrics, stack)
     _look_after(store, ledger.journal, clock, log, stack)
     resolver = ResolverSeat(StubResolver(config.resolver, clock))
@@ -148,6 +151,7 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
         changes=changes,
         store=store,
         own_names=RememberedNames(store.directory, shared.directory.now, clock),
+        active_scripts=RememberedScripts(store.scripts, shared.scripts.now, clock),
         resolver=resolver,
         tls=ServerContexts(),
         signing=signing,
@@ -247,8 +251,13 @@ def _open_classifier(
     return classifier
 
 
-def _open_changes(context: WorkerContext, version: SharedVersion, stack: AsyncExitStack) -> DatagramChanges:
-    changes = DatagramChanges(context.changes_socket, context.sibling_sockets, version.raise_)
+def _open_changes(context: WorkerContext, shared: Shared, stack: AsyncExitStack) -> DatagramChanges:
+    changes = DatagramChanges(
+        context.changes_socket,
+        context.sibling_sockets,
+        directory_changed=shared.directory.raise_,
+        scripts_changed=shared.scripts.raise_,
+    )
     changes.start()
     stack.callback(changes.close)
     return changes

@@ -59,6 +59,7 @@ def _plan(
         rates=SharedRates(workers, config.door.rates.window_seconds),
         recent=SharedRecent(workers, max(SPRAYED_NAMES, config.login.sprayed_accounts)),
         directory=SharedVersion(workers),
+        scripts=SharedVersion(workers),
     )
     listeners = [
         ListenSpec(name, listener.address, listener.port)

@@ -13,7 +13,9 @@ from sekisho.wiring.plant import Plant
 def sieve_service(plant: Plant, config: Config, recipients: RecipientProbe) -> SieveService:
     store, settings = plant.store, config.sieve
     runner = ScriptRunner(
-        RunPorts(store.scripts, store.remembered, store.mail, plant.clock), config.hostname, settings.limits()
+        RunPorts(plant.active_scripts, store.remembered, store.mail, plant.clock),
+        config.hostname,
+        settings.limits(),
     )
     sorting = SortingPorts(
         runner=runner,

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from sekisho.ports.changes import AccountChanged, Change, DirectoryChanged, QueueChanged
+from sekisho.ports.changes import AccountChanged, Change, DirectoryChanged, QueueChanged, ScriptsChanged
 
 _ACCOUNT, _QUEUE, _DIRECTORY = b"A", b"Q", b"D"
 DATAGRAM_LIMIT = 9  # the kind and a 64-bit account id
@@ -19,11 +19,19 @@ Wake = Callable[[], None]
 
 class DatagramChanges:
     """`ports.changes.Changes`. `own` is this worker's socket path, `siblings` those of the others; a missing
-    sibling is fine. `directory_changed` is called inside `publish`, before anybody hears that the change is
-    done."""
+    sibling is fine. `directory_changed` and `scripts_changed` are called inside `publish`, before anybody
+    hears that the change is done."""
 
-    def __init__(self, own: Path, siblings: tuple[Path, ...], directory_changed: Wake = lambda: None) -> None:
-        self._own, self._directory_changed = own, directory_changed
+    def __init__(
+        self,
+        own: Path,
+        siblings: tuple[Path, ...],
+        *,
+        directory_changed: Wake = lambda: None,
+        scripts_changed: Wake = lambda: None,
+    ) -> None:
+        self._own = own
+        self._directory_changed, self._scripts_changed = directory_changed, scripts_changed
         self._siblings = tuple(str(path) for path in siblings)
         self._accounts: dict[int, list[Wake]] = {}
         self._queue: list[Wake] = []
@@ -50,6 +58,9 @@ class DatagramChanges:
         self._own.unlink(missing_ok=True)
 
     def publish(self, change: Change) -> None:
+        if isinstance(change, ScriptsChanged):
+            self._scripts_changed()
+            return
         if isinstance(change, DirectoryChanged):
             self._directory_changed()
         datagram = _encode(change)
@@ -106,7 +117,7 @@ class DatagramChanges:
             wake()
 
 
-def _encode(change: Change) -> bytes:
+def _encode(change: AccountChanged | QueueChanged | DirectoryChanged) -> bytes:
     match change:
         case AccountChanged(account_id):
             return _ACCOUNT + struct.pack("!q", account_id)

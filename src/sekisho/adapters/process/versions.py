@@ -1,4 +1,5 @@
-"""How often the directory was changed, over all workers, in memory that the supervisor maps before it forks.
+"""How often something (the directory, scripts) was changed, over all workers, in memory that the supervisor
+maps before it forks.
 
 Each worker writes only its own cell, so nothing needs a lock, and no change is lost between two that happen
 at once.

@@ -16,7 +16,7 @@ from sekisho.core.sieve.situation import MailView, Situation
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import ContentWriter
 from sekisho.ports.mailstore import MailboxInfo, MailStore
-from sekisho.ports.scripts import ActiveScripts, Remembered, Scripts
+from sekisho.ports.scripts import ActiveScripts, Remembered, ScriptsToRun
 
 _COMPILED = 1000  # scripts that a worker keeps
 _READ_BODY = frozenset(("body", "foreverypart", "mime", "extracttext"))
@@ -44,7 +44,7 @@ class MailToSort:
 
 @dataclass(frozen=True, slots=True)
 class RunPorts:
-    scripts: Scripts
+    scripts: ScriptsToRun
     remembered: Remembered
     mail: MailStore
     clock: Clock

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from sekisho.ports.changes import AccountChanged, Change, QueueChanged
+from sekisho.ports.changes import AccountChanged, Change, QueueChanged, ScriptsChanged
 
 
 class LocalChanges:
@@ -18,6 +18,8 @@ class LocalChanges:
     def publish(self, change: Change) -> None:
         self.published.append(change)
         del self.published[:-1000]
+        if isinstance(change, ScriptsChanged):
+            return
         if isinstance(change, AccountChanged):
             wakes = self._accounts.get(change.account_id, {})
         else:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from sekisho.adapters.stores import scripting
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
+from sekisho.ports.changes import ScriptsChanged
 from sekisho.ports.clock import Clock
 from sekisho.ports.scripts import ActiveScripts, ScriptInfo, ScriptLimits
 
@@ -55,6 +56,7 @@ class SqliteScripts:
             ((others, others_octets),) = tx.execute(sql, (account_id, name)).fetchall()
             scripting.check_put(others, others_octets, len(octets), limits)
             tx.execute(_PUT, (account_id, name, self._clock.now_us(), octets))
+            tx.changed(ScriptsChanged())
 
         await self._writer.write(step)
 
@@ -68,6 +70,7 @@ class SqliteScripts:
             tx.execute(
                 "UPDATE sieve_script SET is_active = 1 WHERE account_id = ? AND name = ?", (account_id, name)
             )
+            tx.changed(ScriptsChanged())
 
         await self._writer.write(step)
 
@@ -81,6 +84,7 @@ class SqliteScripts:
                 "UPDATE sieve_script SET name = ? WHERE account_id = ? AND name = ?",
                 (new_name, account_id, name),
             )
+            tx.changed(ScriptsChanged())
 
         await self._writer.write(step)
 
@@ -94,6 +98,7 @@ class SqliteScripts:
             if rows[0][0]:
                 raise scripting.is_active(name)
             tx.execute("DELETE FROM sieve_script WHERE account_id = ? AND name = ?", (account_id, name))
+            tx.changed(ScriptsChanged())
 
         await self._writer.write(step)
 
