@@ -145,7 +145,8 @@ async def test_the_rule_is_not_said_twice(scene: Scene) -> None:
     )
     story = await scene.story("m1")
     assert (
-        said(story.why) == "blocklists agree on where it came from: bl.example says spam source (weight 1)."
+        said(story.why)
+        == "several blocklists list where it came from: bl.example says spam source (weight 1)."
     )
 
 
@@ -162,7 +163,7 @@ async def test_what_was_put_off_and_came_again_is_here(scene: Scene) -> None:
     scene.note(
         "reception.refused", "m1", "x@b.example", "a@b.example", reply="451 4.7.1 later", rule="", **common
     )
-    assert "was put off on" in said((await scene.story("m1")).what) and "release m1" in said(
+    assert "was deferred on" in said((await scene.story("m1")).what) and "release m1" in said(
         (await scene.story("m1")).remedy
     )
     scene.note("reception.accepted", "other", "x@b.example", **(common | {"reverse_path": "z@b.example"}))
@@ -173,7 +174,7 @@ async def test_what_was_put_off_and_came_again_is_here(scene: Scene) -> None:
         said(story.what).endswith(", as m2")
         and said(story.remedy) == "Nothing: it is here. What became of it: sekisho why m2."
     )
-    assert "m2" in said(story.what, "ja") and "the sender is new here" in said(story.why)
+    assert "m2" in said(story.what, "ja") and "the sender is unknown here" in said(story.why)
 
 
 async def test_a_refused_recipient(scene: Scene) -> None:
@@ -231,7 +232,7 @@ async def test_a_refused_message_is_told_by_the_rule_of_its_evidence(scene: Scen
     [
         ("552 5.3.4 The message is too large", "refused", "larger than this server takes"),
         ("550 5.5.2 Bare CR or LF received", "refused", "CRLF"),
-        ("452 4.3.1 The message cannot be stored now", "deferred", "not enough room"),
+        ("452 4.3.1 The message cannot be stored at the moment", "deferred", "not enough room"),
         ("550 5.9.9 Something new", "refused", "550 5.9.9 Something new"),
         ("nonsense", "refused", "nonsense"),
     ],
@@ -252,7 +253,7 @@ async def test_a_delivered_message_and_one_in_junk(scene: Scene) -> None:
     scene.note("reception.evidence", "m2", verdict="junk", rule="dmarc-quarantine", author_domain="b.example")
     scene.accepted("m2", delivered=1)
     story = await scene.story("m2")
-    assert story.verdict == "junk" and "be set apart" in said(story.why)
+    assert story.verdict == "junk" and "be quarantined" in said(story.why)
     scene.accepted("m3", delivered=1, over_quota=1)
     assert said((await scene.story("m3")).why) == "the mailbox is full."
 
@@ -311,7 +312,7 @@ async def test_how_deliveries_end(scene: Scene) -> None:
 
 
 async def test_what_nobody_was_told_says_so(scene: Scene) -> None:
-    because = "neither SPF nor DKIM speaks for b.example"
+    because = "neither SPF nor DKIM authenticates b.example"
     for id_, *ends in (("m1", "failed", "550 5.1.1 Who?"), ("m2", "deferred", "451 4.4.1 No")):
         scene.accepted(id_, "c@far.example", relayed=1)
         scene.note(
@@ -345,12 +346,12 @@ async def test_what_nobody_was_told_says_so(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("because", "why"),
     [
-        ("program: a.exe", "it carries something that acts when it is opened: program: a.exe."),
+        ("program: a.exe", "it has an attachment that acts when it is opened: program: a.exe."),
         (
             "program: a.exe, broken structure: x",
-            "it carries something that acts when it is opened: program: a.exe, broken structure: x.",
+            "it has an attachment that acts when it is opened: program: a.exe, broken structure: x.",
         ),
-        ("broken structure: a multipart without a boundary", "its parts cannot be told apart for sure"),
+        ("broken structure: a multipart without a boundary", "its structure is ambiguous"),
     ],
 )
 async def test_what_cannot_be_taken_apart_is_told_in_its_own_words(

@@ -90,7 +90,7 @@ def test_what_was_taught_is_found_and_moves_teach(server: Server, someone: Accou
     (junk,) = messages(server, someone, "Junk")
     assert reason_of(junk).startswith("content-junk; ")
     assert len(messages(server, someone)) == 1
-    english, japanese = "it reads like mail that people here called junk", "迷惑メールと呼んだもの"
+    english, japanese = "the classifier judges it to be junk", "分類器が迷惑メールと判定しました"
     is_told(server, f"<9001@{SPAM[0]}.example>", english, japanese)
     with imap(server, someone) as connection:
         connection.select("Junk")
@@ -109,7 +109,7 @@ def test_what_was_taught_is_found_and_moves_teach(server: Server, someone: Accou
 def test_scanners_speak_and_are_not_waited_for(server: Server, someone: Account, beside: Scanners) -> None:
     reply = send(server, someone, LETTER % (b"v1", b"EVIL"))
     match = re.search(r"\(id ([a-z0-9-]+)\)", reply)
-    assert reply.startswith("550 5.7.1 A virus was found") and match
+    assert reply.startswith("550 5.7.1 The message contains a virus") and match
     is_told(server, match[1], "a virus was found in it: ClamAV found Test.Evil.UNOFFICIAL", "ウイルス")
     usual = beside.rspamd_server.answer
     beside.rspamd_server.answer = {
@@ -122,9 +122,7 @@ def test_scanners_speak_and_are_not_waited_for(server: Server, someone: Account,
     beside.rspamd_server.answer = usual
     (junk,) = messages(server, someone, "Junk")
     assert reason_of(junk).startswith("rspamd; add header, score 7 of 15: X (7)")
-    is_told(
-        server, "<r1@stranger.test>", "rspamd, which is asked beside this server, calls it spam", "rspamd"
-    )
+    is_told(server, "<r1@stranger.test>", "rspamd judges it to be spam", "rspamd")
     beside.clamd.is_silent = True
     assert send(server, someone, LETTER % (b"s1", b"EVIL, but nobody says so")) == ""
     beside.clamd.is_silent = False
@@ -140,8 +138,8 @@ def test_a_program_is_told_by_what_it_is(server: Server, someone: Account) -> No
     is_told(
         server,
         "<p1@stranger.test>",
-        "something that acts when it is opened: program: holiday.jpg",
-        "開くと何かをするもの",
+        "an attachment that acts when it is opened: program: holiday.jpg",
+        "開くと動作する添付ファイル",
     )
 
 

@@ -176,7 +176,9 @@ def test_whom_envelope_shows_has_passed_or_is_marked(server: Server, someone: Ac
     reply = refusal(server, someone, letter("boss@strict.test; x@honest.test"), source="127.0.41.1")
     match = re.search(r"\(id ([a-z0-9-]+)\)", reply)
     assert (
-        match and "nobody can tell who wrote it" in server.command("why", match[1])["stories"][0]["sentence"]
+        match
+        and "its From does not name a readable author"
+        in server.command("why", match[1])["stories"][0]["sentence"]
     )
 
 

@@ -81,7 +81,7 @@ def test_a_stranger_waits_and_comes_back_from_another_host(server: Server, someo
     story = server.command("why", id_)["stories"][0]
     assert (
         story["verdict"] == "deferred"
-        and "the sender is new here" in story["sentence"]
+        and "the sender is unknown here" in story["sentence"]
         and f"release {id_}" in story["remedy"]
     )
     evidence = next(entry for entry in story["entries"] if entry["kind"] == "reception.evidence")

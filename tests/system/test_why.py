@@ -151,13 +151,13 @@ REFUSALS: dict[str, tuple[Callable[[Server], str], str, str, str]] = {
     "own domain": (
         lambda server: reply_to(server, "bob@example.test", "From: alice@example.test\r\n\r\nx"),
         "550 5.7.1",
-        "names example.test, a domain of yours",
-        "自分のドメイン example.test",
+        "its author is in example.test, a domain served here",
+        "差出人がここのドメイン example.test",
     ),
     "dmarc": (
         lambda server: reply_to(server, "bob@example.test", "From: x@strict.test\r\n\r\nx"),
         "550 5.7.1",
-        "DMARC fails: neither SPF nor DKIM speaks for strict.test",
+        "DMARC fails: neither SPF nor DKIM authenticates strict.test",
         "DMARC の失敗",
     ),
     "declared size": (

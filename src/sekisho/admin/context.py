@@ -62,7 +62,7 @@ class Context:
     @property
     def door(self) -> DoorKit:
         if self.door_kit is None:
-            raise AdminRefused("The door cannot be reached from here.")
+            raise AdminRefused("The door's records cannot be reached from here.")
         return self.door_kit
 
     @property

@@ -283,7 +283,7 @@ def _check_greylist(config: Config) -> Iterator[Problem]:
     if greylist.mode == "enforce" and not config.reputation.enabled:
         yield Problem(
             path="greylist.mode",
-            text="Without reputation.enabled nobody is known here, so that nobody is asked to come again.",
+            text="Without reputation.enabled no sender can become known, so greylisting does nothing.",
             advice='Switch reputation on, or write greylist.mode = "off".',
             severity="warning",
         )

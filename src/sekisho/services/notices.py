@@ -118,7 +118,7 @@ class Notices:
         fields = {
             "reverse_path": str(reverse_path),
             "recipient": " ".join(str(one.recipient.address) for one in group),
-            "because": f"neither SPF nor DKIM speaks for {domain}",
+            "because": f"neither SPF nor DKIM authenticates {domain}",
         }
         self._journal(message, "notice.withheld", action, fields)
 

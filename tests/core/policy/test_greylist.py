@@ -346,7 +346,7 @@ def test_a_finding_tells_itself() -> None:
         in GreylistFinding(key=KEY, tried=GreylistTry(NOW_US - HOUR_US, 1), now_us=NOW_US).explain()
     )
     assert (
-        "came back before, after 5 min"
+        "tried again before, after 5 min"
         in GreylistFinding(key=KEY, tried=GreylistTry(1, 2, 5 * MINUTE_US + 1), now_us=NOW_US).explain()
     )
     assert (

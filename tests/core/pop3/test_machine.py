@@ -108,7 +108,7 @@ def test_greeting_has_no_timestamp() -> None:
 def test_a_session() -> None:
     caller = Caller()
     assert _dialog(caller, "user alice@example.test", "pass good") == [
-        "+OK Now the password",
+        "+OK Send the password",
         "+OK maildrop has 3 messages (321 octets)",
     ]
     assert caller.events == [PasswordLogin("alice@example.test", "good")]
@@ -188,7 +188,7 @@ def test_stls_forgets_the_name() -> None:
     caller = Caller(is_tls=False, answer_stls=True)
     assert _dialog(caller, "STLS", "PASS good", "STLS") == [
         "+OK Begin TLS",
-        "-ERR USER comes first",
+        "-ERR Send USER first",
         "-ERR TLS is active already",
     ]
 
@@ -250,7 +250,7 @@ def test_a_password_may_have_spaces() -> None:
 
 def test_the_password_follows_its_name_only_once() -> None:
     assert _dialog(Caller(), "PASS good")[-1].startswith("-ERR")
-    assert _dialog(Caller(), "USER a", "PASS bad", "PASS good")[-1] == "-ERR USER comes first"
+    assert _dialog(Caller(), "USER a", "PASS bad", "PASS good")[-1] == "-ERR Send USER first"
 
 
 def test_too_many_errors_end_the_session() -> None:
@@ -299,7 +299,7 @@ def test_lines_are_bounded() -> None:
     assert caller.events == [Pop3Closed("line too long")]
     caller = Caller()
     caller.feed(b"USER " + b"a" * (MAX_LINE_OCTETS - 7) + b"\r\n")
-    assert caller.events == [] and caller.output.endswith(b"+OK Now the password\r\n")
+    assert caller.events == [] and caller.output.endswith(b"+OK Send the password\r\n")
 
 
 @pytest.mark.parametrize("line", [b"NOOP\n", b"NO\0OP\r\n", b"CAPA\r\r\n", b"USER a\tb\r\n"])
@@ -307,7 +307,7 @@ def test_bare_ends_and_controls_are_refused(line: bytes) -> None:
     caller = Caller()
     del caller.output[:]
     caller.feed(line)
-    assert caller.output.startswith(b"-ERR A line ends in CRLF")
+    assert caller.output.startswith(b"-ERR A line must end in CRLF")
 
 
 def test_shutdown_removes_nothing() -> None:

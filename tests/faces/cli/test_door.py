@@ -72,7 +72,7 @@ def test_the_rules_stand_in_their_order(cli: Any, monkeypatch: Any) -> None:
         and found[0]["says"]["ja"].endswith("。")
     )
     monkeypatch.setenv("LANG", "ja_JP.UTF-8")
-    assert "部外者" in cli("door", "rules")[1]
+    assert "差出人がここのドメイン" in cli("door", "rules")[1]
 
 
 def test_release_says_what_follows(cli: Any, app: Any) -> None:
@@ -98,7 +98,7 @@ def test_release_says_what_follows(cli: Any, app: Any) -> None:
 def test_greylist_says_who_came_back(cli: Any, app: Any) -> None:
     assert cli("door", "greylist") == (
         0,
-        "0 senders were asked to come again: 0 did, 0 did not, 0 still may.\n",
+        "0 senders were asked to try again later: 0 did, 0 did not, 0 still may.\n",
         "",
     )
     now_us = app.store.state.clock.now_us()
@@ -110,8 +110,8 @@ def test_greylist_says_who_came_back(cli: Any, app: Any) -> None:
     for name, tried in rows.items():
         asyncio.run(app.store.greylist.change(f"domain:{name}.example", lambda known, tried=tried: tried))
     lines = cli("door", "greylist", "--limit", "5")[1].splitlines()
-    assert lines[0] == "3 senders were asked to come again: 2 did, 0 did not, 1 still may."
-    assert lines[1:3] == ["  1 came back after 2 to 5 minutes.", "  1 came back later."]
+    assert lines[0] == "3 senders were asked to try again later: 2 did, 0 did not, 1 still may."
+    assert lines[1:3] == ["  1 tried again after 2 to 5 minutes.", "  1 tried again later."]
     assert lines[3].startswith("domain:c.example\t1\t")
     assert json.loads(cli("door", "greylist", "--json")[1])["came_back"] == 2
     assert cli("door", "greylist", "--since", "soon")[0] == exits.USAGE

@@ -229,7 +229,7 @@ async def test_whoever_is_named_in_a_forged_sender_hears_nothing() -> None:
         "action": "delivered",
         "reverse_path": "victim@far.example",
         "recipient": "other@local.example",
-        "because": "neither SPF nor DKIM speaks for far.example",
+        "because": "neither SPF nor DKIM authenticates far.example",
     }
 
 

@@ -176,7 +176,7 @@ async def test_who_talks_before_the_greeting_is_sent_away() -> None:
     client = watched.world.connect()
     client.write(HELLO)
     (line,) = await reply(client)
-    assert line.startswith("421 4.5.1 You spoke before the greeting") and await reply(client) == []
+    assert line.startswith("421 4.5.1 Commands came before the greeting") and await reply(client) == []
     (entry,) = watched.entries("reception.turned_away")
     assert entry.fields["rule"] == "early-talker" and entry.id in line
 

@@ -145,7 +145,7 @@ def cuts(reply: bytes, glued: bytes) -> range:
 async def test_an_answer_before_its_question_is_no_answer(
     script: dict[str, bytes], at: str, glued: bytes
 ) -> None:
-    told = ("before it was asked", "spoke before", "stood behind", "450 4.2.1 no")
+    told = ("a reply before a command", "sent octets before", "followed the 220", "450 4.2.1 no")
     for cut in cuts(script[at], glued):
         server = Hostile(script, at, glued, cut)
         outcome, journal = await attempt(server)
@@ -158,8 +158,8 @@ async def test_an_answer_before_its_question_is_no_answer(
 async def test_the_words_of_who_spoke_too_early_are_told() -> None:
     outcome, _ = await attempt(Hostile(PIPELINED, "DATA", b"250 2.0.0 got it\r\n", 5))
     wanted = (
-        "451 4.4.2 The session with mx.example.com [127.0.0.1] ended early: the server said before it "
-        "was asked: 250 2.0.0 got it"
+        "451 4.4.2 The session with mx.example.com [127.0.0.1] ended early: the server sent a reply "
+        "before a command: 250 2.0.0 got it"
     )
     assert str(outcome.reply) == wanted
 

@@ -227,7 +227,7 @@ async def test_a_refusal_of_some_is_a_copy(post: Post) -> None:
     assert await post.bring("user@local.example", "away@local.example") is None
     assert [len(await post.world.mailbox(name)) for name in ("user", "other")] == [2, 1]
     assert await post.bring("user@local.example") == Reply.of(
-        550, "5.7.1", "The recipient does not want this message"
+        550, "5.7.1", "The recipient refuses this message"
     )
 
 

@@ -27,7 +27,7 @@ def refused_message(id_: str, entries: Sequence[LedgerEntry], again: LedgerEntry
         told = (
             Told(
                 "deferred",
-                "A message of {account} to {recipients} was put off on {when} (client {client})",
+                "A message of {account} to {recipients} was deferred on {when} (client {client})",
                 wording,
             )
             if is_temporary
@@ -41,7 +41,7 @@ def refused_message(id_: str, entries: Sequence[LedgerEntry], again: LedgerEntry
         values |= {"later": again.id, "due": again.at_us}
         told = Told(
             "deferred",
-            "The message from {sender} to {recipients} was put off on {when} (client {client}); it came "
+            "The message from {sender} to {recipients} was deferred on {when} (client {client}); it came "
             "again and was accepted on {due}, "
             "as {later}",
             Wording(wording.why, "Nothing: it is here. What became of it: sekisho why {later}."),
@@ -50,7 +50,7 @@ def refused_message(id_: str, entries: Sequence[LedgerEntry], again: LedgerEntry
         told = (
             Told(
                 "deferred",
-                "The message from {sender} to {recipients} was put off on {when} (client {client})",
+                "The message from {sender} to {recipients} was deferred on {when} (client {client})",
                 wording,
             )
             if is_temporary

@@ -32,7 +32,7 @@ def _tell_recipient(values: _Values) -> Told:
     if _is_temporary(values):
         return Told(
             "deferred",
-            "The recipient {recipient} was put off on {when} for {sender} (client {client})",
+            "The recipient {recipient} was deferred on {when} for {sender} (client {client})",
             wording,
         )
     return Told(
@@ -45,7 +45,7 @@ def _tell_own_recipient(values: _Values) -> Told:
     if _is_temporary(values):
         return Told(
             "deferred",
-            "The recipient {recipient} was put off on {when} for {account} (client {client})",
+            "The recipient {recipient} was deferred on {when} for {account} (client {client})",
             wording,
         )
     return Told(
@@ -64,7 +64,7 @@ def _tell_command(values: _Values) -> Told:
     if values["command"] == "AUTH":
         return Told("refused", "A login of the client {client} was refused on {when}", wording)
     if _is_temporary(values):
-        return Told("deferred", "{command} {argument} of the client {client} was put off on {when}", wording)
+        return Told("deferred", "{command} {argument} of the client {client} was deferred on {when}", wording)
     return Told("refused", "{command} {argument} of the client {client} was refused on {when}", wording)
 
 

@@ -71,68 +71,66 @@ RULES: Mapping[str, Wording] = {
     ),
     # the door, before there is a message
     "early-talker": Wording(
-        "the client spoke before it was greeted, as programs do that send without listening.",
-        "If it is honest, its program must wait for the greeting. To let it in: door.unchecked_networks, "
-        "or door.early_talkers.",
+        "the client sent commands before the greeting, as programs do that send without reading replies.",
+        "A legitimate client must wait for the greeting. To let it in all the same, add its network "
+        'to door.unchecked_networks, or set door.early_talkers to "observe".',
     ),
     "helo-forged": Wording(
-        "the client called itself by a name of this server: {because}.",
-        "If it is a machine of yours, give it a name of its own, have the name lead to its address in the "
-        "DNS, or name it in "
-        "door.unchecked_networks.",
+        "the client said EHLO with a name of this server: {because}.",
+        "If it is a machine of yours, let it say EHLO with a name of its own that leads to its "
+        "address in the DNS, or add its network to door.unchecked_networks.",
     ),
     "connection-rate": Wording(
-        "its network connected too often: {because}.",
-        "It tries again by itself. If it is an honest sender: door.rates.connections, or "
-        "door.unchecked_networks.",
+        "too many connections came from the client's network: {because}.",
+        "The client tries again by itself. For a legitimate sender, raise door.rates.connections, or "
+        "add its network to door.unchecked_networks.",
     ),
     "message-rate": Wording(
-        "its network sent too many messages in a short time: {because}.",
-        "It tries again by itself. If it is an honest sender: door.rates.messages, or "
-        "door.unchecked_networks.",
+        "too many messages came from the client's network in a short time: {because}.",
+        "The client tries again by itself. For a legitimate sender, raise door.rates.messages, or "
+        "add its network to door.unchecked_networks.",
     ),
     "recipient-rate": Wording(
-        "its network named too many recipients in a short time: {because}.",
-        "It tries again by itself. If it is an honest sender: door.rates.recipients, or "
-        "door.unchecked_networks.",
+        "the client's network named too many recipients in a short time: {because}.",
+        "The client tries again by itself. For a legitimate sender, raise door.rates.recipients, or "
+        "add its network to door.unchecked_networks.",
     ),
     "error-flood": Wording(
-        "its network made too many errors in a short time: {because}.",
-        "It tries again by itself. If it is an honest sender, its program must be corrected; "
-        "door.rates.errors is the limit.",
+        "too many errors came from the client's network in a short time: {because}.",
+        "The client tries again by itself. A legitimate sender must correct its program. The limit "
+        "is door.rates.errors.",
     ),
     "address-harvest": Wording(
-        "its network tried too many recipients that do not exist: {because}.",
-        "It tries again by itself. If it is an honest sender with an old list, it must clean that; "
-        "door.rates.refused is the limit.",
+        "the client's network tried too many recipients that do not exist: {because}.",
+        "The client tries again by itself. A legitimate sender must remove old addresses from its "
+        "list. The limit is door.rates.refused.",
     ),
     # the door
     "own-domain": Wording(
-        "it names {author_domain}, a domain of yours, as its author, and neither SPF nor DKIM speaks for it.",
+        "its author is in {author_domain}, a domain served here, and neither SPF nor DKIM authenticates it.",
         "If the sender is one of yours, have it log in on port 465 or 587, or sign with DKIM, or add it "
         "to your SPF record.",
     ),
     "unreadable-from": Wording(
-        "nobody can tell who wrote it: {because}.",
-        "The program that wrote it must write one From field, as Name <local@domain>. If it is an honest "
-        "one: "
-        'door.unreadable_from = "junk", or door.unchecked_networks.',
+        "its From does not name a readable author: {because}.",
+        "The program that wrote it must write one From field, as Name <local@domain>. To accept such "
+        'mail, set door.unreadable_from to "junk", or add the client to door.unchecked_networks.',
     ),
     "shown-author": Wording(
-        "it shows an address that nothing speaks for, beside the author's: {because}.",
+        "its From shows an address that is not authenticated beside the author's: {because}.",
         "If the recipient wants it, they move it out of Junk. A list should sign for itself and name "
         "itself in List-Id.",
     ),
     "dmarc-reject": Wording(
-        "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be "
-        "rejected.",
+        "DMARC fails: neither SPF nor DKIM authenticates {author_domain}, which asks that such mail "
+        "be rejected.",
         "The sender must send by servers that its SPF record names, or sign with DKIM. If it comes by a "
         "forwarder of yours, "
         "name that in door.unchecked_networks.",
     ),
     "dmarc-quarantine": Wording(
-        "DMARC fails: neither SPF nor DKIM speaks for {author_domain}, which asks that such mail be set "
-        "apart.",
+        "DMARC fails: neither SPF nor DKIM authenticates {author_domain}, which asks that such mail "
+        "be quarantined.",
         "If the recipient wants it, they move it out of Junk. The sender must correct its SPF or DKIM.",
     ),
     "dmarc-list": Wording(
@@ -146,25 +144,23 @@ RULES: Mapping[str, Wording] = {
         "resolver.",
     ),
     "forged-forward": Wording(
-        "it would only have been sent on to an address elsewhere, and could have been told to nobody: "
-        "{because}.",
+        "it fails SPF, and was only to be forwarded to an address elsewhere: {because}.",
         "The sender must send by servers that its SPF record names, or sign with DKIM. door.forwarding "
         "says what becomes of such mail.",
     ),
     "impersonated-name": Wording(
-        "it shows a name or address of one of your people, and is from somebody else: {because}.",
-        "If it is them, from another address of theirs, the recipient moves it out of Junk, or writes to "
-        "that address: then it is known.",
+        "it shows a name or address of one of your people, but is from somebody else: {because}.",
+        "If it is really them with another address, the recipient moves it out of Junk or writes to "
+        "that address; both make the address known.",
     ),
     "arc-trusted": Wording(
-        "it was changed on the way, but a sealer that you trust saw it pass before: {because}.",
-        "Nothing. door.trusted_sealers names whom you believe.",
+        "it was changed on the way, but a trusted ARC sealer saw it pass before: {because}.",
+        "Nothing. The trusted sealers are listed in door.trusted_sealers.",
     ),
     "dnsbl-listed": Wording(
-        "blocklists agree on where it came from: {because}.",
-        "The sender must have the host taken off those lists. If you trust the host all the same, name it "
-        "in door.unchecked_networks; "
-        'door.dnsbl = "observe" only writes listings down.',
+        "several blocklists list where it came from: {because}.",
+        "The sender must have the host removed from those lists. If you trust the host, add it to "
+        'door.unchecked_networks. With door.dnsbl = "observe", listings are only recorded.',
     ),
     "unknown-sender-domain": Wording(
         "there is no domain for replies to it: {because}.",
@@ -172,14 +168,13 @@ RULES: Mapping[str, Wording] = {
         "door.sender_domain says what becomes of such mail.",
     ),
     "greylist": Wording(
-        "the sender is new here, and nothing shows whose host it is: {because}.",
-        "Nothing: an honest server comes again by itself, after a minute at the earliest, and is known "
-        "from then on. "
-        "Not to wait: sekisho release {id}. "
-        "Its operator should give the host a reverse name that leads back to it, and SPF or DKIM.",
+        "the sender is unknown here, and nothing authenticates it or its host: {because}.",
+        "Nothing: a mail server tries again by itself, and is known once it has. To let it in at "
+        "once: sekisho release {id}. Its operator should set up a verified reverse name, and SPF or "
+        "DKIM.",
     ),
     "bad-reputation": Wording(
-        "this server knows the sender as a source of unwanted mail: {because}.",
+        "the sender has a bad reputation here: {because}.",
         "If it is wanted, the recipient moves it out of Junk; that counts, and the sender is trusted by "
         "them from then on.",
     ),
@@ -189,16 +184,17 @@ RULES: Mapping[str, Wording] = {
         "such mail into Junk instead.",
     ),
     "dangerous-attachment": Wording(
-        "it carries something that acts when it is opened: {because}.",
-        "If the recipient expects it, they open it with care, from Junk. content.allowed_endings takes "
-        "endings of names that you need.",
+        "it has an attachment that acts when it is opened: {because}.",
+        "If the recipient expects it, they can open it with care from Junk. Add the endings of file "
+        "names that you need to content.allowed_endings.",
     ),
     "rspamd": Wording(
-        "rspamd, which is asked beside this server, calls it spam: {because}.",
-        "If it is wanted, the recipient moves it out of Junk; rspamd itself is taught apart.",
+        "rspamd judges it to be spam: {because}.",
+        "If it is wanted, the recipient moves it out of Junk. rspamd does not learn from that; teach "
+        "it separately.",
     ),
     "content-junk": Wording(
-        "it reads like mail that people here called junk: {because}.",
+        "the classifier judges it to be junk: {because}.",
         "If it is wanted, the recipient moves it out of Junk, and the classifier learns. sekisho "
         "classifier explain tells more.",
     ),
@@ -215,10 +211,9 @@ RULES: Mapping[str, Wording] = {
 # Where a rule has causes that want other words: by what stands first in `because`.
 _CAUSES: Mapping[tuple[str, str], Wording] = {
     ("dangerous-attachment", "broken structure"): Wording(
-        "its parts cannot be told apart for sure, so that mail programs may open what was not looked at: "
-        "{because}.",
-        "The program that wrote it must be corrected. If such mail is wanted: content.flagged says which "
-        "kinds count.",
+        "its structure is ambiguous, so a mail program may open a part that was not checked: {because}.",
+        'The program that wrote it must be corrected. To accept such mail, remove "broken structure" '
+        "from content.flagged.",
     ),
 }
 

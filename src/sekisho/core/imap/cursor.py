@@ -49,7 +49,7 @@ class Cursor:
 
     def end(self) -> None:
         if not self.at_end:
-            raise ParseError("something is left over behind the last argument")
+            raise ParseError("something follows the last argument")
 
     def match(self, pattern: re.Pattern[bytes], what: str) -> re.Match[bytes]:
         found = pattern.match(self.data, self.position)

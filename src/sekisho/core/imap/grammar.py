@@ -111,7 +111,7 @@ def parse_append_head(data: bytes) -> Append:
         try:
             date_us, offset = parse_date_time(cursor.string())
         except ValueError as error:
-            raise ParseError('the date is written like "17-Jul-2026 02:44:25 +0900"') from error
+            raise ParseError('the date must be written like "17-Jul-2026 02:44:25 +0900"') from error
         cursor.expect(b" ")
     cursor.end()
     return Append(name=name, flags=bits, keywords=keywords, date_us=date_us, offset_minutes=offset)
@@ -125,7 +125,7 @@ def _id(cursor: Cursor, name: bytes, uid: bool) -> Command:
     cursor.expect(b" ")
     if not cursor.accept(b"("):
         if cursor.nstring() is not None:
-            raise ParseError("ID takes a list or NIL")
+            raise ParseError("ID needs a list or NIL")
         return ClientId(())
     fields: list[tuple[bytes, bytes]] = []
     while not cursor.accept(b")"):
@@ -154,7 +154,7 @@ def _authenticate(cursor: Cursor, name: bytes, uid: bool) -> Command:
     if cursor.accept(b" "):  # RFC 4959 §3
         initial = cursor.match(_INITIAL, "base64")[0]
         if not initial:
-            raise ParseError("an empty initial response is written '='")
+            raise ParseError("an empty initial response must be written as '='")
     return Authenticate(mechanism, initial)
 
 
@@ -256,7 +256,7 @@ def _store(cursor: Cursor, name: bytes, uid: bool) -> Command:
     if how != "replace":
         word = word[1:]
     if word not in (b"FLAGS", b"FLAGS.SILENT"):
-        raise ParseError("STORE changes FLAGS")
+        raise ParseError("STORE can change FLAGS only")
     cursor.expect(b" ")
     if cursor.accept(b"("):
         bits, keywords = _flags_until_closed(cursor)

@@ -272,7 +272,7 @@ class ImapMachine:
             if not sync:
                 return self._fatal("The literal is too long")
             return self._malformed(
-                tag_of(self._take(end)), "this literal is too long or of a kind not taken here"
+                tag_of(self._take(end)), "this literal is too long, or of a kind that is not supported"
             )
         if sync:
             self.respond(b"+ Ready for the literal\r\n")
@@ -291,7 +291,7 @@ class ImapMachine:
             if b"\0" in line:
                 raise ParseError("NUL is not allowed")
             if binary:
-                raise ParseError("literal8 is not taken here")
+                raise ParseError("literal8 is not supported")
             check_state(LOGGED_IN, self.state)
             append = parse_append_head(line[:start])
         except ParseError as error:
@@ -302,7 +302,7 @@ class ImapMachine:
 
     def _finish_command(self, raw: bytes) -> Event:
         if not raw.endswith(b"\r\n"):
-            return self._malformed(tag_of(raw), "lines end in CRLF")
+            return self._malformed(tag_of(raw), "lines must end in CRLF")
         data = raw[:-2]
         if b"\0" in data:  # THREATS 26
             return self._malformed(tag_of(data), "NUL is not allowed")
@@ -324,7 +324,7 @@ class ImapMachine:
         line = self._take(end)
         self._step = _Step.COMMAND
         if not line.endswith(b"\r\n"):
-            return self._fatal("Lines end in CRLF")
+            return self._fatal("Lines must end in CRLF")
         return ContinuationLine(line[:-2])
 
     def _read_octets(self) -> Event | None:
@@ -354,5 +354,5 @@ class ImapMachine:
         if skipping:
             return self.next_event()
         if line != b"\r\n":
-            return AppendEnds(Bad("Something is left over behind the message"))
+            return AppendEnds(Bad("Something follows the message"))
         return AppendEnds(self._problem)

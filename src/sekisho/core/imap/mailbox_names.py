@@ -23,10 +23,10 @@ def decode_mailbox(raw: bytes) -> str:
     if len(raw) > MAX_NAME_OCTETS:
         raise MailboxNameError("the mailbox name is too long")
     if not raw.isascii():
-        raise MailboxNameError("mailbox names are written in modified UTF-7")
+        raise MailboxNameError("mailbox names must be in modified UTF-7")
     name = raw.decode("ascii") if b"&" not in raw else _decode_shifted(raw)
     if _CONTROLS.search(name):
-        raise MailboxNameError("a mailbox name holds no control characters")
+        raise MailboxNameError("a mailbox name must not contain control characters")
     # RFC 3501 §5.1: INBOX is case-insensitive.
     if name[:5].upper() == "INBOX" and name[5:6] in ("", "/"):
         name = "INBOX" + name[5:]

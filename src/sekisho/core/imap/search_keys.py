@@ -153,7 +153,7 @@ class SearchParser:
             try:
                 return DateKey(how, sent, parse_date(cursor.astring()))
             except ValueError as error:
-                raise ParseError("a search date is written like 1-Feb-2026") from error
+                raise ParseError("a search date must be written like 1-Feb-2026") from error
         if name in _FIELDS:
             return HeaderKey(name.lower(), self._text())
         if name in (b"BODY", b"TEXT"):

@@ -29,7 +29,7 @@ ManageSieveRefusal = Literal["credentials", "unavailable", "failed"]
 # RFC 5804 §1.3
 _REFUSALS: dict[ManageSieveRefusal, tuple[str, str]] = {
     "credentials": ("", "The user name or the password is wrong"),
-    "unavailable": ("TRYLATER", "The login cannot be checked now, try again later"),
+    "unavailable": ("TRYLATER", "The login cannot be checked at the moment, try again later"),
     "failed": ("", "The authentication exchange failed"),
 }
 
@@ -239,7 +239,7 @@ class ManageSieveMachine:
 
     def _no_arguments(self, words: list[Word]) -> bool:
         if words:
-            self._wrong("The command has no arguments")
+            self._wrong("The command takes no arguments")
         return not words
 
     def _capability(self, words: list[Word]) -> None:
@@ -249,7 +249,7 @@ class ManageSieveMachine:
     def _noop(self, words: list[Word]) -> None:
         """RFC 5804 §2.13: gives a string back."""
         if len(words) > 1 or (words and not words[0].is_string):
-            self._wrong("NOOP has one string at most")
+            self._wrong("NOOP takes at most one string")
         elif words:
             self._output.append(b"OK (TAG " + literal(words[0].octets) + b') "Done"\r\n')
         else:
@@ -300,7 +300,7 @@ class ManageSieveMachine:
     def _begin_login(self, words: list[Word]) -> ManageSieveEvent | None:
         mechanism = words[0].octets.upper().decode("ascii", "replace")
         if mechanism not in self._mechanisms:
-            self._wrong("There is no such mechanism")
+            self._wrong("This mechanism is not offered")
             return None
         initial: bytes | None = None
         if len(words) == 2:
@@ -340,7 +340,7 @@ class ManageSieveMachine:
                 if value is not None:
                     values[kind] = value
         if len(words) != len(shape) or len(values) != len(shape):
-            self._wrong("The command has other arguments")
+            self._wrong("The arguments do not fit the command")
             return None
         return ScriptRequest(command=name.decode("ascii"), **values)  # type: ignore[arg-type]  # each of its kind
 

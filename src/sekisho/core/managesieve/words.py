@@ -125,7 +125,7 @@ class WordReader:
         if match is None:
             longest = 2 * MAX_QUOTED if first == b'"' else 64
             if len(buffer) > longest or b"\n" in buffer:
-                raise self._broken("A word that cannot be read")
+                raise self._broken("A word is malformed")
             return None
         size = match.end()
         self._line += size
@@ -140,7 +140,7 @@ class WordReader:
             return Word(octets, is_string=False)
         octets = _ESCAPED.sub(rb"\1", octets)
         if len(octets) > MAX_QUOTED:
-            raise self._broken("A quoted string has 1024 octets at most")
+            raise self._broken("A quoted string may have at most 1024 octets")
         return Word(octets)
 
     def _begin_literal(self, size: int) -> None:

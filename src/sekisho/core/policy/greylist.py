@@ -96,7 +96,7 @@ class GreylistFinding:
             return f"never seen: {self.key}"
         waited = spell((self.tried.passed_at_us or self.now_us) - self.tried.first_at_us)
         if self.tried.passed_at_us:
-            return f"came back before, after {waited}: {self.key}"
+            return f"tried again before, after {waited}: {self.key}"
         return f"try {self.tried.tries + 1}, {waited} after the first: {self.key}"
 
 

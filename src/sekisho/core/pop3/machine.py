@@ -36,7 +36,7 @@ LoginRefusal = Literal["credentials", "in_use", "unavailable", "failed"]
 _REFUSALS: dict[LoginRefusal, str] = {
     "credentials": "[AUTH] The user name or the password is wrong",
     "in_use": "[IN-USE] Another POP3 session has this maildrop open",
-    "unavailable": "[SYS/TEMP] The login cannot be checked now, try again later",
+    "unavailable": "[SYS/TEMP] The login cannot be checked at the moment, try again later",
     "failed": "[AUTH] The authentication exchange failed",
 }
 
@@ -218,7 +218,7 @@ class Pop3Machine:
     def _receive_command(self, line: bytes) -> Event | None:
         text = line[:-2]
         if not line.endswith(b"\r\n") or _CONTROLS.search(text):
-            self._wrong("A line ends in CRLF and holds no control characters")
+            self._wrong("A line must end in CRLF and contain no control characters")
             return None
         keyword, _, rest = text.partition(b" ")
         name = keyword.upper()
@@ -244,7 +244,7 @@ class Pop3Machine:
 
     def _stls(self, rest: bytes) -> Event | None:
         if rest.strip():
-            self._wrong("STLS has no parameters")
+            self._wrong("STLS takes no parameters")
         elif self._is_tls:
             self._wrong("TLS is active already")
         elif not self._can_stls:
@@ -268,14 +268,14 @@ class Pop3Machine:
             self._wrong("USER needs a name")
             return
         self._username = name.decode("utf-8", "replace")
-        self._ok("Now the password")  # the same whether or not the name exists
+        self._ok("Send the password")  # the same whether or not the name exists
 
     def _pass(self, rest: bytes) -> Event | None:
         if not self._may_log_in():
             return None
         username, self._username = self._username, None
         if username is None:
-            self._wrong("USER comes first")
+            self._wrong("Send USER first")
             return None
         # RFC 1939 §7: PASS has one argument, and spaces belong to it. What is not UTF-8 fits no password.
         return PasswordLogin(username, rest.decode("utf-8", "replace"))

@@ -49,20 +49,20 @@ class Command:
 
 
 _OK = Reply.of(250, "2.0.0", "OK")
-_NEED_HELLO = Reply.of(503, "5.5.1", "Say EHLO first")
-_NEED_MAIL = Reply.of(503, "5.5.1", "Say MAIL first")
+_NEED_HELLO = Reply.of(503, "5.5.1", "Send EHLO first")
+_NEED_MAIL = Reply.of(503, "5.5.1", "Send MAIL first")
 _NO_RECIPIENTS = Reply.of(554, "5.5.1", "No valid recipients")  # RFC 5321 §4.1.1.4
-_IN_TRANSACTION = Reply.of(503, "5.5.1", "Not inside a transaction; say RSET first")
+_IN_TRANSACTION = Reply.of(503, "5.5.1", "Not allowed during a transaction; send RSET first")
 _NEED_TLS = Reply.of(
-    530, "5.7.0", "Say STARTTLS first: logins and mail are taken only over TLS"
+    530, "5.7.0", "Send STARTTLS first: logins and mail are accepted only over TLS"
 )  # RFC 3207 §4
 _NEED_LOGIN = Reply.of(530, "5.7.0", "Authentication required")  # RFC 4954 §6
-_MIXED = Reply.of(503, "5.5.1", "DATA and BDAT cannot be mixed; say RSET")  # RFC 3030 §2
+_MIXED = Reply.of(503, "5.5.1", "DATA and BDAT cannot be mixed; send RSET")  # RFC 3030 §2
 _TOO_MANY_RECIPIENTS = Reply.of(452, "4.5.3", "Too many recipients; send the others in another transaction")
-_TOO_MANY_TRANSACTIONS = Reply.of(
-    421, "4.7.0", "Too many transactions on this connection; come back on a new one"
-)
-_CANNOT_VRFY = Reply.of(252, "2.5.0", "Cannot verify; send the message and see")  # RFC 5321 §3.5.3
+_TOO_MANY_TRANSACTIONS = Reply.of(421, "4.7.0", "Too many transactions on this connection; open a new one")
+_CANNOT_VRFY = Reply.of(
+    252, "2.5.0", "Cannot verify the address; send the message to find out"
+)  # RFC 5321 §3.5.3
 _HELP = Reply.of(214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY STARTTLS AUTH HELP")
 _NOT_OFFERED = Reply.of(502, "5.5.1", "Not implemented")
 _LOGGED_IN = Reply.of(503, "5.5.1", "Already authenticated")  # RFC 4954 §4
@@ -202,7 +202,7 @@ def _act_quit(session: Session, argument: None) -> None:
 
 def _check_vrfy(session: Session, argument: str) -> None:
     if not argument:
-        raise refuse(501, "5.5.4", "VRFY wants a name")
+        raise refuse(501, "5.5.4", "VRFY needs a name")
 
 
 def _act_vrfy(session: Session, argument: None) -> None:
@@ -242,9 +242,9 @@ def _check_auth(session: Session, argument: str) -> tuple[str, bytes | None]:
         raise refuse(530, "5.7.0", _NEED_TLS.text)
     mechanism, space, initial = argument.partition(" ")
     if not mechanism:
-        raise refuse(501, "5.5.4", "AUTH wants a mechanism")
+        raise refuse(501, "5.5.4", "AUTH needs a mechanism")
     if mechanism.upper() not in session.mechanisms:
-        raise refuse(504, "5.5.4", "That mechanism is not offered")  # RFC 4954 §4
+        raise refuse(504, "5.5.4", "This mechanism is not offered")  # RFC 4954 §4
     if not space:
         return mechanism.upper(), None
     return mechanism.upper(), decode_response(initial.encode(), initial=True)
@@ -260,11 +260,11 @@ def decode_response(line: bytes, *, initial: bool = False) -> bytes:
     if initial and line == b"=":
         return b""
     if initial and not line:
-        raise refuse(501, "5.5.2", "The initial response is empty; an empty one is written =")
+        raise refuse(501, "5.5.2", "An empty initial response must be written as =")
     try:
         return decode_base64(line)
     except Base64Error:
-        raise refuse(501, "5.5.2", "That is not base64") from None
+        raise refuse(501, "5.5.2", "The response is not valid base64") from None
 
 
 COMMANDS: dict[bytes, Command] = {

@@ -74,12 +74,12 @@ def parse_hello_name(text: str) -> str:
     through (§4.1.4)."""
     name = text.strip(" ")
     if not name:
-        raise refuse(501, "5.5.4", "Say who you are: a host name or an address literal")
+        raise refuse(501, "5.5.4", "The command needs a host name or an address literal")
     try:
         domain = parse_domain(name.replace("_", "-"))
         return name.lower() if name.isascii() else domain
     except AddressError:
-        raise refuse(501, "5.5.4", "That is neither a host name nor an address literal") from None
+        raise refuse(501, "5.5.4", "The argument is neither a host name nor an address literal") from None
 
 
 def split_path(text: str, keyword: str, status: str) -> tuple[str, str]:
@@ -93,10 +93,10 @@ def split_path(text: str, keyword: str, status: str) -> tuple[str, str]:
     quoted = _QUOTED.match(rest, 1)
     end = rest.find(">", quoted.end() if quoted else 1)
     if end < 0:
-        raise refuse(501, status, "The address is not closed by >")
+        raise refuse(501, status, "The address lacks the closing >")
     parameters = rest[end + 1 :]
     if parameters and not parameters.startswith(" "):
-        raise refuse(501, "5.5.4", "After the address only parameters may follow, set off by a space")
+        raise refuse(501, "5.5.4", "Only parameters may follow the address, each after a space")
     return rest[1:end], parameters
 
 
@@ -166,9 +166,9 @@ def _parse_parameters(text: str, known: dict[str, _Parser], rules: PathRules) ->
         keyword = keyword.upper()
         parser = known.get(keyword)
         if parser is None:
-            raise refuse(555, "5.5.4", f"Parameter {keyword[:40]} is not known here")  # RFC 5321 §4.1.1.11
+            raise refuse(555, "5.5.4", f"Parameter {keyword[:40]} is not supported")  # RFC 5321 §4.1.1.11
         if keyword in seen:
-            raise refuse(501, "5.5.4", f"Parameter {keyword} stands twice")
+            raise refuse(501, "5.5.4", f"Parameter {keyword} is given twice")
         seen.add(keyword)
         values.update(parser(value if equals else None, rules))
     return values
@@ -176,7 +176,7 @@ def _parse_parameters(text: str, known: dict[str, _Parser], rules: PathRules) ->
 
 def _size(value: str | None, rules: PathRules) -> dict[str, Any]:
     if value is None or not _SIZE.match(value):
-        raise refuse(501, "5.5.4", "SIZE wants a number")
+        raise refuse(501, "5.5.4", "SIZE needs a number")
     if int(value) > rules.message_octets:  # RFC 1870 §6.1
         raise TooLarge(Reply.of(552, "5.3.4", f"The message is larger than {rules.message_octets} octets"))
     return {"declared_octets": int(value)}
@@ -191,7 +191,7 @@ def _body(value: str | None, rules: PathRules) -> dict[str, Any]:
 
 def _smtputf8(value: str | None, rules: PathRules) -> dict[str, Any]:
     if not rules.utf8_offered:
-        raise refuse(555, "5.5.4", "Parameter SMTPUTF8 is not known here")
+        raise refuse(555, "5.5.4", "Parameter SMTPUTF8 is not supported")
     if value is not None:  # RFC 6531 §3.4
         raise refuse(501, "5.5.4", "SMTPUTF8 takes no value")
     return {"smtputf8": True}
@@ -223,7 +223,7 @@ def _requiretls(value: str | None, rules: PathRules) -> dict[str, Any]:
 def _sasl_identity(value: str | None, rules: PathRules) -> dict[str, Any]:
     """RFC 4954 §5: parsed, and taken as `<>`, because nobody here is trusted to vouch for others."""
     if not rules.sasl_offered:
-        raise refuse(555, "5.5.4", "Parameter AUTH is not known here")
+        raise refuse(555, "5.5.4", "Parameter AUTH is not supported")
     if not value or len(value) > 500:
         raise refuse(501, "5.5.4", "AUTH must have 1 to 500 characters")
     decode_xtext(value, "AUTH")
@@ -266,7 +266,7 @@ def decode_xtext(text: str, what: str) -> str:
 
 def _need_dsn(rules: PathRules, keyword: str) -> None:
     if not rules.dsn:
-        raise refuse(555, "5.5.4", f"Parameter {keyword} is not known here")
+        raise refuse(555, "5.5.4", f"Parameter {keyword} is not supported")
 
 
 _MAIL_PARAMETERS: dict[str, _Parser] = {

@@ -46,14 +46,14 @@ _ANSWERED = frozenset(
 _GO_AHEAD = b"354 End data with <CRLF>.<CRLF>\r\n"
 _UNKNOWN = Reply.of(500, "5.5.2", "Unknown command")
 _LINE_TOO_LONG = Reply.of(500, "5.5.2", "The line is too long")  # RFC 5321 §4.5.3.1.9
-_CONTROL = Reply.of(500, "5.5.2", "Commands hold no CR and no NUL")
-_BARE_LF = Reply.of(500, "5.5.2", "Lines end in CRLF; bare LF received")
+_CONTROL = Reply.of(500, "5.5.2", "Commands must not contain CR or NUL")
+_BARE_LF = Reply.of(500, "5.5.2", "Lines must end in CRLF; bare LF received")
 _PIPELINED = Reply.of(554, "5.5.1", "No command may follow STARTTLS before the handshake")
 _CANCELLED = Reply.of(501, "5.7.0", "Authentication cancelled")  # RFC 4954 §4
 _TOO_MANY_REFUSED = Reply.of(421, "4.7.0", "Too many refused recipients, closing the connection")
 _CHUNK_TAKEN = Reply.of(250, "2.0.0", "Chunk received")
 _FAULTS = {
-    ContentFault.BARE: Reply.of(550, "5.5.2", "Bare CR or LF received; lines end in CRLF"),
+    ContentFault.BARE: Reply.of(550, "5.5.2", "Bare CR or LF received; lines must end in CRLF"),
     ContentFault.NUL: Reply.of(550, "5.6.0", "NUL received"),
     ContentFault.TOO_LARGE: Reply.of(552, "5.3.4", "The message is too large"),  # RFC 1870 §6.3
     ContentFault.LINE_TOO_LONG: Reply.of(554, "5.6.0", "A line of the message is too long"),

@@ -244,7 +244,9 @@ class Queue:
             outcomes = await self._kept_back(job)
         except StoreUnavailable as error:
             self._note_unavailable(job, error)
-            return octets, self._put_off(job, "The message cannot be handled now", RECHECK_SECONDS)
+            return octets, self._put_off(
+                job, "The message cannot be processed at the moment", RECHECK_SECONDS
+            )
         except Exception as error:
             self._fault("queue.deliver", error)
             return octets, self._put_off(job, "Internal error")
@@ -413,7 +415,7 @@ def _count_down(counts: dict[str, int], next_hop: str) -> None:
 
 
 def _interrupted(job: QueueJob) -> tuple[Outcome, ...]:
-    reply = Reply.of(451, "4.3.2", "Interrupted by our own shutdown")
+    reply = Reply.of(451, "4.3.2", "Interrupted by a shutdown of this server")
     return tuple(
         Outcome(recipient_id=recipient.id, result="deferred", reply=reply, interrupted=True)
         for recipient in job.recipients
@@ -426,4 +428,4 @@ class _Unreadable:
     size_octets = 0
 
     async def read(self, offset: int, length: int) -> bytes:
-        raise StoreUnavailable("the message cannot be read now")
+        raise StoreUnavailable("the message cannot be read at the moment")

@@ -26,7 +26,7 @@ from sekisho.services.smtp.transaction import Acceptances, MailTransaction
 
 _NO_RELAY = Refusal.of(550, "5.7.1", "Relaying denied: that domain is not served here", "relay-denied")
 _NO_SUCH_USER = Refusal.of(550, "5.1.1", "No such recipient here", "no-such-recipient")
-_LOOP = Refusal.of(554, "5.4.6", "Too many Received fields: the message goes in a loop", CONTENT_RULE)
+_LOOP = Refusal.of(554, "5.4.6", "Too many Received fields: the message is in a loop", CONTENT_RULE)
 _NOT_OFFERED = Refusal.of(502, "5.5.1", "Not implemented")
 
 

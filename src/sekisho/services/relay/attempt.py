@@ -64,7 +64,9 @@ class DeliveryAttempt:
                 await self._try_targets()
         except StoreUnavailable:
             self._settle_rest(
-                "deferred", Reply.of(451, "4.3.0", "The message cannot be read from the store now"), ""
+                "deferred",
+                Reply.of(451, "4.3.0", "The message cannot be read from the store at the moment"),
+                "",
             )
         if self._pending:
             number = worst_hope([reply for reply, _ in self._failures])
@@ -77,7 +79,7 @@ class DeliveryAttempt:
 
     def interrupt(self) -> None:
         """Shutdown: what is under way is broken off before its final dot, or left unanswered behind it."""
-        self.break_off(Reply.of(451, "4.3.2", "Interrupted by our own shutdown"), interrupted=True)
+        self.break_off(Reply.of(451, "4.3.2", "Interrupted by a shutdown of this server"), interrupted=True)
 
     def break_off(self, reply: Reply, *, interrupted: bool = False) -> None:
         """Whoever has no outcome yet is put off; a connection under way is aborted."""

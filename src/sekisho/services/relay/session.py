@@ -205,7 +205,7 @@ class RelaySession:
             reply = Reply.of(451, "4.4.2", f"The TLS handshake with {self.name} failed", cause="tls")
             raise HostFailed(reply, in_handshake=True, failure=failure) from error
         except StreamError as error:
-            reply = Reply.of(451, "4.4.2", f"{self.name} spoke before the TLS handshake", cause="tls")
+            reply = Reply.of(451, "4.4.2", f"{self.name} sent octets before the TLS handshake", cause="tls")
             raise HostFailed(reply, failure="validation-failure") from error
         self._check()
         self._machine.tls_started()

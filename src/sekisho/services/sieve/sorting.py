@@ -36,7 +36,7 @@ _USES = ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash", "\\All", "\\Fla
 _DAY_SECONDS = 86_400
 _REASON_OCTETS = 400
 SCRIPT_RULE = "recipient-script"  # in admin/why
-_REFUSED = "The recipient does not want this message"
+_REFUSED = "The recipient refuses this message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

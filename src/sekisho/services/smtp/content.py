@@ -8,7 +8,7 @@ from sekisho.core.message.header import HeaderSection
 from sekisho.ports.content import ContentWriter, StoreUnavailable
 from sekisho.services.smtp.refusal import CONTENT_RULE, Refusal
 
-STORE_TROUBLE = Refusal.of(452, "4.3.1", "The message cannot be stored now; try again later")
+STORE_TROUBLE = Refusal.of(452, "4.3.1", "The message cannot be stored at the moment; try again later")
 _NOT_STORED = Refusal(reply=STORE_TROUBLE.reply, rule=CONTENT_RULE)
 _HEADER_TOO_LARGE = Refusal.of(552, "5.3.4", "The header section is too large", CONTENT_RULE)
 _TOO_MANY_FIELDS = Refusal.of(554, "5.6.0", "The header section has too many fields", CONTENT_RULE)

@@ -40,7 +40,7 @@ from sekisho.services.smtp.refusal import CONTENT_RULE, Refusal, Refusals
 from sekisho.services.smtp.transaction import MailTransaction
 
 _TIMEOUT = Reply.of(421, "4.4.2", "Timeout, closing the connection")  # RFC 5321 §4.5.3.2.7
-_SHUTDOWN = Reply.of(421, "4.3.2", "The service is shutting down; come back soon")  # RFC 5321 §3.8
+_SHUTDOWN = Reply.of(421, "4.3.2", "The service is shutting down; try again soon")  # RFC 5321 §3.8
 _STOPPING = Refusal(reply=_SHUTDOWN)
 _NO_LOGIN_NOW = Refusal.of(454, "4.7.0", "Temporary authentication failure")  # RFC 4954 §6
 _SENDER_OK = Reply.of(250, "2.1.0", "Sender OK")

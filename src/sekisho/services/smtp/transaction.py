@@ -29,7 +29,7 @@ from sekisho.services.smtp.tools import ServiceConfig, ServiceTools
 ROOM_SECONDS = 0.25
 ROOM_OCTETS = 16_777_216  # as much as the reserve of the store
 _SUCCESS = EnhancedStatus(2, 0, 0)
-_NO_ROOM = Refusal.of(452, "4.3.1", "Not enough room for mail now; try again later")
+_NO_ROOM = Refusal.of(452, "4.3.1", "Not enough disk space at the moment; try again later")
 
 
 @dataclass(slots=True)

@@ -41,10 +41,11 @@ def check_header(header: HeaderSection, max_received: int) -> Refusal | None:
     """Why the header section cannot be sent as it is, said so that its author can mend it."""
     if header.count(b""):
         return _content(
-            "A line of the header section is no field; the program that wrote this message must be corrected"
+            "A line of the header section is not a field; the program that wrote this message must "
+            "be corrected"
         )
     if header.count(b"received") > max_received:
-        return Refusal.of(554, "5.4.6", "Too many Received fields: the message goes in a loop", CONTENT_RULE)
+        return Refusal.of(554, "5.4.6", "Too many Received fields: the message is in a loop", CONTENT_RULE)
     for name in _SINGLE:
         count = header.count(name.lower().encode())
         if count > 1:

@@ -44,7 +44,7 @@ class LocalSubmission:
 
     async def _identify(self, uid: int | None) -> Identity | Refusal:
         if uid is None:
-            return Refusal.of(554, None, "Who you are is not known here")
+            return Refusal.of(554, None, "The user of this connection could not be determined")
         name = self._user_name(uid)
         users = self._local_users
         text = (users.get(name) if name else None) or users.get(str(uid)) or users.get(EVERYBODY_ELSE)

@@ -18,8 +18,8 @@ _REFUSALS = {
     LoginFailure.REFUSED: _REFUSED,
     LoginFailure.LIMITED: _REFUSED,
     LoginFailure.UNAVAILABLE: Refusal.of(454, "4.7.0", "Temporary authentication failure"),
-    LoginFailure.MALFORMED: Refusal.of(501, "5.5.2", "The response does not fit the mechanism"),
-    LoginFailure.NOT_OFFERED: Refusal.of(504, "5.5.4", "That mechanism is not offered"),
+    LoginFailure.MALFORMED: Refusal.of(501, "5.5.2", "The response is not valid for this mechanism"),
+    LoginFailure.NOT_OFFERED: Refusal.of(504, "5.5.4", "This mechanism is not offered"),
 }
 _CANCELLED = Refusal.of(501, "5.7.0", "Authentication cancelled")
 _TOO_MANY = Reply.of(421, "4.7.0", "Too many failed logins, closing the connection")

@@ -19,7 +19,9 @@ from sekisho.services.submission.sender import SenderRights
 from sekisho.services.submission.tools import SubmissionConfig, SubmissionTools
 
 _NO_SUCH_USER = Refusal.of(550, "5.1.1", "No such recipient here", "no-such-recipient")
-_LITERAL = Refusal.of(550, "5.1.2", "Mail to address literals is not sent; use a domain", "address-literal")
+_LITERAL = Refusal.of(
+    550, "5.1.2", "Mail to address literals is not accepted; use a domain", "address-literal"
+)
 _NOT_QUALIFIED = Refusal.of(
     554, "5.1.2", "The recipient's domain is not fully qualified", "not-qualified"
 )  # RFC 6409 §4.2

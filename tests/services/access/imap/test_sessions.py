@@ -194,7 +194,7 @@ async def test_sessions_end_at_shutdown(server: Any) -> None:
     assert await idle.line() == b"+ idling"
     server.shutdown.set()
     for client in (waiting, idle):
-        assert (await client.line()).startswith(b"* BYE The server is going down")
+        assert (await client.line()).startswith(b"* BYE The server is shutting down")
         assert await client.at_end()
     assert (await server.connect().line()).startswith(b"* BYE")
 

@@ -57,11 +57,13 @@ def shows_another(evidence: Evidence) -> Shown | None:
         return None
     for domain in finding.own_shown:
         if not is_authenticated(evidence, domain):
-            return Shown(f"From shows {domain}, which is ours, but is from {finding.author}", True)
+            return Shown(
+                f"From shows {domain}, which is served here, but the author is {finding.author}", True
+            )
     for domain in finding.own_senders:
         if not is_authenticated(evidence, domain):
             return Shown(
-                f"Sender names {domain}, which is ours, but the message is from {finding.author}", True
+                f"Sender names {domain}, which is served here, but the message is from {finding.author}", True
             )
     for shown in finding.shown:
         if DMARC_ROWS[shown.result][shown.policy] in ("quarantine", "reject"):
@@ -107,7 +109,7 @@ def _judge_own_domains(evidence: Evidence, rules: DoorRules) -> DoorVerdict | No
         known = is_authenticated(evidence, domain)
         if known or evidence.spf is None or sealed_pass(evidence.arc, domain, rules.trusted_sealers):
             continue
-        because = f"From names {domain}, which is ours, and neither SPF nor DKIM speaks for it"
+        because = f"From names {domain}, which is served here, and neither SPF nor DKIM authenticates it"
         if through_list(evidence):
             return DoorVerdict(
                 action="junk",
@@ -126,7 +128,7 @@ def _judge_own_domains(evidence: Evidence, rules: DoorRules) -> DoorVerdict | No
                 because=f"{because}; but one of the checks could not be finished",
                 reply=reply,
             )
-        text = f"Mail in the name of {domain} is taken only from its own users; log in to send it (SPF, DKIM)"
+        text = f"Mail in the name of {domain} is accepted only from its own users; log in to send it"
         return DoorVerdict(
             action="refuse", rule=OWN_DOMAIN, because=because, reply=Reply.of(550, "5.7.1", text)
         )
@@ -145,7 +147,7 @@ def _judge_unreadable(evidence: Evidence, rules: DoorRules) -> DoorVerdict | Non
         and not (finding is not None and finding.is_notice)
     ):
         # RFC 5322 §3.6: one From; RFC 9989 §11.5
-        text = f"The message must say in one From field who wrote it, as Name <local@domain>: {because}"
+        text = f"The message needs one From field that names its author, as Name <local@domain>: {because}"
         return DoorVerdict(
             action="refuse", rule=UNREADABLE, because=because, reply=Reply.of(550, "5.7.1", text)
         )
@@ -230,7 +232,9 @@ def _judge_impersonation(evidence: Evidence, _rules: DoorRules) -> DoorVerdict |
     if finding is None or is_authenticated(evidence, finding.author.rpartition("@")[2]) is not False:
         return None
     return DoorVerdict(
-        action="junk", rule=IMPERSONATED, because=f"{finding.explain()}, for whom neither SPF nor DKIM speaks"
+        action="junk",
+        rule=IMPERSONATED,
+        because=f"{finding.explain()}, whom neither SPF nor DKIM authenticates",
     )
 
 
@@ -261,32 +265,41 @@ def _judge_sealed(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
 RULES = by_name(
     Rule(
         OWN_DOMAIN,
-        "Strangers may not write in the name of a domain of ours.",
+        "Mail from outside with an author in a domain served here is refused, unless SPF or DKIM "
+        "authenticates it.",
         "door.own_domains",
         _judge_own_domains,
     ),
     Rule(
         UNREADABLE,
-        "Mail whose author nobody can tell is turned away.",
+        "Mail whose From does not name a readable author is refused.",
         "door.unreadable_from",
         _judge_unreadable,
     ),
-    Rule(DMARC, "What fails DMARC is treated as its domain asks.", "door.dmarc", _judge_dmarc),
+    Rule(
+        DMARC,
+        "Mail that fails DMARC is refused or put into Junk, as its domain asks.",
+        "door.dmarc",
+        _judge_dmarc,
+    ),
     Rule(
         IMPERSONATED,
-        "Names of your people on foreign addresses are marked, and go into Junk without papers.",
+        "Mail that shows a name of your people on a foreign address is marked, and put into Junk "
+        "unless SPF or DKIM authenticates it.",
         "door.impersonation",
         _judge_impersonation,
     ),
     Rule(
         SHOWN,
-        "Domains that From only shows are held to their DMARC, and ours to their papers: marked, into Junk.",
+        "Mail whose From shows an address of another domain beside the author's is marked and put "
+        "into Junk, unless that domain is authenticated: a domain here by SPF or DKIM, any other by "
+        "its DMARC policy.",
         "door.shown_authors",
         _judge_shown,
     ),
     Rule(
         ARC_TRUSTED,
-        "What failed DMARC only behind a sealer that you trust is taken.",
+        "Mail that fails DMARC is accepted if an ARC sealer in door.trusted_sealers saw it pass before.",
         "door.trusted_sealers",
         _judge_sealed,
     ),

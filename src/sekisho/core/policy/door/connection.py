@@ -18,7 +18,7 @@ def _judge_early(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
     answers."""
     if evidence.early is None or not evidence.early.before_greeting:
         return None
-    text = "You spoke before the greeting; wait for it and come back"
+    text = "Commands came before the greeting; wait for the greeting before you send"
     return DoorVerdict(
         action="disconnect",
         rule=EARLY_TALKER,
@@ -37,7 +37,7 @@ def _judge_helo(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | None:
     return DoorVerdict(
         action="refuse",
         rule=HELO_FORGED,
-        because=f"it called itself {finding.name}",
+        because=f"it said EHLO {finding.name}",
         reply=Reply.of(550, "5.7.1", text),
     )
 
@@ -60,70 +60,70 @@ RATE_RULES = (CONNECTION_RATE, MESSAGE_RATE, RECIPIENT_RATE, ERROR_FLOOD, HARVES
 CONNECTION_RULES: tuple[Rule, ...] = (
     Rule(
         name=EARLY_TALKER,
-        says="Who speaks before the greeting is sent away.",
+        says="Clients that send commands before the greeting are refused.",
         setting="door.early_talkers",
         judge=_judge_early,
         stage="greeting",
     ),
     Rule(
         name=ERROR_FLOOD,
-        says="Networks that make very many errors have to wait.",
+        says="Networks that make too many errors are deferred.",
         setting="door.rates.mode",
         judge=_beyond(
             ERROR_FLOOD,
             "errors",
-            Reply.of(421, "4.7.0", "Too many errors came from your network lately; come back later"),
+            Reply.of(421, "4.7.0", "Too many errors from your network recently; try again later"),
         ),
         stage="greeting",
     ),
     Rule(
         name=HARVEST,
-        says="Networks that try very many recipients that do not exist have to wait.",
+        says="Networks that try too many recipients that do not exist are deferred.",
         setting="door.rates.mode",
         judge=_beyond(
             HARVEST,
             "refused",
-            Reply.of(421, "4.7.0", "Too many refused recipients from your network lately; come back later"),
+            Reply.of(421, "4.7.0", "Too many refused recipients from your network recently; try again later"),
         ),
         stage="greeting",
     ),
     Rule(
         name=CONNECTION_RATE,
-        says="Networks that connect far too often have to wait.",
+        says="Networks that connect too often are deferred.",
         setting="door.rates.mode",
         judge=_beyond(
             CONNECTION_RATE,
             "connections",
-            Reply.of(421, "4.7.0", "Too many connections from your network lately; come back later"),
+            Reply.of(421, "4.7.0", "Too many connections from your network recently; try again later"),
         ),
         stage="greeting",
     ),
     Rule(
         name=MESSAGE_RATE,
-        says="Networks that send far too many messages have to wait.",
+        says="Networks that send too many messages are deferred.",
         setting="door.rates.mode",
         judge=_beyond(
             MESSAGE_RATE,
             "messages",
-            Reply.of(421, "4.7.0", "Too many messages from your network lately; come back later"),
+            Reply.of(421, "4.7.0", "Too many messages from your network recently; try again later"),
         ),
         stage="sender",
     ),
     Rule(
         name=HELO_FORGED,
-        says="Strangers may not call themselves by a name of this server.",
+        says="Clients that say EHLO with a name of this server are refused.",
         setting="door.helo_forged",
         judge=_judge_helo,
         stage="recipient",
     ),
     Rule(
         name=RECIPIENT_RATE,
-        says="Networks that name far too many recipients have to wait.",
+        says="Networks that name too many recipients are deferred.",
         setting="door.rates.mode",
         judge=_beyond(
             RECIPIENT_RATE,
             "recipients",
-            Reply.of(450, "4.7.0", "Too many recipients from your network lately; try again later"),
+            Reply.of(450, "4.7.0", "Too many recipients from your network recently; try again later"),
         ),
         stage="recipient",
     ),

@@ -19,7 +19,7 @@ def _judge_virus(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
             action="refuse",
             rule=VIRUS,
             because=because,
-            reply=Reply.of(550, "5.7.1", "A virus was found in the message"),
+            reply=Reply.of(550, "5.7.1", "The message contains a virus"),
         )
     return DoorVerdict(action="junk", rule=VIRUS, because=because)
 
@@ -30,7 +30,9 @@ def _judge_attachments(evidence: Evidence, rules: DoorRules) -> DoorVerdict | No
         return None
     because = told_of(found)
     if rules.content.refuses_attachments and not is_for_roles(evidence):
-        text = f"An attachment of this kind ({found[0].danger}) is not taken here; send a link to it instead"
+        text = (
+            f"An attachment of this kind ({found[0].danger}) is not accepted here; send a link to it instead"
+        )
         return DoorVerdict(
             action="refuse", rule=ATTACHMENT, because=because, reply=Reply.of(550, "5.7.1", text)
         )
@@ -44,7 +46,9 @@ def _judge_rspamd(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
             action="refuse",
             rule=RSPAMD,
             because=because,
-            reply=Reply.of(550, "5.7.1", "The message looks like unwanted mail; write to postmaster"),
+            reply=Reply.of(
+                550, "5.7.1", "The message looks like spam; if that is a mistake, write to postmaster"
+            ),
         )
     return DoorVerdict(action="junk", rule=RSPAMD, because=because) if action else None
 
@@ -63,15 +67,28 @@ def _judge_words(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
 
 
 RULES = by_name(
-    Rule(VIRUS, "What ClamAV finds a virus in is turned away.", "content.clamav_action", _judge_virus),
+    Rule(
+        VIRUS,
+        "Mail in which ClamAV finds a virus is refused or put into Junk.",
+        "content.clamav_action",
+        _judge_virus,
+    ),
     Rule(
         ATTACHMENT,
-        "Attachments that do something when opened are kept away.",
+        "Mail with an attachment that acts when it is opened is put into Junk or refused.",
         "content.attachments",
         _judge_attachments,
     ),
-    Rule(RSPAMD, "What rspamd calls spam goes into Junk.", "content.rspamd_action", _judge_rspamd),
     Rule(
-        CONTENT, "What reads like junk that people sorted goes into Junk.", "content.classifier", _judge_words
+        RSPAMD,
+        "Mail that rspamd judges to be spam is put into Junk or refused.",
+        "content.rspamd_action",
+        _judge_rspamd,
+    ),
+    Rule(
+        CONTENT,
+        "Mail that the classifier judges to be junk is put into Junk.",
+        "content.classifier",
+        _judge_words,
     ),
 )

@@ -63,9 +63,12 @@ def forwarding(evidence: Evidence) -> tuple[Literal["refuse", "defer"], str] | N
     standing = voucher(evidence)
     domain = evidence.reverse_domain
     if standing == "unknown":
-        return "defer", f"whether SPF or DKIM speaks for {domain} could not be found out"
+        return "defer", f"whether SPF or DKIM authenticates {domain} could not be found out"
     if standing == "" and evidence.spf.mailfrom.result == "fail":
-        return "refuse", f"SPF says that the client may not send for {domain}, and no signature speaks for it"
+        return (
+            "refuse",
+            f"SPF says that the client may not send for {domain}, and no DKIM signature authenticates it",
+        )
     return None
 
 
@@ -144,7 +147,7 @@ def suspicion(evidence: Evidence, experience: ReputationRules) -> str:
         return ""
     if is_author_proven(evidence) is not False or is_met(known) or spares_waiting(known, experience):
         return ""
-    return f"{s25r.explain()}; neither SPF nor DKIM speaks for the author; nobody here knows the sender"
+    return f"{s25r.explain()}; neither SPF nor DKIM authenticates the author; nobody here knows the sender"
 
 
 def is_author_proven(evidence: Evidence) -> bool | None:
@@ -198,7 +201,7 @@ def waits(finding: GreylistFinding | None, rules: GreylistRules) -> str:
     if state == "new":
         return "this is its first try"
     if state == "early" and finding.tried is not None:
-        return f"it came back after only {spell(finding.now_us - finding.tried.first_at_us)}"
+        return f"it tried again after only {spell(finding.now_us - finding.tried.first_at_us)}"
     return ""
 
 
@@ -246,14 +249,14 @@ def _judge_forwarding(evidence: Evidence, _rules: DoorRules) -> DoorVerdict | No
     domain = evidence.reverse_domain
     if action == "defer":
         text = (
-            f"Mail to this address goes elsewhere, and the DNS does not say now whether it is from "
+            f"Mail to this address is forwarded, and the DNS does not say now whether it is from "
             f"{domain}; try again later"
         )
         return DoorVerdict(
             action="defer", rule=FORWARDING, because=because, reply=Reply.of(451, "4.7.0", text)
         )
     text = (
-        f"Mail to this address goes elsewhere, and SPF says that this is not from {domain}; it is not sent on"
+        f"Mail to this address is forwarded, and SPF says that this is not from {domain}; it is not accepted"
     )
     return DoorVerdict(action="refuse", rule=FORWARDING, because=because, reply=Reply.of(550, "5.7.1", text))
 
@@ -278,10 +281,7 @@ def _judge_dnsbl(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
             f"The host or domain is on {zones}, and whether it is known here cannot be looked up now",
         )
         return DoorVerdict(action="defer", rule=DNSBL, because=because, reply=reply)
-    text = (
-        f"The host or domain is on {zones}; have it taken off there, or write to postmaster, who is "
-        f"always reached"
-    )
+    text = f"The host or domain is on {zones}; have it removed there, or write to postmaster"
     return DoorVerdict(action="refuse", rule=DNSBL, because=because, reply=Reply.of(550, "5.7.1", text))
 
 
@@ -291,8 +291,8 @@ def _judge_greylist(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
     if not because:
         return None
     text = (
-        "The sender is new here and its host shows no papers (SPF, DKIM, reverse name); try again in "
-        "some minutes"
+        "The sender is unknown here and not authenticated (SPF, DKIM, reverse name); try again in a "
+        "few minutes"
     )
     return DoorVerdict(
         action="defer", rule=GREYLIST, because=f"{because}; {where}", reply=Reply.of(451, "4.7.1", text)
@@ -309,10 +309,7 @@ def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | Non
         return None
     spared = frozenset(account_id for account_id, standing in speaking.items() if standing is None)
     if experience.bad_action == "defer" and not spared:
-        text = (
-            "Too much unwanted mail came from there lately; write to postmaster if you think that this "
-            "is a mistake"
-        )
+        text = "Too much unwanted mail came from there recently; if that is a mistake, write to postmaster"
         return DoorVerdict(
             action="defer", rule=REPUTATION, because=str(told), reply=Reply.of(451, "4.7.1", text)
         )
@@ -322,26 +319,31 @@ def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | Non
 RULES = by_name(
     Rule(
         SENDER,
-        "Mail from a domain that does not exist is put off, or turned away.",
+        "Mail from a sender domain that does not exist is deferred or refused.",
         "door.sender_domain",
         judge_sender,
     ),
     Rule(
         FORWARDING,
-        "What SPF calls forged is not sent on to an address elsewhere.",
+        "Mail that fails SPF is not forwarded to addresses elsewhere.",
         "door.forwarding",
         _judge_forwarding,
     ),
-    Rule(DNSBL, "Clients that several blocklists agree on are turned away.", "door.dnsbl", _judge_dnsbl),
+    Rule(
+        DNSBL,
+        "Mail from hosts or domains that several blocklists list is refused.",
+        "door.dnsbl",
+        _judge_dnsbl,
+    ),
     Rule(
         GREYLIST,
-        "Strangers that nothing speaks for are asked to come again.",
+        "Unknown senders that nothing authenticates are asked to try again later (greylisting).",
         "greylist.mode",
         _judge_greylist,
     ),
     Rule(
         REPUTATION,
-        "Mail from where only bad came before goes into Junk.",
+        "Mail from senders with a bad reputation is put into Junk or deferred.",
         "reputation.bad_history",
         _judge_reputation,
     ),

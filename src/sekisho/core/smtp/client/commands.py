@@ -51,12 +51,12 @@ def find_obstacle(envelope: Envelope, extensions: Extensions) -> Reply | None:
         return Reply.of(
             550,
             "5.6.7",
-            "The next server does not take internationalised mail (SMTPUTF8), which this message needs",
+            "The next server does not support internationalised mail (SMTPUTF8), which this message needs",
         )
     if envelope.body == "8BITMIME" and "8BITMIME" not in extensions:
         # RFC 6152 §3
         return Reply.of(
-            554, "5.6.3", "The next server does not take 8-bit content (8BITMIME), which this message has"
+            554, "5.6.3", "The next server does not support 8-bit content (8BITMIME), which this message has"
         )
     if envelope.requiretls and "REQUIRETLS" not in extensions:
         # RFC 8689 §4.2.1; who the host is was looked at before.

@@ -249,7 +249,7 @@ class ClientMachine:
             self._close(None, str(error), violation=True)
             return
         if reply is None:
-            self._close(None, "the server spoke before it was asked", violation=True)
+            self._close(None, "the server sent a reply before a command", violation=True)
         else:
             self._on_unasked(reply)
 
@@ -294,7 +294,7 @@ class ClientMachine:
             self._transaction.end(reply)
             self._close(reply, "the server refused the content before its end")
         else:
-            self._close(None, f"the server said before it was asked: {reply}", violation=True)
+            self._close(None, f"the server sent a reply before a command: {reply}", violation=True)
 
     def _on_session_reply(self, awaited: Awaited, reply: Reply) -> None:
         if awaited is Awaited.QUIT:
@@ -304,7 +304,7 @@ class ClientMachine:
                 self._events.append(TlsRefused(reply))
             elif self._parser.has_octets:
                 # RFC 3207 §6; THREATS 3: whoever spoke behind the 220 did so in the clear.
-                self._close(None, "octets stood behind the 220 to STARTTLS", violation=True)
+                self._close(None, "octets followed the 220 to STARTTLS", violation=True)
             else:
                 self._events.append(TlsReady())
         elif awaited is Awaited.GREETING:

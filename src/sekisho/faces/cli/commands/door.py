@@ -22,7 +22,7 @@ def door_command() -> None:
 @json_option
 @pass_shell
 def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
-    """List the rules in their order; the first that has something to say, and is enforced, decides."""
+    "List the rules in their order; the first enforced rule that applies decides."
     config = shell.load_config(config_file)
     from sekisho.config.door import door_rules
     from sekisho.core.policy.door.connection import CONNECTION_RULES
@@ -61,13 +61,13 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
     type=click.IntRange(0, 10_000),
     default=0,
     show_default=True,
-    help="Name so many that did not come back.",
+    help="Most senders to show that did not try again.",
 )
 @config_option
 @json_option
 @pass_shell
 def greylist(shell: Shell, since: int | None, limit: int, config_file: Path, as_json: bool) -> None:
-    """Tell how many strangers were asked to come again, who did, and how long that took them."""
+    "Show how many senders were asked to try again later, how many did, and after how long."
     from sekisho.admin.door import AskGreylist
 
     since_us = int((time.time() - since) * 1_000_000) if since else 0
@@ -85,7 +85,8 @@ def greylist(shell: Shell, since: int | None, limit: int, config_file: Path, as_
     }
     click.echo(
         say(
-            "{delayed} senders were asked to come again: {back} did, {never} did not, {waiting} still may.",
+            "{delayed} senders were asked to try again later: {back} did, {never} did not, {waiting} "
+            "still may.",
             **values,
         )
     )
@@ -93,9 +94,9 @@ def greylist(shell: Shell, since: int | None, limit: int, config_file: Path, as_
     for seconds, count in found.within:
         bounds = {"count": count, "less": _minutes(before), "most": _minutes(seconds)}
         if count and seconds:
-            click.echo("  " + say("{count} came back after {less} to {most} minutes.", **bounds))
+            click.echo("  " + say("{count} tried again after {less} to {most} minutes.", **bounds))
         elif count:
-            click.echo("  " + say("{count} came back later.", **bounds))
+            click.echo("  " + say("{count} tried again later.", **bounds))
         before = seconds
     rows = [(row.key, row.tries, when(row.first_at_us), when(row.last_at_us)) for row in found.open]
     if rows:

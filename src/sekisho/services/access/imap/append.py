@@ -59,7 +59,7 @@ async def _decide(session: ImapSession, begins: AppendBegins) -> ContentWriter:
     if begins.size_octets > context.access.append_octets:
         raise CommandFailed(No(f"A message may have {context.access.append_octets} octets", "TOOBIG"))
     if begins.size_octets == 0:
-        raise CommandFailed(No("An empty message is not stored"))
+        raise CommandFailed(No("An empty message cannot be stored"))
     await context.ports.store.mailbox(account_id, begins.append.name)
     account = await context.ports.directory.account(account_id)
     if (
@@ -69,7 +69,9 @@ async def _decide(session: ImapSession, begins: AppendBegins) -> ContentWriter:
     ):
         raise CommandFailed(No("The mailbox is full", "OVERQUOTA"))
     if not await context.ports.spool.has_room():
-        raise CommandFailed(No("The server has no room at the moment, try again later", "UNAVAILABLE"))
+        raise CommandFailed(
+            No("The server has not enough disk space at the moment, try again later", "UNAVAILABLE")
+        )
     return context.ports.spool.open_content()
 
 

@@ -45,7 +45,7 @@ async def run_append(session: ImapSession, begins: AppendBegins) -> None:
 
 async def log_out(session: ImapSession) -> None:
     """RFC 3501 §6.1.3."""
-    session.machine.tell(Bye("Until next time"))
+    session.machine.tell(Bye("Goodbye"))
     session.machine.answer(Ok("Logged out"))
     await session.flush()
 
@@ -68,7 +68,7 @@ async def _answer(session: ImapSession, command: Any, handler: Handler) -> Respo
         code = "TRYCREATE" if isinstance(command, c.Copy | AppendBegins) else "NONEXISTENT"
         response = No("There is no such mailbox", code)
     except MailboxExists:
-        response = No("There is a mailbox of this name", "ALREADYEXISTS")
+        response = No("There is already a mailbox of this name", "ALREADYEXISTS")
     except MailboxRefused as refused:
         response = No(str(refused), "CANNOT")
     except OverQuota:

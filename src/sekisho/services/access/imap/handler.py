@@ -12,9 +12,9 @@ from sekisho.services.access.imap.dispatch import log_out, run_append, run_comma
 from sekisho.services.access.imap.idle import RECHECK_SECONDS
 from sekisho.services.access.imap.session import ImapSession, SessionEnds
 
-_SHUTDOWN = "The server is going down, connect again soon"
-_NOT_WELCOME = "This account cannot be used any more"
-_EXPIRED = "The login came to its end, log in again"
+_SHUTDOWN = "The server is shutting down, connect again soon"
+_NOT_WELCOME = "This account can no longer be used"
+_EXPIRED = "The login has ended, log in again"
 _MAX_BAD_BEFORE_LOGIN = 10
 
 
@@ -51,7 +51,7 @@ class ImapHandler:
             raise
         except Exception:
             end = "fault"  # the caller writes the traceback down
-            session.machine.end("Something went wrong here; it was written down")
+            session.machine.end("Internal error; it was logged")
             session.write_out()
             raise
         finally:
@@ -139,5 +139,5 @@ async def _answer(session: ImapSession, event: Event) -> bool:
         case Fatal():
             raise SessionEnds(event.text, event.code)
         case _:
-            raise SessionEnds("Nothing was asked for")
+            raise SessionEnds("No items were requested")
     return True

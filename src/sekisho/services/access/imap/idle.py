@@ -29,7 +29,7 @@ async def idle(session: ImapSession, command: Simple) -> Response:
         session.on_hint = None
         await watcher.stop()
     if line.upper() != b"DONE":
-        raise CommandFailed(Bad("IDLE ends with DONE"))
+        raise CommandFailed(Bad("IDLE must end with DONE"))
     return DONE
 
 
@@ -46,7 +46,7 @@ async def _wait_for_line(session: ImapSession, watcher: "_Watcher") -> bytes:
         octets = await session.read(RECHECK_SECONDS)
         if octets is None:
             if clock.monotonic() >= deadline:
-                raise SessionEnds("Autologout: nothing came for too long")
+                raise SessionEnds("Autologout: the connection was idle for too long")
             watcher.wake()
         elif not octets:
             raise SessionEnds("")

@@ -8,9 +8,9 @@ from sekisho.core.terms.identity import Identity
 from sekisho.ports.authentication import Answer, LoginFailure, PasswordProof
 from sekisho.services.access.imap.session import CommandFailed, ImapSession, SessionEnds
 
-_PRIVACY = No("Passwords are taken under TLS only", "PRIVACYREQUIRED")  # RFC 5530 §3
-_REFUSED = No("The login is not valid", "AUTHENTICATIONFAILED")
-_MALFORMED = Bad("The response is not what this SASL mechanism says")
+_PRIVACY = No("Passwords are accepted over TLS only", "PRIVACYREQUIRED")  # RFC 5530 §3
+_REFUSED = No("The user name or the password is wrong", "AUTHENTICATIONFAILED")
+_MALFORMED = Bad("The response is not valid for this SASL mechanism")
 _REFUSALS = {
     LoginFailure.REFUSED: _REFUSED,
     LoginFailure.LIMITED: _REFUSED,
@@ -24,7 +24,7 @@ async def start_tls(session: ImapSession) -> None:
     """STARTTLS (RFC 3501 §6.2.1). Everything learned before it is forgotten; octets behind it end the
     connection (THREATS 2)."""
     if session.stream.tls is not None or not session.listener.can_starttls:
-        raise CommandFailed(Bad("TLS is not to be had here or active already"))
+        raise CommandFailed(Bad("TLS is active already, or not available"))
     if session.machine.buffered_octets:
         session.context.ports.metrics.count(
             "sekisho_tls_handshakes_total", listener=session.listener.name, result="injected"
@@ -93,7 +93,7 @@ async def _enter(session: ImapSession, identity: Identity) -> None:
     session.machine.entered()
     session.unsubscribe = session.context.ports.changes.subscribe_account(identity.account_id, session.hint)
     if not await is_still_welcome(session):  # changed while the password was looked at
-        raise SessionEnds("This account cannot be used any more")
+        raise SessionEnds("This account can no longer be used")
     session.stream.place.vouch()
 
 

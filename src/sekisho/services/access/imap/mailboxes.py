@@ -40,7 +40,7 @@ async def create(session: ImapSession, command: Create) -> Response:
     """CREATE, perhaps with a special use (RFC 6154 §3)."""
     uses = [_USES.get(use.lower()) for use in command.uses]
     if None in uses or len(uses) > 1:
-        raise CommandFailed(No("This special use cannot be given", "USEATTR"))
+        raise CommandFailed(No("This special use cannot be set", "USEATTR"))
     name = command.name.removesuffix(HIERARCHY_SEPARATOR)  # RFC 3501 §6.3.3
     await session.context.ports.store.create_mailbox(
         session.account_id, check_name(name), uses[0] if uses else None
@@ -116,5 +116,5 @@ def check_name(name: str) -> str:
     """A name that may be created; raises CommandFailed."""
     levels = name.split(HIERARCHY_SEPARATOR)
     if not all(levels) or any(character in name for character in "*%"):
-        raise CommandFailed(No("A mailbox name has no empty level and no * or %", "CANNOT"))
+        raise CommandFailed(No("A mailbox name must not contain an empty level, * or %", "CANNOT"))
     return name

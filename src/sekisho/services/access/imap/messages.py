@@ -13,7 +13,7 @@ from sekisho.services.access.imap.selected import Selected
 from sekisho.services.access.imap.session import CommandFailed, ImapSession
 
 # RFC 5530 §3: another session expunged some of them.
-EXPUNGE_ISSUED = No("Some of these messages are gone", "EXPUNGEISSUED")
+EXPUNGE_ISSUED = No("Some of these messages no longer exist", "EXPUNGEISSUED")
 _JUNK, _NOT_JUNK = JUNK_KEYWORD.lower(), NOT_JUNK_KEYWORD.lower()
 _READ_ONLY = No("The mailbox is open read-only")
 

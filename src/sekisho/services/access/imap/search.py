@@ -33,7 +33,7 @@ _TEXT_PORTION_ROWS = 200
 async def search(session: ImapSession, command: Search) -> Response:
     selected = session.take_selected()
     if command.key is None:
-        raise CommandFailed(No("This charset is not known here", "BADCHARSET (US-ASCII UTF-8)"))
+        raise CommandFailed(No("This charset is not supported", "BADCHARSET (US-ASCII UTF-8)"))
     found = await _Evaluation(session, selected).find(command.key, selected.uids)
     if command.uid:
         numbers = [str(uid) for uid in found]

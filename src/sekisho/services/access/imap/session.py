@@ -119,7 +119,7 @@ class ImapSession:
             await self.flush()
             octets = await self.read(self._patience())
             if octets is None:
-                raise SessionEnds("Autologout: nothing came for too long")
+                raise SessionEnds("Autologout: the connection was idle for too long")
             if not octets:
                 return None
             self.machine.receive_data(octets)

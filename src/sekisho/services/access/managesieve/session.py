@@ -172,7 +172,7 @@ class ManageSieveSession:
         except ScriptsRefused as error:
             self.machine.no(str(error), error.code)
         except StoreUnavailable:
-            self.machine.no("The scripts cannot be reached now, try again later", "TRYLATER")
+            self.machine.no("The scripts cannot be read at the moment, try again later", "TRYLATER")
 
     async def _perform(self, event: ScriptRequest, account_id: int) -> None:
         desk, name = self.desk, event.name
