@@ -29,6 +29,7 @@ class MailHost:
     commands: list[str] = field(default_factory=list)
     asked_for: list[str | None] = field(default_factory=list)  # by SNI
     connections: int = 0
+    address: str = "127.0.0.1"
     port: int = 0
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
 
@@ -36,7 +37,7 @@ class MailHost:
     async def listening(self) -> AsyncIterator["MailHost"]:
         if self.context is not None:
             self.context.sni_callback = lambda _, name, __: self.asked_for.append(name)
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        server = await asyncio.start_server(self._serve, self.address, self.port)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

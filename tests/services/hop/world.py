@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from msgspec import structs
 from tests.services.hop.certificates import authority, pem
@@ -15,7 +16,7 @@ from sekisho.adapters.net.tls import ClientContexts
 from sekisho.adapters.stores.memory.hoptls import MemoryHopSessions, MemoryKnownHosts, MemoryStsPolicies
 from sekisho.config.schema import RelaySettings
 from sekisho.core.tlspolicy.stscache import fetched
-from sekisho.ports.hoptls import FetchFailed
+from sekisho.ports.hoptls import FetchFailed, PolicySource
 from sekisho.ports.spool import Outcome
 from sekisho.services.relay.hop import HopPorts
 from sekisho.services.relay.relay import Relay
@@ -60,8 +61,9 @@ class World:
 
     def __init__(self, port: int, zone: str = "", *, base: str = ZONE, **settings: object) -> None:
         self.clock = ManualClock(time.time_ns() // 1000)
-        self.resolver = ZoneResolver(base + zone)
+        self.resolver: Any = ZoneResolver(base + zone)
         self.hosts = PolicyHosts()
+        self.source: PolicySource = self.hosts
         self.policies = MemoryStsPolicies()
         self.known = MemoryKnownHosts()
         self.sessions = MemoryHopSessions(self.clock)
@@ -71,7 +73,7 @@ class World:
         self.relay = self._relay()
 
     def _relay(self) -> Relay:
-        desk = StsDesk(self.resolver, self.policies, self.hosts, self.clock, self.journal)
+        desk = StsDesk(self.resolver, self.policies, self.source, self.clock, self.journal)
         ports = RelayPorts(
             resolver=self.resolver,
             dialer=AsyncioDialer(ClientContexts(authorities())),
