@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dns.dnssec
+import dns.dnssectypes
 import dns.name
 import dns.rdata
 import dns.zone
@@ -112,7 +113,7 @@ def write_zones(folder: Path, port: int) -> str:
         if name == SIGNED:
             private = ec.generate_private_key(ec.SECP256R1())
             key = dns.dnssec.make_dnskey(
-                private.public_key(), dns.dnssec.Algorithm.ECDSAP256SHA256, flags=257
+                private.public_key(), dns.dnssectypes.Algorithm.ECDSAP256SHA256, flags=257
             )
             dns.dnssec.sign_zone(
                 zone, keys=[(private, key)], lifetime=86_400, add_dnskey=True, dnskey_ttl=300
