@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sekisho.core.terms.dns import Tlsa
+from sekisho.core.tlspolicy import dane as dane_module
 from sekisho.core.tlspolicy.dane import certificate_names_host, match_chain, usable_records
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -28,6 +30,8 @@ def issue(
     is_ca: bool | None = None,
     days: tuple[int, int] = (-10, 10),
     usage: x509.ObjectIdentifier | None = None,
+    path_length: int | None = None,
+    signs: bool | None = None,
 ) -> Signed:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -42,7 +46,14 @@ def issue(
         .not_valid_after(NOW + timedelta(days=days[1]))
     )
     if is_ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=is_ca, path_length=path_length), critical=True
+        )
+    if signs is not None:
+        rest = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
+        rest += ("key_agreement", "crl_sign", "encipher_only", "decipher_only")  # type: ignore[assignment]
+        usages = x509.KeyUsage(key_cert_sign=signs, **dict.fromkeys(rest, False))
+        builder = builder.add_extension(usages, critical=True)
     if names:
         builder = builder.add_extension(
             x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False
@@ -123,6 +134,53 @@ def test_forged_paths() -> None:
     assert failure([record(2, ROOT)], der(client, ROOT)) == "certificate-not-trusted"
     own = issue("own", names=(HOST,))
     assert failure([record(2, own)], der(own)) is None  # self-signed, and named as its own authority
+
+
+def test_the_chain_may_be_in_any_order_and_hold_more() -> None:
+    """RFC 8446 §4.4.2: only the leaf has its place."""
+    for chain in (
+        der(LEAF, ROOT, MIDDLE),
+        der(LEAF, OTHER, MIDDLE, OTHER, ROOT),
+        der(LEAF, LEAF, MIDDLE, ROOT),
+    ):
+        assert failure([record(2, ROOT)], chain) is None
+    assert failure([record(2, ROOT)], der(MIDDLE, LEAF, ROOT)) == "certificate-host-mismatch"
+
+
+@pytest.mark.parametrize(
+    ("top", "middle", "is_good"),
+    [
+        ({"path_length": 1}, {"path_length": 0}, True),
+        ({"path_length": 0}, {}, False),  # it may issue no authorities
+        ({}, {"signs": True}, True),
+        ({}, {"signs": False}, False),
+        ({"signs": False}, {}, False),
+        ({}, {"is_ca": False}, False),
+    ],
+)
+def test_an_authority_issues_what_it_may(top: dict[str, Any], middle: dict[str, Any], is_good: bool) -> None:
+    """RFC 5280 §4.2.1.3, §4.2.1.9."""
+    root = issue("top", **({"is_ca": True} | top))
+    below = issue("below", root, **({"is_ca": True} | middle))
+    leaf = issue("leaf", below, names=(HOST,))
+    assert (failure([record(2, root)], der(leaf, below, root)) is None) == is_good
+
+
+def test_a_chain_that_is_made_to_cost_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten authorities of one name and key, and records for each: each pair is looked at once."""
+    asked: list[int] = []
+    known = dane_module._Shown._issued
+
+    def counted(shown: Any, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        if (id(certificate), id(issuer)) not in shown._known:
+            asked.append(1)
+        return known(shown, certificate, issuer)
+
+    monkeypatch.setattr(dane_module._Shown, "_issued", counted)
+    crowd = [issue("root", is_ca=True) for _ in range(9)]
+    records = [record(2, one, selector) for one in crowd for selector in (0, 1)] * 3
+    assert failure(records, der(issue("leaf", ROOT, names=(HOST,)), *crowd)) == "certificate-not-trusted"
+    assert len(asked) <= 100
 
 
 def test_any_of_several_records() -> None:

@@ -86,15 +86,49 @@ def match_chain(
         if record.usage == _EE and _matches(record, certificates[0]):
             return DaneMatch(record)
     worst = DaneMatch(None, "certificate-not-trusted", "no TLSA record matches the chain")
-    for record in records:
+    shown = _Shown(certificates)
+    for record in dict.fromkeys(records):
         if record.usage != _TA:
             continue
-        for depth, anchor in _anchors(record, certificates):
-            failure = _check_path(certificates[:depth], anchor, names, now_us)
+        for anchor in _anchors(record, certificates):
+            failure = _check_path(shown.path_below(anchor), anchor, names, now_us)
             if failure is None:
                 return DaneMatch(record)
             worst = DaneMatch(None, *failure)
     return worst
+
+
+class _Shown:
+    """What the host showed, the leaf first, and who issued whom in it: each pair is asked once, since
+    signatures cost and chains may be made to cost much."""
+
+    def __init__(self, certificates: list[x509.Certificate]) -> None:
+        self._certificates = certificates
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def path_below(self, anchor: x509.Certificate) -> list[x509.Certificate]:
+        """From the leaf up to what the anchor issued, or the leaf alone if it is the anchor; [] without a
+        way.
+
+        Those above the leaf may stand in any order, and some beside the way (RFC 8446 §4.4.2)."""
+        path = [self._certificates[0]]
+        while path[-1] is not anchor and not self._issued(path[-1], anchor):
+            above = [one for one in self._certificates if not any(one is other for other in path)]
+            issuer = next((one for one in above if self._issued(path[-1], one)), None)
+            if issuer is None:
+                return []
+            path.append(issuer)
+        return path
+
+    def _issued(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        key = (id(certificate), id(issuer))
+        if key not in self._known:
+            try:
+                certificate.verify_directly_issued_by(issuer)
+                self._known[key] = True
+            except (ValueError, TypeError, InvalidSignature):
+                self._known[key] = False
+        return self._known[key]
 
 
 def _matches(record: Tlsa, certificate: x509.Certificate) -> bool:
@@ -111,21 +145,16 @@ def _key_of(certificate: x509.Certificate) -> bytes:
     return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _anchors(record: Tlsa, certificates: list[x509.Certificate]) -> list[tuple[int, x509.Certificate]]:
-    """Where in the chain the record's authority stands, and the certificate itself. The leaf may be its own
-    authority.
+def _anchors(record: Tlsa, certificates: list[x509.Certificate]) -> list[x509.Certificate]:
+    """The record's authority, as it stands in the chain. The leaf may be its own authority.
 
     One that the record holds in full need not be in the chain (RFC 7671 §5.2.2); else the host must show it
     (RFC 7672 §3.1.2).
     """
-    found = [
-        (max(depth, 1), certificate)
-        for depth, certificate in enumerate(certificates)
-        if _matches(record, certificate)
-    ]
+    found = [certificate for certificate in certificates if _matches(record, certificate)]
     if not found and record.selector == 0 and record.matching == 0:
         try:
-            found = [(len(certificates), x509.load_der_x509_certificate(record.data))]
+            found = [x509.load_der_x509_certificate(record.data)]
         except ValueError:
             return []
     return found
@@ -136,6 +165,11 @@ def _check_path(
 ) -> tuple[ChainFailure, str] | None:
     """From the leaf up to the anchor (RFC 5280 §6.1 without revocation): signatures, dates, authority, then
     the name."""
+    if not path:
+        return (
+            "certificate-not-trusted",
+            "the chain does not lead to the authority that the TLSA record names",
+        )
     now = datetime.fromtimestamp(now_us / 1_000_000, UTC)
     for certificate in path:
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
@@ -143,19 +177,9 @@ def _check_path(
                 "certificate-expired",
                 f"a certificate is valid until {certificate.not_valid_after_utc:%Y-%m-%d} only, or not yet",
             )
-    for depth, certificate in enumerate(path):
-        issuer = path[depth + 1] if depth + 1 < len(path) else anchor
-        if issuer is certificate:  # the leaf is its own authority
-            continue
-        try:
-            certificate.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature):
-            return (
-                "certificate-not-trusted",
-                "the chain does not lead to the authority that the TLSA record names",
-            )
-        if not _may_issue(issuer):
-            return "certificate-not-trusted", "a certificate in the chain may not issue others"
+    issuers = [*path[1:], anchor] if path[-1] is not anchor else path[1:]
+    if not all(_may_issue(issuer, below) for below, issuer in enumerate(issuers)):
+        return "certificate-not-trusted", "a certificate in the chain may not issue others"
     if not _may_serve(path[0]):
         return "certificate-not-trusted", "the certificate is not for servers"
     if not any(certificate_names_host(path[0], name) for name in names):
@@ -163,11 +187,19 @@ def _check_path(
     return None
 
 
-def _may_issue(certificate: x509.Certificate) -> bool:
+def _may_issue(certificate: x509.Certificate, below: int) -> bool:
+    """`below`: how many authorities stand between it and the leaf (RFC 5280 §4.2.1.3, §4.2.1.9)."""
     try:
-        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+        extensions = certificate.extensions
+        basic = extensions.get_extension_for_class(x509.BasicConstraints).value
     except (x509.ExtensionNotFound, ValueError):
         return False
+    if not basic.ca or (basic.path_length is not None and basic.path_length < below):
+        return False
+    try:
+        return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True
 
 
 def _may_serve(certificate: x509.Certificate) -> bool:
