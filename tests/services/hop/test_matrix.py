@@ -192,6 +192,16 @@ async def test_what_is_counted_and_written_down() -> None:
     assert (attempt.fields["policy"], attempt.fields["proof"]) == ("mta-sts-testing", "encrypted")
 
 
+async def test_a_policy_from_before_is_called_so() -> None:
+    async with MailHost(context=server_context("valid")).listening() as host:
+        world = World(host.port)
+        await world.keep(policy("enforce"))
+        assert (await world.send()).result == "delivered"
+        await world.relay.close()
+    (connected,) = [entry for entry in world.journal.entries if entry.kind == "relay.connected"]
+    assert "kept from before" in str(connected.fields["because"])
+
+
 async def test_a_session_is_used_again_only_for_what_it_proved() -> None:
     """Two domains at one host: the second asks for more than the first."""
     async with MailHost(context=server_context("self-signed")).listening() as host:

@@ -65,6 +65,21 @@ async def test_what_cannot_be_known_only_delays(zone: str) -> None:
         assert (await world.send(requiretls=True)).result == "deferred" and not host.taken
 
 
+@pytest.mark.parametrize("zone", [RECORD, "$SERVFAIL _mta-sts.example.com TXT\n"])
+async def test_nor_does_a_policy_that_cannot_be_found_out_give_it_back(zone: str) -> None:
+    async with MailHost(context=server_context("valid"), keywords_in_tls=OFFERED).listening() as host:
+        world = World(host.port, zone, base=UNSIGNED)  # the policy host is unreachable, or the DNS silent
+        outcome = await world.send(requiretls=True)
+        assert outcome.result == "deferred" and "cannot be found out now" in str(outcome.reply)
+        assert (
+            await world.send()
+        ).result == "delivered"  # without REQUIRETLS nothing is asked (RFC 8461 §3.3)
+        world.hosts.texts["example.com"] = b"no policy"
+        world.clock.advance(300)
+        assert (await world.send(requiretls=True)).result == ("failed" if zone == RECORD else "deferred")
+        await world.relay.close()
+
+
 async def test_an_idle_session_that_proved_nothing_is_not_used() -> None:
     async with MailHost(context=server_context("valid"), keywords_in_tls=OFFERED).listening() as host:
         world = World(host.port)  # DNSSEC vouches for the name, nobody asked for a certificate

@@ -136,6 +136,8 @@ class HopSecurity:
         if isinstance(found, TlsDemand) and found.source == "none":
             policy = await self._policy(facts.next_hop)
             found = demand_of(asked, policy)
+            if isinstance(found, TlsDemand) and self._finding is not None and self._finding.is_kept:
+                found = replace(found, because=f"{found.because} (kept from before; nobody confirms it now)")
         self._policies[facts.host] = _counted_as(found, asked, policy)
         if isinstance(found, TlsDemand) and found.tries_pkix and policy and not policy.names(facts.host):
             # RFC 8461 §5: what testing finds is reported, and nothing else.
@@ -143,7 +145,12 @@ class HopSecurity:
             self._failed_tests.add(facts.host)
             found = replace(found, tries_pkix=False)
         if wishes.requires and isinstance(found, TlsDemand):
-            return for_requiretls(found, facts, policy)
+            needed = for_requiretls(found, facts, policy)
+            if isinstance(needed, HostUnusable) and self._finding is not None and self._finding.is_unknown:
+                # What cannot be known is no reason to give a message back.
+                text = f"REQUIRETLS: whether {facts.next_hop} has an MTA-STS policy cannot be found out now"
+                return replace(needed, reply=Reply.of(451, "4.7.5", text, cause="requiretls"))
+            return needed
         if isinstance(found, TlsDemand) and not found.needs_tls:
             return await self._remembering(found, facts.host)
         return found

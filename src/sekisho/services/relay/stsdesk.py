@@ -27,16 +27,15 @@ _SECOND_US = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StsFinding:
-    """What holds for a domain now. `failure`: the result type of RFC 8460 §4.3 of what went wrong, perhaps
-    beside a policy from before; `seen`: where it comes from, for the journal."""
+    """What holds for a domain now. `failure`: the result type of RFC 8460 §4.3 of what went wrong.
+    `is_kept`: a policy from before, which nobody confirms now; `is_unknown`: whether there is one cannot be
+    found out."""
 
     policy: StsPolicy | None = None
     failure: str = ""
     reason: str = ""
-    seen: str = "none"
-
-
-NO_POLICY = StsFinding()
+    is_kept: bool = False
+    is_unknown: bool = False
 
 
 class StsDesk:
@@ -58,23 +57,20 @@ class StsDesk:
         """
         now_us = self._clock.now_us()
         entry = await self._policies.find(domain)
-        policy_id, trouble = _read(await self._resolver.resolve(f"_mta-sts.{domain}", "TXT"))
+        answer = await self._resolver.resolve(f"_mta-sts.{domain}", "TXT")
+        policy_id, trouble = _read(answer)
         if policy_id is not None and wants_fetch(entry, policy_id, now_us):
             entry = await self._fetch_once(domain, policy_id, entry)
             now_us = self._clock.now_us()
         policy = entry.policy(now_us) if entry is not None else None
         if entry is None or (policy is None and policy_id is None):
-            return (
-                StsFinding(failure="sts-policy-invalid", reason=trouble, seen="broken record")
-                if trouble
-                else NO_POLICY
-            )
+            failure = "sts-policy-invalid" if trouble else ""
+            return StsFinding(failure=failure, reason=trouble, is_unknown=answer.is_unknown)
         with suppress(StoreUnavailable):
             await self._policies.touch(domain, now_us)
         if policy is None:
-            return StsFinding(failure=entry.failure, reason=trouble, seen="not fetched")
-        is_fresh = policy_id == entry.policy_id
-        return StsFinding(policy=policy, reason=trouble, seen="fetched" if is_fresh else "kept from before")
+            return StsFinding(failure=entry.failure, is_unknown=entry.failure != "sts-policy-invalid")
+        return StsFinding(policy=policy, reason=trouble, is_kept=policy_id != entry.policy_id)
 
     async def _fetch_once(self, domain: str, policy_id: str, before: StsEntry | None) -> StsEntry:
         """Everybody who needs it waits for the same fetch, which goes on when one of them does not."""
