@@ -58,6 +58,11 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
         "Delivery attempts to other hosts, per recipient.",
         ("result",),
     ),
+    "sekisho_relay_sessions_total": (
+        "counter",
+        "Sessions with other hosts, by what was asked of their TLS and what they proved.",
+        ("policy", "proof"),
+    ),
     "sekisho_guard_verdicts_total": (
         "counter",
         "Submitted messages that the guard passed, slowed, held.",

@@ -84,6 +84,7 @@ class RelaySurroundings:
                 found |= {"result": failure.failure, "error": str(failure.__cause__ or "")}
             self.journal.record(Entry("relay.host_failed", message_id, found))
             raise
+        self.metrics.count("sekisho_relay_sessions_total", policy=demand.source, proof=session.proof)
         fields: dict[str, JournalValue] = {"remote": str(target), "tls": session.tls_version, **asked}
         if session.tls_refused is not None:
             fields["starttls"] = str(session.tls_refused)
