@@ -5,6 +5,7 @@ an attacker who suppresses their answers must gain nothing.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from sekisho.core.tlspolicy.sts import StsError, StsPolicy, parse_sts_policy
@@ -43,10 +44,7 @@ class StsEntry:
         """The policy while it is live."""
         if not self.text or now_us >= self.expires_at_us:
             return None
-        try:
-            return parse_sts_policy(self.text)
-        except StsError:  # written by an earlier version, that read it otherwise
-            return None
+        return _read(self.text)
 
     def refresh_at_us(self) -> int:
         """When it should be fetched again, although the record does not change: early enough for several
@@ -55,6 +53,15 @@ class StsEntry:
         return self.tried_at_us + min(
             REFRESH_SECONDS * _SECOND_US, max(lifetime_us // 2, RETRY_SECONDS * _SECOND_US)
         )
+
+
+@lru_cache(maxsize=256)
+def _read(text: bytes) -> StsPolicy | None:
+    """The same few all day. None: kept by an earlier version, which read it otherwise."""
+    try:
+        return parse_sts_policy(text)
+    except StsError:
+        return None
 
 
 def wants_fetch(entry: StsEntry | None, policy_id: str, now_us: int) -> bool:

@@ -1,12 +1,10 @@
 """What a message itself asks of the way it goes (RFC 8689)."""
 
-import re
 from dataclasses import dataclass
 
 from sekisho.core.message.header import HeaderSection
 
-# Most messages do not have the field: they are not taken apart for it.
-_FIELD = re.compile(rb"(?:\A|\n)tls-required[ \t]*:", re.IGNORECASE)
+_FIELD = b"tls-required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +19,14 @@ class TlsWishes:
 def wishes_of(head: bytes, *, requiretls: bool) -> TlsWishes:
     """`head`: the beginning of the message, with its header section. REQUIRETLS goes before the field (RFC
     8689 §5); the field may stand once, and says No."""
-    if requiretls or not _FIELD.search(head):
+    if requiretls or not _may_have_field(head):
         return TlsWishes(requires=requiretls)
-    values = [value.strip().lower() for value in HeaderSection(head).values(b"tls-required")]
+    values = [value.strip().lower() for value in HeaderSection(head).values(_FIELD)]
     return TlsWishes(waives=values == [b"no"])
+
+
+def _may_have_field(head: bytes) -> bool:
+    """Hardly any message has it: the others are not taken apart for it."""
+    end = head.find(b"\r\n\r\n")
+    section = (head[:end] if end >= 0 else head).lower()
+    return section.startswith(_FIELD) or b"\n" + _FIELD in section
