@@ -202,6 +202,24 @@ async def test_a_policy_from_before_is_called_so() -> None:
     assert "kept from before" in str(connected.fields["because"])
 
 
+async def test_a_session_is_judged_anew_after_a_minute() -> None:
+    """The policy came while it was open: it is used again if it is as safe as that asks, and not
+    otherwise."""
+    for kind, expected in (("valid", "delivered"), ("self-signed", "deferred")):
+        async with MailHost(context=server_context(kind)).listening() as host:  # type: ignore[arg-type]
+            world = World(host.port)
+            assert (await world.send()).result == "delivered"  # without a policy nothing is verified
+            world.resolver.zone.add("_mta-sts.example.com", "TXT", b"v=STSv1; id=1")
+            world.hosts.texts["example.com"] = policy("enforce")
+            world.clock.advance(61)
+            assert (await world.send()).result == expected
+            assert host.connections == 2
+            world.clock.advance(61)
+            assert (await world.send()).result == expected
+            assert host.connections == (2 if kind == "valid" else 3)  # proved, and found as good as before
+            await world.relay.close()
+
+
 async def test_a_session_is_used_again_only_for_what_it_proved() -> None:
     """Two domains at one host: the second asks for more than the first."""
     async with MailHost(context=server_context("self-signed")).listening() as host:

@@ -161,7 +161,7 @@ class DeliveryAttempt:
     def _reuse(self, target: Target, demand: TlsDemand) -> RelaySession | None:
         session = self._around.pool.take_target(target, lambda one: self._security.satisfies(demand, one))
         if session is not None:
-            session.demand = demand
+            session.demand, session.judged_at = demand, self._around.clock.monotonic()
         return session
 
     async def _open(self, target: Target, demand: TlsDemand) -> RelaySession:

@@ -31,6 +31,8 @@ from sekisho.ports.journal import Entry, Journal
 from sekisho.services.relay.session import HostFailed, RelaySession, Target
 from sekisho.services.relay.stsdesk import StsFinding
 
+# After that what a host must have is asked anew: a session may be kept busy for longer than a policy lasts.
+JUDGED_SECONDS = 60.0
 # Of the results of RFC 8460 §4.3, those that speak of the host, and not of a bad moment.
 _FINAL = frozenset(
     ("starttls-not-supported", "certificate-host-mismatch", "certificate-expired", "certificate-not-trusted")
@@ -103,7 +105,8 @@ class HopSecurity:
             return True
         if wishes.requires and not (session.demand.is_authenticated and "REQUIRETLS" in session.extensions):
             return False
-        return session.demand.source != "waived"
+        is_recent = self._clock.monotonic() - session.judged_at < JUDGED_SECONDS
+        return is_recent and session.demand.source != "waived"
 
     def lacks_requiretls(self, session: RelaySession) -> Reply | None:
         """Why a message with REQUIRETLS may not go over this session."""

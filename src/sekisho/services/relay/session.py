@@ -97,7 +97,7 @@ class SessionTerms:
 
 class RelaySession:
     """EHLO to QUIT. `used`: transactions begun; `last_reason`: why it closed; `tls_refused`: how STARTTLS was
-    answered, if not with 220; `demand`: what it had to be, and is."""
+    answered, if not with 220; `demand`: what it had to be, and is; `judged_at`: when that was asked."""
 
     def __init__(
         self,
@@ -109,6 +109,7 @@ class RelaySession:
     ) -> None:
         self.target = target
         self.demand = terms.demand
+        self.judged_at = terms.clock.monotonic()
         self._terms = terms
         self.name = str(target)
         self.used = 0
