@@ -3,13 +3,27 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from sekisho.adapters.process.changes import DatagramChanges
 from sekisho.adapters.process.versions import SharedVersion
-from sekisho.adapters.remembering import LOOK_AGAIN_SECONDS, MOST_ROWS, RememberedNames, RememberedScripts
+from sekisho.adapters.remembering import (
+    LOOK_AGAIN_SECONDS,
+    MOST_ROWS,
+    RememberedCredentials,
+    RememberedKeys,
+    RememberedNames,
+    RememberedScripts,
+)
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.core.terms.address import Address
+from sekisho.core.terms.identity import Identity
+from sekisho.ports.credentials import PASSWORD, SecondFactor
 from sekisho.ports.directory import Account, AccountState, Alias, Domain
+from sekisho.ports.keys import DkimKey
 from sekisho.ports.scripts import ScriptLimits
+from sekisho.services.authentication.standing import LoginStanding
+from sekisho.services.submission.sender import SenderRights
 from sekisho.testing.clock import ManualClock, SeededDice
 
 ANN = Address.from_text("ann@local.example")
@@ -40,6 +54,14 @@ class Rows:
     async def alias(self, address: Address) -> Alias | None:
         self.asked.append(f"alias {address}")
         return None
+
+    async def account(self, account_id: int) -> Account | None:
+        self.asked.append(f"account {account_id}")
+        return None
+
+    async def sender_rights(self, account_id: int) -> tuple[str, ...]:
+        self.asked.append(f"rights {account_id}")
+        return ()
 
 
 def remembered() -> tuple[Rows, RememberedNames, SharedVersion, ManualClock]:
@@ -164,6 +186,93 @@ async def test_a_script_that_another_worker_activates_runs_at_once(tmp_path: Pat
         assert found is not None and found.scripts == {"main": b"stop;"}
         await there.scripts.activate(account.id, "")
         assert await scripts.active(account.id) is None
+    finally:
+        for store in stores:
+            await store.close()
+
+
+def identity_of(account: Account) -> Identity:
+    return Identity(account_id=account.id, address=ANN, credential_id=PASSWORD, version=1)
+
+
+class Worker:
+    """What a worker asks its store at each message that somebody submits."""
+
+    def __init__(self, store: SqliteStore, version: SharedVersion, clock: ManualClock) -> None:
+        self.names = RememberedNames(store.directory, version.now, clock)
+        credentials = RememberedCredentials(store.credentials, version.now, clock)
+        self.standing = LoginStanding(self.names, credentials, clock)
+        self.keys = RememberedKeys(store.keys, version.now, clock)
+        self.rights = SenderRights(self.names)
+
+    async def asks(self, identity: Identity, sender: Address = ANN) -> tuple[bool, bool, int]:
+        """(does the login still count, may it send as this, how many keys are there)."""
+        account = await self.names.account(identity.account_id)
+        assert account is not None
+        return (
+            await self.standing.still_valid(identity),
+            await self.rights.may_send_as(account, sender),
+            len(await self.keys.dkim_keys("local.example")),
+        )
+
+
+async def test_the_second_message_of_somebody_asks_the_database_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, version = ManualClock(), SharedVersion(1)
+    changes = DatagramChanges(tmp_path / "0.sock", (), directory_changed=version.raise_)
+    store = SqliteStore(tmp_path / "data", clock, SeededDice(), changes)
+    try:
+        await store.directory.add_domain(Domain("local.example", 0))
+        account = await store.directory.add_account(ANN, "", "")
+        worker, identity = Worker(store, version, clock), identity_of(account)
+        assert await worker.asks(identity) == (True, True, 0)
+        monkeypatch.setattr(store.reader, "ask", None)
+        monkeypatch.setattr(store.reader, "read", None)
+        assert await worker.asks(identity) == (True, True, 0)
+    finally:
+        await store.close()
+
+
+async def test_what_ends_a_login_a_right_or_a_key_in_another_worker_counts_at_once(tmp_path: Path) -> None:
+    clock, version = ManualClock(1_800_000_000_000_000), SharedVersion(2)
+    stores = []
+    for slot in range(2):
+        changes = DatagramChanges(tmp_path / f"{slot}.sock", (), directory_changed=version.raise_)
+        stores.append(SqliteStore(tmp_path / "data", clock, SeededDice(slot), changes))
+    here, there = stores
+    try:
+        await there.directory.add_domain(Domain("local.example", 0))
+        account = await there.directory.add_account(ANN, "", "")
+        worker, identity = Worker(here, version, clock), identity_of(account)
+        chair = Address.from_text("chair@local.example")
+        assert await worker.asks(identity, chair) == (True, False, 0)
+        await there.directory.grant_sender(account.id, str(chair))
+        assert await worker.asks(identity, chair) == (True, True, 0)
+        key = DkimKey(
+            domain="local.example",
+            selector="s",
+            algorithm="rsa",
+            state="active",
+            private_pem=b"",
+            created_at_us=0,
+            changed_at_us=0,
+        )
+        await there.keys.put_dkim_keys((key,))
+        await there.directory.revoke_sender(account.id, str(chair))
+        assert await worker.asks(identity, chair) == (True, False, 1)
+        await there.keys.remove_dkim_keys((key,))
+        await there.credentials.set_disabled(account.id, (PASSWORD,), 1)
+        assert await worker.asks(identity) == (False, True, 0)
+        await there.credentials.set_disabled(account.id, (PASSWORD,), 0)
+        assert await worker.asks(identity) == (True, True, 0)
+        await there.credentials.set_second_factor(account.id, SecondFactor(b"secret", confirmed_at_us=1))
+        assert await worker.asks(identity) == (False, True, 0)
+        await there.credentials.set_second_factor(account.id, None)
+        await there.directory.set_expiry(account.id, clock.now_us() + 1_000_000)
+        assert await worker.asks(identity) == (True, True, 0)
+        clock.advance(2)  # the row is remembered, the time is not
+        assert await worker.asks(identity) == (False, True, 0)
     finally:
         for store in stores:
             await store.close()

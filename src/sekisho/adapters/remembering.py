@@ -10,8 +10,10 @@ from typing import Generic, TypeVar
 
 from sekisho.core.terms.address import Address
 from sekisho.ports.clock import Clock
+from sekisho.ports.credentials import Credential, Credentials, SecondFactor
 from sekisho.ports.directory import Account, Alias, Domain
-from sekisho.ports.names import Names
+from sekisho.ports.keys import DkimKey, Keys
+from sekisho.ports.names import Senders
 from sekisho.ports.scripts import ActiveScripts, Scripts
 
 K = TypeVar("K")
@@ -48,14 +50,16 @@ class _Rows(Generic[K, V]):
 
 
 class RememberedNames:
-    """Implements `ports.names.Names`. One per worker. `version`: another one after each change of the
+    """Implements `ports.names.Senders`. One per worker. `version`: another one after each change of the
     directory."""
 
-    def __init__(self, names: Names, version: Callable[[], bytes], clock: Clock) -> None:
+    def __init__(self, names: Senders, version: Callable[[], bytes], clock: Clock) -> None:
         self._names = names
         self._domains: _Rows[str, Domain | None] = _Rows(version, clock)
         self._accounts: _Rows[tuple[str, str], Account | None] = _Rows(version, clock)
         self._aliases: _Rows[tuple[str, str], Alias | None] = _Rows(version, clock)
+        self._senders: _Rows[int, Account | None] = _Rows(version, clock)
+        self._rights: _Rows[int, tuple[str, ...]] = _Rows(version, clock)
 
     async def domain(self, name: str) -> Domain | None:
         return await self._domains.get(name, lambda: self._names.domain(name))
@@ -66,6 +70,40 @@ class RememberedNames:
 
     async def alias(self, address: Address) -> Alias | None:
         return await self._aliases.get((address.local, address.domain), lambda: self._names.alias(address))
+
+    async def account(self, account_id: int) -> Account | None:
+        return await self._senders.get(account_id, lambda: self._names.account(account_id))
+
+    async def sender_rights(self, account_id: int) -> tuple[str, ...]:
+        return await self._rights.get(account_id, lambda: self._names.sender_rights(account_id))
+
+
+class RememberedCredentials:
+    """Implements `services.authentication.standing.KnownCredentials`. When a credential was used, and which
+    codes of a second factor, may be old."""
+
+    def __init__(self, credentials: Credentials, version: Callable[[], bytes], clock: Clock) -> None:
+        self._credentials = credentials
+        self._rows: _Rows[tuple[int, str], Credential | None] = _Rows(version, clock)
+        self._factors: _Rows[int, SecondFactor | None] = _Rows(version, clock)
+
+    async def credential(self, account_id: int, credential_id: str) -> Credential | None:
+        ask = self._credentials.credential
+        return await self._rows.get((account_id, credential_id), lambda: ask(account_id, credential_id))
+
+    async def second_factor(self, account_id: int) -> SecondFactor | None:
+        return await self._factors.get(account_id, lambda: self._credentials.second_factor(account_id))
+
+
+class RememberedKeys:
+    """Implements `services.signing.SigningKeys`."""
+
+    def __init__(self, keys: Keys, version: Callable[[], bytes], clock: Clock) -> None:
+        self._keys = keys
+        self._rows: _Rows[str, list[DkimKey]] = _Rows(version, clock)
+
+    async def dkim_keys(self, domain: str) -> list[DkimKey]:
+        return await self._rows.get(domain, lambda: self._keys.dkim_keys(domain))
 
 
 class RememberedScripts:

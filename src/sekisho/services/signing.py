@@ -9,13 +9,17 @@ from sekisho.core.mailauth.dkim.sign import DkimSigner, SigningBody, SigningRefu
 from sekisho.core.message.header import HeaderSection
 from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal
-from sekisho.ports.keys import DkimKey, Keys
+from sekisho.ports.keys import DkimKey
 
 _PIECE_OCTETS = 65_536
 
 
 class Readable(Protocol):
     async def read(self, offset: int, length: int) -> bytes: ...
+
+
+class SigningKeys(Protocol):
+    async def dkim_keys(self, domain: str) -> list[DkimKey]: ...
 
 
 class Signing(Protocol):
@@ -43,7 +47,7 @@ NO_SIGNING = NoSigning()
 class KeySigning:
     """Implements `Signing`: one signature per active key of the domain."""
 
-    def __init__(self, keys: Keys, clock: Clock, journal: Journal) -> None:
+    def __init__(self, keys: SigningKeys, clock: Clock, journal: Journal) -> None:
         self._keys = keys
         self._clock = clock
         self._journal = journal

@@ -7,7 +7,7 @@ configuration, and built again at a reload (`wiring.services`).
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sekisho.adapters.clock import SystemDice
 from sekisho.adapters.dns.resolver import StubResolver
@@ -25,7 +25,12 @@ from sekisho.adapters.process.privileges import open_log
 from sekisho.adapters.process.rates import SharedRates
 from sekisho.adapters.process.recent import SharedRecent
 from sekisho.adapters.process.versions import SharedVersion
-from sekisho.adapters.remembering import RememberedNames, RememberedScripts
+from sekisho.adapters.remembering import (
+    RememberedCredentials,
+    RememberedKeys,
+    RememberedNames,
+    RememberedScripts,
+)
 from sekisho.adapters.stores.sqlite.store import SqliteStore
 from sekisho.config.schema import Config
 from sekisho.core.policy.dnsbl import Health
@@ -37,6 +42,7 @@ from sekisho.ports.stream import Shutdown
 from sekisho.probes.impersonation import ImpersonationProbe
 from sekisho.probes.reputation import Organizations
 from sekisho.services.authentication.authenticator import AuthenticationTools, SaslAuthenticator
+from sekisho.services.authentication.standing import LoginStanding
 from sekisho.services.classifier import LiveClassifier
 from sekisho.services.queue.queue import Queue
 from sekisho.services.queue.surroundings import QueuePorts
@@ -131,9 +137,12 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
     resolver = ResolverSeat(StubResolver(config.resolver, clock))
     stack.push_async_callback(resolver.close)
     owner = Owner(HOST, context.slot, context.incarnation)
-    pool, signing = Pool(), KeySigning(store.keys, clock, ledger.journal)
+    own_names = RememberedNames(store.directory, shared.directory.now, clock)
+    keys = RememberedKeys(store.keys, shared.directory.now, clock)
+    pool, signing = Pool(), KeySigning(keys, clock, ledger.journal)
     relay_ports, sts_desk = _relay_ports(store, resolver, ledger.journal, shared.metrics, stack)
     login_tools = _login_tools(store, changes, (clock, dice), ledger.journal, shared)
+    login_tools = replace(login_tools, standing=_standing(store, own_names, shared, clock))
     queue_ports = _queue_ports(
         ports=relay_ports, pool=pool, signing=signing, store=store, changes=changes, config=config
     )
@@ -150,7 +159,7 @@ def open_plant(setup: Setup, shared: Shared, context: WorkerContext, stack: Asyn
         ledger=ledger,
         changes=changes,
         store=store,
-        own_names=RememberedNames(store.directory, shared.directory.now, clock),
+        own_names=own_names,
         active_scripts=RememberedScripts(store.scripts, shared.scripts.now, clock),
         resolver=resolver,
         tls=ServerContexts(),
@@ -261,6 +270,11 @@ def _open_changes(context: WorkerContext, shared: Shared, stack: AsyncExitStack)
     changes.start()
     stack.callback(changes.close)
     return changes
+
+
+def _standing(store: SqliteStore, names: RememberedNames, shared: Shared, clock: Clock) -> LoginStanding:
+    credentials = RememberedCredentials(store.credentials, shared.directory.now, clock)
+    return LoginStanding(names, credentials, clock)
 
 
 def _login_tools(

@@ -329,7 +329,7 @@ def _submission(
     store = plant.store
     tools = SubmissionTools(
         spool=store.spool,
-        directory=store.directory,
+        directory=plant.own_names,
         recipients=recipients,
         authenticator=plant.authenticator,
         judge=takeover_watch(plant, config, outgoing_content(config, content, plant.journal)),

@@ -82,6 +82,7 @@ class AuthenticationTools:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     factor_letters: FactorLetters | None = None
     tokens: TokenVerifier | None = None
+    standing: LoginStanding | None = None  # None: asks `directory` and `credentials` each time
 
 
 class SaslAuthenticator:
@@ -89,7 +90,8 @@ class SaslAuthenticator:
 
     def __init__(self, tools: AuthenticationTools, settings: LoginSettings) -> None:
         self._tools = tools
-        self._standing = LoginStanding(tools.directory, tools.credentials, tools.clock)
+        standing = tools.standing or LoginStanding(tools.directory, tools.credentials, tools.clock)
+        self._standing = standing
         self._candidates = Candidates(tools.directory, tools.credentials, tools.clock)
         self._uses = CredentialUses(tools.credentials, tools.clock)
         self._book = LoginBook(tools.places, tools.clock)

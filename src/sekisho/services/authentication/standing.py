@@ -1,15 +1,29 @@
 """Whether what was once proved still counts: accounts end, passwords change, one credential is disabled while
 others go on."""
 
+from typing import Protocol
+
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.clock import Clock
-from sekisho.ports.credentials import PASSWORD, Credentials, kind_of
-from sekisho.ports.directory import Directory
+from sekisho.ports.credentials import PASSWORD, Credential, SecondFactor, kind_of
+from sekisho.ports.directory import Account
+
+
+class KnownAccounts(Protocol):
+    async def account(self, account_id: int) -> Account | None: ...
+
+
+class KnownCredentials(Protocol):
+    async def credential(self, account_id: int, credential_id: str) -> Credential | None: ...
+
+    async def second_factor(self, account_id: int) -> SecondFactor | None: ...
 
 
 class LoginStanding:
-    def __init__(self, directory: Directory, credentials: Credentials, clock: Clock) -> None:
-        self._directory, self._credentials, self._clock = directory, credentials, clock
+    """Asked with each message, so its rows are remembered (`adapters.remembering`)."""
+
+    def __init__(self, accounts: KnownAccounts, credentials: KnownCredentials, clock: Clock) -> None:
+        self._accounts, self._credentials, self._clock = accounts, credentials, clock
 
     async def still_valid(self, identity: Identity) -> bool:
         """See `ports.authentication.Authenticator`. A system user of this machine has no credential, only an
@@ -17,7 +31,7 @@ class LoginStanding:
         now_us = self._clock.now_us()
         if 0 < identity.valid_until_us <= now_us:
             return False
-        account = await self._directory.account(identity.account_id)
+        account = await self._accounts.account(identity.account_id)
         if account is None or not account.may_log_in(now_us):
             return False
         kind = kind_of(identity.credential_id)

@@ -4,7 +4,8 @@ import re
 import unicodedata
 
 from sekisho.core.terms.address import Address
-from sekisho.ports.directory import Account, Alias, Directory
+from sekisho.ports.directory import Account, Alias
+from sekisho.ports.names import Senders
 from sekisho.probes.recipient import Ownership, find_owner
 from sekisho.services.smtp.refusal import Refusal
 
@@ -14,7 +15,7 @@ _ODD = re.compile(r"[\s\x00-\x1f\x7f\"(),:;<>@\[\]\\%!]|=\?")
 
 
 class SenderRights:
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Senders) -> None:
         self._directory = directory
 
     async def refusal(

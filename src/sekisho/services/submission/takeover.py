@@ -18,6 +18,7 @@ from sekisho.core.policy.takeover.sending import (
     recipient_key,
     short_key,
 )
+from sekisho.core.policy.takeover.state import DAY_US
 from sekisho.core.policy.takeover.wording import reasons_told
 from sekisho.ports.clock import Clock
 from sekisho.ports.journal import Entry, Journal, JournalValue
@@ -26,6 +27,7 @@ from sekisho.ports.outgoing import Decision
 from sekisho.ports.places import Places
 from sekisho.services.submission.seams import ContentInspection, NoContentCheck, OutboundVerdict, Submitted
 
+MOST_PLACES = 10_000  # that are remembered: on how many days before today nothing changes any more
 HIDDEN_FROM = 10  # fewer hidden recipients need not be counted: no signal looks at them
 
 
@@ -45,6 +47,7 @@ class TakeoverWatch:
         self._journal, self._metrics = journal, metrics
         self._check = check or NoContentCheck()
         self._places = places
+        self._today, self._days_at = 0, dict[tuple[int, str], int]()  # what `places` said today
 
     async def judge(self, submitted: Submitted) -> OutboundVerdict:
         if self._rules.mode == "off":
@@ -59,7 +62,13 @@ class TakeoverWatch:
         network = network_of(submitted.context.client)
         if self._places is None or not network:
             return 0
-        return await self._places.days_at(submitted.identity.account_id, network, self._clock.now_us())
+        key, now_us = (submitted.identity.account_id, network), self._clock.now_us()
+        if now_us // DAY_US != self._today or len(self._days_at) >= MOST_PLACES:
+            self._today, self._days_at = now_us // DAY_US, {}
+        days_at = self._days_at
+        if key not in days_at:
+            days_at[key] = await self._places.days_at(*key, now_us)
+        return days_at[key]
 
     def _facts(self, submitted: Submitted, octets: bytes, said: tuple[Said, ...], days_read: int) -> Outgoing:
         header, identity, context = submitted.header, submitted.identity, submitted.context

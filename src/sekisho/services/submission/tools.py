@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sekisho.config.schema import LoginSettings, SubmissionSettings
 from sekisho.ports.authentication import Authenticator
-from sekisho.ports.directory import Directory
+from sekisho.ports.names import Senders
 from sekisho.services.experience import Correspondence, NoCorrespondence
 from sekisho.services.sieve.service import NO_SIEVE, Sieving
 from sekisho.services.smtp.tools import ServiceConfig, ServiceTools
@@ -13,7 +13,7 @@ from sekisho.services.submission.seams import OutboundJudge, Signer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionTools(ServiceTools):
-    directory: Directory
+    directory: Senders
     authenticator: Authenticator
     judge: OutboundJudge
     signer: Signer

@@ -4,6 +4,7 @@ from sekisho.adapters.stores.sqlite.connection import Database
 from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.writer import Writer, WriteTransaction
 from sekisho.core.terms.records import by_position
+from sekisho.ports.changes import DirectoryChanged
 from sekisho.ports.keys import DkimKey
 
 _KEY = (
@@ -35,6 +36,7 @@ class SqliteKeys:
                 "?)",
                 rows,
             )
+            tx.changed(DirectoryChanged())
 
         await self._writer.write(step)
 
@@ -43,5 +45,6 @@ class SqliteKeys:
 
         def step(tx: WriteTransaction) -> None:
             tx.executemany("DELETE FROM dkim_key WHERE domain = ? AND selector = ?", rows)
+            tx.changed(DirectoryChanged())
 
         await self._writer.write(step)
