@@ -35,6 +35,7 @@ STATE = "SELECT state, bulk FROM guard_account WHERE account_id = ?"
 OPEN_CASE = (
     "SELECT id, action FROM guard_case WHERE account_id = ? AND credential_id = ? AND closed_at_us = 0"
 )
+MOST_STATES = 100  # of accounts that sent lately, some 30 KB each
 SENDING_HELD = "SELECT 1 FROM account WHERE id = ? AND state = 'sending_held'"
 WRITE = (
     "INSERT INTO guard_account (account_id, bulk, recovery_address, state) VALUES (?1, 0, "
@@ -46,8 +47,27 @@ def read_state(octets: bytes) -> State:
     return _decoder.decode(octets) if octets else State()
 
 
-def write_state(tx: WriteTransaction, account_id: int, state: State) -> None:
-    tx.execute(WRITE, (account_id, _encoder.encode(state)))
+class States:
+    """The profiles, each with the octets that it was last written as: whoever finds the same octets in the
+    database need not decode them. What a transaction that failed or another worker wrote are others."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[bytes, State]] = {}
+
+    def read(self, tx: WriteTransaction, account_id: int) -> tuple[State, bool]:
+        """The profile, which is the caller's to change, and whether the account has the bulk right."""
+        octets, known = self._known.pop(account_id, (b"", None))
+        for found, bulk in tx.execute(STATE, (account_id,)).fetchall():
+            return known if known is not None and found == octets else read_state(found), bool(bulk)
+        return State(), False
+
+    def write(self, tx: WriteTransaction, account_id: int, state: State) -> None:
+        """`state` is not the caller's any more."""
+        octets = _encoder.encode(state)
+        tx.execute(WRITE, (account_id, octets))
+        if len(self._known) >= MOST_STATES:
+            del self._known[next(iter(self._known))]
+        self._known[account_id] = (octets, state)
 
 
 class GuardSteps:
@@ -56,6 +76,7 @@ class GuardSteps:
     def __init__(self, clock: Clock, ids: Ids, judge: TakeoverJudge) -> None:
         self._clock, self._ids = clock, ids
         self.judge = judge
+        self._states = States()
 
     def submit(self, tx: WriteTransaction, outgoing: Outgoing) -> tuple[Ruling, Decision] | None:
         """A message is accepted; None: the judge has nothing to say to it, and it is not written down."""
@@ -68,7 +89,7 @@ class GuardSteps:
             and len(known) + len(house) < len(outgoing.elsewhere)
             and self._has_message(tx, sending.account_id, outgoing.answered)
         )
-        state, bulk, (case_id, action) = *_account_of(tx, owner[0]), _open_case_of(tx, owner)
+        state, bulk, (case_id, action) = *self._states.read(tx, owner[0]), _open_case_of(tx, owner)
         ruling = self.judge(
             outgoing,
             OnRecord(
@@ -136,7 +157,7 @@ class GuardSteps:
     def order(self, tx: WriteTransaction, order: HoldOrdered) -> int:
         """The open case, 0 if there is none."""
         owner = (order.account_id, order.credential_id)
-        record, case_id = _on_record(tx, owner)
+        record, case_id = self._on_record(tx, owner)
         ruling = self.judge(order, record)
         return self._carry_out(tx, owner, case_id, ruling, order.at_us) if ruling is not None else case_id
 
@@ -155,9 +176,15 @@ class GuardSteps:
                 since_us=since_us,
                 ending=ending,
             )
-            ruling = self.judge(closed, _on_record(tx, owner)[0])
+            ruling = self.judge(closed, self._on_record(tx, owner)[0])
             if ruling is not None:
                 self._carry_out(tx, owner, 0, ruling, now_us)
+
+    def _on_record(self, tx: WriteTransaction, owner: tuple[int, str]) -> tuple[OnRecord, int]:
+        """What every occasion is judged by, and the open case's id, 0 if none is."""
+        state, bulk = self._states.read(tx, owner[0])
+        case_id, action = _open_case_of(tx, owner)
+        return OnRecord(state=state, bulk=bulk, case=action), case_id
 
     def _carry_out(
         self, tx: WriteTransaction, owner: tuple[int, str], case_id: int, ruling: Ruling, now_us: int
@@ -165,7 +192,7 @@ class GuardSteps:
         """What every ruling may ask for; `case_id`: the open case, 0 if none is. Returns the one that is
         open then."""
         if ruling.state is not None:
-            write_state(tx, owner[0], ruling.state)
+            self._states.write(tx, owner[0], ruling.state)
         if ruling.forget_since_us is not None:
             forget = "DELETE FROM guard_known WHERE account_id = ? AND first_us >= ?"
             tx.execute(forget, (owner[0], ruling.forget_since_us))
@@ -243,7 +270,7 @@ class GuardSteps:
         if not found:
             return
         owner, now_us = found[0], self._clock.now_us()
-        record, case_id = _on_record(tx, owner)
+        record, case_id = self._on_record(tx, owner)
         told = tuple((outcome.result, outcome.reply) for outcome in outcomes)
         ruling = self.judge(
             JobSettled(account_id=owner[0], credential_id=owner[1], at_us=now_us, outcomes=told), record
@@ -270,20 +297,6 @@ class GuardSteps:
                 if outcome.result in ("delivered", "failed")
             ],
         )
-
-
-def _on_record(tx: WriteTransaction, owner: tuple[int, str]) -> tuple[OnRecord, int]:
-    """What every occasion is judged by, and the open case's id, 0 if none is."""
-    state, bulk = _account_of(tx, owner[0])
-    case_id, action = _open_case_of(tx, owner)
-    return OnRecord(state=state, bulk=bulk, case=action), case_id
-
-
-def _account_of(tx: WriteTransaction, account_id: int) -> tuple[State, bool]:
-    """The profile, and whether it has the bulk right."""
-    for octets, bulk in tx.execute(STATE, (account_id,)).fetchall():
-        return read_state(octets), bool(bulk)
-    return State(), False
 
 
 def _open_case_of(tx: WriteTransaction, owner: tuple[int, str]) -> tuple[int, Literal["", "hold", "freeze"]]:

@@ -145,13 +145,13 @@ def _contents(header: HeaderSection, text: bytes) -> tuple[int, ...]:
     signature = text.find(_SIGNATURE)
     if signature >= 0:
         text = text[:signature]
-    whole = _folded(text)
+    whole = text.translate(None, _NOISE)
     if len(whole) >= MIN_TEXT:
         keys.append(short_key(b"text" + whole))
         paragraphs = text.split(b"\r\n\r\n")
         longest = max(paragraphs, key=len)
         if len(paragraphs) > 1 and len(longest) >= MIN_PARAGRAPH and not longest.startswith(b">"):
-            keys.append(short_key(b"part" + _folded(longest)))
+            keys.append(short_key(b"part" + longest.translate(None, _NOISE)))
     return tuple(keys)
 
 
