@@ -15,6 +15,7 @@ from sekisho.admin.why.question import Why, WhyAnswer, question_key, why
 from sekisho.admin.why.sentences import LOGIN_CAUSES, OBSTACLES, RULES, STATUSES
 from sekisho.admin.why.story import Sentence, Story
 from sekisho.config.schema import RoleOwners
+from sekisho.core.policy.shaping.explaining import meaning_in
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.core.policy.takeover.wording import because_in, reasons_told
 from sekisho.core.terms.address import Address, ReversePath
@@ -276,7 +277,10 @@ async def test_a_message_is_followed_through_the_queue(scene: Scene) -> None:
     )
     await scene.store.spool.settle(job, (outcome,))
     story = await scene.story("m1")
-    assert said(story.why) == "mx.far.example [192.0.2.9] answered: 450 4.2.0 Greylisted"
+    assert said(story.why) == (
+        "mx.far.example [192.0.2.9] answered: 450 4.2.0 Greylisted – "
+        "The other server lets strangers come twice (greylisting)."
+    )
     assert story.what.values["due"] == later and "sekisho queue retry m1" in said(story.remedy)
     await scene.store.spool.hold("m1", True)
     assert "sekisho queue release m1" in said((await scene.story("m1")).remedy)
@@ -713,3 +717,25 @@ async def test_an_account_is_named_and_not_numbered(scene: Scene) -> None:
     scene.note("classifier.taught", "c2", account=999, side="ham")
     assert (await scene.story("c1")).entries[0].fields["account"] == "taro@example.org"
     assert (await scene.story("c2")).entries[0].fields["account"] == "#999"
+
+
+async def test_a_providers_reply_is_explained_in_both_languages(scene: Scene) -> None:
+    scene.accepted()
+    scene.note(
+        "relay.attempt",
+        "m1",
+        "c@example.org",
+        reverse_path="a@b.example",
+        recipient="c@example.org",
+        result="deferred",
+        reply="421 4.7.28 Gmail has detected an unusual rate of mail",
+        remote="aspmx.l.google.com [192.0.2.9]",
+        attempt=1,
+        cause="answered",
+    )
+    story = await scene.story("m1")
+    assert story.why is not None and story.why.values["meant"] == "google-rate"
+    english, japanese = (meaning_in("google-rate", language) for language in ("en", "ja"))
+    assert "Google" in english["meaning"] and "https://support.google.com/" in english["advice"]
+    assert "送信量" in japanese["meaning"] and "減速" in japanese["advice"]
+    assert "4.7.28" in catalogue("ja")(story.why.text, **{**story.why.values, **japanese})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sekisho.core.message.dsn import MAX_FULL_OCTETS, MAX_HEADER_OCTETS, Dsn, DsnRecipient, compose_dsn
 from sekisho.core.message.dsn_text import Action, Language
 from sekisho.core.message.header import HeaderSection
+from sekisho.core.message.tongue import is_japanese
 from sekisho.core.message.trace import format_return_path, new_message_id
 from sekisho.core.policy.retry import wants_failure_notice, wants_success_notice
 from sekisho.core.policy.routing import next_hop_for
@@ -145,7 +146,7 @@ class Notices:
                 is_whole=_is_whole(message, action),
                 envid=message.envelope.envid,
                 message_id=message.message_id,
-                language=rules.language,
+                language="ja" if is_japanese(message.head) else rules.language,
                 author_domain=author_domain,
             )
         )

@@ -1,5 +1,6 @@
 """Notices are read back with the standard library's parser, which shares no code with ours."""
 
+import dataclasses
 import email
 import email.policy
 from email.message import Message
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sekisho.core.message.dsn import ComposedDsn, Dsn, DsnRecipient, compose_dsn, status_for
+from sekisho.core.message.dsn_text import Explained
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Recipient
 from sekisho.core.terms.reply import EnhancedStatus, Reply
@@ -240,3 +242,19 @@ def test_nothing_can_be_injected(
     }
     assert len(fields) == len(set(fields))
     assert all(len(line) <= 998 for line in status.split(b"\r\n"))
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "What to do: "), ("ja", "対処: ")])
+def test_what_a_reply_means_is_told_with_what_to_do(language: str, label: str) -> None:
+    explained = Explained(
+        ("They slow us.", "制限中です。"), ("Wait.", "お待ちください。"), "https://far.example/"
+    )
+    told = dataclasses.replace(failed(), explained=explained)
+    _, (text, status, _) = parts(compose_dsn(notice(told, language=language)))
+    payload = text.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    words = payload.decode("utf-8" if language == "ja" else "ascii")
+    assert "They slow us." in words and "Wait." in words and "https://far.example/" in words
+    assert "550 5.1.1" in words and label in words
+    assert ("制限中です。" in words) == (language == "ja")
+    assert "far.example/" not in str(status_groups(status)[1])

@@ -42,6 +42,7 @@ class FakeCourier:
     def __init__(self) -> None:
         self.says: dict[str, tuple[Reply, str] | Exception] = {"*": DELIVERED}
         self.has_dsn = False
+        self.remote = "mx.there.example [192.0.2.1]"
         self.carried: list[QueueJob] = []
         self.running = 0
         self.most_running = 0
@@ -68,7 +69,7 @@ class FakeCourier:
             recipient_id=recipient_id,
             result=said[1],
             reply=said[0],
-            remote="mx.there.example [192.0.2.1]",
+            remote=self.remote,
             remote_has_dsn=self.has_dsn,
         )  # type: ignore[arg-type]  # test shorthand
 
@@ -665,3 +666,15 @@ async def test_a_full_queue_takes_no_more_fresh_work() -> None:
     assert world.queue.owner_for_new() == OWNER
     await world.stop()
     assert world.queue.owner_for_new() is None
+
+
+async def test_a_notice_says_what_the_providers_reply_means(world: World) -> None:
+    listed = Reply.of(550, "5.7.1", "messages from [192.0.2.1] weren't sent (S3140)", cause="answered")
+    world.courier.says["*"] = (listed, "failed")
+    world.courier.remote = "hotmail-com.olc.protection.outlook.com [192.0.2.7]"
+    await world.put()
+    await world.settled()
+    (notice,) = await world.inbox()
+    text = notice.get_payload()[0].get_payload()
+    assert "S3140" in text and "Outlook, Hotmail" in text and "administrator" in text
+    await world.stop()

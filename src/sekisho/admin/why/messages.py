@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from sekisho.admin.why.sentences import OBSTACLES, RULES, Wording, wording_of_rule
 from sekisho.admin.why.story import RecipientView, Story, Told, named, story, values_of
 from sekisho.admin.why.ways import WAYS
+from sekisho.core.policy.shaping.explaining import meaning_in
+from sekisho.core.policy.shaping.recognise import recognise_text
 from sekisho.ports.journal import JournalValue
 from sekisho.ports.ledger import LedgerEntry
 from sekisho.ports.spool import QueuedMessage
@@ -160,6 +162,7 @@ def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]
             "remote": first.remote or first.address.rpartition("@")[2],
             "when": first.at_us or values["when"],
             "due": first.due_at_us,
+            **_meant(first),
         }
         if first.state == "waiting" and not first.attempts:
             return _FIRST_ATTEMPT
@@ -174,8 +177,18 @@ def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]
     return None
 
 
+def _meant(recipient: RecipientView) -> dict[str, str]:
+    """The row of the table that knows the reply (`meant`), with its words in English; empty where none does."""
+    found = recognise_text(recipient.reply, recipient.remote) if recipient.cause in ("answered", "") else None
+    if found is None:
+        return {}
+    return {"meant": found.rule.name, **meaning_in(found.rule.name, "en")}
+
+
 def _because(recipient: RecipientView, wording: Wording) -> Wording:
     """With the sentence for what kept the message."""
+    if _meant(recipient):
+        return _MEANT_WAITS if wording is _WAITS else _MEANT
     obstacle = OBSTACLES.get(recipient.cause, OBSTACLES[""])
     if wording is not _FAILED or recipient.cause in ("answered", ""):
         return Wording(obstacle.why, wording.remedy)
@@ -241,6 +254,12 @@ _HELD_BY_GUARD = Told(
 _HELD_BY_OPERATOR = Told("waiting", "The message of {account} to {recipients} is held", RULES["sending-held"])
 _FAILED = Wording(
     "{reply}", "The sender got a notice with these words. They come from the other side: ask its postmaster."
+)
+_MEANT = Wording(
+    "{remote} answered: {reply} – {meaning}", "The sender got a notice with these words. {advice}"
+)
+_MEANT_WAITS = Wording(
+    _MEANT.why, "It is retried automatically. {advice} To try now: sekisho queue retry {id}."
 )
 _NOWHERE = Wording(
     "{reply}",

@@ -15,6 +15,7 @@ from sekisho.core.message.date import format_date
 from sekisho.core.message.dsn_text import (
     SUBJECTS,
     Action,
+    Explained,
     Language,
     ending,
     introduction,
@@ -50,6 +51,7 @@ class DsnRecipient:
     remote: str = ""
     last_attempt_at_us: int = 0
     will_retry_until_us: int = 0
+    explained: Explained | None = None  # of `reply`, where it is known what it means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +163,9 @@ def _text(dsn: Dsn, language: Language) -> str:
                 language,
                 _one_line(str(recipient.recipient.address)),
                 str(recipient.status),
-                _one_line(recipient.remote),
-                _one_line(str(recipient.reply)) if recipient.reply is not None else "",
+                remote=_one_line(recipient.remote),
+                diagnostic=_one_line(str(recipient.reply)) if recipient.reply is not None else "",
+                explained=recipient.explained,
             )
         )
     until = dsn.recipients[0].will_retry_until_us

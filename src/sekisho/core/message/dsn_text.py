@@ -1,6 +1,7 @@
 """What a notice says to people, in English and Japanese. No octet of others is interpreted here: it is only
 quoted."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 Language = Literal["en", "ja"]
@@ -108,9 +109,9 @@ _MEANINGS: dict[str, tuple[str, str]] = {
     ),
 }
 
-_LABELS: dict[Language, tuple[str, str, str]] = {
-    "en": ("Recipient", "The server {remote} said", "Reason"),
-    "ja": ("宛先", "サーバー {remote} の返答", "理由"),
+_LABELS: dict[Language, tuple[str, str, str, str, str]] = {
+    "en": ("Recipient", "The server {remote} said", "Reason", "What to do", "More"),
+    "ja": ("宛先", "サーバー {remote} の返答", "理由", "対処", "詳細"),
 }
 _ENDINGS: dict[Language, tuple[str, str]] = {
     "en": ("If you ask your administrator about it, please name this id: {id}", "We try until {date}."),
@@ -118,22 +119,44 @@ _ENDINGS: dict[Language, tuple[str, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a reply means and what the reader may do, each in English and in Japanese; `link` "" if none."""
+
+    meaning: tuple[str, str]
+    advice: tuple[str, str]
+    link: str = ""
+
+
 def introduction(language: Language, action: Action, host: str) -> str:
     return _INTRODUCTIONS[language][action].replace("{host}", host)
 
 
-def recipient_paragraph(language: Language, address: str, status: str, remote: str, diagnostic: str) -> str:
-    """Who, why in plain words if we know them, and what was said. All arguments are one printable line
-    each."""
-    who, said, reason = _LABELS[language]
+def recipient_paragraph(
+    language: Language,
+    address: str,
+    status: str,
+    *,
+    remote: str = "",
+    diagnostic: str = "",
+    explained: Explained | None = None,
+) -> str:
+    """Who, why in plain words if we know them, what was said, and what to do. All texts are one printable
+    line each."""
+    who, said, reason, to_do, more = _LABELS[language]
     lines = [f"{who}: {address}"]
     if not status.startswith("2."):
-        meaning = _MEANINGS.get(status.partition(".")[2])
+        known = explained.meaning if explained is not None else None
+        meaning = known or _MEANINGS.get(status.partition(".")[2])
         if meaning is not None:
             lines.append(f"  {reason}: {meaning[language == 'ja']}")
         if diagnostic:
             label = said.replace("{remote}", remote) if remote else reason
             lines.append(f"  {label}: {diagnostic}")
+        if explained is not None:
+            lines.append(f"  {to_do}: {explained.advice[language == 'ja']}")
+            if explained.link:
+                lines.append(f"  {more}: {explained.link}")
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from sekisho.core.message.dsn import DsnRecipient, status_for
 from sekisho.core.policy.retry import is_about_next_hop, wants_failure_notice, wants_success_notice
+from sekisho.core.policy.shaping.explaining import explained
 from sekisho.core.terms.reply import EnhancedStatus
 from sekisho.ports.content import MessageOctets, StoreUnavailable
 from sekisho.ports.journal import Entry
@@ -138,6 +139,7 @@ def _told(
             remote=remote,
             last_attempt_at_us=now_us,
             will_retry_until_us=recipient.expires_at_us,
+            explained=explained(outcome.reply, remote),
         )
     if action == "relayed":
         return DsnRecipient(
@@ -156,6 +158,7 @@ def _told(
         reply=outcome.reply,
         remote=remote,
         last_attempt_at_us=now_us,
+        explained=explained(outcome.reply, remote),
     )
 
 

@@ -78,6 +78,7 @@ def _nothing(shell: Shell, answer: Any) -> str:
 
 
 def said(shell: Shell, sentence: Any) -> str:
+    from sekisho.core.policy.shaping.explaining import meaning_in
     from sekisho.core.policy.takeover.wording import because_in
 
     values = {
@@ -85,6 +86,8 @@ def said(shell: Shell, sentence: Any) -> str:
     }
     if told := because_in(str(sentence.values.get("reasons", "")), shell.say.language):
         values["because"] = printable(told)
+    if meant := str(sentence.values.get("meant", "")):
+        values |= {name: printable(told) for name, told in meaning_in(meant, shell.say.language).items()}
     return shell.say(sentence.text, **values)
 
 
