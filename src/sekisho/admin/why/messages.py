@@ -178,7 +178,7 @@ def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]
 
 
 def _meant(recipient: RecipientView) -> dict[str, str]:
-    """The row of the table that knows the reply (`meant`), with its words in English; empty where none does."""
+    """The row of the table that knows the reply (`meant`), with its English words; empty where none does."""
     found = recognise_text(recipient.reply, recipient.remote) if recipient.cause in ("answered", "") else None
     if found is None:
         return {}
