@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sekisho.core.message.dsn import ComposedDsn, Dsn, DsnRecipient, compose_dsn, status_for
-from sekisho.core.message.dsn_text import Explained
+from sekisho.core.message.dsn_text import ReplyMeaning
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Recipient
 from sekisho.core.terms.reply import EnhancedStatus, Reply
@@ -246,7 +246,7 @@ def test_nothing_can_be_injected(
 
 @pytest.mark.parametrize(("language", "label"), [("en", "What to do: "), ("ja", "対処: ")])
 def test_what_a_reply_means_is_told_with_what_to_do(language: str, label: str) -> None:
-    explained = Explained(
+    explained = ReplyMeaning(
         ("They slow us.", "制限中です。"), ("Wait.", "お待ちください。"), "https://far.example/"
     )
     told = dataclasses.replace(failed(), explained=explained)

@@ -15,8 +15,8 @@ from sekisho.core.message.date import format_date
 from sekisho.core.message.dsn_text import (
     SUBJECTS,
     Action,
-    Explained,
     Language,
+    ReplyMeaning,
     ending,
     introduction,
     recipient_paragraph,
@@ -51,7 +51,7 @@ class DsnRecipient:
     remote: str = ""
     last_attempt_at_us: int = 0
     will_retry_until_us: int = 0
-    explained: Explained | None = None  # of `reply`, where it is known what it means
+    explained: ReplyMeaning | None = None  # of `reply`, where it is known what it means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

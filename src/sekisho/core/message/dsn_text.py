@@ -120,7 +120,7 @@ _ENDINGS: dict[Language, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class ReplyMeaning:
     """What a reply means and what the reader may do, each in English and in Japanese; `link` "" if none."""
 
     meaning: tuple[str, str]
@@ -139,7 +139,7 @@ def recipient_paragraph(
     *,
     remote: str = "",
     diagnostic: str = "",
-    explained: Explained | None = None,
+    explained: ReplyMeaning | None = None,
 ) -> str:
     """Who, why in plain words if we know them, what was said, and what to do. All texts are one printable
     line each."""

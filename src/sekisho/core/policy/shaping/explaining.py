@@ -1,17 +1,17 @@
 """The words of the table, as a notice says them to who sent the message."""
 
-from sekisho.core.message.dsn_text import Explained
+from sekisho.core.message.dsn_text import ReplyMeaning
 from sekisho.core.policy.shaping.recognise import BY_RULE, recognise
 from sekisho.core.policy.shaping.rule import TREATMENTS
 from sekisho.core.terms.reply import Reply
 
 
-def explained(reply: Reply | None, remote: str) -> Explained | None:
+def explained(reply: Reply | None, remote: str) -> ReplyMeaning | None:
     """What `remote`'s reply means; None where the table does not know it."""
     found = recognise(reply, remote) if reply is not None else None
     if found is None:
         return None
-    return Explained(found.rule.meaning, found.treatment.advice, found.link)
+    return ReplyMeaning(found.rule.meaning, found.treatment.advice, found.link)
 
 
 def meaning_in(rule_name: str, language: str) -> dict[str, str]:
