@@ -41,5 +41,6 @@ def context(store: MemoryStore, journal: MemoryJournal) -> Context:
         ban_desk=BanDesk(store.bans, store.counters, LoginSettings()),
         credentials=store.credentials,
         places=store.places,
+        shapes=store.shapes,
         script_desk=ScriptDesk(store.scripts, SieveSettings()),
     )

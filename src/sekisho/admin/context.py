@@ -14,6 +14,7 @@ from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.keys import Keys
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.places import Places
+from sekisho.ports.shaping import Shapes
 from sekisho.ports.spool import Spool
 from sekisho.services.authentication.bandesk import BanDesk
 from sekisho.services.doorkeeping import DoorKit
@@ -52,6 +53,7 @@ class Context:
     credentials: Credentials | None = None
     places: Places | None = None
     script_desk: ScriptDesk | None = None
+    shapes: Shapes | None = None
 
     @property
     def classifying(self) -> ClassifierDesk:
@@ -70,6 +72,12 @@ class Context:
         if self.credentials is None:
             raise AdminRefused("The credentials cannot be reached from here.")
         return self.credentials
+
+    @property
+    def kept_shapes(self) -> Shapes:
+        if self.shapes is None:
+            raise AdminRefused("The pace of providers cannot be reached from here.")
+        return self.shapes
 
     @property
     def guarding(self) -> GuardKit:

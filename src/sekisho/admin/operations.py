@@ -27,6 +27,7 @@ from sekisho.admin import (
     release,
     reputation,
     roles,
+    shaping,
     sieve,
 )
 from sekisho.admin.context import AdminRefused, Context
@@ -149,6 +150,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "sieve.put": Operation(sieve.put_script, sieve.PutScript, sieve.ScriptChange),
     "sieve.activate": Operation(sieve.activate_script, sieve.OneScript, sieve.ScriptChange),
     "sieve.remove": Operation(sieve.remove_script, sieve.OneScript, sieve.ScriptChange),
+    "shaping.providers": Operation(shaping.list_providers, domains.Nothing, list[shaping.ProviderState]),
+    "warmup.show": Operation(shaping.show_warmup, domains.Nothing, list[shaping.WarmupState]),
+    "warmup.simulate": Operation(shaping.simulate_warmup, shaping.SimulateWarmup, shaping.WarmupForecast),
     "queue.list": Operation(queue.list_queue, queue.ListQueue, list[queue.QueueMessageView]),
     "queue.show": Operation(queue.show_queued, queue.MessageRequest, queue.QueueMessageView),
     "queue.retry": Operation(queue.retry_queue, queue.RetryQueue, queue.QueueChange),

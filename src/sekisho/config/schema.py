@@ -1,7 +1,4 @@
-"""The shape of sekisho.toml. Services take these as their settings. Durations are seconds, sizes octets.
-
-Every field says in one sentence what it does: `docs/operating/configuration.md` is generated from here.
-"""
+"""The shape of sekisho.toml, and so of docs/operating/configuration.md. Durations: seconds; sizes: octets."""
 
 from typing import Annotated, Literal
 
@@ -17,6 +14,7 @@ from sekisho.config.rates import RateSettings
 from sekisho.config.relaytls import RelayTlsSettings
 from sekisho.config.reputation import ReputationSettings
 from sekisho.config.section import AT_START, LocalPath, Octets, Port, Seconds, SettingsSection
+from sekisho.config.shaping import ShapingSettings
 from sekisho.config.sieve import SieveSettings
 from sekisho.core.policy.mode import Mode
 
@@ -485,6 +483,7 @@ class Config(SettingsSection):
     reception: ReceptionSettings = ReceptionSettings()
     door: DoorSettings = DoorSettings()
     greylist: GreylistSettings = GreylistSettings()
+    shaping: ShapingSettings = ShapingSettings()
     reputation: ReputationSettings = ReputationSettings()
     content: ContentSettings = ContentSettings()
     sieve: SieveSettings = SieveSettings()

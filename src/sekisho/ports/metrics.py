@@ -63,6 +63,11 @@ METRICS: dict[str, tuple[Literal["counter", "gauge", "histogram"], str, tuple[st
         "Sessions with other hosts, by what was asked of their TLS and what they proved.",
         ("policy", "proof"),
     ),
+    "sekisho_shaping_slowed_total": (
+        "counter",
+        "Times that everything for a provider was slowed after a complaint.",
+        ("group",),
+    ),
     "sekisho_guard_verdicts_total": (
         "counter",
         "Submitted messages that the guard passed, slowed, held.",

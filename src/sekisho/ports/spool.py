@@ -130,6 +130,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     retry_at_us: int = 0  # deferred
     delay_notified: bool = False
     interrupted: bool = False  # we stopped it ourselves (shutdown): the attempt does not count
+    through_us: int = 0  # put off by a budget of ours: about when it will have gone
 
 
 class DestinationState(Struct, frozen=True):

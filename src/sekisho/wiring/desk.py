@@ -44,6 +44,7 @@ def admin_context(
         credentials=store.credentials,
         places=store.places,
         script_desk=ScriptDesk(store.scripts, config.sieve),
+        shapes=store.shapes,
     )
 
 

@@ -50,6 +50,7 @@ from sekisho.services.reception.tidying import GreylistTidier
 from sekisho.services.relay.pool import Pool
 from sekisho.services.relay.stsdesk import StsDesk
 from sekisho.services.relay.surroundings import RelayPorts
+from sekisho.services.shaping.surroundings import ShapingMemory
 from sekisho.services.signing import KeySigning
 from sekisho.services.teaching import Teacher, TeacherPorts
 from sekisho.wiring.clocks import server_clock
@@ -117,6 +118,7 @@ class Plant:
     login_tools: AuthenticationTools
     queue: Queue
     authenticator: SaslAuthenticator
+    shaping: ShapingMemory = field(default_factory=ShapingMemory)
     blocklist_health: dict[str, Health] = field(default_factory=dict)  # by zone
     letters_under_way: "set[asyncio.Task[None]]" = field(default_factory=set)
 

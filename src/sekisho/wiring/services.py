@@ -52,7 +52,7 @@ from sekisho.wiring.door import blocklist_watch, connection_watch, inspector
 from sekisho.wiring.experience import door_kit, make_experience
 from sekisho.wiring.guard import case_keeper, gate, login_notices, takeover_watch
 from sekisho.wiring.letters import factor_rules, letter_writer
-from sekisho.wiring.outbound import make_relay, queue_rules, recipient_probe
+from sekisho.wiring.outbound import make_courier, make_relay, queue_rules, recipient_probe, shaping_ports
 from sekisho.wiring.plant import Plant
 from sekisho.wiring.setup import AUTH, LOCAL, Setup, listener_names
 from sekisho.wiring.sieve import sieve_service
@@ -153,9 +153,10 @@ def adopt(plant: Plant, services: Services) -> None:
 
 def _queue_ports(plant: Plant, config: Config) -> QueuePorts:
     relay = make_relay(plant.relay_ports, plant.pool, config)
+    shaping = shaping_ports(plant.store, plant.relay_ports)
     return replace(
         plant.queue_ports,
-        courier=relay,
+        courier=make_courier(relay, shaping, plant.shaping, config, plant.shared.counts.workers),
         recipients=recipient_probe(plant.own_names, config),
         gate=gate(plant.store, config),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sekisho.admin.why.sentences import OBSTACLES, RULES, Wording, wording_of_rule
 from sekisho.admin.why.story import RecipientView, Story, Told, named, story, values_of
 from sekisho.admin.why.ways import WAYS
-from sekisho.core.policy.shaping.explaining import meaning_in
+from sekisho.core.policy.shaping.explaining import PACED, meaning_in
 from sekisho.core.policy.shaping.recognise import recognise_text
 from sekisho.ports.journal import JournalValue
 from sekisho.ports.ledger import LedgerEntry
@@ -164,6 +164,8 @@ def _remote(recipients: Sequence[RecipientView], values: dict[str, JournalValue]
             "due": first.due_at_us,
             **_meant(first),
         }
+        if first.reply.startswith(PACED) and first.state in ("waiting", "deferred"):
+            return Told(told.verdict, told.what, OBSTACLES["pace"])
         if first.state == "waiting" and not first.attempts:
             return _FIRST_ATTEMPT
         if first.state == "delivered" and (way := WAYS.get((first.policy, first.proof))) is not None:

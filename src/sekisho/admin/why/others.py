@@ -176,6 +176,18 @@ def _tell_left_out(values: _Values) -> Told:
     )
 
 
+def _tell_slowed(values: _Values) -> Told:
+    return Told(
+        "noted",
+        "All mail for {provider} was slowed on {when}",
+        Wording("it answered {reply}", "Nothing at once; how fast mail goes where: sekisho providers."),
+    )
+
+
+def _tell_recovered(values: _Values) -> Told:
+    return Told("noted", "Mail for {provider} goes as fast as ever since {when}.")
+
+
 def _tell_fault(values: _Values) -> Told:
     return Told(
         "deferred",
@@ -214,6 +226,8 @@ _TELLERS: Mapping[str, Callable[[_Values], Told]] = {
     "guard.frozen": _tell_case,
     "sieve.failed": _tell_script,
     "sieve.left_out": _tell_left_out,
+    "shaping.slowed": _tell_slowed,
+    "shaping.recovered": _tell_recovered,
     "fault": _tell_fault,
 }
 _RANK = {kind: 2 if kind.endswith(("_refused", "turned_away")) else 1 for kind in _TELLERS}

@@ -11,7 +11,7 @@ VALUES = (
     "accepted", "account", "actor", "argument", "author_domain", "because", "cap", "cause", "client",
     "client_name", "command",
     "error", "failures", "hello", "id", "kind", "later", "list_id", "listener", "message_id", "network",
-    "reason", "reasons", "recipient",
+    "provider", "reason", "reasons", "recipient",
     "recipients", "refused", "remote", "reply", "rule", "sender", "service", "uid", "username", "where",
 )  # fmt: skip
 
@@ -238,6 +238,10 @@ OBSTACLES: Mapping[str, Wording] = {
         "relay.tls.known_hosts says what is expected of such hosts.",
     ),
     "nowhere": Wording("the DNS names no server for it ({reply})."),
+    "pace": Wording(
+        "this server itself sends slowly there, so that the provider goes on taking its mail ({reply}).",
+        "Nothing: it goes by itself. How fast mail goes where: sekisho providers.",
+    ),
     "": Wording("the last attempt ended with: {reply}"),
 }
 # A password that was tried, refused and tried again.

@@ -8,7 +8,7 @@ from sekisho.core.terms.reference import Reference
 
 # answered: heard from the other side. no-connection, silent, broken, tls: of the way there; dns: it said
 # nothing; nowhere: it said that there is no way. dane, mta-sts, requiretls, known-tls: the way was not as
-# safe as that one asks. "": something of our own.
+# safe as that one asks. pace: we keep it back for a while ourselves. "": something else of our own.
 Cause = Literal[
     "",
     "answered",
@@ -22,6 +22,7 @@ Cause = Literal[
     "mta-sts",
     "requiretls",
     "known-tls",
+    "pace",
 ]
 _UNSAFE = re.compile(r"[^\x20-\x7e\u0080-\U0010ffff]")
 # RFC 5321 §4.5.3.1.5: 512 octets with the code and CRLF.

@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "guard": ("guard", "Accounts that may have been stolen, and their mail that is held."),
     "bans": ("bans", "Networks that may not log in for a while."),
     "queue": ("queue", "The mail that waits to leave."),
+    "providers": ("providers", "How fast mail goes to the big providers, and what slowed it."),
+    "warmup": ("providers", "How far this server's address is known at the big providers."),
     "why": ("why", "Tell what became of a message, or why it was refused."),
     "backup": ("storage", "Copy everything, while the server runs."),
     "verify": ("storage", "Check a backup, or the live data."),

@@ -90,7 +90,7 @@ class Settler:
         if outcome.result == "held":
             return outcome
         if outcome.interrupted and (not outcome.retry_at_us or now_us < recipient.expires_at_us):
-            return replace(outcome, retry_at_us=outcome.retry_at_us or now_us)
+            return self._kept_waiting(job, recipient, outcome, now_us, told)
         schedule = self._rules.schedule
         roll = self._ports.dice.uniform(-1.0, 1.0)
         retry_at_us = schedule.retry_at_us(now_us, recipient.attempts, recipient.expires_at_us, roll)
@@ -107,6 +107,28 @@ class Settler:
         if is_late and not recipient.delay_notified:
             told.append(_told(recipient, outcome, "delayed", now_us))
         return replace(outcome, retry_at_us=retry_at_us, delay_notified=recipient.delay_notified or is_late)
+
+    def _kept_waiting(
+        self,
+        job: QueueJob,
+        recipient: QueueRecipient,
+        outcome: Outcome,
+        now_us: int,
+        told: list[DsnRecipient],
+    ) -> Outcome:
+        """It was not tried. Who waits long for a budget of ours hears it at once: when it goes is known."""
+        waits = replace(outcome, retry_at_us=outcome.retry_at_us or now_us)
+        if recipient.delay_notified or not outcome.through_us:
+            return waits
+        is_late = self._rules.schedule.wants_delay_notice(
+            max(now_us, outcome.through_us),
+            job.arrived_at_us,
+            recipient.recipient.notify,
+            by_default=job.origin in ("submission", "local"),
+        )
+        if is_late:
+            told.append(_told(recipient, outcome, "delayed", now_us))
+        return replace(waits, delay_notified=is_late)
 
 
 def _decide_plainly(recipient: QueueRecipient, outcome: Outcome, now_us: int) -> Outcome:

@@ -15,6 +15,7 @@ from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
 from sekisho.adapters.stores.memory.places import MemoryPlaces
 from sekisho.adapters.stores.memory.reputation import MemoryReputation
 from sekisho.adapters.stores.memory.scripts import MemoryRemembered, MemoryScripts
+from sekisho.adapters.stores.memory.shaping import MemoryShapes
 from sekisho.adapters.stores.memory.small import MemoryCounters, MemoryLeases
 from sekisho.adapters.stores.memory.spool import MemorySpool
 from sekisho.adapters.stores.memory.state import MemoryState
@@ -55,6 +56,7 @@ class MemoryStore:
         self.judgements = MemoryJudgements()
         self.reputation = MemoryReputation(clock)
         self.greylist = MemoryGreylist()
+        self.shapes = MemoryShapes()
         self.sts_policies = MemoryStsPolicies()
         self.known_hosts = MemoryKnownHosts()
         self.hop_sessions = MemoryHopSessions(clock)

@@ -34,6 +34,7 @@ from sekisho.adapters.stores.sqlite.reader import Reader
 from sekisho.adapters.stores.sqlite.reputation import SqliteReputation
 from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.adapters.stores.sqlite.scripts import SqliteRemembered, SqliteScripts
+from sekisho.adapters.stores.sqlite.shaping import SqliteShapes
 from sekisho.adapters.stores.sqlite.spool import SqliteSpool
 from sekisho.adapters.stores.sqlite.writer import Writer
 from sekisho.adapters.stores.standby import StandbyBans, StandbyCounters
@@ -202,6 +203,7 @@ class SqliteStore:
         self.judgements = SqliteJudgements(self.hints_writer, clock)
         self.reputation = SqliteReputation(self.hints_reader, self.hints_writer, clock)
         self.greylist = SqliteGreylist(self.hints_reader, self.hints_writer)
+        self.shapes = SqliteShapes(self.hints_reader, self.hints_writer)
         self.sts_policies = SqliteStsPolicies(self.hints_reader, self.hints_writer)
         self.known_hosts = SqliteKnownHosts(self.hints_reader, self.hints_writer)
         self.hop_sessions = SqliteHopSessions(self.hints_reader, self.hints_writer, clock)
