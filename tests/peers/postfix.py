@@ -21,7 +21,9 @@ from tests.peers.debian import IN_CI, Peer, peer
 _START = r"""
 set -eu
 mount -t overlay overlay -o "lowerdir=$ROOT/usr:/usr" /usr
-cp /etc/passwd /etc/group "$DIR/"
+# The machine may have a Postfix of its own, with other numbers.
+grep -Ev '^(postfix|vmail):' /etc/passwd > "$DIR/passwd"
+grep -Ev '^(postfix|postdrop|vmail):' /etc/group > "$DIR/group"
 echo 'postfix:x:5101:5101::/nonexistent:/usr/sbin/nologin' >> "$DIR/passwd"
 echo 'vmail:x:5100:5100::/nonexistent:/usr/sbin/nologin' >> "$DIR/passwd"
 printf 'postfix:x:5101:\npostdrop:x:5102:\nvmail:x:5100:\n' >> "$DIR/group"
