@@ -43,4 +43,5 @@ def context(store: MemoryStore, journal: MemoryJournal) -> Context:
         places=store.places,
         shapes=store.shapes,
         script_desk=ScriptDesk(store.scripts, SieveSettings()),
+        reports=store.reports,
     )

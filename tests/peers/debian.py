@@ -47,6 +47,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "mkpasswd": ("whois",),
     "oathtool": ("oathtool",),
     "systemd": ("systemd", "libsystemd-shared"),
+    "xmllint": ("libxml2-utils", "libxml2"),
     "opendkim": ("opendkim", "opendkim-tools"),
 }
 

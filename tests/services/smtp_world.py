@@ -22,6 +22,7 @@ from sekisho.services.reception.inspection import Inspector, NoInspection
 from sekisho.services.reception.reception import Reception
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
 from sekisho.services.reception.watch import DoorWatch
+from sekisho.services.reports.intake import NO_INTAKE, Intake
 from sekisho.services.sieve.service import NO_SIEVE, Sieving
 from sekisho.services.submission.seams import NoJudge, NoSigner, OutboundJudge, Signer
 from sekisho.services.submission.submission import Submission
@@ -81,6 +82,7 @@ class World:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     sieve: Sieving = NO_SIEVE
+    intake: Intake = NO_INTAKE
     shutdown: ManualShutdown = field(default_factory=ManualShutdown)
     accounts: dict[str, Account] = field(default_factory=dict)
     jobs: list[QueueJob] = field(default_factory=list)
@@ -137,6 +139,7 @@ class World:
             started=self.jobs.extend,
             watch=self.watch,
             sieve=self.sieve,
+            intake=self.intake,
         )
         return Reception(
             tools,

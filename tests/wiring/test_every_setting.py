@@ -49,6 +49,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "sekisho"
 AT_WORK = {
     "reputation.entries",
     "greylist.entries",
+    "reports.entries",
+    "reports.keep_days",
     "log.file",
     "certificates[].key_file",
     "login.breached_passwords",
@@ -176,6 +178,8 @@ OTHERS: Mapping[str, Any] = {
     "content.rspamd": lambda _: "127.0.0.1:6",
     "content.flagged": lambda _: ["program"],
     "resolver.servers": lambda _: ["127.0.0.1:10"],
+    "reports.addresses": lambda _: ["reports@example.test"],
+    "reports.sender": lambda _: "reports@example.test",
     "roles.abuse": lambda _: "hanako@example.test",
     "roles.postmaster": lambda _: "hanako@example.test",
 }

@@ -22,6 +22,7 @@ _LOG_ONLY = frozenset(
         "loop",
         "python",
         "relay.connected",
+        "report",
         "reputation",
         "resolver",
         "server",

@@ -14,6 +14,7 @@ from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.keys import Keys
 from sekisho.ports.ledger import Ledger
 from sekisho.ports.places import Places
+from sekisho.ports.reports import ReportBook
 from sekisho.ports.shaping import Shapes
 from sekisho.ports.spool import Spool
 from sekisho.services.authentication.bandesk import BanDesk
@@ -54,6 +55,7 @@ class Context:
     places: Places | None = None
     script_desk: ScriptDesk | None = None
     shapes: Shapes | None = None
+    reports: ReportBook | None = None
 
     @property
     def classifying(self) -> ClassifierDesk:
@@ -90,6 +92,12 @@ class Context:
         if self.script_desk is None:
             raise AdminRefused("The scripts cannot be reached from here.")
         return self.script_desk
+
+    @property
+    def reporting(self) -> ReportBook:
+        if self.reports is None:
+            raise AdminRefused("The reports cannot be reached from here.")
+        return self.reports
 
     @property
     def banning(self) -> BanDesk:

@@ -25,6 +25,7 @@ from sekisho.admin import (
     logins,
     queue,
     release,
+    reports,
     reputation,
     roles,
     shaping,
@@ -133,6 +134,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "reputation.forget": Operation(
         reputation.forget_reputation, reputation.ReputationRequest, reputation.Forgotten
     ),
+    "reports.dmarc": Operation(reports.dmarc_reports, reports.AskReports, list[reports.SenderSeen]),
+    "reports.tls": Operation(reports.tls_reports, reports.AskReports, list[reports.TlsSeen]),
+    "reports.complaints": Operation(reports.complaints, reports.AskReports, list[reports.ComplaintSeen]),
     "bans.list": Operation(bans.list_bans, bans.ListBans, list[Ban]),
     "bans.show": Operation(bans.show_bans, bans.ShowBans, bans.BanDetails),
     "bans.lift": Operation(bans.lift_bans, bans.LiftBans, list[Ban]),

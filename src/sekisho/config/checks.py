@@ -24,6 +24,7 @@ def check_config(config: Config) -> list[Problem]:
         *_check_listeners(config),
         *_check_resolver(config),
         *_check_roles(config),
+        *_check_reports(config),
         *_check_submission(config),
         *_check_relay(config),
         *_check_queue(config),
@@ -154,6 +155,13 @@ def parse_server(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Addre
 def _check_roles(config: Config) -> Iterator[Problem]:
     for role, owner in (("postmaster", config.roles.postmaster), ("abuse", config.roles.abuse)):
         yield from _check_address(f"roles.{role}", owner)
+
+
+def _check_reports(config: Config) -> Iterator[Problem]:
+    for index, address in enumerate(config.reports.addresses):
+        yield from _check_address(f"reports.addresses[{index}]", address)
+    if config.reports.sender:
+        yield from _check_address("reports.sender", config.reports.sender)
 
 
 def _check_address(path: str, text: str) -> Iterator[Problem]:

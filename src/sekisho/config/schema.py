@@ -12,6 +12,7 @@ from sekisho.config.issuers import IssuerSettings
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.rates import RateSettings
 from sekisho.config.relaytls import RelayTlsSettings
+from sekisho.config.reports import ReportSettings
 from sekisho.config.reputation import ReputationSettings
 from sekisho.config.section import AT_START, LocalPath, Octets, Port, Seconds, SettingsSection
 from sekisho.config.shaping import ShapingSettings
@@ -31,8 +32,7 @@ class ListenerSettings(SettingsSection):
     client_ca: LocalPath | None = Field(
         None,
         description="PEM file of the authorities whose client certificates may log in (EXTERNAL); only for "
-        "listeners "
-        "where TLS begins at once.",
+        "listeners where TLS begins at once.",
     )
     proxy_from: tuple[IPvAnyNetwork, ...] = Field(
         (),
@@ -49,8 +49,7 @@ class Certificate(SettingsSection):
     names: tuple[str, ...] = Field(
         (),
         description="Host names (SNI) for which this certificate is shown; empty: those in the "
-        "certificate. The first "
-        "certificate is the default.",
+        "certificate. The first certificate is the default.",
     )
 
 
@@ -491,6 +490,7 @@ class Config(SettingsSection):
     guard: GuardSettings = GuardSettings()
     relay: RelaySettings = RelaySettings()
     queue: QueueSettings = QueueSettings()
+    reports: ReportSettings = ReportSettings()
     access: AccessSettings = AccessSettings()
     login: LoginSettings = LoginSettings()
     auth_socket: AuthSocketSettings = AuthSocketSettings()

@@ -45,6 +45,7 @@ def admin_context(
         places=store.places,
         script_desk=ScriptDesk(store.scripts, config.sieve),
         shapes=store.shapes,
+        reports=store.reports,
     )
 
 

@@ -17,8 +17,10 @@ from sekisho.services.reception.blocklists import BlocklistWatch
 from sekisho.services.reception.greylisting import Greylisting, GreylistPorts
 from sekisho.services.reception.inspector import DoorInspector, DoorTools
 from sekisho.services.reception.watch import DoorWatch, WatchTools
+from sekisho.services.reports.intake import Intake
 from sekisho.wiring.clocks import sleep_by_clock
 from sekisho.wiring.plant import Plant
+from sekisho.wiring.reports import dmarc_tallies
 
 _GREETING_SECONDS = 3.0  # that the DNS may take before the greeting
 
@@ -37,6 +39,7 @@ def inspector(
     content: ContentProbe,
     watch: BlocklistWatch,
     kept: KeptFindings,
+    intake: Intake,
 ) -> DoorInspector:
     rules, is_learning, store = door_rules(config), config.reputation.enabled, plant.store
     probes = Probes(
@@ -58,6 +61,8 @@ def inspector(
         blocklists=lambda: watch.fit,
         greylisting=Greylisting(rules.waiting, config.greylist.tarpit_connections, ports),
         kept=kept,
+        tallies=dmarc_tallies(plant, config),
+        intake=intake,
     )
     return DoorInspector(config.hostname, rules, config.door.unchecked_networks, tools)
 

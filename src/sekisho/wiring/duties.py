@@ -10,6 +10,7 @@ from sekisho.wiring.clocks import follow_lab_clock
 from sekisho.wiring.dutykeeper import Duty
 from sekisho.wiring.hop import tidy_hop
 from sekisho.wiring.plant import Plant
+from sekisho.wiring.reports import trim_reports
 from sekisho.wiring.resolverwatch import ResolverWatch
 from sekisho.wiring.services import Services
 
@@ -18,6 +19,7 @@ ROUND_SECONDS = 2.0  # what people wait for: frozen credentials, letters, a fit
 COUNT_SECONDS = 10.0  # sessions with other hosts, which only reports ask for
 REFRESH_SECONDS = 60.0
 HOUSE_SECONDS = 3600.0
+REPORT_SECONDS = 300.0
 PROBE_SECONDS = 3600.0
 JUDGEMENTS = 500_000  # that are remembered; 60 octets each
 QUEUE, BLOCKLISTS, RESOLVER = "queue.run", "blocklists.watch", "resolver.probe"
@@ -42,6 +44,7 @@ def duties(hands: Hands, slot: int) -> tuple[Duty, ...]:
         Duty(name="metrics.publish", work=plant.shared.metrics.publish_news, every=PUBLISH_SECONDS),
         Duty(name="teacher.teach", work=plant.teacher.run),
         Duty(name="reputation.flush", work=plant.store.reputation.flush, every=FLUSH_SECONDS),
+        Duty(name="reports.count", work=plant.store.reports.flush, every=COUNT_SECONDS),
         Duty(name="hop.count", work=plant.store.hop_sessions.flush, every=COUNT_SECONDS),
         Duty(
             name=BLOCKLISTS,
@@ -60,6 +63,9 @@ def _of_one_worker(plant: Plant, now: Callable[[], Services]) -> tuple[Duty, ...
 
     def trim_reputation() -> Awaitable[object]:
         return store.reputation.trim(now().config.reputation.entries)
+
+    def tidy_reports() -> Awaitable[object]:
+        return trim_reports(plant, now().config)
 
     def tidy_greylist() -> Awaitable[object]:
         settings = now().config.greylist
@@ -83,6 +89,8 @@ def _of_one_worker(plant: Plant, now: Callable[[], Services]) -> tuple[Duty, ...
         Duty(name="reputation.trim", work=trim_reputation, every=HOUSE_SECONDS, by_one=True),
         Duty(name="hop.refresh", work=plant.sts_desk.refresh, every=REFRESH_SECONDS, by_one=True),
         Duty(name="hop.tidy", work=lambda: tidy_hop(store, plant.clock), every=HOUSE_SECONDS, by_one=True),
+        Duty(name="reports.send", work=lambda: now().reports.send_due(), every=REPORT_SECONDS, by_one=True),
+        Duty(name="reports.trim", work=tidy_reports, every=HOUSE_SECONDS, by_one=True),
         Duty(name="greylist.tidy", work=tidy_greylist, every=HOUSE_SECONDS, by_one=True),
     )
 

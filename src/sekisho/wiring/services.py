@@ -38,6 +38,8 @@ from sekisho.services.reception.inspector import DoorInspector
 from sekisho.services.reception.reception import Reception
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
 from sekisho.services.reception.watch import DoorWatch
+from sekisho.services.reports.intake import ReportIntake
+from sekisho.services.reports.sending import ReportSender
 from sekisho.services.sieve.desk import ScriptDesk
 from sekisho.services.sieve.service import Sieving
 from sekisho.services.submission.local import LocalSubmission
@@ -54,6 +56,7 @@ from sekisho.wiring.guard import case_keeper, gate, login_notices, takeover_watc
 from sekisho.wiring.letters import factor_rules, letter_writer
 from sekisho.wiring.outbound import make_courier, make_relay, queue_rules, recipient_probe, shaping_ports
 from sekisho.wiring.plant import Plant
+from sekisho.wiring.reports import report_intake, report_sender
 from sekisho.wiring.setup import AUTH, LOCAL, Setup, listener_names
 from sekisho.wiring.sieve import sieve_service
 from sekisho.wiring.stores import store_settings
@@ -85,6 +88,7 @@ class Services:
     listeners: Mapping[str, ListenerUse]
     blocklists: BlocklistWatch
     cases: CaseKeeper
+    reports: ReportSender
     notices: LoginNotices
     admin: Callable[[str], Context]
     learners: tuple[Learner, ...]
@@ -115,6 +119,7 @@ def build(plant: Plant, setup: Setup, before: Services | None = None) -> Service
         listeners=_listeners(plant, setup, config),
         blocklists=blocklists,
         cases=case_keeper(plant, config),
+        reports=report_sender(plant, config),
         notices=login_notices(plant, config),
         admin=_admin(plant, config, experience),
         learners=(plant.classifier, experience),
@@ -220,10 +225,11 @@ def _handlers(
     content = content_probe(config, plant.classifier)
     sieve = sieve_service(plant, config, recipients)
     kept = KeptFindings(plant.clock.monotonic)
-    door = inspector(plant, config, experience, content, blocklists, kept=kept)
+    intake = report_intake(plant, config)
+    door = inspector(plant, config, experience, content, blocklists, kept=kept, intake=intake)
     watch = connection_watch(plant, config, experience, kept)
     reception = _reception(
-        plant=plant, config=config, recipients=recipients, door=door, watch=watch, sieve=sieve
+        plant=plant, config=config, recipients=recipients, door=door, watch=watch, sieve=sieve, intake=intake
     )
     submission = _submission(
         plant=plant, config=config, recipients=recipients, content=content, experience=experience, sieve=sieve
@@ -290,6 +296,7 @@ def _reception(
     door: DoorInspector,
     watch: DoorWatch,
     sieve: Sieving,
+    intake: ReportIntake,
 ) -> Reception:
     tools = ReceptionTools(
         spool=plant.store.spool,
@@ -306,6 +313,7 @@ def _reception(
         sleep=sleep_by_clock,
         watch=watch,
         sieve=sieve,
+        intake=intake,
     )
     settings = ReceptionConfig(
         hostname=config.hostname,

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "expect": ("expect", "Say that somebody here waits for mail, so that none to them is delayed."),
     "release": ("release", "Let a message out of Junk, and trust its sender."),
     "reputation": ("reputation", "What this server knows of senders from its own experience."),
+    "reports": ("reports", "What other servers report about your domains and your mail."),
     "door": ("door", "The rules by which mail from strangers is judged."),
     "guard": ("guard", "Accounts that may have been stolen, and their mail that is held."),
     "bans": ("bans", "Networks that may not log in for a while."),

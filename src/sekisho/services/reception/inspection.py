@@ -24,6 +24,7 @@ class Inspection:
     spared: frozenset[int] = frozenset()  # accounts whose copy goes into INBOX all the same
     junk_fields: bytes = b""  # the same as `fields`, on the copies that go into Junk
     client_name: str = ""  # verified reverse name, for Received
+    proven_author: str = ""  # the author's domain, where DMARC shows that it is
     vouched: Voucher = ""  # what speaks for the domain of the reverse path
 
 

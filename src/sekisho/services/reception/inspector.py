@@ -36,6 +36,8 @@ from sekisho.services.reception.entries import evidence_entry
 from sekisho.services.reception.greylisting import Greylisting
 from sekisho.services.reception.inspection import Inspection
 from sekisho.services.reception.outwaiting import Outwait
+from sekisho.services.reports.intake import NO_INTAKE, Intake
+from sekisho.services.reports.tallies import DmarcTallies, proven_author
 from sekisho.services.smtp.refusal import Refusal
 
 # What they found is about the host, and about the domain in MAIL FROM, which nothing proves.
@@ -56,6 +58,8 @@ class DoorTools:
     blocklists: Callable[[], Sequence[Blocklist]] = tuple
     greylisting: Greylisting | None = None
     kept: KeptFindings | None = None
+    tallies: DmarcTallies | None = None
+    intake: Intake = NO_INTAKE
 
 
 class DoorInspector:
@@ -108,6 +112,8 @@ class DoorInspector:
         warning = self._warning(evidence)
         results = evidence.method_results(str(arrival.envelope.reverse_path), arrival.hello)
         tools.journal.record(evidence_entry(arrival, evidence, verdict))
+        if tools.tallies is not None and not tools.intake.is_for_reports(arrival.envelope):
+            tools.tallies.seen(arrival, evidence, verdict)  # no report about reports: they would never end
         return Inspection(
             refusal=_refusal(verdict),
             fields=warning + format_authentication_results(self._hostname, results),
@@ -117,6 +123,7 @@ class DoorInspector:
             if verdict.action == "junk"
             else b"",
             client_name=evidence.iprev.name if evidence.iprev is not None else "",
+            proven_author=proven_author(evidence),
             vouched="" if (standing := voucher(evidence)) == "unknown" else standing,
         )
 

@@ -146,10 +146,13 @@ class Stranger:
             references=header_references(content.header),
             one_of_each=() if may_be_told(envelope) else groups_of(transaction.destinations),
         )
+        author = inspection.proven_author
+        report = await self._tools.intake.read(message_id, envelope, content.writer, author)
         accepted = await self._tools.spool.accept(acceptance)
         refusal = await acceptances.tell(transaction, acceptance, accepted, content)
         if refusal is None:
             await self._tools.sieve.follow(offered, wanted)
+            await self._tools.intake.keep(report)
         return refusal or acceptances.conclude(self._connection, acceptance, accepted, content.header)
 
     def _arrival(

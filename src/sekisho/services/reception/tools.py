@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sekisho.config.schema import ReceptionSettings
 from sekisho.services.reception.inspection import Inspector
 from sekisho.services.reception.watch import DoorWatch
+from sekisho.services.reports.intake import NO_INTAKE, Intake
 from sekisho.services.sieve.service import NO_SIEVE, Sieving
 from sekisho.services.smtp.tools import ServiceConfig, ServiceTools
 
@@ -17,6 +18,7 @@ class ReceptionTools(ServiceTools):
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     watch: DoorWatch | None = None
     sieve: Sieving = NO_SIEVE
+    intake: Intake = NO_INTAKE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from sekisho.adapters.stores.memory.keys import MemoryKeys
 from sekisho.adapters.stores.memory.lessons import MemoryLessonBook
 from sekisho.adapters.stores.memory.mailstore import MemoryMailStore
 from sekisho.adapters.stores.memory.places import MemoryPlaces
+from sekisho.adapters.stores.memory.reports import MemoryReportBook
 from sekisho.adapters.stores.memory.reputation import MemoryReputation
 from sekisho.adapters.stores.memory.scripts import MemoryRemembered, MemoryScripts
 from sekisho.adapters.stores.memory.shaping import MemoryShapes
@@ -28,7 +29,7 @@ from sekisho.ports.clock import Clock, Dice
 class MemoryStore:
     """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`,
     `judgements`, `lessons`, `scripts`, `remembered`, `reputation`, `sts_policies`, `known_hosts` and
-    `hop_sessions` over one state in this process.
+    `hop_sessions` and `reports` over one state in this process.
 
     `changes` None: a `LocalChanges` of its own. Tests may set `state.has_room = False` (the disk is nearly
     full) and `state.unavailable = "why"` (every write raises StoreUnavailable).
@@ -59,4 +60,5 @@ class MemoryStore:
         self.shapes = MemoryShapes()
         self.sts_policies = MemoryStsPolicies()
         self.known_hosts = MemoryKnownHosts()
+        self.reports = MemoryReportBook()
         self.hop_sessions = MemoryHopSessions(clock)

@@ -31,6 +31,7 @@ from sekisho.adapters.stores.sqlite.migrate import migrate
 from sekisho.adapters.stores.sqlite.places import SqlitePlaces
 from sekisho.adapters.stores.sqlite.queueing import Queueing
 from sekisho.adapters.stores.sqlite.reader import Reader
+from sekisho.adapters.stores.sqlite.reports import SqliteReportBook
 from sekisho.adapters.stores.sqlite.reputation import SqliteReputation
 from sekisho.adapters.stores.sqlite.reserve import Reserve
 from sekisho.adapters.stores.sqlite.scripts import SqliteRemembered, SqliteScripts
@@ -102,7 +103,7 @@ def _close_to_others(data_dir: Path) -> None:
 class SqliteStore:
     """`spool`, `mail`, `directory`, `credentials`, `keys`, `guard`, `leases`, `counters`, `bans`, `places`,
     `judgements`, `lessons`, `scripts`, `remembered`, `reputation`, `sts_policies`, `known_hosts` and
-    `hop_sessions` of one worker.
+    `hop_sessions` and `reports` of one worker.
 
     Open it after fork; it belongs to one event loop.
 
@@ -206,6 +207,7 @@ class SqliteStore:
         self.shapes = SqliteShapes(self.hints_reader, self.hints_writer)
         self.sts_policies = SqliteStsPolicies(self.hints_reader, self.hints_writer)
         self.known_hosts = SqliteKnownHosts(self.hints_reader, self.hints_writer)
+        self.reports = SqliteReportBook(self.hints_reader, self.hints_writer)
         self.hop_sessions = SqliteHopSessions(self.hints_reader, self.hints_writer, clock)
 
     def use(self, settings: StoreSettings) -> None:
