@@ -33,6 +33,7 @@ NAMES = {
     "queue.count",
     "reports.count",
     "reports.send",
+    "reports.send_tls",
     "reports.trim",
     "reputation.flush",
     "reputation.trim",

@@ -18,6 +18,11 @@ class ReportSettings(SettingsSection):
         description="Send domain owners who ask for it a report each day about mail in their name that came "
         "here (RFC 9990).",
     )
+    send_tls: bool = Field(
+        False,
+        description="Send domains that ask for it a report each day about the TLS that mail to them met "
+        "(RFC 8460), by mail.",
+    )
     sender: str = Field(
         "",
         description="Address that reports are sent from; its domain needs a DKIM key. Empty: postmaster of "

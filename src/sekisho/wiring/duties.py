@@ -90,6 +90,12 @@ def _of_one_worker(plant: Plant, now: Callable[[], Services]) -> tuple[Duty, ...
         Duty(name="hop.refresh", work=plant.sts_desk.refresh, every=REFRESH_SECONDS, by_one=True),
         Duty(name="hop.tidy", work=lambda: tidy_hop(store, plant.clock), every=HOUSE_SECONDS, by_one=True),
         Duty(name="reports.send", work=lambda: now().reports.send_due(), every=REPORT_SECONDS, by_one=True),
+        Duty(
+            name="reports.send_tls",
+            work=lambda: now().tls_reports.send_due(),
+            every=REPORT_SECONDS,
+            by_one=True,
+        ),
         Duty(name="reports.trim", work=tidy_reports, every=HOUSE_SECONDS, by_one=True),
         Duty(name="greylist.tidy", work=tidy_greylist, every=HOUSE_SECONDS, by_one=True),
     )

@@ -8,6 +8,7 @@ from sekisho.services.reports.complaints import ComplaintDesk, ComplaintPorts, C
 from sekisho.services.reports.intake import IntakePorts, ReportIntake
 from sekisho.services.reports.sending import ReportSender, SendingPorts, SendingRules
 from sekisho.services.reports.tallies import DmarcTallies
+from sekisho.services.reports.tlssending import TlsReportSender
 from sekisho.wiring.letters import letter_writer
 from sekisho.wiring.plant import Plant
 
@@ -46,16 +47,29 @@ def dmarc_tallies(plant: Plant, config: Config) -> DmarcTallies | None:
 
 
 def report_sender(plant: Plant, config: Config) -> ReportSender:
-    store, domain = plant.store, Address.from_text(config.roles.postmaster).domain
-    rules = SendingRules(
-        enabled=config.reports.send_dmarc,
+    return ReportSender(_rules(config, enabled=config.reports.send_dmarc), _ports(plant, config))
+
+
+def tls_report_sender(plant: Plant, config: Config) -> TlsReportSender:
+    rules = _rules(config, enabled=config.reports.send_tls)
+    return TlsReportSender(rules, _ports(plant, config), plant.store.hop_sessions)
+
+
+def _rules(config: Config, *, enabled: bool) -> SendingRules:
+    domain = Address.from_text(config.roles.postmaster).domain
+    return SendingRules(
+        enabled=enabled,
         hostname=config.hostname,
         organization=config.reports.organization or config.hostname,
         sender=config.reports.sender or f"postmaster@{domain}",
         most_octets=config.reports.most_octets,
         generator=f"sekisho {version('sekisho')}",
     )
-    ports = SendingPorts(
+
+
+def _ports(plant: Plant, config: Config) -> SendingPorts:
+    store = plant.store
+    return SendingPorts(
         book=store.reports,
         resolver=plant.resolver,
         letters=letter_writer(store, config, plant.journal),
@@ -64,7 +78,6 @@ def report_sender(plant: Plant, config: Config) -> ReportSender:
         journal=plant.journal,
         ledger=lambda: plant.ledger.ledger,
     )
-    return ReportSender(rules, ports)
 
 
 async def trim_reports(plant: Plant, config: Config) -> None:

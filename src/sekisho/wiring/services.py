@@ -40,6 +40,7 @@ from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
 from sekisho.services.reception.watch import DoorWatch
 from sekisho.services.reports.intake import ReportIntake
 from sekisho.services.reports.sending import ReportSender
+from sekisho.services.reports.tlssending import TlsReportSender
 from sekisho.services.sieve.desk import ScriptDesk
 from sekisho.services.sieve.service import Sieving
 from sekisho.services.submission.local import LocalSubmission
@@ -56,7 +57,7 @@ from sekisho.wiring.guard import case_keeper, gate, login_notices, takeover_watc
 from sekisho.wiring.letters import factor_rules, letter_writer
 from sekisho.wiring.outbound import make_courier, make_relay, queue_rules, recipient_probe, shaping_ports
 from sekisho.wiring.plant import Plant
-from sekisho.wiring.reports import report_intake, report_sender
+from sekisho.wiring.reports import report_intake, report_sender, tls_report_sender
 from sekisho.wiring.setup import AUTH, LOCAL, Setup, listener_names
 from sekisho.wiring.sieve import sieve_service
 from sekisho.wiring.stores import store_settings
@@ -89,6 +90,7 @@ class Services:
     blocklists: BlocklistWatch
     cases: CaseKeeper
     reports: ReportSender
+    tls_reports: TlsReportSender
     notices: LoginNotices
     admin: Callable[[str], Context]
     learners: tuple[Learner, ...]
@@ -120,6 +122,7 @@ def build(plant: Plant, setup: Setup, before: Services | None = None) -> Service
         blocklists=blocklists,
         cases=case_keeper(plant, config),
         reports=report_sender(plant, config),
+        tls_reports=tls_report_sender(plant, config),
         notices=login_notices(plant, config),
         admin=_admin(plant, config, experience),
         learners=(plant.classifier, experience),

@@ -16,7 +16,10 @@ from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.reports.aggregate import AggregateReport
 from sekisho.core.reports.finding import find_report, read_packed
 from sekisho.core.reports.making import due_s
+from sekisho.core.reports.tls import TlsReport
 from sekisho.core.terms.dns import DnsStatus
+from sekisho.core.tlspolicy.tlsrpt import FailureKey
+from sekisho.ports.hoptls import HopSession
 from sekisho.ports.ledger import Ledger, LedgerEntry
 from sekisho.probes.budget import BudgetedResolver
 from sekisho.probes.recipient import RecipientProbe
@@ -26,6 +29,7 @@ from sekisho.services.reports.complaints import ComplaintDesk, ComplaintPorts, C
 from sekisho.services.reports.intake import IntakePorts, ReportIntake
 from sekisho.services.reports.sending import ReportSender, SendingPorts, SendingRules
 from sekisho.services.reports.tallies import DmarcTallies
+from sekisho.services.reports.tlssending import TlsReportSender
 from sekisho.services.signing import NO_SIGNING
 from sekisho.testing.zones import ZoneResolver
 
@@ -33,6 +37,7 @@ DAY_US = 86_400_000_000
 ZONE = """
 far.example                TXT "v=spf1 ip4:192.0.2.7 -all"
 _dmarc.far.example TXT "v=DMARC1; p=reject; rua=mailto:d@far.example,mailto:d@third.example,mailto:n@e.test"
+_smtp._tls.far.example TXT "v=TLSRPTv1; rua=mailto:t@far.example,https://far.example/"
 _dmarc.quiet.example       TXT "v=DMARC1; p=none"
 far.example._report._dmarc.third.example TXT "v=DMARC1"
 7.2.0.192.in-addr.arpa     PTR client.example
@@ -355,6 +360,58 @@ async def test_without_a_key_or_when_switched_off_nothing_is_sent(why: str) -> N
     post.until_due(day)
     assert await post.sender.send_due() == 0
     assert not await post.queued() and not await post.book.days(day + 9)
+
+
+def a_session(failure: str = "", domain: str = "far.example") -> HopSession:
+    return HopSession(
+        policy_type="sts",
+        policy_domain=domain,
+        policy_string=("version: STSv1", "mode: enforce"),
+        mx_host=("mx.far.example",),
+        failure=FailureKey(result_type=failure, receiving_mx_hostname="mx.far.example") if failure else None,
+    )
+
+
+async def test_tls_reports_of_ours() -> None:
+    post = Sending()
+    await post.world.fill()
+    sessions, clock = post.world.store.hop_sessions, post.world.clock
+    for one in (
+        a_session(),
+        a_session(),
+        a_session("certificate-expired"),
+        a_session(domain="quiet.example"),
+    ):
+        sessions.count(one)
+    await sessions.flush()
+    day = clock.now_us() // DAY_US
+    sender = TlsReportSender(post.sender._rules, post.sender._ports, sessions)
+    assert await sender.send_due() == 0
+    clock.advance(2 * 86_400)
+    assert await sender.send_due() == 1  # quiet.example asks for none
+    assert await sender.send_due() == 0 and await sessions.days() == []
+    ((to, whole),) = await post.queued()
+    assert to == "t@far.example" and b"TLS-Report-Domain: far.example\r\n" in whole
+    assert b'report-type="tlsrpt"' in whole and b"\r\nTLS-Required: No\r\n" in whole
+    found = find_report(scan(whole))
+    assert found is not None
+    report = read_packed(whole[found.part.body : found.part.end], found.part.encoding)
+    assert isinstance(report, TlsReport)
+    (policy,) = report.policies
+    assert (policy.successes, policy.failures, policy.mx_host) == (2, 1, ("mx.far.example",))
+    assert policy.details[0].result_type == "certificate-expired"
+    assert (report.begins_s, report.ends_s) == (day * 86_400, day * 86_400 + 86_399)
+
+
+async def test_no_tls_reports_without_a_key() -> None:
+    post = Sending(signs=False)
+    await post.world.fill()
+    sessions = post.world.store.hop_sessions
+    sessions.count(a_session())
+    await sessions.flush()
+    post.world.clock.advance(2 * 86_400)
+    assert await TlsReportSender(post.sender._rules, post.sender._ports, sessions).send_due() == 0
+    assert not await post.queued() and await sessions.days() == []
 
 
 def test_days_are_spread() -> None:

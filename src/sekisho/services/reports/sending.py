@@ -52,6 +52,18 @@ class SendingPorts:
     ledger: Callable[[], Ledger | None] = lambda: None
 
 
+async def is_suppressed(ports: SendingPorts, destination: str) -> bool:
+    """A report that could not be delivered stops those that would follow. Raises StoreUnavailable."""
+    ledger, since_us = ports.ledger(), ports.clock.now_us() - SUPPRESSED_DAYS * DAY_US
+    if ledger is None:
+        return False
+    for sent in await ports.book.sent_to(destination, since_us):
+        for entry in await ledger.find(sent.message_id):
+            if entry.kind == "relay.attempt" and entry.fields.get("result") == "failed":
+                return True
+    return False
+
+
 class ReportSender:
     def __init__(self, rules: SendingRules, ports: SendingPorts) -> None:
         self._rules, self._ports = rules, ports
@@ -93,8 +105,7 @@ class ReportSender:
 
     async def _may_send(self, domain: str, to: Address) -> bool | None:
         """Does whoever gets it want it? None: DNS cannot say now."""
-        suppressed = await self._is_suppressed(str(to))
-        if suppressed:
+        if await is_suppressed(self._ports, str(to)):
             self._tell("report.not_sent", domain, to, "earlier reports came back")
             return False
         resolver = self._ports.resolver
@@ -114,23 +125,6 @@ class ReportSender:
             "report.not_sent", domain, to, f"{to.domain} does not say that it takes reports about {domain}"
         )
         return False
-
-    async def _is_suppressed(self, destination: str) -> bool:
-        """A report that could not be delivered stops those that would follow."""
-        now_us = self._ports.clock.now_us()
-        for sent in await self._ports.book.sent_to(destination, now_us - SUPPRESSED_DAYS * DAY_US):
-            if await self._was_refused(sent.message_id):
-                return True
-        return False
-
-    async def _was_refused(self, message_id: str) -> bool:
-        ledger = self._ports.ledger()
-        if ledger is None:
-            return False
-        return any(
-            entry.kind == "relay.attempt" and entry.fields.get("result") == "failed"
-            for entry in await ledger.find(message_id)
-        )
 
     async def _send_to(self, day: int, domain: str, to: Address, made: tuple[AggregateReport, bytes]) -> bool:
         report, packed = made
