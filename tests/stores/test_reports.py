@@ -82,6 +82,7 @@ async def test_what_was_sent(store: Any) -> None:
 async def test_old_ones_go_and_the_rest_is_bounded(store: Any) -> None:
     for number in range(6):
         await store.reports.keep(kept(str(number), DAY_US * (10 + number)))
+    await store.reports.keep(msgspec.structs.replace(kept("forged", DAY_US * 99), proven=False))
     store.reports.count(seen(day=7))
     store.reports.count(seen(day=12))
     await store.reports.flush()

@@ -89,5 +89,5 @@ class ReportBook(Protocol):
         ...
 
     async def trim(self, before_us: int, keep: int) -> None:
-        """Forget what is older, and of each kind what is more than `keep`."""
+        """Forget what is older, and of each kind what is more than `keep`: first what nothing proves."""
         ...

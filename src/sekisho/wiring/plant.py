@@ -36,7 +36,8 @@ from sekisho.config.schema import Config
 from sekisho.core.policy.dnsbl import Health
 from sekisho.ports.changes import Changes
 from sekisho.ports.clock import Clock, Dice
-from sekisho.ports.journal import Journal
+from sekisho.ports.content import StoreUnavailable
+from sekisho.ports.journal import Entry, Journal
 from sekisho.ports.leases import Owner
 from sekisho.ports.stream import Shutdown
 from sekisho.probes.impersonation import ImpersonationProbe
@@ -252,6 +253,14 @@ def _look_after(
 ) -> None:
     StoreTroubles(journal, clock, log.flush).watch(store)
     stack.push_async_callback(write_down_the_last, store.reputation, journal)
+    stack.push_async_callback(_write_down_counts, store, journal)
+
+
+async def _write_down_counts(store: SqliteStore, journal: Journal) -> None:
+    try:
+        await store.reports.flush()
+    except StoreUnavailable as error:
+        journal.record(Entry("report.counts_lost", fields={"error": str(error)}))
 
 
 def _open_classifier(

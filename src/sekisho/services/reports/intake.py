@@ -25,7 +25,8 @@ from sekisho.services.reports.complaints import ComplaintDesk
 
 PIECE = 65_536
 MAX_PART = 65_536  # of a feedback report, and of the message that it is about
-MAX_ROWS = 2_000  # of one report are kept, the largest
+MAX_ROWS = 500  # of one report are kept, the largest
+MAX_DETAILS = 50  # of one TLS policy
 
 
 class ReadMail(NamedTuple):
@@ -136,7 +137,11 @@ class ReportIntake:
     async def _keep_tls(self, read: ReadMail, said: TlsReport) -> None:
         domains = {policy.domain: await self._ours(policy.domain) for policy in said.policies}
         for domain in sorted({ours for ours in domains.values() if ours}):
-            policies = tuple(policy for policy in said.policies if domains[policy.domain] == domain)
+            policies = tuple(
+                replace(policy, lines=policy.lines[:20], details=policy.details[:MAX_DETAILS])
+                for policy in said.policies
+                if domains[policy.domain] == domain
+            )
             body = msgspec.json.encode(replace(said, policies=policies)).decode()
             await self._keep(read, _kept("tls", domain, said.report_id, (said.begins_s, said.ends_s), body))
         if not any(domains.values()):

@@ -91,6 +91,8 @@ class ReportSender:
             return 0
         sent, waits = 0, False
         for to in self._destinations(seen):
+            if await self._was_sent(day, domain, to):
+                continue  # another waits for DNS
             may = await self._may_send(domain, to)
             waits = waits or may is None
             if may and await self._send_to(day, domain, to, made):
@@ -98,6 +100,13 @@ class ReportSender:
         if not waits:
             await ports.book.forget_day(day, domain)
         return sent
+
+    async def _was_sent(self, day: int, domain: str, to: Address) -> bool:
+        since_us = day * DAY_US
+        return any(
+            sent.day == day and sent.domain == domain
+            for sent in await self._ports.book.sent_to(str(to), since_us)
+        )
 
     def _destinations(self, seen: SeenDay) -> list[Address]:
         found = [read_destination(uri) for uri in seen.rua]

@@ -63,7 +63,7 @@ class MemoryReportBook:
 
     async def trim(self, before_us: int, keep: int) -> None:
         kept = [one for one in self._kept.items() if one[1].received_us >= before_us]
-        kept.sort(key=lambda one: -one[1].received_us)
+        kept.sort(key=lambda one: (not one[1].proven, -one[1].received_us))
         numbers: Counter[str] = Counter()
         self._kept = {}
         for key, report in kept:

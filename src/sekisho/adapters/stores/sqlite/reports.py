@@ -30,8 +30,8 @@ _PUT_SENT = (
     "ON CONFLICT (day, domain, destination) DO UPDATE SET message_id = ?4, sent_us = ?5"
 )
 _TOO_MANY = (
-    "DELETE FROM report WHERE kind = ?1 AND received_us < (SELECT received_us FROM report WHERE kind = ?1 "
-    "ORDER BY received_us DESC LIMIT 1 OFFSET ?2)"
+    "DELETE FROM report WHERE kind = ?1 AND (proven, received_us) < (SELECT proven, received_us FROM report "
+    "WHERE kind = ?1 ORDER BY proven DESC, received_us DESC LIMIT 1 OFFSET ?2)"
 )
 
 
