@@ -1,19 +1,26 @@
 """[door] as the policy takes it."""
 
+import re
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from sekisho.config.checks import check_config
 from sekisho.config.door import blocklists, door_modes, door_rules, reputation_rules, setting_of
 from sekisho.config.schema import Config
+from sekisho.config.section import SettingsSection
 from sekisho.core.policy.door import author, content, stranger
 from sekisho.core.policy.door.author import DMARC, OWN_DOMAIN
 from sekisho.core.policy.door.connection import CONNECTION_RULES
 from sekisho.core.policy.door.content import VIRUS
-from sekisho.core.policy.door.judge import ORDER, RULES
+from sekisho.core.policy.door.judge import EVERY_RULE, ORDER, RULES
+from sekisho.core.policy.door.rule import Rule, RuleSetting
 from sekisho.core.policy.door.stranger import DNSBL, GREYLIST, REPUTATION, SENDER
 from sekisho.core.policy.greylist import GreylistRules
 from sekisho.core.policy.reputation import DAY_US
 
+ROOT = Path(__file__).parents[2]
 LIST = {"zone": "bl.example.org.", "codes": {"127.0.0.2": "spam source"}, "accepted_terms": True}
 
 
@@ -108,11 +115,36 @@ def test_greylisting_without_experience_is_warned_of() -> None:
 
 def test_every_rule_has_a_mode_and_a_setting_that_exists() -> None:
     every = CONNECTION_RULES + RULES
-    assert door_modes(config()).keys() == {rule.name for rule in every}
+    assert door_modes(config()).keys() == EVERY_RULE.keys() == {rule.name for rule in every}
     for rule in every:
-        above, _, last = rule.setting.rpartition(".")
-        section: Any = type(setting_of(config(), above))
-        assert section.model_fields[last].description, rule.setting
+        assert setting_of(config(), rule.setting.path) == rule.setting.default, rule.setting.path
+
+
+def test_what_is_said_of_a_setting_stands_with_its_rule_alone() -> None:
+    """The schema takes default and description from the rule, and names the words that may be said."""
+    for rule in CONNECTION_RULES + RULES:
+        above, _, last = rule.setting.path.rpartition(".")
+        section = type(setting_of(config(), above))
+        assert issubclass(section, SettingsSection)
+        field = section.model_fields[last]
+        assert (field.description, field.default) == (rule.setting.says, rule.setting.default)
+        assert rule.setting.says.endswith(".")
+        written = {last: rule.setting.default}
+        assert getattr(section.model_validate(written), last) == rule.setting.default, "not one of its words"
+        source = (ROOT / "src" / f"{section.__module__.replace('.', '/')}.py").read_text("utf-8")
+        assert re.search(rf"\n    {last}: [^\n]* = of_rule\(", source), rule.setting.path
+
+
+def test_rules_of_one_setting_say_the_same_of_it() -> None:
+    said: dict[str, set[str]] = {}
+    for rule in CONNECTION_RULES + RULES:
+        said.setdefault(rule.setting.path, set()).add(rule.setting.says)
+    assert [path for path, texts in said.items() if len(texts) > 1] == []
+
+
+def test_a_rule_is_written_by_keyword() -> None:
+    with pytest.raises(TypeError):
+        Rule("name", "Says.", RuleSetting(path="door.dmarc", says="Says."), author.RULES[DMARC].judge)  # type: ignore[call-arg, misc]
 
 
 def test_every_rule_has_its_place() -> None:

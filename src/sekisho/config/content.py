@@ -4,15 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from sekisho.config.ruled import of_rule
 from sekisho.config.section import Octets, Seconds, Secret, SettingsSection
 from sekisho.core.policy.attachments import DANGERS, AttachmentRules, Danger
 from sekisho.core.policy.classifier.knowledge import JUNK_SCORE
 from sekisho.core.policy.contentrules import ContentRules
 from sekisho.core.policy.door.content import ATTACHMENT, CONTENT, RSPAMD, VIRUS
-from sekisho.core.policy.mode import Mode
 from sekisho.ports.scanners import parse_place
-
-_MODES: dict[str, Mode] = {"observe": "observe", "off": "off"}
 
 
 def _is_place(text: str) -> str:
@@ -25,11 +23,7 @@ ScannerPlace = Annotated[str, AfterValidator(_is_place)]
 
 
 class ContentSettings(SettingsSection):
-    classifier: Literal["enforce", "observe", "off"] = Field(
-        "enforce",
-        description="Put mail into Junk that reads like what people sorted there; observe: only record "
-        "it; off: only learn.",
-    )
+    classifier: Literal["enforce", "observe", "off"] = of_rule(CONTENT)
     junk_score: Annotated[float, Field(ge=0.1, le=2)] = Field(
         JUNK_SCORE,
         description="Score of the classifier from which a message is junk. 0.25 lost no wanted mail in 20 "
@@ -45,9 +39,7 @@ class ContentSettings(SettingsSection):
         description="Messages that the classifier remembers, of wanted mail and of spam each, at 2 KB a "
         "message; the newest stay.",
     )
-    attachments: Literal["junk", "refuse", "observe", "off"] = Field(
-        "junk", description="What to do with a message that has an attachment which acts when it is opened."
-    )
+    attachments: Literal["junk", "refuse", "observe", "off"] = of_rule(ATTACHMENT)
     flagged: tuple[Danger, ...] = Field(
         tuple(danger for danger in DANGERS if danger != "encrypted archive"),
         description="Kinds of attachments that count as such.",
@@ -58,38 +50,18 @@ class ContentSettings(SettingsSection):
     clamav: ScannerPlace = Field(
         "", description="Socket of clamd, as a path or host:port; empty: it is not asked."
     )
-    clamav_action: Literal["refuse", "junk", "observe", "off"] = Field(
-        "refuse", description="What to do with a message that has a virus; off: clamd is not asked."
-    )
+    clamav_action: Literal["refuse", "junk", "observe", "off"] = of_rule(VIRUS)
     rspamd: ScannerPlace = Field(
         "", description="Normal worker of rspamd, as host:port or a path; empty: it is not asked."
     )
     rspamd_password: Secret = Field("", description="Password of rspamd, if it asks for one.")
-    rspamd_action: Literal["refuse", "junk", "observe", "off"] = Field(
-        "junk",
-        description=(
-            "What to do with mail that rspamd would reject; mail that it would mark goes into Junk, unless "
-            "this is "
-            '"observe". off: it is not asked.'
-        ),
-    )
+    rspamd_action: Literal["refuse", "junk", "observe", "off"] = of_rule(RSPAMD)
     outgoing: bool = Field(True, description="Examine outgoing mail too, as advice to the guard.")
     scanner_timeout_seconds: Seconds = Field(
         20.0,
         description="How long one scanner may take; after that the message is judged without its answer.",
     )
     scanner_octets: Octets = Field(26_214_400, description="Largest message that is given to scanners.")
-
-    @property
-    def modes(self) -> dict[str, Mode]:
-        """Of the rules at the door, by their names."""
-        asked = {
-            VIRUS: self.clamav_action if self.clamav else "off",
-            ATTACHMENT: self.attachments,
-            RSPAMD: self.rspamd_action if self.rspamd else "off",
-            CONTENT: self.classifier,
-        }
-        return {name: _MODES.get(action, "enforce") for name, action in asked.items()}
 
     def rules(self) -> ContentRules:
         return ContentRules(

@@ -6,8 +6,8 @@ from typing import Literal
 from sekisho.config.schema import Config
 from sekisho.core.policy.dnsbl import Blocklist, DnsblRules
 from sekisho.core.policy.door.author import ARC_TRUSTED
-from sekisho.core.policy.door.connection import CONNECTION_RULES
-from sekisho.core.policy.door.judge import RULES
+from sekisho.core.policy.door.content import RSPAMD, VIRUS
+from sekisho.core.policy.door.judge import EVERY_RULE
 from sekisho.core.policy.door.rule import DoorRules
 from sekisho.core.policy.door.stranger import DNSBL, GREYLIST, REPUTATION
 from sekisho.core.policy.mode import Mode
@@ -40,20 +40,18 @@ def door_modes(config: Config) -> dict[str, Mode]:
     """By the name of each rule, from the setting that it names. One whose evidence nobody gathers is off,
     whatever that says."""
     modes = {
-        rule.name: _MODES.get(setting_of(config, rule.setting), "enforce")
-        for rule in CONNECTION_RULES + RULES
+        rule.name: _MODES.get(setting_of(config, rule.setting.path), "enforce")
+        for rule in EVERY_RULE.values()
     }
     idle = {
         ARC_TRUSTED: not config.door.trusted_sealers,
         DNSBL: not blocklists(config),
         GREYLIST: not config.reputation.enabled,
         REPUTATION: not config.reputation.enabled,
+        VIRUS: not config.content.clamav,
+        RSPAMD: not config.content.rspamd,
     }
-    return (
-        modes
-        | config.content.modes
-        | dict.fromkeys((name for name, is_idle in idle.items() if is_idle), "off")
-    )
+    return modes | dict.fromkeys((name for name, is_idle in idle.items() if is_idle), "off")
 
 
 def setting_of(config: Config, path: str) -> object:

@@ -4,17 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sekisho.config.ruled import of_rule
 from sekisho.config.section import SettingsSection
+from sekisho.core.policy.door.stranger import GREYLIST
 from sekisho.core.policy.greylist import DAY_US, HOUR_US, SECOND_US, GreylistRules
 from sekisho.core.policy.mode import Mode
 
 
 class GreylistSettings(SettingsSection):
-    mode: Mode = Field(
-        "enforce",
-        description="Ask unknown senders whom nothing authenticates to try again later; observe: only "
-        "record it; off: do nothing.",
-    )
+    mode: Mode = of_rule(GREYLIST)
     after_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         60.0, description="How long after the first try a retry is accepted."
     )

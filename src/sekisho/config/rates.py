@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sekisho.config.ruled import of_rule
 from sekisho.config.section import SettingsSection
+from sekisho.core.policy.door.connection import CONNECTION_RATE
 from sekisho.core.policy.mode import Mode
 from sekisho.core.policy.rates import MEASURES, RateLimits
 
@@ -12,11 +14,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class RateSettings(SettingsSection):
-    mode: Mode = Field(
-        "enforce",
-        description="Have networks wait that do too much; observe: only write it down; off: do not count. "
-        "Networks: /24, IPv6 /64.",
-    )
+    mode: Mode = of_rule(CONNECTION_RATE)  # and the other rates
     window_seconds: Annotated[int, Field(ge=10, le=86_400)] = Field(
         600, description="The window of all these."
     )

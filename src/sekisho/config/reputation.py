@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sekisho.config.ruled import of_rule
 from sekisho.config.section import SettingsSection
+from sekisho.core.policy.door.stranger import REPUTATION
 
 
 class ReputationSettings(SettingsSection):
@@ -16,12 +18,7 @@ class ReputationSettings(SettingsSection):
     half_life_days: Annotated[float, Field(ge=1, le=365)] = Field(
         30.0, description="Days after which an experience counts half."
     )
-    bad_history: Literal["junk", "defer", "observe", "off"] = Field(
-        "junk",
-        description="What to do with mail from senders of whom only bad is known: put it into Junk, defer "
-        "it, only "
-        "record it (observe), or nothing.",
-    )
+    bad_history: Literal["junk", "defer", "observe", "off"] = of_rule(REPUTATION)
     trust_days: Annotated[float, Field(ge=1, le=3650)] = Field(
         180.0,
         description="Days for which somebody whom your people wrote to counts as known without having "

@@ -14,9 +14,13 @@ from sekisho.config.rates import RateSettings
 from sekisho.config.relaytls import RelayTlsSettings
 from sekisho.config.reports import ReportSettings
 from sekisho.config.reputation import ReputationSettings
+from sekisho.config.ruled import of_rule
 from sekisho.config.section import AT_START, LocalPath, Octets, Port, Seconds, SettingsSection
 from sekisho.config.shaping import ShapingSettings
 from sekisho.config.sieve import SieveSettings
+from sekisho.core.policy.door.author import ARC_TRUSTED, DMARC, IMPERSONATED, OWN_DOMAIN, SHOWN, UNREADABLE
+from sekisho.core.policy.door.connection import EARLY_TALKER, HELO_FORGED
+from sekisho.core.policy.door.stranger import DNSBL, FORWARDING, SENDER
 from sekisho.core.policy.mode import Mode
 
 ListenerKind = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve"]
@@ -141,75 +145,29 @@ class ReceptionSettings(SettingsSection):
 
 
 class DoorSettings(SettingsSection):
-    dmarc: Mode = Field(
-        "enforce",
-        description="Refuse or put into Junk what fails DMARC, as its domain asks; observe: only write it "
-        "down; off: do nothing.",
-    )
-    own_domains: Mode = Field(
-        "enforce",
-        description="Refuse strangers who write in the name of a domain served here; observe: only write "
-        "it down; off: do not look.",
-    )
-    unreadable_from: Literal["refuse", "junk", "observe", "off"] = Field(
-        "refuse",
-        description="What becomes of mail whose From is missing, doubled, unreadable or names too many "
-        "domains; observe: only write it "
-        "down; off: do not look.",
-    )
-    shown_authors: Mode = Field(
-        "enforce",
-        description="Mark mail whose From shows an address of a domain that nothing speaks for beside the "
-        "author's, and put it into Junk; "
-        "observe: only write it down; off: do nothing.",
-    )
-    sender_domain: Literal["defer", "refuse", "observe", "off"] = Field(
-        "defer",
-        description="What becomes of mail from a domain that does not exist; observe: only write it down; "
-        "off: do not look.",
-    )
+    dmarc: Mode = of_rule(DMARC)
+    own_domains: Mode = of_rule(OWN_DOMAIN)
+    unreadable_from: Literal["refuse", "junk", "observe", "off"] = of_rule(UNREADABLE)
+    shown_authors: Mode = of_rule(SHOWN)
+    sender_domain: Literal["defer", "refuse", "observe", "off"] = of_rule(SENDER)
     on_temperror: Literal["accept", "defer"] = Field(
         "accept", description="What to do with a message when the DNS does not say whether DMARC passes."
     )
-    early_talkers: Mode = Field(
-        "enforce",
-        description="Send clients away that speak before the greeting; observe: only write it down; off: "
-        "do not look.",
-    )
+    early_talkers: Mode = of_rule(EARLY_TALKER)
     greet_delay_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
         1.0,
         description="How long the greeting waits, to see who speaks early, for strangers without a "
         "verified reverse name only; 0: never.",
     )
-    helo_forged: Mode = Field(
-        "enforce",
-        description="Refuse strangers who say EHLO with this server's name or domain; observe: only write "
-        "it down; off: do nothing.",
-    )
+    helo_forged: Mode = of_rule(HELO_FORGED)
     rates: RateSettings = RateSettings()
-    impersonation: Mode = Field(
-        "enforce",
-        description="Mark mail that shows a name of your people on a foreign address; observe: only write "
-        "it down; off: do not look.",
-    )
-    forwarding: Mode = Field(
-        "enforce",
-        description="Refuse what SPF calls forged and an alias would only send elsewhere; observe: only "
-        "write it down; off: send it on.",
-    )
-    trusted_sealers: tuple[str, ...] = Field(
-        (),
-        description="Domains whose ARC seals you believe: mailing lists and forwarders that change mail; "
-        "d= of the seal, exactly.",
-    )
+    impersonation: Mode = of_rule(IMPERSONATED)
+    forwarding: Mode = of_rule(FORWARDING)
+    trusted_sealers: tuple[str, ...] = of_rule(ARC_TRUSTED)
     unchecked_networks: tuple[IPvAnyNetwork, ...] = Field(
         (), description="Clients whose mail is not checked: backup MX hosts and machines of your own."
     )
-    dnsbl: Mode = Field(
-        "enforce",
-        description="Turn clients away that blocklists agree on; observe: only write it down; off: do not "
-        "ask them.",
-    )
+    dnsbl: Mode = of_rule(DNSBL)
     blocklists: tuple[BlocklistSettings, ...] = Field(
         (), description="DNS blocklists; each is asked only if its terms are accepted."
     )

@@ -3,6 +3,7 @@ it."""
 
 from sekisho.adapters.scanners.clamd import ClamdScanner
 from sekisho.adapters.scanners.rspamd import RspamdScanner
+from sekisho.config.door import door_modes
 from sekisho.config.schema import Config
 from sekisho.core.policy.door.content import ATTACHMENT, CONTENT, RSPAMD, VIRUS
 from sekisho.ports.journal import Journal
@@ -20,7 +21,7 @@ def classifier_rules(config: Config) -> ClassifierRules:
 
 def content_probe(config: Config, classifier: LiveClassifier) -> ContentProbe:
     settings, clock = config.content, server_clock()
-    timeout, modes = settings.scanner_timeout_seconds, settings.modes
+    timeout, modes = settings.scanner_timeout_seconds, door_modes(config)
     clamav = (
         ClamdScanner(parse_place(settings.clamav), clock, timeout_seconds=timeout)
         if modes[VIRUS] != "off"

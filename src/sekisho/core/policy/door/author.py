@@ -6,7 +6,7 @@ from typing import Literal
 
 from sekisho.core.mailauth.dmarc.evaluate import DmarcResult
 from sekisho.core.mailauth.dmarc.record import Policy
-from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule, by_name, is_for_roles
+from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule, RuleSetting, by_name, is_for_roles
 from sekisho.core.policy.door.sealers import sealed_pass, unread_seal
 from sekisho.core.policy.door.stranger import vouching
 from sekisho.core.policy.evidence import Evidence
@@ -264,43 +264,87 @@ def _judge_sealed(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
 
 RULES = by_name(
     Rule(
-        OWN_DOMAIN,
-        "Mail from outside with an author in a domain served here is refused, unless SPF or DKIM "
-        "authenticates it.",
-        "door.own_domains",
-        _judge_own_domains,
+        name=OWN_DOMAIN,
+        says=(
+            "Mail from outside with an author in a domain served here is refused, unless SPF or DKIM "
+            "authenticates it."
+        ),
+        setting=RuleSetting(
+            path="door.own_domains",
+            says=(
+                "Refuse strangers who write in the name of a domain served here; observe: only write it "
+                "down; off: do not look."
+            ),
+        ),
+        judge=_judge_own_domains,
     ),
     Rule(
-        UNREADABLE,
-        "Mail whose From does not name a readable author is refused.",
-        "door.unreadable_from",
-        _judge_unreadable,
+        name=UNREADABLE,
+        says="Mail whose From does not name a readable author is refused.",
+        setting=RuleSetting(
+            path="door.unreadable_from",
+            default="refuse",
+            says=(
+                "What becomes of mail whose From is missing, doubled, unreadable or names too many domains; "
+                "observe: only write it down; off: do not look."
+            ),
+        ),
+        judge=_judge_unreadable,
     ),
     Rule(
-        DMARC,
-        "Mail that fails DMARC is refused or put into Junk, as its domain asks.",
-        "door.dmarc",
-        _judge_dmarc,
+        name=DMARC,
+        says="Mail that fails DMARC is refused or put into Junk, as its domain asks.",
+        setting=RuleSetting(
+            path="door.dmarc",
+            says=(
+                "Refuse or put into Junk what fails DMARC, as its domain asks; observe: only write it down; "
+                "off: do nothing."
+            ),
+        ),
+        judge=_judge_dmarc,
     ),
     Rule(
-        IMPERSONATED,
-        "Mail that shows a name of your people on a foreign address is marked, and put into Junk "
-        "unless SPF or DKIM authenticates it.",
-        "door.impersonation",
-        _judge_impersonation,
+        name=IMPERSONATED,
+        says=(
+            "Mail that shows a name of your people on a foreign address is marked, and put into Junk unless "
+            "SPF or DKIM authenticates it."
+        ),
+        setting=RuleSetting(
+            path="door.impersonation",
+            says=(
+                "Mark mail that shows a name of your people on a foreign address; observe: only write it "
+                "down; off: do not look."
+            ),
+        ),
+        judge=_judge_impersonation,
     ),
     Rule(
-        SHOWN,
-        "Mail whose From shows an address of another domain beside the author's is marked and put "
-        "into Junk, unless that domain is authenticated: a domain here by SPF or DKIM, any other by "
-        "its DMARC policy.",
-        "door.shown_authors",
-        _judge_shown,
+        name=SHOWN,
+        says=(
+            "Mail whose From shows an address of another domain beside the author's is marked and put into "
+            "Junk, unless that domain is authenticated: a domain here by SPF or DKIM, any other by its "
+            "DMARC policy."
+        ),
+        setting=RuleSetting(
+            path="door.shown_authors",
+            says=(
+                "Mark mail whose From shows an address of a domain that nothing speaks for beside the "
+                "author's, and put it into Junk; observe: only write it down; off: do nothing."
+            ),
+        ),
+        judge=_judge_shown,
     ),
     Rule(
-        ARC_TRUSTED,
-        "Mail that fails DMARC is accepted if an ARC sealer in door.trusted_sealers saw it pass before.",
-        "door.trusted_sealers",
-        _judge_sealed,
+        name=ARC_TRUSTED,
+        says="Mail that fails DMARC is accepted if an ARC sealer in door.trusted_sealers saw it pass before.",
+        setting=RuleSetting(
+            path="door.trusted_sealers",
+            default=(),
+            says=(
+                "Domains whose ARC seals you believe: mailing lists and forwarders that change mail; d= of "
+                "the seal, exactly."
+            ),
+        ),
+        judge=_judge_sealed,
     ),
 )

@@ -3,7 +3,7 @@ and what its network did."""
 
 from collections.abc import Callable
 
-from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule
+from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule, RuleSetting
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.rates import Measure
 from sekisho.core.terms.reply import Reply
@@ -55,20 +55,33 @@ def _beyond(rule: str, measure: Measure, reply: Reply) -> Callable[[Evidence, Do
 
 
 # They have one mode, and one evidence.
+_RATES = RuleSetting(
+    path="door.rates.mode",
+    says=(
+        "Have networks wait that do too much; observe: only write it down; off: do not count. Networks: "
+        "/24, IPv6 /64."
+    ),
+)
 RATE_RULES = (CONNECTION_RATE, MESSAGE_RATE, RECIPIENT_RATE, ERROR_FLOOD, HARVEST)
 # In this order within a stage.
 CONNECTION_RULES: tuple[Rule, ...] = (
     Rule(
         name=EARLY_TALKER,
         says="Clients that send commands before the greeting are refused.",
-        setting="door.early_talkers",
+        setting=RuleSetting(
+            path="door.early_talkers",
+            says=(
+                "Send clients away that speak before the greeting; observe: only write it down; off: do not "
+                "look."
+            ),
+        ),
         judge=_judge_early,
         stage="greeting",
     ),
     Rule(
         name=ERROR_FLOOD,
         says="Networks that make too many errors are deferred.",
-        setting="door.rates.mode",
+        setting=_RATES,
         judge=_beyond(
             ERROR_FLOOD,
             "errors",
@@ -79,7 +92,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
     Rule(
         name=HARVEST,
         says="Networks that try too many recipients that do not exist are deferred.",
-        setting="door.rates.mode",
+        setting=_RATES,
         judge=_beyond(
             HARVEST,
             "refused",
@@ -90,7 +103,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
     Rule(
         name=CONNECTION_RATE,
         says="Networks that connect too often are deferred.",
-        setting="door.rates.mode",
+        setting=_RATES,
         judge=_beyond(
             CONNECTION_RATE,
             "connections",
@@ -101,7 +114,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
     Rule(
         name=MESSAGE_RATE,
         says="Networks that send too many messages are deferred.",
-        setting="door.rates.mode",
+        setting=_RATES,
         judge=_beyond(
             MESSAGE_RATE,
             "messages",
@@ -112,14 +125,20 @@ CONNECTION_RULES: tuple[Rule, ...] = (
     Rule(
         name=HELO_FORGED,
         says="Clients that say EHLO with a name of this server are refused.",
-        setting="door.helo_forged",
+        setting=RuleSetting(
+            path="door.helo_forged",
+            says=(
+                "Refuse strangers who say EHLO with this server's name or domain; observe: only write it "
+                "down; off: do nothing."
+            ),
+        ),
         judge=_judge_helo,
         stage="recipient",
     ),
     Rule(
         name=RECIPIENT_RATE,
         says="Networks that name too many recipients are deferred.",
-        setting="door.rates.mode",
+        setting=_RATES,
         judge=_beyond(
             RECIPIENT_RATE,
             "recipients",

@@ -1,7 +1,7 @@
 """What is in the message: viruses, attachments, words. None of it is asked about mail of our own people."""
 
 from sekisho.core.policy.contentrules import dangerous, junk_by_words, rspamd_says, told_of, virus_in
-from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule, by_name, is_for_roles
+from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule, RuleSetting, by_name, is_for_roles
 from sekisho.core.policy.door.stranger import vouching
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.terms.reply import Reply
@@ -68,27 +68,48 @@ def _judge_words(evidence: Evidence, rules: DoorRules) -> DoorVerdict | None:
 
 RULES = by_name(
     Rule(
-        VIRUS,
-        "Mail in which ClamAV finds a virus is refused or put into Junk.",
-        "content.clamav_action",
-        _judge_virus,
+        name=VIRUS,
+        says="Mail in which ClamAV finds a virus is refused or put into Junk.",
+        setting=RuleSetting(
+            path="content.clamav_action",
+            default="refuse",
+            says="What to do with a message that has a virus; off: clamd is not asked.",
+        ),
+        judge=_judge_virus,
     ),
     Rule(
-        ATTACHMENT,
-        "Mail with an attachment that acts when it is opened is put into Junk or refused.",
-        "content.attachments",
-        _judge_attachments,
+        name=ATTACHMENT,
+        says="Mail with an attachment that acts when it is opened is put into Junk or refused.",
+        setting=RuleSetting(
+            path="content.attachments",
+            default="junk",
+            says="What to do with a message that has an attachment which acts when it is opened.",
+        ),
+        judge=_judge_attachments,
     ),
     Rule(
-        RSPAMD,
-        "Mail that rspamd judges to be spam is put into Junk or refused.",
-        "content.rspamd_action",
-        _judge_rspamd,
+        name=RSPAMD,
+        says="Mail that rspamd judges to be spam is put into Junk or refused.",
+        setting=RuleSetting(
+            path="content.rspamd_action",
+            default="junk",
+            says=(
+                "What to do with mail that rspamd would reject; mail that it would mark goes into Junk, "
+                'unless this is "observe". off: it is not asked.'
+            ),
+        ),
+        judge=_judge_rspamd,
     ),
     Rule(
-        CONTENT,
-        "Mail that the classifier judges to be junk is put into Junk.",
-        "content.classifier",
-        _judge_words,
+        name=CONTENT,
+        says="Mail that the classifier judges to be junk is put into Junk.",
+        setting=RuleSetting(
+            path="content.classifier",
+            says=(
+                "Put mail into Junk that reads like what people sorted there; observe: only record it; off: "
+                "only learn."
+            ),
+        ),
+        judge=_judge_words,
     ),
 )

@@ -1,13 +1,15 @@
 """The verdict at the door, from evidence alone. What could not be known may defer, never reject (DESIGN §2
 law 3)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sekisho.core.policy.contentrules import dangerous
 from sekisho.core.policy.door import author, content, stranger
 from sekisho.core.policy.door.author import ARC_TRUSTED, DMARC, IMPERSONATED, OWN_DOMAIN, SHOWN, UNREADABLE
+from sekisho.core.policy.door.connection import CONNECTION_RULES
 from sekisho.core.policy.door.content import ATTACHMENT, CONTENT, RSPAMD, VIRUS
-from sekisho.core.policy.door.rule import ACCEPTED, DoorRules, DoorVerdict, Rule
+from sekisho.core.policy.door.rule import ACCEPTED, DoorRules, DoorVerdict, Rule, by_name
 from sekisho.core.policy.door.stranger import (
     DNSBL,
     FORWARDING,
@@ -45,6 +47,7 @@ ORDER = (
 )
 _FAMILIES = {**author.RULES, **stranger.RULES, **content.RULES}
 RULES: tuple[Rule, ...] = tuple(_FAMILIES[name] for name in ORDER)
+EVERY_RULE: Mapping[str, Rule] = by_name(*CONNECTION_RULES) | _FAMILIES
 
 
 def judge(evidence: Evidence, rules: DoorRules, among: tuple[Rule, ...] | None = None) -> DoorVerdict:

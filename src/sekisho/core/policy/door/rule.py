@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from sekisho.core.policy.contentrules import ContentRules
 from sekisho.core.policy.dnsbl import DnsblRules
@@ -57,21 +57,33 @@ class DoorVerdict:
 ACCEPTED = DoorVerdict()
 
 
-class Rule(NamedTuple):
-    """`name`: in journal, `why` and `DoorRules.modes`; `says` is for people; `setting` names where its mode
-    is set; `judge` gives None when the rule has nothing to say.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSetting:
+    """Where an operator says what becomes of a rule: its path in sekisho.toml, what counts if nothing stands
+    there, and what the reference of settings says of it. The field itself, with the words that it takes, is
+    in `config`, and takes these from here."""
+
+    path: str
+    default: str | tuple[str, ...] = "enforce"
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """`name`: in journal, `why` and `DoorRules.modes`; `says` is for people; `judge` gives None when the rule
+    has nothing to say.
 
     `stage` is when it is asked: at the greeting, at MAIL, at RCPT, or about a whole message.
     """
 
     name: str
     says: str
-    setting: str
+    setting: RuleSetting
     judge: Callable[[Evidence, DoorRules], DoorVerdict | None]
     stage: Literal["greeting", "sender", "recipient", "message"] = "message"
 
 
-def by_name(*rules: Rule) -> Mapping[str, Rule]:
+def by_name(*rules: Rule) -> dict[str, Rule]:
     """The rules of a family."""
     return {rule.name: rule for rule in rules}
 

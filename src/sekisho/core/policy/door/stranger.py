@@ -8,7 +8,7 @@ that name.
 from typing import Literal
 
 from sekisho.core.policy.dnsbl import is_enough
-from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule, by_name, is_for_roles
+from sekisho.core.policy.door.rule import DoorRules, DoorVerdict, Rule, RuleSetting, by_name, is_for_roles
 from sekisho.core.policy.evidence import Evidence
 from sekisho.core.policy.greylist import GreylistEffect, GreylistFinding, GreylistRules, spell, state_of
 from sekisho.core.policy.reputation import (
@@ -318,33 +318,65 @@ def _judge_reputation(evidence: Evidence, rules: DoorRules) -> DoorVerdict | Non
 
 RULES = by_name(
     Rule(
-        SENDER,
-        "Mail from a sender domain that does not exist is deferred or refused.",
-        "door.sender_domain",
-        judge_sender,
+        name=SENDER,
+        says="Mail from a sender domain that does not exist is deferred or refused.",
+        setting=RuleSetting(
+            path="door.sender_domain",
+            default="defer",
+            says=(
+                "What becomes of mail from a domain that does not exist; observe: only write it down; off: "
+                "do not look."
+            ),
+        ),
+        judge=judge_sender,
     ),
     Rule(
-        FORWARDING,
-        "Mail that fails SPF is not forwarded to addresses elsewhere.",
-        "door.forwarding",
-        _judge_forwarding,
+        name=FORWARDING,
+        says="Mail that fails SPF is not forwarded to addresses elsewhere.",
+        setting=RuleSetting(
+            path="door.forwarding",
+            says=(
+                "Refuse what SPF calls forged and an alias would only send elsewhere; observe: only write "
+                "it down; off: send it on."
+            ),
+        ),
+        judge=_judge_forwarding,
     ),
     Rule(
-        DNSBL,
-        "Mail from hosts or domains that several blocklists list is refused.",
-        "door.dnsbl",
-        _judge_dnsbl,
+        name=DNSBL,
+        says="Mail from hosts or domains that several blocklists list is refused.",
+        setting=RuleSetting(
+            path="door.dnsbl",
+            says=(
+                "Turn clients away that blocklists agree on; observe: only write it down; off: do not ask "
+                "them."
+            ),
+        ),
+        judge=_judge_dnsbl,
     ),
     Rule(
-        GREYLIST,
-        "Unknown senders that nothing authenticates are asked to try again later (greylisting).",
-        "greylist.mode",
-        _judge_greylist,
+        name=GREYLIST,
+        says="Unknown senders that nothing authenticates are asked to try again later (greylisting).",
+        setting=RuleSetting(
+            path="greylist.mode",
+            says=(
+                "Ask unknown senders whom nothing authenticates to try again later; observe: only record "
+                "it; off: do nothing."
+            ),
+        ),
+        judge=_judge_greylist,
     ),
     Rule(
-        REPUTATION,
-        "Mail from senders with a bad reputation is put into Junk or deferred.",
-        "reputation.bad_history",
-        _judge_reputation,
+        name=REPUTATION,
+        says="Mail from senders with a bad reputation is put into Junk or deferred.",
+        setting=RuleSetting(
+            path="reputation.bad_history",
+            default="junk",
+            says=(
+                "What to do with mail from senders of whom only bad is known: put it into Junk, defer it, "
+                "only record it (observe), or nothing."
+            ),
+        ),
+        judge=_judge_reputation,
     ),
 )

@@ -39,7 +39,7 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
                     "name": rule.name,
                     "stage": rule.stage,
                     "mode": chosen.mode(rule.name),
-                    "setting": rule.setting,
+                    "setting": rule.setting.path,
                     "says": says,
                 }
                 for rule, says in told
@@ -48,7 +48,7 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
         return
     say = shell.say
     rows = [
-        (rule.name, say(rule.stage), say(chosen.mode(rule.name)), rule.setting, say(rule.says))
+        (rule.name, say(rule.stage), say(chosen.mode(rule.name)), rule.setting.path, say(rule.says))
         for rule in every
     ]
     shell.print_table((say("Rule"), say("Asked at"), say("Mode"), say("Setting"), say("What it does")), rows)
