@@ -31,7 +31,7 @@ async def test_a_factor_from_beginning_to_end(taro: Context, journal: MemoryJour
     shown = await ask(taro, "factor.show", address=TARO)
     assert shown.state == "on" and shown.recovery_left == 10 and shown.confirmed_at_us == taro.clock.now_us()
     assert "already" in await refusal(taro, "factor.confirm", address=TARO, code="1")
-    assert "take it away first" in await refusal(taro, "factor.enable", address=TARO)
+    assert "disable it first" in await refusal(taro, "factor.enable", address=TARO)
     clock = taro.clock
     assert isinstance(clock, ManualClock)
     clock.advance(30)

@@ -173,7 +173,7 @@ async def test_what_was_put_off_and_came_again_is_here(scene: Scene) -> None:
     story = await scene.story("m1")
     assert (
         said(story.what).endswith(", as m2")
-        and said(story.remedy) == "Nothing: it is here. What became of it: sekisho why m2."
+        and said(story.remedy) == "Nothing: the message has arrived. For what became of it: sekisho why m2."
     )
     assert "m2" in said(story.what, "ja") and "the sender is unknown here" in said(story.why)
 
@@ -231,7 +231,7 @@ async def test_a_refused_message_is_told_by_the_rule_of_its_evidence(scene: Scen
 @pytest.mark.parametrize(
     ("reply", "verdict", "why"),
     [
-        ("552 5.3.4 The message is too large", "refused", "larger than this server takes"),
+        ("552 5.3.4 The message is too large", "refused", "larger than this server accepts"),
         ("550 5.5.2 Bare CR or LF received", "refused", "CRLF"),
         ("452 4.3.1 The message cannot be stored at the moment", "deferred", "not enough room"),
         ("550 5.9.9 Something new", "refused", "550 5.9.9 Something new"),
@@ -296,7 +296,7 @@ async def test_how_deliveries_end(scene: Scene) -> None:
     assert (story.verdict, story.remedy) == (
         "delivered",
         None,
-    ) and "was taken by mx.far.example [192.0.2.9]" in said(story.what)
+    ) and "was delivered to mx.far.example [192.0.2.9]" in said(story.what)
     scene.attempt("d@far.example", "deferred", "451 4.4.1 No", attempt=9)
     scene.note("queue.expired", "m1", recipient="d@far.example")
     story = await scene.story("m1")
@@ -506,7 +506,7 @@ async def test_a_limit_of_the_session_outranks_its_end(scene: Scene) -> None:
         "reception.connection", "k3q7w2ma", "192.0.2.1", client="192.0.2.1", hello="b.example", reason="quit"
     )
     story = await scene.story("k3q7w2ma")
-    assert story.verdict == "refused" and "larger than this server takes" in said(story.why)
+    assert story.verdict == "refused" and "larger than this server accepts" in said(story.why)
 
 
 @pytest.mark.parametrize("cause", [*LOGIN_CAUSES, "wrong password, again", "account suspended"])
@@ -584,7 +584,7 @@ async def test_what_an_operator_holds_of_an_account(scene: Scene) -> None:
         (
             "submission.refused",
             {"account": "t@example.org", "rule": "sending-held", "reply": "550 5.7.1 No"},
-            "an operator holds all that t@example.org sends",
+            "an operator holds all mail of t@example.org",
         ),
         (
             "submission.refused",

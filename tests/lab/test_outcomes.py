@@ -70,9 +70,9 @@ def a_case(
     [
         (a_case("inbox"), {"to": ("inbox",)}, ""),
         (a_case("junk"), {"to": ("inbox", "junk")}, ""),
-        (a_case("junk"), {"to": ("inbox",)}, "It was to end as inbox, and ended as junk."),
+        (a_case("junk"), {"to": ("inbox",)}, "It should have ended as inbox, but ended as junk."),
         (a_case("refused"), {"to": ("stopped",)}, ""),
-        (a_case("junk"), {"to": ("stopped",)}, "It was to end as stopped, and ended as junk."),
+        (a_case("junk"), {"to": ("stopped",)}, "It should have ended as stopped, but ended as junk."),
         (a_case("lost"), {"to": ("anything",)}, ""),
         (a_case("inbox", tries=2, delay=301), {"to": ("inbox",)}, "It was delayed by 5m 1s in 2 tries."),
         (a_case("outside", delay=61), {"to": ("outside",)}, "It was delayed by 1m 1s in 1 tries."),
@@ -87,7 +87,7 @@ def a_case(
         (
             a_case("inbox"),
             {"to": ("inbox",), "deferred_first": True},
-            "It was to be deferred first, and was taken at once.",
+            "It should have been deferred first, but was accepted at once.",
         ),
         (a_case("inbox", tries=2), {"to": ("inbox",), "deferred_first": False}, "It was deferred first."),
         (

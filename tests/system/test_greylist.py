@@ -89,7 +89,7 @@ def test_a_stranger_waits_and_comes_back_from_another_host(server: Server, someo
     assert hand_in(server, someone.address, content, "x@stranger.test", "127.0.1.200") == "250"
     assert len(mailboxes.messages(server, someone)) == 1
     wait_until(
-        lambda: "it came again and was accepted" in server.command("why", id_)["stories"][0]["sentence"]
+        lambda: "it was sent again and accepted" in server.command("why", id_)["stories"][0]["sentence"]
     )  # once it is written down
     report = server.command("door", "greylist", "--limit", "10")
     assert (

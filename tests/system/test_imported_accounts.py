@@ -66,7 +66,10 @@ def test_people_log_in_as_before(tmp_path: Path) -> None:
             "--also",
             "sha256",
         )
-        assert [line["name"].partition("@")[0] for line in result if line["taken"]] == ["md5-crypt", "sha256"]
+        assert [line["name"].partition("@")[0] for line in result if line["taken"]] == [
+            "md5-crypt",
+            "sha256",
+        ]
         names = [*(name.lower() for name in (*BY_DOVEADM, *BROKEN[:2])), *BY_MKPASSWD]
         for name in names:
             account = Account(f"{name}@example.test", PASSWORD)

@@ -87,7 +87,7 @@ def test_what_does_not_end_as_the_scene_says_is_told(tmp_path: Path) -> None:
         "--scenario", str(tmp_path / "wrong.toml"), "--keep", str(tmp_path / "kept"), LC_ALL="C.UTF-8"
     )
     assert code == 1, err
-    assert "It was to end as refused, and ended as inbox." in out and "Not as the scene says." in out
+    assert "It should have ended as refused, but ended as inbox." in out and "Not as the scene says." in out
     assert "Honest: 2 messages, 0 wrongly stopped" in out
     journal = (tmp_path / "kept" / "wrong" / "journal.log").read_text()
     assert '"client":"198.51.100.10"' in journal and '"client":"127.9.9.9"' in journal

@@ -163,10 +163,10 @@ REFUSALS: dict[str, tuple[Callable[[Server], str], str, str, str]] = {
     "declared size": (
         oversized_by_declaration,
         "552 5.3.4",
-        "larger than this server takes",
+        "larger than this server accepts",
         "上限より大きい",
     ),
-    "size": (oversized, "552 5.3.4", "larger than this server takes", "上限より大きい"),
+    "size": (oversized, "552 5.3.4", "larger than this server accepts", "上限より大きい"),
     "login": (
         bad_login,
         "",

@@ -74,7 +74,7 @@ async def lift_bans(context: Context, request: LiftBans) -> list[Ban]:
     account = str(parse_address(request.account)) if request.account else None
     bans = await context.banning.about(network, account)
     if not bans:
-        raise AdminRefused("No ban meets {network}.", network=str(network))
+        raise AdminRefused("There is no ban on {network}.", network=str(network))
     await context.banning.lift(bans)
     for ban in bans:
         context.audit("bans.lift", ban.network, account=ban.account, reason=ban.reason)

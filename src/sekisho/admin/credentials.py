@@ -68,7 +68,7 @@ async def add_credential(context: Context, request: AddCredential) -> NewCredent
         raise AdminRefused("A label is a name of one to {limit} characters, such as phone.", limit=MAX_LABEL)
     if label in (PASSWORD, FORMER_LABEL):
         raise AdminRefused(
-            "{label} is what an own password of the account is called; choose another label.", label=label
+            "{label} is the label of the account's own password; choose another label.", label=label
         )
     if request.expires_at_us and request.expires_at_us <= context.clock.now_us():
         raise AdminRefused("The last day is in the past.")

@@ -61,8 +61,8 @@ async def enable_factor(context: Context, request: FactorRequest) -> FactorBegun
     account = await find_account(context, request.address)
     if (await _view(context, account)).state == "on":
         raise AdminRefused(
-            "{address} has a second factor already; take it away first: sekisho account factor {address} "
-            "disable",
+            "{address} has a second factor already; disable it first: sekisho account factor "
+            "{address} disable",
             address=account.address,
         )
     secret = await _factors(context).begin(account.id)

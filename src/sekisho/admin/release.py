@@ -136,12 +136,14 @@ async def _trust(context: Context, refused: LedgerEntry, evidence: LedgerEntry |
     rule, author = str(fields.get("rule") or refused.fields.get("rule", "")), str(fields.get("author", ""))
     if rule not in TRUST_HELPS:
         raise AdminRefused(
-            "Trust does not help against {rule}; what does: sekisho why {id}", rule=rule or "-", id=refused.id
+            "Trusting the sender does not change the rule {rule}. For what does: sekisho why {id}",
+            rule=rule or "-",
+            id=refused.id,
         )
     accounts: Sequence[Account] = await _accounts(context, refused)
     if not author or not accounts:
         raise AdminRefused(
-            "{id} names no author, or nobody here, so that nobody can be trusted for it.", id=refused.id
+            "{id} has no author or no recipient here, so its sender cannot be trusted.", id=refused.id
         )
     is_vouched = bool(fields.get("organization"))
     client = ip_address(str(fields.get("client", "")))

@@ -9,26 +9,28 @@ from sekisho.core.policy.dnsbl import Blocklist, CodeRange
 
 
 class BlocklistSettings(SettingsSection):
-    zone: str = Field(description="Zone that is asked, such as bl.example.org.")
+    zone: str = Field(description="Zone of the list in the DNS, such as bl.example.org.")
     accepted_terms: bool = Field(
         False,
-        description="You have read who may use the list, and how much, and it suits you; until then it is "
-        "not asked.",
+        description="Set it once you have read and accepted who may use the list, and how much. "
+        "Until then the list is not asked.",
     )
     codes: dict[str, str] = Field(
         description="Answers that count and what they mean: "
         '{"127.0.0.2" = "spam source", "127.0.0.4-7" = "bots"}.'
     )
     weight: Annotated[float, Field(gt=0, le=10)] = Field(
-        1.0, description="What a listing adds; door.blocklist_weight turns away."
+        1.0, description="Weight of a listing; mail is refused when the sum reaches door.blocklist_weight."
     )
     kind: Literal["ip", "domain"] = Field(
-        "ip", description="Is it asked for client addresses, or for the sender's domain?"
+        "ip", description="Whether the list holds client addresses (ip) or sender domains (domain)."
     )
-    ipv4: bool = Field(True, description="Ask it for IPv4 clients.")
-    ipv6: bool = Field(False, description="Ask it for IPv6 clients.")
+    ipv4: bool = Field(True, description="Ask the list about IPv4 clients.")
+    ipv6: bool = Field(False, description="Ask the list about IPv6 clients.")
     ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = Field(
-        128, description="64: it lists whole IPv6 networks by their first address."
+        128,
+        description="Length of the IPv6 networks that the list holds; 64: each is listed by its "
+        "first address.",
     )
 
     @model_validator(mode="after")

@@ -247,14 +247,14 @@ def _check_queue(config: Config) -> Iterator[Problem]:
         yield Problem(
             path="queue.retry_seconds",
             text="The first wait is as long as a message lives, so nothing would be tried again.",
-            advice="Make it shorter than queue.lifetime_seconds ({lifetime}).",
+            advice="Set it to less than queue.lifetime_seconds ({lifetime}).",
             values={"lifetime": queue.lifetime_seconds},
         )
     if queue.delay_notice_seconds >= queue.lifetime_seconds:
         yield Problem(
             path="queue.delay_notice_seconds",
             text="Senders would never hear of a delay: messages expire before it.",
-            advice="Make it shorter than queue.lifetime_seconds ({lifetime}).",
+            advice="Set it to less than queue.lifetime_seconds ({lifetime}).",
             values={"lifetime": queue.lifetime_seconds},
             severity="warning",
         )
@@ -339,6 +339,6 @@ def _check_rest(config: Config) -> Iterator[Problem]:
         yield Problem(
             path="limits.header_octets",
             text="A header section could be larger than a whole message.",
-            advice="Make it at most limits.message_octets ({limit}).",
+            advice="Set it to at most limits.message_octets ({limit}).",
             values={"limit": config.limits.message_octets},
         )

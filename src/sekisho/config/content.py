@@ -32,7 +32,7 @@ class ContentSettings(SettingsSection):
     )
     shared_lessons: bool = Field(
         True,
-        description="Let everybody profit from what one account teaches by moving mail to and from Junk.",
+        description="Use what one account teaches by moving mail to and from Junk for all accounts.",
     )
     lessons: Annotated[int, Field(ge=200, le=100_000)] = Field(
         10_000,
@@ -42,24 +42,26 @@ class ContentSettings(SettingsSection):
     attachments: Literal["junk", "refuse", "observe", "off"] = of_rule(ATTACHMENT)
     flagged: tuple[Danger, ...] = Field(
         tuple(danger for danger in DANGERS if danger != "encrypted archive"),
-        description="Kinds of attachments that count as such.",
+        description="Kinds of attachments that count as acting when they are opened.",
     )
     allowed_endings: tuple[str, ...] = Field(
-        (), description='Endings of file names that are accepted all the same, such as ("js", "xlsm").'
+        (),
+        description="Endings of file names that are accepted although they act when opened, such "
+        'as ("js", "xlsm").',
     )
     clamav: ScannerPlace = Field(
-        "", description="Socket of clamd, as a path or host:port; empty: it is not asked."
+        "", description="Socket of clamd, as a path or host:port; empty: clamd is not used."
     )
     clamav_action: Literal["refuse", "junk", "observe", "off"] = of_rule(VIRUS)
     rspamd: ScannerPlace = Field(
-        "", description="Normal worker of rspamd, as host:port or a path; empty: it is not asked."
+        "", description="Normal worker of rspamd, as host:port or a path; empty: rspamd is not used."
     )
-    rspamd_password: Secret = Field("", description="Password of rspamd, if it asks for one.")
+    rspamd_password: Secret = Field("", description="Password of rspamd, if it needs one.")
     rspamd_action: Literal["refuse", "junk", "observe", "off"] = of_rule(RSPAMD)
-    outgoing: bool = Field(True, description="Examine outgoing mail too, as advice to the guard.")
+    outgoing: bool = Field(True, description="Examine outgoing mail too, as evidence for the guard.")
     scanner_timeout_seconds: Seconds = Field(
         20.0,
-        description="How long one scanner may take; after that the message is judged without its answer.",
+        description="How long to wait for a scanner; after that the message is judged without its answer.",
     )
     scanner_octets: Octets = Field(26_214_400, description="Largest message that is given to scanners.")
 

@@ -85,7 +85,7 @@ def _check_folders(config: Config) -> Iterator[Problem]:
         yield Problem(
             path="data_dir",
             text="{path} does not exist, and neither does the folder above it.",
-            advice="Make it, or name another one.",
+            advice="Create it, or name another one.",
             values={"path": config.data_dir},
         )
     for path, file in (
@@ -103,7 +103,7 @@ def _check_folders(config: Config) -> Iterator[Problem]:
             yield Problem(
                 path=path,
                 text="The folder of {path} does not exist.",
-                advice="Make it, or name another one.",
+                advice="Create it, or name another one.",
                 values=values,
                 severity=severity,
             )
@@ -125,7 +125,7 @@ def _check_user(config: Config) -> Iterator[Problem]:
         yield Problem(
             path="user",
             text="There is no user {user} on this machine.",
-            advice="Make it: useradd --system --home-dir {home} {user}",
+            advice="Create it: useradd --system --home-dir {home} {user}",
             values={"user": config.user, "home": config.data_dir},
         )
         return

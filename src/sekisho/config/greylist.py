@@ -14,7 +14,7 @@ from sekisho.core.policy.mode import Mode
 class GreylistSettings(SettingsSection):
     mode: Mode = of_rule(GREYLIST)
     after_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        60.0, description="How long after the first try a retry is accepted."
+        60.0, description="How long after the first try a retry is accepted at the earliest."
     )
     until_hours: Annotated[float, Field(ge=1, le=240)] = Field(
         24.0,
@@ -26,9 +26,8 @@ class GreylistSettings(SettingsSection):
     )
     tarpit_seconds: Annotated[float, Field(ge=0, le=300)] = Field(
         0.0,
-        description="How long a client is kept waiting for its reply; if it stays, it need not come back "
-        "(taRgrey uses "
-        "65). 0: it is answered at once.",
+        description="How long a client is kept waiting for its reply; a client that waits is "
+        "accepted without a retry (taRgrey uses 65). 0: it is answered at once.",
     )
     tarpit_connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
         100,

@@ -11,15 +11,15 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class GuardSettings(SettingsSection):
-    """The guard watches what your own people send: how much that may be, and what makes mail wait for you."""
+    """The guard watches the mail that your own people send, and holds what does not fit the account."""
 
     mode: Literal["enforce", "observe", "off"] = Field(
         "enforce",
-        description="Slow down and hold doubtful mail of your own people; observe: only record it; off: "
-        "do not watch.",
+        description="Slow down or hold unusual mail of your own people; observe: only record it; "
+        "off: do not watch.",
     )
     first_time_per_day: Count = Field(
-        200, description="Most recipients elsewhere whom nobody here wrote to before, per account and day."
+        200, description="Most recipients elsewhere, per account and day, to whom nobody here wrote before."
     )
     recipients_per_day: Count = Field(1000, description="Most recipients per account and day.")
     bulk_recipients_per_day: Count = Field(

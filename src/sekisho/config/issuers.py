@@ -10,10 +10,9 @@ Algorithm = Literal["RS256", "ES256", "EdDSA"]
 
 
 class IssuerSettings(SettingsSection):
-    issuer: str = Field(description='URL of the provider, exactly as its tokens spell it ("iss").')
+    issuer: str = Field(description='URL of the provider, exactly as in its tokens ("iss").')
     audience: Annotated[str, Field(min_length=1)] = Field(
-        description='Audience that tokens must be made for ("aud"): the name by which the provider knows '
-        "this server."
+        description='Audience of the tokens ("aud"): the name by which the provider knows this server.'
     )
     jwks_url: str | None = Field(
         None, description="URL of the provider's public keys; absent: the one in its discovery document."
@@ -29,7 +28,7 @@ class IssuerSettings(SettingsSection):
         ("RS256", "ES256", "EdDSA"), description="Signature algorithms that are accepted."
     )
     clock_skew_seconds: Annotated[int, Field(ge=0, le=600)] = Field(
-        60, description="How far the provider's clock may differ from ours."
+        60, description="How far the provider's clock may differ from this server's."
     )
     ca_file: LocalPath | None = Field(
         None,

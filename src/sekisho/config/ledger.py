@@ -24,6 +24,6 @@ class LedgerSettings(SettingsSection):
     )
     why_url: str = Field(
         "",
-        description='Address of a page that explains refusals, told in each of them; "{id}" stands for '
-        'the refusal id: "https://mail.example.org/why/{id}".',
+        description="Address of a page that explains refusals, given in each refusal, such as "
+        '"https://mail.example.org/why/{id}"; "{id}" stands for the refusal id.',
     )

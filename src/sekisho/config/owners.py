@@ -20,7 +20,7 @@ async def check_role_owners(roles: RoleOwners, directory: Directory) -> list[Pro
                 Problem(
                     path=f"roles.{role}",
                     text="There is no account {owner}, so nobody would read the mail to {role}@.",
-                    advice="Make it (sekisho account add {owner}), or name another one.",
+                    advice="Create it (sekisho account add {owner}), or name another one.",
                     values={"owner": owner, "role": role},
                 )
             )

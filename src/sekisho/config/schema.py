@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 
+from sekisho.config.authsocket import AuthSocketSettings
 from sekisho.config.blocklists import BlocklistSettings
 from sekisho.config.content import ContentSettings
 from sekisho.config.greylist import GreylistSettings
@@ -40,8 +41,8 @@ class ListenerSettings(SettingsSection):
     )
     proxy_from: tuple[IPvAnyNetwork, ...] = Field(
         (),
-        description="Networks of proxies, which must send a PROXY protocol v2 header; empty: no client "
-        "may send one.",
+        description="Networks of proxies, which must send a PROXY protocol v2 header; empty: no client may "
+        "send one.",
     )
 
 
@@ -52,8 +53,8 @@ class Certificate(SettingsSection):
     key_file: LocalPath = Field(description="PEM file of the private key.")
     names: tuple[str, ...] = Field(
         (),
-        description="Host names (SNI) for which this certificate is shown; empty: those in the "
-        "certificate. The first certificate is the default.",
+        description="Host names (SNI) for which this certificate is shown; empty: those in the certificate. "
+        "The first certificate is the default.",
     )
 
 
@@ -61,11 +62,15 @@ class ResolverSettings(SettingsSection):
     servers: tuple[str, ...] = Field(
         (), description='DNS resolvers as "address" or "address:port"; empty: those of /etc/resolv.conf.'
     )
-    timeout_seconds: Seconds = Field(5.0, description="How long one try of a DNS question may take.")
-    tries: Annotated[int, Field(ge=1, le=10)] = Field(
-        3, description="Tries of one question, over all resolvers together."
+    timeout_seconds: Seconds = Field(
+        5.0, description="How long to wait for the answer to one try of a DNS question."
     )
-    cache_entries: Annotated[int, Field(ge=0)] = Field(50_000, description="Answers that each worker keeps.")
+    tries: Annotated[int, Field(ge=1, le=10)] = Field(
+        3, description="Most tries of one DNS question, over all resolvers together."
+    )
+    cache_entries: Annotated[int, Field(ge=0)] = Field(
+        50_000, description="Most DNS answers that each worker keeps in its cache."
+    )
     trust_ad: bool | None = Field(
         None,
         description="Trust the AD bit (answers that DNSSEC proved); default: only if the resolver is on a "
@@ -81,9 +86,9 @@ class Limits(SettingsSection):
         1000, description="Most recipients of one transaction (RFC 5321 §4.5.3.1.8: at least 100)."
     )
     header_octets: Octets = Field(1_048_576, description="Largest header section of a message.")
-    header_fields: Annotated[int, Field(ge=100)] = Field(1000, description="Most fields in a header section.")
+    header_fields: Annotated[int, Field(ge=100)] = Field(1000, description="Most header fields of a message.")
     received_fields: Annotated[int, Field(ge=10)] = Field(
-        100, description="Received fields from which a message counts as going in a loop."
+        100, description="Number of Received fields from which a message counts as being in a loop."
     )
     connections: Annotated[int, Field(ge=1)] = Field(
         4000, description="Most open connections per kind of listener, over all workers."
@@ -93,9 +98,8 @@ class Limits(SettingsSection):
     )
     kept_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1,
-        description="Share of the connections that is kept free for people who log in; other connections "
-        "are ended to "
-        "make room for them and for each other.",
+        description="Share of the connections that is kept free for people who log in; connections of "
+        "others are ended to make room.",
     )
     stress_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.6,
@@ -104,10 +108,11 @@ class Limits(SettingsSection):
     )
     stress_seconds: Seconds = Field(
         20.0,
-        description="How long a stranger's connection may make no headway while the server is under stress.",
+        description="How long a connection of somebody unknown may make no progress while the server is "
+        "under stress.",
     )
     errors_per_session: Annotated[int, Field(ge=1)] = Field(
-        10, description="Protocol errors of one session before it is ended with 421."
+        10, description="Number of protocol errors after which a session is ended with 421."
     )
     transactions_per_session: Annotated[int, Field(ge=1)] = Field(
         1000, description="Most MAIL commands of one session."
@@ -124,18 +129,19 @@ class ReceptionSettings(SettingsSection):
     command_timeout_seconds: Seconds = Field(
         300.0, description="How long to wait for a whole command (RFC 5321 §4.5.3.2.7: at least 5 minutes)."
     )
-    data_timeout_seconds: Seconds = Field(180.0, description="How long to wait for more of a message.")
+    data_timeout_seconds: Seconds = Field(
+        180.0, description="How long to wait for the next part of a message."
+    )
     data_octets_per_second: Annotated[float, Field(ge=0)] = Field(
         100.0,
-        description="Slowest average speed at which a message may arrive, after a while for its "
-        "beginning; 0: any speed.",
+        description="Slowest average speed at which a message may arrive, measured after a start-up time; "
+        "0: no limit.",
     )
     session_timeout_seconds: Seconds = Field(3600.0, description="How long one connection may last.")
     text_line_octets: Octets = Field(
         0,
         description="Longest line of a message; 0: any length. RFC 5321 allows 998, but much real mail has "
-        "longer lines; "
-        "lines are never folded.",
+        "longer lines; lines are never folded.",
     )
     loose_dot_domains: tuple[str, ...] = Field(
         ("docomo.ne.jp", "ezweb.ne.jp", "au.com"),
@@ -156,8 +162,8 @@ class DoorSettings(SettingsSection):
     early_talkers: Mode = of_rule(EARLY_TALKER)
     greet_delay_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
         1.0,
-        description="How long the greeting waits, to see who speaks early, for strangers without a "
-        "verified reverse name only; 0: never.",
+        description="How long the greeting is delayed for unknown clients without a verified reverse name, "
+        "to catch those that send early; 0: no delay.",
     )
     helo_forged: Mode = of_rule(HELO_FORGED)
     rates: RateSettings = RateSettings()
@@ -165,31 +171,37 @@ class DoorSettings(SettingsSection):
     forwarding: Mode = of_rule(FORWARDING)
     trusted_sealers: tuple[str, ...] = of_rule(ARC_TRUSTED)
     unchecked_networks: tuple[IPvAnyNetwork, ...] = Field(
-        (), description="Clients whose mail is not checked: backup MX hosts and machines of your own."
+        (),
+        description="Networks of clients whose mail is not checked: backup MX hosts and machines of "
+        "your own.",
     )
     dnsbl: Mode = of_rule(DNSBL)
     blocklists: tuple[BlocklistSettings, ...] = Field(
         (), description="DNS blocklists; each is asked only if its terms are accepted."
     )
     blocklist_weight: Annotated[float, Field(gt=0)] = Field(
-        2.0, description="Sum of weights that turns a client away."
+        2.0, description="Sum of weights from which mail is refused."
     )
     blocklist_count: Annotated[int, Field(ge=2, le=20)] = Field(
-        2, description="How many lists must agree; bad experience of our own with the client counts as one."
+        2,
+        description="Number of lists that must agree before mail is refused; a bad reputation of the "
+        "client here counts as one.",
     )
 
 
 class SubmissionSettings(SettingsSection):
     command_timeout_seconds: Seconds = Field(300.0, description="How long to wait for a whole command.")
-    data_timeout_seconds: Seconds = Field(180.0, description="How long to wait for more of a message.")
+    data_timeout_seconds: Seconds = Field(
+        180.0, description="How long to wait for the next part of a message."
+    )
     data_octets_per_second: Annotated[float, Field(ge=0)] = Field(
         100.0,
-        description="Slowest average speed at which a message may arrive, after a while for its "
-        "beginning; 0: any speed.",
+        description="Slowest average speed at which a message may arrive, measured after a start-up time; "
+        "0: no limit.",
     )
     session_timeout_seconds: Seconds = Field(3600.0, description="How long one connection may last.")
     login_timeout_seconds: Seconds = Field(
-        60.0, description="How long a client may take from the connection to the login."
+        60.0, description="How long a client has to log in after it connected."
     )
     hide_client_address: bool = Field(
         True, description="Leave the IP address of the client out of the Received field."
@@ -213,7 +225,9 @@ class RelaySettings(SettingsSection):
         None, description="Own IPv6 address that outgoing connections come from."
     )
     ipv6: bool = Field(True, description="Deliver to next hops over IPv6 too.")
-    connect_timeout_seconds: Seconds = Field(30.0, description="How long one attempt to connect may take.")
+    connect_timeout_seconds: Seconds = Field(
+        30.0, description="How long to wait for a connection to be made."
+    )
     greeting_timeout_seconds: Seconds = Field(
         300.0, description="How long to wait for the greeting (RFC 5321 §4.5.3.2.1)."
     )
@@ -268,7 +282,7 @@ class QueueSettings(SettingsSection):
 
 class AccessSettings(SettingsSection):
     login_timeout_seconds: Seconds = Field(
-        60.0, description="How long a client may take from the connection to the login."
+        60.0, description="How long a client has to log in after it connected."
     )
     idle_timeout_seconds: Seconds = Field(
         1860.0,
@@ -281,7 +295,9 @@ class AccessSettings(SettingsSection):
         "minutes).",
     )
     sieve_idle_timeout_seconds: Seconds = Field(
-        1860.0, description="ManageSieve autologout (RFC 5804 §1.2: at least 30 minutes)."
+        1860.0,
+        description="How long a ManageSieve client may be idle before it is logged out (RFC 5804 "
+        "§1.2: at least 30 minutes).",
     )
     append_octets: Octets = Field(
         104_857_600, description="Largest message that a mail program may store (APPEND)."
@@ -293,15 +309,15 @@ class LoginSettings(SettingsSection):
         2.0, description="How long after its beginning a failed login is answered, whatever its cause."
     )
     failures_per_connection: Annotated[int, Field(ge=1)] = Field(
-        3, description="Failed logins of one connection before it is closed."
+        3, description="Number of failed logins after which a connection is closed."
     )
     failures_per_network: Annotated[int, Field(ge=1)] = Field(
-        30, description="Failed logins of one network within the window before it is banned."
+        30, description="Number of failed logins within the window after which a network is banned."
     )
     failures_per_account_and_network: Annotated[int, Field(ge=1)] = Field(
         10,
-        description="Failed logins to one account from one network before that network is banned from "
-        "that account.",
+        description="Number of failed logins to one account after which a network is banned from that "
+        "account.",
     )
     unknown_accounts_per_network: Annotated[int, Field(ge=1)] = Field(
         6, description="Unknown account names one network may try before it is banned; each name counts once."
@@ -309,27 +325,24 @@ class LoginSettings(SettingsSection):
     failures_per_wide_network: Annotated[int, Field(ge=1)] = Field(
         300,
         description="Failed logins in a /16 (IPv6: /48) after which a network in it keeps a tenth of its "
-        "tries at "
-        "accounts that never logged in from there; four times as many leave it none.",
+        "tries at accounts that never logged in from there; four times as many leave it none.",
     )
     strange_failures_per_account: Annotated[int, Field(ge=1)] = Field(
         50,
         description="Failed logins to one account from networks that it never logged in from, after which "
-        "each such "
-        "network keeps a fifth of its tries.",
+        "each such network keeps a fifth of its tries.",
     )
     sprayed_accounts: Annotated[int, Field(ge=0)] = Field(
         8,
-        description="Accounts at which a password has failed before it opens none from a network that is "
-        "new to the account; 0: no limit.",
+        description="Number of accounts at which one password may fail before it is refused from networks "
+        "that are new to an account; 0: no limit.",
     )
     window_seconds: Annotated[int, Field(ge=1)] = Field(
         900, description="Window in which these failures are counted."
     )
     ban_seconds: Annotated[int, Field(ge=1)] = Field(
         900,
-        description="How long a network that used up its tries is banned; twice as long each further time "
-        "within a week.",
+        description="How long a network is banned; twice as long for each further ban within a week.",
     )
     longest_ban_seconds: Annotated[int, Field(ge=1)] = Field(
         86_400, description="Longest time for which a network is banned."
@@ -356,25 +369,10 @@ class LoginSettings(SettingsSection):
     )
     breached_passwords: LocalPath | None = Field(
         None,
-        description="File of leaked passwords, which nobody may set: sorted lines of SHA-1:COUNT, as "
-        '"Have I Been Pwned" publishes them.',
+        description='File of leaked passwords that may not be used: sorted lines of SHA-1:COUNT, as "Have I '
+        'Been Pwned" publishes them.',
     )
     issuers: tuple[IssuerSettings, ...] = ()
-
-
-class AuthSocketSettings(SettingsSection):
-    """Where other mail servers on this machine ask whether a login is valid, in Dovecot's authentication
-    protocol."""
-
-    path: Annotated[LocalPath | None, AT_START] = Field(
-        None, description="Unix socket; absent: there is none. Whoever may open it can try passwords."
-    )
-    mode: Annotated[str, Field(pattern="^0[0-7]{3}$"), AT_START] = Field(
-        "0600", description="Permissions of the socket, as chmod writes them."
-    )
-    group: Annotated[str, AT_START] = Field(
-        "", description="Group of the socket, by name or number; empty: the group of the server's user."
-    )
 
 
 class MetricsSettings(SettingsSection):
@@ -424,7 +422,7 @@ class Config(SettingsSection):
         0, description="Number of worker processes; 0: one per core."
     )
     worker_heartbeat_seconds: Annotated[float, Field(ge=1), AT_START] = Field(
-        20.0, description="How long a worker may stand still before it is replaced."
+        20.0, description="How long a worker may be unresponsive before it is replaced."
     )
     language: Literal["en", "ja"] = Field(
         "en", description="Language of the notices and letters that the server writes."

@@ -11,24 +11,25 @@ from sekisho.ports.scripts import ScriptLimits
 
 class SieveSettings(SettingsSection):
     enabled: bool = Field(
-        True, description="Run the scripts of accounts when mail comes; off: everything goes into INBOX."
+        True, description="Run the scripts of accounts when mail arrives; off: everything goes into INBOX."
     )
-    scripts: Annotated[int, Field(ge=1, le=1000)] = Field(32, description="Scripts that an account may have.")
+    scripts: Annotated[int, Field(ge=1, le=1000)] = Field(32, description="Most scripts of one account.")
     script_octets: Annotated[int, Field(ge=1024, le=1_048_576)] = Field(65_536, description="Largest script.")
     all_octets: Annotated[int, Field(ge=1024)] = Field(
-        1_048_576, description="All scripts of one account together."
+        1_048_576, description="Largest size of all scripts of one account together."
     )
     redirects: Annotated[int, Field(ge=0, le=32)] = Field(
-        4, description="Addresses that a script may redirect one message to."
+        4, description="Most addresses to which a script may redirect one message."
     )
     redirects_per_day: Annotated[int, Field(ge=0)] = Field(
-        1000, description="Redirected messages of an account a day; beyond them its mail stays here."
+        1000,
+        description="Most redirected messages per account and day; beyond that, mail stays in the account.",
     )
     letters_per_day: Annotated[int, Field(ge=0)] = Field(
-        200, description="Answers and notices that an account's script may send a day."
+        200, description="Most answers and notices that the scripts of one account may send per day."
     )
     body_octets: Annotated[int, Field(ge=0, le=4_194_304)] = Field(
-        262_144, description="So much of a message, from its beginning, is looked at by tests of the body."
+        262_144, description="How much of a message, from its beginning, is examined by tests of the body."
     )
 
     def limits(self) -> SieveLimits:

@@ -127,7 +127,7 @@ def judge(case: OutcomeCase, expect: Expectation) -> Complaint | None:
     )
     if not is_wanted:
         return Complaint(
-            "It was to end as {wanted}, and ended as {outcome}.",
+            "It should have ended as {wanted}, but ended as {outcome}.",
             {"wanted": " | ".join(expect.to), "outcome": case.outcome},
         )
     if case.outcome in ("inbox", "junk", "outside") and (late := _judge_time(case, expect)) is not None:
@@ -159,7 +159,7 @@ def _judge_time(case: OutcomeCase, expect: Expectation) -> Complaint | None:
         return Complaint(
             "It was deferred first."
             if was_deferred
-            else "It was to be deferred first, and was taken at once."
+            else "It should have been deferred first, but was accepted at once."
         )
     is_free = expect.within is not None or expect.deferred_first is not None
     if not is_free and (was_deferred or case.delay_seconds > AT_ONCE_SECONDS):

@@ -124,7 +124,7 @@ async def test_a_domain_in_order() -> None:
             ('mx.example.org         TXT  "v=spf1 a -all"', ""),
             "hint",
             "SPF",
-            "EHLO: mx.example.org says nothing",
+            "EHLO: mx.example.org has no SPF record for this name",
         ),
         (('"v=spf1 mx -all"', '"hello"'), "bad", "SPF", "publishes no SPF record"),
         (
@@ -135,7 +135,7 @@ async def test_a_domain_in_order() -> None:
         ),
         (('"v=spf1 mx -all"', '"v=spf1 mxx -all"'), "bad", "SPF", "is in error"),
         (('"v=spf1 mx -all"', '"v=spf1 mx +all"'), "bad", "SPF", "lets everybody send"),
-        (('"v=spf1 mx -all"', '"v=spf1 mx"'), "hint", "SPF", "says nothing of other senders"),
+        (('"v=spf1 mx -all"', '"v=spf1 mx"'), "hint", "SPF", "does not say what to do with other senders"),
         (('"v=spf1 mx -all"', '"v=spf1 -all"'), "bad", "SPF", "192.0.2.25 may not send for example.org"),
         (('"v=spf1 mx -all"', '"v=spf1 ?mx -all"'), "bad", "SPF", "does not say whether 192.0.2.25 may send"),
         (

@@ -80,23 +80,28 @@ def test_actions(text: str, expected: list[Any]) -> None:
         ('fileinto "A";', ['line 1: fileinto needs require "fileinto" at the top of the script.']),
         (
             'keep; require "copy";',
-            ["line 1: require stands behind other commands. Put it at the top of the script."],
+            ["line 1: require must come before other commands. Put it at the top of the script."],
         ),
-        ('redirect "nobody";', ['line 1: "nobody" is no address that mail can be redirected to.']),
+        ('redirect "nobody";', ['line 1: "nobody" is not an address to which mail can be redirected.']),
         (
             'require "editheader";',
-            ['line 1: There is no capability "editheader" here. Remove it from require, and what needs it.'],
+            [
+                (
+                    'line 1: The capability "editheader" is not supported. Remove it from require, and what '
+                    "needs it."
+                )
+            ],
         ),
         (
             'require "regex";',
-            ['line 1: There is no capability "regex" here. Remove it from require, and what needs it.'],
+            ['line 1: The capability "regex" is not supported. Remove it from require, and what needs it.'],
         ),
         ("keep; }\nkeep;", ["line 1: This } closes no block. Remove it, or open the block with {."]),
         ('if header "a" { stop; }', ["line 1: header takes 2 arguments. Some are missing."]),
-        ('require "index"; if header :last "a" "b" { stop; }', ["line 1: :last must stand with :index."]),
+        ('require "index"; if header :last "a" "b" { stop; }', ["line 1: :last needs :index."]),
         (
             'require "mime"; if header :anychild "a" "b" { stop; }',
-            ["line 1: :anychild must stand with :mime."],
+            ["line 1: :anychild needs :mime."],
         ),
         ("true;", ["line 1: true is a test, not a command. Put it behind if."]),
     ],
@@ -282,7 +287,7 @@ def test_any_message_gives_actions(message: bytes) -> None:
 def test_an_error_keeps_the_message_and_nothing_else() -> None:
     result = run('require ["fileinto", "variables"]; fileinto "A"; set "n" ""; redirect "${n}"; discard;')
     assert result.actions == [Keep(is_implicit=True)]
-    assert str(result.error) == 'line 1: "" is no address that mail can be redirected to.'
+    assert str(result.error) == 'line 1: "" is not an address to which mail can be redirected.'
 
 
 def test_what_excludes_each_other_stops_the_script() -> None:

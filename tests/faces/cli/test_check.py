@@ -70,7 +70,7 @@ def test_for_machines(served: Any) -> None:
     assert unknown["topic"] == "DMARC" and unknown["sentence"].startswith(
         "The DNS did not say which DMARC record applies to example.test"
     )
-    assert served("check", "domain", "example.test")[1].endswith("look at the resolver.\n")
+    assert served("check", "domain", "example.test")[1].endswith("check the resolver.\n")
 
 
 def test_in_japanese(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,9 @@ def test_a_message(cli: Any, tmp_path: Path) -> None:
         "✓ SPF: MAIL FROM: 192.0.2.25 may send for example.test (mx).\n" in out
         and "✗ DKIM: The message is not signed" in out
     )
-    assert "✓ DMARC: SPF example.test speaks for example.test" in out and "\nAuthentication-Results: " in out
+    assert (
+        "✓ DMARC: SPF example.test authenticates example.test" in out and "\nAuthentication-Results: " in out
+    )
     answer = json.loads(cli(*arguments, "--helo", "mx.example.test", "--json")[1])
     assert answer["bad"] == 1 and "smtp.helo=mx.example.test" in answer["authentication_results"]
     assert json.loads(cli("check", "message", "-", "--json", stdin=MESSAGE)[1])["bad"] == 2

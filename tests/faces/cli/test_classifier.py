@@ -66,7 +66,7 @@ def corpus(tmp_path: Path) -> Path:
 
 def test_train_status_explain_forget(cli: Any, corpus: Path) -> None:
     code, out, err = cli("classifier", "status")
-    assert (code, err) == (0, "") and "says nothing before it knows 100" in out
+    assert (code, err) == (0, "") and "it judges once it knows 100" in out
     train = ("classifier", "train", "--ham", str(corpus / "Maildir"), "--spam", str(corpus / "spam.mbox"))
     sentence = (
         "Read 120 messages of ham and 120 of spam, 240 of them new. Known now: 120 of ham, 120 of spam.\n"

@@ -45,7 +45,7 @@ def taro(cli: Any) -> Any:
 
 
 def test_domains(cli: Any) -> None:
-    assert cli("domain", "add", "example.org") == (0, "Mail for example.org is accepted now.\n", "")
+    assert cli("domain", "add", "example.org") == (0, "Mail for example.org is accepted from now on.\n", "")
     code, out, err = cli("domain", "add", "example.org")
     assert (code, out, err) == (exits.FAILED, "", "sekisho: The domain example.org already exists.\n")
     assert (
@@ -66,7 +66,7 @@ def test_domains(cli: Any) -> None:
     assert json.loads(cli("domain", "show", "example.org", "--json")[1])["domain"]["name"] == "example.org"
     assert cli("domain", "remove", "example.org", "--yes") == (
         0,
-        "Mail for example.org is refused now.\n",
+        "Mail for example.org is refused from now on.\n",
         "",
     )
     key = json.loads(cli("dkim", "add", "example.net", "--algorithm", "ed25519", "--json")[1])
@@ -102,7 +102,7 @@ def test_accounts(taro: Any) -> None:
     assert taro("account", "undelete", "taro@example.org")[1] == "taro@example.org is back.\n"
     assert (
         taro("account", "remove", "taro@example.org", "--purge", "--yes")[1]
-        == "taro@example.org and its mail are gone.\n"
+        == "taro@example.org and its mail are removed.\n"
     )
     assert taro("account", "list") == (0, "", "")
 
@@ -113,10 +113,12 @@ def test_accounts_are_imported(taro: Any, tmp_path: Path) -> None:
         f"jiro:{SHA512}:1000:1000::/home/jiro\n\ntaro:{SHA512}\nold:$1$saltsalt$AO77MFlQyb97TzsMyAVX81\n"
     )
     code, out, _ = taro("account", "import", str(file), "--domain", "example.org", "--dry-run")
-    assert code == 0 and out.splitlines()[0] == "1\tjiro@example.org\tSHA512-CRYPT\twould be taken"
+    assert code == 0 and out.splitlines()[0] == "1\tjiro@example.org\tSHA512-CRYPT\twould be imported"
     assert out.splitlines()[-1] == "1 of 3 accounts would be imported."
     code, out, _ = taro("account", "import", str(file), "--domain", "example.org", "--also", "md5-crypt")
-    assert "3\ttaro@example.org\tSHA512-CRYPT\tnot taken: The account taro@example.org already exists." in out
+    assert (
+        "3\ttaro@example.org\tSHA512-CRYPT\tnot imported: The account taro@example.org already exists." in out
+    )
     assert out.splitlines()[-1] == "2 of 3 accounts were imported."
     read = json.loads(taro("account", "import", str(file), "--domain", "example.org", "--json")[1])
     assert [line["taken"] for line in read] == [False, False, False]
@@ -191,7 +193,7 @@ def test_credentials(taro: Any) -> None:
     )
     assert (
         taro("account", "credential", "remove", "taro@example.org", "mac")[1]
-        == "taro@example.org: mac is gone.\n"
+        == "taro@example.org: mac is removed.\n"
     )
     assert (
         taro("account", "credential", "disable", "taro@example.org", "password")[1]
@@ -302,7 +304,7 @@ def test_the_queue(taro: Any) -> None:
     shown = taro("queue", "show", "m1")[1]
     assert "Next hop: elsewhere.example" in shown and "Account: -" in shown
     assert taro("queue", "hold", "m1")[1] == "Recipients that are held: 1\n"
-    assert taro("queue", "release", "m1")[1] == "Recipients that may leave: 1\n"
+    assert taro("queue", "release", "m1")[1] == "Recipients that were released: 1\n"
     assert taro("queue", "retry", "m1")[1] == "Recipients that are tried again now: 1\n"
     assert taro("queue", "retry", "--all", "--json")[0] == 0
     assert taro("queue", "retry")[0] == taro("queue", "retry", "m1", "--all")[0] == exits.USAGE
@@ -683,7 +685,7 @@ def test_guard(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert taro("guard", "list")[1].endswith("\tmail still held\n")
     assert (
         taro("guard", "release", "taro@example.org")[1]
-        == "1 messages of taro@example.org go now, to 5 recipients.\n"
+        == "1 messages of taro@example.org are released, to 5 recipients.\n"
     )
     assert "The guard holds nothing of" in taro("guard", "purge", "taro@example.org", "--yes")[2]
     assert taro("account", "bulk", "taro@example.org", "on")[1] == "taro@example.org may send newsletters.\n"
@@ -736,7 +738,7 @@ def test_bans(taro: Any) -> None:
         == "guesses for weeks"
     )
     assert taro("bans", "lift", "198.51.100.9") == (0, "198.51.100.0/24 may log in again.\n", "")
-    assert "No ban meets 198.51.100.9/32." in taro("bans", "show", "198.51.100.9")[1]
+    assert "There is no ban on 198.51.100.9/32." in taro("bans", "show", "198.51.100.9")[1]
     assert "may log in as taro@example.org again" in taro("bans", "lift", "2001:db8::/48")[1]
     code, _, err = taro("bans", "lift", "example.org")
     assert code == exits.FAILED and "neither an IP address nor a network" in err

@@ -32,7 +32,7 @@ def test_expect_says_until_when(cli: Any) -> None:
     ]
     assert (
         cli("expect", "taro@example.org", "--minutes", "0")[1]
-        == "taro@example.org waits for that mail no longer.\n"
+        == "Greylisting applies to mail to taro@example.org again.\n"
     )
     assert [row["sender"] for row in json.loads(cli("expect", "--json")[1])] == ["@shop.example"]
     code, _, err = cli("expect", "nobody@example.org")
@@ -89,7 +89,7 @@ def test_release_says_what_follows(cli: Any, app: Any) -> None:
     first = (
         "taro@example.org trust news@shop.example from now on, as long as its mail comes from 192.0.2.0/24.\n"
     )
-    assert cli("release", "m1") == (0, first + "The message comes again by itself.\n", "")
+    assert cli("release", "m1") == (0, first + "The sender sends the message again by itself.\n", "")
     assert cli("release", "m2")[1].endswith("Ask the sender to send the message again.\n")
     assert json.loads(cli("release", "m1", "--json")[1])["temporary"] is True
     assert cli("release", "m3")[0] == exits.FAILED

@@ -107,7 +107,8 @@ def test_a_scene_in_a_table(cli: Cli, app: FakeApp) -> None:
 
 def test_what_went_wrong_is_named(cli: Cli, app: FakeApp) -> None:
     complaint = Complaint(
-        "It was to end as {wanted}, and ended as {outcome}.", {"wanted": "inbox", "outcome": "junk\x1b[31m"}
+        "It should have ended as {wanted}, but ended as {outcome}.",
+        {"wanted": "inbox", "outcome": "junk\x1b[31m"},
     )
     totals = (
         TotalResult(
@@ -126,7 +127,9 @@ def test_what_went_wrong_is_named(cli: Cli, app: FakeApp) -> None:
     ]
     code, out, _ = cli("lab")
     assert code == 1
-    assert "✗ step-1 → hanako@club.example: It was to end as inbox, and ended as junk\\u001b[31m." in out
+    assert (
+        "✗ step-1 → hanako@club.example: It should have ended as inbox, but ended as junk\\u001b[31m." in out
+    )
     assert "✗ spam that arrived: 51 (≤ 50)" in out and "✓ u: 3\n" in out
     assert "The server hit an error of its own: smtp: boom" in out and "Not as the scene says." in out
 

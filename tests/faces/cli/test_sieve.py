@@ -62,8 +62,11 @@ def test_a_script_is_tried_on_a_message(cli: Any, tmp_path: Path) -> None:
     assert cli("sieve", "check", str(file))[:2] == (0, "Nothing is wrong.\n")
     assert cli("sieve", "test", str(file), str(message))[:2] == (0, "Filed into Lists. Flags: \\Seen\n")
     message.write_text("From: a@example.net\nSubject: x\n\nText.\n")
-    assert cli("sieve", "test", str(file), str(message))[1] == "Kept in INBOX, as nothing else was said.\n"
+    assert (
+        cli("sieve", "test", str(file), str(message))[1]
+        == "Kept in INBOX, because the script does nothing else with it.\n"
+    )
     file.write_text('require ["vacation", "include"];\nvacation "Away.";\ninclude "gone";\n')
     code, out, err = cli("sieve", "test", str(file), str(message), "--to", "taro@example.org")
-    assert (code, out) == (exits.PROBLEMS, "Kept in INBOX, as nothing else was said.\n")
+    assert (code, out) == (exits.PROBLEMS, "Kept in INBOX, because the script does nothing else with it.\n")
     assert err == 'Line 3: There is no script "gone" to include.\n'

@@ -66,7 +66,7 @@ def test_short_names_count_only_alone() -> None:
 
 
 def test_leaked_passwords_are_refused() -> None:
-    with pytest.raises(WeakPassword, match="leaked ones, 37 times"):
+    with pytest.raises(WeakPassword, match="leaked passwords, 37 times"):
         check_quality("himitsu-no-kotoba", TARO, Leaked("himitsu-no-kotoba"))
 
 

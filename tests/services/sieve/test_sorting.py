@@ -343,4 +343,4 @@ async def test_an_account_cannot_use_up_the_worker(post: Post) -> None:
     for _ in range(30):
         await post.bring("user@local.example", content=content)
     errors = {str(entry.fields["error"]) for entry in post.world.journal.entries}
-    assert any("in a minute" in error for error in errors) and len(await post.world.mailbox("user")) == 31
+    assert any("per minute" in error for error in errors) and len(await post.world.mailbox("user")) == 31

@@ -8,13 +8,13 @@ def check_put(others: int, others_octets: int, octets: int, limits: ScriptLimits
     ScriptsRefused."""
     if others >= limits.scripts:
         raise ScriptsRefused(
-            "An account may have {limit} scripts at most. Remove one first.",
+            "An account may have at most {limit} scripts. Remove one first.",
             "QUOTA/MAXSCRIPTS",
             limit=limits.scripts,
         )
     if others_octets + octets > limits.octets:
         raise ScriptsRefused(
-            "The scripts of an account may have {limit} octets in all. Remove one first.",
+            "The scripts of an account may have at most {limit} octets together. Remove one first.",
             "QUOTA",
             limit=limits.octets,
         )
@@ -25,7 +25,7 @@ def no_script(name: str) -> ScriptsRefused:
 
 
 def is_taken(name: str) -> ScriptsRefused:
-    return ScriptsRefused('There is a script "{name}" already.', "ALREADYEXISTS", name=name)
+    return ScriptsRefused('There is already a script "{name}".', "ALREADYEXISTS", name=name)
 
 
 def is_active(name: str) -> ScriptsRefused:

@@ -27,7 +27,7 @@ def judge_dmarc(finding: DmarcFinding, spf: SpfEvidence | None, dkim: Sequence[D
     match finding.result:
         case "pass":
             return Finding.good(
-                "DMARC", "{by} speaks for {domain}, the domain in From (policy: {policy}).", **values
+                "DMARC", "{by} authenticates {domain}, the domain in From (policy: {policy}).", **values
             )
         case "temperror":
             return Finding.unknown("DMARC", "The DNS did not say whether DMARC passes: {reason}", **values)
@@ -47,8 +47,8 @@ def judge_dmarc(finding: DmarcFinding, spf: SpfEvidence | None, dkim: Sequence[D
             )
     return Finding.bad(
         "DMARC",
-        "DMARC fails: nothing speaks for {domain}, the domain in From (its policy: {policy}). What passes "
-        "is for: {passing}",
+        "DMARC fails: nothing authenticates {domain}, the domain in From (its policy: {policy}). "
+        "What passes is for: {passing}",
         "Sign with DKIM as d={domain}, or send with an envelope sender in {domain} from a server that its "
         "SPF record names.",
         **values,

@@ -61,7 +61,7 @@ async def check_domain(resolver: Resolver, request: CheckDomain) -> DomainReport
             [
                 Finding.unknown(
                     "DNS",
-                    "The DNS says nothing of {domain}: {detail}",
+                    "The DNS has no answer about {domain}: {detail}",
                     domain=domain,
                     detail=answer.status.value,
                 )

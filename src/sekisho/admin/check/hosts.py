@@ -83,7 +83,7 @@ async def check_host_names(
                 Finding.bad(
                     "HOST",
                     "{address} is no address of the public Internet.",
-                    "Publish the address under which others see this server, or name it with --ip.",
+                    "Publish the address from which this server sends, or name it with --ip.",
                     address=str(address),
                 )
             )

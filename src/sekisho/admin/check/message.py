@@ -138,7 +138,7 @@ def _judge_form(header: HeaderSection, authorship: Authorship) -> list[Finding]:
             found.append(
                 Finding.bad(
                     "FORM",
-                    "The field {field} is there {count} times; receivers refuse such mail, or read "
+                    "The field {field} is given {count} times; receivers refuse such mail, or read "
                     "another one than was signed.",
                     "The program that wrote the message must write it once.",
                     field=octets.decode(),
@@ -148,7 +148,7 @@ def _judge_form(header: HeaderSection, authorship: Authorship) -> list[Finding]:
     if header.count(b"from") == 1 and authorship.problem:
         found.append(
             Finding.bad(
-                "FORM", "From names no author that can be read.", "Write it as: From: Name <local@domain>"
+                "FORM", "From does not name a readable author.", "Write it as: From: Name <local@domain>"
             )
         )
     return found or [Finding.good("FORM", "The header section has the fields that it must have.")]

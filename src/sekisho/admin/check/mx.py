@@ -100,7 +100,7 @@ async def _check_host(resolver: Resolver, domain: str, record: Mx) -> list[Findi
             Finding.bad(  # RFC 5321 §5.1, RFC 2181 §10.3
                 "MX",
                 "The MX host {host} is an alias (CNAME); that is not allowed.",
-                "Let MX name the host itself.",
+                "Point MX at the host name itself, not at an alias.",
                 **values,
             )
         )

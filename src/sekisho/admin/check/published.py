@@ -235,7 +235,7 @@ def _judge_policy(finding: DmarcFinding) -> Finding:
         return Finding.hint(
             "DMARC",
             "The DMARC record at {place} is marked as a test (t=y): it counts as {policy}.",
-            "Remove t=y once the reports look well.",
+            "Remove t=y once the reports show no problems.",
             **values,
         )
     if finding.policy == "none":
@@ -289,7 +289,7 @@ async def check_mta_sts(resolver: Resolver, domain: str) -> Finding:
         return _unknown("MTA-STS", name, answer)
     texts = [text for text in _texts(answer) if text.startswith(b"v=STSv1")]
     if not texts:
-        text = sentence("{domain} has no MTA-STS policy: senders encrypt, but cannot be sure to whom.")
+        text = sentence("{domain} has no MTA-STS policy: senders encrypt, but cannot verify the server.")
         return Finding.hint(
             "MTA-STS", text, "Publish one (RFC 8461), or DANE records of the MX hosts.", domain=domain
         )

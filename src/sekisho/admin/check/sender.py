@@ -16,7 +16,7 @@ def judge_iprev(finding: IprevFinding | None, hello: str) -> list[Finding]:
         found = [
             Finding.good(
                 "PTR",
-                "{address} is called {name}, and that name leads back to it.",
+                "The reverse name of {address} is {name}, and that name leads back to the address.",
                 address=address,
                 name=finding.name,
             )
@@ -25,8 +25,8 @@ def judge_iprev(finding: IprevFinding | None, hello: str) -> list[Finding]:
             found.append(
                 Finding.hint(
                     "PTR",
-                    "The host says EHLO {hello}, and its reverse name is {name}; some receivers want them "
-                    "to be the same.",
+                    "The host says EHLO {hello}, but its reverse name is {name}; some receivers want "
+                    "them to be the same.",
                     "Let the server say its reverse name in EHLO, or have the reverse name changed by "
                     "whoever gave you the address.",
                     hello=hello,
@@ -52,8 +52,8 @@ def judge_iprev(finding: IprevFinding | None, hello: str) -> list[Finding]:
     return [
         Finding.bad(
             "PTR",
-            "{address} is called {claimed}, but that name does not lead back to it; large receivers "
-            "refuse mail from it.",
+            "The reverse name of {address} is {claimed}, but that name does not lead back to the "
+            "address; large receivers refuse mail from it.",
             remedy,
             address=address,
             claimed=claimed,
@@ -106,8 +106,8 @@ def judge_identity(finding: SpfFinding, identity: str, address: str, record: str
         case "none" if identity == "EHLO":
             return Finding.hint(
                 "SPF",
-                "{identity}: {domain} says nothing of who may use its name; it is looked at for mail with "
-                "an empty sender.",
+                "{identity}: {domain} has no SPF record for this name, which is checked for mail "
+                "with an empty sender.",
                 'Publish for it: {domain} TXT "{record}", with every other address that says this name in '
                 "EHLO.",
                 **values,
@@ -140,7 +140,7 @@ def judge_identity(finding: SpfFinding, identity: str, address: str, record: str
     return Finding.bad(
         "SPF",
         "{identity}: {address} may not send for {domain} ({term}).",
-        "If it is a server of yours, name it in the SPF record: {mechanism}. Forwarded mail fails so by "
-        "nature: then DKIM must speak for it.",
+        "If it is a server of yours, name it in the SPF record: {mechanism}. Forwarded mail always "
+        "fails SPF; sign it with DKIM.",
         **values,
     )

@@ -90,7 +90,10 @@ def _judge_end(stranger: SpfFinding, record: str) -> Finding:
         )
     if stranger.result == "neutral":
         return Finding.hint(
-            "SPF", "The SPF record of {domain} says nothing of other senders ({term}).", remedy, **values
+            "SPF",
+            "The SPF record of {domain} does not say what to do with other senders ({term}).",
+            remedy,
+            **values,
         )
     return Finding.good("SPF", "{domain} publishes an SPF record that keeps others out ({term}).", **values)
 

@@ -51,12 +51,12 @@ REASONS: Mapping[str, SignatureWording] = {
         "Sign with a key that is published; what was signed with the old one stays unsigned.",
     ),
     "d= is a top-level": SignatureWording(
-        "it is made by a top-level domain, which speaks for nobody below it",
+        "it is made by a top-level domain, which cannot authenticate the domains below it",
         "Sign with the domain of the author.",
     ),
     "RSA key of": SignatureWording("the key is too short or too long", "Sign with an RSA key of 2048 bits."),
     "rsa-sha1": SignatureWording(
-        "it is made with SHA-1, which nobody accepts any more", "Sign with rsa-sha256."
+        "it is made with SHA-1, which is no longer accepted", "Sign with rsa-sha256."
     ),
     "l= leaves": SignatureWording("it covers only part of the body (l=)", "Sign without l=."),
     "key demands": SignatureWording(
@@ -131,7 +131,7 @@ def _judge_signature(one: DkimEvidence, *, has_pass: bool) -> Finding:
         )
     if one.result == "temperror":
         return Finding.unknown(
-            "DKIM", "The key of the signature of {domain} could not be had: {detail}", **values
+            "DKIM", "The key of the signature of {domain} could not be fetched: {detail}", **values
         )
     wording = _wording(one.reason)
     text = sentence("The signature of {domain} (selector {selector}) does not pass: {reason} ({detail}).")

@@ -43,10 +43,11 @@ def refused_message(id_: str, entries: Sequence[LedgerEntry], again: LedgerEntry
         values |= {"later": again.id, "due": again.at_us}
         told = Told(
             "deferred",
-            "The message from {sender} to {recipients} was deferred on {when} (client {client}); it came "
-            "again and was accepted on {due}, "
-            "as {later}",
-            Wording(wording.why, "Nothing: it is here. What became of it: sekisho why {later}."),
+            "The message from {sender} to {recipients} was deferred on {when} (client {client}); it "
+            "was sent again and accepted on {due}, as {later}",
+            Wording(
+                wording.why, "Nothing: the message has arrived. For what became of it: sekisho why {later}."
+            ),
         )
     else:
         told = (
@@ -219,8 +220,8 @@ def _local(entries: Sequence[LedgerEntry], values: dict[str, JournalValue]) -> T
         )
     return Told(
         "accepted",
-        "The message from {sender} to {recipients} was accepted on {when}, to be sent on; nothing more is "
-        "known yet.",
+        "The message from {sender} to {recipients} was accepted on {when} for delivery elsewhere; "
+        "nothing more is known yet.",
     )
 
 
@@ -240,8 +241,8 @@ _HELD = Told(
     "The message from {sender} to {recipients} is held in the queue",
     Wording(
         "an operator or the guard holds it.",
-        "To let it go: sekisho queue release {id}; to remove it: sekisho queue drop {id}. What the guard "
-        "holds: sekisho guard list.",
+        "To deliver it: sekisho queue release {id}. To remove it: sekisho queue drop {id}. If the "
+        "guard holds it: sekisho guard list.",
     ),
 )
 _HELD_BY_GUARD = Told(
@@ -255,7 +256,7 @@ _HELD_BY_GUARD = Told(
 )
 _HELD_BY_OPERATOR = Told("waiting", "The message of {account} to {recipients} is held", RULES["sending-held"])
 _FAILED = Wording(
-    "{reply}", "The sender got a notice with these words. They come from the other side: ask its postmaster."
+    "{reply}", "The sender got a notice with this reply. It comes from the other server: ask its postmaster."
 )
 _MEANT = Wording(
     "{remote} answered: {reply} – {meaning}", "The sender got a notice with these words. {advice}"
@@ -265,11 +266,11 @@ _MEANT_WAITS = Wording(
 )
 _NOWHERE = Wording(
     "{reply}",
-    "The sender got a notice with these words. Check whether the address is right; no server has seen the "
-    "message.",
+    "The sender got a notice with this reason. Check whether the address is right; no server has "
+    "seen the message.",
 )
 _EXPIRED = Wording(
-    "{reply}", "The sender got a notice. When the other side works again, it can be sent anew."
+    "{reply}", "The sender got a notice. Once the other server works again, the message can be sent again."
 )
 _WAITS = Wording("{reply}", "Nothing: it is retried automatically. To try now: sekisho queue retry {id}.")
 # What needs attention most comes first.
@@ -286,8 +287,8 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
         ("expired",),
         Told(
             "failed",
-            "The message from {sender} to {recipients} was given up on {when}, when "
-            "queue.lifetime_seconds had passed",
+            "Delivery of the message from {sender} to {recipients} was given up on {when}, after "
+            "queue.lifetime_seconds",
             _EXPIRED,
         ),
     ),
@@ -319,7 +320,8 @@ _BY_STATE: tuple[tuple[tuple[str, ...], Told], ...] = (
     (
         ("delivered",),
         Told(
-            "delivered", "The message from {sender} to {recipients} was taken by {remote} on {when}: {reply}"
+            "delivered",
+            "The message from {sender} to {recipients} was delivered to {remote} on {when}: {reply}",
         ),
     ),
 )

@@ -71,7 +71,7 @@ def _tell_command(values: _Values) -> Told:
 def _tell_connection(values: _Values) -> Told:
     return Told(
         "noted",
-        "The client {client}, which called itself {hello}, was connected until {when}",
+        "The client {client} (EHLO {hello}) was connected until {when}",
         Wording("{accepted} messages were accepted, {refused} refused; it ended with: {reason}."),
     )
 
@@ -80,11 +80,10 @@ def _tell_cap(values: _Values) -> Told:
     if values["cap"] == "gave_way":
         return Told(
             "deferred",
-            "A connection of the client {client} to {listener} gave way to others on {when}",
+            "A connection of the client {client} to {listener} was ended to make room on {when}",
             Wording(
-                "there was no room for all connections; those of strangers that make no headway are ended "
-                "first, above "
-                "all where many come from the same networks.",
+                "the server had too many connections; those of unknown clients that make no progress "
+                "are ended first, above all where many come from one network.",
                 "A legitimate client tries again by itself. A flood shows in the metric sekisho_stress; "
                 "the limit is limits.connections.",
             ),
@@ -164,14 +163,16 @@ def _tell_script(values: _Values) -> Told:
     return Told(
         "noted",
         "The Sieve script of {account} failed on {when}; the message was kept in INBOX",
-        Wording("{error}", "The owner was told by letter. Try it: sekisho sieve test FILE MESSAGE."),
+        Wording(
+            "{error}", "The owner was told by a letter. To try the script: sekisho sieve test FILE MESSAGE."
+        ),
     )
 
 
 def _tell_left_out(values: _Values) -> Told:
     return Told(
         "noted",
-        "What the Sieve script of {account} wanted to send was left out on {when}",
+        "A message that the Sieve script of {account} wanted to send was not sent on {when}",
         Wording("{reason}"),
     )
 
@@ -194,7 +195,7 @@ def _tell_fault(values: _Values) -> Told:
         "This server made an error on {when}, in {where}",
         Wording(
             "{error}",
-            "Please report it: the log has the traceback, under {id}. Nothing was lost; the other side "
+            "Please report it: the log has the traceback, under {id}. Nothing was lost; the client "
             "tries again.",
         ),
     )

@@ -34,8 +34,8 @@ RULES: Mapping[str, Wording] = {
     ),
     "relay-denied": Wording(
         "that domain is not served here, and mail from other servers is accepted only for domains that are.",
-        "If the domain is yours: sekisho domain add. If one of your people sent it: they must log in, on "
-        "port 465 or 587.",
+        "If the domain is yours: sekisho domain add. If one of your people sent the message, they "
+        "must log in on port 465 or 587.",
     ),
     "recipient-script": Wording(
         "the recipient's own script refuses it ({because}).",
@@ -58,15 +58,15 @@ RULES: Mapping[str, Wording] = {
         "Send as {account}, or make the address an alias of it: sekisho alias add ADDRESS {account}.",
     ),
     "sending-held": Wording(
-        "an operator holds all that {account} sends.",
-        "If it is in order: sekisho account state {account} active, then sekisho guard release {account}; "
-        "if not: sekisho guard purge {account}.",
+        "an operator holds all mail of {account}.",
+        "If the mail is legitimate: sekisho account state {account} active, then sekisho guard "
+        "release {account}. If not: sekisho guard purge {account}.",
     ),
     "malformed-author": Wording(
         "From or Sender is not a list of addresses.", "The program that wrote the message must be corrected."
     ),
     "takeover": Wording(
-        "the account sends as stolen accounts do: {because}.",
+        "the account's mail does not fit the account: {because}.",
         "Ask the owner. If it was not them: sekisho account passwd {account}, then check what else was sent.",
     ),
     # the door, before there is a message
@@ -108,8 +108,8 @@ RULES: Mapping[str, Wording] = {
     # the door
     "own-domain": Wording(
         "its author is in {author_domain}, a domain served here, and neither SPF nor DKIM authenticates it.",
-        "If the sender is one of yours, have it log in on port 465 or 587, or sign with DKIM, or add it "
-        "to your SPF record.",
+        "If the sender is one of your people or machines, let it log in on port 465 or 587, sign "
+        "with DKIM, or add it to your SPF record.",
     ),
     "unreadable-from": Wording(
         "its From does not name a readable author: {because}.",
@@ -124,9 +124,8 @@ RULES: Mapping[str, Wording] = {
     "dmarc-reject": Wording(
         "DMARC fails: neither SPF nor DKIM authenticates {author_domain}, which asks that such mail "
         "be rejected.",
-        "The sender must send by servers that its SPF record names, or sign with DKIM. If it comes by a "
-        "forwarder of yours, "
-        "name that in door.unchecked_networks.",
+        "The sender must use servers that its SPF record names, or sign with DKIM. If the message "
+        "came through a forwarder of yours, add that to door.unchecked_networks.",
     ),
     "dmarc-quarantine": Wording(
         "DMARC fails: neither SPF nor DKIM authenticates {author_domain}, which asks that such mail "
@@ -140,13 +139,13 @@ RULES: Mapping[str, Wording] = {
     ),
     "dmarc-unknown": Wording(
         "DMARC fails for {author_domain}, but one of the checks could not be finished.",
-        "If the recipient wants it, they move it out of Junk. If that happens often, look at your DNS "
+        "If the recipient wants it, they move it out of Junk. If this happens often, check your DNS "
         "resolver.",
     ),
     "forged-forward": Wording(
         "it fails SPF, and was only to be forwarded to an address elsewhere: {because}.",
-        "The sender must send by servers that its SPF record names, or sign with DKIM. door.forwarding "
-        "says what becomes of such mail.",
+        "The sender must use servers that its SPF record names, or sign with DKIM. The setting is "
+        "door.forwarding.",
     ),
     "impersonated-name": Wording(
         "it shows a name or address of one of your people, but is from somebody else: {because}.",
@@ -164,8 +163,8 @@ RULES: Mapping[str, Wording] = {
     ),
     "unknown-sender-domain": Wording(
         "there is no domain for replies to it: {because}.",
-        "The sender must write a domain that exists. If it does, look at your DNS resolver; "
-        "door.sender_domain says what becomes of such mail.",
+        "The sender must use a domain that exists. If the domain does exist, check your DNS "
+        "resolver. The setting is door.sender_domain.",
     ),
     "greylist": Wording(
         "the sender is unknown here, and nothing authenticates it or its host: {because}.",
@@ -204,7 +203,7 @@ RULES: Mapping[str, Wording] = {
     ),
     "dmarc-temperror": Wording(
         "the DNS did not say whether DMARC passes for {author_domain}.",
-        "The sender tries again by itself. If that happens often, look at your DNS resolver.",
+        "The sender tries again by itself. If this happens often, check your DNS resolver.",
     ),
 }
 
@@ -221,10 +220,10 @@ _CAUSES: Mapping[tuple[str, str], Wording] = {
 # What kept a message from leaving, by `core.terms.reply.Cause`.
 OBSTACLES: Mapping[str, Wording] = {
     "answered": Wording("{remote} answered: {reply}"),
-    "no-connection": Wording("no connection could be made ({reply}); nobody answered there."),
-    "silent": Wording("nobody answered in time ({reply})."),
-    "broken": Wording("the session was cut before an answer came ({reply})."),
-    "tls": Wording("no encryption could be agreed on ({reply})."),
+    "no-connection": Wording("no connection could be made ({reply})."),
+    "silent": Wording("the other server did not answer in time ({reply})."),
+    "broken": Wording("the connection was lost before an answer came ({reply})."),
+    "tls": Wording("no TLS connection could be made ({reply})."),
     "dns": Wording("the DNS does not say where its mail goes ({reply})."),
     "dane": Wording("its host must prove itself by DANE, and did not ({reply})."),
     "mta-sts": Wording("its MTA-STS policy asks for a host with a valid certificate ({reply})."),
@@ -257,26 +256,24 @@ STATUSES: Mapping[str, Wording] = {
     ),
     "4.3.1": Wording(
         "there is not enough room on the disk, or the store does not answer.",
-        "Make room on the disk of data_dir; limits.free_disk_octets says how much is kept free.",
+        "Make room on the disk of data_dir; limits.free_disk_octets must stay free.",
     ),
     "4.3.2": Wording(
         "this server was being stopped at that moment.", "Nothing: the sender tries again by itself."
     ),
     "4.4.2": Wording("the client was silent for too long."),
     "4.5.3": Wording(
-        "one transaction may not have so many recipients.",
+        "the transaction has too many recipients.",
         "Nothing: senders send the rest in another transaction. The limit is limits.recipients.",
     ),
     "4.7.0": Wording(
         "the client reached a limit: {reply}", "If the client is legitimate, raise the limit in [limits]."
     ),
     "5.3.4": Wording(
-        "the message is larger than this server takes.",
+        "the message is larger than this server accepts.",
         "The limits are limits.message_octets and limits.header_octets; a link to the file may do instead.",
     ),
-    "5.4.6": Wording(
-        "the message goes in a loop.", "Look for aliases or forwardings that lead to each other."
-    ),
+    "5.4.6": Wording("the message is in a loop.", "Look for aliases or forwardings that lead to each other."),
     "5.5.2": Wording(
         "its lines do not all end in CRLF, which can hide a second message.",
         "The program that sent it must be corrected.",
@@ -374,7 +371,7 @@ LOGIN_CAUSES: Mapping[str, Wording] = {
     ),
     "former password": Wording(
         "the device still uses the previous password.",
-        "Have them enter the new one there; nothing else is wrong.",
+        "Have them enter the new password there; nothing else is wrong.",
     ),
     "credential disabled": Wording(
         "the app password was disabled by an operator or by the guard.",

@@ -88,7 +88,8 @@ class Compiler:
             if phrase.name == "require":
                 if not may_require:
                     self.fault(
-                        phrase.line, "require stands behind other commands. Put it at the top of the script."
+                        phrase.line,
+                        "require must come before other commands. Put it at the top of the script.",
                     )  # RFC 5228 §3.2
                 self._require(phrase)
                 continue
@@ -122,7 +123,7 @@ class Compiler:
             else:
                 self.fault(
                     phrase.line,
-                    'There is no capability "{name}" here. Remove it from require, and what needs it.',
+                    'The capability "{name}" is not supported. Remove it from require, and what needs it.',
                     name=name,
                 )
 
@@ -138,7 +139,7 @@ class Compiler:
         for position, phrase in enumerate(phrases):
             if phrase.name == "require":
                 self.fault(
-                    phrase.line, "require stands behind other commands. Put it at the top of the script."
+                    phrase.line, "require must come before other commands. Put it at the top of the script."
                 )
                 continue
             self._command(phrase, phrases[position - 1] if position else None, nodes)
@@ -148,7 +149,7 @@ class Compiler:
         spec = self._spec(phrase, is_test=False)
         # RFC 5228 §3.1: elsif and else only behind if and elsif.
         if phrase.name in ("elsif", "else") and (before is None or before.name not in ("if", "elsif")):
-            self.fault(phrase.line, "{name} stands without an if before it.", name=phrase.name)
+            self.fault(phrase.line, "{name} must follow an if.", name=phrase.name)
         node = self._node(spec, phrase) if spec is not None else None
         if spec is None and phrase.block is not None:
             self.block(phrase.block)
@@ -220,7 +221,7 @@ class Compiler:
             if positional:
                 self.fault(
                     argument.line,
-                    ":{tag} stands behind other arguments. Put it before them.",
+                    ":{tag} must come before the other arguments.",
                     tag=argument.value,
                 )  # §2.6.2
                 return None
@@ -315,10 +316,10 @@ class Compiler:
         """Tags that mean nothing alone (RFC 5260 §6, RFC 5703 §4)."""
         known = {tag.name for tag in spec.tags}
         if "index" in known and "last" in node.tags and "index" not in node.tags:
-            self.fault(node.line, ":last must stand with :index.")
+            self.fault(node.line, ":last needs :index.")
         for name in ("anychild", "type", "subtype", "contenttype", "param"):
             if "mime" in known and name in node.tags and "mime" not in node.tags:
-                self.fault(node.line, ":{tag} must stand with :mime.", tag=name)
+                self.fault(node.line, ":{tag} needs :mime.", tag=name)
 
     # --- values
 
@@ -339,7 +340,7 @@ class Compiler:
             try:
                 text = decode_characters(text)
             except ValueError:
-                self.fault(line, "The character ${{unicode:…}} here is none of Unicode.")
+                self.fault(line, "The character ${{unicode:…}} here is not a Unicode character.")
         if "variables" not in self.required:
             return text
         template = read_template(text)
@@ -354,7 +355,7 @@ class Compiler:
                     )
                 elif "." in name and not self._is_namespace(name):
                     self.fault(
-                        line, "The variable {name} is in no namespace that is known here.", name=name
+                        line, "The namespace of the variable {name} is not supported.", name=name
                     )  # RFC 5229 §3
         return template
 
@@ -373,7 +374,7 @@ class Compiler:
         if "comparator" in node.tags:
             name = self.constant(node.tags["comparator"])
             if name not in COMPARATORS:
-                self.fault(node.line, 'There is no comparator "{name}" here.', name=str(name))
+                self.fault(node.line, 'The comparator "{name}" is not supported.', name=str(name))
             elif name not in BUILT_IN_COMPARATORS and f"comparator-{name}" not in self.required:
                 self.fault(
                     node.line,
@@ -412,7 +413,7 @@ def included_script(
     if len(includes.open) >= limits.include_depth or len(includes.known) >= limits.includes:
         compiler.fault(
             line,
-            "Scripts include each other deeper than {depth}, or more than {count}.",
+            "Scripts include each other more than {depth} levels deep, or more than {count} times.",
             depth=limits.include_depth,
             count=limits.includes,
         )

@@ -161,9 +161,9 @@ class _Parser:
         if lexeme.kind != "identifier":
             raise self._fail(
                 lexeme.line,
-                "Here a test is expected, not {found}."
+                "A test is expected here, not {found}."
                 if is_test
-                else "Here a command is expected, not {found}.",
+                else "A command is expected here, not {found}.",
                 found=self._shown(),
             )
         self._take()
@@ -203,7 +203,7 @@ class _Parser:
             else:
                 raise self._fail(
                     lexeme.line,
-                    "In a list of tests a comma or ) is expected, not {found}.",
+                    "A comma or ) is expected in a list of tests, not {found}.",
                     found=self._shown(),
                 )
 
@@ -230,7 +230,7 @@ class _Parser:
             if lexeme.kind != "string":
                 raise self._fail(
                     lexeme.line,
-                    "In a list of strings a string is expected, not {found}.",
+                    "A string is expected in a list of strings, not {found}.",
                     found=self._shown(),
                 )
             found.append(self._take().text)
@@ -240,7 +240,7 @@ class _Parser:
             if not self._is(","):
                 raise self._fail(
                     lexeme.line,
-                    "In a list of strings a comma or ] is expected, not {found}.",
+                    "A comma or ] is expected in a list of strings, not {found}.",
                     found=self._shown(),
                 )
             self._take()

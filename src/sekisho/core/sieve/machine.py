@@ -141,7 +141,7 @@ class Machine:
     def spend(self, characters: int = 0) -> None:
         self.result.work += 1 + characters // _CHARACTERS_PER_UNIT
         if self.result.work > self.limits.work:
-            self.fail("The script did more than it may in one run. Make it shorter, or compare less.")
+            self.fail("The script exceeded the work allowed for one run. Make it shorter, or compare less.")
 
     def fail(self, text: str, **values: object) -> None:
         """Stop the script here (RFC 5228 §2.10.6)."""

@@ -49,8 +49,8 @@ def welcome(ready: TryReady, say: Catalogue, program: str = "sekisho") -> str:
                 ca_file=ready.ca_file,
             ),
             say(
-                "Mail to other domains really leaves this machine, if it can. The same server again: "
-                "{command}",
+                "Mail to other domains leaves this machine if it can. To start the same server "
+                "again: {command}",
                 command=shlex.join((program, "serve", "-c", config_file)),
             ),
             say("Ask it, from another terminal: {command}", command=why),

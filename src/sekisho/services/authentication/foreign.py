@@ -178,8 +178,8 @@ def _read_digest(name: str, encoding: str, text: str, also: frozenset[str]) -> F
 def _check_strength(scheme: str, also: frozenset[str]) -> None:
     if scheme in WEAK_SCHEMES and scheme not in also:
         raise HashRefused(
-            "{scheme} is broken: whoever saw the old file knows the password. Set a new one, or take it "
-            "all the same with --also {scheme}.",
+            "{scheme} is broken: whoever saw the old file knows the password. Set a new one, or "
+            "import it all the same with --also {scheme}.",
             scheme=scheme,
         )
 

@@ -70,8 +70,8 @@ def _check_leaks(password: str, breached: BreachedPasswords | None) -> None:
         ) from error
     if count:
         raise WeakPassword(
-            "The password is in a list of leaked ones, {count} times, so guessers try it; choose another, "
-            "and change it elsewhere too.",
+            "The password is in the list of leaked passwords, {count} times. Choose another one, and "
+            "change it elsewhere too.",
             count=count,
         )
 
@@ -86,11 +86,10 @@ def _check_guesses(password: str, address: Address) -> None:
         return
     if len(pieces) == 1 and pieces[0].get("dictionary_name") == "passwords":
         raise WeakPassword(
-            "The password is one of the most common, or nearly; guessers try it first. "
-            "Take several words that have nothing to do with each other."
+            "The password is one of the most common ones, or nearly, and is guessed first. Use "
+            "several unrelated words."
         )
     raise WeakPassword(
-        "The password is easy to guess: about {count} tries find it. Take several words that have nothing "
-        "to do with each other.",
+        "The password is easy to guess, within about {count} tries. Use several unrelated words.",
         count=f"{int(found['guesses']):,}",
     )

@@ -55,17 +55,17 @@ class ScriptDesk:
         )
         if size > settings.script_octets:
             raise ScriptsRefused(
-                "A script may have {limit} octets at most.", "QUOTA/MAXSIZE", limit=settings.script_octets
+                "A script may have at most {limit} octets.", "QUOTA/MAXSIZE", limit=settings.script_octets
             )
         if len(others) >= settings.scripts:
             raise ScriptsRefused(
-                "An account may have {limit} scripts at most. Remove one first.",
+                "An account may have at most {limit} scripts. Remove one first.",
                 "QUOTA/MAXSCRIPTS",
                 limit=settings.scripts,
             )
         if sum(each.size_octets for each in others) + size > settings.all_octets:
             raise ScriptsRefused(
-                "The scripts of an account may have {limit} octets in all. Remove one first.",
+                "The scripts of an account may have at most {limit} octets together. Remove one first.",
                 "QUOTA",
                 limit=settings.all_octets,
             )

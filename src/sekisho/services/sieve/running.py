@@ -69,7 +69,11 @@ class ScriptRunner:
             return _kept(script)
         if self._is_spent(mail.account_id):
             return _kept(
-                ScriptFault(1, "Scripts did more than they may in a minute, so this one was not run.")
+                ScriptFault(
+                    1,
+                    "The scripts of the account exceeded the work allowed per minute, so "
+                    "this one was not run.",
+                )
             )
         result = await self._run(script, mail)
         self._spend(mail.account_id, result.work)

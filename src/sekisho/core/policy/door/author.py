@@ -272,8 +272,8 @@ RULES = by_name(
         setting=RuleSetting(
             path="door.own_domains",
             says=(
-                "Refuse strangers who write in the name of a domain served here; observe: only write it "
-                "down; off: do not look."
+                "Refuse mail from outside with an author in a domain served here, unless SPF or DKIM "
+                "authenticates it; observe: only record it; off: do not check."
             ),
         ),
         judge=_judge_own_domains,
@@ -285,8 +285,8 @@ RULES = by_name(
             path="door.unreadable_from",
             default="refuse",
             says=(
-                "What becomes of mail whose From is missing, doubled, unreadable or names too many domains; "
-                "observe: only write it down; off: do not look."
+                "What to do with mail whose From is missing, given twice, unreadable or names too "
+                "many domains; observe: only record it; off: do not check."
             ),
         ),
         judge=_judge_unreadable,
@@ -297,8 +297,8 @@ RULES = by_name(
         setting=RuleSetting(
             path="door.dmarc",
             says=(
-                "Refuse or put into Junk what fails DMARC, as its domain asks; observe: only write it down; "
-                "off: do nothing."
+                "Refuse mail that fails DMARC or put it into Junk, as its domain asks; observe: only "
+                "record it; off: do nothing."
             ),
         ),
         judge=_judge_dmarc,
@@ -312,8 +312,8 @@ RULES = by_name(
         setting=RuleSetting(
             path="door.impersonation",
             says=(
-                "Mark mail that shows a name of your people on a foreign address; observe: only write it "
-                "down; off: do not look."
+                "Mark mail that shows a name of your people on a foreign address; observe: only "
+                "record it; off: do not check."
             ),
         ),
         judge=_judge_impersonation,
@@ -328,8 +328,8 @@ RULES = by_name(
         setting=RuleSetting(
             path="door.shown_authors",
             says=(
-                "Mark mail whose From shows an address of a domain that nothing speaks for beside the "
-                "author's, and put it into Junk; observe: only write it down; off: do nothing."
+                "Mark mail whose From shows an unauthenticated address of another domain beside the "
+                "author's, and put it into Junk; observe: only record it; off: do nothing."
             ),
         ),
         judge=_judge_shown,
@@ -341,8 +341,8 @@ RULES = by_name(
             path="door.trusted_sealers",
             default=(),
             says=(
-                "Domains whose ARC seals you believe: mailing lists and forwarders that change mail; d= of "
-                "the seal, exactly."
+                "Domains whose ARC seals are trusted, such as mailing lists and forwarders that "
+                "change mail; each as in d= of the seal."
             ),
         ),
         judge=_judge_sealed,

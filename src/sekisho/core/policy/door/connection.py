@@ -58,8 +58,8 @@ def _beyond(rule: str, measure: Measure, reply: Reply) -> Callable[[Evidence, Do
 _RATES = RuleSetting(
     path="door.rates.mode",
     says=(
-        "Have networks wait that do too much; observe: only write it down; off: do not count. Networks: "
-        "/24, IPv6 /64."
+        "Defer networks (/24, IPv6: /64) that exceed these limits; observe: only record it; off: do "
+        "not count."
     ),
 )
 RATE_RULES = (CONNECTION_RATE, MESSAGE_RATE, RECIPIENT_RATE, ERROR_FLOOD, HARVEST)
@@ -71,8 +71,8 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         setting=RuleSetting(
             path="door.early_talkers",
             says=(
-                "Send clients away that speak before the greeting; observe: only write it down; off: do not "
-                "look."
+                "Refuse clients that send commands before the greeting; observe: only record it; "
+                "off: do not check."
             ),
         ),
         judge=_judge_early,
@@ -128,8 +128,8 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         setting=RuleSetting(
             path="door.helo_forged",
             says=(
-                "Refuse strangers who say EHLO with this server's name or domain; observe: only write it "
-                "down; off: do nothing."
+                "Refuse clients that say EHLO with this server's name or domain; observe: only "
+                "record it; off: do nothing."
             ),
         ),
         judge=_judge_helo,

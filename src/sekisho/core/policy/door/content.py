@@ -83,7 +83,7 @@ RULES = by_name(
         setting=RuleSetting(
             path="content.attachments",
             default="junk",
-            says="What to do with a message that has an attachment which acts when it is opened.",
+            says="What to do with a message that has an attachment that acts when it is opened.",
         ),
         judge=_judge_attachments,
     ),
@@ -94,8 +94,8 @@ RULES = by_name(
             path="content.rspamd_action",
             default="junk",
             says=(
-                "What to do with mail that rspamd would reject; mail that it would mark goes into Junk, "
-                'unless this is "observe". off: it is not asked.'
+                "What to do with mail that rspamd would reject; mail that it would only mark goes "
+                "into Junk. observe: only record both; off: rspamd is not asked."
             ),
         ),
         judge=_judge_rspamd,
@@ -106,8 +106,8 @@ RULES = by_name(
         setting=RuleSetting(
             path="content.classifier",
             says=(
-                "Put mail into Junk that reads like what people sorted there; observe: only record it; off: "
-                "only learn."
+                "Put mail that the classifier judges to be junk into Junk; observe: only record it; "
+                "off: only learn."
             ),
         ),
         judge=_judge_words,

@@ -324,8 +324,8 @@ RULES = by_name(
             path="door.sender_domain",
             default="defer",
             says=(
-                "What becomes of mail from a domain that does not exist; observe: only write it down; off: "
-                "do not look."
+                "What to do with mail from a sender domain that does not exist; observe: only record "
+                "it; off: do not check."
             ),
         ),
         judge=judge_sender,
@@ -336,8 +336,8 @@ RULES = by_name(
         setting=RuleSetting(
             path="door.forwarding",
             says=(
-                "Refuse what SPF calls forged and an alias would only send elsewhere; observe: only write "
-                "it down; off: send it on."
+                "Refuse mail that fails SPF and is only to be forwarded elsewhere; observe: only "
+                "record it; off: forward it."
             ),
         ),
         judge=_judge_forwarding,
@@ -348,8 +348,8 @@ RULES = by_name(
         setting=RuleSetting(
             path="door.dnsbl",
             says=(
-                "Turn clients away that blocklists agree on; observe: only write it down; off: do not ask "
-                "them."
+                "Refuse mail from hosts or domains that several blocklists list; observe: only "
+                "record it; off: do not ask them."
             ),
         ),
         judge=_judge_dnsbl,
@@ -360,8 +360,8 @@ RULES = by_name(
         setting=RuleSetting(
             path="greylist.mode",
             says=(
-                "Ask unknown senders whom nothing authenticates to try again later; observe: only record "
-                "it; off: do nothing."
+                "Ask unknown senders that nothing authenticates to try again later; observe: only "
+                "record it; off: do nothing."
             ),
         ),
         judge=_judge_greylist,
@@ -373,8 +373,8 @@ RULES = by_name(
             path="reputation.bad_history",
             default="junk",
             says=(
-                "What to do with mail from senders of whom only bad is known: put it into Junk, defer it, "
-                "only record it (observe), or nothing."
+                "What to do with mail from senders with a bad reputation: put it into Junk (junk), "
+                "defer it (defer), only record it (observe), or nothing (off)."
             ),
         ),
         judge=_judge_reputation,

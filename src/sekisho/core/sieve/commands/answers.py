@@ -42,7 +42,7 @@ def _vacation(machine: Machine, node: Node) -> None:
     reason, subject = machine.text(node.arguments[0]), machine.tag(node, "subject")
     sender = machine.tag(node, "from") or ""
     if sender and not bare_address(sender):
-        machine.fail('"{address}" is no address that an answer can come from.', address=sender)
+        machine.fail('"{address}" is not an address that an answer can come from.', address=sender)
     recipient = _answers_for(machine, mine)
     action = Vacation(
         to=machine.situation.reverse_path,
@@ -141,7 +141,9 @@ def _references(machine: Machine) -> str:
 def _check_vacation(compiler: Compiler, node: Node) -> None:
     sender = compiler.constant(node.tags.get("from", 0))
     if sender is not None and not bare_address(sender):
-        compiler.fault(node.line, '"{address}" is no address that an answer can come from.', address=sender)
+        compiler.fault(
+            node.line, '"{address}" is not an address that an answer can come from.', address=sender
+        )
     reason = compiler.constant(node.arguments[0])
     if "mime" in node.tags and reason is not None:
         head = reason.partition("\r\n\r\n")[0]

@@ -107,7 +107,7 @@ def _fileinto(machine: Machine, node: Node) -> None:
     use = machine.tag(node, "specialuse") or ""
     if use and not ATTRIBUTE.match(use):
         machine.fail(
-            '"{use}" is no special use of a mailbox. Those that are begin with a backslash.', use=use
+            '"{use}" is not a special use of a mailbox. Special uses begin with a backslash.', use=use
         )
     action = FileInto(
         mailbox=mailbox,
@@ -140,7 +140,7 @@ def _redirect(machine: Machine, node: Node) -> None:
     text = machine.text(node.arguments[0])
     address = bare_address(text)
     if not address:
-        machine.fail('"{address}" is no address that mail can be redirected to.', address=text)
+        machine.fail('"{address}" is not an address to which mail can be redirected.', address=text)
     machine.do(
         Redirect(address=address, edits=tuple(machine.fields.edits)), cancels_keep="copy" not in node.tags
     )
@@ -150,7 +150,7 @@ def _check_redirect(compiler: Compiler, node: Node) -> None:
     address = compiler.constant(node.arguments[0])
     if address is not None and not bare_address(address):
         compiler.fault(
-            node.line, '"{address}" is no address that mail can be redirected to.', address=address
+            node.line, '"{address}" is not an address to which mail can be redirected.', address=address
         )
 
 

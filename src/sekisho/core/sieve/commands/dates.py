@@ -19,7 +19,7 @@ def _zone(machine: Machine, node: Node) -> timezone:
         return local
     zone = read_zone(text)
     if zone is None:
-        machine.fail('"{zone}" is no time zone. Write it as "+0900".', zone=text)
+        machine.fail('"{zone}" is not a time zone. Write it as "+0900".', zone=text)
     return zone or local
 
 
@@ -57,13 +57,13 @@ def _check(compiler: Compiler, node: Node) -> None:
     if part is not None and part.lower() not in DATE_PARTS:
         compiler.fault(
             node.line,
-            '"{part}" is no part of a date. Parts are {parts}.',
+            '"{part}" is not a part of a date. The parts are {parts}.',
             part=part,
             parts=", ".join(sorted(DATE_PARTS)),
         )
     zone = compiler.constant(node.tags.get("zone", 0))
     if zone is not None and read_zone(zone) is None:
-        compiler.fault(node.line, '"{zone}" is no time zone. Write it as "+0900".', zone=zone)
+        compiler.fault(node.line, '"{zone}" is not a time zone. Write it as "+0900".', zone=zone)
 
 
 DATES = (

@@ -17,9 +17,9 @@ _MAX_VALUE = 2000
 def _addheader(machine: Machine, node: Node) -> None:
     name = machine.text(node.arguments[0])
     if not FIELD_NAME.match(name):
-        machine.fail('"{name}" is no name of a header field.', name=name)
+        machine.fail('"{name}" is not the name of a header field.', name=name)
     if name.lower() in PROTECTED:
-        machine.warn("The field {name} was not added: it is not for scripts to change.", name=name)
+        machine.warn("The field {name} was not added: scripts may not change it.", name=name)
         return
     text = machine.text(node.arguments[1])[:_MAX_VALUE]
     value = " ".join("".join(each if each.isprintable() else " " for each in text).split(" ")).strip()
@@ -30,7 +30,7 @@ def _addheader(machine: Machine, node: Node) -> None:
 def _deleteheader(machine: Machine, node: Node) -> None:
     name = machine.text(node.arguments[0])
     if name.lower() in PROTECTED:
-        machine.warn("The field {name} was not deleted: it is not for scripts to change.", name=name)
+        machine.warn("The field {name} was not deleted: scripts may not change it.", name=name)
         return
     places = machine.fields.places(name)
     if machine.number(node, "index") is not None:
@@ -68,7 +68,7 @@ def _spend_edits(machine: Machine, number: int) -> None:
 def _check(compiler: Compiler, node: Node) -> None:
     name = compiler.constant(node.arguments[0])
     if name is not None and not FIELD_NAME.match(name):
-        compiler.fault(node.line, '"{name}" is no name of a header field.', name=name)
+        compiler.fault(node.line, '"{name}" is not the name of a header field.', name=name)
 
 
 EDITHEADER = (

@@ -97,7 +97,7 @@ def _check_variable(compiler: Compiler, node: Node) -> None:
     for name in names if isinstance(names, tuple) else (names,):
         if isinstance(name, str):
             if not is_variable_name(name):
-                compiler.fault(node.line, '"{name}" is no name of a variable.', name=name)
+                compiler.fault(node.line, '"{name}" is not the name of a variable.', name=name)
             elif not node.spec.is_test:
                 compiler.variables.add(name.lower())
 

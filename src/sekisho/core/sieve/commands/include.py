@@ -26,7 +26,9 @@ def _include(machine: Machine, node: Node) -> None:
         return
     machine.once.add(key)
     if len(machine.scripts) > machine.limits.include_depth:
-        machine.fail("Scripts include each other deeper than {depth}.", depth=machine.limits.include_depth)
+        machine.fail(
+            "Scripts include each other more than {depth} levels deep.", depth=machine.limits.include_depth
+        )
     machine.scopes.append(Scope())
     try:
         machine.run_script(script)
@@ -39,7 +41,7 @@ def _include(machine: Machine, node: Node) -> None:
 def _check_include(compiler: Compiler, node: Node) -> None:
     name = compiler.constant(node.arguments[0])
     if name is None or not SCRIPT_NAME.match(name):
-        compiler.fault(node.line, '"{name}" is no name of a script.', name=str(name))
+        compiler.fault(node.line, '"{name}" is not the name of a script.', name=str(name))
         return
     node.included = included_script(
         compiler, _location(node), name, node.line, optional="optional" in node.tags

@@ -32,7 +32,7 @@ def _foreverypart(machine: Machine, node: Node) -> None:
 def _check_loop(compiler: Compiler, node: Node) -> None:
     name = compiler.constant(node.tags.get("name", ""))
     if name is None:
-        compiler.fault(node.line, "The name of a loop must be known beforehand. Write it without variables.")
+        compiler.fault(node.line, "The name of a loop must be a constant. Write it without variables.")
     else:
         compiler.loops[-1] = name
 
@@ -44,7 +44,7 @@ def _break(machine: Machine, node: Node) -> None:
 def _check_break(compiler: Compiler, node: Node) -> None:
     name = compiler.constant(node.tags.get("name", ""))
     if not compiler.loops:
-        compiler.fault(node.line, "break stands outside of foreverypart.")
+        compiler.fault(node.line, "break is used outside of foreverypart.")
     elif name and name not in compiler.loops:
         compiler.fault(node.line, 'There is no loop "{name}" around this break.', name=name)
 
@@ -66,7 +66,7 @@ def _extracttext(machine: Machine, node: Node) -> None:
 def _check_extract(compiler: Compiler, node: Node) -> None:
     check_variable(compiler, node)
     if not compiler.loops:
-        compiler.fault(node.line, "extracttext stands outside of foreverypart.")
+        compiler.fault(node.line, "extracttext is used outside of foreverypart.")
 
 
 LOOPS = (

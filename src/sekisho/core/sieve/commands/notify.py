@@ -60,10 +60,10 @@ def read_mailto(uri: str, limit: int) -> MailTo | str:
     """The URI, or a sentence with the place {uri} that tells what is wrong with it."""
     match = _SCHEME.match(uri)
     if match is None:
-        return sentence('"{uri}" is no URI. Write it as "mailto:somebody@example.org".')
+        return sentence('"{uri}" is not a URI. Write it as "mailto:somebody@example.org".')
     if match[0].lower() != "mailto:":
         return sentence(
-            'Notices can go by mail only, not to "{uri}". Write it as "mailto:somebody@example.org".'
+            'Notices can be sent by mail only, not to "{uri}". Write it as "mailto:somebody@example.org".'
         )
     rest = uri[match.end() :].partition("#")[0]
     if len(uri) > _MAX_URI or _BAD_ESCAPE.search(rest) or _UNSAFE.search(rest):
@@ -75,7 +75,7 @@ def read_mailto(uri: str, limit: int) -> MailTo | str:
         name, equals, text = pair.partition("=")
         name, value = unquote(name).lower(), unquote(text)
         if not equals or not _FIELD.match(name):
-            return sentence('"{uri}" has a part behind "?" that is no name=value.')
+            return sentence('"{uri}" has a part behind "?" that is not name=value.')
         if name in ("to", "cc", "bcc"):
             recipients += [each for each in value.split(",") if each.strip()]
         elif name == "subject":
@@ -86,7 +86,7 @@ def read_mailto(uri: str, limit: int) -> MailTo | str:
             fields.append((name, value))
     addresses = tuple(dict.fromkeys(bare_address(each) for each in recipients))
     if not addresses or "" in addresses:
-        return sentence('"{uri}" names no address that mail can be sent to.')
+        return sentence('"{uri}" does not name an address to which mail can be sent.')
     if len(addresses) > limit:
         return sentence('"{uri}" names too many recipients.')
     return MailTo(addresses, subject, body, tuple(fields))
@@ -103,7 +103,7 @@ def _notify(machine: Machine, node: Node) -> None:
     if importance not in ("1", "2", "3"):
         machine.fail('The importance of a notice is "1", "2" or "3".')
     if sender and not bare_address(sender):
-        machine.fail('"{address}" is no address that a notice can come from.', address=sender)
+        machine.fail('"{address}" is not an address that a notice can come from.', address=sender)
     # RFC 5436 §2.7.1: never about what is itself a notice.
     if any(
         each.raw.strip().lower().startswith(b"auto-notified")
@@ -133,7 +133,9 @@ def _check_notify(compiler: Compiler, node: Node) -> None:
         compiler.fault(node.line, 'The importance of a notice is "1", "2" or "3".')
     sender = compiler.constant(node.tags.get("from", 0))
     if sender and not bare_address(sender):
-        compiler.fault(node.line, '"{address}" is no address that a notice can come from.', address=sender)
+        compiler.fault(
+            node.line, '"{address}" is not an address that a notice can come from.', address=sender
+        )
 
 
 def _valid_method(machine: Machine, node: Node) -> bool:

@@ -31,7 +31,7 @@ def _check_uses(compiler: Compiler, node: Node) -> None:
         if isinstance(use, str) and not ATTRIBUTE.match(use):
             compiler.fault(
                 node.line,
-                '"{use}" is no special use of a mailbox. Those that are begin with a backslash.',
+                '"{use}" is not a special use of a mailbox. Special uses begin with a backslash.',
                 use=use,
             )
 
@@ -70,7 +70,7 @@ def _duplicate(machine: Machine, node: Node) -> bool:
 def _check_duplicate(compiler: Compiler, node: Node) -> None:
     name = compiler.constant(node.tags.get("header", 0))
     if name is not None and not FIELD_NAME.match(name):
-        compiler.fault(node.line, '"{name}" is no name of a header field.', name=name)
+        compiler.fault(node.line, '"{name}" is not the name of a header field.', name=name)
 
 
 PLACES = (

@@ -55,8 +55,8 @@ def check_variable(compiler: Compiler, node: Node) -> None:
     if name is None or not is_variable_name(name):
         compiler.fault(
             node.line,
-            '"{name}" is no name of a variable. Names have letters, digits and _, and begin with none of '
-            "the digits.",
+            '"{name}" is not the name of a variable. A name has letters, digits and _, and does not '
+            "begin with a digit.",
             name=str(name),
         )
     elif "." in name and not (
@@ -83,11 +83,11 @@ def _check_global(compiler: Compiler, node: Node) -> None:
     names = node.arguments[0]
     for name in names if isinstance(names, tuple) else ():
         if not isinstance(name, str) or not is_variable_name(name) or "." in name:
-            compiler.fault(node.line, '"{name}" is no name of a variable.', name=str(name))
+            compiler.fault(node.line, '"{name}" is not the name of a variable.', name=str(name))
         elif name.lower() in compiler.variables - compiler.globals:
             compiler.fault(
                 node.line,
-                "The variable {name} was used before it is made global. Put global first.",
+                "The variable {name} is used before it is made global. Put global first.",
                 name=name,
             )  # RFC 6609 §3.4.1
         else:

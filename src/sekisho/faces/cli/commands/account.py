@@ -58,7 +58,7 @@ def ask_password(shell: Shell, from_stdin: bool) -> str:
 
 @click.group("account")
 def account_command() -> None:
-    """The people who have a mailbox here."""
+    """Accounts: the mailboxes of people and programs."""
 
 
 account_command.add_command(import_accounts)
@@ -289,7 +289,7 @@ def remove(shell: Shell, address: str, purge: bool, yes: bool, config_file: Path
     with shell.operator(config_file) as ask:
         account = ask("account.remove", RemoveAccount(address, purge))
     if purge:
-        shell.report(account, as_json, "{address} and its mail are gone.", address=account.address)
+        shell.report(account, as_json, "{address} and its mail are removed.", address=account.address)
     else:
         shell.report(
             account,

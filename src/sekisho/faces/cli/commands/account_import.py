@@ -39,8 +39,8 @@ def import_accounts(
 ) -> int:
     """Make the accounts of FILE, a passwd-file of Dovecot or a copy of /etc/shadow, with their passwords.
 
-    Hashes are taken as they are; each is replaced by an Argon2id hash at the first login that fits it.
-    The exit code is 1 if nobody was taken.
+    Hashes are imported as they are; each is replaced by an Argon2id hash at the next login with its
+    password. The exit code is 1 if no account was imported.
     """
     from sekisho.admin.importing import ImportAccounts
 
@@ -66,7 +66,7 @@ def import_accounts(
         shell.print_json(done)
         return code
     say = shell.say
-    yes, no = say("would be taken") if dry_run else say("taken"), say("not taken")
+    yes, no = say("would be imported") if dry_run else say("imported"), say("not imported")
     rows = [
         (d.line, d.name, d.scheme or "-", yes if d.taken else f"{no}: {say(d.text, **d.values)}")
         for d in done

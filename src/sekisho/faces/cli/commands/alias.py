@@ -9,7 +9,7 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shel
 
 @click.group("alias")
 def alias_command() -> None:
-    """Addresses that lead to other addresses."""
+    """Aliases: addresses that lead to other addresses."""
 
 
 @alias_command.command(

@@ -21,7 +21,7 @@ WORDS = tuple(REASONS.values())
 
 @click.group("bans")
 def bans_command() -> None:
-    """Networks that may not log in for a while."""
+    """Bans: networks that may not log in for a while."""
 
 
 @bans_command.command("list", epilog="Example: sekisho bans list --json")
@@ -86,7 +86,7 @@ def show(shell: Shell, network: str, config_file: Path, as_json: bool) -> None:
     if details.bans:
         _print_bans(shell, details.bans)
     else:
-        click.echo(shell.say("No ban meets {network}.", network=details.network))
+        click.echo(shell.say("There is no ban on {network}.", network=details.network))
     for tally in details.tallies:
         click.echo(
             shell.say(
@@ -135,7 +135,7 @@ def lift(shell: Shell, network: str, account: str, config_file: Path, as_json: b
     "add", epilog="Example: sekisho bans add 198.51.100.0/24 --for 7d --note 'guesses for weeks'"
 )
 @click.argument("network")
-@click.option("--account", default="", help="Ban it from this account only.")
+@click.option("--account", default="", help="Ban NETWORK from this account only.")
 @click.option(
     "--for",
     "seconds",
@@ -143,7 +143,7 @@ def lift(shell: Shell, network: str, account: str, config_file: Path, as_json: b
     default=0,
     help="How long, such as 12h or 7d; without it: until it is lifted.",
 )
-@click.option("--note", default="", help="Why, for whoever looks later.")
+@click.option("--note", default="", help="Reason, shown in the list of bans.")
 @config_option
 @json_option
 @pass_shell

@@ -41,15 +41,15 @@ class IpAddress(click.ParamType[IPv4Address | IPv6Address]):
 
 @click.group("check")
 def check_command() -> None:
-    """What others find out about your mail: SPF, DKIM, DMARC, reverse names."""
+    """Check what other servers see of your mail: SPF, DKIM, DMARC, reverse names."""
 
 
 @check_command.command(
     "message", epilog="Example: sekisho check message mail.eml --ip 192.0.2.25 --helo mx.example.org"
 )
 @click.argument("file", type=click.File("rb"))
-@click.option("--ip", type=IpAddress(), help="The address that hands the message in.")
-@click.option("--helo", metavar="NAME", help="The name it gives in EHLO; default: its reverse name.")
+@click.option("--ip", type=IpAddress(), help="Address of the client that hands the message in.")
+@click.option("--helo", metavar="NAME", help="Name that the client gives in EHLO; default: its reverse name.")
 @click.option(
     "--mail-from",
     metavar="ADDRESS",
@@ -105,7 +105,7 @@ def message(
     "addresses of hostname.",
 )
 @click.option(
-    "--selector", "selectors", multiple=True, help="Look at this DKIM key too; may be given several times."
+    "--selector", "selectors", multiple=True, help="Check this DKIM key too; can be given several times."
 )
 @resolver_option
 @config_option
@@ -188,7 +188,7 @@ def _print_findings(shell: Shell, findings: list[Any]) -> None:
         )
     else:
         sentence = (
-            shell.say("The DNS did not say everything; ask again later, or look at the resolver.")
+            shell.say("The DNS did not answer everything; try again later, or check the resolver.")
             if unknown
             else shell.say("Nothing is wrong.")
         )

@@ -19,7 +19,7 @@ _PLACE = click.Path(path_type=Path, exists=True, allow_dash=True)
 
 @click.group("classifier")
 def classifier_command() -> None:
-    """What tells spam from ham by their words and build."""
+    """The classifier, which tells spam from ham by words and structure."""
 
 
 @classifier_command.command(
@@ -29,9 +29,14 @@ def classifier_command() -> None:
     "--ham",
     multiple=True,
     type=_PLACE,
-    help="Folder, Maildir or mbox of wanted mail, - for standard input; may be repeated.",
+    help="Folder, Maildir or mbox of wanted mail, - for standard input; can be given several times.",
 )
-@click.option("--spam", multiple=True, type=_PLACE, help="The same of unwanted mail.")
+@click.option(
+    "--spam",
+    multiple=True,
+    type=_PLACE,
+    help="Folder, Maildir or mbox of unwanted mail, - for standard input; can be given several times.",
+)
 @click.option("--account", help="Teach for this account's mail first.")
 @config_option
 @json_option
@@ -44,7 +49,7 @@ def train(
     config_file: Path,
     as_json: bool,
 ) -> int:
-    """Learn from mail that is sorted already. A message that is known is not learned twice."""
+    """Teach the classifier with mail that is sorted already. A known message is not learned twice."""
     from sekisho.admin.classifier import ClassifierIdle
 
     if not ham and not spam:
@@ -111,7 +116,7 @@ def _lesson(octets: bytes, is_spam: bool) -> Any:
 @json_option
 @pass_shell
 def status(shell: Shell, config_file: Path, as_json: bool) -> None:
-    """How much it learned, and whether that is enough."""
+    """Show how much the classifier learned, and whether that is enough."""
     from sekisho.admin.classifier import ClassifierIdle
 
     with shell.operator(config_file) as ask:
@@ -127,8 +132,8 @@ def status(shell: Shell, config_file: Path, as_json: bool) -> None:
         values = {"ham": found.ham, "spam": found.spam, "needed": found.needed}
         click.echo(
             shell.say(
-                "It knows {ham} messages of ham and {spam} of spam, and says nothing before it knows "
-                "{needed} of each.",
+                "It knows {ham} messages of ham and {spam} of spam; it judges once it knows {needed} "
+                "of each.",
                 **values,
             )
         )
@@ -159,7 +164,7 @@ def status(shell: Shell, config_file: Path, as_json: bool) -> None:
 @json_option
 @pass_shell
 def explain(shell: Shell, file: Path, account: str | None, config_file: Path, as_json: bool) -> None:
-    """What it says of the message in FILE, and the words that say most."""
+    """Show how the classifier judges the message in FILE, and which words decide."""
     from sekisho.admin.classifier import AskClassifier
     from sekisho.core.policy.classifier.reading import read_message
 
@@ -169,9 +174,7 @@ def explain(shell: Shell, file: Path, account: str | None, config_file: Path, as
     with shell.operator(config_file) as ask:
         found = ask("classifier.explain", AskClassifier(list(tokens.build), list(tokens.words), account))
     if not found.is_ready:
-        raise CommandError(
-            "The classifier has not learned enough to say anything: see `sekisho classifier status`."
-        )
+        raise CommandError("The classifier has not learned enough to judge: see `sekisho classifier status`.")
     is_junk = found.score >= config.content.junk_score
     if as_json:
         shell.print_json(
@@ -190,8 +193,8 @@ def explain(shell: Shell, file: Path, account: str | None, config_file: Path, as
 
 
 @classifier_command.command("forget", epilog="Example: sekisho classifier forget --account alice@example.org")
-@click.option("--account", help="What this account taught.")
-@click.option("--everything", is_flag=True, help="Everything that anybody taught.")
+@click.option("--account", help="Remove the lessons of this account.")
+@click.option("--everything", is_flag=True, help="Remove all lessons of all accounts.")
 @click.option("--yes", is_flag=True, help="Do not ask before everything is forgotten.")
 @config_option
 @json_option
@@ -199,7 +202,7 @@ def explain(shell: Shell, file: Path, account: str | None, config_file: Path, as
 def forget(
     shell: Shell, account: str | None, everything: bool, yes: bool, config_file: Path, as_json: bool
 ) -> None:
-    """Take lessons back."""
+    """Remove lessons."""
     from sekisho.admin.classifier import Forget
 
     if (account is None) is not everything:

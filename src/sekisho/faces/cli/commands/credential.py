@@ -81,12 +81,7 @@ def add(shell: Shell, /, address: str, label: str, config_file: Path, as_json: b
             (say("Last day"), last_day(made.credential.expires_at_us)),
         )
     )
-    click.echo(
-        say(
-            "This password is not shown again. Type it into that one device or program, and write it down "
-            "nowhere."
-        )
-    )
+    click.echo(say("This password is not shown again. Enter it in that one device or program only."))
 
 
 @credential_command.command("list", epilog="Example: sekisho account credential list taro@example.org")
@@ -183,7 +178,7 @@ def remove(shell: Shell, address: str, credential: str, config_file: Path, as_js
     shell.report(
         done,
         as_json,
-        "{address}: {credential} is gone.",
+        "{address}: {credential} is removed.",
         address=done.address,
         credential=_name(done.credential),
     )

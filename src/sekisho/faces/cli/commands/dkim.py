@@ -27,7 +27,7 @@ _STRING_OCTETS = 255  # RFC 1035 §3.3: of one character-string
 
 @click.group("dkim")
 def dkim_command() -> None:
-    """The keys that mail is signed with."""
+    """DKIM keys, with which mail is signed."""
 
 
 @dkim_command.command("add", epilog="Example: sekisho dkim add example.org")

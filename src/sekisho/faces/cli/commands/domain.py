@@ -10,7 +10,7 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shel
 
 @click.group("domain")
 def domain_command() -> None:
-    """The domains that mail is accepted for."""
+    """Domains for which mail is accepted."""
 
 
 @domain_command.command("add", epilog="Example: sekisho domain add example.org")
@@ -33,7 +33,7 @@ def add(
 
     with shell.operator(config_file) as ask:
         domain = ask("domain.add", AddDomain(name, separators, catch_all))
-    shell.report(domain, as_json, "Mail for {name} is accepted now.", name=domain.name)
+    shell.report(domain, as_json, "Mail for {name} is accepted from now on.", name=domain.name)
 
 
 @domain_command.command("list", epilog="Example: sekisho domain list --json")
@@ -119,7 +119,7 @@ def remove(shell: Shell, name: str, yes: bool, config_file: Path, as_json: bool)
         )
     with shell.operator(config_file) as ask:
         domain = ask("domain.remove", DomainRequest(name))
-    shell.report(domain, as_json, "Mail for {name} is refused now.", name=domain.name)
+    shell.report(domain, as_json, "Mail for {name} is refused from now on.", name=domain.name)
     if keys and not as_json:
         names = ", ".join(key.name for key in keys)
         click.echo(

@@ -14,7 +14,7 @@ WORDS = ("enforce", "observe", "off", "greeting", "sender", "recipient", "messag
 
 @click.group("door")
 def door_command() -> None:
-    """The rules by which mail from strangers is judged."""
+    """The door: rules that judge mail from other servers."""
 
 
 @door_command.command("rules", epilog="Example: sekisho door rules")
@@ -22,7 +22,7 @@ def door_command() -> None:
 @json_option
 @pass_shell
 def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
-    "List the rules in their order; the first enforced rule that applies decides."
+    """List the rules in their order; the first enforced rule that applies decides."""
     config = shell.load_config(config_file)
     from sekisho.config.door import door_rules
     from sekisho.core.policy.door.connection import CONNECTION_RULES
@@ -67,7 +67,7 @@ def rules(shell: Shell, config_file: Path, as_json: bool) -> None:
 @json_option
 @pass_shell
 def greylist(shell: Shell, since: int | None, limit: int, config_file: Path, as_json: bool) -> None:
-    "Show how many senders were asked to try again later, how many did, and after how long."
+    """Show how many senders were asked to try again later, how many did, and after how long."""
     from sekisho.admin.door import AskGreylist
 
     since_us = int((time.time() - since) * 1_000_000) if since else 0

@@ -12,7 +12,11 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shel
 )
 @click.argument("address", required=False)
 @click.option(
-    "--minutes", type=click.IntRange(0, 10_080), default=10, show_default=True, help="For so long; 0 ends it."
+    "--minutes",
+    type=click.IntRange(0, 10_080),
+    default=10,
+    show_default=True,
+    help="How many minutes; 0 ends it.",
 )
 @click.option(
     "--from", "sender", default="", help="Only from this address, or this domain and the hosts below it."
@@ -23,9 +27,9 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shel
 def expect_command(
     shell: Shell, address: str | None, minutes: int, sender: str, config_file: Path, as_json: bool
 ) -> None:
-    """Say that ADDRESS waits for mail: none to it is delayed meanwhile.
+    """Accept mail to ADDRESS without greylisting for a while, because somebody waits for it.
 
-    Without ADDRESS: list who waits now.
+    Without ADDRESS, list who waits now.
     """
     from sekisho.admin.domains import Nothing
     from sekisho.admin.door import Expect
@@ -53,7 +57,7 @@ def expect_command(
             "time": when(row.until_us),
         }
         if not minutes:
-            click.echo(say("{account} waits for that mail no longer.", **values))
+            click.echo(say("Greylisting applies to mail to {account} again.", **values))
         elif row.sender:
             click.echo(say("Nothing from {sender} to {account} is delayed until {time}.", **values))
         else:

@@ -10,7 +10,7 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, p
 
 @click.group("guard")
 def guard_command() -> None:
-    """Accounts that may have been stolen, and their mail that is held."""
+    """The guard: accounts whose mail is held, because they may have been stolen."""
 
 
 @guard_command.command("list", epilog="Example: sekisho guard list --json")
@@ -87,7 +87,7 @@ def _state(action: str, frozen: bool) -> str:
 @json_option
 @pass_shell
 def show(shell: Shell, address: str, limit: int, config_file: Path, as_json: bool) -> None:
-    """Show why mail of ADDRESS is held, what is held, and who had mail already."""
+    """Show why mail of ADDRESS is held, what is held, and who has received mail already."""
     from sekisho.admin.guard import ShowGuarded
 
     with shell.operator(config_file) as ask:
@@ -101,7 +101,7 @@ def show(shell: Shell, address: str, limit: int, config_file: Path, as_json: boo
         _print_case(shell, case)
     _print_held(shell, details)
     if details.left:
-        click.echo(f"\n{shell.say('Had mail already')} ({len(details.left)}):")
+        click.echo(f"\n{shell.say('Received mail already')} ({len(details.left)}):")
         for left in details.left:
             click.echo(
                 f"  {when(left.at_us)}  "
@@ -167,15 +167,15 @@ def _print_held(shell: Shell, details: Any) -> None:
 @json_option
 @pass_shell
 def release(shell: Shell, address: str, config_file: Path, as_json: bool) -> None:
-    """It was the owner: let the held mail go, thaw the credential, and take what was done as usual from now
-    on."""
+    """The owner sent the mail: release it, thaw the credential, and count what was sent as usual from
+    now on."""
     from sekisho.admin.guard import GuardRequest
 
     with shell.operator(config_file) as ask:
         done = ask("guard.release", GuardRequest(address))
     values = {"address": done.address, "messages": done.messages, "recipients": done.recipients}
     shell.report(
-        done, as_json, "{messages} messages of {address} go now, to {recipients} recipients.", **values
+        done, as_json, "{messages} messages of {address} are released, to {recipients} recipients.", **values
     )
     _report_done(shell, done, as_json)
     if done.full and not as_json:
@@ -197,7 +197,7 @@ def release(shell: Shell, address: str, config_file: Path, as_json: bool) -> Non
 def purge(
     shell: Shell, address: str, keep_credential: bool, yes: bool, config_file: Path, as_json: bool
 ) -> None:
-    """It was a thief: remove the held mail for good, and freeze the credential if it is not frozen."""
+    """Somebody else sent the mail: remove it for good, and freeze the credential if it is not frozen."""
     from sekisho.admin.guard import PurgeHeld
 
     if not yes:
@@ -208,7 +208,7 @@ def purge(
     shell.report(
         done,
         as_json,
-        "{messages} held messages of {address} are gone; {recipients} recipients were spared.",
+        "{messages} held messages of {address} are removed; they had {recipients} recipients.",
         **values,
     )
     _report_done(shell, done, as_json)

@@ -18,7 +18,7 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shel
     type=click.IntRange(1, 10_000),
     default=100,
     show_default=True,
-    help="At most so many, the latest.",
+    help="Most entries to show, the latest first.",
 )
 @click.option("--refused", is_flag=True, help="Failed logins too.")
 @config_option

@@ -12,7 +12,7 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, octets, p
 
 @click.group("queue")
 def queue_command() -> None:
-    """The mail that waits to leave."""
+    """The queue: mail that waits for delivery."""
 
 
 @queue_command.command("list", epilog="Example: sekisho queue list --json")
@@ -112,7 +112,7 @@ def _print_message(shell: Shell, message: Any) -> None:
 
 @queue_command.command("retry", epilog="Example: sekisho queue retry --all")
 @click.argument("message_id", required=False)
-@click.option("--all", "everything", is_flag=True, help="Everything that waits or is parked.")
+@click.option("--all", "everything", is_flag=True, help="All messages that wait or are parked.")
 @config_option
 @json_option
 @pass_shell
@@ -153,9 +153,9 @@ def hold(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> int
 @json_option
 @pass_shell
 def release(shell: Shell, message_id: str, config_file: Path, as_json: bool) -> int:
-    """Let a held message go."""
+    """Release a held message."""
     changed = _change(shell, "queue.release", message_id, config_file)
-    shell.report(changed, as_json, "Recipients that may leave: {count}", count=changed.recipients)
+    shell.report(changed, as_json, "Recipients that were released: {count}", count=changed.recipients)
     return exits.OK if changed.recipients else exits.FAILED
 
 

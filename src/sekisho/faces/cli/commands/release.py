@@ -13,9 +13,9 @@ from sekisho.faces.cli.shell import Shell, config_option, json_option, pass_shel
 @json_option
 @pass_shell
 def release_command(shell: Shell, id_: str, config_file: Path, as_json: bool) -> None:
-    """Move a message out of Junk, or trust the sender of one that was put off or turned away.
+    """Move a message out of Junk, or trust the sender of one that was deferred or refused.
 
-    ID is that of the message: the reply to its sender has it, and `sekisho why ADDRESS` shows it.
+    ID is the id of the message: the reply to its sender has it, and `sekisho why ADDRESS` shows it.
     """
     from sekisho.admin.release import ReleaseRequest
 
@@ -40,6 +40,6 @@ def release_command(shell: Shell, id_: str, config_file: Path, as_json: bool) ->
     else:
         click.echo(say("{accounts} trust {sender} from now on.", **values))
     if released.temporary:
-        click.echo(say("The message comes again by itself."))
+        click.echo(say("The sender sends the message again by itself."))
     else:
         click.echo(say("Ask the sender to send the message again."))

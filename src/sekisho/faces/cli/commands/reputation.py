@@ -14,7 +14,7 @@ WORDS = ("good", "bad", "unknown")
 
 @click.group("reputation")
 def reputation_command() -> None:
-    """What this server knows of senders from its own experience."""
+    """Show what this server has learned about senders."""
 
 
 @reputation_command.command("list", epilog="Example: sekisho reputation list --kind domain")
@@ -28,13 +28,13 @@ def reputation_command() -> None:
     type=click.IntRange(1, 10_000),
     default=50,
     show_default=True,
-    help="At most so many, the latest.",
+    help="Most entries to show, the latest first.",
 )
 @config_option
 @json_option
 @pass_shell
 def list_(shell: Shell, kind: str | None, limit: int, config_file: Path, as_json: bool) -> None:
-    """List the senders that were met last."""
+    """List the senders that sent last."""
     from sekisho.admin.reputation import ListReputation
 
     with shell.operator(config_file) as ask:
@@ -98,7 +98,7 @@ def _print_details(shell: Shell, details: Any) -> None:
         click.echo(
             "  "
             + say(
-                "{messages} messages from {first} to {last}; {refused} refused or put into Junk at the door.",
+                "{messages} messages from {first} to {last}; {refused} were refused or put into Junk.",
                 **values,
             )
         )
@@ -107,8 +107,8 @@ def _print_details(shell: Shell, details: Any) -> None:
             click.echo(
                 "  "
                 + say(
-                    "By people: {junk} moved into Junk, {cleared} taken out of it, {written} letters sent "
-                    "to it.",
+                    "By your people: {junk} moved into Junk, {cleared} moved out of Junk, {written} "
+                    "messages sent to the sender.",
                     **people,
                 )
             )
@@ -119,8 +119,7 @@ def _print_details(shell: Shell, details: Any) -> None:
             "judged": say(row.judged),
         }
         click.echo(
-            "  "
-            + say("What is left of it today: {good} good, {bad} bad; score {score}: {judged}.", **numbers)
+            "  " + say("What counts today: {good} good, {bad} bad; score {score}: {judged}.", **numbers)
         )
     limits = {
         "good_score": f"{details.good_score:g}", "good_weight": f"{details.good_weight:g}",
@@ -143,7 +142,7 @@ def _print_details(shell: Shell, details: Any) -> None:
 @json_option
 @pass_shell
 def forget(shell: Shell, key: str, config_file: Path, as_json: bool) -> None:
-    """Forget all that `sekisho reputation show KEY` tells: to be met like a stranger."""
+    """Forget all that is known about KEY; it is treated as unknown from then on."""
     from sekisho.admin.reputation import ReputationRequest
 
     with shell.operator(config_file) as ask:

@@ -20,23 +20,23 @@ _MOST_OF_MESSAGE = 67_108_864
 
 @click.group("sieve")
 def sieve_command() -> None:
-    """The scripts by which accounts sort their mail (Sieve)."""
+    """Sieve scripts, with which accounts sort their mail."""
 
 
 @sieve_command.command("put", epilog="Example: sekisho sieve put taro@example.org rules.sieve --activate")
 @click.argument("address")
 @click.argument("file", type=click.File("rb"))
 @click.option(
-    "--name", default="", help="What it is called; default: the name of the file without its ending."
+    "--name", default="", help="Name of the script; default: the name of the file without its ending."
 )
-@click.option("--activate", is_flag=True, help="Run it from now on, instead of any other.")
+@click.option("--activate", is_flag=True, help="Activate the script, in place of any other.")
 @config_option
 @json_option
 @pass_shell
 def put(
     shell: Shell, address: str, file: Any, name: str, activate: bool, config_file: Path, as_json: bool
 ) -> int:
-    """Keep FILE as a script of ADDRESS, "-" for standard input. A script with faults is not kept."""
+    """Store FILE as a script of ADDRESS, "-" for standard input. A script with faults is refused."""
     from sekisho.admin.sieve import PutScript
 
     text = file.read(_MOST_OCTETS + 1)
@@ -115,14 +115,14 @@ def list_scripts(shell: Shell, address: str, config_file: Path, as_json: bool) -
 @sieve_command.command("activate", epilog="Example: sekisho sieve activate taro@example.org rules")
 @click.argument("address")
 @click.argument("name", default="")
-@click.option("--none", is_flag=True, help="Run no script from now on.")
+@click.option("--none", is_flag=True, help="Deactivate all scripts.")
 @config_option
 @json_option
 @pass_shell
 def activate_script(
     shell: Shell, address: str, name: str, none: bool, config_file: Path, as_json: bool
 ) -> None:
-    """Run the script NAME of ADDRESS from now on, instead of any other."""
+    """Activate the script NAME of ADDRESS, in place of any other."""
     from sekisho.admin.sieve import OneScript
 
     if bool(name) is none:
@@ -150,7 +150,7 @@ def remove(shell: Shell, address: str, name: str, config_file: Path, as_json: bo
     with shell.operator(config_file) as ask:
         changed = ask("sieve.remove", OneScript(address, name))
     shell.report(
-        changed, as_json, "The script {name} of {address} is gone.", name=name, address=changed.address
+        changed, as_json, "The script {name} of {address} is removed.", name=name, address=changed.address
     )
 
 
@@ -159,9 +159,9 @@ def remove(shell: Shell, address: str, name: str, config_file: Path, as_json: bo
 @json_option
 @pass_shell
 def check(shell: Shell, file: Any, as_json: bool) -> int:
-    """Tell everything that is wrong with a script, each with its line. Needs no server.
+    """Check a script and show each fault with its line. Needs no server.
 
-    The exit code is 5 if anything is wrong.
+    The exit code is 5 if the script has a fault.
     """
     if _compiled(shell, file.read(_MOST_OCTETS + 1), as_json) is None:
         return exits.PROBLEMS
@@ -191,7 +191,7 @@ def check(shell: Shell, file: Any, as_json: bool) -> int:
 def test_script(
     shell: Shell, file: Any, message: Any, sender: str | None, recipient: str | None, as_json: bool
 ) -> int:
-    """Tell what a script would do with a message, and do nothing. Needs no server.
+    """Show what a script would do with a message, without doing it. Needs no server.
 
     MESSAGE is the message with its header section. The exit code is 5 if the script fails.
     """
@@ -282,7 +282,9 @@ def _told(shell: Shell, action: "Action") -> str:
     say = shell.say
     if isinstance(action, actions.Keep):
         text = (
-            say("Kept in INBOX, as nothing else was said.") if action.is_implicit else say("Kept in INBOX.")
+            say("Kept in INBOX, because the script does nothing else with it.")
+            if action.is_implicit
+            else say("Kept in INBOX.")
         )
     elif isinstance(action, actions.FileInto):
         text = say("Filed into {mailbox}.", mailbox=action.mailbox)

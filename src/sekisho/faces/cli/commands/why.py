@@ -41,9 +41,9 @@ class Span(click.ParamType[int]):
 def why_command(
     shell: Shell, subject: str, since: int | None, limit: int, config_file: Path, as_json: bool
 ) -> int:
-    """Tell what became of a message, or why it was refused, and what to do.
+    """Show what became of a message, or why it was refused, and what to do.
 
-    The argument is the id out of a reply or a log, a Message-ID, an address, a client's IP address, or a
+    The argument is an id from a reply or the log, a Message-ID, an address, a client's IP address, or a
     domain.
     """
     from sekisho.admin.why.question import Why
