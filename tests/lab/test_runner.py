@@ -179,7 +179,11 @@ async def test_what_was_taken_is_followed_through_the_queue() -> None:
         )  # it went to look when the message was due
     assert heard[0] == "waiting" and heard[-1] == "held" and heard.count("refused") == 2
     friend = book.fate(book.cases[0])
-    assert (friend.rule, friend.papers, str(friend.why)) == ("greylist", "spf=pass", "It waits, 7.")
+    assert (friend.rule, friend.authentication_results, str(friend.why)) == (
+        "greylist",
+        "spf=pass",
+        "It waits, 7.",
+    )
 
 
 async def test_a_refusal_that_cannot_be_explained_is_a_fault() -> None:

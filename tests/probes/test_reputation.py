@@ -16,7 +16,7 @@ from sekisho.ports.reputation import Expected
 from sekisho.ports.stream import Endpoint
 from sekisho.probes.arrival import Arrival
 from sekisho.probes.budget import BudgetedResolver
-from sekisho.probes.reputation import Organizations, Papers, ReputationProbe, passing_domains
+from sekisho.probes.reputation import AuthenticationFindings, Organizations, ReputationProbe, passing_domains
 from sekisho.testing.clock import ManualClock, SeededDice
 from sekisho.testing.zones import ZoneResolver
 
@@ -66,7 +66,7 @@ def test_hello_names_speak_for_nobody() -> None:
 
 
 async def look(
-    papers: Papers, *expected: Expected, reverse_path: str = "bounce@shop.example"
+    findings: AuthenticationFindings, *expected: Expected, reverse_path: str = "bounce@shop.example"
 ) -> ReputationFinding:
     store = MemoryStore(ManualClock(), SeededDice())
     for one in expected:
@@ -83,28 +83,34 @@ async def look(
     )
     probe = ReputationProbe(store.reputation, Organizations(ManualClock()), ReputationRules())
     return await probe.look(
-        arrival, BudgetedResolver(ZoneResolver(ZONE)), (Address.from_text("a@shop.example"),), papers
+        arrival, BudgetedResolver(ZoneResolver(ZONE)), (Address.from_text("a@shop.example"),), findings
     )
 
 
 async def test_where_dmarc_failed_nobody_vouches() -> None:
     """The domain asked for strict alignment, for example."""
-    assert (await look(Papers(spf("shop.example")))).organization == "shop.example"
+    assert (await look(AuthenticationFindings(spf("shop.example")))).organization == "shop.example"
     assert (
-        await look(Papers(spf("shop.example"), (), DmarcFinding("none", "shop.example")))
+        await look(AuthenticationFindings(spf("shop.example"), (), DmarcFinding("none", "shop.example")))
     ).organization == "shop.example"
     assert (
-        await look(Papers(spf("shop.example"), (), DmarcFinding("fail", "shop.example")))
+        await look(AuthenticationFindings(spf("shop.example"), (), DmarcFinding("fail", "shop.example")))
     ).organization == ""
-    assert (await look(Papers(spf("shop.example")), reverse_path="")).organization == ""
+    assert (await look(AuthenticationFindings(spf("shop.example")), reverse_path="")).organization == ""
 
 
 async def test_accounts_expect_mail_from_anybody_or_from_somebody() -> None:
     far = 2**60
-    assert (await look(Papers(), Expected(1, far))).expecting == {1}
-    assert (await look(Papers(), Expected(9, far))).expecting == frozenset()  # who gets no copy
+    assert (await look(AuthenticationFindings(), Expected(1, far))).expecting == {1}
     assert (
-        await look(Papers(), Expected(1, far, "a@shop.example"), Expected(2, far, "@other.example"))
+        await look(AuthenticationFindings(), Expected(9, far))
+    ).expecting == frozenset()  # who gets no copy
+    assert (
+        await look(
+            AuthenticationFindings(), Expected(1, far, "a@shop.example"), Expected(2, far, "@other.example")
+        )
     ).expecting == {1}
-    assert (await look(Papers(), Expected(2, far, "bounce@shop.example"))).expecting == {2}
-    assert (await look(Papers(), Expected(2, far, "@shop.example"), reverse_path="")).expecting == {2}
+    assert (await look(AuthenticationFindings(), Expected(2, far, "bounce@shop.example"))).expecting == {2}
+    assert (
+        await look(AuthenticationFindings(), Expected(2, far, "@shop.example"), reverse_path="")
+    ).expecting == {2}

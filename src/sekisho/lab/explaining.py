@@ -12,14 +12,14 @@ from sekisho.lab.stage import Stage
 from sekisho.ports.lab import Complaint
 
 _ID = re.compile(r"(?:Accepted as |\(id )([A-Za-z0-9._-]+)")
-_PAPERS = ("iprev", "spf", "dkim", "arc", "dmarc")
+_METHODS = ("iprev", "spf", "dkim", "arc", "dmarc")
 SETTLED_SECONDS = 1.2  # the ledger is written once a second; who asks earlier makes it hurry, and waits
 _MOST_ASKED = 25  # of one step; where the scene expects a rule, all are
 
 
 class Explainer:
-    """Fills in `server_id`, `rule`, `because`, `papers` and `why` of cases, a little later than they
-    happen."""
+    """Fills in `server_id`, `rule`, `because`, `authentication_results` and `why` of cases, a little later
+    than they happen."""
 
     def __init__(self, stage: Stage, notice: Callable[[OutcomeCase], None]) -> None:
         self._stage = stage
@@ -68,7 +68,9 @@ class Explainer:
         case.because = str(fields.get("because") or "")
         if case.is_unread and fields.get("verdict") == "junk":
             case.outcome = "junk"
-        case.papers = " ".join(f"{name}={fields[name]}" for name in _PAPERS if fields.get(name))
+        case.authentication_results = " ".join(
+            f"{name}={fields[name]}" for name in _METHODS if fields.get(name)
+        )
         why = story["why"]
         if why is not None:
             case.why = Complaint(why["text"], {name: str(value) for name, value in why["values"].items()})

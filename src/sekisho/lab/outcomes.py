@@ -35,7 +35,7 @@ class OutcomeCase:
     copies: int = 0
     rule: str = ""
     because: str = ""
-    papers: str = ""
+    authentication_results: str = ""
     why: Complaint | None = None
     problem: Complaint | None = None
     count: int = 1
@@ -95,7 +95,7 @@ class Book:
             reply=case.said or (str(case.reply) if case.reply is not None else ""),
             rule=case.rule,
             because=case.because,
-            papers=case.papers,
+            authentication_results=case.authentication_results,
             why=case.why,
             expected=describe(step.expect),
             ok=problem is None,

@@ -83,7 +83,7 @@ class Fate(Struct, frozen=True, kw_only=True):
     rule: str  # what spoke at the door, "" if nothing did
     because: str  # the server's own reason, from its journal
     why: Complaint | None  # the sentence of `sekisho why`
-    papers: str  # what it found about the sender: "iprev=pass spf=pass …"
+    authentication_results: str  # what it found about the sender: "iprev=pass spf=pass …"
     expected: str  # "" when the scene expects nothing in particular
     ok: bool
     problem: Complaint | None  # what is wrong when it is not ok

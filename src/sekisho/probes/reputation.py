@@ -99,7 +99,7 @@ def passing_domains(
 
 
 @dataclass(frozen=True, slots=True)
-class Papers:
+class AuthenticationFindings:
     """What else was found out about the message. A domain that DMARC failed for has asked for more than
     in-line names (adkim=s, aspf=s)."""
 
@@ -128,14 +128,18 @@ class ReputationProbe:
         )
 
     async def look(
-        self, arrival: Arrival, resolver: Resolver, authors: tuple[Address, ...], papers: Papers
+        self,
+        arrival: Arrival,
+        resolver: Resolver,
+        authors: tuple[Address, ...],
+        findings: AuthenticationFindings,
     ) -> ReputationFinding:
         """`authors`: the addresses in From; with more than one, or none, there is no author to know."""
         author = authors[0] if len(authors) == 1 else None
         organization = ""
-        has_failed = papers.dmarc is not None and papers.dmarc.result == "fail"
+        has_failed = findings.dmarc is not None and findings.dmarc.result == "fail"
         if author is not None and author.domain and not author.is_literal and not has_failed:
-            passing = passing_domains(arrival.envelope.reverse_path, papers.spf, papers.dkim)
+            passing = passing_domains(arrival.envelope.reverse_path, findings.spf, findings.dkim)
             organization = await self._organizations.vouched(resolver, author.domain, passing)
         try:
             return await self._find(arrival, author, organization)

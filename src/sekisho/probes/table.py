@@ -26,7 +26,7 @@ from sekisho.probes.greylist import GreylistProbe
 from sekisho.probes.impersonation import ImpersonationProbe
 from sekisho.probes.iprev import probe_iprev
 from sekisho.probes.kept import KeptFindings
-from sekisho.probes.reputation import Papers, ReputationProbe
+from sekisho.probes.reputation import AuthenticationFindings, ReputationProbe
 from sekisho.probes.sender import probe_sender
 from sekisho.probes.signatures import SignatureProbe, Signed, list_id
 from sekisho.probes.spf import probe_spf
@@ -72,7 +72,7 @@ async def gather_evidence(
     )
     sender = await _existence(arrival, resolver, kept) if probes.sender else None
     known = (
-        await probes.reputation.look(arrival, resolver, addresses, Papers(spf, dkim, dmarc))
+        await probes.reputation.look(arrival, resolver, addresses, AuthenticationFindings(spf, dkim, dmarc))
         if probes.reputation is not None
         else None
     )

@@ -89,7 +89,7 @@ class Experience:
         """The pair of author and recipient hears each judgement; hosts and organizations one of each account
         in a half-life, so that nobody speaks for all."""
         prefix = HeaderSection(await message.octets.read(0, message.prefix_octets))
-        results, client = self._papers(prefix)
+        results, client = self._results_of(prefix)
         if results is None or client is None:
             return
         client_name, network_name, network = address_keys(client)
@@ -137,7 +137,7 @@ class Experience:
         )
         return network
 
-    def _papers(self, prefix: HeaderSection) -> tuple[AuthenticationResults | None, IpAddress | None]:
+    def _results_of(self, prefix: HeaderSection) -> tuple[AuthenticationResults | None, IpAddress | None]:
         """What this server found out about the message when it came, from the fields that it put on top."""
         results = parse_authentication_results(prefix.first(b"authentication-results") or b"")
         if results is None or results.authserv_id != self.hostname or not results.results:

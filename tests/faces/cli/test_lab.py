@@ -38,7 +38,7 @@ def fate(number: int, **changes: Any) -> Fate:
         "rule": "",
         "because": "",
         "why": None,
-        "papers": "spf=pass",
+        "authentication_results": "spf=pass",
         "expected": "inbox",
         "ok": True,
         "problem": None,

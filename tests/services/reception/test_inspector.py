@@ -1,5 +1,5 @@
-"""Reception with its papers checked: what a zone and a client give as Authentication-Results, reply, mailbox
-and journal."""
+"""Reception with mail authentication: what a zone and a client give as Authentication-Results, reply,
+mailbox and journal."""
 
 from ipaddress import ip_network
 
@@ -116,7 +116,7 @@ async def test_an_address_of_ours_as_a_name_is_marked_and_junk() -> None:
         await _deliver(world, b"X-Sekisho-Warning: forged\r\n" + name + b"<a@good.example>\r\n\r\nx")
     ) == [250]
     (marked,) = await world.mailbox("user", "Junk")
-    assert b"X-Junk-Reason: shown-author;" in marked  # whoever it is has papers of their own, not ours
+    assert b"X-Junk-Reason: shown-author;" in marked  # whoever it is authenticates their own domain, not ours
     warnings = list(HeaderSection(marked).values(b"x-sekisho-warning"))
     assert len(warnings) == 1 and b"forged" not in marked
     assert b"a@good.example" in b" ".join(warnings[0].split())

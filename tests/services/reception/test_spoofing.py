@@ -1,5 +1,5 @@
 """No form of From shows a name of ours, or of a domain with p=reject, in INBOX without a mark: forms × names
-× the attacker's papers."""
+× the attacker's proof."""
 
 import json
 from collections import Counter
@@ -80,16 +80,16 @@ def _is_marked(message: bytes) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("papers", ["none", "spf", "dkim"])
+@pytest.mark.parametrize("proof", ["none", "spf", "dkim"])
 @pytest.mark.parametrize("victim", ["boss@local.example", "boss@bank.example"])
-async def test_no_form_reaches_inbox_unmarked(victim: str, papers: str) -> None:
+async def test_no_form_reaches_inbox_unmarked(victim: str, proof: str) -> None:
     world, all_forms = await _world(), forms(victim)
-    sender = "x@attack.example" if papers == "spf" else "x@nowhere.example"
-    outcomes = await _deliver(world, [_letter(form, signed=papers == "dkim") for form in all_forms], sender)
+    sender = "x@attack.example" if proof == "spf" else "x@nowhere.example"
+    outcomes = await _deliver(world, [_letter(form, signed=proof == "dkim") for form in all_forms], sender)
     inbox, junk = await world.mailbox("user"), await world.mailbox("user", "Junk")
     assert [message for message in inbox if not _is_marked(message)] == []
-    own = "spf=pass" if papers == "spf" else "dkim=pass"
-    assert papers == "none" or sum(own in message.decode("latin-1") for message in junk) > 100
+    own = "spf=pass" if proof == "spf" else "dkim=pass"
+    assert proof == "none" or sum(own in message.decode("latin-1") for message in junk) > 100
     assert sum(outcomes.values()) == len(all_forms) > 780 and set(outcomes) <= {
         "550 5.7.1",
         "550 5.5.2",

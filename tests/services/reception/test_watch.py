@@ -16,7 +16,7 @@ from sekisho.ports.journal import Entry
 from sekisho.ports.reputation import Known
 from sekisho.probes.kept import KeptFindings
 from sekisho.probes.rate import RateProbe
-from sekisho.services.reception.visit import SLOW_SECONDS, SWIFT_REFUSALS
+from sekisho.services.reception.connection_policy import SLOW_SECONDS, SWIFT_REFUSALS
 from sekisho.services.reception.watch import DoorWatch, WatchTools
 from sekisho.testing.zones import ZoneResolver
 

@@ -1,5 +1,5 @@
-"""Greylisting (RFC 6647): a stranger whose papers show nothing is asked to come again, and is known once it
-did.
+"""Greylisting (RFC 6647): an unknown sender that nothing authenticates is asked to try again, and is known
+once it did.
 
 What is remembered hangs on the sender, not on one message or one host: on the domain that SPF or DKIM proves,
 or else on the client's network and the domain in MAIL FROM. So a retry from another host of the same sender

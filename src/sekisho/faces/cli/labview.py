@@ -120,7 +120,7 @@ class LabView:
         because = self.say(fate.why.text, **fate.why.values) if fate.why is not None else fate.because
         parts = [
             f"[{fate.rule}]" if fate.rule else "",
-            because or fate.papers or _ACCEPTED.sub("", fate.reply),
+            because or fate.authentication_results or _ACCEPTED.sub("", fate.reply),
         ]
         text = printable(" ".join(filter(None, parts)))
         return Text(text if len(text) <= _REASON_CHARACTERS else text[:_REASON_CHARACTERS] + "…", style="dim")
@@ -196,7 +196,9 @@ def _speaker(fates: list[Fate]) -> Fate:
     """The one that says why, for all in the row: of those with a reason, one that ended as most of them
     did."""
     told = (
-        [fate for fate in fates if fate.why is not None] or [fate for fate in fates if fate.papers] or fates
+        [fate for fate in fates if fate.why is not None]
+        or [fate for fate in fates if fate.authentication_results]
+        or fates
     )
     usual = Counter(fate.outcome for fate in told).most_common(1)[0][0]
     return [fate for fate in told if fate.outcome == usual][-1]

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from sekisho.ports.stream import ListenerInfo, Stream
+from sekisho.services.reception.connection_policy import ConnectionPolicy
 from sekisho.services.reception.stranger import Stranger
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
-from sekisho.services.reception.visit import Visit
 from sekisho.services.smtp.service import SmtpService, server_settings
 from sekisho.services.smtp.session import Timeouts
 
@@ -33,10 +33,10 @@ class Reception:
         tools, service = self._tools, self._service
         refusals = service.refusals(stream)
         is_watched = tools.watch is not None and tools.watch.watches(stream.peer.address)
-        visit = Visit(tools.watch, refusals) if tools.watch is not None and is_watched else None
-        decider = Stranger(tools, self._config, service.acceptances, refusals.connection, visit)
+        policy = ConnectionPolicy(tools.watch, refusals) if tools.watch is not None and is_watched else None
+        decider = Stranger(tools, self._config, service.acceptances, refusals.connection, policy)
         try:
             await service.serve(refusals, decider, can_starttls=listener.can_starttls)
         finally:
-            if visit is not None:
-                visit.ended()
+            if policy is not None:
+                policy.ended()

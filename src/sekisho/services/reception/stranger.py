@@ -13,10 +13,10 @@ from sekisho.ports.spool import Acceptance, MailboxDelivery
 from sekisho.probes.arrival import Arrival
 from sekisho.probes.recipient import ROLES, Resolution
 from sekisho.services.notices import may_be_told
+from sekisho.services.reception.connection_policy import ConnectionPolicy
 from sekisho.services.reception.inspection import Inspection
 from sekisho.services.reception.outwaiting import outwait
 from sekisho.services.reception.tools import ReceptionConfig, ReceptionTools
-from sekisho.services.reception.visit import Visit
 from sekisho.services.sieve.sorting import SCRIPT_RULE, Offered
 from sekisho.services.smtp.acceptance import FULL, Destination, accounts_of, deliveries_of, groups_of
 from sekisho.services.smtp.connection import Connection
@@ -31,7 +31,7 @@ _NOT_OFFERED = Refusal.of(502, "5.5.1", "Not implemented")
 
 
 class Stranger:
-    """Implements `services.smtp.session.Decider`. `visit` None: nobody watches this client."""
+    """Implements `services.smtp.session.Decider`. `policy` None: nobody watches this client."""
 
     def __init__(
         self,
@@ -39,27 +39,27 @@ class Stranger:
         config: ReceptionConfig,
         acceptances: Acceptances,
         connection: Connection,
-        visit: Visit | None,
+        policy: ConnectionPolicy | None,
     ) -> None:
         self._tools, self._config = tools, config
         self._acceptances = acceptances
         self._connection = connection
-        self._visit = visit
+        self._policy = policy
         # Of the sender of the transaction: what is said to its recipients, and whether that was asked.
         self._sender_refusal: Refusal | None = None
         self._is_sender_known = False
 
     async def connected(self) -> Refusal | None:
-        return await self._visit.greet() if self._visit is not None else None
+        return await self._policy.greet() if self._policy is not None else None
 
     async def hello(self, event: Hello, *, is_early: bool) -> tuple[str, ...]:
-        if self._visit is not None:
-            self._visit.hello(is_early=is_early)
+        if self._policy is not None:
+            self._policy.hello(is_early=is_early)
         return ()
 
     async def mail(self, envelope: Envelope) -> Refusal | None:
         self._is_sender_known = False
-        if self._visit is not None and (refusal := await self._visit.mail()) is not None:
+        if self._policy is not None and (refusal := await self._policy.mail()) is not None:
             return refusal
         return await self._acceptances.no_room()
 
@@ -70,7 +70,7 @@ class Stranger:
             return refusal or Destination(
                 recipient, tuple(account.id for account in found.accounts), found.remotes
             )
-        if self._visit is not None and (refusal := await self._visit.refused_rcpt()) is not None:
+        if self._policy is not None and (refusal := await self._policy.refused_rcpt()) is not None:
             return refusal
         return replace(_NO_SUCH_USER, because=found.alias_trouble) if found.status == "unknown" else _NO_RELAY
 
@@ -89,7 +89,7 @@ class Stranger:
         is_role = recipient.address.local_canonical in ROLES
         if not is_role and (refusal := await self._refusal_of_sender(opened)) is not None:
             return refusal
-        return await self._visit.rcpt(is_role=is_role) if self._visit is not None else None
+        return await self._policy.rcpt(is_role=is_role) if self._policy is not None else None
 
     async def _refusal_of_sender(self, opened: Envelope) -> Refusal | None:
         """Asked once in a transaction."""

@@ -93,7 +93,7 @@ class Departure:
         return acceptances.conclude(self._connection, acceptance, accepted, submitted.header)
 
     def _offered(self, submitted: Submitted, destinations: list[Destination], prefix: bytes) -> Offered:
-        """For the scripts of recipients here. Who wrote it is known better than any paper could tell."""
+        """For the scripts of recipients here. Who wrote it is known from the login."""
         return Offered(
             message_id=submitted.message_id,
             envelope=replace(submitted.envelope, vouched="dkim"),

@@ -1,4 +1,4 @@
-"""One connection at the door, watched: what it does before there is a message is counted and judged."""
+"""The connection policy: what one client does before there is a message is counted and judged."""
 
 from collections.abc import Sequence
 
@@ -30,8 +30,8 @@ _BESIDES_CONNECTIONS: tuple[Measure, ...] = ("errors", "refused")
 _NOT_EARLY = EarlyFinding()
 
 
-class Visit:
-    """One connection, watched."""
+class ConnectionPolicy:
+    """Of one connection."""
 
     def __init__(self, watch: DoorWatch, refusals: Refusals) -> None:
         self._watch, self._refusals = watch, refusals
