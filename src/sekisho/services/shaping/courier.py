@@ -45,13 +45,16 @@ class ShapedCourier:
         group = group_of(host)
         provider = BY_NAME.get(group)
         shape = await self._memory.shape(self._ports, self._rules.source, group)
+        is_slow = not shape.pace.is_free
+        may_go: QueueJob = job
+        waits: tuple[Outcome, ...] = ()
         try:
-            waits = await self._paced(job, group, shape)
-            if waits is not None:
-                return waits
-            may_go, waits = job, ()
-            if provider is not None and not is_route and await self._is_governed(shape):
-                may_go, waits = await self._budgeted(job, octets, provider)
+            governed = provider if not is_route and await self._is_governed(shape) else None
+            bulk = (governed is not None or is_slow) and await _is_bulk(job, octets)
+            if is_slow and (put_off := await self._paced(job, group, bulk=bulk)):
+                return put_off
+            if governed is not None:
+                may_go, waits = await self._budgeted(job, governed, bulk=bulk)
         except StoreUnavailable as error:
             self._record("queue.store_unavailable", job, {"error": str(error)})
             may_go, waits = job, ()
@@ -71,20 +74,19 @@ class ShapedCourier:
             return min(hosts).host.rstrip(".").lower(), False
         return ("" if answer.is_unknown else hop), False
 
-    async def _paced(self, job: QueueJob, group: str, shape: Shape) -> tuple[Outcome, ...] | None:
-        if shape.pace.is_free and not shape.pace.closed_until_us:
-            return None
+    async def _paced(self, job: QueueJob, group: str, *, bulk: bool) -> tuple[Outcome, ...]:
+        """Outcomes of a job that must wait, or none."""
         now_us = self._ports.clock.now_us()
 
         def step(known: Shape) -> tuple[Shape, tuple[Shape, int]]:
-            pace, at_us = admitted(known.pace, now_us)
+            pace, at_us = admitted(known.pace, now_us, bulk=bulk)
             after = replace(known, pace=pace)
             return after, (after, at_us)
 
         after, at_us = await self._ports.shapes.change(self._rules.source, group, step)
         self._memory.note(self._rules.source, group, after)
         if at_us <= now_us:
-            return None
+            return ()
         text = (
             f"Waits here: {_title(group)} asked us to slow down ({after.pace.rule}); next at {_time(at_us)}"
         )
@@ -97,11 +99,10 @@ class ShapedCourier:
         return mode == "on" or (mode == "auto" and not await self._memory.is_established(self._ports))
 
     async def _budgeted(
-        self, job: QueueJob, octets: MessageOctets, provider: Provider
+        self, job: QueueJob, provider: Provider, *, bulk: bool
     ) -> tuple[QueueJob, tuple[Outcome, ...]]:
         """Who may go today, and the outcomes of the others."""
         now_us, rules = self._ports.clock.now_us(), self._rules.budget
-        bulk = len(job.recipients) >= MANY_RECIPIENTS or await _is_bulk(octets)
 
         def step(known: Shape) -> tuple[Shape, Granted]:
             warmth = known.warmth or cold(now_us, rules)
@@ -240,7 +241,9 @@ async def _entered(slots: Slots, most: int) -> bool:
     return True
 
 
-async def _is_bulk(octets: MessageOctets) -> bool:
+async def _is_bulk(job: QueueJob, octets: MessageOctets) -> bool:
+    if len(job.recipients) >= MANY_RECIPIENTS:
+        return True
     try:
         section = HeaderSection(await octets.read(0, HEAD_OCTETS))
     except StoreUnavailable:

@@ -22,6 +22,7 @@ class Provider:
     """Trusts a new address with so much an hour, slows it then, and blocks it for a day if it goes on."""
 
     dice: random.Random
+    trusts: tuple[float, float] = (40, 90)
     hour: int = 0
     used: int = 0
     ignored: int = 0
@@ -30,7 +31,7 @@ class Provider:
     blocks: int = 0
 
     def __post_init__(self) -> None:
-        self.trust = self.dice.uniform(40, 90)
+        self.trust = self.dice.uniform(*self.trusts)
 
     def answer(self, now_us: int) -> str:
         if now_us < self.blocked_until_us:
@@ -65,7 +66,7 @@ class World:
     def try_one(self, now_us: int, *, bulk: bool) -> int:
         """0: gone or bounced; else when again."""
         if self.governed:
-            self.pace, at_us = admitted(self.pace, now_us)
+            self.pace, at_us = admitted(self.pace, now_us, bulk=bulk)
             if at_us > now_us:
                 return at_us
             result = granted(self.warmth, now_us, 1, RULES, bulk=bulk)
@@ -92,10 +93,10 @@ class World:
             self.pace, self.warmth = pace, troubled(self.warmth, now_us, trouble, RULES)
 
 
-def play(seed: int, *, governed: bool, newsletter: int) -> World:
+def play(seed: int, *, governed: bool, newsletter: int, trusts: tuple[float, float] = (40, 90)) -> World:
     """Five days: thirty letters of people a day, and a newsletter each noon."""
     dice = random.Random(seed)
-    world = World(Provider(dice), governed)
+    world = World(Provider(dice, trusts), governed)
     coming: list[tuple[int, int, bool, int]] = []
     for day in range(5):
         for _ in range(30):
@@ -135,3 +136,14 @@ def test_the_same_without_us_is_blocked(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_server_without_newsletters_is_never_put_off(seed: int) -> None:
     assert max(play(seed, governed=True, newsletter=0).waits) == 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_provider_that_trusts_less_than_we_begin_with_is_not_provoked(seed: int) -> None:
+    """It complains, bulk waits for days, and people go ahead of it."""
+    world = play(seed, governed=True, newsletter=300, trusts=(8, 18))
+    assert (world.provider.blocks, world.bounced) == (0, 0)
+    waits = sorted(world.waits)
+    assert len(waits) == 150
+    assert waits[len(waits) // 2] <= 15
+    assert waits[int(len(waits) * 0.95)] <= 240

@@ -28,13 +28,15 @@ FORGOTTEN_US = DAY_US  # without any trouble, even where nothing was sent
 
 class Pace(Struct, frozen=True, kw_only=True):
     """`per_minute` 0: as fast as it goes. `connections` 0: as many as the provider's row says. `next_us`:
-    when the next message may begin; `tail_us`: until when others wait. `strikes`: complaints in a row."""
+    when the next message may begin; `tail_us`: until when others wait, with bulk mail apart. `strikes`:
+    complaints in a row."""
 
     per_minute: float = 0.0
     connections: int = 0
     closed_until_us: int = 0
     next_us: int = 0
     tail_us: int = 0
+    bulk_tail_us: int = 0
     strikes: int = 0
     slowed_at_us: int = 0
     changed_at_us: int = 0
@@ -56,8 +58,8 @@ class Admitted(NamedTuple):
     at_us: int
 
 
-def admitted(pace: Pace, now_us: int) -> Admitted:
-    """May a message begin now? Else one place is kept for it."""
+def admitted(pace: Pace, now_us: int, *, bulk: bool = False) -> Admitted:
+    """May a message begin now? Else one place is kept for it; letters do not queue up behind bulk mail."""
     if pace.slowed_at_us and now_us - max(pace.slowed_at_us, pace.closed_until_us) >= FORGOTTEN_US:
         pace = FREE
     opens_us = max(pace.closed_until_us, pace.next_us)
@@ -66,6 +68,9 @@ def admitted(pace: Pace, now_us: int) -> Admitted:
     interval_us = int(MINUTE_US / pace.per_minute) if pace.per_minute else SECOND_US
     if now_us >= opens_us:
         return Admitted(replace(pace, next_us=now_us + interval_us), now_us)
+    if bulk:
+        at_us = max(pace.bulk_tail_us, pace.tail_us, opens_us + interval_us)
+        return Admitted(replace(pace, bulk_tail_us=at_us + 2 * interval_us), at_us)
     at_us = max(pace.tail_us, opens_us)
     return Admitted(replace(pace, tail_us=at_us + interval_us), at_us)
 
@@ -91,6 +96,7 @@ def slowed(pace: Pace, now_us: int, found: Recognised, reply: str) -> Pace | Non
         closed_until_us=opens_us,
         next_us=opens_us,
         tail_us=opens_us,
+        bulk_tail_us=opens_us,
         strikes=pace.strikes + 1,
     )
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 Trouble = Literal["", "slowed", "blocked"]
+MOST_HALVINGS = 5
 MANY_RECIPIENTS = 20  # of one message at one next hop: that is bulk mail, whatever its header says
 
 
@@ -28,7 +29,8 @@ class WarmupRules(Struct, frozen=True, kw_only=True):
 
 
 class Warmth(Struct, frozen=True, kw_only=True):
-    """Of one source address at one provider. `hour_used`: bulk in `hour`, which counts since 1970."""
+    """Of one source address at one provider. `hour_used`: bulk in `hour`, which counts since 1970;
+    `halvings`: of what bulk may use of an hour, for the complaints it met."""
 
     began_at_us: int
     day: int
@@ -39,6 +41,7 @@ class Warmth(Struct, frozen=True, kw_only=True):
     hour_used: int = 0
     trouble: Trouble = ""
     clean_days: int = 0
+    halvings: int = 0
     is_warm: bool = False
 
 
@@ -60,11 +63,12 @@ def turned(warmth: Warmth, now_us: int, rules: WarmupRules) -> Warmth:
     day = now_us // DAY_US
     if day <= warmth.day:
         return warmth
-    budget, clean_days = warmth.budget, warmth.clean_days
+    budget, clean_days, halvings = warmth.budget, warmth.clean_days, warmth.halvings
     if warmth.trouble == "blocked":
         budget = max(rules.least, budget // 2)
     elif not warmth.trouble and warmth.used >= budget * rules.sending_share:
         budget, clean_days = int(budget * rules.growth), clean_days + 1
+        halvings = max(0, halvings - 1)
     return replace(
         warmth,
         day=day,
@@ -73,6 +77,7 @@ def turned(warmth: Warmth, now_us: int, rules: WarmupRules) -> Warmth:
         bulk=0,
         trouble="",
         clean_days=clean_days,
+        halvings=halvings,
         is_warm=warmth.is_warm or budget >= rules.enough,
     )
 
@@ -90,9 +95,16 @@ def granted(warmth: Warmth, now_us: int, wanted: int, rules: WarmupRules, *, bul
 def troubled(warmth: Warmth, now_us: int, trouble: Trouble, rules: WarmupRules) -> Warmth:
     """After a complaint today; a block counts at once, and an address that was warm is cold again."""
     warmth = turned(warmth, now_us, rules)
+    halvings = min(warmth.halvings + 1, MOST_HALVINGS)
     if trouble != "blocked":
-        return replace(warmth, trouble=warmth.trouble or trouble)
-    return replace(warmth, trouble="blocked", is_warm=False, budget=min(warmth.budget, rules.enough - 1))
+        return replace(warmth, trouble=warmth.trouble or trouble, halvings=halvings)
+    return replace(
+        warmth,
+        trouble="blocked",
+        halvings=halvings,
+        is_warm=False,
+        budget=min(warmth.budget, rules.enough - 1),
+    )
 
 
 def through_us(warmth: Warmth, now_us: int, wanted: int, rules: WarmupRules, *, bulk: bool) -> int:
@@ -127,7 +139,7 @@ def _room(warmth: Warmth, now_us: int, rules: WarmupRules, *, bulk: bool) -> int
         return left
     of_bulk = int(warmth.budget * (1 - rules.people_share)) - warmth.bulk
     in_hour = warmth.hour_used if warmth.hour == now_us // HOUR_US else 0
-    return min(left, of_bulk, max(1, warmth.budget // rules.bulk_hours) - in_hour)
+    return min(left, of_bulk, max(1, warmth.budget // rules.bulk_hours >> warmth.halvings) - in_hour)
 
 
 def _opens_us(warmth: Warmth, now_us: int, rules: WarmupRules, *, bulk: bool) -> int:
