@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
+from tests.stores.opened import close_all, forget_the_empty
 
 # No wall-clock limits: a loaded machine must not fail a test. The same examples each time, so that a green
 # run stays green; ./test --full looks for new ones.
@@ -24,3 +25,15 @@ def mask_of_new_files() -> Iterator[None]:
     usual = os.umask(0o022)
     yield
     os.umask(usual)
+
+
+@pytest.fixture(autouse=True)
+def opened_stores() -> Iterator[None]:
+    yield
+    close_all()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def empty_store() -> Iterator[None]:
+    yield
+    forget_the_empty()

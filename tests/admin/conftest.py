@@ -1,8 +1,8 @@
 import pytest
 from tests.services.door_kit import door_kit
 from tests.services.guard.kit import guard_kit
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.config.schema import LoginSettings, RoleOwners
 from sekisho.config.sieve import SieveSettings
@@ -19,12 +19,12 @@ def journal() -> MemoryJournal:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore(ManualClock(), SeededDice())
+def store() -> OpenStore:
+    return OpenStore(ManualClock(), SeededDice())
 
 
 @pytest.fixture
-def context(store: MemoryStore, journal: MemoryJournal) -> Context:
+def context(store: OpenStore, journal: MemoryJournal) -> Context:
     roles = RoleOwners(postmaster="taro@example.org", abuse="Taro@example.org")
     classifier = LiveClassifier(store.lessons, ManualClock(), journal)
     return Context(

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.stores.memory.ledger import MemoryLedger
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.bans import AddBan, LiftBans, ListBans, ShowBans, add_ban, lift_bans, list_bans, show_bans
 from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.why.question import Why, why
@@ -15,7 +15,7 @@ from sekisho.testing.clock import ManualClock
 from sekisho.testing.records import MemoryJournal
 
 
-async def test_add_show_lift(context: Context, store: MemoryStore, journal: MemoryJournal) -> None:
+async def test_add_show_lift(context: Context, store: OpenStore, journal: MemoryJournal) -> None:
     ban = await add_ban(context, AddBan("198.51.100.7/24", seconds=3600, note="guesses"))
     assert (ban.network, ban.reason, ban.by, ban.note) == ("198.51.100.0/24", "operator", "uid:0", "guesses")
     assert ban.until_us - ban.since_us == 3_600_000_000
@@ -47,7 +47,7 @@ async def test_what_cannot_be_banned(context: Context, network: str, sentence: s
         await add_ban(context, AddBan(network))
 
 
-async def test_lifting_forgets_what_was_counted(context: Context, store: MemoryStore) -> None:
+async def test_lifting_forgets_what_was_counted(context: Context, store: OpenStore) -> None:
     await store.counters.add("login:192.0.2.0/24:all", 30, 900)
     await store.counters.add("login:192.0.2.0/24:unknown", 4, 900)
     now_us = context.clock.now_us()

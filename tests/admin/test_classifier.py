@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.admin.test_operations import ask, refusal
 from tests.core.policy.classifier.mails import ham, spam
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.core.policy.classifier.features import features_of
 from sekisho.testing.records import MemoryJournal
@@ -33,7 +33,7 @@ async def taught(context: Context) -> Context:
     return context
 
 
-async def test_a_life(taught: Context, journal: MemoryJournal, store: MemoryStore) -> None:
+async def test_a_life(taught: Context, journal: MemoryJournal, store: OpenStore) -> None:
     status = await ask(taught, "classifier.status")
     assert (status.ham, status.spam, status.news, status.needed) == (100, 100, 200, 100)
     fitted = await ask(taught, "classifier.fit")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import scramp
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.process.recent import SharedRecent
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.credentials import MOST_CREDENTIALS
 from sekisho.admin.operations import answer, read_answer
@@ -47,7 +47,7 @@ async def taro(context: Context) -> Context:
 class Door:
     """Logins over the same store."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: OpenStore) -> None:
         self.journal = MemoryJournal()
         tools = AuthenticationTools(
             directory=store.directory,
@@ -83,11 +83,11 @@ class Door:
 
 
 @pytest.fixture
-def door(store: MemoryStore) -> Door:
+def door(store: OpenStore) -> Door:
     return Door(store)
 
 
-async def test_an_app_password_opens_the_account(taro: Context, store: MemoryStore, door: Door) -> None:
+async def test_an_app_password_opens_the_account(taro: Context, store: OpenStore, door: Door) -> None:
     made = await ask(taro, "credential.add", address=TARO, label="phone")
     assert (made.credential.kind, made.credential.created_by, made.credential.scopes) == (
         "app",
@@ -129,7 +129,7 @@ async def test_a_new_account_password_leaves_the_devices_alone(taro: Context, do
 
 
 async def test_a_device_with_the_former_password_is_no_guesser(
-    taro: Context, store: MemoryStore, door: Door
+    taro: Context, store: OpenStore, door: Door
 ) -> None:
     for password in ("something altogether else", "and yet another thing"):
         await ask(taro, "account.passwd", address=TARO, password=password)
@@ -149,7 +149,7 @@ async def test_a_device_with_the_former_password_is_no_guesser(
 
 
 async def test_a_stranger_does_not_see_that_an_account_was_made(
-    context: Context, store: MemoryStore, door: Door
+    context: Context, store: OpenStore, door: Door
 ) -> None:
     async def salt() -> str:
         exchange = door._authenticator.exchange(Channel("imap", ip_address("192.0.2.1"), TLS))
@@ -250,7 +250,7 @@ async def test_what_is_refused(taro: Context, arguments: dict[str, Any], words: 
     assert words in await refusal(taro, "credential.add", address=TARO, **arguments)
 
 
-async def test_there_is_an_end_to_how_many(taro: Context, store: MemoryStore) -> None:
+async def test_there_is_an_end_to_how_many(taro: Context, store: OpenStore) -> None:
     account = (await ask(taro, "account.show", address=TARO)).account
     await store.credentials.set_disabled(
         account.id, tuple(f"token:{number}" for number in range(MOST_CREDENTIALS)), 1

@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.dkim import (
     AddKey,
@@ -24,7 +24,7 @@ async def _states(context: Context) -> list[tuple[str, str]]:
     return [(key.selector, key.state) for key in await list_keys(context, ListKeys("example.org"))]
 
 
-async def test_a_rotation(context: Context, store: MemoryStore) -> None:
+async def test_a_rotation(context: Context, store: OpenStore) -> None:
     clock = context.clock
     assert isinstance(clock, ManualClock)
     await store.directory.add_domain(Domain("example.org", 0))
@@ -55,7 +55,7 @@ async def test_a_rotation(context: Context, store: MemoryStore) -> None:
 
 @pytest.mark.parametrize("published", [[], ["r20000101"]])
 async def test_no_key_signs_that_the_dns_was_not_seen_to_have(
-    context: Context, store: MemoryStore, published: list[str]
+    context: Context, store: OpenStore, published: list[str]
 ) -> None:
     await store.directory.add_domain(Domain("example.org", 0))
     await add_key(context, AddKey("example.org", "ed25519"))
@@ -76,9 +76,7 @@ async def test_keys_of_nobody(context: Context) -> None:
             await work
 
 
-async def test_an_rsa_key_beside_it_and_no_private_key_in_answers(
-    context: Context, store: MemoryStore
-) -> None:
+async def test_an_rsa_key_beside_it_and_no_private_key_in_answers(context: Context, store: OpenStore) -> None:
     await store.directory.add_domain(Domain("example.org", 0))
     await add_key(context, AddKey("example.org", "ed25519"))
     rsa = await add_key(context, AddKey("example.org"))

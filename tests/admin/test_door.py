@@ -2,8 +2,8 @@
 
 import pytest
 from tests.admin.test_operations import PASSWORD, ask, refusal
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.core.policy.greylist import GreylistTry
 from sekisho.testing.records import MemoryJournal
@@ -41,7 +41,7 @@ async def test_an_account_waits_for_ten_minutes_or_as_long_as_one_says(
     assert journal.entries[-1].kind == "admin.door.expect" and journal.entries[-1].fields["minutes"] == 0
 
 
-async def test_an_alias_means_all_behind_it(people: Context, store: MemoryStore) -> None:
+async def test_an_alias_means_all_behind_it(people: Context, store: OpenStore) -> None:
     rows = await ask(people, "door.expect", address="sales@example.org")
     assert {row.account for row in rows} == {"taro@example.org", "hanako@example.org"}
     assert len(await store.reputation.expected()) == 2
@@ -57,7 +57,7 @@ async def test_what_makes_no_sense_is_said(people: Context) -> None:
     assert await ask(people, "door.expected") == []
 
 
-async def test_the_greylist_is_told_in_numbers(people: Context, store: MemoryStore) -> None:
+async def test_the_greylist_is_told_in_numbers(people: Context, store: OpenStore) -> None:
     now_us = people.clock.now_us()
     rows = {
         "back": GreylistTry(now_us - 600 * 10**6, now_us, now_us, 3),

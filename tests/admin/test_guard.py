@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from tests.admin.test_operations import ask, refusal
+from tests.stores.opened import OpenStore
 from tests.stores.test_guard import Sender
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.core.policy.takeover.signals import Reason
 from sekisho.ports.leases import Owner
@@ -19,14 +19,14 @@ OWNER = Owner("host", 0, 1)
 
 
 @pytest.fixture
-async def sender(context: Context, store: MemoryStore) -> Sender:
+async def sender(context: Context, store: OpenStore) -> Sender:
     """taro, who wrote to a friend, then had a case opened and two messages held; one of them to hanako
     here."""
     await ask(context, "domain.add", name="example.org")
     for name in ("taro", "hanako"):
         await ask(context, "account.add", address=f"{name}@example.org", password="correct horse battery")
     (hanako, taro) = await ask(context, "account.list")
-    clock = store.state.clock
+    clock = store.clock
     assert isinstance(clock, ManualClock)
     sender = Sender(store, clock, taro)
     _, accepted = await sender.send("friend@there.test")
@@ -42,11 +42,11 @@ async def sender(context: Context, store: MemoryStore) -> Sender:
     return sender
 
 
-async def states(store: MemoryStore) -> list[str]:
+async def states(store: OpenStore) -> list[str]:
     return sorted(row.state for message in await store.spool.queue() for row in message.recipients)
 
 
-async def test_list_and_show(context: Context, store: MemoryStore, sender: Sender) -> None:
+async def test_list_and_show(context: Context, store: OpenStore, sender: Sender) -> None:
     (row,) = await ask(context, "guard.list")
     assert (row.address, row.credential_id, row.action, row.held_messages, row.frozen) == (
         TARO,
@@ -73,7 +73,7 @@ async def test_list_and_show(context: Context, store: MemoryStore, sender: Sende
 
 
 async def test_release_closes_thaws_and_lets_everything_go(
-    context: Context, store: MemoryStore, sender: Sender, journal: MemoryJournal
+    context: Context, store: OpenStore, sender: Sender, journal: MemoryJournal
 ) -> None:
     (case,) = await store.guard.cases()
     await context.guarding.freezer.freeze(sender.account.id, "password", 0)
@@ -92,7 +92,7 @@ async def test_release_closes_thaws_and_lets_everything_go(
     assert entry.fields["recipients"] == 4 and entry.fields["actor"] == "uid:0"
 
 
-async def test_purge_removes_and_freezes(context: Context, store: MemoryStore, sender: Sender) -> None:
+async def test_purge_removes_and_freezes(context: Context, store: OpenStore, sender: Sender) -> None:
     done = await ask(context, "guard.purge", address=TARO)
     assert (done.messages, done.recipients, done.cases, len(done.done)) == (2, 4, 1, 1)
     password = await store.credentials.credential(sender.account.id, "password")
@@ -103,7 +103,7 @@ async def test_purge_removes_and_freezes(context: Context, store: MemoryStore, s
 
 
 async def test_a_new_password_opens_what_the_guard_froze(
-    context: Context, store: MemoryStore, sender: Sender
+    context: Context, store: OpenStore, sender: Sender
 ) -> None:
     await ask(context, "guard.purge", address=TARO)
     await ask(context, "account.passwd", address=TARO, password="another battery staple")
@@ -111,15 +111,13 @@ async def test_a_new_password_opens_what_the_guard_froze(
     assert password is None or not password.disabled_at_us
 
 
-async def test_purge_can_leave_the_credential(context: Context, store: MemoryStore, sender: Sender) -> None:
+async def test_purge_can_leave_the_credential(context: Context, store: OpenStore, sender: Sender) -> None:
     assert (await ask(context, "guard.purge", address=TARO, keep_credential=True)).done == []
     password = await store.credentials.credential(sender.account.id, "password")
     assert password is None
 
 
-async def test_forgive_leaves_held_mail_for_later(
-    context: Context, store: MemoryStore, sender: Sender
-) -> None:
+async def test_forgive_leaves_held_mail_for_later(context: Context, store: OpenStore, sender: Sender) -> None:
     done = await ask(context, "guard.forgive", address=TARO)
     assert (done.messages, done.cases) == (2, 1)
     (row,) = await ask(context, "guard.list")
@@ -131,7 +129,7 @@ async def test_forgive_leaves_held_mail_for_later(
 
 
 async def test_the_queue_does_not_let_go_what_the_guard_holds(
-    context: Context, store: MemoryStore, sender: Sender
+    context: Context, store: OpenStore, sender: Sender
 ) -> None:
     (message_id, *_) = [message.message_id for message in await store.spool.queue()]
     assert f"sekisho guard show {TARO}" in await refusal(context, "queue.release", message_id=message_id)
@@ -140,7 +138,7 @@ async def test_the_queue_does_not_let_go_what_the_guard_holds(
     assert (await ask(context, "queue.release", message_id=message_id)).recipients == 2
 
 
-async def test_rights(context: Context, store: MemoryStore, sender: Sender) -> None:
+async def test_rights(context: Context, store: OpenStore, sender: Sender) -> None:
     assert (await ask(context, "guard.bulk", address=TARO, bulk=True)).bulk
     rights = await ask(context, "guard.recovery", address=TARO, recovery_address="Taro@Elsewhere.test")
     assert (rights.recovery_address, rights.bulk) == ("taro@elsewhere.test", True)

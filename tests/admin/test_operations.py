@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.operations import OPERATIONS, Fault, answer, read_answer
 from sekisho.core.terms.address import Address, ReversePath
@@ -61,7 +61,7 @@ async def test_a_domain_with_accounts_stays(taro: Context) -> None:
     assert (await ask(taro, "domain.show", name="example.org")).postmaster == "postmaster@example.org"
 
 
-async def test_the_life_of_an_account(taro: Context, store: MemoryStore, journal: MemoryJournal) -> None:
+async def test_the_life_of_an_account(taro: Context, store: OpenStore, journal: MemoryJournal) -> None:
     hanako = await ask(
         taro,
         "account.add",
@@ -166,7 +166,7 @@ async def test_aliases(taro: Context, journal: MemoryJournal) -> None:
     assert journal.kinds()[-1] == "admin.alias.remove"
 
 
-async def test_the_queue(taro: Context, store: MemoryStore, journal: MemoryJournal) -> None:
+async def test_the_queue(taro: Context, store: OpenStore, journal: MemoryJournal) -> None:
     account = await ask(taro, "account.show", address="taro@example.org")
     content = store.spool.open_content()
     content.write(b"Subject: x\r\n\r\nbody\r\n")
@@ -247,7 +247,7 @@ async def test_garbage_is_refused(context: Context, journal: MemoryJournal, requ
 
 
 async def test_what_the_store_says_reaches_the_operator(
-    context: Context, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    context: Context, store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: object) -> None:
         raise DirectoryError("Somebody was faster.")
@@ -263,7 +263,7 @@ async def test_what_the_store_says_reaches_the_operator(
 
 
 async def test_an_own_bug_is_a_fault_with_an_id(
-    context: Context, store: MemoryStore, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+    context: Context, store: OpenStore, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def break_down(*_: object) -> None:
         raise ZeroDivisionError

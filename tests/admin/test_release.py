@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tests.admin.test_operations import PASSWORD, ask, refusal
 from tests.services.door_kit import door_kit
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.stores.memory.ledger import MemoryLedger
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.config.schema import RoleOwners
 from sekisho.core.message.trace import TraceHop, format_received, new_message_id
@@ -43,7 +43,7 @@ class Watch:
 @dataclass
 class Scene:
     context: Context
-    store: MemoryStore
+    store: OpenStore
     ledger: MemoryLedger
     watch: Watch
     accounts: list[Account]
@@ -52,7 +52,7 @@ class Scene:
     async def make(cls) -> "Scene":
         clock, watch = ManualClock(), Watch()
         store, ledger, roles = (
-            MemoryStore(clock, SeededDice()),
+            OpenStore(clock, SeededDice()),
             MemoryLedger(clock),
             RoleOwners(postmaster="a@b.example", abuse="a@b.example"),
         )

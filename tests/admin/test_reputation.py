@@ -4,8 +4,8 @@ import re
 
 import pytest
 from tests.admin.test_operations import PASSWORD, ask, refusal
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.core.policy.reputation import DAY_US, Event, of_event, pair_key
 from sekisho.ports.reputation import Known
@@ -14,12 +14,12 @@ from sekisho.testing.records import MemoryJournal
 FRIEND = "friend@there.example"
 
 
-def learn(store: MemoryStore, context: Context, key: str, *events: Event) -> None:
+def learn(store: OpenStore, context: Context, key: str, *events: Event) -> None:
     store.reputation.learn([Known(key, of_event(event, context.clock.now_us() - DAY_US)) for event in events])
 
 
 @pytest.fixture
-async def met(context: Context, store: MemoryStore) -> Context:
+async def met(context: Context, store: OpenStore) -> Context:
     """A bad host, a good domain, and a friend of taro's whom he wrote to."""
     await ask(context, "domain.add", name="example.org")
     taro = await ask(context, "account.add", address="taro@example.org", password=PASSWORD)
@@ -28,6 +28,7 @@ async def met(context: Context, store: MemoryStore) -> Context:
     learn(store, context, "domain:there.example", *["accepted"] * 12)
     learn(store, context, pair_key(FRIEND, taro.id), "written", "accepted")
     learn(store, context, f"written:{FRIEND}", "written")
+    await store.reputation.flush()  # as a duty does
     return context
 
 

@@ -5,9 +5,9 @@ import typing
 from typing import Any
 
 import pytest
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.stores.memory.ledger import MemoryLedger
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.operations import OPERATIONS
 from sekisho.admin.queue import ListQueue, MessageRequest, list_queue, show_queued
@@ -37,7 +37,7 @@ class Scene:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.ledger = MemoryLedger(self.clock)
-        self.store = MemoryStore(self.clock, SeededDice())
+        self.store = OpenStore(self.clock, SeededDice())
         roles = RoleOwners(postmaster="taro@example.org", abuse="taro@example.org")
         stores = (self.store.directory, self.store.spool, self.store.keys)
         self.context = by_position(Context, *stores, MemoryJournal(), self.clock, roles, "uid:0", self.ledger)

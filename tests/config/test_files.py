@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.certificates import write_certificates
 from sekisho.config.files import check_files
@@ -155,12 +156,11 @@ def test_users(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_role_owners_are_looked_up() -> None:
-    from sekisho.adapters.stores.memory.store import MemoryStore
     from sekisho.core.terms.address import Address
     from sekisho.ports.directory import Domain
     from sekisho.testing.clock import ManualClock, SeededDice
 
-    directory = MemoryStore(ManualClock(), SeededDice()).directory
+    directory = OpenStore(ManualClock(), SeededDice()).directory
     roles = RoleOwners(postmaster="taro@example.org", abuse="TARO@example.org")
     assert len(await check_role_owners(roles, directory)) == 2
     await directory.add_domain(Domain("example.org", 0))

@@ -3,8 +3,8 @@
 from ipaddress import ip_address
 
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.ports.directory import Domain
 from sekisho.probes.helo import probe_helo
 from sekisho.testing.clock import ManualClock, SeededDice
@@ -38,7 +38,7 @@ OWN = ("mx.ours.example", ip_address("192.0.2.25"))
     ],
 )
 async def test_names(name: str, client: str, forgery: str, is_forged: bool | None) -> None:
-    directory = MemoryStore(ManualClock(), SeededDice()).directory
+    directory = OpenStore(ManualClock(), SeededDice()).directory
     await directory.add_domain(Domain("ours.example", 0))
     await directory.add_domain(Domain("dead.example", 0))
     await directory.add_domain(Domain("proxied.example", 0))

@@ -1,8 +1,8 @@
 """Who is imitated, and who may well have that name."""
 
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.impersonation import ImpersonationFinding
 from sekisho.core.policy.reputation import NOTHING, ReputationFinding, of_event, standing
@@ -16,9 +16,9 @@ BY_NAME = ImpersonationFinding("taro@club.example", "x@evil.example", "name")
 BY_ADDRESS = ImpersonationFinding("taro@club.example", "x@evil.example", "address")
 
 
-async def probe(clock: ManualClock | None = None) -> tuple[ImpersonationProbe, MemoryStore]:
+async def probe(clock: ManualClock | None = None) -> tuple[ImpersonationProbe, OpenStore]:
     clock = clock or ManualClock()
-    store = MemoryStore(clock, SeededDice())
+    store = OpenStore(clock, SeededDice())
     await store.directory.add_domain(Domain("club.example", 0))
     await store.directory.add_account(Address.from_text("taro@club.example"), "x", "", "Taro Yamada")
     await store.directory.add_account(Address.from_text("ann@club.example"), "x", "", "Ann")

@@ -2,8 +2,8 @@ from ipaddress import ip_address
 from typing import cast
 
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.core.mailauth.results import dmarc_result, iprev_result, spf_results
 from sekisho.core.message.authentication_results import format_authentication_results
 from sekisho.core.message.authorship import read_authorship
@@ -137,7 +137,7 @@ async def test_several_domains_are_as_good_as_the_strictest_of_them(
 
 
 async def test_a_sender_of_ours_beside_a_foreign_author_is_found() -> None:
-    directory = MemoryStore(ManualClock(), SeededDice()).directory
+    directory = OpenStore(ManualClock(), SeededDice()).directory
     await directory.add_domain(Domain("ours.example", 0))
     fields = b"From: joe@example.com\r\nSender: Boss <boss@sub.ours.example>, x@elsewhere.example\r\n\r\n"
     arrival = _arrival(header=fields)

@@ -1,14 +1,15 @@
 """Bounds of alias expansion (the forms of addresses are tested through reception)."""
 
-from sekisho.adapters.stores.memory.store import MemoryStore
+from tests.stores.opened import OpenStore
+
 from sekisho.core.terms.address import Address
 from sekisho.ports.directory import Alias, Domain
 from sekisho.probes.recipient import MAX_ALIAS_TARGETS, RecipientProbe
 from sekisho.testing.clock import ManualClock, SeededDice
 
 
-async def probe() -> tuple[MemoryStore, RecipientProbe]:
-    store = MemoryStore(ManualClock(), SeededDice())
+async def probe() -> tuple[OpenStore, RecipientProbe]:
+    store = OpenStore(ManualClock(), SeededDice())
     await store.directory.add_domain(Domain("local.example", 0, subaddress_separators="+-"))
     await store.directory.add_account(Address.from_text("user@local.example"), "x", "")
     return store, RecipientProbe(

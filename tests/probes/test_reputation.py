@@ -3,8 +3,8 @@
 from ipaddress import ip_address
 
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.core.mailauth.dkim.evidence import DkimEvidence
 from sekisho.core.mailauth.dmarc.evaluate import DmarcFinding
 from sekisho.core.mailauth.spf.terms import SpfEvidence, SpfFinding
@@ -68,7 +68,7 @@ def test_hello_names_speak_for_nobody() -> None:
 async def look(
     findings: AuthenticationFindings, *expected: Expected, reverse_path: str = "bounce@shop.example"
 ) -> ReputationFinding:
-    store = MemoryStore(ManualClock(), SeededDice())
+    store = OpenStore(ManualClock(), SeededDice())
     for one in expected:
         await store.reputation.expect(one)
     arrival = Arrival(
@@ -78,7 +78,7 @@ async def look(
         header=HeaderSection(b"From: a@shop.example\r\n\r\n"),
         content=store.spool.open_content(),
         hostname="mx.example.org",
-        at_us=store.state.clock.now_us(),
+        at_us=store.clock.now_us(),
         account_ids=(1, 2),
     )
     probe = ReputationProbe(store.reputation, Organizations(ManualClock()), ReputationRules())

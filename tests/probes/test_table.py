@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.core.mailauth.dkim.sign import DkimSigner, sign_message
 from sekisho.core.message.header import HeaderSection
 from sekisho.core.policy.dnsbl import Blocklist, CodeRange
@@ -79,7 +79,7 @@ class Content:
 
 
 async def gather(resolver: Cached, content: Content) -> Evidence:
-    store = MemoryStore(ManualClock(), SeededDice())
+    store = OpenStore(ManualClock(), SeededDice())
     await store.directory.add_domain(Domain("example.com", 0))
     header = HeaderSection(MESSAGE)
     arrival = Arrival(

@@ -1,6 +1,7 @@
 """The kit of an operator's commands about the door, over a memory store."""
 
-from sekisho.adapters.stores.memory.store import MemoryStore
+from tests.stores.opened import OpenStore
+
 from sekisho.core.policy.greylist import GreylistRules
 from sekisho.core.policy.reputation import ReputationRules
 from sekisho.ports.learning import JunkWatch
@@ -14,9 +15,9 @@ from sekisho.testing.zones import ZoneResolver
 
 
 def door_kit(
-    store: MemoryStore, junk: JunkWatch | None = None, hostname: str = "mx.example.org", zone: str = ""
+    store: OpenStore, junk: JunkWatch | None = None, hostname: str = "mx.example.org", zone: str = ""
 ) -> DoorKit:
-    clock = store.state.clock
+    clock = store.clock
     experience = Experience(
         store.reputation,
         store.judgements,

@@ -4,8 +4,9 @@ languages."""
 import re
 from collections.abc import Iterable
 
+from tests.stores.opened import OpenStore
+
 from sekisho.adapters.stores.memory.ledger import MemoryLedger
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import Context
 from sekisho.admin.why.question import Why, why
 from sekisho.admin.why.sentences import RULES
@@ -31,7 +32,7 @@ async def unexplained(said: bytes, entries: Iterable[Entry]) -> list[str]:
     for entry in entries:
         clock.advance(0.001)
         ledger.keep(clock.now_us(), entry)
-    store = MemoryStore(clock, SeededDice())
+    store = OpenStore(clock, SeededDice())
     roles = RoleOwners(postmaster="a@local.example", abuse="a@local.example")
     context = Context(
         directory=store.directory,

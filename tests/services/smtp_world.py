@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from tests.services.passwords_only import PasswordsOnly
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.ledger import LedgerSettings
 from sekisho.config.schema import Limits, LoginSettings, QueueSettings, ReceptionSettings, SubmissionSettings
 from sekisho.core.terms.address import Address
@@ -92,7 +92,7 @@ class World:
 
     def __post_init__(self) -> None:
         World.made.append(self)
-        self.store = MemoryStore(self.clock, self.dice)
+        self.store = OpenStore(self.clock, self.dice)
         self.authenticator = OnePassword(self)
         self.recipients = RecipientProbe(
             self.store.directory,

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import pytest
 from tests.services.door_kit import door_kit
 from tests.services.guard.kit import guard_kit
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.stores.memory.ledger import MemoryLedger
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.adapters.tryout import prepare
 from sekisho.admin.context import Context
 from sekisho.admin.operations import answer
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 class FakeApp:
     def __init__(self) -> None:
-        self.store = MemoryStore(ManualClock(), SeededDice())
+        self.store = OpenStore(ManualClock(), SeededDice())
         self.journal = MemoryJournal()
         self.ledger = MemoryLedger(ManualClock())
         self.calls: list[tuple[Any, ...]] = []

@@ -632,7 +632,7 @@ def test_guard(taro: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         content = store.spool.open_content()
         content.write(b"From: taro@example.org\r\nSubject: =?utf-8?B?5Lya6K2w?=\r\n\r\nx\r\n")
         recipients = tuple(Recipient(Address(f"r{n}", "there.test")) for n in range(5))
-        now_us = store.state.clock.now_us()
+        now_us = store.clock.now_us()
         relays = tuple(
             RelayRecipient(
                 recipient=recipient, next_hop="there.test", due_at_us=now_us, expires_at_us=now_us + 10**12

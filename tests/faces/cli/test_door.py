@@ -40,8 +40,9 @@ def test_expect_says_until_when(cli: Any) -> None:
 
 
 def test_reputation_is_told_in_numbers(cli: Any, app: Any) -> None:
-    at_us = app.store.state.clock.now_us()
+    at_us = app.store.clock.now_us()
     app.store.reputation.learn([Known("domain:shop.example", of_event("accepted", at_us)) for _ in range(8)])
+    asyncio.run(app.store.reputation.flush())
     assert cli("reputation", "list")[1].split("\t")[:5] == ["domain:shop.example", "good", "0.83", "8", "0"]
     out = cli("reputation", "show", "shop.example")[1]
     assert (
@@ -101,7 +102,7 @@ def test_greylist_says_who_came_back(cli: Any, app: Any) -> None:
         "0 senders were asked to try again later: 0 did, 0 did not, 0 still may.\n",
         "",
     )
-    now_us = app.store.state.clock.now_us()
+    now_us = app.store.clock.now_us()
     rows = {
         "a": GreylistTry(now_us - 200 * 10**6, now_us, now_us, 2),
         "b": GreylistTry(1, 10**12, 10**12, 2),

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 import pytest
 from tests.services.authentication.test_exchange import app_password, scram
 from tests.services.authentication.world import ALICE, GOOD, HOME, TLS, World
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.core.sasl.totp import totp_code
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
@@ -29,7 +29,7 @@ ALICES = Address("alice", "example.test")
 class Desk:
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.store = MemoryStore(self.clock, SeededDice())
+        self.store = OpenStore(self.clock, SeededDice())
         self.factors = SecondFactors(self.store.credentials, self.clock, SeededDice().octets)
 
     async def account(self) -> int:
@@ -149,7 +149,7 @@ class Post:
 class Telling:
     def __init__(self, language: str = "en") -> None:
         self.clock, self.journal, self.post = ManualClock(), MemoryJournal(), Post()
-        self.store = MemoryStore(self.clock, SeededDice())
+        self.store = OpenStore(self.clock, SeededDice())
         self.rules = FactorRules("mx.example.test", language, "postmaster@example.test")
         self.under_way: set[asyncio.Task[None]] = set()
         ports = FactorPorts(self.store.counters, self.clock, self.journal)

@@ -4,9 +4,9 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.process.recent import SharedRecent
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.schema import LoginSettings
 from sekisho.ports.bans import Ban
 from sekisho.ports.stream import IpAddress
@@ -24,7 +24,7 @@ ELSEWHERE = ip_address("198.51.100.1")
 class World:
     def __init__(self, **settings: Any) -> None:
         self.clock, self.journal, self.metrics = ManualClock(), MemoryJournal(), MemoryMetrics()
-        self.store = MemoryStore(self.clock, SeededDice())
+        self.store = OpenStore(self.clock, SeededDice())
         self.settings = LoginSettings(**settings)
         tools = LimiterTools(
             counters=self.store.counters,

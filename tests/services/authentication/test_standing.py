@@ -1,8 +1,8 @@
 """One credential ends, others go on."""
 
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.identity import Identity
 from sekisho.ports.credentials import Credential, StoredCredential
@@ -18,7 +18,7 @@ ALL = ["password", "app:1", "app:2", "token:me", "uid:1000"]
 class World:
     async def fill(self) -> "World":
         self.clock = ManualClock()
-        self.store = MemoryStore(self.clock, SeededDice())
+        self.store = OpenStore(self.clock, SeededDice())
         await self.store.directory.add_domain(Domain("example.test", 0))
         self.account: Account = await self.store.directory.add_account(ADDRESS, "x", "")
         await self.add("app:1", "uid:0")

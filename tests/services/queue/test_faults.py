@@ -8,6 +8,7 @@ import pytest
 from tests.services.breaking import Breaker
 from tests.services.queue.test_queue import CONTENT, DELIVERED, LATER, NO_SUCH_USER, OWNER, World, recipient
 
+from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.schema import QueueSettings, RelaySettings
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
@@ -29,7 +30,7 @@ class FaultyWorld(World):
     """The world of the queue's tests with every port breakable; `taken` counts what the other side took."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(MemoryStore)  # which asks the clock and the dice in the same order each time
         self.breaker = Breaker()
         self.breaker.never_after = frozenset({"carry"})  # what a courier did and did not tell nobody can know
         self.taken: Counter[str] = Counter()
@@ -300,7 +301,7 @@ async def test_the_store_that_comes_back_while_the_worker_ends_hears_the_outcome
 
 
 async def test_the_whole_queue_is_counted_and_every_parked_message_told() -> None:
-    world = World()
+    world = World(MemoryStore)  # whose rows can be put off by hand
     await world.store.directory.add_domain(Domain("here.example", 0))
     for number in range(1300):
         content = world.store.spool.open_content()

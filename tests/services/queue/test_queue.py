@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.schema import QueueSettings, RelaySettings
 from sekisho.core.terms.address import Address, ReversePath
 from sekisho.core.terms.envelope import Envelope, Recipient
@@ -77,9 +77,9 @@ class FakeCourier:
 class World:
     """A store with alice@here.example, a queue, and a clock that only the test moves."""
 
-    def __init__(self, **relay: object) -> None:
+    def __init__(self, open_store: Callable[..., Any] = OpenStore, **relay: object) -> None:
         self.clock, self.dice = ManualClock(), SeededDice()
-        self.store = MemoryStore(self.clock, self.dice)
+        self.store = open_store(self.clock, self.dice)
         self.courier, self.journal, self.metrics = FakeCourier(), MemoryJournal(), MemoryMetrics()
         probe = RecipientProbe(self.store.directory, "mail.here.example", {})
         ports = QueuePorts(
@@ -440,10 +440,10 @@ async def test_settling_waits_for_the_store(world: World, monkeypatch: pytest.Mo
     world.courier.gate = lambda job: gate
     await world.put(fresh=True)
     await world.until(lambda: bool(world.courier.carried))
-    world.store.state.unavailable = "disk full"
+    world.store.refuse("disk full")
     gate.set()
     await world.until(lambda: "queue.store_unavailable" in world.journal.kinds())
-    world.store.state.unavailable = ""
+    world.store.refuse("")
     await world.settled()
     assert await world.store.spool.queue() == [] and len(world.courier.carried) == 1
     await world.stop()

@@ -138,6 +138,7 @@ async def test_a_suspicion_that_was_wrong_is_taken_back() -> None:
         '_dmarc.good.example TXT "v=DMARC1; p=quarantine; aspf=s"\nmail.good.example TXT "v=spf1 +all"\n'
     )
     assert codes(await _deliver(scene.world, HONEST, "a@mail.good.example")) == [250]
+    await scene.world.store.reputation.flush()
     (key,) = [known.key for known in await scene.world.store.reputation.listing("client:", 1)]
     suspected = (await scene.world.store.reputation.histories([key]))[key]
     assert (suspected.refused, suspected.bad, suspected.messages) == (1, 0.5, 1)

@@ -182,7 +182,7 @@ async def test_a_full_mailbox_and_a_full_disk_are_temporary() -> None:
     client = world.connect()
     replies = await talk(client, b"", HELLO, MAIL, rcpt("user@local.example"), rcpt("other@local.example"))
     assert replies[-2].startswith("452 4.2.2") and replies[-1].startswith("250")
-    world.store.state.has_room = False
+    world.store.fill_up()
     assert (await talk(world.connect(), b"", HELLO, MAIL))[-1].startswith("452 4.3.1")
 
 
@@ -282,7 +282,7 @@ async def test_a_notice_that_cannot_be_kept_does_not_undo_the_acceptance() -> No
 
     async def fill_up(acceptance: Any) -> Any:
         accepted = await real(acceptance)
-        world.store.state.unavailable = "disk full"
+        world.store.refuse("disk full")
         return accepted
 
     world.store.spool.accept = fill_up  # type: ignore[assignment]  # the disk fills up behind the acceptance
@@ -294,10 +294,10 @@ async def test_a_notice_that_cannot_be_kept_does_not_undo_the_acceptance() -> No
 
 async def test_a_dead_store_and_an_own_bug_are_temporary() -> None:
     world = await World().fill()
-    world.store.state.unavailable = "disk full"
+    world.store.refuse("disk full")
     assert (await deliver(world, b"\r\nx", "user@local.example"))[0].startswith("452 4.3.1")
     assert world.journal.faults == []
-    world.store.state.unavailable = ""
+    world.store.refuse("")
 
     async def broken(*_: object) -> Any:
         raise KeyError("secret internals")

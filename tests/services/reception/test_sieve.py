@@ -64,9 +64,9 @@ async def test_an_answer_goes_out_after_the_message_is_ours(world: World) -> Non
     assert str(queued.envelope.reverse_path) == "" and [
         str(row.recipient.address) for row in queued.recipients
     ] == ["a@b.example"]
-    world.store.state.unavailable = "no disk"
+    world.store.refuse("no disk")
     assert codes(await deliver(world, CONTENT, "user@local.example")) == [452]
-    world.store.state.unavailable = ""
+    world.store.refuse("")
     assert len(await world.store.spool.queue()) == 1
 
 

@@ -16,11 +16,11 @@ async def test_it_is_looked_at_anew_after_a_moment() -> None:
     world = await World().fill()
     asked = acceptances(world)
     assert await asked.no_room() is None
-    world.store.state.has_room = False
+    world.store.fill_up()
     assert await asked.no_room() is None
     world.clock.advance(ROOM_SECONDS)
     assert await asked.no_room() is not None
-    world.store.state.has_room = True
+    world.store.fill_up(False)
     assert await asked.no_room() is None  # at once
 
 
@@ -32,5 +32,5 @@ async def test_much_mail_makes_it_look_the_sooner() -> None:
     await talk(client, b"", HELLO, MAIL, b"RCPT TO:<user@local.example>\r\n", b"DATA\r\n")
     body = b"From: a@b.example\r\n\r\n" + (b"x" * 998 + b"\r\n") * (ROOM_OCTETS // 1000 + 1)
     assert codes(await talk(client, body + b".\r\n")) == [250]
-    world.store.state.has_room = False
+    world.store.fill_up()
     assert codes(await talk(client, MAIL)) == [452]

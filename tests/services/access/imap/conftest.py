@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from tests.services.passwords_only import PasswordsOnly
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.stores.memory.changes import LocalChanges
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.adapters.stores.sqlite.store import SqliteStore, StoreSettings, prepare
 from sekisho.config.schema import AccessSettings, LoginSettings
 from sekisho.core.terms.address import Address
@@ -59,7 +59,7 @@ class Server:
     def __init__(self, data_dir: Path | None = None, **access: Any) -> None:
         """Over the memory store, or over SQLite in `data_dir`."""
         self.clock = ManualClock()
-        self.store: Any = MemoryStore(self.clock, SeededDice())
+        self.store: Any = OpenStore(self.clock, SeededDice())
         if data_dir is not None:
             prepare(data_dir)
             self.store = SqliteStore(

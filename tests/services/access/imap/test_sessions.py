@@ -258,12 +258,12 @@ async def test_a_store_that_is_unavailable_is_said_so(server: Any) -> None:
     await server.append(b"Subject: x\r\n\r\nx\r\n")
     client = await server.connect().log_in()
     await client.ok("SELECT INBOX")
-    server.store.state.unavailable = "disk full"
+    server.store.refuse("disk full")
     assert (await client.command("STORE 1 +FLAGS (\\Seen)"))[-1].startswith(b"NO [UNAVAILABLE]")
     client.send(b"x APPEND INBOX {3+}\r\nabc\r\n")
     assert (await client.line()).startswith(b"x NO [UNAVAILABLE]")
-    server.store.state.unavailable = ""
-    server.store.state.has_room = False
+    server.store.refuse("")
+    server.store.fill_up()
     client.send(b"y APPEND INBOX {3+}\r\nabc\r\n")
     assert (await client.line()).startswith(b"y NO [UNAVAILABLE]")
 

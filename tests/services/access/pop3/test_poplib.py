@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trustme
+from tests.stores.opened import OpenStore
 
 from sekisho.adapters.clock import SystemClock, SystemDice
 from sekisho.adapters.net.caps import CapRefusals
@@ -17,7 +18,6 @@ from sekisho.adapters.net.listener import Listener, ListenerTools, listener_info
 from sekisho.adapters.net.tls import CertificateMaterial, ServerContexts
 from sekisho.adapters.process.counts import SharedConnectionCounts
 from sekisho.adapters.process.recent import SharedRecent
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.schema import AccessSettings, Limits, LoginSettings
 from sekisho.core.policy.crowd import CrowdRules
 from sekisho.core.terms.address import Address
@@ -53,7 +53,7 @@ class House:
         self.client_tls = ssl.create_default_context()
         authority.configure_trust(self.client_tls)
         self.clock, self.dice = SystemClock(), SystemDice()
-        self.store = MemoryStore(self.clock, self.dice)
+        self.store = OpenStore(self.clock, self.dice)
         self.journal, self.metrics = MemoryJournal(), MemoryMetrics()
         self.listeners: list[Listener] = []
         self.ports: dict[str, int] = {}

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.services.passwords_only import PasswordsOnly
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.config.schema import AccessSettings, Limits, LoginSettings
 from sekisho.core.terms.address import Address
 from sekisho.core.terms.base64 import encode_base64
@@ -36,7 +36,7 @@ MESSAGES = [
 class OneAccount(PasswordsOnly):
     """An authenticator that knows alice, and bob's store is down."""
 
-    def __init__(self, store: MemoryStore, account_id: int) -> None:
+    def __init__(self, store: OpenStore, account_id: int) -> None:
         self.identity = Identity(account_id=account_id, address=Address("alice", "example.test"))
         self._standing = LoginStanding(store.directory, store.credentials, ManualClock())
         self.asked: list[PasswordProof] = []
@@ -52,7 +52,7 @@ class OneAccount(PasswordsOnly):
 
 
 class World:
-    def __init__(self, store: MemoryStore, account_id: int) -> None:
+    def __init__(self, store: OpenStore, account_id: int) -> None:
         self.store, self.account_id = store, account_id
         self.authenticator, self.journal, self.shutdown = (
             OneAccount(store, account_id),
@@ -135,7 +135,7 @@ class Client:
 
 @pytest.fixture
 async def world() -> World:
-    store = MemoryStore(ManualClock(), SeededDice())
+    store = OpenStore(ManualClock(), SeededDice())
     await store.directory.add_domain(Domain("example.test", 1))
     account = await store.directory.add_account(Address("alice", "example.test"), "", "")
     made = World(store, account.id)

@@ -1,4 +1,4 @@
-"""The memory store: the reference for every other store, and what services are tested on."""
+"""The memory store: the reference that every other store is held against."""
 
 from sekisho.adapters.stores.memory.bans import MemoryBans
 from sekisho.adapters.stores.memory.changes import LocalChanges
