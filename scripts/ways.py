@@ -5,10 +5,10 @@
     scripts/ways.py --at b841e45        beside another commit, in numbers
     scripts/ways.py --way verdict       one way, stay by stay
 
-A conversation of the tests, which runs in one process, is watched call by call. A stay is a run of calls within
-one file, or one folder; what goes on after a pause is none. A turn back is a stay where the way was before. Only
-files that decide are counted (services, probes, wiring, the rules of policy): machines, records and stores are
-called from everywhere.
+A conversation of the tests, which runs in one process, is watched call by call. A stay is a run of calls in
+one file, or one folder; what goes on after a pause is none. A turn back is a stay where the way was before.
+Counted are files that decide (services, probes, wiring, the rules of policy): machines, records and stores
+are called from everywhere.
 """
 
 import argparse
