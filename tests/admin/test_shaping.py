@@ -1,8 +1,8 @@
 """How fast mail goes to each provider, and how warm the address is there."""
 
 import pytest
+from tests.stores.opened import OpenStore
 
-from sekisho.adapters.stores.memory.store import MemoryStore
 from sekisho.admin.context import AdminRefused, Context
 from sekisho.admin.domains import Nothing
 from sekisho.admin.shaping import SimulateWarmup, list_providers, show_warmup, simulate_warmup
@@ -17,9 +17,7 @@ async def put(context: Context, group: str, shape: Shape) -> None:
     await context.kept_shapes.change("", group, lambda known: (shape, None))
 
 
-async def test_every_provider_is_listed_and_the_slowed_come_first(
-    context: Context, store: MemoryStore
-) -> None:
+async def test_every_provider_is_listed_and_the_slowed_come_first(context: Context, store: OpenStore) -> None:
     assert {row.state for row in await list_providers(context, Nothing())} == {"free"}
     found = recognise_text("421 4.7.28 unusual rate", "aspmx.l.google.com")
     assert found is not None
@@ -32,7 +30,7 @@ async def test_every_provider_is_listed_and_the_slowed_come_first(
     assert len(others) == len(PROVIDERS) - 1
 
 
-async def test_a_forecast_goes_on_from_where_the_address_stands(context: Context, store: MemoryStore) -> None:
+async def test_a_forecast_goes_on_from_where_the_address_stands(context: Context, store: OpenStore) -> None:
     new = await simulate_warmup(context, SimulateWarmup(300))
     assert new.is_cold and sum(portion.recipients for portion in new.portions) == 300
     assert new.portions[0].recipients == 20 and new.through_us == new.portions[-1].at_us

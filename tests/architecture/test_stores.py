@@ -8,12 +8,13 @@ MEMORY = "sekisho.adapters.stores.memory"
 # Hints without siblings to tell, and single parts where a test needs no store at all: the conformance suite
 # holds each of them against SQLite's.
 PARTS = {
-    f"{MEMORY}.{name}" for name in ("changes", "ledger", "content", "bans", "places", "lessons", "hoptls")
+    f"{MEMORY}.{name}"
+    for name in ("changes", "ledger", "content", "bans", "places", "lessons", "hoptls", "shaping")
 }
 MAY = {
     "tests/stores": "the conformance suite runs on it, and the model tests hold the others against it",
     "tests/services/guard/test_interrupted.py": "runs on both, and compares",
-    "tests/services/queue/test_faults.py": "breaks the n-th call of clock and dice, which a writer shares",
+    "tests/services/queue": "counts calls of the clock, which a writer shares, and turns of the loop",
 }
 
 
