@@ -278,6 +278,7 @@ class Sending(Post):
         await self.bring(good, "user@local.example")
         await self.bring(b"From: a@quiet.example\r\n\r\nx", "user@local.example")
         await self.bring(mail(aggregate()))  # a report: no report about it
+        await self.book.flush()  # as a duty does
         return self.world.clock.now_us() // DAY_US
 
     async def queued(self) -> list[tuple[str, bytes]]:
@@ -338,6 +339,7 @@ async def test_a_destination_that_refused_is_left_in_peace() -> None:
     )
     post.ledger.entries.append(failed)
     await post.bring(b"From: a@far.example\r\n\r\nx", "user@local.example")
+    await post.book.flush()
     post.until_due(post.world.clock.now_us() // DAY_US)
     assert await post.sender.send_due() == 1
     because = [one["because"] for one in post.told("report.not_sent")]
