@@ -22,7 +22,7 @@ TALK = """
 import smtplib, ssl, sys
 word, password = sys.argv[1:]
 tls = ssl.create_default_context(cafile="/etc/letsencrypt/live/mx.example.org/chain.pem")
-text = "From: <{{}}>\\r\\nTo: <taro@example.org>\\r\\n"
+text = "From: <{}>\\r\\nTo: <taro@example.org>\\r\\n"
 text += f"Message-ID: <{word}@{{}}>\\r\\nSubject: {word}\\r\\n\\r\\n{word}\\r\\n"
 with smtplib.SMTP("127.0.0.1", 25, "host.example.net") as outside:
     outside.starttls(context=ssl._create_unverified_context())
@@ -219,7 +219,8 @@ def _put_elsewhere(newcomer: Newcomer) -> None:
     works under the unit."""
     machine = newcomer.machine
     machine.run(
-        "useradd --system postfix && install -d -o postfix -m 700 /var/spool/postfix/private && useradd web"
+        "(id postfix || useradd --system postfix)"
+        " && install -d -o postfix -m 700 /var/spool/postfix/private && useradd web"
     )
     users = (
         toml_of("commands.md", "submission.local_users")
