@@ -17,6 +17,7 @@ would measure nothing.
 import argparse
 import asyncio
 import json
+import platform
 import random
 import re
 import shutil
@@ -25,6 +26,7 @@ import ssl
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections import Counter
@@ -32,12 +34,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from reception import cpu_seconds, process_tree
+from reception import TICKS, cpu_seconds, process_tree
 
 from sekisho.core.mailauth.dkim.sign import DkimSigner, sign_message
 
@@ -62,6 +64,18 @@ class Job:
 
     def __str__(self) -> str:
         return f"{self.octets // 1024} KB{', STARTTLS' if self.tls else ''}"
+
+
+class Figures(NamedTuple):
+    """Of one run. `other_load`: cores that others (the DNS too) kept busy meanwhile; above a few tenths the
+    figures grow."""
+
+    cpu_ms: float
+    per_second: float
+    other_load: float
+
+    def __str__(self) -> str:
+        return f"{self.cpu_ms:.2f} ({self.per_second:,.0f}; {self.other_load:.1f})"
 
 
 class Senders:
@@ -284,14 +298,36 @@ def teach(server: Server, folder: Path) -> None:
     server.command("classifier", "train", "--ham", str(folder / "ham"), "--spam", str(folder / "spam"))
 
 
-def measure(server: Server, senders: Senders, job: Job, arguments: argparse.Namespace) -> tuple[float, float]:
-    """CPU-ms per message, and messages a second."""
+def measure(server: Server, senders: Senders, job: Job, arguments: argparse.Namespace) -> Figures:
+    """Both of one run, with what else kept the machine busy."""
     load = Load(server, senders.messages[job.octets], arguments.per_connection, tls=job.tls)
     load.run(2 * SENDERS, arguments.connections)
-    cpu, began = cpu_seconds(server.process.pid), time.perf_counter()
+    cpu, own, busy, began = (
+        cpu_seconds(server.process.pid),
+        time.process_time(),
+        busy_seconds(),
+        time.perf_counter(),
+    )
     load.run(arguments.messages, arguments.connections)
     seconds, cpu = time.perf_counter() - began, cpu_seconds(server.process.pid) - cpu
-    return cpu / arguments.messages * 1000, arguments.messages / seconds
+    others = busy_seconds() - busy - cpu - (time.process_time() - own)
+    return Figures(cpu / arguments.messages * 1000, arguments.messages / seconds, max(0.0, others) / seconds)
+
+
+def busy_seconds() -> float:
+    """Of all cores, since the machine started."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / TICKS  # without idle, and waiting for disks
+
+
+def python_build() -> str:
+    """Builds of one version differ: by their compiler, by -O2 or -O3, by what a profile guided."""
+    flags = " ".join(filter(None, map(sysconfig.get_config_var, ("PY_CFLAGS", "CONFIG_ARGS"))))
+    level = re.findall(r"-O[0-3s]", flags)
+    kinds = [word for word in ("--enable-optimizations", "--with-lto") if word in flags]
+    return (
+        f"Python {platform.python_version()}, {platform.python_compiler()}, {' '.join([*level[-1:], *kinds])}"
+    )
 
 
 def profile(server: Server, senders: Senders, job: Job, arguments: argparse.Namespace) -> dict[str, float]:
@@ -340,7 +376,7 @@ def main() -> None:
     arguments = parser.parse_args()
     jobs = [Job(4096, False), Job(4096, True), Job(65536, False), Job(65536, True)]
     senders = Senders((4096, 65536), 500)
-    found: dict[tuple[str, Job], list[tuple[float, float]]] = {}
+    found: dict[tuple[str, Job], list[Figures]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         dns = stack.enter_context(serving_names(senders.zone))
@@ -359,11 +395,9 @@ def main() -> None:
     report(found, jobs, as_json=arguments.json)
 
 
-def report(
-    found: dict[tuple[str, Job], list[tuple[float, float]]], jobs: Sequence[Job], *, as_json: bool
-) -> None:
+def report(found: dict[tuple[str, Job], list[Figures]], jobs: Sequence[Job], *, as_json: bool) -> None:
     middle = {
-        key: tuple(statistics.median(values) for values in zip(*runs, strict=True))
+        key: Figures(*(statistics.median(values) for values in zip(*runs, strict=True)))
         for key, runs in found.items()
     }
     if as_json:
@@ -372,17 +406,20 @@ def report(
                 "variant": name,
                 "octets": job.octets,
                 "tls": job.tls,
-                "cpu_ms": round(cpu, 3),
-                "per_second": round(rate),
+                "cpu_ms": round(figures.cpu_ms, 3),
+                "per_second": round(figures.per_second),
+                "other_load": round(figures.other_load, 2),
+                "python": python_build(),
             }
-            for (name, job), (cpu, rate) in middle.items()
+            for (name, job), figures in middle.items()
         ]
         print(json.dumps(rows))
         return
-    print(f"{'CPU-ms per message (messages/s)':<34}" + "".join(f"{name:>18}" for name in VARIANTS))
+    print(python_build())
+    print(f"{'CPU-ms (messages/s; other load)':<34}" + "".join(f"{name:>20}" for name in VARIANTS))
     for job in jobs:
-        cells = [f"{middle[name, job][0]:.2f} ({middle[name, job][1]:,.0f})" for name in VARIANTS]
-        print(f"{job!s:<34}" + "".join(f"{cell:>18}" for cell in cells))
+        cells = [str(middle[name, job]) for name in VARIANTS]
+        print(f"{job!s:<34}" + "".join(f"{cell:>20}" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -315,6 +315,7 @@ def test_no_order_turns_away_who_is_authenticated_and_trusted(
         content=None,
         rspamd=None,
         sender=None,
+        leads_away=False,  # what goes on is about the reverse path, of which nothing is said here
         authorship=AuthorshipFinding(author="me@ours.example", own_shown=("ours.example",)),
     )
     verdict = judge(signed, rules, tuple(order))
