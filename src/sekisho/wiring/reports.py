@@ -35,6 +35,7 @@ def report_intake(plant: Plant, config: Config) -> ReportIntake:
     ports = IntakePorts(
         book=store.reports,
         directory=store.directory,
+        counters=store.counters,
         clock=plant.clock,
         journal=plant.journal,
         complaints=desk,

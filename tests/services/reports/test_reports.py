@@ -80,6 +80,7 @@ class Post:
             IntakePorts(
                 book=self.book,
                 directory=world.store.directory,
+                counters=world.store.counters,
                 clock=world.clock,
                 journal=world.journal,
                 complaints=desk,
@@ -134,6 +135,18 @@ async def test_a_report_is_kept_and_delivered() -> None:
     assert msgspec.json.decode(kept.body, type=AggregateReport).rows[0].source_ip == "192.0.2.1"
     assert [one["again"] for one in post.told("report.received")] == [False, True]
     assert len(await post.world.mailbox("user")) == 2  # the owner still gets the mail
+
+
+async def test_one_reporter_does_not_fill_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sekisho.services.reports.intake.MOST_A_DAY", 2)
+    post = Post()
+    await post.world.fill()
+    for number in range(4):
+        said = xml().replace(b"example.org", b"local.example")
+        said = said.replace(b"<report_id>1<", b"<report_id>%d<" % number)
+        assert await post.bring(mail(gzip.compress(said))) == [250]
+    assert len(await post.book.kept("dmarc")) == 2
+    assert len(post.told("report.refused")) == 2
 
 
 async def test_what_nothing_proves_is_kept_apart() -> None:

@@ -18,6 +18,7 @@ from sekisho.core.terms.address import Address
 from sekisho.core.terms.envelope import Envelope
 from sekisho.ports.clock import Clock
 from sekisho.ports.content import ContentWriter, StoreUnavailable
+from sekisho.ports.counters import Counters
 from sekisho.ports.directory import Directory
 from sekisho.ports.journal import Entry, Journal, JournalValue
 from sekisho.ports.reports import KeptReport, ReportBook, ReportKind
@@ -26,6 +27,8 @@ from sekisho.services.reports.complaints import ComplaintDesk
 PIECE = 65_536
 MAX_PART = 65_536  # of a feedback report, and of the message that it is about
 MAX_ROWS = 500  # of one report are kept, the largest
+MOST_A_DAY = 200  # reports of one reporter: the room that they are kept in is for all
+DAY_SECONDS = 86_400
 MAX_DETAILS = 50  # of one TLS policy
 
 
@@ -76,6 +79,7 @@ class IntakePorts:
     directory: Directory
     clock: Clock
     journal: Journal
+    counters: Counters
     complaints: ComplaintDesk | None = None
 
 
@@ -167,6 +171,9 @@ class ReportIntake:
             proven=bool(read.author_domain),
             received_us=self._ports.clock.now_us(),
         )
+        if await self._ports.counters.add(f"reports:{report.reporter}", 1, DAY_SECONDS) > MOST_A_DAY:
+            self._refuse(read.message_id, report.reporter, "more reports came from there than a day needs")
+            return
         is_new = await self._ports.book.keep(report)
         fields: dict[str, JournalValue] = {
             "report": report.kind,
