@@ -37,10 +37,10 @@ def test_passwords_are_held_against_the_list_that_the_settings_name(tmp_path: Pa
         return read_answer(operation, answer_alone(config, make_request(operation, arguments)))
 
     ask("domain.add", AddDomain("example.org"))
-    with pytest.raises(AdminRefused, match="leaked ones, 42 times"):
+    with pytest.raises(AdminRefused, match="leaked passwords, 42 times"):
         ask("account.add", AddAccount(address=TARO, password="himitsu no kotoba"))
     assert ask("account.add", AddAccount(address=TARO, password="himitsu no kotoba da")).address == TARO
-    with pytest.raises(AdminRefused, match="leaked ones, 42 times"):
+    with pytest.raises(AdminRefused, match="leaked passwords, 42 times"):
         ask("account.passwd", SetPassword(TARO, "himitsu no kotoba"))
     assert (
         ask("account.passwd", SetPassword(TARO, "himitsu no kotoba", allow_weak=True)).credential_version == 2
