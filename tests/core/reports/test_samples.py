@@ -1,9 +1,9 @@
 """Reports that others wrote: all are read, and those that are broken are refused."""
 
-import os
 from pathlib import Path
 
 import pytest
+from tests.vectors import vectors
 
 from sekisho.core.message.structure import scan
 from sekisho.core.message.text import TransferDecoder
@@ -13,12 +13,11 @@ from sekisho.core.reports.finding import find_report, read_packed
 from sekisho.core.reports.refusal import ReportRefused
 from sekisho.core.reports.tls import TlsReport
 
-SAMPLES = Path(os.environ.get("SEKISHO_VECTORS", "/nonexistent")) / "reports" / "parsedmarc"
-pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no vectors here")
+SAMPLES = vectors("reports", "parsedmarc")
 
 
 def files(folder: str) -> list[Path]:
-    return sorted((SAMPLES / folder).glob("*")) if SAMPLES.is_dir() else []
+    return sorted((SAMPLES / folder).glob("*"))
 
 
 def read(path: Path) -> AggregateReport | TlsReport | Feedback:
